@@ -1,0 +1,48 @@
+# The newest Python is not always the one that the dependencies have wheels for, so oldest first.
+PYTHONS = python3.11 python3.12 python3.13 python3
+PYTEST_ARGS =
+
+RUNS = -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+PYTEST = .venv/bin/pytest -n 2 $(PYTEST_ARGS)
+
+.DEFAULT_GOAL = help
+.PHONY: help venv demo test check clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "PYTEST_ARGS='-k naming' and the like go to pytest, in test and check"
+
+venv: .venv/.ready  ## make .venv, with everything to run and to test; at once when it is there
+
+demo: venv  ## run the commands of the README on the small run in examples/
+	PATH="$(CURDIR)/.venv/bin:$$PATH" sh examples/demo.sh
+
+test: venv  ## run the tests
+	$(PYTEST)
+
+check: venv  ## all that a change has to pass: style, types, imports, tests
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	$(PYTEST)
+
+clean:  ## remove .venv and whatever the tools left
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	find cpexport tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A python on the PATH may be a shim of a version manager that only says what it cannot run.
+.venv/.ready: pyproject.toml
+	@if ! .venv/bin/python $(RUNS); then \
+		rm -rf .venv; \
+		for python in $(PYTHONS); do \
+			if $$python $(RUNS); then echo "making .venv with $$python"; break; fi; \
+			python=; \
+		done; \
+		if [ -z "$$python" ]; then \
+			echo "make: none of $(PYTHONS) runs, is 3.11 or newer, and has venv" >&2; exit 1; \
+		fi; \
+		$$python -m venv .venv; \
+	fi
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test,mysql]'
+	@touch $@

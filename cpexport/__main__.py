@@ -1,0 +1,5 @@
+"""`python -m cpexport`."""
+
+from cpexport.cli import main
+
+main()

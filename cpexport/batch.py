@@ -1,0 +1,157 @@
+"""What one job left: the evidence its files give, and the batch that this makes of it."""
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+
+from cpexport.imagesets import NONE, ImageSets
+from cpexport.pictures import Pictures
+from cpexport.pipeline import Pipeline
+from cpexport.tables import Features
+
+
+class State(StrEnum):
+    """How a job ended, by what it left."""
+
+    COMPLETE = "complete"
+    """Every image set of the job is there, whole."""
+    PARTIAL = "partial"
+    """The job ended well, but some of its image sets are not there or not whole."""
+    FAILED = "failed"
+    """The job said Failure or never finished; some image sets may be complete all the same."""
+    RUNNING = "running"
+    """A job is still writing: its file is locked."""
+    UNREADABLE = "unreadable"
+    """Damaged: nothing of it can be trusted."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a job's files say about its image sets, before anybody judges it.
+
+    `held` are the image sets that the job was to run, `measured` those that its last recording
+    module has marked, both by `sign`. `short` says for measured image sets why they are not whole.
+    `exit_status` is `Complete`, `Failure` or None: never said. `must_say` tells whether a job that
+    ended always says so in this kind of output. `finished` is local time as CellProfiler writes it.
+    `group_tags` are the features by which the job was grouped, None where the output does not say.
+    `lacking` are object types of which image sets count some, but for which there is no table.
+    """
+
+    held: ImageSets
+    measured: ImageSets
+    sign: str
+    exit_status: str | None
+    must_say: bool
+    finished: str
+    pictures: Pictures
+    features: Features
+    short: Mapping[int, str] = field(default_factory=dict)
+    lacking: Mapping[str, ImageSets] = field(default_factory=dict)
+    tables: frozenset[str] = frozenset()
+    version: str | None = None
+    pipeline: Pipeline | None = None
+    group_tags: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Source(Protocol):
+    """One batch's files, in one of the formats that jobs leave.
+
+    A source is a small value that can be sent to another process; making one reads nothing.
+    """
+
+    @property
+    def format(self) -> str:
+        """What the ledger calls this format: `hdf5`, `spreadsheet`."""
+
+    @property
+    def path(self) -> Path:
+        """The file or folder that stands for the batch, as people gave it."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All the files that belong to it; their contents are what is loaded."""
+
+    def inspect(self) -> Evidence:
+        """Reads only what completeness needs.
+
+        Raises:
+            RunningError: a job is still writing.
+            SourceError: damaged, or not what it should be.
+        """
+
+    def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
+        """The rows of the image sets `wanted`, by object type, in order of image set and number.
+
+        Columns have the features' own names; `ImageNumber` comes first and, for objects,
+        `Number_Object_Number` second, both int64 without nulls. Relationships come as
+        `Relationship` with the columns of `tables.RELATIONSHIPS`. `types` are the types that the destination has;
+        a column may come with another one where its values do not fit or nothing was promised.
+
+        Raises:
+            SourceError: damaged, or not what `inspect` saw.
+        """
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A job's output, judged: which image sets are to be had from it, and why not the others.
+
+    `unexpected` are image sets that the batch file does not list, `misplaced` those that it lists
+    as other pictures; neither are in `complete`.
+    """
+
+    source: Source
+    state: State
+    reason: str = ""
+    image_sets: ImageSets = NONE
+    complete: ImageSets = NONE
+    unexpected: ImageSets = NONE
+    misplaced: ImageSets = NONE
+    sign: str = ""
+    finished: str = ""
+    version: str | None = None
+    pipeline: str | None = None
+    flags: frozenset[str] = frozenset()
+    group_tags: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
+    features: Features = field(default_factory=dict)
+
+    @property
+    def age(self) -> tuple[str, int]:
+        """Sorts batches from the oldest to the newest: the job's own time, then the files'."""
+        newest = max((file.stat().st_mtime_ns for file in self.source.files), default=0)
+        return (self.finished, newest)
+
+
+def signature(source: Source) -> str:
+    """Where a batch's files are, how long and how old: equal means not touched since.
+
+    Raises:
+        OSError: a file is gone.
+    """
+    parts = []
+    for file in source.files:
+        stat = file.stat()
+        parts.append(f"{file.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}")
+    return hashlib.sha256(os.fsencode("\n".join(parts))).hexdigest()
+
+
+def fingerprint(source: Source) -> str:
+    """SHA-256 over the names and contents of a batch's files: the same wherever they lie.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    whole = hashlib.sha256()
+    for file in source.files:
+        with file.open("rb") as stream:
+            content = hashlib.file_digest(stream, "sha256").hexdigest()
+        whole.update(f"{content} {file.name if len(source.files) > 1 else ''}\n".encode())
+    return whole.hexdigest()

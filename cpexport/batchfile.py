@@ -1,0 +1,124 @@
+"""The batch file, `Batch_data.h5`: the image sets wanted, their pictures, groups and pipeline.
+
+CreateBatchFiles writes it as a measurement file without measurements (CellProfiler 4.2.8,
+modules/createbatchfiles.py); reading it takes seconds for 10^5 image sets.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from cpexport import pipeline
+from cpexport.errors import SourceError
+from cpexport.features import IMAGE, IMAGE_NUMBER
+from cpexport.imagesets import ImageSets
+from cpexport.measurements import MeasurementFile
+from cpexport.pictures import Pictures, tells_pictures_apart
+from cpexport.pipeline import Pipeline
+
+NAME = "Batch_data.h5"
+
+
+@dataclass(frozen=True)
+class BatchFile:
+    """What a batch file plans. `group_tags` are the features by which it is grouped, or none."""
+
+    path: Path
+    planned: ImageSets
+    pictures: Pictures
+    group_tags: tuple[str, ...]
+    pipeline: Pipeline
+    version: str | None
+
+    @cached_property
+    def groups(self) -> dict[int, tuple[str, ...]]:
+        """Image set number to the values of the group tags; empty when not grouped."""
+        keys = self.pictures.keys(self.group_tags)
+        if keys is None:
+            return {}
+        return dict(zip(self.pictures.numbers.tolist(), keys, strict=True))
+
+    @cached_property
+    def members(self) -> dict[tuple[str, ...], ImageSets]:
+        """The image sets of each group, by the values of the group tags."""
+        found: dict[tuple[str, ...], list[int]] = {}
+        for number, key in self.groups.items():
+            found.setdefault(key, []).append(number)
+        return {key: ImageSets.of(numbers) for key, numbers in found.items()}
+
+
+def read_batch_file(path: Path) -> BatchFile:
+    """The plan in a batch file.
+
+    Raises:
+        SourceError: not a batch file, or damaged.
+    """
+    if path.is_dir():
+        raise SourceError(path, "a folder", f"name the {NAME} in it")
+    with MeasurementFile(path) as file:
+        if not is_batch_file(file):
+            raise SourceError(
+                path, "not a batch file", f"give the {NAME} that CreateBatchFiles wrote"
+            )
+        numbers = file.index(IMAGE, IMAGE_NUMBER)[:, 0]
+        text = file.experiment("Pipeline_Pipeline") or ""
+        return BatchFile(
+            path,
+            ImageSets.of(numbers),
+            read_pictures(file, ImageSets.of(numbers)),
+            read_group_tags(file.experiment("Metadata_GroupingTags")),
+            pipeline.parse(text),
+            file.experiment("CellProfiler_Version"),
+        )
+
+
+def is_batch_file(file: MeasurementFile) -> bool:
+    """Whether a measurement file is a batch file rather than what a job left.
+
+    CreateBatchFiles gives Pipeline_Pipeline its second value; a job started from a batch file gives
+    it the third, and a job's file has what modules record about themselves.
+    """
+    features = file.features(IMAGE)
+    return (
+        IMAGE_NUMBER in features
+        and file.experiment_length("Pipeline_UserPipeline") == 1
+        and file.experiment_length("Pipeline_Pipeline") == 2
+        and not any(feature.startswith(("ModuleError_", "ExecutionTime_")) for feature in features)
+    )
+
+
+def read_pictures(file: MeasurementFile, held: ImageSets) -> Pictures:
+    """The pictures of the image sets `held`, from a measurement file's file names and metadata."""
+    numbers = np.fromiter(held, np.int64, len(held))
+    columns = {}
+    for feature in file.features(IMAGE):
+        if tells_pictures_apart(feature):
+            columns[feature] = _texts(file, feature, numbers)
+    return Pictures(numbers, columns)
+
+
+def read_group_tags(text: str | None) -> tuple[str, ...]:
+    """The features that `Metadata_GroupingTags` lists as JSON; none when there is nothing."""
+    if not text:
+        return ()
+    try:
+        tags = json.loads(text)
+    except ValueError:
+        return ()
+    return tuple(str(tag) for tag in tags) if isinstance(tags, list) else ()
+
+
+def _texts(file: MeasurementFile, feature: str, numbers: np.ndarray) -> pa.StringArray:
+    index = file.index(IMAGE, feature)
+    index = index[(index[:, 2] > index[:, 1]) & np.isin(index[:, 0], numbers)]
+    out = np.full(len(numbers), None, dtype=object)
+    if len(index):
+        values = file.values(IMAGE, feature)
+        if index[:, 1].max() >= len(values):
+            raise SourceError(file.path, f"damaged: {feature} is cut short", "run the job again")
+        out[np.searchsorted(numbers, index[:, 0])] = [str(v) for v in values[index[:, 1]]]
+    return pa.array(out, pa.string(), from_pandas=True)

@@ -1,0 +1,167 @@
+"""Which image sets of a batch are complete, and why the others are not.
+
+The same rules for every format and every command (README, "What counts as done"): an image set is
+complete when the last module that records itself has marked it and its tables are whole. What the
+job thought of itself never makes one complete; `Failure` takes one away only in a grouped run.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from cpexport.batch import Batch, Evidence, Source, State
+from cpexport.batchfile import BatchFile
+from cpexport.errors import RunningError, SourceError
+from cpexport.imagesets import NONE, ImageSets
+from cpexport.pictures import comparable, differences
+
+
+@dataclass
+class _Verdict:
+    """Image sets struck off, each with the first reason found."""
+
+    reasons: dict[str, ImageSets] = field(default_factory=dict)
+    struck: ImageSets = NONE
+
+    def strike(self, image_sets: ImageSets, reason: str) -> None:
+        new = image_sets - self.struck
+        if new:
+            self.reasons[reason] = self.reasons.get(reason, ImageSets()) | new
+            self.struck |= new
+
+    def strike_each(self, reasons: Mapping[int, str]) -> None:
+        by_reason: dict[str, list[int]] = {}
+        for number, reason in reasons.items():
+            by_reason.setdefault(reason, []).append(number)
+        for reason, numbers in by_reason.items():
+            self.strike(ImageSets.of(numbers), reason)
+
+    def sentences(self) -> list[str]:
+        return [f"{sets}: {reason}" for reason, sets in self.reasons.items()]
+
+
+def judge(
+    source: Source, evidence: Evidence, plan: BatchFile | None, tables: Collection[str] = ()
+) -> Batch:
+    """The batch that a job's evidence makes.
+
+    `tables` are the tables that the same run's other outputs have in this format: an output that
+    lacks one of them, though its image sets count such objects, was cut off.
+    """
+    verdict = _Verdict()
+    notes = list(evidence.notes)
+    verdict.strike(evidence.held - evidence.measured, f"not measured (no {evidence.sign})")
+    verdict.strike_each(evidence.short)
+    for name, counted in evidence.lacking.items():
+        if name in tables:
+            verdict.strike(counted, f"the table of {name} is missing")
+        else:
+            notes.append(f"{name} were counted, but no output of the run has a table of them")
+    if "Relationship" in tables and "Relationship" not in evidence.tables:
+        verdict.strike(evidence.held, "the table of relationships is missing")
+    unexpected, misplaced = _strike_unplanned(verdict, evidence, plan, notes)
+    _strike_cut_groups(verdict, evidence, plan, notes)
+    complete = evidence.held - verdict.struck
+    state, job = _state(evidence, complete)
+    reason = "; ".join([*job, *verdict.sentences()])
+    return Batch(
+        source,
+        state,
+        reason,
+        evidence.held,
+        complete,
+        unexpected,
+        misplaced,
+        evidence.sign,
+        evidence.finished,
+        evidence.version,
+        evidence.pipeline.digest if evidence.pipeline else None,
+        evidence.pipeline.flags if evidence.pipeline else frozenset(),
+        _tags(evidence, plan),
+        tuple(notes),
+        evidence.features,
+    )
+
+
+def not_readable(source: Source, error: SourceError) -> Batch:
+    """The batch of files that cannot be read, or not yet."""
+    state = State.RUNNING if isinstance(error, RunningError) else State.UNREADABLE
+    return Batch(source, state, f"{error.problem}; {error.advice}")
+
+
+def _state(evidence: Evidence, complete: ImageSets) -> tuple[State, list[str]]:
+    said = "the job said Failure" if evidence.exit_status == "Failure" else ""
+    if not evidence.held:
+        nothing = "it ran no image set" if evidence.features else "it left no measurements"
+        return State.FAILED, [said or "the job never finished", nothing]
+    if said:
+        return State.FAILED, [said]
+    whole = complete == evidence.held
+    if evidence.exit_status is None and (evidence.must_say or not whole):
+        return State.FAILED, ["the job never finished"]
+    return (State.COMPLETE if whole else State.PARTIAL), []
+
+
+def _strike_unplanned(
+    verdict: _Verdict, evidence: Evidence, plan: BatchFile | None, notes: list[str]
+) -> tuple[ImageSets, ImageSets]:
+    """Strikes off what the batch file does not list, and what it lists as other pictures."""
+    if plan is None:
+        return NONE, NONE
+    unexpected = evidence.held - plan.planned
+    verdict.strike(unexpected, f"not in {plan.path.name}")
+    if evidence.pictures.columns and not comparable(evidence.pictures, plan.pictures):
+        notes.append(f"no file names or metadata to compare with {plan.path.name}")
+    found = differences(evidence.pictures, plan.pictures)
+    misplaced = ImageSets.of(found) & evidence.measured
+    if found:
+        example = min(found)
+        verdict.strike(
+            ImageSets.of(found) & evidence.held,
+            f"other pictures than in {plan.path.name} (in image set {example} {found[example]})",
+        )
+    return unexpected, misplaced
+
+
+def _strike_cut_groups(
+    verdict: _Verdict, evidence: Evidence, plan: BatchFile | None, notes: list[str]
+) -> None:
+    """In a grouped run the group is the unit: modules that run after it need all of it."""
+    groups = _groups(evidence, plan)
+    if not groups:
+        return
+    held: dict[tuple[str, ...], list[int]] = {}
+    for number in evidence.held:
+        if number in groups:
+            held.setdefault(groups[number], []).append(number)
+    ended = evidence.exit_status == "Complete" or not (
+        evidence.must_say or evidence.exit_status == "Failure"
+    )
+    last = groups.get(evidence.measured.last) if evidence.measured and not ended else None
+    whole_only = evidence.pipeline is not None and evidence.pipeline.needs_whole_groups
+    for key, numbers in held.items():
+        members = ImageSets.of(numbers)
+        name = ",".join(f"{t}={v}" for t, v in zip(_tags(evidence, plan) or (), key, strict=False))
+        if members & verdict.struck:
+            verdict.strike(members, f"the group {name} is not whole")
+        elif key == last:
+            verdict.strike(members, f"the job ended before the group {name} was done")
+        elif plan and (rest := plan.members.get(key, members) - members):
+            if whole_only:
+                verdict.strike(members, f"the group {name} is not whole: {rest} ran elsewhere")
+            else:
+                notes.append(f"the group {name} is cut: {rest} are not in this batch")
+
+
+def _groups(evidence: Evidence, plan: BatchFile | None) -> Mapping[int, tuple[str, ...]]:
+    """Image set to group: by the job's own metadata, which the job grouped by."""
+    keys = evidence.pictures.keys(_tags(evidence, plan) or ())
+    if keys is not None:
+        return dict(zip(evidence.pictures.numbers.tolist(), keys, strict=True))
+    return plan.groups if plan else {}
+
+
+def _tags(evidence: Evidence, plan: BatchFile | None) -> tuple[str, ...] | None:
+    """The features by which the run is grouped: by the job's own word, else by the batch file's."""
+    if evidence.group_tags is None and plan is not None:
+        return plan.group_tags
+    return evidence.group_tags

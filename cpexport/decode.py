@@ -1,0 +1,157 @@
+"""Decodes one batch into Arrow files in a scratch folder: a function of the batch and nothing else.
+
+It runs on any `concurrent.futures.Executor`; what comes back is small, and the rows are read from
+the files, memory-mapped, by whoever writes them to the destination.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import ipc
+
+from cpexport.batch import Batch, fingerprint, signature
+from cpexport.errors import SourceError
+from cpexport.features import IMAGE, IMAGE_NUMBER, INTEGER, REAL, RELATIONSHIP, TEXT
+from cpexport.imagesets import ImageSets
+from cpexport.ledger import Count
+from cpexport.pictures import Pictures, tells_pictures_apart
+from cpexport.tables import Features, numbers_as_promised
+
+_SCRATCH = "cpexport-scratch-"
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A batch's rows on disk, and what is known of them. `types` are the types they came with."""
+
+    batch: Batch
+    image_sets: ImageSets
+    folder: Path
+    files: Mapping[str, Path]
+    types: Features
+    counts: Mapping[str, Count]
+    pictures: Pictures
+    signature: str
+    fingerprint: str
+
+    def rows(self) -> Iterator[tuple[str, pa.RecordBatch]]:
+        """The rows by object type, columns named by feature."""
+        for name, path in self.files.items():
+            with pa.memory_map(str(path)) as file:
+                reader = ipc.open_file(file)
+                for number in range(reader.num_record_batches):
+                    yield name, reader.get_batch(number)
+
+    @property
+    def values(self) -> int:
+        """How many values there are: rows times columns, over all tables."""
+        return sum(
+            count.rows * len(self.types.get(name, ())) for name, count in self.counts.items()
+        )
+
+    def remove(self) -> None:
+        """Deletes the files."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def decode(batch: Batch, image_sets: ImageSets, types: Features, scratch: Path) -> Decoded:
+    """Reads the rows of `image_sets` from a batch; `types` are those that the destination has.
+
+    Raises:
+        SourceError: the batch is damaged, or its files changed while they were read.
+        OSError: the scratch folder is full.
+    """
+    source = batch.source
+    try:
+        before = signature(source)
+        content = fingerprint(source)
+    except OSError as error:
+        raise SourceError(source.path, f"cannot be read: {error.strerror}", "check it") from error
+    folder = Path(tempfile.mkdtemp(dir=scratch))
+    try:
+        files: dict[str, Path] = {}
+        found: dict[str, dict[str, pa.DataType]] = {}
+        counts: dict[str, Count] = {}
+        pictures = Pictures()
+        for name, rows in source.read(image_sets, types):
+            rows = _settled(name, rows)
+            if name == IMAGE:
+                pictures = _pictures(rows, batch.flags)
+            files[name] = folder / f"{len(files)}.arrow"
+            with ipc.new_file(str(files[name]), rows.schema) as file:
+                file.write_batch(rows)
+            counts[name] = _count(rows)
+            if name != RELATIONSHIP:
+                found[name] = {f.name: f.type for f in rows.schema if f.name != IMAGE_NUMBER}
+        if signature(source) != before:
+            raise SourceError(source.path, "changed while it was read", "run cpexport again")
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return Decoded(batch, image_sets, folder, files, found, counts, pictures, before, content)
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder for decoded batches, deleted afterwards; first those that killed loads left."""
+    home = Path(tempfile.gettempdir())
+    for left in home.glob(f"{_SCRATCH}*"):
+        process = left.name.removeprefix(_SCRATCH).partition("-")[0]
+        if process.isdecimal() and left.stat().st_uid == os.getuid() and not _runs(int(process)):
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{os.getpid()}-") as folder:
+        yield Path(folder)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _settled(name: str, rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Whole numbers as integers where the name promises them, missing real numbers as NaN."""
+    if name == RELATIONSHIP:
+        return rows
+    arrays = [
+        numbers_as_promised(name, field.name, array)
+        for field, array in zip(rows.schema, rows.columns, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, names=rows.schema.names)
+
+
+def _pictures(rows: pa.RecordBatch, flags: frozenset[str]) -> Pictures:
+    columns = {}
+    for field, array in zip(rows.schema, rows.columns, strict=True):
+        if tells_pictures_apart(field.name) and field.name not in flags:
+            if array.type == REAL:
+                array = pc.if_else(pc.is_nan(array), pa.scalar(None, REAL), array)
+            columns[field.name] = array.cast(TEXT)
+    return Pictures(rows[IMAGE_NUMBER].to_numpy(), columns)
+
+
+def _count(rows: pa.RecordBatch) -> Count:
+    missing, infinite = 0, {}
+    for field, array in zip(rows.schema, rows.columns, strict=True):
+        if field.type == REAL:
+            values = array.to_numpy()
+            # A sum is finite only if all values are, and costs a fraction of looking at each.
+            if not np.isfinite(values.sum()):
+                missing += int(np.isnan(values).sum())
+                if count := int(np.isinf(values).sum()):
+                    infinite[field.name] = count
+        elif field.type == INTEGER:
+            missing += array.null_count
+    return Count(rows.num_rows, missing, sum(infinite.values()), infinite)

@@ -1,0 +1,184 @@
+"""Finds batches below folders of any layout, by file names and headers; reads no measurements."""
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cpexport.batch import Source
+from cpexport.batchfile import NAME
+from cpexport.errors import SourceError
+from cpexport.features import IMAGE
+from cpexport.pipeline import Pipeline
+from cpexport.sources import Hdf5Source, LeftoverSource, SpreadsheetSource
+from cpexport.sources.csvfile import SUFFIXES as CSV_SUFFIXES
+from cpexport.sources.csvfile import open_csv
+from cpexport.sources.hdf5 import SUFFIXES as HDF5_SUFFIXES
+
+_TEMPORARY = re.compile(r"Cpmeasurements.*\.hdf5", re.IGNORECASE)
+_NOT_DATA = re.compile(r"(.*[_.-])?(log|done|readme)([_.-].*)?", re.IGNORECASE)
+_IMAGE_CSV = re.compile(r"(.*)Image", re.DOTALL)
+_DONE = ("Complete", "Failure")
+
+
+@dataclass
+class _Folder:
+    """The files of one folder that may belong to jobs."""
+
+    path: Path
+    hdf5: list[Path] = field(default_factory=list)
+    csv: list[Path] = field(default_factory=list)
+    done: list[Path] = field(default_factory=list)
+    temporary: bool = False
+    batch_file: bool = False
+
+
+@dataclass(frozen=True)
+class Found:
+    """What lies below the OUTPUTS: `batch_files` by path, and folders with jobs' files."""
+
+    folders: tuple[_Folder, ...]
+    batch_files: tuple[Path, ...]
+
+    def sources(self, hint: Pipeline | None = None) -> list[Source]:
+        """One source a batch, in order of path; `hint` is the batch file's pipeline.
+
+        Raises:
+            SourceError: a CSV file cannot be read.
+        """
+        found: list[Source] = []
+        for folder in self.folders:
+            found += _sources(folder, hint)
+        homes = {home for source in found for home in (source.path, source.path.parent)}
+        for folder in self.folders:
+            found += _leftovers(folder, homes)
+        return found
+
+
+def find(outputs: Iterable[Path]) -> Found:
+    """Walks OUTPUTS: folders, or single files. What two of them share is found once.
+
+    Raises:
+        SourceError: one of them does not exist, or a folder cannot be listed.
+    """
+    folders: dict[str, _Folder] = {}
+    batch_files: dict[str, Path] = {}
+    for top in outputs:
+        if not top.exists():
+            raise SourceError(top, "does not exist", "name the folder that holds the jobs' outputs")
+        if top.is_file():
+            single = _Folder(top)
+            _sort(top, single)
+            folders.setdefault(os.path.realpath(top), single)
+        for path, names in _walk(top):
+            folder = _Folder(path)
+            for name in names:
+                if name.lower() == NAME.lower():
+                    folder.batch_file = True
+                    batch_files.setdefault(os.path.realpath(path / name), path / name)
+                else:
+                    _sort(path / name, folder)
+            folders.setdefault(os.path.realpath(path), folder)
+    return Found(tuple(folders.values()), tuple(batch_files.values()))
+
+
+def _walk(top: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Every folder below `top` once, links to folders followed, in order of name."""
+    seen = set()
+
+    def refuse(error: OSError) -> None:
+        raise SourceError(error.filename or top, f"cannot be listed: {error.strerror}", "check it")
+
+    for path, subfolders, names in os.walk(top, onerror=refuse, followlinks=True):
+        real = os.path.realpath(path)
+        if real in seen:
+            subfolders.clear()
+            continue
+        seen.add(real)
+        subfolders.sort()
+        yield Path(path), sorted(names)
+
+
+def _sort(path: Path, folder: _Folder) -> None:
+    suffix = path.suffix.lower()
+    if _TEMPORARY.fullmatch(path.name):
+        folder.temporary = True
+    elif suffix in HDF5_SUFFIXES:
+        folder.hdf5.append(path)
+    elif "done" in path.name.lower() and _said(path):
+        folder.done.append(path)
+    elif suffix in CSV_SUFFIXES and not _NOT_DATA.fullmatch(path.stem):
+        folder.csv.append(path)
+
+
+def _said(path: Path) -> str | None:
+    """What a done file says; None if this is not one."""
+    try:
+        if path.stat().st_size > 64:
+            return None
+        text = path.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return text if text in _DONE else None
+
+
+def _sources(folder: _Folder, hint: Pipeline | None) -> list[Source]:
+    groups = _csv_groups(folder.csv)
+    alone = len(folder.hdf5) + (0 if folder.hdf5 else len(groups)) == 1 and folder.path.is_dir()
+    if folder.hdf5:
+        beside = tuple(path.name for group in groups.values() for path in group)
+        said = _said(folder.done[0]) if alone and len(folder.done) == 1 else None
+        return [
+            Hdf5Source(folder.path if alone else file, file, beside, said) for file in folder.hdf5
+        ]
+    done = folder.done[0] if len(folder.done) == 1 and len(groups) == 1 else None
+    return [
+        SpreadsheetSource(
+            folder.path if alone else folder.path / f"{prefix}{IMAGE}.csv",
+            tuple(files),
+            prefix,
+            done,
+            hint,
+        )
+        for prefix, files in sorted(groups.items())
+    ]
+
+
+def _csv_groups(files: list[Path]) -> dict[str, list[Path]]:
+    """The CSV files of each batch in a folder, by prefix.
+
+    A file belongs to the longest prefix that begins it, prefixes being what stands before `Image`
+    in the files of that name. Without one, the files of a folder are one batch if CellProfiler
+    wrote any of them, which their headers tell.
+    """
+    prefixes = []
+    for path in files:
+        found = _IMAGE_CSV.fullmatch(path.stem)
+        if found and _is_image(path):
+            prefixes.append(found[1])
+    if not prefixes:
+        ours = any(path.stat().st_size == 0 or open_csv(path) for path in files)
+        return {"": files} if ours else {}
+    groups: dict[str, list[Path]] = {prefix: [] for prefix in prefixes}
+    for path in files:
+        mine = [prefix for prefix in prefixes if path.name.startswith(prefix)]
+        if mine:
+            groups[max(mine, key=len)].append(path)
+    return groups
+
+
+def _is_image(path: Path) -> bool:
+    header = open_csv(path)
+    return header is None or header.kind == IMAGE
+
+
+def _leftovers(folder: _Folder, homes: set[Path]) -> list[Source]:
+    """A job's folder that holds nothing but what says that there was a job."""
+    said = _said(folder.done[0]) if folder.done else None
+    # Jobs are told by `-t` to keep temporary files in a folder of this name within their own.
+    home = folder.path.parent if folder.path.name in ("tmp", "temp") else folder.path
+    if folder.batch_file or home in homes or not (folder.temporary or said):
+        return []
+    homes.add(home)
+    return [LeftoverSource(home, said)]

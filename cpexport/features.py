@@ -1,0 +1,107 @@
+"""What CellProfiler's features are: which become columns, and which type their name promises.
+
+A feature is known by its object type (`Image` for the image set itself) and its name. Types are
+Arrow's: `null` (nothing known yet), `int64`, `float64`, `string`, each wider than the one before.
+"""
+
+import re
+from typing import Final
+
+import pyarrow as pa
+
+IMAGE: Final = "Image"
+EXPERIMENT: Final = "Experiment"
+RELATIONSHIP: Final = "Relationship"
+IMAGE_NUMBER: Final = "ImageNumber"
+OBJECT_NUMBER: Final = "ObjectNumber"
+NUMBER: Final = "Number_Object_Number"
+
+NULL: Final = pa.null()
+INTEGER: Final = pa.int64()
+REAL: Final = pa.float64()
+TEXT: Final = pa.string()
+_WIDTH: Final = (NULL, INTEGER, REAL, TEXT)
+
+# ExportToDatabase leaves these out (CellProfiler 4.2.8, exporttodatabase.py, ignore_feature).
+_LEFT_OUT = re.compile(r"(Description|ModuleError|TimeElapsed)_")
+_KEYS: Final = frozenset({IMAGE_NUMBER, OBJECT_NUMBER})
+
+_TEXT_IMAGE = re.compile(
+    r"(FileName|PathName|URL|MD5Digest|ImageSet|Thumbnail|ProcessingStatus)(_|$)|ProcessingStatus$"
+)
+# What an input module copies from a file of the user's: any type, told by its values alone.
+_FREE = re.compile(r"Metadata_")
+# The categories that CellProfiler's own modules write for images, all numbers.
+_MEASURED_IMAGE = re.compile(
+    r"(Align|AreaOccupied|AreaShape|Channel|Children|Classify|Correlation|Count|Crop|Distance|"
+    r"ExecutionTime|Frame|Granularity|Group|Height|ImageQuality|Intensity|Location|Math|Mean|"
+    r"Median|ModuleError|Neighbors|Number|Overlap|Parent|RadialDistribution|Scaling|Series|StDev|"
+    r"Texture|Threshold|TrackObjects|VolumeOccupied|Width|Worm)_"
+)
+# Declared integer by CellProfiler's modules, and always whole in what they write. RelateObjects'
+# Distance_* are declared integer as well, and are not.
+_WHOLE_IMAGE = re.compile(
+    r"(Count|Height|Width|Group|Series|Frame|Channel)_|Intensity_TotalArea_|"
+    r"Classify_.*_NumObjectsPerBin$|TrackObjects_(New|Lost|Split|Merged)ObjectCount_"
+)
+_WHOLE_OBJECT = re.compile(
+    r"Number_Object_Number$|Parent_|Children_.*_Count$|Classify_.*_Bin_|"
+    r"Neighbors_(NumberOfNeighbors|(First|Second)ClosestObjectNumber)_|"
+    r"TrackObjects_(Label|ParentImageNumber|ParentObjectNumber)(_|$)"
+)
+
+
+def is_column(feature: str) -> bool:
+    """Whether a feature becomes a column, as in CellProfiler's own databases.
+
+    Not the keys, which every table has anyway, and not what ExportToDatabase leaves out.
+
+    >>> is_column("ModuleError_01LoadData"), is_column("ExecutionTime_01LoadData")
+    (False, True)
+    """
+    return feature not in _KEYS and not _LEFT_OUT.match(feature)
+
+
+def promised_type(object_name: str, feature: str) -> pa.DataType:
+    """The type that a feature's name promises; `null` where only its values can tell.
+
+    A promise, not a fact: a value that does not fit widens its column.
+
+    >>> promised_type("Nuclei", "AreaShape_Area"), promised_type("Image", "Count_Nuclei")
+    (DataType(double), DataType(int64))
+    >>> promised_type("Image", "Metadata_Dose")
+    DataType(null)
+    """
+    if object_name == IMAGE:
+        if _TEXT_IMAGE.match(feature):
+            return TEXT
+        if _WHOLE_IMAGE.match(feature):
+            return INTEGER
+        return REAL if _MEASURED_IMAGE.match(feature) else NULL
+    if is_repeated(feature):
+        return NULL
+    return INTEGER if _WHOLE_OBJECT.match(feature) else REAL
+
+
+def is_number(object_name: str, feature: str) -> bool:
+    """Whether CellProfiler writes nothing but numbers into this feature."""
+    return promised_type(object_name, feature) in (INTEGER, REAL)
+
+
+def is_free(feature: str) -> bool:
+    """Whether a feature is image metadata, whose type LoadData decides by the whole column."""
+    return _FREE.match(feature) is not None
+
+
+def is_repeated(feature: str) -> bool:
+    """Whether ExportToSpreadsheet can repeat this image feature in the rows of objects."""
+    return re.match(r"(Metadata|FileName|PathName)_", feature) is not None
+
+
+def wider(one: pa.DataType, other: pa.DataType) -> pa.DataType:
+    """The narrowest type that holds the values of both.
+
+    >>> wider(INTEGER, REAL)
+    DataType(double)
+    """
+    return _WIDTH[max(_WIDTH.index(one), _WIDTH.index(other))]

@@ -1,0 +1,80 @@
+"""The ledger: a destination's own record of which batches it holds, and what of each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from cpexport.imagesets import ImageSets
+
+
+@dataclass(frozen=True)
+class Count:
+    """What a batch brought to one table: rows, and values that are not finite numbers.
+
+    `missing` counts NaN and absent values in columns of real numbers, `infinite` both infinities;
+    `infinite_columns` says which columns those were in, as the destination cannot.
+    """
+
+    rows: int
+    missing: int = 0
+    infinite: int = 0
+    infinite_columns: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One batch in the ledger.
+
+    `path` is as it was given, `signature` tells whether its files were touched since, `fingerprint`
+    their content. `image_sets` is what the job was to run, `complete` what was complete of it, and
+    `loaded` what of that is now in the destination from this batch: less where a newer batch has
+    replaced some. `refused` are image sets of it that are other pictures than the batch file's, or
+    not in it. `group_tags` are the features by which the job was grouped, None if unknown. `age`
+    sorts batches from the oldest to the newest. `time` is UTC, ISO 8601.
+    """
+
+    path: str
+    format: str
+    signature: str
+    fingerprint: str
+    image_sets: ImageSets
+    complete: ImageSets
+    loaded: ImageSets
+    refused: ImageSets
+    group_tags: tuple[str, ...] | None
+    state: str
+    reason: str
+    age: tuple[str, int]
+    version: str | None
+    pipeline: str | None
+    time: str
+    cpexport: str
+    counts: Mapping[str, Count] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """All entries of one destination and prefix."""
+
+    entries: tuple[Entry, ...] = ()
+
+    @cached_property
+    def by_signature(self) -> Mapping[str, Entry]:
+        return {entry.signature: entry for entry in self.entries}
+
+    @cached_property
+    def by_fingerprint(self) -> Mapping[str, Entry]:
+        return {entry.fingerprint: entry for entry in self.entries}
+
+    @cached_property
+    def loaded(self) -> ImageSets:
+        """The image sets that the destination holds."""
+        ranges = [r for entry in self.entries for r in entry.loaded.ranges]
+        return ImageSets.from_ranges(ranges)
+
+    @cached_property
+    def csv_tables(self) -> frozenset[str]:
+        """The tables that batches of CSV files had."""
+        return frozenset(
+            name for entry in self.entries if entry.format == "spreadsheet" for name in entry.counts
+        )

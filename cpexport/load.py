@@ -1,0 +1,280 @@
+"""Loads every complete image set of every batch into one destination, exactly once."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cpexport import __version__, groups
+from cpexport.batch import Batch, fingerprint, signature
+from cpexport.batchfile import BatchFile
+from cpexport.decode import Decoded, decode, scratch_folder
+from cpexport.errors import SourceError
+from cpexport.features import IMAGE, IMAGE_NUMBER, INTEGER
+from cpexport.imagesets import ImageSets
+from cpexport.ledger import Entry
+from cpexport.pictures import Pictures
+from cpexport.planning import Moved, Step, planned
+from cpexport.sinks import Sink, open_sink
+from cpexport.survey import Survey, survey
+from cpexport.tables import joined, object_of, table_of
+
+Progress = Callable[[str, int, int, int], None]
+"""Told what is being done, how much is done, of how much, and how many values that were."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A batch of which something is not in the destination, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a load did. `rows` are the rows written, by table.
+
+    `whole` is whether nothing is missing: no planned image set, or without a batch file none that
+    any batch was to run. `notes` are things worth knowing that cost nothing.
+    """
+
+    destination: str
+    loaded: int
+    already: int
+    left_out: tuple[LeftOut, ...]
+    missing: ImageSets
+    image_sets: int
+    rows: Mapping[str, int]
+    seconds: float
+    whole: bool
+    notes: tuple[str, ...] = field(default=())
+
+
+def load(
+    outputs: Sequence[Path],
+    to: str,
+    *,
+    batch_file: Path | None = None,
+    prefix: str = "",
+    progress: Progress = lambda what, done, total, values: None,
+) -> Report:
+    """Loads what is new and complete below `outputs` into the destination `to`, a URL.
+
+    Killed anywhere and run again, the destination ends up the same.
+
+    Raises:
+        UsageError: a path or URL makes no sense.
+        SourceError: nothing at all can be loaded, or the batch file cannot be read.
+        CollisionError: different pictures have one image set number; nothing was changed.
+        SinkError: the destination refuses. Batches that were committed before stay.
+    """
+    began = time.monotonic()
+    with open_sink(to, prefix) as sink, scratch_folder() as scratch:
+        ledger = sink.ledger()
+        found = survey(
+            outputs,
+            batch_file,
+            known=lambda source: signature(source) in ledger.by_signature,
+            tables={object_of(name, prefix) for name in ledger.csv_tables},
+            progress=lambda what, done, total: progress(what, done, total, 0),
+        )
+        _refuse_nothing(found, outputs)
+        writing = _Writing(sink, prefix, scratch, progress)
+        todo = list(found.batches)
+        while True:
+            plan = planned(todo, sink.ledger(), sink.pictures, sink.name)
+            damaged = writing.write([step for step in plan.steps if step.image_sets])
+            if not damaged:
+                break
+            # An older output may have what a damaged one was to bring.
+            written = [step.batch for step in plan.steps if step.image_sets]
+            todo = [b for b in todo if not any(b is other for other in written)]
+        writing.note([step for step in plan.steps if not step.image_sets], plan.moved)
+        _refuse_all_damaged(found, writing)
+        _number_groups(sink, found.plan)
+        return _report(sink, found, writing, time.monotonic() - began)
+
+
+class _Writing:
+    """Brings batches into a sink, one transaction each, and keeps count."""
+
+    def __init__(self, sink: Sink, prefix: str, scratch: Path, progress: Progress) -> None:
+        self._sink, self._prefix, self._scratch, self._progress = sink, prefix, scratch, progress
+        self._features = sink.layout().features
+        self.rows: dict[str, int] = {}
+        self.loaded: list[Batch] = []
+        self.already: list[Batch] = []
+        self.superseded: list[Batch] = []
+        self.damaged: list[tuple[Batch, SourceError]] = []
+        self.image_sets = self.values = 0
+
+    def write(self, steps: Sequence[Step]) -> list[SourceError]:
+        """The loop of the program. Returns what was damaged; those batches left no trace."""
+        self._features = joined([self._features, *(step.batch.features for step in steps)])
+        damaged = []
+        for done, step in enumerate(steps):
+            self._progress("loaded", done, len(steps), self.values)
+            try:
+                decoded = decode(step.batch, step.image_sets, self._features, self._scratch)
+            except SourceError as error:
+                damaged.append(error)
+                self.damaged.append((step.batch, error))
+                continue
+            self._features = joined([self._features, decoded.types])
+            self._sink.prepare(self._features)
+            entry = _entry(step, decoded.signature, decoded.fingerprint, self._prefix, decoded)
+            with self._sink.batch(entry, decoded.pictures) as write:
+                if write is not None:
+                    for name, rows in decoded.rows():
+                        write(name, rows)
+            decoded.remove()
+            self._count(step, decoded, write is not None)
+        self._progress("loaded", len(steps), len(steps), self.values)
+        return damaged
+
+    def note(self, superseded: Sequence[Step], moved: Sequence[Moved]) -> None:
+        """Enters in the ledger what needs no rows, so that the next run need not look again."""
+        for step in superseded:
+            source = step.batch.source
+            entry = _entry(step, signature(source), fingerprint(source), self._prefix)
+            with self._sink.batch(entry, Pictures()):
+                self.superseded.append(step.batch)
+        for batch in moved:
+            self._sink.relocate(batch.entry, signature(batch.batch.source))
+            self.already.append(batch.batch)
+
+    def _count(self, step: Step, decoded: Decoded, written: bool) -> None:
+        (self.loaded if written else self.already).append(step.batch)
+        if written:
+            self.image_sets += len(step.image_sets)
+            self.values += decoded.values
+            for name, count in decoded.counts.items():
+                table = table_of(name, self._prefix)
+                self.rows[table] = self.rows.get(table, 0) + count.rows
+
+
+def _entry(
+    step: Step, signature: str, fingerprint: str, prefix: str, decoded: Decoded | None = None
+) -> Entry:
+    batch = step.batch
+    counts = decoded.counts if decoded else {}
+    return Entry(
+        path=str(batch.source.path),
+        format=batch.source.format,
+        signature=signature,
+        fingerprint=fingerprint,
+        image_sets=batch.image_sets,
+        complete=batch.complete,
+        loaded=step.image_sets,
+        refused=batch.unexpected | batch.misplaced,
+        group_tags=batch.group_tags,
+        state=batch.state,
+        reason=batch.reason,
+        age=batch.age,
+        version=batch.version,
+        pipeline=batch.pipeline,
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
+        cpexport=__version__,
+        counts={table_of(name, prefix): count for name, count in counts.items()},
+    )
+
+
+def _refuse_nothing(found: Survey, outputs: Sequence[Path]) -> None:
+    """Refuses outputs of which nothing at all can be loaded, before anything is made."""
+    if found.known or any(batch.complete for batch in found.batches):
+        return
+    if not found.batches:
+        raise SourceError(
+            outputs[0],
+            "holds no output of a CellProfiler job",
+            "name the folder that holds the jobs' .h5 files or folders of CSV files",
+        )
+    first, *more = found.batches
+    others = f" (and {len(more)} more batches without one)" if more else ""
+    raise SourceError(
+        first.source.path,
+        f"no complete image set{others}: {first.reason}",
+        "see cpexport check",
+    )
+
+
+def _refuse_all_damaged(found: Survey, writing: "_Writing") -> None:
+    if writing.damaged and not (writing.loaded or writing.already or found.known):
+        raise writing.damaged[0][1]
+
+
+def _number_groups(sink: Sink, plan: BatchFile | None) -> None:
+    """Numbers the groups of the whole run, which jobs number for themselves only.
+
+    By the batch file where there is one, else by the image sets that the destination holds.
+    """
+    ledger = sink.ledger()
+    there = [f for f in groups.FEATURES if (IMAGE, f) in sink.layout().by_feature]
+    if not there or not ledger.loaded or "groups" in sink.settings():
+        return
+    tags = {entry.group_tags for entry in ledger.entries if entry.loaded}
+    if plan is not None and ledger.loaded <= plan.planned:
+        pictures, tags = plan.pictures, {plan.group_tags}
+    else:
+        pictures = sink.pictures(ledger.loaded)
+    (by,) = tags if len(tags) == 1 else (None,)
+    keys = pictures.keys(by) if by else None
+    if by is None or (by and keys is None):
+        sink.renumber({}, {"groups": "as the jobs numbered them"})
+        return
+    columns = sink.image_columns(there)
+    rows = np.searchsorted(pictures.numbers, columns[IMAGE_NUMBER].to_numpy())
+    new = {
+        feature: pa.array(values[rows])
+        for feature, values in groups.numbered(pictures.numbers, keys).items()
+        if feature in there
+    }
+    differ = np.zeros(len(rows), bool)
+    for feature, values in new.items():
+        same = pc.equal(values, columns[feature].cast(INTEGER))
+        differ |= ~same.fill_null(False).to_numpy(zero_copy_only=False)
+    chosen = pa.array(np.flatnonzero(differ))
+    changed = {f: v.take(chosen) for f, v in (new | {IMAGE_NUMBER: columns[IMAGE_NUMBER]}).items()}
+    sink.renumber(changed, {"groups": ",".join(by) or "one group"})
+
+
+def _report(sink: Sink, found: Survey, writing: _Writing, seconds: float) -> Report:
+    ledger = sink.ledger()
+    there = ledger.loaded
+    errors = {id(batch): str(error) for batch, error in writing.damaged}
+    left_out = []
+    held = there
+    for batch in found.batches:
+        held |= batch.image_sets
+        lost = (batch.image_sets - there) | batch.unexpected | batch.misplaced
+        unknown = not batch.image_sets and not (found.plan and found.plan.planned <= there)
+        if id(batch) in errors and lost:
+            left_out.append(LeftOut(str(batch.source.path), errors[id(batch)]))
+        elif lost or unknown:
+            left_out.append(LeftOut(str(batch.source.path), batch.reason))
+    known = {signature(source) for source in found.known}
+    for entry in ledger.entries:
+        if entry.signature in known and ((entry.image_sets - there) | entry.refused):
+            left_out.append(LeftOut(entry.path, entry.reason))
+            held |= entry.image_sets
+    missing = (found.plan.planned if found.plan else held) - there
+    notes = [f"{b.source.path}: newer outputs have its image sets" for b in writing.superseded]
+    notes += [f"{b.source.path}: {note}" for b in found.batches for note in b.notes]
+    return Report(
+        destination=sink.name,
+        loaded=len(writing.loaded),
+        already=len(writing.already) + len(found.known),
+        left_out=tuple(left_out),
+        missing=missing,
+        image_sets=writing.image_sets,
+        rows=writing.rows,
+        seconds=seconds,
+        whole=not missing and not left_out,
+        notes=tuple(notes),
+    )

@@ -1,0 +1,242 @@
+"""CellProfiler's measurement files (HDF5), opened for reading: batch files and jobs' outputs alike.
+
+Layout, from CellProfiler 4.2.8, utilities/hdf5_dict.py and measurement/_measurements.py:
+`/Measurements/<run>/<object>/<feature>/{data,index}`. Of several runs the last by name counts.
+`data` is one vector; `index` has rows `[image number, start, stop]` into it. Only `index` says
+what is valid: `data` keeps superseded values, rows may be out of order, -1 as image number means
+deleted.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from cpexport.errors import RunningError, SourceError
+from cpexport.features import EXPERIMENT, IMAGE, INTEGER, NULL, REAL, RELATIONSHIP, TEXT
+
+Index = npt.NDArray[np.int64]
+
+_RERUN = "run its image sets again"
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turns whatever h5py raises for a damaged file into a `SourceError` that names it."""
+    try:
+        yield
+    except (KeyError, OSError, RuntimeError, ValueError, TypeError) as error:
+        text = str(error.args[0] if error.args else error)
+        raise SourceError(path, f"damaged, HDF5 says: {text}", _RERUN) from error
+
+
+class MeasurementFile:
+    """One measurement file, open for reading until closed; a context manager.
+
+    Raises:
+        RunningError: another process is writing the file.
+        SourceError: the file cannot be opened, or is not a measurement file. Every method can
+            raise it too: HDF5 finds damage only where it looks.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._file = h5py.File(path, "r")
+        except OSError as error:
+            raise _opening(path, error) from error
+        try:
+            with reading(path):
+                self._run = _run(self._file, path)
+                self.groups = tuple(self._run)
+                self._by_name = {
+                    name: h5py.h5g.open(self._run.id, _c(name)) for name in self.groups
+                }
+        except BaseException:
+            self._file.close()
+            raise
+        self._escaped = False
+        self._escaped = _major(self.experiment("CellProfiler_Version")) < 4
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    @property
+    def objects(self) -> tuple[str, ...]:
+        """The object types, without `Image`."""
+        return tuple(name for name in self.groups if name not in (IMAGE, EXPERIMENT, RELATIONSHIP))
+
+    def features(self, object_name: str) -> tuple[str, ...]:
+        """The names of an object type's features; empty if there is no such type."""
+        with reading(self.path):
+            if object_name not in self._by_name:
+                return ()
+            group = self._by_name[object_name]
+            return tuple(name.decode("utf-8") for name in group)
+
+    def index(self, object_name: str, feature: str) -> Index:
+        """Rows [image number, start, stop] that are valid, in order of image number.
+
+        Of two rows for one image set the later counts, as CellProfiler's own reader has it.
+        """
+        with reading(self.path):
+            rows = self._read(object_name, f"{feature}/index")
+            if rows.ndim != 2 or rows.shape[1] != 3:
+                raise ValueError(f"{object_name}/{feature}/index has the shape {rows.shape}")
+        return _valid(rows)
+
+    def type_of(self, object_name: str, feature: str) -> pa.DataType:
+        """The Arrow type of a feature; `null` if it never had a value, whatever HDF5 calls it."""
+        with reading(self.path):
+            dataset = h5py.h5d.open(self._by_name[object_name], _c(f"{feature}/data"))
+            if dataset.shape == (0,):
+                return NULL
+            return _arrow_type(dataset)
+
+    def values(self, object_name: str, feature: str) -> npt.NDArray[np.generic]:
+        """All of a feature's `data`, superseded values too: int64, float64 or str.
+
+        float32 is widened. Strings come as an object array. Blobs (bytes of uint8) come as int64 like other numbers.
+        """
+        with reading(self.path):
+            dataset = h5py.h5d.open(self._by_name[object_name], _c(f"{feature}/data"))
+            type = _arrow_type(dataset)
+            if type == TEXT:
+                raw = h5py.Dataset(dataset)[()]
+                return np.array([self._text(value) for value in raw], dtype=object)
+            out = np.empty(dataset.shape, np.int64 if type == INTEGER else np.float64)
+            if out.size:
+                dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, out)
+            return out
+
+    def experiment(self, feature: str) -> str | None:
+        """The value of an Experiment feature as text; None if there is none."""
+        with reading(self.path):
+            group = self._by_name.get(EXPERIMENT)
+            if group is None or _c(feature) not in group:
+                return None
+            rows = self._read(EXPERIMENT, f"{feature}/index")
+            rows = rows[rows[:, 2] > rows[:, 1]]
+            if not len(rows):
+                return None
+            dataset = h5py.Dataset(h5py.h5d.open(group, _c(f"{feature}/data")))
+            value = dataset[int(rows[-1, 1])]
+            return self._text(value) if isinstance(value, bytes) else str(value)
+
+    def experiment_length(self, feature: str) -> int:
+        """How many values an Experiment feature was ever given, superseded ones counted."""
+        with reading(self.path):
+            group = self._by_name.get(EXPERIMENT)
+            if group is None or _c(feature) not in group:
+                return 0
+            return int(h5py.h5d.open(group, _c(f"{feature}/data")).shape[0])
+
+    def relationships(self) -> Iterator[tuple[int, str, str, str, list[npt.NDArray[np.int64]]]]:
+        """Each kind of relationship: module number, name, first and second object type, and the
+        four vectors image and object number of the first, image and object number of the second."""
+        if RELATIONSHIP not in self._by_name:
+            return
+        with reading(self.path):
+            root = self._run[RELATIONSHIP]
+            for module in root:
+                for name in root[module]:
+                    for first in root[module][name]:
+                        for second in root[module][name][first]:
+                            leaf = root[module][name][first][second]
+                            vectors = [
+                                leaf[part][()].astype(np.int64)
+                                for part in (
+                                    "ImageNumber_First",
+                                    "ObjectNumber_First",
+                                    "ImageNumber_Second",
+                                    "ObjectNumber_Second",
+                                )
+                            ]
+                            if len({len(vector) for vector in vectors}) != 1:
+                                raise ValueError(f"{leaf.name} has vectors of several lengths")
+                            yield int(module), name, first, second, vectors
+
+    def _read(self, object_name: str, name: str) -> npt.NDArray[np.int64]:
+        dataset = h5py.h5d.open(self._by_name[object_name], _c(name))
+        out = np.empty(dataset.shape, np.int64)
+        if out.size:
+            dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, out)
+        return out
+
+    def _text(self, value: bytes) -> str:
+        if self._escaped:
+            # CellProfiler 3.1.9, measurement.py, wrap_string: every string is unicode_escape'd.
+            return value.decode("unicode_escape").encode("utf-16", "surrogatepass").decode("utf-16")
+        return value.decode("utf-8")
+
+
+def _run(file: h5py.File, path: Path) -> h5py.Group:
+    if "Measurements" not in file:
+        raise SourceError(path, "not a CellProfiler measurement file", "leave it out of OUTPUTS")
+    runs = file["Measurements"]
+    if not len(runs):
+        raise SourceError(path, "holds no measurements", _RERUN)
+    return runs[sorted(runs)[-1]]
+
+
+def _opening(path: Path, error: OSError) -> SourceError:
+    text = str(error)
+    if isinstance(error, BlockingIOError) or "unable to lock file" in text:
+        return RunningError(
+            path, "locked, a job is still writing it", "wait until the job has ended"
+        )
+    if isinstance(error, PermissionError) or "Permission denied" in text:
+        return SourceError(path, "may not be read", "ask its owner for permission to read")
+    if isinstance(error, FileNotFoundError) or "No such file" in text:
+        return SourceError(path, "does not exist", "check the path")
+    if path.stat().st_size == 0:
+        return SourceError(path, "empty (0 bytes)", _RERUN)
+    if "truncated" in text:
+        return SourceError(path, "cut off: the file is shorter than it says", _RERUN)
+    if "signature not found" in text:
+        return SourceError(path, "not an HDF5 file", _RERUN)
+    return SourceError(path, f"damaged, HDF5 says: {text}", _RERUN)
+
+
+def _valid(rows: Index) -> Index:
+    rows = rows[rows[:, 0] > 0]
+    numbers = rows[:, 0]
+    if len(numbers) > 1 and not (numbers[1:] > numbers[:-1]).all():
+        rows = rows[np.argsort(numbers, kind="stable")]
+        last = np.append(rows[1:, 0] != rows[:-1, 0], True)
+        rows = rows[last]
+    return rows
+
+
+def _arrow_type(dataset: h5py.h5d.DatasetID) -> pa.DataType:
+    kind = dataset.get_type().get_class()
+    if kind == h5py.h5t.INTEGER:
+        return INTEGER
+    if kind == h5py.h5t.FLOAT:
+        return REAL
+    if kind == h5py.h5t.STRING:
+        return TEXT
+    raise ValueError(f"{h5py.h5i.get_name(dataset)!r} holds neither numbers nor text")
+
+
+def _major(version: str | None) -> int:
+    head = (version or "").split(".")[0]
+    return int(head) if head.isdecimal() else 4
+
+
+def _c(name: str) -> bytes:
+    return name.encode("utf-8")

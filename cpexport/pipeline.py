@@ -1,0 +1,155 @@
+"""A pipeline's text, as CellProfiler keeps it with every measurement file: what its modules record.
+
+Only what completeness needs is read. The text starts with `CellProfiler Pipeline:`; a module is a
+line `Name:[module_num:3|...|enabled:True|...]` followed by indented `setting:value` lines
+(CellProfiler 4.2.8, pipeline/_pipeline.py, savetxt; versions 3 to 5 of the text alike).
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+_MODULE = re.compile(r"^(\w+):\[(module_num:.*)\]\s*$")
+_SETTING = re.compile(r"^    ([^:]*):(.*)$")
+# should_stop_writing_measurements() is true for these: nothing is recorded from there on.
+_EXPORTS = frozenset({"ExportToSpreadsheet", "ExportToDatabase"})
+# Modules that go back over a group at its end, so that a part of a group is not the whole of it.
+_AFTER_GROUP = frozenset({"TrackObjects", "MakeProjection", "CorrectIlluminationCalculate"})
+
+
+@dataclass(frozen=True)
+class Module:
+    """One module of a pipeline: its number from 1, its name, its settings in order."""
+
+    number: int
+    name: str
+    enabled: bool
+    settings: tuple[tuple[str, str], ...]
+
+    @property
+    def tag(self) -> str:
+        """How features that a module writes about itself end: `14FlagImage`."""
+        return f"{self.number:02d}{self.name}"
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """What a pipeline's text says."""
+
+    modules: tuple[Module, ...]
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the modules and settings, alike for the jobs of one run.
+
+        CreateBatchFiles is left out: every job writes its own output folder into it.
+        """
+        said = [
+            (m.name, m.enabled, m.settings) for m in self.modules if m.name != "CreateBatchFiles"
+        ]
+        return hashlib.sha256(repr(said).encode("utf-8", "surrogatepass")).hexdigest()
+
+    @property
+    def recorder(self) -> str | None:
+        """The last module that records itself for each image set, as `14FlagImage`.
+
+        It is the one before the first export module, as nothing is recorded after that; disabled
+        modules do not run. `None` when no module is left.
+        """
+        last = None
+        for module in self.modules:
+            if module.enabled:
+                if module.name in _EXPORTS:
+                    break
+                last = module.tag
+        return last
+
+    @property
+    def flags(self) -> frozenset[str]:
+        """The features that FlagImage modules write: measured, though named like metadata."""
+        found = set()
+        for module in self.modules:
+            if module.name == "FlagImage":
+                category = ""
+                for name, value in module.settings:
+                    if "flag's category" in name:
+                        category = value
+                    elif name == "Name the flag":
+                        found.add(f"{category}_{value}")
+        return frozenset(found)
+
+    @property
+    def exports(self) -> tuple[tuple[str, str], ...]:
+        """What ExportToSpreadsheet writes under file names of the user's: pairs of an object type
+        and a regular expression for the file's name without its suffix.
+
+        Empty for file names of CellProfiler's own. Metadata in a name, `\\g<Plate>`, matches any
+        text. Of objects combined in one file only the first is named: the file's header has all.
+        """
+        found = []
+        for module in self.modules:
+            if module.name == "ExportToSpreadsheet":
+                prefix, what, combined, name = "", "", False, ""
+                settings = dict(module.settings)
+                if settings.get("Export all measurement types?") != "No":
+                    continue
+                if settings.get("Add a prefix to file names?") == "Yes":
+                    prefix = settings.get("Filename prefix", "")
+                for key, value in module.settings:
+                    if key == "Data to export":
+                        what = value
+                    elif key.startswith("Combine these object measurements"):
+                        combined = value == "Yes"
+                    elif key == "File name":
+                        name = value
+                    elif key.startswith("Use the object name") and not combined:
+                        stem = what if value == "Yes" else re.sub(r"\.\w{1,4}$", "", name)
+                        parts = re.split(r"\\g<[^>]*>", prefix + stem)
+                        found.append((what, ".+".join(re.escape(part) for part in parts)))
+        return tuple(found)
+
+    @property
+    def exports_chosen_columns(self) -> bool:
+        """Whether ExportToSpreadsheet writes only the columns that a person chose."""
+        return any(
+            module.name == "ExportToSpreadsheet"
+            and ("Select the measurements to export", "Yes") in module.settings
+            for module in self.modules
+        )
+
+    @property
+    def needs_whole_groups(self) -> bool:
+        """Whether a module measures over a whole group, so that a part of one is worth nothing."""
+        return any(module.enabled and module.name in _AFTER_GROUP for module in self.modules)
+
+
+@lru_cache(maxsize=64)
+def parse(text: str) -> Pipeline:
+    """The pipeline that `text` describes; without modules if it describes none.
+
+    The jobs of one run carry the same text, so it is parsed once. Settings of text version 4 and
+    below (CellProfiler 3) may be escaped UTF-16 and are decoded.
+    """
+    modules: list[tuple[int, str, bool, list[tuple[str, str]]]] = []
+    for line in text.splitlines():
+        if found := _MODULE.match(line):
+            attributes = dict(part.partition(":")[::2] for part in found[2].split("|"))
+            number = attributes.get("module_num", "")
+            if number.isdecimal():
+                enabled = attributes.get("enabled", "True") == "True"
+                modules.append((int(number), found[1], enabled, []))
+        elif modules and (found := _SETTING.match(line)):
+            modules[-1][3].append((found[1], _unescape(found[2])))
+    return Pipeline(
+        tuple(Module(n, name, enabled, tuple(settings)) for n, name, enabled, settings in modules)
+    )
+
+
+def _unescape(value: str) -> str:
+    if not value.startswith(r"\xff\xfe"):
+        return value
+    try:
+        return value.encode("ascii").decode("unicode_escape").encode("latin-1").decode("utf-16")
+    except UnicodeError:
+        return value

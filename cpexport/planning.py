@@ -1,0 +1,125 @@
+"""What a load has to do: which image sets come from which batch, decided before anything is read.
+
+Of several outputs of one picture the newest complete one is taken. Different pictures under one
+number stop the load.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from cpexport.batch import Batch, fingerprint
+from cpexport.errors import CollisionError, SourceError
+from cpexport.imagesets import ImageSets
+from cpexport.ledger import Entry, Ledger
+from cpexport.pictures import Pictures, comparable, differences
+from cpexport.survey import pictures_of
+
+
+@dataclass(frozen=True)
+class Step:
+    """One batch and the image sets to load from it; none where newer batches have all of them."""
+
+    batch: Batch
+    image_sets: ImageSets
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A batch that the destination holds, whose files lie elsewhere now, or were touched."""
+
+    batch: Batch
+    entry: Entry
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The steps of a load in order of image set, and batches found to be loaded already."""
+
+    steps: tuple[Step, ...]
+    moved: tuple[Moved, ...]
+
+
+def planned(
+    batches: Sequence[Batch],
+    ledger: Ledger,
+    pictures_there: Callable[[ImageSets], Pictures],
+    destination: str,
+) -> Planned:
+    """What to load of `batches` into a destination with this ledger.
+
+    Raises:
+        CollisionError: two batches, or a batch and the destination, have different pictures under
+            one image set number, or pictures that nothing tells apart.
+    """
+    fresh, moved = _split(batches, ledger)
+    fresh = sorted(fresh, key=lambda batch: batch.age)
+    _refuse_collisions(fresh, ledger, pictures_there, destination)
+    taken = ImageSets()
+    steps = []
+    for batch in reversed(fresh):
+        newer_there = (
+            ImageSets.from_ranges(
+                r for entry in ledger.entries if entry.age > batch.age for r in entry.loaded.ranges
+            )
+            if batch.complete & ledger.loaded
+            else ImageSets()
+        )
+        steps.append(Step(batch, batch.complete - taken - newer_there))
+        taken |= batch.complete
+    steps.sort(key=lambda step: (step.batch.complete.first, str(step.batch.source.path)))
+    return Planned(tuple(steps), tuple(moved))
+
+
+def _split(batches: Sequence[Batch], ledger: Ledger) -> tuple[list[Batch], list[Moved]]:
+    """Batches to load, and those whose very content the ledger has."""
+    lookalikes = {(entry.format, entry.image_sets, entry.age[0]) for entry in ledger.entries}
+    fresh: list[Batch] = []
+    moved: list[Moved] = []
+    for batch in batches:
+        if not batch.complete:
+            continue
+        if (batch.source.format, batch.image_sets, batch.finished) in lookalikes:
+            try:
+                entry = ledger.by_fingerprint.get(fingerprint(batch.source))
+            except OSError as error:
+                raise SourceError(batch.source.path, f"cannot be read: {error}", "check") from error
+            if entry is not None and batch.complete <= entry.complete:
+                moved.append(Moved(batch, entry))
+                continue
+        fresh.append(batch)
+    return fresh, moved
+
+
+def _refuse_collisions(
+    fresh: Sequence[Batch],
+    ledger: Ledger,
+    pictures_there: Callable[[ImageSets], Pictures],
+    destination: str,
+) -> None:
+    seen = ImageSets()
+    for place, batch in enumerate(fresh):
+        if there := batch.complete & ledger.loaded:
+            ours = pictures_of(batch)
+            _compare(batch, ours, destination, pictures_there(there), there, destination)
+        if batch.complete & seen:
+            ours = pictures_of(batch)
+            for other in fresh[:place]:
+                if both := batch.complete & other.complete:
+                    theirs = pictures_of(other)
+                    _compare(batch, ours, str(other.source.path), theirs, both, destination)
+        seen |= batch.complete
+
+
+def _compare(
+    batch: Batch, ours: Pictures, other: str, theirs: Pictures, both: ImageSets, destination: str
+) -> None:
+    found = {n: d for n, d in differences(ours, theirs).items() if n in both}
+    if not found and comparable(ours, theirs):
+        return
+    number = min(found, default=both.first)
+    what = str(found[number]) if found else "there are no file names or metadata to tell them by"
+    raise CollisionError(
+        destination,
+        f"image set {number} is one picture in {batch.source.path} and another in {other} ({what})",
+        "load different runs into destinations of their own, or name the batch file with --batch",
+    )

@@ -1,0 +1,44 @@
+"""Progress on the terminal: what is done of what, values a second, and the time left."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+
+@contextmanager
+def shown(quiet: bool) -> Iterator[Callable[[str, int, int, int], None]]:
+    """A function to tell of progress: what, how much is done, of how much, how many values.
+
+    It draws on stderr if that is a terminal, and says nothing in pipes or when `quiet`.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield lambda what, done, total, values: None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("batches {task.fields[speed]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def tell(what: str, done: int, total: int, values: int) -> None:
+            if what not in tasks:
+                tasks[what] = progress.add_task(what, total=total, speed="")
+            elapsed = progress.tasks[tasks[what]].elapsed or 0
+            speed = f"{values / elapsed / 1e6:.1f} M values/s" if values and elapsed else ""
+            progress.update(tasks[what], completed=done, total=total, speed=speed)
+
+        yield tell

@@ -1,0 +1,93 @@
+"""Where tables go, one module a kind of destination; each offers the same `Sink` protocol.
+
+A new destination needs its module here and a line in `open_sink`.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Protocol, Self
+
+import pyarrow as pa
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from cpexport.errors import UsageError
+from cpexport.imagesets import ImageSets
+from cpexport.ledger import Entry, Ledger
+from cpexport.pictures import Pictures
+from cpexport.tables import Features, Layout
+
+Write = Callable[[str, pa.RecordBatch], None]
+"""Takes rows of one object type, columns named by feature; relationships as `Relationship`."""
+
+
+class Sink(Protocol):
+    """One destination, open. A context manager; closing keeps what was committed.
+
+    Every method raises `SinkError` when the destination refuses, and leaves it as it was.
+    """
+
+    @property
+    def name(self) -> str:
+        """The destination as people may see it, without a password."""
+
+    def ledger(self) -> Ledger:
+        """What the destination holds; empty for one that does not exist yet."""
+
+    def layout(self) -> Layout:
+        """The tables and columns that the destination has."""
+
+    def pictures(self, image_sets: ImageSets) -> Pictures:
+        """The pictures of these image sets, those that are loaded."""
+
+    def prepare(self, features: Features) -> None:
+        """From the next batch on, tables, columns and types are such that `features` fit.
+
+        The only cause for which tables are made or changed, and not before that batch is begun.
+        """
+
+    def batch(self, entry: Entry, pictures: Pictures) -> AbstractContextManager[Write | None]:
+        """A transaction that writes one batch and its ledger entry, or nothing.
+
+        Rows of image sets that were there are deleted first. Gives None when another process has
+        written this very batch meanwhile. Leaving it without an error commits, durably.
+
+        Raises:
+            CollisionError: an image set is there as another picture.
+        """
+
+    def relocate(self, entry: Entry, signature: str) -> None:
+        """Notes that the files of a batch lie elsewhere now."""
+
+    def image_columns(self, features: list[str]) -> Mapping[str, pa.Array]:
+        """Some columns of the images' table by feature, in order of `ImageNumber`, which is one."""
+
+    def settings(self) -> dict[str, str]:
+        """What `renumber` noted, and the batches since have not made untrue."""
+
+    def renumber(self, columns: Mapping[str, pa.Array], settings: Mapping[str, str]) -> None:
+        """Replaces image columns by feature, `ImageNumber` among them, and notes `settings`."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+
+def open_sink(url: str, prefix: str = "") -> Sink:
+    """The destination that a SQLAlchemy URL names. It is not made before something is written.
+
+    Raises:
+        UsageError: not a URL, or of a kind that there is no sink for.
+        SinkError: the destination is there and cannot be used.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise UsageError(
+            f"{url}: not a URL of a destination; write sqlite:///screen.sqlite"
+        ) from error
+    if parsed.get_backend_name() == "sqlite":
+        from cpexport.sinks.sqlite import SqliteSink
+
+        return SqliteSink(parsed.database or "", prefix)
+    raise UsageError(f"{parsed.get_backend_name()}: not a destination yet; use sqlite:///FILE")

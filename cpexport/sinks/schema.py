@@ -1,0 +1,177 @@
+"""The tables of a destination as SQLAlchemy sees them: CellProfiler's, and the ledger's own.
+
+The ledger's tables begin with `_cpexport_`, and no name has the name of a compartment in it, which
+CytoTable would take for data. One set of them serves all prefixes.
+"""
+
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
+
+from cpexport.features import INTEGER, NULL, REAL, TEXT
+from cpexport.tables import Table
+
+VERSION = "1"
+
+_own = sa.MetaData()
+BATCHES = sa.Table(
+    "_cpexport_batches",
+    _own,
+    sa.Column("batch_id", sa.Integer, primary_key=True),
+    sa.Column("prefix", sa.Text, nullable=False),
+    sa.Column("path", sa.Text, nullable=False),
+    sa.Column("format", sa.Text, nullable=False),
+    sa.Column("signature", sa.Text, nullable=False),
+    sa.Column("fingerprint", sa.Text, nullable=False),
+    sa.Column("image_sets", sa.Text, nullable=False),
+    sa.Column("complete", sa.Text, nullable=False),
+    sa.Column("refused", sa.Text, nullable=False),
+    sa.Column("group_tags", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("finished", sa.Text, nullable=False),
+    sa.Column("modified_ns", sa.BigInteger, nullable=False),
+    sa.Column("cellprofiler", sa.Text),
+    sa.Column("pipeline_sha256", sa.Text),
+    sa.Column("loaded_utc", sa.Text, nullable=False),
+    sa.Column("cpexport", sa.Text, nullable=False),
+    sa.UniqueConstraint("prefix", "signature"),
+)
+TABLES = sa.Table(
+    "_cpexport_tables",
+    _own,
+    sa.Column("batch_id", sa.Integer, primary_key=True),
+    sa.Column("table_name", sa.Text, primary_key=True),
+    sa.Column("row_count", sa.BigInteger, nullable=False),
+    sa.Column("missing_count", sa.BigInteger, nullable=False),
+    sa.Column("infinite_count", sa.BigInteger, nullable=False),
+    sa.Column("infinite_columns", sa.Text, nullable=False),
+)
+SETS = sa.Table(
+    "_cpexport_sets",
+    _own,
+    sa.Column("prefix", sa.Text, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("batch_id", sa.Integer, nullable=False),
+    sa.Column("identity", sa.Text, nullable=False),
+)
+COLUMNS = sa.Table(
+    "_cpexport_columns",
+    _own,
+    sa.Column("prefix", sa.Text, primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("object_name", sa.Text, nullable=False),
+    sa.Column("feature", sa.Text, nullable=False),
+    sa.Column("table_name", sa.Text, nullable=False),
+    sa.Column("column_name", sa.Text, nullable=False),
+    sa.Column("type", sa.Text, nullable=False),
+)
+SETTINGS = sa.Table(
+    "_cpexport_settings",
+    _own,
+    sa.Column("prefix", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+
+TYPE_NAMES: dict[pa.DataType, str] = {
+    NULL: "none yet",
+    INTEGER: "integer",
+    REAL: "real",
+    TEXT: "text",
+}
+TYPES = {name: type for type, name in TYPE_NAMES.items()}
+
+
+def own_tables() -> list[sa.Table]:
+    """The ledger's tables."""
+    return list(_own.sorted_tables)
+
+
+def relationship_tables(prefix: str) -> tuple[sa.Table, sa.Table]:
+    """CellProfiler's tables of relationships: the types, and the pairs
+    (exporttodatabase.py, create_relationship_table_stmts)."""
+    data = sa.MetaData()
+    types = sa.Table(
+        f"{prefix}Per_RelationshipTypes",
+        data,
+        sa.Column("relationship_type_id", sa.Integer, primary_key=True),
+        sa.Column("module_number", sa.Integer),
+        sa.Column("relationship", sa.String(255)),
+        sa.Column("object_name1", sa.String(255)),
+        sa.Column("object_name2", sa.String(255)),
+        sa.UniqueConstraint(
+            "relationship_type_id",
+            "module_number",
+            "relationship",
+            "object_name1",
+            "object_name2",
+            name=f"{prefix}Per_RelationshipTypesUnique",
+        ),
+    )
+    numbers = ["image_number1", "object_number1", "image_number2", "object_number2"]
+    pairs = sa.Table(
+        f"{prefix}Per_Relationships",
+        data,
+        sa.Column("relationship_type_id", sa.Integer),
+        *(sa.Column(name, sa.Integer) for name in numbers),
+        sa.ForeignKeyConstraint(
+            ["relationship_type_id"],
+            [types.c.relationship_type_id],
+            name=f"{prefix}Per_RRTypeIdFK",
+        ),
+        sa.UniqueConstraint(
+            "relationship_type_id", *numbers, name=f"{prefix}Per_RelationshipUnique"
+        ),
+    )
+    for side in ("1", "2"):
+        sa.Index(
+            f"{prefix}Per_IRelationships{side}",
+            pairs.c[f"image_number{side}"],
+            pairs.c[f"object_number{side}"],
+            pairs.c.relationship_type_id,
+        )
+    return types, pairs
+
+
+def relationship_view(prefix: str) -> str:
+    """The statement that makes CellProfiler's view of relationships with their types."""
+    columns = (
+        "T.module_number, T.relationship, T.object_name1, T.object_name2, "
+        "R.image_number1, R.object_number1, R.image_number2, R.object_number2"
+    )
+    return (
+        f"CREATE VIEW {prefix}Per_RelationshipsView AS SELECT {columns} "
+        f"FROM {prefix}Per_RelationshipTypes T JOIN {prefix}Per_Relationships R "
+        "ON T.relationship_type_id = R.relationship_type_id"
+    )
+
+
+def data_table(table: Table, name: str | None = None) -> sa.Table:
+    """A data table with its primary key; `name` stands in for its own."""
+    key = [sa.Column(column, sa.Integer, primary_key=True) for column in table.key]
+    rest = [sa.Column(column.name, sql_type(column.type)) for column in table.columns]
+    return sa.Table(name or table.name, sa.MetaData(), *key, *rest)
+
+
+def create(table: sa.Table, dialect: Dialect) -> list[str]:
+    """The statements that make a table and its indexes."""
+    statements = [str(CreateTable(table).compile(dialect=dialect)).strip()]
+    indexes = sorted(table.indexes, key=lambda index: str(index.name))
+    return statements + [str(CreateIndex(index).compile(dialect=dialect)) for index in indexes]
+
+
+def add_column(table: sa.Table, column: str, dialect: Dialect) -> str:
+    """The statement that adds one of a table's columns to it."""
+    name = dialect.identifier_preparer.format_table(table)
+    return f"ALTER TABLE {name} ADD COLUMN {CreateColumn(table.c[column]).compile(dialect=dialect)}"
+
+
+def sql_type(type: pa.DataType) -> sa.types.TypeEngine[Any]:
+    """The SQL type for an Arrow type; REAL for columns that never had a value."""
+    if type == INTEGER:
+        return sa.Integer()
+    return sa.Text() if type == TEXT else sa.REAL()

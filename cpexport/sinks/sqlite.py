@@ -1,0 +1,420 @@
+"""SQLite destinations: rows by ADBC's bulk ingest, in one transaction with their ledger entry.
+
+One connection, and one SQLite library, for everything: a second library in the same process would
+drop the first one's locks when it closes the file (sqlite.org/howtocorrupt.html, section 2.2).
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+from sqlalchemy.dialects import sqlite
+
+from cpexport.errors import CollisionError, SinkError
+from cpexport.features import IMAGE, IMAGE_NUMBER, NULL, REAL, RELATIONSHIP
+from cpexport.imagesets import ImageSets
+from cpexport.ledger import Count, Entry, Ledger
+from cpexport.pictures import Pictures, comparable, differences, from_identities
+from cpexport.sinks import Write, schema
+from cpexport.sinks.sqlitefile import Connection
+from cpexport.sinks.sqlitelayout import change
+from cpexport.tables import Column, Features, Layout, Table, align
+
+# SQLITE_MAX_COLUMN of every build that users have; a wider table could not even be opened there.
+WIDTH = 2000
+_DIALECT = sqlite.dialect()
+_RANGES = 100
+
+
+class SqliteSink:
+    """A SQLite file. The first batch makes it, and it is gone again if that comes to nothing."""
+
+    def __init__(self, path: str, prefix: str = "") -> None:
+        self.path = Path(path)
+        self.name = f"sqlite:///{path}"
+        self.prefix = prefix
+        self._db = Connection(self.path, self.name)
+        self._features: Features = {}
+        if self._db.exists:
+            self._check_owner()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._db.close()
+
+    def ledger(self) -> Ledger:
+        if not self._ours():
+            return Ledger()
+        counts: dict[int, dict[str, Count]] = {}
+        for batch, table, rows, missing, infinite, columns in self._db.rows(
+            "SELECT batch_id, table_name, row_count, missing_count, infinite_count, "
+            "infinite_columns FROM _cpexport_tables"
+        ):
+            count = Count(rows, missing, infinite, json.loads(columns))
+            counts.setdefault(batch, {})[table] = count
+        owned: dict[int, list[int]] = {}
+        for number, batch in self._db.rows(
+            "SELECT number, batch_id FROM _cpexport_sets WHERE prefix = ?", self.prefix
+        ):
+            owned.setdefault(batch, []).append(number)
+        batches = self._db.rows(
+            "SELECT batch_id, path, format, signature, fingerprint, image_sets, complete, "
+            "refused, group_tags, state, reason, finished, modified_ns, cellprofiler, "
+            "pipeline_sha256, loaded_utc, cpexport FROM _cpexport_batches "
+            "WHERE prefix = ? ORDER BY batch_id",
+            self.prefix,
+        )
+        return Ledger(
+            tuple(_entry(row, owned.get(row[0], []), counts.get(row[0], {})) for row in batches)
+        )
+
+    def layout(self) -> Layout:
+        if not self._ours():
+            return Layout()
+        return Layout(
+            tuple(
+                Column(object_name, feature, table, name, schema.TYPES[type])
+                for object_name, feature, table, name, type in self._db.rows(
+                    "SELECT object_name, feature, table_name, column_name, type "
+                    "FROM _cpexport_columns WHERE prefix = ? ORDER BY position",
+                    self.prefix,
+                )
+            )
+        )
+
+    def pictures(self, image_sets: ImageSets) -> Pictures:
+        found: list[tuple[int, str]] = []
+        if self._ours():
+            for where in _between("number", image_sets):
+                found += self._db.rows(
+                    "SELECT number, identity FROM _cpexport_sets "
+                    f"WHERE prefix = ? AND ({where}) ORDER BY number",
+                    self.prefix,
+                )
+        return from_identities([n for n, _ in found], [identity for _, identity in found])
+
+    def prepare(self, features: Features) -> None:
+        self._features = features
+
+    @contextmanager
+    def batch(self, entry: Entry, pictures: Pictures) -> Iterator[Write | None]:
+        with self._db.transaction(create=True):
+            if self._holds(entry):
+                yield None
+                return
+            layout = self._fit()
+            self._replace(entry, pictures)
+            written: dict[str, int] = {}
+
+            def write(object_name: str, rows: pa.RecordBatch) -> None:
+                if object_name == RELATIONSHIP:
+                    self._write_relationships(rows)
+                    return
+                for table in layout.parts(object_name):
+                    self._db.ingest(table.name, _fitted(table, rows))
+                    written[table.name] = written.get(table.name, 0) + rows.num_rows
+
+            yield write
+            self._gate(entry.loaded, written)
+            self._record(entry, pictures)
+
+    def relocate(self, entry: Entry, signature: str) -> None:
+        with self._db.transaction():
+            self._db.run(
+                "UPDATE OR IGNORE _cpexport_batches SET signature = ? "
+                "WHERE prefix = ? AND signature = ?",
+                signature,
+                self.prefix,
+                entry.signature,
+            )
+
+    def image_columns(self, features: list[str]) -> Mapping[str, pa.Array]:
+        columns = [self.layout().by_feature.get((IMAGE, f)) for f in features]
+        known = [column for column in columns if column is not None]
+        first = self.layout().parts(IMAGE)[0].name
+        tables = dict.fromkeys([first, *(column.table for column in known)])
+        names = ", ".join(_quoted(column.name) for column in known)
+        table = self._db.arrow(
+            f"SELECT {_quoted(IMAGE_NUMBER)}{', ' if names else ''}{names} FROM "
+            + " JOIN ".join(_quoted(name) for name in tables)
+            + (f" USING ({_quoted(IMAGE_NUMBER)})" if len(tables) > 1 else "")
+            + f" ORDER BY {_quoted(IMAGE_NUMBER)}"
+        )
+        names_of = [IMAGE_NUMBER, *(column.feature for column in known)]
+        return dict(zip(names_of, (c.combine_chunks() for c in table.columns), strict=True))
+
+    def settings(self) -> dict[str, str]:
+        if not self._ours():
+            return {}
+        return dict(
+            self._db.rows(
+                "SELECT name, value FROM _cpexport_settings WHERE prefix = ?", self.prefix
+            )
+        )
+
+    def renumber(self, columns: Mapping[str, pa.Array], settings: Mapping[str, str]) -> None:
+        layout = self.layout()
+        with self._db.transaction():
+            numbers = columns[IMAGE_NUMBER].to_pylist()
+            for feature, values in columns.items():
+                column = layout.by_feature.get((IMAGE, feature))
+                if column is None or feature == IMAGE_NUMBER:
+                    continue
+                table, name = _quoted(column.table), _quoted(column.name)
+                self._db.run_many(
+                    f"UPDATE {table} SET {name} = ? WHERE {_quoted(IMAGE_NUMBER)} = ?",
+                    pa.record_batch([values, pa.array(numbers)], names=["value", "number"]),
+                )
+            for name, value in settings.items():
+                self._db.run(
+                    "INSERT OR REPLACE INTO _cpexport_settings VALUES (?, ?, ?)",
+                    self.prefix,
+                    name,
+                    value,
+                )
+
+    def _fit(self) -> Layout:
+        """Makes the database fit the features, within the transaction: DDL rolls back in SQLite."""
+        old = self.layout()
+        new = old.extended(self._features, self.prefix, WIDTH).widened(
+            {(name, f): type for name, found in self._features.items() for f, type in found.items()}
+        )
+        if new != old:
+            self._refuse_foreign(new)
+            change(self._db, old, new, self.prefix, _DIALECT)
+        return new
+
+    def _holds(self, entry: Entry) -> bool:
+        """Whether another process has written this very batch since this one looked."""
+        if not self._ours():
+            return False
+        same = self._db.rows(
+            "SELECT batch_id FROM _cpexport_batches WHERE prefix = ? AND signature = ?",
+            self.prefix,
+            entry.signature,
+        )
+        return bool(same)
+
+    def _replace(self, entry: Entry, pictures: Pictures) -> None:
+        """Deletes the rows of image sets that are there already, if they are the same pictures."""
+        there: list[tuple[int, int]] = []
+        for where in _between("number", entry.loaded):
+            there += self._db.rows(
+                f"SELECT number, batch_id FROM _cpexport_sets WHERE prefix = ? AND ({where})",
+                self.prefix,
+            )
+        if not there:
+            return
+        old = ImageSets.of(number for number, _ in there)
+        self._refuse_newer(entry, {batch for _, batch in there}, old)
+        theirs = self.pictures(old)
+        found = differences(pictures, theirs)
+        if found or not comparable(pictures, theirs):
+            number = min(found, default=old.first)
+            why = f" ({found[number]})" if found else ", as far as can be told"
+            raise CollisionError(
+                self.name,
+                f"image set {number} of {entry.path} is another picture than the one loaded{why}",
+                "load other runs into a destination of their own",
+            )
+        for table in self.layout().tables.values():
+            for where in _between(_quoted(IMAGE_NUMBER), old):
+                self._db.run(f"DELETE FROM {_quoted(table.name)} WHERE {where}")
+        pairs = _quoted(f"{self.prefix}Per_Relationships")
+        for side in ("image_number1", "image_number2"):
+            for where in _between(side, old):
+                self._db.run(f"DELETE FROM {pairs} WHERE {where}")
+        for where in _between("number", old):
+            self._db.run(f"DELETE FROM _cpexport_sets WHERE prefix = ? AND ({where})", self.prefix)
+
+    def _refuse_newer(self, entry: Entry, batches: set[int], old: ImageSets) -> None:
+        for batch in batches:
+            ((finished, modified),) = self._db.rows(
+                "SELECT finished, modified_ns FROM _cpexport_batches WHERE batch_id = ?", batch
+            )
+            if (finished, modified) > entry.age:
+                raise SinkError(
+                    self.name,
+                    f"another process loaded newer rows of image sets {old} meanwhile",
+                    "run cpexport again",
+                )
+
+    def _write_relationships(self, rows: pa.RecordBatch) -> None:
+        types = _quoted(f"{self.prefix}Per_RelationshipTypes")
+        key = ["module_number", "relationship", "object_name1", "object_name2"]
+        known = {
+            tuple(row[1:]): row[0]
+            for row in self._db.rows(f"SELECT relationship_type_id, {', '.join(key)} FROM {types}")
+        }
+        names = list(zip(*(rows[name].to_pylist() for name in key), strict=True))
+        for name in sorted(set(names) - known.keys()):
+            known[name] = max(known.values(), default=0) + 1
+            self._db.run(f"INSERT INTO {types} VALUES (?, ?, ?, ?, ?)", known[name], *name)
+        ids = pa.array([known[name] for name in names], pa.int64())
+        numbers = [name for name in rows.schema.names if name not in key]
+        self._db.ingest(
+            f"{self.prefix}Per_Relationships",
+            pa.record_batch(
+                [ids, *(rows[name] for name in numbers)], names=["relationship_type_id", *numbers]
+            ),
+        )
+
+    def _gate(self, loaded: ImageSets, written: Mapping[str, int]) -> None:
+        """Refuses to commit unless every table holds just the rows that were given to it."""
+        for table, rows in written.items():
+            there = sum(
+                self._db.rows(f"SELECT count(*) FROM {_quoted(table)} WHERE {where}")[0][0]
+                for where in _between(_quoted(IMAGE_NUMBER), loaded)
+            )
+            if there != rows:
+                raise SinkError(
+                    self.name,
+                    f"{table} took {there} of {rows} rows",
+                    "report this; nothing of the batch was kept",
+                )
+
+    def _record(self, entry: Entry, pictures: Pictures) -> None:
+        values = (
+            self.prefix,
+            entry.path,
+            entry.format,
+            entry.signature,
+            entry.fingerprint,
+            str(entry.image_sets),
+            str(entry.complete),
+            str(entry.refused),
+            json.dumps(entry.group_tags),
+            entry.state,
+            entry.reason,
+            *entry.age,
+            entry.version,
+            entry.pipeline,
+            entry.time,
+            entry.cpexport,
+        )
+        ((batch,),) = self._db.rows("SELECT coalesce(max(batch_id), 0) + 1 FROM _cpexport_batches")
+        marks = ", ".join("?" * (len(values) + 1))
+        self._db.run(f"INSERT INTO _cpexport_batches VALUES ({marks})", batch, *values)
+        for table, count in entry.counts.items():
+            self._db.run(
+                "INSERT INTO _cpexport_tables VALUES (?, ?, ?, ?, ?, ?)",
+                batch,
+                table,
+                count.rows,
+                count.missing,
+                count.infinite,
+                json.dumps(dict(count.infinite_columns)),
+            )
+        rows = len(pictures)
+        if rows:
+            self._db.ingest(
+                "_cpexport_sets",
+                pa.record_batch(
+                    [
+                        pa.repeat(pa.scalar(self.prefix), rows),
+                        pa.array(pictures.numbers),
+                        pa.repeat(pa.scalar(batch, pa.int64()), rows),
+                        pa.array(list(pictures.identities()), pa.string()),
+                    ],
+                    names=["prefix", "number", "batch_id", "identity"],
+                ),
+            )
+        self._db.run(
+            "DELETE FROM _cpexport_settings WHERE prefix = ? AND name <> 'schema'", self.prefix
+        )
+
+    def _ours(self) -> bool:
+        return self._db.exists and "_cpexport_columns" in self._db.names()
+
+    def _check_owner(self) -> None:
+        """Refuses a database that a newer cpexport made, or tables that something else made."""
+        if self._ours():
+            version = dict(
+                self._db.rows("SELECT name, value FROM _cpexport_settings WHERE prefix = ''")
+            ).get("schema", schema.VERSION)
+            if version != schema.VERSION:
+                raise SinkError(self.name, f"made by another cpexport (schema {version})", "use it")
+        self._refuse_foreign(Layout().extended({IMAGE: {}}, self.prefix))
+
+    def _refuse_foreign(self, layout: Layout) -> None:
+        ours = {table.lower() for table in self.layout().tables}
+        wanted = {table.lower() for table in layout.tables}
+        wanted |= {f"{self.prefix}Per_Relationship{s}".lower() for s in ("s", "Types", "sView")}
+        if ours:
+            wanted = {table.lower() for table in layout.tables} - ours
+        for name in self._db.names():
+            if name.lower() in wanted:
+                raise SinkError(
+                    self.name,
+                    f"has a table {name} that cpexport did not make",
+                    "choose another destination, or a --prefix",
+                )
+
+
+def _entry(row: tuple[Any, ...], loaded: list[int], counts: Mapping[str, Count]) -> Entry:
+    (_, path, format, signature, fingerprint, held, complete, refused, tags, *rest) = row
+    state, reason, finished, modified, version, pipeline, time, cpexport = rest
+    group_tags = json.loads(tags)
+    return Entry(
+        path=path,
+        format=format,
+        signature=signature,
+        fingerprint=fingerprint,
+        image_sets=ImageSets.parse(held) if held else ImageSets(),
+        complete=ImageSets.parse(complete) if complete else ImageSets(),
+        loaded=ImageSets.of(loaded),
+        refused=ImageSets.parse(refused) if refused else ImageSets(),
+        group_tags=None if group_tags is None else tuple(group_tags),
+        state=state,
+        reason=reason,
+        age=(finished, modified),
+        version=version,
+        pipeline=pipeline,
+        time=time,
+        cpexport=cpexport,
+        counts=counts,
+    )
+
+
+def _fitted(table: Table, rows: pa.RecordBatch) -> pa.RecordBatch:
+    """The columns of one table (part), named and typed as there; infinities become NaN.
+
+    NaN is bound as NULL, and -0.0 becomes 0.0 in SQLite.
+    """
+    names = dict(zip(table.key, rows.schema.names, strict=False))
+    arrays = {key: rows[feature] for key, feature in names.items()}
+    for column in table.columns:
+        index = rows.schema.get_field_index(column.feature)
+        if index >= 0 and rows.schema.field(index).type != NULL:
+            arrays[column.name] = rows.column(index)
+    fitted = align(pa.RecordBatch.from_pydict(arrays), table.schema)
+    finite = [_without_infinities(a) if a.type == REAL else a for a in fitted.columns]
+    return pa.RecordBatch.from_arrays(finite, schema=fitted.schema)
+
+
+def _without_infinities(array: pa.Array) -> pa.Array:
+    if array.null_count:
+        array = array.fill_null(float("nan"))
+    values = array.to_numpy()
+    infinite = np.isinf(values)
+    return pa.array(np.where(infinite, np.nan, values)) if infinite.any() else array
+
+
+def _between(column: str, image_sets: ImageSets) -> Iterator[str]:
+    """Conditions that together hold for the image sets, each of a bounded length."""
+    ranges: Sequence[tuple[int, int]] = image_sets.ranges
+    for start in range(0, len(ranges), _RANGES):
+        yield " OR ".join(
+            f"{column} BETWEEN {first} AND {last}"
+            for first, last in ranges[start : start + _RANGES]
+        )
+
+
+def _quoted(name: str) -> str:
+    return str(_DIALECT.identifier_preparer.quote_identifier(name))

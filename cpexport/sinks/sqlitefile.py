@@ -1,0 +1,178 @@
+"""A SQLite file and the one connection to it, made when it is first needed."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import adbc_driver_manager
+import pyarrow as pa
+from adbc_driver_sqlite import dbapi
+
+from cpexport.errors import SinkError
+
+_MAGIC = b"SQLite format 3\x00"
+_BUSY_MS = 30_000
+# Records of wide tables waste a fifth of SQLite's usual pages of 4 KiB.
+_PAGE = 16_384
+
+
+class Connection:
+    """Statements and transactions on one SQLite file, errors as `SinkError`.
+
+    Nothing is opened before it is needed, and the file is made only by a transaction that may; if
+    that fails the file is gone again.
+
+    Raises:
+        SinkError: the path cannot be a database, or must not be written.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.path, self.name = path, name
+        self._connection: Any = None
+        self._names: frozenset[str] | None = None
+        self._look()
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a database, with or without tables."""
+        return self._connection is not None or (self.path.exists() and self.path.stat().st_size > 0)
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """The rows of a query, as Python values."""
+        with self._errors(), self._open().cursor() as cursor:
+            cursor.execute(sql, values or None)
+            return [tuple(row) for row in cursor.fetchall()]
+
+    def arrow(self, sql: str) -> pa.Table:
+        """The rows of a query, as Arrow columns typed by their first values."""
+        with self._errors(), self._open().cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetch_arrow_table()
+
+    def run(self, sql: str, *values: object) -> None:
+        """Executes one statement."""
+        if sql.startswith(("CREATE", "DROP", "ALTER")):
+            self._names = None
+        with self._errors(), self._open().cursor() as cursor:
+            cursor.execute(sql, values or None)
+            cursor.fetchall() if cursor.description else None
+
+    def run_many(self, sql: str, values: pa.RecordBatch) -> None:
+        """Executes one statement for each row of `values`, columns by position."""
+        with self._errors(), self._open().cursor() as cursor:
+            cursor.executemany(sql, values)
+
+    def ingest(self, table: str, rows: pa.RecordBatch) -> None:
+        """Appends rows to a table, columns by name."""
+        if rows.num_rows:
+            with self._errors(), self._open().cursor() as cursor:
+                cursor.adbc_ingest(table, rows, mode="append")
+
+    def names(self) -> frozenset[str]:
+        """The names of all tables and views; asked for once in a transaction."""
+        if self._names is None:
+            found = self.rows("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
+            self._names = frozenset(name for (name,) in found)
+        return self._names
+
+    @contextmanager
+    def transaction(self, *, create: bool = False) -> Iterator[None]:
+        """Commits durably when left without an error, and else takes all of it back.
+
+        The write lock is taken at once, so what is read inside stays true until the end.
+        """
+        new = not self.exists
+        if new and not create:
+            raise SinkError(self.name, "does not exist", "load something into it first")
+        self._names = None
+        try:
+            self.run("BEGIN IMMEDIATE")
+            try:
+                yield
+                self.run("COMMIT")
+            except BaseException:
+                self._roll_back()
+                raise
+        except BaseException:
+            if new:
+                self.close()
+                self.path.unlink(missing_ok=True)
+            raise
+        finally:
+            self._names = None
+
+    def _roll_back(self) -> None:
+        # SQLite has rolled back by itself after some errors, such as a full disk.
+        try:
+            self.run("ROLLBACK")
+        except SinkError:
+            self.close()
+
+    def _open(self) -> Any:
+        if self._connection is None:
+            self._look()
+            # dbapi's own commit() does nothing on such a connection: transactions are SQL here.
+            self._connection = dbapi.connect(str(self.path), autocommit=True)
+            for pragma in (
+                f"busy_timeout = {_BUSY_MS}",
+                f"page_size = {_PAGE}",
+                "synchronous = FULL",
+                "foreign_keys = OFF",
+                # A table is made anew under another name while views may speak of it.
+                "legacy_alter_table = ON",
+            ):
+                self.rows(f"PRAGMA {pragma}")
+        return self._connection
+
+    def _look(self) -> None:
+        """Refuses what SQLite would refuse later, or worse, would not: with the reason in words."""
+        if not self.path.name or str(self.path) == ":memory:":
+            raise SinkError(self.name, "no file is named", "write sqlite:///screen.sqlite")
+        folder = self.path.parent
+        if not folder.is_dir():
+            raise SinkError(self.name, f"the folder {folder} does not exist", "make it first")
+        if not self.path.exists():
+            if not _writable(folder):
+                raise SinkError(self.name, f"the folder {folder} is read-only", "choose another")
+            return
+        if not self.path.is_file():
+            raise SinkError(self.name, "not a file", "name a file")
+        if not _writable(self.path):
+            raise SinkError(self.name, "read-only", "make it writable, or choose another")
+        with self.path.open("rb") as stream:
+            start = stream.read(len(_MAGIC))
+        if start and start != _MAGIC:
+            raise SinkError(self.name, "not a SQLite database", "choose another file")
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except adbc_driver_manager.Error as error:
+            raise SinkError(self.name, *_reason(str(error))) from error
+
+
+def _reason(text: str) -> tuple[str, str]:
+    lower = text.lower()
+    if "locked" in lower or "busy" in lower:
+        return "locked by another process", "wait until that has ended, or close it"
+    if "full" in lower:
+        return f"the disk is full ({os.strerror(errno.ENOSPC)})", "make room and run it again"
+    if "readonly" in lower or "read-only" in lower:
+        return "read-only", "make it writable, or choose another"
+    if "not a database" in lower or "malformed" in lower:
+        return f"damaged: {text}", "restore it, or load into a new one"
+    return f"SQLite says: {text}", "nothing was kept of the batch; see what SQLite says"
+
+
+def _writable(path: Path) -> bool:
+    # Mode bits besides access(), which root always has.
+    return os.access(path, os.W_OK) and bool(path.stat().st_mode & 0o222)

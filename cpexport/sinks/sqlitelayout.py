@@ -1,0 +1,114 @@
+"""Makes the tables of a SQLite file, and changes them when a later load needs more."""
+
+import pyarrow as pa
+from sqlalchemy.engine import Dialect
+
+from cpexport.features import REAL, TEXT
+from cpexport.sinks import schema
+from cpexport.sinks.sqlitefile import Connection
+from cpexport.tables import Layout, Table
+
+
+def change(db: Connection, old: Layout, new: Layout, prefix: str, dialect: Dialect) -> None:
+    """Takes a database from one layout to the next, within the transaction that is open.
+
+    New columns are added at the end of their tables. SQLite cannot change a column's type, so a
+    table with a wider one is made anew and its rows are copied; numbers that become text read as
+    `cpexport.tables.align` writes them. A new part of a table gets the keys that the others have.
+    """
+    names = db.names()
+    if not any(name.startswith("_cpexport_") for name in names):
+        for own in schema.own_tables():
+            _run_all(db, schema.create(own, dialect))
+        db.run("INSERT INTO _cpexport_settings VALUES ('', 'schema', ?)", schema.VERSION)
+    if not old.columns:
+        for relationships in schema.relationship_tables(prefix):
+            _run_all(db, schema.create(relationships, dialect))
+        db.run(schema.relationship_view(prefix))
+    for table in new.tables.values():
+        before = old.tables.get(table.name)
+        if before is None:
+            _run_all(db, schema.create(schema.data_table(table), dialect))
+            _copy_keys(db, old.parts(table.object), table, dialect)
+        else:
+            _extend(db, before, table, dialect)
+    db.run("DELETE FROM _cpexport_columns WHERE prefix = ?", prefix)
+    columns = new.columns
+    db.ingest(
+        "_cpexport_columns",
+        pa.record_batch(
+            [
+                pa.repeat(pa.scalar(prefix), len(columns)),
+                pa.array(range(1, len(columns) + 1), pa.int64()),
+                pa.array([column.object for column in columns]),
+                pa.array([column.feature for column in columns]),
+                pa.array([column.table for column in columns]),
+                pa.array([column.name for column in columns]),
+                pa.array([schema.TYPE_NAMES[column.type] for column in columns]),
+            ],
+            names=[column.name for column in schema.COLUMNS.columns],
+        ),
+    )
+
+
+def _run_all(db: Connection, statements: list[str]) -> None:
+    for statement in statements:
+        db.run(statement)
+
+
+def _extend(db: Connection, before: Table, table: Table, dialect: Dialect) -> None:
+    had = {column.name: column for column in before.columns}
+    target = schema.data_table(table)
+    if any(c.name in had and _differ(had[c.name].type, c.type) for c in table.columns):
+        _rebuild(db, before, table, dialect)
+        return
+    for column in table.columns:
+        if column.name not in had:
+            db.run(schema.add_column(target, column.name, dialect))
+
+
+def _differ(one: pa.DataType, other: pa.DataType) -> bool:
+    return schema.sql_type(one).__class__ is not schema.sql_type(other).__class__
+
+
+def _rebuild(db: Connection, before: Table, table: Table, dialect: Dialect) -> None:
+    quote = dialect.identifier_preparer.quote_identifier
+    interim = f"_cpexport_new_{table.name}"
+    _run_all(db, schema.create(schema.data_table(table, interim), dialect))
+    had = {column.name: column for column in before.columns}
+    names, sources = list(table.key), [quote(key) for key in table.key]
+    for column in table.columns:
+        if column.name in had:
+            names.append(column.name)
+            becomes_text = column.type == TEXT and had[column.name].type != TEXT
+            source = quote(column.name)
+            sources.append(_as_text(db, quote(table.name), source) if becomes_text else source)
+    columns = ", ".join(quote(name) for name in names)
+    db.run(
+        f"INSERT INTO {quote(interim)} ({columns}) "
+        f"SELECT {', '.join(sources)} FROM {quote(table.name)}"
+    )
+    db.run(f"DROP TABLE {quote(table.name)}")
+    db.run(f"ALTER TABLE {quote(interim)} RENAME TO {quote(table.name)}")
+    db.run("DROP TABLE IF EXISTS temp._texts")
+
+
+def _as_text(db: Connection, table: str, column: str) -> str:
+    """An expression for a column of numbers as text: the shortest that reads back exactly."""
+    found = db.arrow(f"SELECT DISTINCT {column} AS v FROM {table} WHERE typeof({column}) = 'real'")
+    numbers = found["v"].combine_chunks().cast(REAL)
+    db.run("CREATE TEMP TABLE IF NOT EXISTS _texts (value REAL PRIMARY KEY, text TEXT)")
+    db.run_many(
+        "INSERT OR IGNORE INTO temp._texts VALUES (?, ?)",
+        pa.record_batch([numbers, numbers.cast(TEXT)], names=["value", "text"]),
+    )
+    look_up = f"SELECT text FROM temp._texts WHERE value = {table}.{column}"
+    return f"iif(typeof({column}) = 'real', ({look_up}), CAST({column} AS TEXT))"
+
+
+def _copy_keys(db: Connection, parts: tuple[Table, ...], table: Table, dialect: Dialect) -> None:
+    if not parts:
+        return
+    quote = dialect.identifier_preparer.quote_identifier
+    keys = ", ".join(quote(key) for key in table.key)
+    db.run(f"INSERT INTO {quote(table.name)} ({keys}) SELECT {keys} FROM {quote(parts[0].name)}")

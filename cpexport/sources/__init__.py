@@ -1,0 +1,10 @@
+"""What jobs leave, one module a format; each offers `cpexport.batch.Source`.
+
+A new format needs its module here, and a line in `cpexport.discover` that tells its files.
+"""
+
+from cpexport.sources.hdf5 import Hdf5Source
+from cpexport.sources.leftover import LeftoverSource
+from cpexport.sources.spreadsheet import SpreadsheetSource
+
+__all__ = ["Hdf5Source", "LeftoverSource", "SpreadsheetSource"]

@@ -1,0 +1,205 @@
+"""One CSV file that ExportToSpreadsheet wrote: its header, its rows, and whether it was cut off.
+
+Dialect (CellProfiler 4.2.8, modules/exporttospreadsheet.py): UTF-8, comma or tab, CRLF, minimal
+quoting, `nan` or nothing for a missing number. A file for several object types has two header
+lines, object types over features. Every row ends with a line end, so a file that does not was cut.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
+
+from cpexport.errors import SourceError
+from cpexport.features import EXPERIMENT, IMAGE, IMAGE_NUMBER, OBJECT_NUMBER, RELATIONSHIP
+
+SUFFIXES = frozenset({".csv", ".txt", ".tsv"})
+OBJECTS = "Objects"
+"""What `CsvFile.kind` says of a file with rows of objects; its own name says of which."""
+
+RERUN = "run its image sets again"
+_MISSING = ["", "nan", "NaN", "NAN", "-nan", "None", "NULL"]
+_BAD_VALUE = re.compile(r"In CSV column #(\d+): (?:Row #(\d+): )?.*invalid value '(.*)'", re.S)
+_BIGGEST_BLOCK = 1 << 30
+
+Name = tuple[str | None, str]
+"""A column: the object type over it, where the file has a line of them, and its feature."""
+
+
+@dataclass(frozen=True)
+class CsvFile:
+    """The header of one CSV file. `kind` is Image, Experiment, Relationship or Objects."""
+
+    path: Path
+    kind: str
+    delimiter: str
+    names: tuple[Name, ...]
+    header_lines: int
+
+    @property
+    def objects(self) -> tuple[str, ...]:
+        """The object types of a file that has a line of them over its features, without Image."""
+        return tuple(dict.fromkeys(over for over, _ in self.names if over not in (None, IMAGE)))
+
+    def name_of(self, feature: str) -> Name:
+        """The first column of a feature, whatever object type stands over it."""
+        return next(name for name in self.names if name[1] == feature)
+
+    def read(self, types: Mapping[Name, pa.DataType]) -> tuple[pa.Table, bool]:
+        """The columns named in `types`, one row a line, and whether the file's end is missing.
+
+        The table's columns are in the order of `types` and named by position there. Missing numbers
+        are null, missing texts empty. What follows the last line end is not returned.
+
+        Raises:
+            SourceError: a line of another length than the header, a value that is not of its type,
+                text that is not UTF-8, NUL bytes, a file that cannot be read.
+        """
+        try:
+            content = self.path.read_bytes()
+        except OSError as error:
+            raise SourceError(self.path, f"cannot be read: {error.strerror}", "check it") from error
+        body = content[: content.rfind(b"\n") + 1]
+        cut = len(body) < len(content)
+        if 0 in body:
+            line = body[: body.index(0)].count(b"\n") + 1
+            raise self._error(f"line {line}: NUL bytes", RERUN)
+        positions = [str(i) for i in range(len(self.names))]
+        wanted = [str(self.names.index(name)) for name in types]
+        if body.count(b"\n") <= self.header_lines:
+            empty = [pa.array([], type) for type in types.values()]
+            return pa.table(empty, names=[str(i) for i in range(len(empty))]), cut
+        bad: list[arrow_csv.InvalidRow] = []
+
+        def note(row: arrow_csv.InvalidRow) -> str:
+            bad.append(row)
+            return "skip"
+
+        try:
+            table = arrow_csv.read_csv(
+                pa.BufferReader(body),
+                arrow_csv.ReadOptions(
+                    use_threads=False,
+                    block_size=min(len(body) + 1, _BIGGEST_BLOCK),
+                    skip_rows=self.header_lines,
+                    column_names=positions,
+                ),
+                arrow_csv.ParseOptions(
+                    delimiter=self.delimiter, newlines_in_values=True, invalid_row_handler=note
+                ),
+                arrow_csv.ConvertOptions(
+                    include_columns=wanted,
+                    column_types=dict(zip(wanted, types.values(), strict=True)),
+                    null_values=_MISSING,
+                    strings_can_be_null=False,
+                ),
+            )
+        except pa.ArrowInvalid as error:
+            raise self._conversion_error(str(error)) from error
+        if bad:
+            row = bad[0]
+            where = f"line {row.number}" if row.number else f"the line {row.text[:40]!r}"
+            raise self._error(
+                f"{where} has {row.actual_columns} fields, the header {row.expected_columns}", RERUN
+            )
+        return table.rename_columns([str(i) for i in range(len(types))]), cut
+
+    def _conversion_error(self, text: str) -> SourceError:
+        if found := _BAD_VALUE.search(text):
+            feature = self.names[int(found[1])][1]
+            where = f"line {int(found[2])}: " if found[2] else ""
+            return self._error(f"{where}{found[3]!r} in the number column {feature}", RERUN)
+        if "UTF8" in text:
+            return self._error("text that is not UTF-8", "save it as UTF-8, or run the job again")
+        return self._error(text, RERUN)
+
+    def _error(self, problem: str, advice: str) -> SourceError:
+        return SourceError(self.path, problem, advice)
+
+
+def open_csv(path: Path) -> CsvFile | None:
+    """The header of a CSV file; None if it is not one of ExportToSpreadsheet's.
+
+    A file of 0 bytes, or cut within its header, is None too: it cannot be told what it was.
+
+    Raises:
+        SourceError: the file cannot be read, or a column is there twice.
+    """
+    try:
+        with path.open("rb") as stream:
+            first, second = stream.readline(), stream.readline()
+    except OSError as error:
+        raise SourceError(path, f"cannot be read: {error.strerror}", "check it") from error
+    if not first.endswith(b"\n"):
+        return None
+    try:
+        upper, lower = (line.decode("utf-8-sig") for line in (first, second))
+    except UnicodeDecodeError:
+        upper, lower = first.decode("utf-8-sig", "replace"), ""
+    delimiter = "\t" if upper.count("\t") > upper.count(",") else ","
+    top, below = _fields(upper, delimiter), _fields(lower, delimiter)
+    kind = _kind(top)
+    if kind is None and len(top) == len(below) and IMAGE in top and _kind(below) == OBJECTS:
+        names: tuple[Name, ...] = tuple(zip(top, below, strict=True))
+        kind, lines = OBJECTS, 2
+    elif kind is None:
+        return None
+    else:
+        names, lines = tuple((None, field) for field in top), 1
+    twice = (
+        {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else ()
+    )
+    if twice:
+        raise SourceError(
+            path, f"the column {min(twice, key=str)[1]} is there twice", "run the job again"
+        )
+    return CsvFile(path, kind, delimiter, names, lines)
+
+
+def read_experiment(file: CsvFile) -> dict[str, str]:
+    """The keys and values of an Experiment.csv; the last, if the file was cut, is left out.
+
+    Raises:
+        SourceError: the file cannot be read.
+    """
+    try:
+        text = file.path.read_bytes().decode("utf-8-sig", "replace")
+    except OSError as error:
+        raise SourceError(file.path, f"cannot be read: {error.strerror}", "check it") from error
+    before = csv.field_size_limit(max(len(text), 1) + 1)
+    try:
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=file.delimiter))
+    except csv.Error as error:
+        raise SourceError(file.path, f"not CSV: {error}", "run the job again") from error
+    finally:
+        csv.field_size_limit(before)
+    if not text.endswith("\n"):
+        rows = rows[:-1]
+    return {row[0]: row[1].replace("\r\n", "\n") for row in rows[1:] if len(row) == 2}
+
+
+def ends_cut(path: Path) -> bool:
+    """Whether a file's last line has no end, which CellProfiler always writes."""
+    with path.open("rb") as stream:
+        size = stream.seek(0, 2)
+        stream.seek(max(size - 1, 0))
+        return stream.read(1) != b"\n"
+
+
+def _fields(line: str, delimiter: str) -> list[str]:
+    return next(csv.reader([line.rstrip("\r\n")], delimiter=delimiter), [])
+
+
+def _kind(header: Sequence[str]) -> str | None:
+    if list(header) == ["Key", "Value"]:
+        return EXPERIMENT
+    if list(header[:3]) == ["Module", "Module Number", "Relationship"]:
+        return RELATIONSHIP
+    if IMAGE_NUMBER in header:
+        return OBJECTS if OBJECT_NUMBER in header else IMAGE
+    return None

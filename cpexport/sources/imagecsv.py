@@ -1,0 +1,179 @@
+"""Image.csv: the image sets it lists, which of them were measured, and their pictures."""
+
+import re
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from cpexport.errors import SourceError
+from cpexport.features import (
+    IMAGE,
+    IMAGE_NUMBER,
+    INTEGER,
+    NULL,
+    REAL,
+    TEXT,
+    is_column,
+    promised_type,
+)
+from cpexport.imagesets import ImageSets
+from cpexport.pictures import Pictures, tells_pictures_apart
+from cpexport.pipeline import Pipeline
+from cpexport.sources.csvfile import RERUN, CsvFile
+
+ROW = "row in Image.csv"
+_WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})")
+_MARKS = ("ModuleError_", "ExecutionTime_")
+
+
+class ImageRows:
+    """What completeness needs of the Image.csv files of one job, rows in order of image set.
+
+    Raises:
+        SourceError: a row without a number, or two rows for one image set.
+    """
+
+    def __init__(self, files: Sequence[CsvFile], pipeline: Pipeline | None) -> None:
+        features = list(dict.fromkeys(feature for file in files for _, feature in file.names))
+        self.features = features
+        free = [f for f in features if is_column(f) and promised_type(IMAGE, f) == NULL]
+        pictures = [f for f in features if tells_pictures_apart(f)]
+        counts = [f for f in features if f.startswith("Count_")]
+        self.sign, marks = _sign(features, pipeline)
+        types = dict.fromkeys([*pictures, *free], TEXT) | dict.fromkeys(counts, REAL)
+        types |= dict.fromkeys([mark for mark in marks if mark not in types], REAL)
+        table = _stacked(files, {IMAGE_NUMBER: INTEGER} | types)
+        self.numbers = table[IMAGE_NUMBER].to_numpy()
+        self.held = ImageSets.of(self.numbers)
+        self.measured = self._marked(table, marks)
+        self.counts = {
+            f.removeprefix("Count_"): table[f].to_numpy(zero_copy_only=False) for f in counts
+        }
+        self.pictures = Pictures(self.numbers, {f: table[f] for f in pictures})
+        self.types = {f: text_type(table[f]) for f in free}
+
+    def counted(self) -> dict[str, ImageSets]:
+        """Object type to the image sets that count at least one such object."""
+        return {name: ImageSets.of(self.numbers[n > 0]) for name, n in self.counts.items()}
+
+    def _marked(self, table: dict[str, pa.Array], marks: Collection[str]) -> ImageSets:
+        if self.sign != ROW and not marks:
+            return ImageSets()
+        fine = np.ones(len(self.numbers), bool)
+        for mark in marks:
+            values = table[mark]
+            if values.type == TEXT:
+                fine &= np.array([bool(text) for text in values.to_pylist()], bool)
+                continue
+            numbers = values.to_numpy(zero_copy_only=False)
+            # 1 in ModuleError_ is written by the GUI's workers only, for a module that raised.
+            fine &= ~np.isnan(numbers)
+            fine &= (numbers == 0) | (not mark.startswith("ModuleError_"))
+        return ImageSets.of(self.numbers[fine])
+
+
+def image_rows(
+    files: Sequence[CsvFile], wanted: ImageSets, types: dict[str, pa.DataType]
+) -> pa.RecordBatch:
+    """The rows of Image.csv for the image sets `wanted`, one column a feature.
+
+    `types` are the types of the destination: free text stays as it is written where that is text.
+    """
+    features = [
+        f for f in dict.fromkeys(n for file in files for _, n in file.names) if is_column(f)
+    ]
+    asked = {f: _asked(f) for f in features}
+    table = _stacked(files, {IMAGE_NUMBER: INTEGER} | asked)
+    numbers = np.fromiter(wanted, np.int64, len(wanted))
+    rows = pa.array(np.flatnonzero(np.isin(table[IMAGE_NUMBER].to_numpy(), numbers)))
+    columns = {IMAGE_NUMBER: table[IMAGE_NUMBER].take(rows)}
+    for feature in features:
+        column = table[feature]
+        if promised_type(IMAGE, feature) == NULL and types.get(feature) != TEXT:
+            column = _told(column, text_type(column))
+        columns[feature] = column.take(rows)
+    return pa.RecordBatch.from_pydict(columns)
+
+
+def text_type(column: pa.StringArray) -> pa.DataType:
+    """The type of a column of text, by the whole column, as LoadData decides it.
+
+    A number only if the text can be had back from it exactly: `007` and `1.50` stay text, and one
+    empty field makes all of it text (CellProfiler 4.2.8, modules/loaddata.py, prepare_run).
+    """
+    values = column.to_pylist()
+    if not values or not all(values):
+        return TEXT if values else NULL
+    if all(_WHOLE.fullmatch(value) for value in values):
+        return INTEGER
+    return REAL if all(_is_real(value) for value in values) else TEXT
+
+
+def _sign(features: list[str], pipeline: Pipeline | None) -> tuple[str, list[str]]:
+    """What tells that an image set was measured: in words, and the columns that must be filled.
+
+    Without such columns the row itself does, unless the last module's column is not there because
+    no image set of the job came that far: columns are those that this job measured.
+    """
+    recorder = pipeline.recorder if pipeline else None
+    found = [feature for feature in features if feature.startswith(_MARKS)]
+    if recorder is None and found:
+        recorder = max(feature.partition("_")[2] for feature in found)
+    for mark in _MARKS:
+        if f"{mark}{recorder}" in found:
+            return f"{mark}{recorder}", [f"{mark}{recorder}"]
+    if found and not (pipeline and pipeline.exports_chosen_columns):
+        return f"ModuleError_{recorder}", []
+    # A failed image set keeps its row; the flags that modules measure are empty in it.
+    flags = pipeline.flags if pipeline else frozenset()
+    return ROW, [feature for feature in features if feature in flags]
+
+
+def _stacked(files: Sequence[CsvFile], types: dict[str, pa.DataType]) -> dict[str, pa.Array]:
+    """Columns by feature, the rows of all files together in order of image set."""
+    tables = []
+    for file in files:
+        here = [feature for feature in types if (None, feature) in file.names]
+        table, _ = file.read({(None, feature): types[feature] for feature in here})
+        columns = dict(zip(here, table.columns, strict=True))
+        tables.append(
+            pa.table(
+                {f: columns.get(f, pa.nulls(table.num_rows, type)) for f, type in types.items()}
+            )
+        )
+    whole = pa.concat_tables(tables).combine_chunks()
+    numbers = whole[IMAGE_NUMBER]
+    path = files[0].path
+    if numbers.null_count:
+        raise SourceError(path, "a row without ImageNumber", RERUN)
+    order = np.argsort(numbers.to_numpy(), kind="stable")
+    whole = whole.take(pa.array(order)).combine_chunks()
+    ordered = whole[IMAGE_NUMBER].to_numpy()
+    if len(ordered) and ordered[0] < 1:
+        raise SourceError(path, f"image set {ordered[0]}: their numbers start at 1", RERUN)
+    if (twice := ordered[1:][ordered[1:] == ordered[:-1]]).size:
+        raise SourceError(path, f"image set {twice[0]} has two rows", RERUN)
+    return {
+        name: whole[name].chunk(0) if whole[name].num_chunks else pa.array([], whole[name].type)
+        for name in whole.column_names
+    }
+
+
+def _asked(feature: str) -> pa.DataType:
+    promised = promised_type(IMAGE, feature)
+    return TEXT if promised in (TEXT, NULL) else REAL
+
+
+def _told(column: pa.StringArray, type: pa.DataType) -> pa.Array:
+    return column if type in (TEXT, NULL) else column.cast(type)
+
+
+def _is_real(value: str) -> bool:
+    if _WHOLE.fullmatch(value):
+        return True
+    try:
+        number = float(value)
+    except ValueError:
+        return False
+    return repr(number) == value and bool(np.isfinite(number))

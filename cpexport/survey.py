@@ -1,0 +1,95 @@
+"""Looks over all batches below some folders: finds, inspects and judges them, one by one.
+
+Both `load` and `check` begin with it, so that both mean the same by complete.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cpexport.batch import Batch, Evidence, Source
+from cpexport.batchfile import BatchFile, read_batch_file
+from cpexport.completeness import judge, not_readable
+from cpexport.discover import Found, find
+from cpexport.errors import SourceError, UsageError
+from cpexport.pictures import Pictures
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how much is done, and of how much."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was found: the plan, the batches judged, and sources that were known already."""
+
+    plan: BatchFile | None
+    batches: tuple[Batch, ...]
+    known: tuple[Source, ...] = ()
+
+
+def survey(
+    outputs: Sequence[Path],
+    batch_file: Path | None = None,
+    *,
+    known: Callable[[Source], bool] = lambda source: False,
+    tables: Collection[str] = (),
+    progress: Progress = lambda what, done, total: None,
+) -> Survey:
+    """All batches below `outputs`, compared with the batch file.
+
+    `batch_file` is found beside or below the outputs where it is not given. Sources that are
+    `known` are not opened. `tables` are tables that known CSV outputs of the run have.
+
+    Raises:
+        UsageError: several batch files were found.
+        SourceError: a path does not exist, or the batch file cannot be read.
+    """
+    found = find(outputs)
+    path = batch_file or _batch_file(found, outputs)
+    plan = read_batch_file(path) if path else None
+    sources = found.sources(plan.pipeline if plan else None)
+    old = [source for source in sources if known(source)]
+    new = [source for source in sources if source not in old] if old else sources
+    inspected = [(source, _inspect(source, progress, i, len(new))) for i, source in enumerate(new)]
+    progress("inspected", len(new), len(new))
+    have = set(tables).union(
+        *(e.tables for s, e in inspected if isinstance(e, Evidence) and s.format == "spreadsheet")
+    )
+    batches = [
+        judge(source, evidence, plan, have if source.format == "spreadsheet" else ())
+        if isinstance(evidence, Evidence)
+        else not_readable(source, evidence)
+        for source, evidence in inspected
+    ]
+    return Survey(plan, tuple(batches), tuple(old))
+
+
+def pictures_of(batch: Batch) -> Pictures:
+    """The pictures of a batch's image sets, without what its own modules measured.
+
+    Raises:
+        SourceError: the batch cannot be read any more.
+    """
+    return batch.source.inspect().pictures.without(batch.flags)
+
+
+def _inspect(source: Source, progress: Progress, done: int, total: int) -> Evidence | SourceError:
+    progress("inspected", done, total)
+    try:
+        return source.inspect()
+    except SourceError as error:
+        return error
+    except OSError as error:
+        return SourceError(source.path, f"cannot be read: {error.strerror}", "check it")
+
+
+def _batch_file(found: Found, outputs: Iterable[Path]) -> Path | None:
+    """The one batch file below the outputs, else the one in a folder that holds them."""
+    paths = list(found.batch_files)
+    if not paths:
+        beside = [top.parent / "Batch_data.h5" for top in outputs]
+        paths = list({path.resolve(): path for path in beside if path.is_file()}.values())
+    if len(paths) > 1:
+        some = ", ".join(str(path) for path in paths[:3])
+        raise UsageError(f"several batch files ({some}); name the right one with --batch")
+    return paths[0] if paths else None

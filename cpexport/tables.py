@@ -1,0 +1,286 @@
+"""Tables and their columns: which table and column each feature goes to, and of which type.
+
+The tables are those of CellProfiler's ExportToDatabase, one for each object type. A `Layout` is a
+value: it grows by new features and wider types, and never renames or moves what it has.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cpexport.errors import CpexportError
+from cpexport.features import (
+    IMAGE,
+    IMAGE_NUMBER,
+    INTEGER,
+    NULL,
+    NUMBER,
+    REAL,
+    RELATIONSHIP,
+    TEXT,
+    is_column,
+    promised_type,
+    wider,
+)
+from cpexport.naming import column_names
+
+Features = Mapping[str, Mapping[str, pa.DataType]]
+"""Object type to feature to type, as far as it is known."""
+
+RELATIONSHIPS = pa.schema(
+    [
+        ("module_number", INTEGER),
+        ("relationship", TEXT),
+        ("object_name1", TEXT),
+        ("object_name2", TEXT),
+        ("image_number1", INTEGER),
+        ("object_number1", INTEGER),
+        ("image_number2", INTEGER),
+        ("object_number2", INTEGER),
+    ]
+)
+"""What sources yield for relationships between objects: one row a pair, types spelled out."""
+
+_AGGREGATES = ("Mean_", "Median_", "StDev_")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Where one feature goes: table and column of the destination, and the Arrow type there."""
+
+    object: str
+    feature: str
+    table: str
+    name: str
+    type: pa.DataType
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table, or one part of a table too wide for the destination.
+
+    `key` are the names of its key columns, which are not among `columns`. Rows are unique by key.
+    """
+
+    name: str
+    object: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The key columns and then the others, as the destination holds them."""
+        keys = [pa.field(name, INTEGER, nullable=False) for name in self.key]
+        return pa.schema(keys + [pa.field(c.name, c.type) for c in self.columns])
+
+
+@dataclass(frozen=True)
+class Layout:
+    """All tables of a destination: every feature's column, in the order of the columns."""
+
+    columns: tuple[Column, ...] = field(default=())
+
+    @cached_property
+    def by_feature(self) -> Mapping[tuple[str, str], Column]:
+        return {(column.object, column.feature): column for column in self.columns}
+
+    @cached_property
+    def tables(self) -> Mapping[str, Table]:
+        """Tables by name, in the order in which they were first needed; parts follow each other."""
+        found: dict[str, list[Column]] = {}
+        for column in self.columns:
+            found.setdefault(column.table, []).append(column)
+        numbers = {c.object: c.name for c in self.columns if c.feature == NUMBER}
+        return {
+            name: Table(
+                name,
+                columns[0].object,
+                _key(columns[0].object, numbers),
+                tuple(c for c in columns if c.feature not in (NUMBER, IMAGE_NUMBER)),
+            )
+            for name, columns in found.items()
+        }
+
+    def parts(self, object_name: str) -> tuple[Table, ...]:
+        """The tables of one object type: one, or as many as its width needs."""
+        return tuple(table for table in self.tables.values() if table.object == object_name)
+
+    def extended(self, features: Features, prefix: str = "", width: int = 1_000_000) -> "Layout":
+        """This layout with the columns that `features` need besides.
+
+        Names and order are CellProfiler's, computed over all new features together; a layout that
+        has columns keeps them, and new ones follow. `width` is the most columns that a table of
+        the destination can have, keys counted; wider object types get parts, `Per_Image_part2`
+        and so on.
+        """
+        new = {
+            (name, feature): wider(type, promised_type(name, feature))
+            for name, found in features.items()
+            for feature, type in {**({NUMBER: INTEGER} if name != IMAGE else {}), **found}.items()
+            if is_column(feature) and (name, feature) not in self.by_feature
+        }
+        if not new and all(name in self.objects for name in features):
+            return self
+        objects = (self.objects | features.keys()) - {IMAGE}
+        known = {full_name(c.object, c.feature, objects): c.name for c in self.columns}
+        # The two keys are in CellProfiler's own mapping, so nothing else may take their names.
+        keys = {IMAGE_NUMBER: IMAGE_NUMBER, "ObjectNumber": "ObjectNumber"}
+        wanted = [full_name(*feature, objects) for feature in new]
+        names = column_names(wanted, taken={**keys, **known})
+        columns = list(self.columns)
+        for object_name in sorted(features, key=lambda name: (name != IMAGE, name)):
+            mine = sorted(
+                (feature for name, feature in new if name == object_name),
+                key=lambda feature: _order(object_name, feature, objects),
+            )
+            fresh = not self.parts(object_name)
+            if fresh and object_name == IMAGE:
+                mine.insert(0, IMAGE_NUMBER)
+            for table, feature in _placed(self, object_name, mine, prefix, width, fresh):
+                key = feature == IMAGE_NUMBER
+                name = feature if key else names[full_name(object_name, feature, objects)]
+                type = INTEGER if key else new[object_name, feature]
+                columns.append(Column(object_name, feature, table, name, type))
+        return Layout(tuple(columns))
+
+    def widened(self, types: Mapping[tuple[str, str], pa.DataType]) -> "Layout":
+        """This layout with columns at least as wide as `types` (by object type and feature)."""
+        columns = tuple(
+            replace(c, type=wider(c.type, types.get((c.object, c.feature), NULL)))
+            for c in self.columns
+        )
+        return self if columns == self.columns else Layout(columns)
+
+    @cached_property
+    def features(self) -> Features:
+        """Every feature that has a column, with the column's type."""
+        found: dict[str, dict[str, pa.DataType]] = {}
+        for column in self.columns:
+            if is_column(column.feature):
+                found.setdefault(column.object, {})[column.feature] = column.type
+        return found
+
+    @cached_property
+    def objects(self) -> frozenset[str]:
+        """The object types, `Image` among them."""
+        return frozenset(column.object for column in self.columns)
+
+
+def joined(many: Iterable[Features]) -> Features:
+    """All features of many, each with the narrowest type that holds the values of all."""
+    found: dict[str, dict[str, pa.DataType]] = {}
+    for features in many:
+        for name, types in features.items():
+            mine = found.setdefault(name, {})
+            for feature, type in types.items():
+                mine[feature] = wider(mine.get(feature, NULL), type)
+    return found
+
+
+def table_of(object_name: str, prefix: str) -> str:
+    """The table of an object type, its first part; of relationships, that of the pairs."""
+    return f"{prefix}Per_{object_name}" + ("s" if object_name == RELATIONSHIP else "")
+
+
+def object_of(table: str, prefix: str) -> str:
+    """The object type of a table: what `table_of` made it from."""
+    name = table.removeprefix(f"{prefix}Per_")
+    return RELATIONSHIP if name == f"{RELATIONSHIP}s" else name
+
+
+def full_name(object_name: str, feature: str, objects: Iterable[str]) -> str:
+    """A feature's name before it is shortened to a column's: `Nuclei_AreaShape_Area`.
+
+    An image's mean, median or standard deviation over the objects of one type has no `Image_`
+    before it (CellProfiler 4.2.8, exporttodatabase.py, get_aggregate_columns).
+    """
+    if object_name == IMAGE and _is_aggregate(feature, objects):
+        return feature
+    return f"{object_name}_{feature}"
+
+
+def align(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """`batch` with the types of the columns of `schema` of the same names, which must be wider.
+
+    Numbers become text as their shortest exact form, whole numbers without a decimal point, so
+    that the text does not depend on which types a column went through before.
+
+    Raises:
+        CpexportError: an integer beyond 2**53 would lose digits as a real number.
+    """
+    arrays = []
+    fields = []
+    for name, array in zip(batch.schema.names, batch.columns, strict=True):
+        type = schema.field(name).type
+        if array.type != type:
+            array = _cast(array, type, name)
+        arrays.append(array)
+        fields.append(pa.field(name, type))
+    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def numbers_as_promised(object_name: str, feature: str, column: pa.Array) -> pa.Array:
+    """A column of real numbers as integers where the name promises them and all of them are whole.
+
+    Missing numbers are null in columns of integers, NaN in columns of real numbers.
+    """
+    if column.type != REAL:
+        return column
+    values = column.fill_null(float("nan")).to_numpy(zero_copy_only=False)
+    if promised_type(object_name, feature) == INTEGER:
+        missing = np.isnan(values)
+        known = values[~missing]
+        if (known == np.floor(known)).all() and (np.abs(known) < 2**53).all():
+            whole = np.where(missing, 0, values).astype(np.int64)
+            return pa.array(whole, INTEGER, mask=missing if missing.any() else None)
+    return pa.array(values)
+
+
+def _cast(array: pa.Array, type: pa.DataType, name: str) -> pa.Array:
+    if type == TEXT and array.type == REAL:
+        array = pc.if_else(pc.is_nan(array), pa.scalar(None, REAL), array)
+    try:
+        return array.cast(type)
+    except pa.ArrowInvalid as error:
+        raise CpexportError(
+            f"column {name}: an integer has too many digits for a column of real numbers ({error})"
+        ) from error
+
+
+def _key(object_name: str, numbers: Mapping[str, str]) -> tuple[str, ...]:
+    return (IMAGE_NUMBER,) if object_name == IMAGE else (IMAGE_NUMBER, numbers[object_name])
+
+
+def _is_aggregate(feature: str, objects: Iterable[str]) -> bool:
+    _, _, rest = feature.partition("_")
+    return feature.startswith(_AGGREGATES) and any(rest.startswith(f"{o}_") for o in objects)
+
+
+def _order(object_name: str, feature: str, objects: Iterable[str]) -> tuple[bool, bool, str]:
+    # exporttodatabase.py, filter_measurement_columns: numbers first, then ASCII; aggregates last.
+    aggregate = object_name == IMAGE and _is_aggregate(feature, objects)
+    return (aggregate, feature != NUMBER, feature)
+
+
+def _placed(
+    layout: Layout, object_name: str, features: list[str], prefix: str, width: int, fresh: bool
+) -> Iterator[tuple[str, str]]:
+    """Each feature with the table it goes to, filling the last part before a new one begins."""
+    parts = layout.parts(object_name)
+    keys = 1 if object_name == IMAGE else 2
+    part = max(len(parts), 1)
+    room = width - (len(parts[-1].columns) + keys if parts else 0)
+    if fresh and len(features) > room:
+        # What names and places the pictures belongs in the first part, where tools look for it.
+        features = sorted(features, key=lambda f: promised_type(object_name, f) in (REAL,))
+    if fresh and object_name != IMAGE:
+        room -= 1
+    for feature in features:
+        if room == 0:
+            part, room = part + 1, width - keys
+        yield f"{prefix}Per_{object_name}" + (f"_part{part}" if part > 1 else ""), feature
+        room -= 1
