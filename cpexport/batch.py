@@ -91,8 +91,9 @@ class Source(Protocol):
 
         Columns have the features' own names; `ImageNumber` comes first and, for objects,
         `Number_Object_Number` second, both int64 without nulls. Relationships come as
-        `Relationship` with the columns of `tables.RELATIONSHIPS`. `types` are the types that the destination has;
-        a column may come with another one where its values do not fit or nothing was promised.
+        `Relationship` with the columns of `tables.RELATIONSHIPS`. `types` are the types that the
+        destination has; a column may come with another one where its values do not fit or nothing
+        was promised.
 
         Raises:
             SourceError: damaged, or not what `inspect` saw.

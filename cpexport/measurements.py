@@ -110,7 +110,8 @@ class MeasurementFile:
     def values(self, object_name: str, feature: str) -> npt.NDArray[np.generic]:
         """All of a feature's `data`, superseded values too: int64, float64 or str.
 
-        float32 is widened. Strings come as an object array. Blobs (bytes of uint8) come as int64 like other numbers.
+        float32 is widened. Strings come as an object array. Blobs (bytes of uint8) come as int64
+        like other numbers.
         """
         with reading(self.path):
             dataset = h5py.h5d.open(self._by_name[object_name], _c(f"{feature}/data"))

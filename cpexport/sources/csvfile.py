@@ -33,7 +33,11 @@ Name = tuple[str | None, str]
 
 @dataclass(frozen=True)
 class CsvFile:
-    """The header of one CSV file. `kind` is Image, Experiment, Relationship or Objects."""
+    """The header of one CSV file. `kind` is Image, Experiment, Relationship or Objects.
+
+    `names` can have a name twice in a row: two modules that measure the same write it twice, with
+    equal values, which `read` makes sure of.
+    """
 
     path: Path
     kind: str
@@ -71,6 +75,10 @@ class CsvFile:
             raise self._error(f"line {line}: NUL bytes", RERUN)
         positions = [str(i) for i in range(len(self.names))]
         wanted = [str(self.names.index(name)) for name in types]
+        twins = [i for i in range(1, len(self.names)) if self.names[i] == self.names[i - 1]]
+        asked = dict(zip(wanted, types.values(), strict=True))
+        for twin in twins:
+            asked[str(twin)] = asked.setdefault(str(twin - 1), pa.string())
         if body.count(b"\n") <= self.header_lines:
             empty = [pa.array([], type) for type in types.values()]
             return pa.table(empty, names=[str(i) for i in range(len(empty))]), cut
@@ -93,8 +101,8 @@ class CsvFile:
                     delimiter=self.delimiter, newlines_in_values=True, invalid_row_handler=note
                 ),
                 arrow_csv.ConvertOptions(
-                    include_columns=wanted,
-                    column_types=dict(zip(wanted, types.values(), strict=True)),
+                    include_columns=list(asked),
+                    column_types=asked,
                     null_values=_MISSING,
                     strings_can_be_null=False,
                 ),
@@ -107,7 +115,13 @@ class CsvFile:
             raise self._error(
                 f"{where} has {row.actual_columns} fields, the header {row.expected_columns}", RERUN
             )
-        return table.rename_columns([str(i) for i in range(len(types))]), cut
+        for twin in twins:
+            if not table[str(twin - 1)].equals(table[str(twin)]):
+                raise self._error(self._twice(twin), RERUN)
+        return table.select(wanted).rename_columns([str(i) for i in range(len(types))]), cut
+
+    def _twice(self, position: int) -> str:
+        return f"the column {self.names[position][1]} is there twice, with different values"
 
     def _conversion_error(self, text: str) -> SourceError:
         if found := _BAD_VALUE.search(text):
@@ -151,13 +165,11 @@ def open_csv(path: Path) -> CsvFile | None:
         return None
     else:
         names, lines = tuple((None, field) for field in top), 1
-    twice = (
-        {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else ()
-    )
-    if twice:
-        raise SourceError(
-            path, f"the column {min(twice, key=str)[1]} is there twice", "run the job again"
-        )
+    seen: dict[Name, int] = {}
+    for place, name in enumerate(names):
+        if seen.get(name, place - 1) != place - 1:
+            raise SourceError(path, f"the column {name[1]} is there twice", RERUN)
+        seen[name] = place
     return CsvFile(path, kind, delimiter, names, lines)
 
 

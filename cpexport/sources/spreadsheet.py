@@ -207,7 +207,7 @@ def _columns(file: CsvFile, name: str, image: frozenset[str]) -> list[Name]:
     """The columns of one object type. Image columns repeated in its rows are Image.csv's."""
     return [
         (over, feature)
-        for over, feature in file.names
+        for over, feature in dict.fromkeys(file.names)
         if over in (None, name, IMAGE)
         and is_column(feature)
         and not (over == IMAGE and not is_repeated(feature))
@@ -259,7 +259,7 @@ def _own_rows(
     if name in rows.counts:
         counts = dict(zip(rows.numbers.tolist(), np.nan_to_num(rows.counts[name]), strict=True))
         most = np.array([counts.get(number, 0) for number in images.tolist()])
-        return np.less_equal(places, most)
+        return np.asarray(places <= most)
     own = columns.get((name, NUMBER))
     if own is None:
         raise SourceError(
