@@ -5,6 +5,7 @@ Arrow's: `null` (nothing known yet), `int64`, `float64`, `string`, each wider th
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 import pyarrow as pa
@@ -21,6 +22,9 @@ INTEGER: Final = pa.int64()
 REAL: Final = pa.float64()
 TEXT: Final = pa.string()
 _WIDTH: Final = (NULL, INTEGER, REAL, TEXT)
+
+# Every batch of a run has the same few thousand names, and asks about all of them.
+_NAMES: Final = 1 << 17
 
 # ExportToDatabase leaves these out (CellProfiler 4.2.8, exporttodatabase.py, ignore_feature).
 _LEFT_OUT = re.compile(r"(Description|ModuleError|TimeElapsed)_")
@@ -51,6 +55,7 @@ _WHOLE_OBJECT = re.compile(
 )
 
 
+@lru_cache(_NAMES)
 def is_column(feature: str) -> bool:
     """Whether a feature becomes a column, as in CellProfiler's own databases.
 
@@ -62,6 +67,7 @@ def is_column(feature: str) -> bool:
     return feature not in _KEYS and not _LEFT_OUT.match(feature)
 
 
+@lru_cache(_NAMES)
 def promised_type(object_name: str, feature: str) -> pa.DataType:
     """The type that a feature's name promises; `null` where only its values can tell.
 
@@ -93,6 +99,7 @@ def is_free(feature: str) -> bool:
     return _FREE.match(feature) is not None
 
 
+@lru_cache(_NAMES)
 def is_repeated(feature: str) -> bool:
     """Whether ExportToSpreadsheet can repeat this image feature in the rows of objects."""
     return re.match(r"(Metadata|FileName|PathName)_", feature) is not None

@@ -61,6 +61,7 @@ class MeasurementFile:
         except BaseException:
             self._file.close()
             raise
+        self._features: dict[str, tuple[str, ...]] = {}
         self._escaped = False
         self._escaped = _major(self.experiment("CellProfiler_Version")) < 4
 
@@ -82,11 +83,11 @@ class MeasurementFile:
 
     def features(self, object_name: str) -> tuple[str, ...]:
         """The names of an object type's features; empty if there is no such type."""
-        with reading(self.path):
-            if object_name not in self._by_name:
-                return ()
-            group = self._by_name[object_name]
-            return tuple(name.decode("utf-8") for name in group)
+        if object_name not in self._features:
+            with reading(self.path):
+                group = self._by_name.get(object_name, ())
+                self._features[object_name] = tuple(name.decode("utf-8") for name in group)
+        return self._features[object_name]
 
     def index(self, object_name: str, feature: str) -> Index:
         """Rows [image number, start, stop] that are valid, in order of image number.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from cpexport.batch import Batch, fingerprint
 from cpexport.errors import CollisionError, SourceError
-from cpexport.imagesets import ImageSets
+from cpexport.imagesets import NONE, ImageSets
 from cpexport.ledger import Entry, Ledger
 from cpexport.pictures import Pictures, comparable, differences
 from cpexport.survey import pictures_of
@@ -57,17 +57,18 @@ def planned(
     taken = ImageSets()
     steps = []
     for batch in reversed(fresh):
-        newer_there = (
-            ImageSets.from_ranges(
-                r for entry in ledger.entries if entry.age > batch.age for r in entry.loaded.ranges
-            )
-            if batch.complete & ledger.loaded
-            else ImageSets()
-        )
-        steps.append(Step(batch, batch.complete - taken - newer_there))
+        newer = _newer_there(batch, ledger) if batch.complete & ledger.loaded else NONE
+        steps.append(Step(batch, batch.complete - taken - newer))
         taken |= batch.complete
     steps.sort(key=lambda step: (step.batch.complete.first, str(step.batch.source.path)))
     return Planned(tuple(steps), tuple(moved))
+
+
+def _newer_there(batch: Batch, ledger: Ledger) -> ImageSets:
+    """The image sets that the destination holds from batches newer than this one."""
+    age = batch.age
+    newer = (entry.loaded.ranges for entry in ledger.entries if entry.age > age)
+    return ImageSets.from_ranges(r for ranges in newer for r in ranges)
 
 
 def _split(batches: Sequence[Batch], ledger: Ledger) -> tuple[list[Batch], list[Moved]]:

@@ -4,7 +4,7 @@ Both `load` and `check` begin with it, so that both mean the same by complete.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cpexport.batch import Batch, Evidence, Source
@@ -13,6 +13,7 @@ from cpexport.completeness import judge, not_readable
 from cpexport.discover import Found, find
 from cpexport.errors import SourceError, UsageError
 from cpexport.pictures import Pictures
+from cpexport.tables import Features
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much is done, and of how much."""
@@ -48,9 +49,15 @@ def survey(
     path = batch_file or _batch_file(found, outputs)
     plan = read_batch_file(path) if path else None
     sources = found.sources(plan.pipeline if plan else None)
-    old = [source for source in sources if known(source)]
-    new = [source for source in sources if source not in old] if old else sources
-    inspected = [(source, _inspect(source, progress, i, len(new))) for i, source in enumerate(new)]
+    old: list[Source] = []
+    new: list[Source] = []
+    for source in sources:
+        (old if known(source) else new).append(source)
+    shared: dict[object, Features] = {}
+    inspected = [
+        (source, _shared(_inspect(source, progress, i, len(new)), shared))
+        for i, source in enumerate(new)
+    ]
     progress("inspected", len(new), len(new))
     have = set(tables).union(
         *(e.tables for s, e in inspected if isinstance(e, Evidence) and s.format == "spreadsheet")
@@ -81,6 +88,16 @@ def _inspect(source: Source, progress: Progress, done: int, total: int) -> Evide
         return error
     except OSError as error:
         return SourceError(source.path, f"cannot be read: {error.strerror}", "check it")
+
+
+def _shared(
+    evidence: Evidence | SourceError, shared: dict[object, Features]
+) -> Evidence | SourceError:
+    """The same evidence, its features shared with batches that have the very same ones."""
+    if isinstance(evidence, SourceError):
+        return evidence
+    key = tuple((name, tuple(types.items())) for name, types in evidence.features.items())
+    return replace(evidence, features=shared.setdefault(key, evidence.features))
 
 
 def _batch_file(found: Found, outputs: Iterable[Path]) -> Path | None:

@@ -39,6 +39,7 @@ class SqliteSink:
         self.prefix = prefix
         self._db = Connection(self.path, self.name)
         self._features: Features = {}
+        self._layout: tuple[int, Layout] | None = None
         if self._db.exists:
             self._check_owner()
 
@@ -77,6 +78,13 @@ class SqliteSink:
     def layout(self) -> Layout:
         if not self._ours():
             return Layout()
+        # It changes only when another connection commits.
+        ((version,),) = self._db.rows("PRAGMA data_version")
+        if self._layout is None or self._layout[0] != version:
+            self._layout = (version, self._stored_layout())
+        return self._layout[1]
+
+    def _stored_layout(self) -> Layout:
         return Layout(
             tuple(
                 Column(object_name, feature, table, name, schema.TYPES[type])
@@ -186,6 +194,7 @@ class SqliteSink:
             {(name, f): type for name, found in self._features.items() for f, type in found.items()}
         )
         if new != old:
+            self._layout = None
             self._refuse_foreign(new)
             change(self._db, old, new, self.prefix, _DIALECT)
         return new

@@ -1,0 +1,128 @@
+"""Real CellProfiler outputs, unpacked once, and helpers that read results with plain drivers."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+DATA = Path(__file__).parent / "data"
+_UNPACKED = DATA / ".unpacked"
+
+
+def unpacked(name: str) -> Path:
+    """The folder of one case, unpacked at its first use and kept: nothing may write into it."""
+    archive = DATA / "cases" / f"{name}.tar.xz"
+    stat = archive.stat()
+    home = _UNPACKED / f"{name}-{stat.st_size}-{int(stat.st_mtime)}"
+    if not home.exists():
+        _UNPACKED.mkdir(exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(dir=_UNPACKED, prefix=".new-"))
+        with tarfile.open(archive) as tar:
+            tar.extractall(fresh, filter="data")
+        try:
+            fresh.rename(home)
+        except OSError:
+            # Another worker was first.
+            shutil.rmtree(fresh)
+    (folder,) = home.iterdir()
+    return folder
+
+
+@pytest.fixture
+def case() -> Callable[[str], Path]:
+    """`case("12_failed")` is the folder of that case. Read-only by agreement: copy to change."""
+    return unpacked
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Callable[..., Path]:
+    """`copy("12_failed", "outputs/batch_1_4")` is a fresh copy of it that a test may change."""
+
+    def make(name: str, part: str = ".", to: str | None = None) -> Path:
+        source = unpacked(name) / part
+        target = tmp_path / (to or source.resolve().name)
+        if source.is_dir():
+            shutil.copytree(source, target, dirs_exist_ok=True)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target)
+        return target
+
+    return make
+
+
+class Ran:
+    """What a command left: its exit status, and what it printed."""
+
+    def __init__(self, done: "subprocess.CompletedProcess[str]") -> None:
+        self.status, self.out, self.err = done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def cpexport(tmp_path: Path) -> Callable[..., Ran]:
+    """Runs `cpexport` as people do, as a process of its own, in an empty folder."""
+
+    def run(*words: object, cwd: Path = tmp_path, env: dict[str, str] | None = None) -> Ran:
+        command: Sequence[str] = [sys.executable, "-m", "cpexport", *map(str, words)]
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=300,
+            check=False,
+        )
+        return Ran(done)
+
+    return run
+
+
+def tables(database: Path) -> dict[str, list[str]]:
+    """The tables of a SQLite file that are not the ledger's, with their columns."""
+    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as db:
+        names = db.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_%' "
+            "ESCAPE '\\' AND name NOT LIKE 'sqlite%' ORDER BY name"
+        ).fetchall()
+        found = {
+            name: [row[1] for row in db.execute(f'PRAGMA table_info("{name}")')]
+            for (name,) in names
+        }
+    db.close()
+    return found
+
+
+def rows(database: Path, query: str) -> list[tuple[object, ...]]:
+    """The rows of a query, by Python's own sqlite3."""
+    db = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+    try:
+        return db.execute(query).fetchall()
+    finally:
+        db.close()
+
+
+def content(database: Path) -> dict[str, list[tuple[object, ...]]]:
+    """All rows of all data tables in order of key, and what the ledger says of image sets.
+
+    Two databases with equal content hold the same, whatever order their batches came in.
+    """
+    found = {}
+    for name, columns in tables(database).items():
+        key = ", ".join(f'"{column}"' for column in columns[:5])
+        wanted = ", ".join(f'"{column}"' for column in columns)
+        found[name] = rows(database, f'SELECT {wanted} FROM "{name}" ORDER BY {key}')
+    found["ledger"] = rows(
+        database,
+        "SELECT number, path, identity FROM _cpexport_sets JOIN _cpexport_batches "
+        "USING (batch_id) ORDER BY number",
+    )
+    return found
