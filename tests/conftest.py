@@ -1,5 +1,6 @@
 """Real CellProfiler outputs, unpacked once, and helpers that read results with plain drivers."""
 
+import functools
 import os
 import shutil
 import sqlite3
@@ -7,9 +8,11 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 DATA = Path(__file__).parent / "data"
@@ -126,3 +129,85 @@ def content(database: Path) -> dict[str, list[tuple[object, ...]]]:
         "USING (batch_id) ORDER BY number",
     )
     return found
+
+
+@pytest.fixture(scope="session")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """`loaded(folder)` is the database that `cpexport load` makes of it, made once: only to read."""
+
+    @functools.cache
+    def make(outputs: Path, *words: str) -> Path:
+        database = tmp_path_factory.mktemp("loaded") / "loaded.sqlite"
+        command = [sys.executable, "-m", "cpexport", "load", str(outputs), *words]
+        done = subprocess.run(
+            [*command, "--to", f"sqlite:///{database}", "--quiet"],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode in (0, 3), done.stderr
+        return database
+
+    return make
+
+
+def declared(database: Path, table: str) -> dict[str, str]:
+    """The types that a table's columns are declared with, in order; `float` is the same as REAL."""
+    found = rows(database, f"SELECT name, upper(type) FROM pragma_table_info('{table}')")
+    return {str(name): {"FLOAT": "REAL"}.get(str(type), str(type)) for name, type in found}
+
+
+def columns(database: Path, table: str) -> dict[str, list[object]]:
+    """A table's columns, rows in order of the first two, which are the key of objects' tables."""
+    names = list(declared(database, table))
+    found = rows(database, f'SELECT * FROM "{table}" ORDER BY 1, 2')
+    return {name: [row[place] for row in found] for place, name in enumerate(names)}
+
+
+def closeness(ours: Sequence[object], theirs: Sequence[object]) -> str:
+    """How alike two columns are: `equal`, `one ulp` at most apart, equal as `float32`, `different`.
+
+    They differ if one has a value where the other has none, or text that is not the same.
+    """
+    if list(ours) == list(theirs):
+        return "equal"
+    if [value is None for value in ours] != [value is None for value in theirs]:
+        return "different"
+    pairs = [pair for pair in zip(ours, theirs, strict=True) if None not in pair]
+    if any(isinstance(value, str) for pair in pairs for value in pair):
+        return "different"
+    one, other = np.array(pairs, np.float64).T
+    if (np.nextafter(one, other) == other).all():
+        return "one ulp"
+    return "float32" if (one.astype(np.float32) == other.astype(np.float32)).all() else "different"
+
+
+def traces(folder: Path) -> dict[str, str]:
+    """Every file and folder below, with a digest of what a file holds: equal means untouched."""
+    return {
+        str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest()
+        if path.is_file()
+        else ""
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """`small_disk(500)` is an empty folder on a disk of its own, of 500 KiB."""
+    mounted: list[Path] = []
+
+    def make(kibibytes: int) -> Path:
+        folder = tmp_path / f"disk{len(mounted)}"
+        folder.mkdir()
+        words = ["mount", "-t", "tmpfs", "-o", f"size={kibibytes}k", "none", str(folder)]
+        if os.getuid() != 0 or subprocess.run(words, capture_output=True, check=False).returncode:
+            pytest.skip("a small disk can be mounted by root only, in a machine that allows it")
+        mounted.append(folder)
+        return folder
+
+    yield make
+    for folder in mounted:
+        subprocess.run(["umount", str(folder)], check=True)

@@ -4,30 +4,27 @@ One connection, and one SQLite library, for everything: a second library in the 
 drop the first one's locks when it closes the file (sqlite.org/howtocorrupt.html, section 2.2).
 """
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
-from sqlalchemy.dialects import sqlite
 
 from cpexport.errors import CollisionError, SinkError
 from cpexport.features import IMAGE, IMAGE_NUMBER, NULL, REAL, RELATIONSHIP
 from cpexport.imagesets import ImageSets
-from cpexport.ledger import Count, Entry, Ledger
-from cpexport.pictures import Pictures, comparable, differences, from_identities
+from cpexport.ledger import Entry, Ledger
+from cpexport.pictures import Pictures, comparable, differences
 from cpexport.sinks import Write, schema
-from cpexport.sinks.sqlitefile import Connection
+from cpexport.sinks import sqliteledger as ledger
+from cpexport.sinks.sqlitefile import Connection, between, quoted
 from cpexport.sinks.sqlitelayout import change
-from cpexport.tables import Column, Features, Layout, Table, align
+from cpexport.tables import Features, Layout, Table, align
 
 # SQLITE_MAX_COLUMN of every build that users have; a wider table could not even be opened there.
 WIDTH = 2000
-_DIALECT = sqlite.dialect()
-_RANGES = 100
 
 
 class SqliteSink:
@@ -50,30 +47,10 @@ class SqliteSink:
         self._db.close()
 
     def ledger(self) -> Ledger:
-        if not self._ours():
-            return Ledger()
-        counts: dict[int, dict[str, Count]] = {}
-        for batch, table, rows, missing, infinite, columns in self._db.rows(
-            "SELECT batch_id, table_name, row_count, missing_count, infinite_count, "
-            "infinite_columns FROM _cpexport_tables"
-        ):
-            count = Count(rows, missing, infinite, json.loads(columns))
-            counts.setdefault(batch, {})[table] = count
-        owned: dict[int, list[int]] = {}
-        for number, batch in self._db.rows(
-            "SELECT number, batch_id FROM _cpexport_sets WHERE prefix = ?", self.prefix
-        ):
-            owned.setdefault(batch, []).append(number)
-        batches = self._db.rows(
-            "SELECT batch_id, path, format, signature, fingerprint, image_sets, complete, "
-            "refused, group_tags, state, reason, finished, modified_ns, cellprofiler, "
-            "pipeline_sha256, loaded_utc, cpexport FROM _cpexport_batches "
-            "WHERE prefix = ? ORDER BY batch_id",
-            self.prefix,
-        )
-        return Ledger(
-            tuple(_entry(row, owned.get(row[0], []), counts.get(row[0], {})) for row in batches)
-        )
+        return ledger.read(self._db, self.prefix) if self._ours() else Ledger()
+
+    def pictures(self, image_sets: ImageSets) -> Pictures:
+        return ledger.pictures(self._db, self.prefix, image_sets) if self._ours() else Pictures()
 
     def layout(self) -> Layout:
         if not self._ours():
@@ -81,31 +58,8 @@ class SqliteSink:
         # It changes only when another connection commits.
         ((version,),) = self._db.rows("PRAGMA data_version")
         if self._layout is None or self._layout[0] != version:
-            self._layout = (version, self._stored_layout())
+            self._layout = (version, ledger.layout(self._db, self.prefix))
         return self._layout[1]
-
-    def _stored_layout(self) -> Layout:
-        return Layout(
-            tuple(
-                Column(object_name, feature, table, name, schema.TYPES[type])
-                for object_name, feature, table, name, type in self._db.rows(
-                    "SELECT object_name, feature, table_name, column_name, type "
-                    "FROM _cpexport_columns WHERE prefix = ? ORDER BY position",
-                    self.prefix,
-                )
-            )
-        )
-
-    def pictures(self, image_sets: ImageSets) -> Pictures:
-        found: list[tuple[int, str]] = []
-        if self._ours():
-            for where in _between("number", image_sets):
-                found += self._db.rows(
-                    "SELECT number, identity FROM _cpexport_sets "
-                    f"WHERE prefix = ? AND ({where}) ORDER BY number",
-                    self.prefix,
-                )
-        return from_identities([n for n, _ in found], [identity for _, identity in found])
 
     def prepare(self, features: Features) -> None:
         self._features = features
@@ -128,9 +82,13 @@ class SqliteSink:
                     self._db.ingest(table.name, _fitted(table, rows))
                     written[table.name] = written.get(table.name, 0) + rows.num_rows
 
-            yield write
+            try:
+                yield write
+            except BaseException:
+                self._layout = None
+                raise
             self._gate(entry.loaded, written)
-            self._record(entry, pictures)
+            ledger.write(self._db, self.prefix, entry, pictures)
 
     def relocate(self, entry: Entry, signature: str) -> None:
         with self._db.transaction():
@@ -147,12 +105,12 @@ class SqliteSink:
         known = [column for column in columns if column is not None]
         first = self.layout().parts(IMAGE)[0].name
         tables = dict.fromkeys([first, *(column.table for column in known)])
-        names = ", ".join(_quoted(column.name) for column in known)
+        names = ", ".join(quoted(column.name) for column in known)
         table = self._db.arrow(
-            f"SELECT {_quoted(IMAGE_NUMBER)}{', ' if names else ''}{names} FROM "
-            + " JOIN ".join(_quoted(name) for name in tables)
-            + (f" USING ({_quoted(IMAGE_NUMBER)})" if len(tables) > 1 else "")
-            + f" ORDER BY {_quoted(IMAGE_NUMBER)}"
+            f"SELECT {quoted(IMAGE_NUMBER)}{', ' if names else ''}{names} FROM "
+            + " JOIN ".join(quoted(name) for name in tables)
+            + (f" USING ({quoted(IMAGE_NUMBER)})" if len(tables) > 1 else "")
+            + f" ORDER BY {quoted(IMAGE_NUMBER)}"
         )
         names_of = [IMAGE_NUMBER, *(column.feature for column in known)]
         return dict(zip(names_of, (c.combine_chunks() for c in table.columns), strict=True))
@@ -174,9 +132,9 @@ class SqliteSink:
                 column = layout.by_feature.get((IMAGE, feature))
                 if column is None or feature == IMAGE_NUMBER:
                     continue
-                table, name = _quoted(column.table), _quoted(column.name)
+                table, name = quoted(column.table), quoted(column.name)
                 self._db.run_many(
-                    f"UPDATE {table} SET {name} = ? WHERE {_quoted(IMAGE_NUMBER)} = ?",
+                    f"UPDATE {table} SET {name} = ? WHERE {quoted(IMAGE_NUMBER)} = ?",
                     pa.record_batch([values, pa.array(numbers)], names=["value", "number"]),
                 )
             for name, value in settings.items():
@@ -196,7 +154,7 @@ class SqliteSink:
         if new != old:
             self._layout = None
             self._refuse_foreign(new)
-            change(self._db, old, new, self.prefix, _DIALECT)
+            change(self._db, old, new, self.prefix)
         return new
 
     def _holds(self, entry: Entry) -> bool:
@@ -213,7 +171,7 @@ class SqliteSink:
     def _replace(self, entry: Entry, pictures: Pictures) -> None:
         """Deletes the rows of image sets that are there already, if they are the same pictures."""
         there: list[tuple[int, int]] = []
-        for where in _between("number", entry.loaded):
+        for where in between("number", entry.loaded):
             there += self._db.rows(
                 f"SELECT number, batch_id FROM _cpexport_sets WHERE prefix = ? AND ({where})",
                 self.prefix,
@@ -233,13 +191,13 @@ class SqliteSink:
                 "load other runs into a destination of their own",
             )
         for table in self.layout().tables.values():
-            for where in _between(_quoted(IMAGE_NUMBER), old):
-                self._db.run(f"DELETE FROM {_quoted(table.name)} WHERE {where}")
-        pairs = _quoted(f"{self.prefix}Per_Relationships")
+            for where in between(quoted(IMAGE_NUMBER), old):
+                self._db.run(f"DELETE FROM {quoted(table.name)} WHERE {where}")
+        pairs = quoted(f"{self.prefix}Per_Relationships")
         for side in ("image_number1", "image_number2"):
-            for where in _between(side, old):
+            for where in between(side, old):
                 self._db.run(f"DELETE FROM {pairs} WHERE {where}")
-        for where in _between("number", old):
+        for where in between("number", old):
             self._db.run(f"DELETE FROM _cpexport_sets WHERE prefix = ? AND ({where})", self.prefix)
 
     def _refuse_newer(self, entry: Entry, batches: set[int], old: ImageSets) -> None:
@@ -255,7 +213,7 @@ class SqliteSink:
                 )
 
     def _write_relationships(self, rows: pa.RecordBatch) -> None:
-        types = _quoted(f"{self.prefix}Per_RelationshipTypes")
+        types = quoted(f"{self.prefix}Per_RelationshipTypes")
         key = ["module_number", "relationship", "object_name1", "object_name2"]
         known = {
             tuple(row[1:]): row[0]
@@ -278,8 +236,8 @@ class SqliteSink:
         """Refuses to commit unless every table holds just the rows that were given to it."""
         for table, rows in written.items():
             there = sum(
-                self._db.rows(f"SELECT count(*) FROM {_quoted(table)} WHERE {where}")[0][0]
-                for where in _between(_quoted(IMAGE_NUMBER), loaded)
+                self._db.rows(f"SELECT count(*) FROM {quoted(table)} WHERE {where}")[0][0]
+                for where in between(quoted(IMAGE_NUMBER), loaded)
             )
             if there != rows:
                 raise SinkError(
@@ -287,56 +245,6 @@ class SqliteSink:
                     f"{table} took {there} of {rows} rows",
                     "report this; nothing of the batch was kept",
                 )
-
-    def _record(self, entry: Entry, pictures: Pictures) -> None:
-        values = (
-            self.prefix,
-            entry.path,
-            entry.format,
-            entry.signature,
-            entry.fingerprint,
-            str(entry.image_sets),
-            str(entry.complete),
-            str(entry.refused),
-            json.dumps(entry.group_tags),
-            entry.state,
-            entry.reason,
-            *entry.age,
-            entry.version,
-            entry.pipeline,
-            entry.time,
-            entry.cpexport,
-        )
-        ((batch,),) = self._db.rows("SELECT coalesce(max(batch_id), 0) + 1 FROM _cpexport_batches")
-        marks = ", ".join("?" * (len(values) + 1))
-        self._db.run(f"INSERT INTO _cpexport_batches VALUES ({marks})", batch, *values)
-        for table, count in entry.counts.items():
-            self._db.run(
-                "INSERT INTO _cpexport_tables VALUES (?, ?, ?, ?, ?, ?)",
-                batch,
-                table,
-                count.rows,
-                count.missing,
-                count.infinite,
-                json.dumps(dict(count.infinite_columns)),
-            )
-        rows = len(pictures)
-        if rows:
-            self._db.ingest(
-                "_cpexport_sets",
-                pa.record_batch(
-                    [
-                        pa.repeat(pa.scalar(self.prefix), rows),
-                        pa.array(pictures.numbers),
-                        pa.repeat(pa.scalar(batch, pa.int64()), rows),
-                        pa.array(list(pictures.identities()), pa.string()),
-                    ],
-                    names=["prefix", "number", "batch_id", "identity"],
-                ),
-            )
-        self._db.run(
-            "DELETE FROM _cpexport_settings WHERE prefix = ? AND name <> 'schema'", self.prefix
-        )
 
     def _ours(self) -> bool:
         return self._db.exists and "_cpexport_columns" in self._db.names()
@@ -366,31 +274,6 @@ class SqliteSink:
                 )
 
 
-def _entry(row: tuple[Any, ...], loaded: list[int], counts: Mapping[str, Count]) -> Entry:
-    (_, path, format, signature, fingerprint, held, complete, refused, tags, *rest) = row
-    state, reason, finished, modified, version, pipeline, time, cpexport = rest
-    group_tags = json.loads(tags)
-    return Entry(
-        path=path,
-        format=format,
-        signature=signature,
-        fingerprint=fingerprint,
-        image_sets=ImageSets.parse(held) if held else ImageSets(),
-        complete=ImageSets.parse(complete) if complete else ImageSets(),
-        loaded=ImageSets.of(loaded),
-        refused=ImageSets.parse(refused) if refused else ImageSets(),
-        group_tags=None if group_tags is None else tuple(group_tags),
-        state=state,
-        reason=reason,
-        age=(finished, modified),
-        version=version,
-        pipeline=pipeline,
-        time=time,
-        cpexport=cpexport,
-        counts=counts,
-    )
-
-
 def _fitted(table: Table, rows: pa.RecordBatch) -> pa.RecordBatch:
     """The columns of one table (part), named and typed as there; infinities become NaN.
 
@@ -413,17 +296,3 @@ def _without_infinities(array: pa.Array) -> pa.Array:
     values = array.to_numpy()
     infinite = np.isinf(values)
     return pa.array(np.where(infinite, np.nan, values)) if infinite.any() else array
-
-
-def _between(column: str, image_sets: ImageSets) -> Iterator[str]:
-    """Conditions that together hold for the image sets, each of a bounded length."""
-    ranges: Sequence[tuple[int, int]] = image_sets.ranges
-    for start in range(0, len(ranges), _RANGES):
-        yield " OR ".join(
-            f"{column} BETWEEN {first} AND {last}"
-            for first, last in ranges[start : start + _RANGES]
-        )
-
-
-def _quoted(name: str) -> str:
-    return str(_DIALECT.identifier_preparer.quote_identifier(name))

@@ -10,13 +10,18 @@ from typing import Any
 import adbc_driver_manager
 import pyarrow as pa
 from adbc_driver_sqlite import dbapi
+from sqlalchemy.dialects import sqlite
 
 from cpexport.errors import SinkError
+from cpexport.imagesets import ImageSets
+
+DIALECT = sqlite.dialect()
 
 _MAGIC = b"SQLite format 3\x00"
 _BUSY_MS = 30_000
 # Records of wide tables waste a fifth of SQLite's usual pages of 4 KiB.
 _PAGE = 16_384
+_RANGES = 100
 
 
 class Connection:
@@ -158,6 +163,21 @@ class Connection:
             yield
         except adbc_driver_manager.Error as error:
             raise SinkError(self.name, *_reason(str(error))) from error
+
+
+def quoted(name: str) -> str:
+    """A name as SQL has it."""
+    return DIALECT.identifier_preparer.quote_identifier(name)
+
+
+def between(column: str, image_sets: ImageSets) -> Iterator[str]:
+    """Conditions that together hold for the image sets, each of a bounded length."""
+    ranges = image_sets.ranges
+    for start in range(0, len(ranges), _RANGES):
+        yield " OR ".join(
+            f"{column} BETWEEN {first} AND {last}"
+            for first, last in ranges[start : start + _RANGES]
+        )
 
 
 def _reason(text: str) -> tuple[str, str]:

@@ -1,15 +1,15 @@
 """Makes the tables of a SQLite file, and changes them when a later load needs more."""
 
 import pyarrow as pa
-from sqlalchemy.engine import Dialect
 
-from cpexport.features import REAL, TEXT
+from cpexport.errors import SinkError
+from cpexport.features import INTEGER, REAL, TEXT
 from cpexport.sinks import schema
-from cpexport.sinks.sqlitefile import Connection
+from cpexport.sinks.sqlitefile import DIALECT, Connection, quoted
 from cpexport.tables import Layout, Table
 
 
-def change(db: Connection, old: Layout, new: Layout, prefix: str, dialect: Dialect) -> None:
+def change(db: Connection, old: Layout, new: Layout, prefix: str) -> None:
     """Takes a database from one layout to the next, within the transaction that is open.
 
     New columns are added at the end of their tables. SQLite cannot change a column's type, so a
@@ -19,19 +19,19 @@ def change(db: Connection, old: Layout, new: Layout, prefix: str, dialect: Diale
     names = db.names()
     if not any(name.startswith("_cpexport_") for name in names):
         for own in schema.own_tables():
-            _run_all(db, schema.create(own, dialect))
+            _run_all(db, schema.create(own, DIALECT))
         db.run("INSERT INTO _cpexport_settings VALUES ('', 'schema', ?)", schema.VERSION)
     if not old.columns:
         for relationships in schema.relationship_tables(prefix):
-            _run_all(db, schema.create(relationships, dialect))
+            _run_all(db, schema.create(relationships, DIALECT))
         db.run(schema.relationship_view(prefix))
     for table in new.tables.values():
         before = old.tables.get(table.name)
         if before is None:
-            _run_all(db, schema.create(schema.data_table(table), dialect))
-            _copy_keys(db, old.parts(table.object), table, dialect)
+            _run_all(db, schema.create(schema.data_table(table), DIALECT))
+            _copy_keys(db, old.parts(table.object), table)
         else:
-            _extend(db, before, table, dialect)
+            _extend(db, before, table)
     db.run("DELETE FROM _cpexport_columns WHERE prefix = ?", prefix)
     columns = new.columns
     db.ingest(
@@ -56,41 +56,53 @@ def _run_all(db: Connection, statements: list[str]) -> None:
         db.run(statement)
 
 
-def _extend(db: Connection, before: Table, table: Table, dialect: Dialect) -> None:
+def _extend(db: Connection, before: Table, table: Table) -> None:
     had = {column.name: column for column in before.columns}
     target = schema.data_table(table)
     if any(c.name in had and _differ(had[c.name].type, c.type) for c in table.columns):
-        _rebuild(db, before, table, dialect)
+        _rebuild(db, before, table)
         return
     for column in table.columns:
         if column.name not in had:
-            db.run(schema.add_column(target, column.name, dialect))
+            db.run(schema.add_column(target, column.name, DIALECT))
 
 
 def _differ(one: pa.DataType, other: pa.DataType) -> bool:
     return schema.sql_type(one).__class__ is not schema.sql_type(other).__class__
 
 
-def _rebuild(db: Connection, before: Table, table: Table, dialect: Dialect) -> None:
-    quote = dialect.identifier_preparer.quote_identifier
+def _rebuild(db: Connection, before: Table, table: Table) -> None:
     interim = f"_cpexport_new_{table.name}"
-    _run_all(db, schema.create(schema.data_table(table, interim), dialect))
+    _run_all(db, schema.create(schema.data_table(table, interim), DIALECT))
     had = {column.name: column for column in before.columns}
-    names, sources = list(table.key), [quote(key) for key in table.key]
+    names, sources = list(table.key), [quoted(key) for key in table.key]
     for column in table.columns:
         if column.name in had:
             names.append(column.name)
             becomes_text = column.type == TEXT and had[column.name].type != TEXT
-            source = quote(column.name)
-            sources.append(_as_text(db, quote(table.name), source) if becomes_text else source)
-    columns = ", ".join(quote(name) for name in names)
+            source = quoted(column.name)
+            if column.type == REAL and had[column.name].type == INTEGER:
+                _refuse_long_integers(db, table.name, column.name)
+            sources.append(_as_text(db, quoted(table.name), source) if becomes_text else source)
+    columns = ", ".join(quoted(name) for name in names)
     db.run(
-        f"INSERT INTO {quote(interim)} ({columns}) "
-        f"SELECT {', '.join(sources)} FROM {quote(table.name)}"
+        f"INSERT INTO {quoted(interim)} ({columns}) "
+        f"SELECT {', '.join(sources)} FROM {quoted(table.name)}"
     )
-    db.run(f"DROP TABLE {quote(table.name)}")
-    db.run(f"ALTER TABLE {quote(interim)} RENAME TO {quote(table.name)}")
+    db.run(f"DROP TABLE {quoted(table.name)}")
+    db.run(f"ALTER TABLE {quoted(interim)} RENAME TO {quoted(table.name)}")
     db.run("DROP TABLE IF EXISTS temp._texts")
+
+
+def _refuse_long_integers(db: Connection, table: str, column: str) -> None:
+    name = quoted(column)
+    ((many,),) = db.rows(f"SELECT count(*) FROM {quoted(table)} WHERE abs({name}) > 1 << 53")
+    if many:
+        raise SinkError(
+            db.name,
+            f"{table}.{column} has integers too long for the real numbers that a batch brings",
+            "load that batch into a destination of its own",
+        )
 
 
 def _as_text(db: Connection, table: str, column: str) -> str:
@@ -106,9 +118,8 @@ def _as_text(db: Connection, table: str, column: str) -> str:
     return f"iif(typeof({column}) = 'real', ({look_up}), CAST({column} AS TEXT))"
 
 
-def _copy_keys(db: Connection, parts: tuple[Table, ...], table: Table, dialect: Dialect) -> None:
+def _copy_keys(db: Connection, parts: tuple[Table, ...], table: Table) -> None:
     if not parts:
         return
-    quote = dialect.identifier_preparer.quote_identifier
-    keys = ", ".join(quote(key) for key in table.key)
-    db.run(f"INSERT INTO {quote(table.name)} ({keys}) SELECT {keys} FROM {quote(parts[0].name)}")
+    keys = ", ".join(quoted(key) for key in table.key)
+    db.run(f"INSERT INTO {quoted(table.name)} ({keys}) SELECT {keys} FROM {quoted(parts[0].name)}")

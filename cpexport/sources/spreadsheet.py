@@ -19,13 +19,8 @@ from cpexport.features import (
     IMAGE_NUMBER,
     INTEGER,
     NULL,
-    NUMBER,
-    OBJECT_NUMBER,
-    REAL,
     RELATIONSHIP,
-    TEXT,
     is_column,
-    is_repeated,
 )
 from cpexport.imagesets import ImageSets
 from cpexport.pipeline import Pipeline
@@ -33,13 +28,13 @@ from cpexport.sources.csvfile import (
     OBJECTS,
     RERUN,
     CsvFile,
-    Name,
     ends_cut,
     open_csv,
     read_experiment,
 )
-from cpexport.sources.imagecsv import ROW, ImageRows, image_rows, text_type
-from cpexport.tables import RELATIONSHIPS, Features
+from cpexport.sources.imagecsv import ROW, ImageRows, image_rows
+from cpexport.sources.objectcsv import object_columns, object_rows, relationship_rows
+from cpexport.tables import Features
 
 
 @dataclass(frozen=True)
@@ -95,9 +90,9 @@ class SpreadsheetSource:
         yield IMAGE, image_rows(images, wanted, dict(types.get(IMAGE, {})))
         rows = ImageRows(images, self._pipeline)
         for name, files in self._objects.items():
-            yield name, _stack([_object_rows(f, name, wanted, rows) for f in files], name, files)
+            yield name, object_rows(files, name, wanted, rows)
         for file in self._of_kind(RELATIONSHIP):
-            yield RELATIONSHIP, _relationship_rows(file, wanted)
+            yield RELATIONSHIP, relationship_rows(file, wanted)
 
     @cached_property
     def _headers(self) -> tuple[CsvFile, ...]:
@@ -193,7 +188,7 @@ class SpreadsheetSource:
         found: dict[str, dict[str, pa.DataType]] = {IMAGE: image}
         for name, files in self._objects.items():
             found[name] = dict.fromkeys(
-                (f for file in files for _, f in _columns(file, name, frozenset(image))), NULL
+                (f for file in files for _, f in object_columns(file, name, frozenset(image))), NULL
             )
         return found
 
@@ -201,113 +196,3 @@ class SpreadsheetSource:
 def _head(path: Path) -> bytes:
     with path.open("rb") as stream:
         return stream.readline()
-
-
-def _columns(file: CsvFile, name: str, image: frozenset[str]) -> list[Name]:
-    """The columns of one object type. Image columns repeated in its rows are Image.csv's."""
-    return [
-        (over, feature)
-        for over, feature in dict.fromkeys(file.names)
-        if over in (None, name, IMAGE)
-        and is_column(feature)
-        and not (over == IMAGE and not is_repeated(feature))
-        and not (is_repeated(feature) and feature in image)
-    ]
-
-
-def _object_rows(
-    file: CsvFile, name: str, wanted: ImageSets, rows: ImageRows
-) -> dict[str, pa.Array]:
-    names = _columns(file, name, frozenset(rows.features))
-    number, position = file.name_of(IMAGE_NUMBER), file.name_of(OBJECT_NUMBER)
-    types = {number: INTEGER, position: INTEGER}
-    types |= {n: TEXT if is_repeated(n[1]) else REAL for n in names}
-    table, _ = file.read(types)
-    columns = [column.combine_chunks() for column in table.columns]
-    images, places = columns[0].to_numpy(), columns[1].to_numpy(zero_copy_only=False)
-    keep = np.isin(images, np.fromiter(wanted, np.int64, len(wanted)))
-    if len(file.objects) > 1:
-        keep &= _own_rows(file, name, rows, images, places, dict(zip(types, columns, strict=True)))
-    chosen = np.flatnonzero(keep)
-    chosen = pa.array(chosen[np.lexsort((places[chosen], images[chosen]))])
-    found = {IMAGE_NUMBER: columns[0].take(chosen), NUMBER: columns[1].take(chosen)}
-    for (_, feature), column in zip(names, columns[2:], strict=True):
-        array = column.take(chosen)
-        if feature == NUMBER:
-            # ObjectNumber stands for it: the same 1..n, and there for every object.
-            continue
-        if array.type == TEXT:
-            type = text_type(array)
-            array = array if type in (TEXT, NULL) else array.cast(type)
-        found[feature] = array
-    return found
-
-
-def _own_rows(
-    file: CsvFile,
-    name: str,
-    rows: ImageRows,
-    images: np.ndarray,
-    places: np.ndarray,
-    columns: Mapping[Name, pa.Array],
-) -> np.ndarray:
-    """Which rows of a file of several object types are `name`'s own: the rest is padding.
-
-    Types stand side by side by number, the shorter padded with missing values at the end of each
-    image set (exporttospreadsheet.py, make_object_file).
-    """
-    if name in rows.counts:
-        counts = dict(zip(rows.numbers.tolist(), np.nan_to_num(rows.counts[name]), strict=True))
-        most = np.array([counts.get(number, 0) for number in images.tolist()])
-        return np.asarray(places <= most)
-    own = columns.get((name, NUMBER))
-    if own is None:
-        raise SourceError(
-            file.path,
-            f"cannot tell {name} from padding without Count_{name} or {NUMBER}",
-            "export one of them",
-        )
-    return np.asarray(own.is_valid().to_numpy(zero_copy_only=False))
-
-
-def _stack(parts: list[dict[str, pa.Array]], name: str, files: list[CsvFile]) -> pa.RecordBatch:
-    table = pa.concat_tables([pa.table(part) for part in parts], promote_options="permissive")
-    table = (
-        table.sort_by([(IMAGE_NUMBER, "ascending"), (NUMBER, "ascending")])
-        if len(parts) > 1
-        else table
-    )
-    batches = table.combine_chunks().to_batches()
-    batch = batches[0] if batches else pa.RecordBatch.from_pylist([], table.schema)
-    keys = np.stack([batch[IMAGE_NUMBER].to_numpy(), batch[NUMBER].to_numpy()])
-    if (same := (keys[:, 1:] == keys[:, :-1]).all(axis=0)).any():
-        image, number = keys[:, int(np.flatnonzero(same)[0])].tolist()
-        raise SourceError(
-            files[0].path, f"object {number} of image set {image} has two rows", RERUN
-        )
-    return batch
-
-
-def _relationship_rows(file: CsvFile, wanted: ImageSets) -> pa.RecordBatch:
-    names = {
-        "Module Number": INTEGER,
-        "Relationship": TEXT,
-        "First Object Name": TEXT,
-        "Second Object Name": TEXT,
-        "First Image Number": INTEGER,
-        "First Object Number": INTEGER,
-        "Second Image Number": INTEGER,
-        "Second Object Number": INTEGER,
-    }
-    missing = [name for name in names if (None, name) not in file.names]
-    if missing:
-        raise SourceError(file.path, f"the column {missing[0]} is missing", RERUN)
-    table, _ = file.read({(None, name): type for name, type in names.items()})
-    table = table.rename_columns(RELATIONSHIPS.names)
-    numbers = np.fromiter(wanted, np.int64, len(wanted))
-    inside = np.isin(table["image_number1"].to_numpy(), numbers)
-    inside &= np.isin(table["image_number2"].to_numpy(), numbers)
-    table = table.filter(pa.array(inside)).group_by(RELATIONSHIPS.names).aggregate([])
-    table = table.sort_by([(name, "ascending") for name in RELATIONSHIPS.names])
-    batches = table.select(RELATIONSHIPS.names).combine_chunks().to_batches()
-    return batches[0] if batches else pa.RecordBatch.from_pylist([], RELATIONSHIPS)
