@@ -9,6 +9,7 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -133,7 +134,7 @@ def content(database: Path) -> dict[str, list[tuple[object, ...]]]:
 
 @pytest.fixture(scope="session")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """`loaded(folder)` is the database that `cpexport load` makes of it, made once: only to read."""
+    """`loaded(folder)` is what `cpexport load` makes of it, made once: only to read."""
 
     @functools.cache
     def make(outputs: Path, *words: str) -> Path:
@@ -211,3 +212,65 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
     yield make
     for folder in mounted:
         subprocess.run(["umount", str(folder)], check=True)
+
+
+def copied(folder: Path, into: Path, without: str = "") -> Path:
+    """A copy of a folder in another one, without the files whose names match a pattern."""
+    ignore = shutil.ignore_patterns(without) if without else None
+    return Path(shutil.copytree(folder, into / folder.name, ignore=ignore))
+
+
+@dataclass
+class Refusal:
+    """What a load left: its exit status, what it said, and what of the disk it changed."""
+
+    ran: Ran
+    before: dict[str, str]
+    after: dict[str, str]
+
+    @property
+    def line(self) -> str:
+        """The one line on stderr, else whatever there was, marked so that no test takes it."""
+        lines = self.ran.err.splitlines()
+        return lines[0] if len(lines) == 1 else f"{len(lines)} LINES: {self.ran.err}"
+
+    @property
+    def changed(self) -> list[str]:
+        """Files and folders made, changed or removed: the destination, outputs, temporary ones."""
+        names = self.before.keys() | self.after.keys()
+        return sorted(n for n in names if self.before.get(n, "-") != self.after.get(n, "-"))
+
+
+Refused = Callable[..., Refusal]
+
+
+@pytest.fixture
+def refused(cpexport: Callable[..., Ran], tmp_path: Path) -> Refused:
+    """Loads as people do, into `to/screen.sqlite`, and notes what became of the whole folder."""
+    for name in ("to", "tmp"):
+        (tmp_path / name).mkdir()
+
+    def run(*words: object, to: str = "to/screen.sqlite") -> Refusal:
+        before = traces(tmp_path)
+        env = {"TMPDIR": str(tmp_path / "tmp")}
+        ran = cpexport("load", *words, "--to", f"sqlite:///{to}", env=env)
+        return Refusal(ran, before, traces(tmp_path))
+
+    return run
+
+
+def said_well(refusal: Refusal, file: object, *words: str) -> bool:
+    """Whether the load failed with one line: the file, what is wrong, and what to do."""
+    line = refusal.line
+    assert refusal.ran.status == 1, (refusal.ran.status, refusal.ran.out, line)
+    assert line.startswith("cpexport: "), line
+    assert str(file) in line
+    assert [word for word in words if word not in line] == [], line
+    assert "; " in line, f"does not say what to do: {line}"
+    assert refusal.ran.out == ""
+    return True
+
+
+def unchanged(refusal: Refusal) -> bool:
+    assert refusal.changed == []
+    return True

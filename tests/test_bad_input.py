@@ -4,70 +4,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Ran, traces
+from conftest import Ran, Refused, said_well, traces, unchanged
 
 WRITER = "import h5py, sys; f = h5py.File(sys.argv[1], 'r+'); print(flush=True); sys.stdin.read()"
-
-
-@dataclass
-class Refusal:
-    """What a load left: its exit status, what it said, and what of the disk it changed."""
-
-    ran: Ran
-    before: dict[str, str]
-    after: dict[str, str]
-
-    @property
-    def line(self) -> str:
-        """The one line on stderr, else whatever there was, marked so that no test takes it."""
-        lines = self.ran.err.splitlines()
-        return lines[0] if len(lines) == 1 else f"{len(lines)} LINES: {self.ran.err}"
-
-    @property
-    def changed(self) -> list[str]:
-        """Files and folders made, changed or removed: the destination, outputs, temporary ones."""
-        names = self.before.keys() | self.after.keys()
-        return sorted(n for n in names if self.before.get(n, "-") != self.after.get(n, "-"))
-
-
-Refused = Callable[..., Refusal]
-
-
-@pytest.fixture
-def refused(cpexport: Callable[..., Ran], tmp_path: Path) -> Refused:
-    """Loads as people do, into `to/screen.sqlite`, and notes what became of the whole folder."""
-    for name in ("to", "tmp"):
-        (tmp_path / name).mkdir()
-
-    def run(*words: object, to: str = "to/screen.sqlite") -> Refusal:
-        before = traces(tmp_path)
-        env = {"TMPDIR": str(tmp_path / "tmp")}
-        ran = cpexport("load", *words, "--to", f"sqlite:///{to}", env=env)
-        return Refusal(ran, before, traces(tmp_path))
-
-    return run
-
-
-def said_well(refusal: Refusal, file: object, *words: str) -> bool:
-    """Whether the load failed with one line: the file, what is wrong, and what to do."""
-    line = refusal.line
-    assert refusal.ran.status == 1, (refusal.ran.status, refusal.ran.out, line)
-    assert line.startswith("cpexport: "), line
-    assert str(file) in line
-    assert [word for word in words if word not in line] == [], line
-    assert "; " in line, f"does not say what to do: {line}"
-    assert refusal.ran.out == ""
-    return True
-
-
-def unchanged(refusal: Refusal) -> bool:
-    assert refusal.changed == []
-    return True
 
 
 def test_a_folder_that_is_not_there(refused: Refused) -> None:
