@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -126,9 +127,12 @@ class Batch:
 
     @property
     def age(self) -> tuple[str, int]:
-        """Sorts batches from the oldest to the newest: the job's own time, then the files'."""
+        """Sorts batches from the oldest to the newest: the job's own time, then the files'.
+
+        Where the job did not say when it ended, the files do, in local time as CellProfiler does.
+        """
         newest = max((file.stat().st_mtime_ns for file in self.source.files), default=0)
-        return (self.finished, newest)
+        return (self.finished or datetime.fromtimestamp(newest / 1e9).isoformat(), newest)
 
 
 def signature(source: Source) -> str:

@@ -55,7 +55,8 @@ def load(
 
     if not outputs:
         raise UsageError("name the folder that holds the jobs' outputs")
-    url = to or f"sqlite:///{outputs[0].resolve().stem or 'cpexport'}.sqlite"
+    first = outputs[0].resolve()
+    url = to or f"sqlite:///{first.stem if first.is_file() else first.name}.sqlite"
     with shown(quiet) as progress:
         report = load(outputs, url, batch_file=batch_file, prefix=prefix, progress=progress)
     click.echo(load_text(report, format))

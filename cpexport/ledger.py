@@ -11,7 +11,7 @@ from cpexport.imagesets import ImageSets
 class Count:
     """What a batch brought to one table: rows, and values that are not finite numbers.
 
-    `missing` counts NaN and absent values in columns of real numbers, `infinite` both infinities;
+    `missing` counts NaN and absent values in columns of numbers, `infinite` both infinities;
     `infinite_columns` says which columns those were in, as the destination cannot.
     """
 

@@ -6,20 +6,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from cpexport import __version__, groups
+from cpexport import __version__
 from cpexport.batch import Batch, fingerprint, signature
-from cpexport.batchfile import BatchFile
 from cpexport.decode import Decoded, decode, scratch_folder
 from cpexport.errors import SourceError
-from cpexport.features import IMAGE, IMAGE_NUMBER, INTEGER
 from cpexport.imagesets import ImageSets
 from cpexport.ledger import Entry
+from cpexport.numbering import number_groups
 from cpexport.pictures import Pictures
-from cpexport.planning import Moved, Step, planned
+from cpexport.planning import Step, planned
 from cpexport.sinks import Sink, open_sink
 from cpexport.survey import Survey, survey
 from cpexport.tables import joined, object_of, table_of
@@ -88,16 +83,18 @@ def load(
         writing = _Writing(sink, prefix, scratch, progress)
         todo = list(found.batches)
         while True:
-            plan = planned(todo, sink.ledger(), sink.pictures, sink.name)
+            plan = planned(todo, ledger, sink.pictures, sink.name)
             damaged = writing.write([step for step in plan.steps if step.image_sets])
             if not damaged:
                 break
             # An older output may have what a damaged one was to bring.
             written = [step.batch for step in plan.steps if step.image_sets]
             todo = [b for b in todo if not any(b is other for other in written)]
-        writing.note([step for step in plan.steps if not step.image_sets], plan.moved)
+            ledger = sink.ledger()
+        writing.note([step for step in plan.steps if not step.image_sets], writing.superseded)
+        writing.note(plan.moved, writing.already)
         _refuse_all_damaged(found, writing)
-        _number_groups(sink, found.plan)
+        number_groups(sink, found.plan)
         return _report(sink, found, writing, time.monotonic() - began)
 
 
@@ -138,16 +135,13 @@ class _Writing:
         self._progress("loaded", len(steps), len(steps), self.values)
         return damaged
 
-    def note(self, superseded: Sequence[Step], moved: Sequence[Moved]) -> None:
-        """Enters in the ledger what needs no rows, so that the next run need not look again."""
-        for step in superseded:
+    def note(self, steps: Sequence[Step], noted: list[Batch]) -> None:
+        """Enters in the ledger what brings no rows, so that the next run need not look again."""
+        for step in steps:
             source = step.batch.source
             entry = _entry(step, signature(source), fingerprint(source), self._prefix)
             with self._sink.batch(entry, Pictures()):
-                self.superseded.append(step.batch)
-        for batch in moved:
-            self._sink.relocate(batch.entry, signature(batch.batch.source))
-            self.already.append(batch.batch)
+                noted.append(step.batch)
 
     def _count(self, step: Step, decoded: Decoded, written: bool) -> None:
         (self.loaded if written else self.already).append(step.batch)
@@ -207,41 +201,6 @@ def _refuse_nothing(found: Survey, outputs: Sequence[Path]) -> None:
 def _refuse_all_damaged(found: Survey, writing: "_Writing") -> None:
     if writing.damaged and not (writing.loaded or writing.already or found.known):
         raise writing.damaged[0][1]
-
-
-def _number_groups(sink: Sink, plan: BatchFile | None) -> None:
-    """Numbers the groups of the whole run, which jobs number for themselves only.
-
-    By the batch file where there is one, else by the image sets that the destination holds.
-    """
-    ledger = sink.ledger()
-    there = [f for f in groups.FEATURES if (IMAGE, f) in sink.layout().by_feature]
-    if not there or not ledger.loaded or "groups" in sink.settings():
-        return
-    tags = {entry.group_tags for entry in ledger.entries if entry.loaded}
-    if plan is not None and ledger.loaded <= plan.planned:
-        pictures, tags = plan.pictures, {plan.group_tags}
-    else:
-        pictures = sink.pictures(ledger.loaded)
-    (by,) = tags if len(tags) == 1 else (None,)
-    keys = pictures.keys(by) if by else None
-    if by is None or (by and keys is None):
-        sink.renumber({}, {"groups": "as the jobs numbered them"})
-        return
-    columns = sink.image_columns(there)
-    rows = np.searchsorted(pictures.numbers, columns[IMAGE_NUMBER].to_numpy())
-    new = {
-        feature: pa.array(values[rows])
-        for feature, values in groups.numbered(pictures.numbers, keys).items()
-        if feature in there
-    }
-    differ = np.zeros(len(rows), bool)
-    for feature, values in new.items():
-        same = pc.equal(values, columns[feature].cast(INTEGER))
-        differ |= ~same.fill_null(False).to_numpy(zero_copy_only=False)
-    chosen = pa.array(np.flatnonzero(differ))
-    changed = {f: v.take(chosen) for f, v in (new | {IMAGE_NUMBER: columns[IMAGE_NUMBER]}).items()}
-    sink.renumber(changed, {"groups": ",".join(by) or "one group"})
 
 
 def _report(sink: Sink, found: Survey, writing: _Writing, seconds: float) -> Report:

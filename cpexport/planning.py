@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from cpexport.batch import Batch, fingerprint
 from cpexport.errors import CollisionError, SourceError
 from cpexport.imagesets import NONE, ImageSets
-from cpexport.ledger import Entry, Ledger
+from cpexport.ledger import Ledger
 from cpexport.pictures import Pictures, comparable, differences
 from cpexport.survey import pictures_of
 
@@ -24,19 +24,14 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Moved:
-    """A batch that the destination holds, whose files lie elsewhere now, or were touched."""
-
-    batch: Batch
-    entry: Entry
-
-
-@dataclass(frozen=True)
 class Planned:
-    """The steps of a load in order of image set, and batches found to be loaded already."""
+    """The steps of a load in order of image set.
+
+    `moved` are batches that the destination holds by their content: copies, or touched.
+    """
 
     steps: tuple[Step, ...]
-    moved: tuple[Moved, ...]
+    moved: tuple[Step, ...]
 
 
 def planned(
@@ -71,11 +66,11 @@ def _newer_there(batch: Batch, ledger: Ledger) -> ImageSets:
     return ImageSets.from_ranges(r for ranges in newer for r in ranges)
 
 
-def _split(batches: Sequence[Batch], ledger: Ledger) -> tuple[list[Batch], list[Moved]]:
+def _split(batches: Sequence[Batch], ledger: Ledger) -> tuple[list[Batch], list[Step]]:
     """Batches to load, and those whose very content the ledger has."""
     lookalikes = {(entry.format, entry.image_sets, entry.age[0]) for entry in ledger.entries}
     fresh: list[Batch] = []
-    moved: list[Moved] = []
+    moved: list[Step] = []
     for batch in batches:
         if not batch.complete:
             continue
@@ -85,7 +80,7 @@ def _split(batches: Sequence[Batch], ledger: Ledger) -> tuple[list[Batch], list[
             except OSError as error:
                 raise SourceError(batch.source.path, f"cannot be read: {error}", "check") from error
             if entry is not None and batch.complete <= entry.complete:
-                moved.append(Moved(batch, entry))
+                moved.append(Step(batch, NONE))
                 continue
         fresh.append(batch)
     return fresh, moved

@@ -106,7 +106,7 @@ def _batch_file(found: Found, outputs: Iterable[Path]) -> Path | None:
     if not paths:
         beside = [top.parent / "Batch_data.h5" for top in outputs]
         paths = list({path.resolve(): path for path in beside if path.is_file()}.values())
-    if len(paths) > 1:
+    if len(paths) > 1 and len({path.read_bytes() for path in paths}) > 1:
         some = ", ".join(str(path) for path in paths[:3])
         raise UsageError(f"several batch files ({some}); name the right one with --batch")
     return paths[0] if paths else None

@@ -56,9 +56,6 @@ class Sink(Protocol):
             CollisionError: an image set is there as another picture.
         """
 
-    def relocate(self, entry: Entry, signature: str) -> None:
-        """Notes that the files of a batch lie elsewhere now."""
-
     def image_columns(self, features: list[str]) -> Mapping[str, pa.Array]:
         """Some columns of the images' table by feature, in order of `ImageNumber`, which is one."""
 

@@ -90,16 +90,6 @@ class SqliteSink:
             self._gate(entry.loaded, written)
             ledger.write(self._db, self.prefix, entry, pictures)
 
-    def relocate(self, entry: Entry, signature: str) -> None:
-        with self._db.transaction():
-            self._db.run(
-                "UPDATE OR IGNORE _cpexport_batches SET signature = ? "
-                "WHERE prefix = ? AND signature = ?",
-                signature,
-                self.prefix,
-                entry.signature,
-            )
-
     def image_columns(self, features: list[str]) -> Mapping[str, pa.Array]:
         columns = [self.layout().by_feature.get((IMAGE, f)) for f in features]
         known = [column for column in columns if column is not None]

@@ -74,7 +74,8 @@ class CsvFile:
             line = body[: body.index(0)].count(b"\n") + 1
             raise self._error(f"line {line}: NUL bytes", RERUN)
         positions = [str(i) for i in range(len(self.names))]
-        wanted = [str(self.names.index(name)) for name in types]
+        place = {name: i for i, name in reversed(list(enumerate(self.names)))}
+        wanted = [str(place[name]) for name in types]
         twins = [i for i in range(1, len(self.names)) if self.names[i] == self.names[i - 1]]
         asked = dict(zip(wanted, types.values(), strict=True))
         for twin in twins:

@@ -134,7 +134,8 @@ def _stacked(files: Sequence[CsvFile], types: dict[str, pa.DataType]) -> dict[st
     """Columns by feature, the rows of all files together in order of image set."""
     tables = []
     for file in files:
-        here = [feature for feature in types if (None, feature) in file.names]
+        names = set(file.names)
+        here = [feature for feature in types if (None, feature) in names]
         table, _ = file.read({(None, feature): types[feature] for feature in here})
         columns = dict(zip(here, table.columns, strict=True))
         tables.append(

@@ -100,9 +100,14 @@ class SpreadsheetSource:
 
     @cached_property
     def _headerless(self) -> list[Path]:
-        """Files that a job had only begun: empty, or without one whole line."""
+        """Files of tables that a job had only begun: empty, or cut within the header."""
         known = {header.path for header in self._headers}
-        return [path for path in self.files if path not in known and b"\n" not in _head(path)]
+        suffixes = {header.path.suffix for header in self._of_kind(IMAGE)}
+        return [
+            path
+            for path in self.files
+            if path not in known and path.suffix in suffixes and _only_begun(path)
+        ]
 
     def _of_kind(self, kind: str) -> list[CsvFile]:
         found = [header for header in self._headers if header.kind == kind]
@@ -145,8 +150,13 @@ class SpreadsheetSource:
                 raise SourceError(file.path, "cut off in the middle of a line", RERUN)
         for path in self._headerless:
             name = path.stem.removeprefix(self.prefix)
-            counted = rows.counted().get(name, ImageSets()) if name in rows.counts else rows.held
-            short |= dict.fromkeys(counted, f"{path.name} is empty or cut in its header")
+            if name in rows.counts:
+                lost = rows.counted()[name]
+            elif name == EXPERIMENT or (rows.counts and "relation" not in name.lower()):
+                continue
+            else:
+                lost = rows.held
+            short |= dict.fromkeys(lost, f"{path.name} is empty or cut in its header")
         groups: dict[tuple[Path, ...], list[str]] = {}
         for name, files in self._objects.items():
             groups.setdefault(tuple(file.path for file in files), []).append(name)
@@ -193,6 +203,7 @@ class SpreadsheetSource:
         return found
 
 
-def _head(path: Path) -> bytes:
+def _only_begun(path: Path) -> bool:
     with path.open("rb") as stream:
-        return stream.readline()
+        line = stream.readline()
+    return not line or (line.startswith((b"Image", b"Module")) and not line.endswith(b"\n"))
