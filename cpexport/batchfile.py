@@ -59,11 +59,14 @@ def read_batch_file(path: Path) -> BatchFile:
     """
     if path.is_dir():
         raise SourceError(path, "a folder", f"name the {NAME} in it")
-    with MeasurementFile(path) as file:
+    advice = f"give the {NAME} that CreateBatchFiles wrote"
+    try:
+        opened = MeasurementFile(path)
+    except SourceError as error:
+        raise SourceError(path, f"not a batch file: {error.problem}", advice) from error
+    with opened as file:
         if not is_batch_file(file):
-            raise SourceError(
-                path, "not a batch file", f"give the {NAME} that CreateBatchFiles wrote"
-            )
+            raise SourceError(path, "not a batch file", advice)
         numbers = file.index(IMAGE, IMAGE_NUMBER)[:, 0]
         text = file.experiment("Pipeline_Pipeline") or ""
         return BatchFile(

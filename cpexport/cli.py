@@ -56,7 +56,8 @@ def load(
     if not outputs:
         raise UsageError("name the folder that holds the jobs' outputs")
     first = outputs[0].resolve()
-    url = to or f"sqlite:///{first.stem if first.is_file() else first.name}.sqlite"
+    name = first.stem if first.is_file() else first.name
+    url = f"sqlite:///{name}.sqlite" if to is None else to
     with shown(quiet) as progress:
         report = load(outputs, url, batch_file=batch_file, prefix=prefix, progress=progress)
     click.echo(load_text(report, format))

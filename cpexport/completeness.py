@@ -7,6 +7,7 @@ job thought of itself never makes one complete; `Failure` takes one away only in
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from cpexport.batch import Batch, Evidence, Source, State
 from cpexport.batchfile import BatchFile
@@ -85,19 +86,22 @@ def judge(
 def not_readable(source: Source, error: SourceError) -> Batch:
     """The batch of files that cannot be read, or not yet."""
     state = State.RUNNING if isinstance(error, RunningError) else State.UNREADABLE
-    return Batch(source, state, f"{error.problem}; {error.advice}")
+    inside = Path(error.path)
+    where = f"{inside.name}: " if inside.parent == source.path else ""
+    return Batch(source, state, f"{where}{error.problem}; {error.advice}")
 
 
 def _state(evidence: Evidence, complete: ImageSets) -> tuple[State, list[str]]:
-    said = "the job said Failure" if evidence.exit_status == "Failure" else ""
+    status = evidence.exit_status
+    said = f"the job said {status}" if status else "the job never finished"
     if not evidence.held:
-        nothing = "it ran no image set" if evidence.features else "it left no measurements"
-        return State.FAILED, [said or "the job never finished", nothing]
-    if said:
+        nothing = "it ran no image set" if evidence.features else "it left no .h5 and no CSV"
+        return State.FAILED, [said, nothing]
+    if status == "Failure":
         return State.FAILED, [said]
     whole = complete == evidence.held
-    if evidence.exit_status is None and (evidence.must_say or not whole):
-        return State.FAILED, ["the job never finished"]
+    if status is None and (evidence.must_say or not whole):
+        return State.FAILED, [said]
     return (State.COMPLETE if whole else State.PARTIAL), []
 
 
@@ -137,6 +141,7 @@ def _strike_cut_groups(
         evidence.must_say or evidence.exit_status == "Failure"
     )
     last = groups.get(evidence.measured.last) if evidence.measured and not ended else None
+    elsewhere = NONE
     whole_only = evidence.pipeline is not None and evidence.pipeline.needs_whole_groups
     for key, numbers in held.items():
         members = ImageSets.of(numbers)
@@ -149,7 +154,9 @@ def _strike_cut_groups(
             if whole_only:
                 verdict.strike(members, f"the group {name} is not whole: {rest} ran elsewhere")
             else:
-                notes.append(f"the group {name} is cut: {rest} are not in this batch")
+                elsewhere |= rest
+    if elsewhere:
+        notes.append(f"groups are cut: {elsewhere} of the same groups are not in this batch")
 
 
 def _groups(evidence: Evidence, plan: BatchFile | None) -> Mapping[int, tuple[str, ...]]:

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from pyarrow import ipc
 
 from cpexport.batch import Batch, fingerprint, signature
-from cpexport.errors import SourceError
+from cpexport.errors import SinkError, SourceError
 from cpexport.features import IMAGE, IMAGE_NUMBER, INTEGER, REAL, RELATIONSHIP, TEXT
 from cpexport.imagesets import ImageSets
 from cpexport.ledger import Count
@@ -67,7 +67,7 @@ def decode(batch: Batch, image_sets: ImageSets, types: Features, scratch: Path) 
 
     Raises:
         SourceError: the batch is damaged, or its files changed while they were read.
-        OSError: the scratch folder is full.
+        SinkError: the scratch folder is full.
     """
     source = batch.source
     try:
@@ -86,8 +86,7 @@ def decode(batch: Batch, image_sets: ImageSets, types: Features, scratch: Path) 
             if name == IMAGE:
                 pictures = _pictures(rows, batch.flags)
             files[name] = folder / f"{len(files)}.arrow"
-            with ipc.new_file(str(files[name]), rows.schema) as file:
-                file.write_batch(rows)
+            _write(rows, files[name])
             counts[name] = _count(rows)
             if name != RELATIONSHIP:
                 found[name] = {f.name: f.type for f in rows.schema if f.name != IMAGE_NUMBER}
@@ -119,6 +118,19 @@ def _runs(process: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def _write(rows: pa.RecordBatch, path: Path) -> None:
+    try:
+        with ipc.new_file(str(path), rows.schema) as file:
+            file.write_batch(rows)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise SinkError(
+            path.parent.parent,
+            f"temporary files cannot be written: {reason}",
+            "make room, or name another folder by TMPDIR",
+        ) from error
 
 
 def _settled(name: str, rows: pa.RecordBatch) -> pa.RecordBatch:

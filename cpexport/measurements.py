@@ -98,7 +98,7 @@ class MeasurementFile:
             rows = self._read(object_name, f"{feature}/index")
             if rows.ndim != 2 or rows.shape[1] != 3:
                 raise ValueError(f"{object_name}/{feature}/index has the shape {rows.shape}")
-        return _valid(rows)
+            return _valid(rows)
 
     def type_of(self, object_name: str, feature: str) -> pa.DataType:
         """The Arrow type of a feature; `null` if it never had a value, whatever HDF5 calls it."""
@@ -215,6 +215,8 @@ def _opening(path: Path, error: OSError) -> SourceError:
 
 
 def _valid(rows: Index) -> Index:
+    if (rows[:, 0] == 0).any() or (rows[:, 0] < -1).any():
+        raise ValueError("an index has image numbers that none can have")
     rows = rows[rows[:, 0] > 0]
     numbers = rows[:, 0]
     if len(numbers) > 1 and not (numbers[1:] > numbers[:-1]).all():

@@ -9,12 +9,17 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+import h5py
 import numpy as np
 import pytest
+
+from cpexport.load import load
 
 DATA = Path(__file__).parent / "data"
 _UNPACKED = DATA / ".unpacked"
@@ -134,21 +139,12 @@ def content(database: Path) -> dict[str, list[tuple[object, ...]]]:
 
 @pytest.fixture(scope="session")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """`loaded(folder)` is what `cpexport load` makes of it, made once: only to read."""
+    """`loaded(folder)` is the database that it makes, made once: only to read."""
 
     @functools.cache
-    def make(outputs: Path, *words: str) -> Path:
+    def make(outputs: Path, *, batch_file: Path | None = None, prefix: str = "") -> Path:
         database = tmp_path_factory.mktemp("loaded") / "loaded.sqlite"
-        command = [sys.executable, "-m", "cpexport", "load", str(outputs), *words]
-        done = subprocess.run(
-            [*command, "--to", f"sqlite:///{database}", "--quiet"],
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode in (0, 3), done.stderr
+        load([outputs], f"sqlite:///{database}", batch_file=batch_file, prefix=prefix)
         return database
 
     return make
@@ -274,3 +270,45 @@ def said_well(refusal: Refusal, file: object, *words: str) -> bool:
 def unchanged(refusal: Refusal) -> bool:
     assert refusal.changed == []
     return True
+
+
+def rewritten(
+    file: Path, object_name: str, feature: str, change: Callable[[list[Any]], Sequence[Any]]
+) -> None:
+    """Replaces the values of one feature of a measurement file, of whatever type they are."""
+    with h5py.File(file, "r+") as opened:
+        runs = opened["Measurements"]
+        group = runs[sorted(runs)[-1]][object_name][feature]
+        values = list(change(group["data"][()].tolist()))
+        del group["data"]
+        if values and isinstance(values[0], str | bytes):
+            texts = [v.encode() if isinstance(v, str) else v for v in values]
+            group.create_dataset("data", data=texts, dtype=h5py.special_dtype(vlen=bytes))
+        else:
+            group.create_dataset("data", data=np.array(values))
+
+
+def values_of(database: Path) -> dict[str, dict[str, list[object]]]:
+    """Every column of every data table, in order of key, relationships spelled out.
+
+    The same whatever order columns and kinds of relationships came in; nothing of the ledger.
+    """
+    found: dict[str, dict[str, list[object]]] = {}
+    for name, columns in tables(database).items():
+        if name.endswith(("Per_Relationships", "Per_RelationshipTypes")):
+            continue
+        key = ", ".join(f'"{column}"' for column in columns[:2])
+        wanted = sorted(columns)
+        listed = ", ".join(f'"{column}"' for column in wanted)
+        table = rows(database, f'SELECT {listed} FROM "{name}" ORDER BY {key}')
+        found[name] = {c: [row[i] for row in table] for i, c in enumerate(wanted)}
+    pairs = rows(database, "SELECT * FROM Per_RelationshipsView ORDER BY 1, 2, 3, 4, 5, 6, 7, 8")
+    found["relationships"] = {"pairs": list(pairs)}
+    return found
+
+
+@contextmanager
+def measurements(path: Path) -> Iterator[h5py.Group]:
+    """The last run in a measurement file, open for changes."""
+    with h5py.File(path, "r+") as file:
+        yield file["Measurements"][sorted(file["Measurements"])[-1]]

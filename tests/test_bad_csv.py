@@ -1,4 +1,4 @@
-"""CSV files that are damaged, each in one way: refused alone, left out and named among good ones."""
+"""CSV files damaged in one way each: refused alone, left out and named among good ones."""
 
 import csv
 import io

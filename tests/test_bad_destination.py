@@ -1,6 +1,5 @@
 """Destinations that cannot be used: one clear line, exit status 1, and they stay as they were."""
 
-import os
 import sqlite3
 import subprocess
 import sys
@@ -41,20 +40,13 @@ def test_a_file_that_is_no_database(refused: Refused, batch: Path, tmp_path: Pat
 def test_a_database_that_is_damaged(
     refused: Refused, batch: Path, copy: Callable[..., Path], tmp_path: Path
 ) -> None:
-    file = copy("20_sqlite", next_database("20_sqlite"), "to/screen.sqlite")
+    file = copy("20_sqlite", "separate.db", "to/screen.sqlite")
     file.write_bytes(file.read_bytes()[:100] + b"\xff" * 200_000)
 
     refusal = refused(batch)
 
     assert said_well(refusal, "to/screen.sqlite", "damaged")
     assert unchanged(refusal)
-
-
-def next_database(case: str) -> str:
-    """The name of CellProfiler's own database in a case."""
-    from conftest import unpacked
-
-    return next(p.name for p in sorted(unpacked(case).glob("*.db")) if p.stat().st_size > 100_000)
 
 
 def test_a_read_only_file(refused: Refused, batch: Path, tmp_path: Path) -> None:
@@ -122,12 +114,25 @@ def test_a_database_that_has_a_table_of_something_else(
 def test_the_database_that_cellprofiler_itself_made(
     refused: Refused, batch: Path, copy: Callable[..., Path]
 ) -> None:
-    copy("20_sqlite", next_database("20_sqlite"), "to/screen.sqlite")
+    copy("20_sqlite", "separate.db", "to/screen.sqlite")
 
-    refusal = refused(batch)
+    refusal = refused(batch, "--prefix", "MyExpt_")
 
     assert said_well(refusal, "to/screen.sqlite", "did not make")
     assert unchanged(refusal)
+
+
+@pytest.mark.parametrize("prefix", ["My-", "Plate 1 ", "it's_", "Group", "7_", 'a"b'])
+def test_any_prefix_can_begin_the_names_of_tables(
+    cpexport: Callable[..., Ran], batch: Path, tmp_path: Path, prefix: str
+) -> None:
+    ran = cpexport(
+        *("load", batch, "--to", "sqlite:///screen.sqlite", "--prefix", prefix, "--quiet")
+    )
+
+    assert (ran.status, ran.err) == (0, "")
+    names = {name for (name,) in rows(tmp_path / "screen.sqlite", "SELECT name FROM sqlite_master")}
+    assert {f"{prefix}Per_Image", f"{prefix}Per_RelationshipsView"} <= names
 
 
 def test_tables_of_something_else_stay_beside_ours(
@@ -268,7 +273,10 @@ def test_a_database_that_another_process_just_makes_is_never_deleted(
 
 def start_load(batch: Path, folder: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "cpexport", "load", str(batch), "--to", "sqlite:///screen.sqlite"],
+        [
+            *(sys.executable, "-m", "cpexport", "load", str(batch)),
+            *("--to", "sqlite:///screen.sqlite", "--quiet"),
+        ],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -290,6 +298,6 @@ def wait_until_open(process: "subprocess.Popen[str]", file: Path) -> None:
 
 def target(link: Path) -> str:
     try:
-        return os.readlink(link)
+        return str(link.readlink())
     except OSError:
         return ""

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import h5py
 import pytest
-
 from conftest import Ran, Refused, said_well, traces, unchanged
 
 WRITER = "import h5py, sys; f = h5py.File(sys.argv[1], 'r+'); print(flush=True); sys.stdin.read()"
@@ -69,6 +69,26 @@ def test_a_measurement_file_whose_end_is_zeros(
     content = file.read_bytes()
     end = int(len(content) * kept)
     file.write_bytes(content[:end] + bytes(len(content) - end))
+
+    refusal = refused("batch")
+
+    assert said_well(refusal, "batch", "damaged", "run its image sets again")
+    assert unchanged(refusal)
+
+
+@pytest.mark.parametrize("feature", ["Nuclei/AreaShape_Area", "Image/Count_Nuclei"])
+def test_a_measurement_file_in_which_the_index_of_one_feature_is_zeros(
+    refused: Refused, copy: Callable[..., Path], feature: str
+) -> None:
+    # A block that never reached the disk: HDF5 reads it without complaint, and CellProfiler
+    # writes no image number below 1 but -1.
+    file = copy("12_failed", "outputs/batch_1_4/measurements.h5", "batch/measurements.h5")
+    with h5py.File(file) as opened:
+        (run,) = opened["Measurements"].values()
+        block = run[feature]["index"].id.get_chunk_info(0)
+    content = bytearray(file.read_bytes())
+    content[block.byte_offset : block.byte_offset + block.size] = bytes(block.size)
+    file.write_bytes(content)
 
     refusal = refused("batch")
 

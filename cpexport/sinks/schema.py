@@ -137,15 +137,18 @@ def relationship_tables(prefix: str) -> tuple[sa.Table, sa.Table]:
     return types, pairs
 
 
-def relationship_view(prefix: str) -> str:
+def relationship_view(prefix: str, dialect: Dialect) -> str:
     """The statement that makes CellProfiler's view of relationships with their types."""
     columns = (
         "T.module_number, T.relationship, T.object_name1, T.object_name2, "
         "R.image_number1, R.object_number1, R.image_number2, R.object_number2"
     )
+    quote = dialect.identifier_preparer.quote
+    view, types, pairs = (
+        quote(f"{prefix}Per_Relationship{end}") for end in ("sView", "Types", "s")
+    )
     return (
-        f"CREATE VIEW {prefix}Per_RelationshipsView AS SELECT {columns} "
-        f"FROM {prefix}Per_RelationshipTypes T JOIN {prefix}Per_Relationships R "
+        f"CREATE VIEW {view} AS SELECT {columns} FROM {types} T JOIN {pairs} R "
         "ON T.relationship_type_id = R.relationship_type_id"
     )
 

@@ -110,6 +110,7 @@ class Connection:
             if new:
                 self.close()
                 self.path.unlink(missing_ok=True)
+                self.path.with_name(f"{self.path.name}-journal").unlink(missing_ok=True)
             raise
         finally:
             self._names = None
@@ -184,7 +185,7 @@ def _reason(text: str) -> tuple[str, str]:
     lower = text.lower()
     if "locked" in lower or "busy" in lower:
         return "locked by another process", "wait until that has ended, or close it"
-    if "full" in lower:
+    if "disk is full" in lower:
         return f"the disk is full ({os.strerror(errno.ENOSPC)})", "make room and run it again"
     if "readonly" in lower or "read-only" in lower:
         return "read-only", "make it writable, or choose another"

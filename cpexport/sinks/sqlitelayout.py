@@ -24,7 +24,7 @@ def change(db: Connection, old: Layout, new: Layout, prefix: str) -> None:
     if not old.columns:
         for relationships in schema.relationship_tables(prefix):
             _run_all(db, schema.create(relationships, DIALECT))
-        db.run(schema.relationship_view(prefix))
+        db.run(schema.relationship_view(prefix, DIALECT))
     for table in new.tables.values():
         before = old.tables.get(table.name)
         if before is None:

@@ -153,9 +153,11 @@ def open_csv(path: Path) -> CsvFile | None:
     if not first.endswith(b"\n"):
         return None
     try:
-        upper, lower = (line.decode("utf-8-sig") for line in (first, second))
+        (first + second).decode("utf-8-sig")
+        odd = False
     except UnicodeDecodeError:
-        upper, lower = first.decode("utf-8-sig", "replace"), ""
+        odd = True
+    upper, lower = (line.decode("utf-8-sig", "replace") for line in (first, second))
     delimiter = "\t" if upper.count("\t") > upper.count(",") else ","
     top, below = _fields(upper, delimiter), _fields(lower, delimiter)
     kind = _kind(top)
@@ -166,6 +168,8 @@ def open_csv(path: Path) -> CsvFile | None:
         return None
     else:
         names, lines = tuple((None, field) for field in top), 1
+    if odd:
+        raise SourceError(path, "text that is not UTF-8", RERUN)
     seen: dict[Name, int] = {}
     for place, name in enumerate(names):
         if seen.get(name, place - 1) != place - 1:

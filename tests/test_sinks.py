@@ -1,0 +1,280 @@
+"""What every sink keeps to: the contract, a class that each kind of destination subclasses."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from conftest import rows, unpacked
+from decoded_jobs import Job, job, put, put_as_prepared
+
+from cpexport.errors import CollisionError
+from cpexport.features import IMAGE, IMAGE_NUMBER, REAL, TEXT
+from cpexport.imagesets import ImageSets
+from cpexport.pictures import Pictures
+from cpexport.sinks import Sink, open_sink
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory: pytest.TempPathFactory) -> list[Job]:
+    """Two batches of one run: image set 1, and image set 2."""
+    scratch = tmp_path_factory.mktemp("scratch")
+    home = unpacked("40_spreadsheet") / "outputs"
+    return [job(home / name, scratch) for name in ("P1-A01-1", "P1-A01-2")]
+
+
+class SinkContract:
+    """Subclasses say where a fresh destination is, and how to read it with its plain driver."""
+
+    def url(self, folder: Path) -> str:
+        raise NotImplementedError
+
+    def read(self, folder: Path, query: str) -> list[tuple[object, ...]]:
+        """The rows of a query; none where there is no such destination or table."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def sink(self, tmp_path: Path) -> Iterator[Sink]:
+        with open_sink(self.url(tmp_path)) as opened:
+            yield opened
+
+    def counted(self, folder: Path, tables: Mapping[str, int]) -> dict[str, object]:
+        found = {}
+        for table in tables:
+            count = self.read(folder, f"SELECT count(*) FROM {table}")
+            found[table] = count[0][0] if count else 0
+        return found
+
+    def test_before_the_first_batch_it_holds_nothing_and_makes_nothing(
+        self, sink: Sink, tmp_path: Path
+    ) -> None:
+        sink.prepare({IMAGE: {"Metadata_Well": TEXT}})
+
+        assert sink.ledger().entries == ()
+        assert sink.layout().columns == ()
+        assert sink.settings() == {}
+        assert len(sink.pictures(ImageSets.parse("1-9"))) == 0
+        assert self.read(tmp_path, "SELECT * FROM Per_Image") == []
+
+    def test_a_batch_and_its_entry_are_there_together(
+        self, sink: Sink, tmp_path: Path, jobs: list[Job]
+    ) -> None:
+        one, _ = jobs
+
+        taken = put(sink, one)
+
+        assert taken
+        assert self.counted(tmp_path, one.counts()) == one.counts()
+        ((path, sets),) = self.read(tmp_path, "SELECT path, image_sets FROM _cpexport_batches")
+        assert (path, sets) == (one.entry.path, "1")
+        noted = self.read(tmp_path, "SELECT table_name, row_count FROM _cpexport_tables")
+        assert {str(table): count for table, count in noted} == one.counts()
+        assert sink.ledger().entries == (one.entry,)
+        assert list(sink.pictures(ImageSets.parse("1")).identities()) == list(
+            one.pictures.identities()
+        )
+
+    def test_an_error_inside_a_batch_leaves_no_trace(
+        self, sink: Sink, tmp_path: Path, jobs: list[Job]
+    ) -> None:
+        one, other = jobs
+
+        def fail(failing: Job) -> None:
+            sink.prepare(failing.decoded.types | {"Spots": {"Intensity_New": REAL}})
+            with sink.batch(failing.entry, failing.pictures) as write:
+                assert write
+                for name, batch in failing.decoded.rows():
+                    write(name, batch)
+                raise InterruptedError
+
+        with pytest.raises(InterruptedError):
+            fail(one)
+        first = self.counted(tmp_path, one.counts())
+        put(sink, one)
+        layout = sink.layout()
+        with pytest.raises(InterruptedError):
+            fail(other)
+
+        assert set(first.values()) == {0}
+        assert self.counted(tmp_path, one.counts()) == one.counts()
+        assert sink.ledger().entries == (one.entry,)
+        assert sink.layout() == layout
+        assert put(sink, other)
+
+    def test_a_batch_that_is_there_is_not_taken_again(
+        self, sink: Sink, tmp_path: Path, jobs: list[Job]
+    ) -> None:
+        put(sink, jobs[0])
+
+        taken = put(sink, jobs[0])
+
+        assert not taken
+        assert self.counted(tmp_path, jobs[0].counts()) == jobs[0].counts()
+        assert sink.ledger().entries == (jobs[0].entry,)
+
+    def test_a_newer_batch_takes_the_place_of_an_older_one(
+        self, sink: Sink, tmp_path: Path, jobs: list[Job]
+    ) -> None:
+        put(sink, jobs[0])
+        newer = jobs[0].again("newer", +1)
+
+        taken = put(sink, newer)
+
+        assert taken
+        assert self.counted(tmp_path, newer.counts()) == newer.counts()
+        old, new = sink.ledger().entries
+        assert (str(old.loaded), str(new.loaded)) == ("", "1")
+
+    def test_another_picture_under_a_number_that_is_there_is_refused(
+        self, sink: Sink, tmp_path: Path, jobs: list[Job]
+    ) -> None:
+        one, other = jobs
+        put(sink, one)
+        names = other.pictures.columns["FileName_DNA"]
+        pictures = Pictures(one.pictures.numbers, {"FileName_DNA": names})
+        imposter = one.again("imposter", +1)
+
+        with (
+            pytest.raises(CollisionError, match=r"image set 1 .* is another picture"),
+            sink.batch(imposter.entry, pictures),
+        ):
+            pass
+
+        assert self.counted(tmp_path, one.counts()) == one.counts()
+        assert sink.ledger().entries == (one.entry,)
+
+    def test_features_that_are_prepared_later_become_columns_and_tables(
+        self, sink: Sink, tmp_path: Path, jobs: list[Job]
+    ) -> None:
+        one, other = jobs
+        put(sink, one)
+        before = [column.name for column in sink.layout().columns]
+        sink.prepare({"Nuclei": {"Intensity_New": REAL}, "Spots": {"AreaShape_Area": REAL}})
+
+        put_as_prepared(sink, other)
+
+        after = [column.name for column in sink.layout().columns]
+        assert after[: len(before)] == before
+        assert set(after) - set(before) == {
+            "Nuclei_Intensity_New",
+            "Spots_Number_Object_Number",
+            "Spots_AreaShape_Area",
+        }
+        assert self.read(tmp_path, "SELECT count(Nuclei_Intensity_New) FROM Per_Nuclei") == [(0,)]
+        assert self.read(tmp_path, "SELECT Spots_AreaShape_Area FROM Per_Spots") == []
+        both = {t: n + other.counts()[t] for t, n in one.counts().items()}
+        assert self.counted(tmp_path, one.counts()) == both
+
+    def test_columns_can_be_added_batch_after_batch(self, sink: Sink, jobs: list[Job]) -> None:
+        put(sink, jobs[0])
+
+        for place, one in enumerate([jobs[1], jobs[0].again("newer", +1)]):
+            sink.prepare({**one.decoded.types, "Spots": {f"Intensity_{place}": REAL}})
+            put_as_prepared(sink, one)
+
+        names = [column.name for column in sink.layout().columns if column.object == "Spots"]
+        assert names == ["Spots_Number_Object_Number", "Spots_Intensity_0", "Spots_Intensity_1"]
+
+    def test_a_column_that_has_to_become_text_keeps_its_numbers(
+        self, sink: Sink, tmp_path: Path, jobs: list[Job]
+    ) -> None:
+        put(sink, jobs[0])
+        query = "SELECT Image_Metadata_Site FROM Per_Image WHERE ImageNumber = 1"
+        before = self.read(tmp_path, query)
+
+        sink.prepare({IMAGE: {"Metadata_Site": TEXT}})
+        put_as_prepared(sink, jobs[1])
+
+        assert before == [(1,)]
+        assert self.read(tmp_path, query) == [("1",)]
+
+    def test_image_columns_are_read_and_replaced_by_number(
+        self, sink: Sink, tmp_path: Path, jobs: list[Job]
+    ) -> None:
+        put(sink, jobs[1])
+        put(sink, jobs[0])
+
+        columns = sink.image_columns(["Group_Index", "No_Such"])
+        sink.renumber(
+            {IMAGE_NUMBER: pa.array([2]), "Group_Index": pa.array([77])}, {"groups": "mine"}
+        )
+
+        assert columns[IMAGE_NUMBER].to_pylist() == [1, 2]
+        assert set(columns) == {IMAGE_NUMBER, "Group_Index"}
+        found = self.read(tmp_path, "SELECT Image_Group_Index FROM Per_Image ORDER BY ImageNumber")
+        assert found == [(columns["Group_Index"][0].as_py(),), (77,)]
+        assert sink.settings() == {"groups": "mine"}
+
+    def test_settings_can_be_noted_without_any_column(self, sink: Sink, jobs: list[Job]) -> None:
+        put(sink, jobs[0])
+
+        sink.renumber({}, {"groups": "as they were"})
+
+        assert sink.settings() == {"groups": "as they were"}
+
+    def test_a_batch_makes_settings_untrue(self, sink: Sink, jobs: list[Job]) -> None:
+        put(sink, jobs[0])
+        sink.renumber({}, {"groups": "mine"})
+
+        put(sink, jobs[1])
+
+        assert sink.settings() == {}
+
+    def test_closing_and_opening_again_keeps_everything(
+        self, tmp_path: Path, jobs: list[Job]
+    ) -> None:
+        with open_sink(self.url(tmp_path)) as sink:
+            put(sink, jobs[0])
+            layout, ledger, name = sink.layout(), sink.ledger(), sink.name
+
+        with open_sink(self.url(tmp_path)) as sink:
+            assert (sink.layout(), sink.ledger(), sink.name) == (layout, ledger, name)
+            assert not put(sink, jobs[0])
+            assert put(sink, jobs[1])
+
+    def test_another_connection_sees_only_what_is_committed(
+        self, sink: Sink, tmp_path: Path, jobs: list[Job]
+    ) -> None:
+        one, other = jobs
+        put(sink, one)
+        sink.prepare(other.decoded.types)
+        with open_sink(self.url(tmp_path)) as second:
+            with sink.batch(other.entry, other.pictures) as write:
+                assert write
+                for name, batch in other.decoded.rows():
+                    write(name, batch)
+                meanwhile = second.ledger().entries, self.counted(tmp_path, one.counts())
+            afterwards = second.ledger().entries
+
+        assert meanwhile == ((one.entry,), one.counts())
+        assert afterwards == (one.entry, other.entry)
+
+    def test_two_prefixes_share_a_destination_and_know_nothing_of_each_other(
+        self, sink: Sink, tmp_path: Path, jobs: list[Job]
+    ) -> None:
+        put(sink, jobs[0])
+
+        with open_sink(self.url(tmp_path), "Other_") as other:
+            empty = other.ledger().entries, other.layout().columns
+            put(other, jobs[1])
+
+        assert empty == ((), ())
+        query = "SELECT ImageNumber FROM {}Per_Image"
+        assert self.read(tmp_path, query.format("")) == [(1,)]
+        assert self.read(tmp_path, query.format("Other_")) == [(2,)]
+        assert sink.ledger().entries == (jobs[0].entry,)
+
+
+class TestSqliteSink(SinkContract):
+    """SQLite keeps to the contract."""
+
+    def url(self, folder: Path) -> str:
+        return f"sqlite:///{folder}/screen.sqlite"
+
+    def read(self, folder: Path, query: str) -> list[tuple[object, ...]]:
+        database = folder / "screen.sqlite"
+        if not database.exists() or not rows(
+            database, "SELECT 1 FROM sqlite_master WHERE name = '_cpexport_batches'"
+        ):
+            return []
+        return rows(database, query)
