@@ -87,6 +87,9 @@ class Source(Protocol):
             SourceError: damaged, or not what it should be.
         """
 
+    def pictures(self) -> Pictures:
+        """The pictures of all its image sets, texts as the job wrote them."""
+
     def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
         """The rows of the image sets `wanted`, by object type, in order of image set and number.
 

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 
 from cpexport.batch import Batch
@@ -116,8 +117,9 @@ def jobs_for(plan: BatchFile, wanted: ImageSets) -> tuple[Job, ...]:
     jobs = []
     for key, members in plan.members.items():
         if members & wanted:
-            if len(members.ranges) == 1:
-                jobs.append(Job(*members.ranges[0]))
+            if len(members.ranges) == 1 or any("," in value or "=" in value for value in key):
+                # -g cannot say a value with either character; ranges can, though they cut the group.
+                jobs += [Job(first, last) for first, last in members.ranges]
             else:
                 pairs = zip(plan.group_tags, key, strict=True)
                 group = ",".join(f"{tag}={value}" for tag, value in pairs)
@@ -131,7 +133,9 @@ def command(job: Job, batch_file: Path, outputs: Path) -> str:
     Always with a done file: without one CellProfiler exits with 0 whatever happened.
     """
     name = f"batch_{job.first}_{job.last}" if job.group is None else f"group_{job.first}"
-    folder = outputs / name
+    # What an earlier job left in a folder would be taken for this one's.
+    again = (outputs / f"{name}_{attempt}" for attempt in count(2))
+    folder = next(path for path in chain([outputs / name], again) if not path.exists())
     which = ["-f", str(job.first), "-l", str(job.last)] if job.group is None else ["-g", job.group]
     words = ["cellprofiler", "-c", "-r", "-p", str(batch_file), *which]
     return shlex.join([*words, "-o", str(folder), "-d", str(folder / "done.txt")])

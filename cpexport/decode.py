@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import ipc
 
 from cpexport.batch import Batch, fingerprint, signature
@@ -22,7 +21,7 @@ from cpexport.errors import SinkError, SourceError
 from cpexport.features import IMAGE, IMAGE_NUMBER, INTEGER, REAL, RELATIONSHIP, TEXT
 from cpexport.imagesets import ImageSets
 from cpexport.ledger import Count
-from cpexport.pictures import Pictures, tells_pictures_apart
+from cpexport.pictures import Pictures
 from cpexport.tables import Features, numbers_as_promised
 
 _SCRATCH = "cpexport-scratch-"
@@ -80,11 +79,12 @@ def decode(batch: Batch, image_sets: ImageSets, types: Features, scratch: Path) 
         files: dict[str, Path] = {}
         found: dict[str, dict[str, pa.DataType]] = {}
         counts: dict[str, Count] = {}
-        pictures = Pictures()
+        numbers = np.fromiter(image_sets, np.int64, len(image_sets))
+        pictures = source.pictures().select(numbers).without(batch.flags)
         for name, rows in source.read(image_sets, types):
             rows = _settled(name, rows)
             if name == IMAGE:
-                pictures = _pictures(rows, batch.flags)
+                rows = _as_written(rows, pictures, types.get(IMAGE, {}))
             files[name] = folder / f"{len(files)}.arrow"
             _write(rows, files[name])
             counts[name] = _count(rows)
@@ -144,14 +144,17 @@ def _settled(name: str, rows: pa.RecordBatch) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, names=rows.schema.names)
 
 
-def _pictures(rows: pa.RecordBatch, flags: frozenset[str]) -> Pictures:
-    columns = {}
-    for field, array in zip(rows.schema, rows.columns, strict=True):
-        if tells_pictures_apart(field.name) and field.name not in flags:
-            if array.type == REAL:
-                array = pc.if_else(pc.is_nan(array), pa.scalar(None, REAL), array)
-            columns[field.name] = array.cast(TEXT)
-    return Pictures(rows[IMAGE_NUMBER].to_numpy(), columns)
+def _as_written(
+    rows: pa.RecordBatch, pictures: Pictures, types: Mapping[str, pa.DataType]
+) -> pa.RecordBatch:
+    """Metadata as the job wrote it where the destination has text: `1.0`, and not `1`."""
+    arrays = [
+        pictures.columns[field.name]
+        if field.name in pictures.columns and types.get(field.name) == TEXT
+        else array
+        for field, array in zip(rows.schema, rows.columns, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, names=rows.schema.names)
 
 
 def _count(rows: pa.RecordBatch) -> Count:
@@ -160,7 +163,9 @@ def _count(rows: pa.RecordBatch) -> Count:
         if field.type == REAL:
             values = array.to_numpy()
             # A sum is finite only if all values are, and costs a fraction of looking at each.
-            if not np.isfinite(values.sum()):
+            with np.errstate(invalid="ignore", over="ignore"):
+                total = values.sum()
+            if not np.isfinite(total):
                 missing += int(np.isnan(values).sum())
                 if count := int(np.isinf(values).sum()):
                     infinite[field.name] = count

@@ -42,7 +42,9 @@ class Found:
     batch_files: tuple[Path, ...]
 
     def sources(self, hint: Pipeline | None = None) -> list[Source]:
-        """One source a batch, in order of path; `hint` is the batch file's pipeline.
+        """One source a batch, in order of path, folders without outputs last.
+
+        `hint` is the batch file's pipeline.
 
         Raises:
             SourceError: a CSV file cannot be read.
@@ -64,14 +66,19 @@ def find(outputs: Iterable[Path]) -> Found:
     """
     folders: dict[str, _Folder] = {}
     batch_files: dict[str, Path] = {}
-    for top in outputs:
+    files: set[str] = set()
+    # Folders first: a file that is named besides belongs to its folder's batches.
+    for top in sorted(outputs, key=Path.is_file):
         if not top.exists():
             raise SourceError(top, "does not exist", "name the folder that holds the jobs' outputs")
         if top.is_file():
             single = _Folder(top)
-            _sort(top, single)
-            folders.setdefault(os.path.realpath(top), single)
+            if os.path.realpath(top) not in files:
+                _sort(top, single)
+                folders.setdefault(os.path.realpath(top), single)
+            continue
         for path, names in _walk(top):
+            files |= {os.path.realpath(path / name) for name in names}
             folder = _Folder(path)
             for name in names:
                 if name.lower() == NAME.lower():

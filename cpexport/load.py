@@ -213,7 +213,7 @@ def _report(sink: Sink, found: Survey, writing: _Writing, seconds: float) -> Rep
         held |= batch.image_sets
         lost = (batch.image_sets - there) | batch.unexpected | batch.misplaced
         unknown = not batch.image_sets and not (found.plan and found.plan.planned <= there)
-        if id(batch) in errors and lost:
+        if id(batch) in errors:
             left_out.append(LeftOut(str(batch.source.path), errors[id(batch)]))
         elif lost or unknown:
             left_out.append(LeftOut(str(batch.source.path), batch.reason))

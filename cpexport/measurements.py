@@ -170,6 +170,8 @@ class MeasurementFile:
                             ]
                             if len({len(vector) for vector in vectors}) != 1:
                                 raise ValueError(f"{leaf.name} has vectors of several lengths")
+                            if any((vector < 1).any() for vector in vectors):
+                                raise ValueError(f"{leaf.name} has numbers below 1")
                             yield int(module), name, first, second, vectors
 
     def _read(self, object_name: str, name: str) -> npt.NDArray[np.int64]:

@@ -16,10 +16,15 @@ def number_groups(sink: Sink, plan: BatchFile | None) -> None:
     Does nothing when no batch was written since the last time. Without knowing by what the run is
     grouped, the numbers stay as the jobs wrote them.
     """
-    ledger = sink.ledger()
     there = [f for f in groups.FEATURES if (IMAGE, f) in sink.layout().by_feature]
-    if not there or not ledger.loaded or "groups" in sink.settings():
+    if not there or "groups" in sink.settings():
         return
+    with sink.alone():
+        _number(sink, plan, there)
+
+
+def _number(sink: Sink, plan: BatchFile | None, there: list[str]) -> None:
+    ledger = sink.ledger()
     tags = {entry.group_tags for entry in ledger.entries if entry.loaded}
     if plan is not None and ledger.loaded <= plan.planned:
         pictures, tags = plan.pictures, {plan.group_tags}

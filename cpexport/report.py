@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from cpexport.check import Check, command
+from cpexport.check import Check, Job, command
 from cpexport.load import Report
 
 CHECK_FORMATS = ("table", "list", "array", "commands", "json")
@@ -13,16 +13,22 @@ CHECK_FORMATS = ("table", "list", "array", "commands", "json")
 def check_text(found: Check, format: str, outputs: Path) -> str:
     """A check in one of `CHECK_FORMATS`; `outputs` is where commands put what they run again.
 
-    `list` has a line `task<TAB>first<TAB>last` for each job; `array` the missing image sets as
+    `list` has a line `task<TAB>first<TAB>last` for each job, or `task<TAB><TAB><TAB>group` where only
+    `-g` can say it; `array` the missing image sets as
     schedulers write arrays; `commands` a whole command a line.
     """
     if format == "list":
-        return "\n".join(f"{n}\t{j.first}\t{j.last}" for n, j in enumerate(found.jobs, start=1))
+        return "\n".join(_task(number, job) for number, job in enumerate(found.jobs, start=1))
     if format == "array":
         return str(found.missing)
     if format == "commands":
         return "\n".join(command(job, found.plan.path, outputs) for job in found.jobs)
     return _check_json(found) if format == "json" else _check_table(found)
+
+
+def _task(number: int, job: Job) -> str:
+    where = [job.first, job.last] if job.group is None else ["", "", job.group]
+    return "\t".join(map(str, [number, *where]))
 
 
 def load_text(report: Report, format: str) -> str:

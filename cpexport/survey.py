@@ -77,7 +77,7 @@ def pictures_of(batch: Batch) -> Pictures:
     Raises:
         SourceError: the batch cannot be read any more.
     """
-    return batch.source.inspect().pictures.without(batch.flags)
+    return batch.source.pictures().without(batch.flags)
 
 
 def _inspect(source: Source, progress: Progress, done: int, total: int) -> Evidence | SourceError:

@@ -240,9 +240,24 @@ def numbers_as_promised(object_name: str, feature: str, column: pa.Array) -> pa.
     return pa.array(values)
 
 
+def as_text(numbers: pa.DoubleArray) -> pa.StringArray:
+    """Real numbers as the shortest text that reads back exactly; NaN is null.
+
+    Whole numbers read like integers as long as those are exact, up to 2**53.
+
+    >>> as_text(pa.array([7.0, -0.0, 0.1, 1e300])).to_pylist()
+    ['7', '0', '0.1', '1e+300']
+    """
+    values = numbers.fill_null(float("nan")).to_numpy(zero_copy_only=False)
+    known = pa.array(values, REAL, mask=np.isnan(values))
+    whole = (np.abs(values) <= 2**53) & (values == np.floor(values))
+    integers = pa.array(np.where(whole, values, 0).astype(np.int64))
+    return pc.if_else(pa.array(whole), integers.cast(TEXT), known.cast(TEXT))
+
+
 def _cast(array: pa.Array, type: pa.DataType, name: str) -> pa.Array:
     if type == TEXT and array.type == REAL:
-        array = pc.if_else(pc.is_nan(array), pa.scalar(None, REAL), array)
+        return as_text(array)
     try:
         return array.cast(type)
     except pa.ArrowInvalid as error:

@@ -62,8 +62,14 @@ class Sink(Protocol):
     def settings(self) -> dict[str, str]:
         """What `renumber` noted, and the batches since have not made untrue."""
 
+    def alone(self) -> AbstractContextManager[None]:
+        """A transaction in which nobody else writes: what is read in it stays true."""
+
     def renumber(self, columns: Mapping[str, pa.Array], settings: Mapping[str, str]) -> None:
-        """Replaces image columns by feature, `ImageNumber` among them, and notes `settings`."""
+        """Replaces image columns by feature, `ImageNumber` among them, and notes `settings`.
+
+        Within `alone` only.
+        """
 
     def __enter__(self) -> Self: ...
 

@@ -5,7 +5,7 @@ drop the first one's locks when it closes the file (sqlite.org/howtocorrupt.html
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -110,30 +110,31 @@ class SqliteSink:
             return {}
         return dict(
             self._db.rows(
-                "SELECT name, value FROM _cpexport_settings WHERE prefix = ?", self.prefix
+                "SELECT name, value FROM _cpexport_settings WHERE prefix = ? AND name <> 'schema'",
+                self.prefix,
             )
         )
 
+    def alone(self) -> AbstractContextManager[None]:
+        return self._db.transaction()
+
     def renumber(self, columns: Mapping[str, pa.Array], settings: Mapping[str, str]) -> None:
         layout = self.layout()
-        with self._db.transaction():
-            numbers = columns[IMAGE_NUMBER].to_pylist()
-            for feature, values in columns.items():
-                column = layout.by_feature.get((IMAGE, feature))
-                if column is None or feature == IMAGE_NUMBER:
-                    continue
-                table, name = quoted(column.table), quoted(column.name)
+        for feature, values in columns.items():
+            column = layout.by_feature.get((IMAGE, feature))
+            if column is not None and feature != IMAGE_NUMBER:
                 self._db.run_many(
-                    f"UPDATE {table} SET {name} = ? WHERE {quoted(IMAGE_NUMBER)} = ?",
-                    pa.record_batch([values, pa.array(numbers)], names=["value", "number"]),
+                    f"UPDATE {quoted(column.table)} SET {quoted(column.name)} = ? "
+                    f"WHERE {quoted(IMAGE_NUMBER)} = ?",
+                    pa.record_batch([values, columns[IMAGE_NUMBER]], names=["value", "number"]),
                 )
-            for name, value in settings.items():
-                self._db.run(
-                    "INSERT OR REPLACE INTO _cpexport_settings VALUES (?, ?, ?)",
-                    self.prefix,
-                    name,
-                    value,
-                )
+        for name, value in settings.items():
+            self._db.run(
+                "INSERT OR REPLACE INTO _cpexport_settings VALUES (?, ?, ?)",
+                self.prefix,
+                name,
+                value,
+            )
 
     def _fit(self) -> Layout:
         """Makes the database fit the features, within the transaction: DDL rolls back in SQLite."""
@@ -142,9 +143,10 @@ class SqliteSink:
             {(name, f): type for name, found in self._features.items() for f, type in found.items()}
         )
         if new != old:
-            self._layout = None
             self._refuse_foreign(new)
             change(self._db, old, new, self.prefix)
+            # data_version does not tell of changes by this very connection.
+            self._layout = None
         return new
 
     def _holds(self, entry: Entry) -> bool:

@@ -2,8 +2,10 @@
 
 import errno
 import os
+import re
+import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,14 @@ _BUSY_MS = 30_000
 # Records of wide tables waste a fifth of SQLite's usual pages of 4 KiB.
 _PAGE = 16_384
 _RANGES = 100
+_PRAGMAS = (
+    f"busy_timeout = {_BUSY_MS}",
+    f"page_size = {_PAGE}",
+    "synchronous = FULL",
+    "foreign_keys = OFF",
+    # A table is made anew under another name while views may speak of it.
+    "legacy_alter_table = ON",
+)
 
 
 class Connection:
@@ -37,6 +47,8 @@ class Connection:
     def __init__(self, path: Path, name: str) -> None:
         self.path, self.name = path, name
         self._connection: Any = None
+        self._made = False
+        self._inode = 0
         self._names: frozenset[str] | None = None
         self._look()
 
@@ -94,47 +106,66 @@ class Connection:
 
         The write lock is taken at once, so what is read inside stays true until the end.
         """
-        new = not self.exists
-        if new and not create:
+        if not create and not self.exists:
             raise SinkError(self.name, "does not exist", "load something into it first")
-        self._names = None
+        self._begin()
         try:
-            self.run("BEGIN IMMEDIATE")
-            try:
-                yield
-                self.run("COMMIT")
-            except BaseException:
-                self._roll_back()
-                raise
+            yield
+            self.run("COMMIT")
+            self._made = False
         except BaseException:
-            if new:
-                self.close()
-                self.path.unlink(missing_ok=True)
-                self.path.with_name(f"{self.path.name}-journal").unlink(missing_ok=True)
+            self._roll_back()
             raise
         finally:
             self._names = None
 
+    def _begin(self) -> None:
+        while True:
+            self._names = None
+            try:
+                self.run("BEGIN IMMEDIATE")
+            except SinkError:
+                self._unmake()
+                raise
+            if self.path.exists() and self.path.stat().st_ino == self._inode:
+                return
+            # A load that failed took away the file that it had made, while this one waited.
+            self.close()
+
     def _roll_back(self) -> None:
-        # SQLite has rolled back by itself after some errors, such as a full disk.
         try:
             self.run("ROLLBACK")
         except SinkError:
+            # SQLite has rolled back by itself after some errors, such as a full disk; whatever is
+            # left of it in the journal, the next to read the file puts right.
             self.close()
+            with suppress(SinkError):
+                self.rows("PRAGMA schema_version")
+        self._unmake()
+
+    def _unmake(self) -> None:
+        """Takes the file away if this process made it, and nobody has written into it since."""
+        if not self._made:
+            return
+        with suppress(SinkError):
+            # Who waits for the lock finds the file gone, and makes another.
+            self.run("BEGIN IMMEDIATE")
+            if not self.rows("SELECT 1 FROM sqlite_master LIMIT 1"):
+                self.path.unlink(missing_ok=True)
+        self.close()
+        self._made = False
 
     def _open(self) -> Any:
         if self._connection is None:
             self._look()
+            with suppress(FileExistsError):
+                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
+                self._made = True
+            self._inode = self.path.stat().st_ino
             # dbapi's own commit() does nothing on such a connection: transactions are SQL here.
-            self._connection = dbapi.connect(str(self.path), autocommit=True)
-            for pragma in (
-                f"busy_timeout = {_BUSY_MS}",
-                f"page_size = {_PAGE}",
-                "synchronous = FULL",
-                "foreign_keys = OFF",
-                # A table is made anew under another name while views may speak of it.
-                "legacy_alter_table = ON",
-            ):
+            with self._errors():
+                self._connection = dbapi.connect(str(self.path), autocommit=True)
+            for pragma in _PRAGMAS:
                 self.rows(f"PRAGMA {pragma}")
         return self._connection
 
@@ -153,6 +184,11 @@ class Connection:
             raise SinkError(self.name, "not a file", "name a file")
         if not _writable(self.path):
             raise SinkError(self.name, "read-only", "make it writable, or choose another")
+        if not _writable(folder):
+            raise SinkError(self.name, f"its folder {folder} is read-only", "choose another")
+        if self.path.with_name(f"{self.path.name}-journal").exists():
+            # The first page can be anything until SQLite has rolled the journal back.
+            return
         with self.path.open("rb") as stream:
             start = stream.read(len(_MAGIC))
         if start and start != _MAGIC:
@@ -160,10 +196,14 @@ class Connection:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
+        # An interrupt within the driver would come out as an error of the driver's.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             yield
         except adbc_driver_manager.Error as error:
             raise SinkError(self.name, *_reason(str(error))) from error
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def quoted(name: str) -> str:
@@ -182,15 +222,15 @@ def between(column: str, image_sets: ImageSets) -> Iterator[str]:
 
 
 def _reason(text: str) -> tuple[str, str]:
-    lower = text.lower()
-    if "locked" in lower or "busy" in lower:
+    # In SQLite's own words, as the driver quotes the statement besides.
+    if re.search(r"database( table| schema)? is locked", text):
         return "locked by another process", "wait until that has ended, or close it"
-    if "disk is full" in lower:
+    if "database or disk is full" in text:
         return f"the disk is full ({os.strerror(errno.ENOSPC)})", "make room and run it again"
-    if "readonly" in lower or "read-only" in lower:
+    if "readonly database" in text:
         return "read-only", "make it writable, or choose another"
-    if "not a database" in lower or "malformed" in lower:
-        return f"damaged: {text}", "restore it, or load into a new one"
+    if re.search(r"file is not a database|disk image is malformed|malformed database", text):
+        return "damaged: not a whole SQLite database", "restore it, or load into a new one"
     return f"SQLite says: {text}", "nothing was kept of the batch; see what SQLite says"
 
 

@@ -1,12 +1,15 @@
 """Makes the tables of a SQLite file, and changes them when a later load needs more."""
 
+import json
+
 import pyarrow as pa
 
 from cpexport.errors import SinkError
-from cpexport.features import INTEGER, REAL, TEXT
+from cpexport.features import IMAGE, IMAGE_NUMBER, INTEGER, REAL, TEXT
+from cpexport.pictures import tells_pictures_apart
 from cpexport.sinks import schema
 from cpexport.sinks.sqlitefile import DIALECT, Connection, quoted
-from cpexport.tables import Layout, Table
+from cpexport.tables import Column, Layout, Table, as_text
 
 
 def change(db: Connection, old: Layout, new: Layout, prefix: str) -> None:
@@ -31,7 +34,7 @@ def change(db: Connection, old: Layout, new: Layout, prefix: str) -> None:
             _run_all(db, schema.create(schema.data_table(table), DIALECT))
             _copy_keys(db, old.parts(table.object), table)
         else:
-            _extend(db, before, table)
+            _extend(db, before, table, prefix)
     db.run("DELETE FROM _cpexport_columns WHERE prefix = ?", prefix)
     columns = new.columns
     db.ingest(
@@ -56,11 +59,11 @@ def _run_all(db: Connection, statements: list[str]) -> None:
         db.run(statement)
 
 
-def _extend(db: Connection, before: Table, table: Table) -> None:
+def _extend(db: Connection, before: Table, table: Table, prefix: str) -> None:
     had = {column.name: column for column in before.columns}
     target = schema.data_table(table)
     if any(c.name in had and _differ(had[c.name].type, c.type) for c in table.columns):
-        _rebuild(db, before, table)
+        _rebuild(db, before, table, prefix)
         return
     for column in table.columns:
         if column.name not in had:
@@ -71,7 +74,7 @@ def _differ(one: pa.DataType, other: pa.DataType) -> bool:
     return schema.sql_type(one).__class__ is not schema.sql_type(other).__class__
 
 
-def _rebuild(db: Connection, before: Table, table: Table) -> None:
+def _rebuild(db: Connection, before: Table, table: Table, prefix: str) -> None:
     interim = f"_cpexport_new_{table.name}"
     _run_all(db, schema.create(schema.data_table(table, interim), DIALECT))
     had = {column.name: column for column in before.columns}
@@ -83,7 +86,9 @@ def _rebuild(db: Connection, before: Table, table: Table) -> None:
             source = quoted(column.name)
             if column.type == REAL and had[column.name].type == INTEGER:
                 _refuse_long_integers(db, table.name, column.name)
-            sources.append(_as_text(db, quoted(table.name), source) if becomes_text else source)
+            if becomes_text:
+                source = _as_text(db, prefix, had[column.name])
+            sources.append(source)
     columns = ", ".join(quoted(name) for name in names)
     db.run(
         f"INSERT INTO {quoted(interim)} ({columns}) "
@@ -105,17 +110,31 @@ def _refuse_long_integers(db: Connection, table: str, column: str) -> None:
         )
 
 
-def _as_text(db: Connection, table: str, column: str) -> str:
-    """An expression for a column of numbers as text: the shortest that reads back exactly."""
+def _as_text(db: Connection, prefix: str, had: Column) -> str:
+    """An expression for a column of numbers as text: metadata as the jobs wrote it, which the
+    ledger knows, and else the shortest that reads back exactly."""
+    table, column = quoted(had.table), quoted(had.name)
     found = db.arrow(f"SELECT DISTINCT {column} AS v FROM {table} WHERE typeof({column}) = 'real'")
     numbers = found["v"].combine_chunks().cast(REAL)
     db.run("CREATE TEMP TABLE IF NOT EXISTS _texts (value REAL PRIMARY KEY, text TEXT)")
     db.run_many(
         "INSERT OR IGNORE INTO temp._texts VALUES (?, ?)",
-        pa.record_batch([numbers, numbers.cast(TEXT)], names=["value", "text"]),
+        pa.record_batch([numbers, as_text(numbers)], names=["value", "text"]),
     )
     look_up = f"SELECT text FROM temp._texts WHERE value = {table}.{column}"
-    return f"iif(typeof({column}) = 'real', ({look_up}), CAST({column} AS TEXT))"
+    number = f"iif(typeof({column}) = 'real', ({look_up}), CAST({column} AS TEXT))"
+    if had.object != IMAGE or not tells_pictures_apart(had.feature):
+        return number
+    written = (
+        f"SELECT json_extract(identity, {_literal(f'$.{json.dumps(had.feature)}')}) "
+        f"FROM _cpexport_sets s WHERE s.prefix = {_literal(prefix)} "
+        f"AND s.number = {table}.{quoted(IMAGE_NUMBER)}"
+    )
+    return f"coalesce(({written}), {number})"
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _copy_keys(db: Connection, parts: tuple[Table, ...], table: Table) -> None:

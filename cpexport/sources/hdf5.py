@@ -10,7 +10,7 @@ import pyarrow as pa
 from cpexport import pipeline
 from cpexport.batch import Evidence
 from cpexport.batchfile import is_batch_file, read_group_tags, read_pictures
-from cpexport.errors import SourceError
+from cpexport.errors import RunningError, SourceError
 from cpexport.features import (
     IMAGE,
     IMAGE_NUMBER,
@@ -18,8 +18,9 @@ from cpexport.features import (
     is_column,
     promised_type,
 )
-from cpexport.imagesets import ImageSets
+from cpexport.imagesets import NONE, ImageSets
 from cpexport.measurements import MeasurementFile
+from cpexport.pictures import Pictures
 from cpexport.sources.hdf5rows import image_rows, object_rows, relationship_rows
 from cpexport.tables import Features
 
@@ -45,6 +46,15 @@ class Hdf5Source:
         return (self.file,)
 
     def inspect(self) -> Evidence:
+        try:
+            return self._inspect()
+        except SourceError as error:
+            if not self.beside or isinstance(error, RunningError):
+                raise
+            advice = f"{error.advice}, or take it away to use the CSV files beside it"
+            raise SourceError(error.path, error.problem, advice) from error
+
+    def _inspect(self) -> Evidence:
         with MeasurementFile(self.file) as file:
             if is_batch_file(file):
                 raise SourceError(
@@ -53,11 +63,7 @@ class Hdf5Source:
             text = file.experiment("Pipeline_Pipeline")
             parsed = pipeline.parse(text) if text else None
             image = file.features(IMAGE)
-            held = (
-                ImageSets.of(file.index(IMAGE, IMAGE_NUMBER)[:, 0])
-                if IMAGE_NUMBER in image
-                else ImageSets()
-            )
+            held = _held(file)
             recorder = (parsed.recorder if parsed else None) or _last_recorded(image)
             measured, sign = _measured(file, image, recorder)
             done = _gui_done(file, image, held)
@@ -81,6 +87,10 @@ class Hdf5Source:
                 notes=_beside(self.beside),
             )
 
+    def pictures(self) -> Pictures:
+        with MeasurementFile(self.file) as file:
+            return read_pictures(file, _held(file))
+
     def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
         numbers = np.fromiter(wanted, np.int64, len(wanted))
         with MeasurementFile(self.file) as file:
@@ -88,6 +98,12 @@ class Hdf5Source:
             for name in file.objects:
                 yield name, object_rows(file, name, numbers)
             yield RELATIONSHIP, relationship_rows(file, numbers)
+
+
+def _held(file: MeasurementFile) -> ImageSets:
+    if IMAGE_NUMBER not in file.features(IMAGE):
+        return NONE
+    return ImageSets.of(file.index(IMAGE, IMAGE_NUMBER)[:, 0])
 
 
 def _beside(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -51,14 +51,16 @@ class ImageRows:
             f.removeprefix("Count_"): table[f].to_numpy(zero_copy_only=False) for f in counts
         }
         self.pictures = Pictures(self.numbers, {f: table[f] for f in pictures})
-        self.types = {f: text_type(table[f]) for f in free}
+        # Image sets that were not measured have empty fields, which would make all of it text.
+        whole = pa.array(np.isin(self.numbers, np.fromiter(self.measured, np.int64)))
+        self.types = {f: text_type(table[f].filter(whole)) for f in free}
 
     def counted(self) -> dict[str, ImageSets]:
         """Object type to the image sets that count at least one such object."""
         return {name: ImageSets.of(self.numbers[n > 0]) for name, n in self.counts.items()}
 
     def _marked(self, table: dict[str, pa.Array], marks: Collection[str]) -> ImageSets:
-        if self.sign != ROW and not marks:
+        if not marks and self.sign != ROW:
             return ImageSets()
         fine = np.ones(len(self.numbers), bool)
         for mark in marks:
@@ -89,10 +91,10 @@ def image_rows(
     rows = pa.array(np.flatnonzero(np.isin(table[IMAGE_NUMBER].to_numpy(), numbers)))
     columns = {IMAGE_NUMBER: table[IMAGE_NUMBER].take(rows)}
     for feature in features:
-        column = table[feature]
+        column = table[feature].take(rows)
         if promised_type(IMAGE, feature) == NULL and types.get(feature) != TEXT:
             column = _told(column, text_type(column))
-        columns[feature] = column.take(rows)
+        columns[feature] = column
     return pa.RecordBatch.from_pydict(columns)
 
 
@@ -126,8 +128,8 @@ def _sign(features: list[str], pipeline: Pipeline | None) -> tuple[str, list[str
     if found and not (pipeline and pipeline.exports_chosen_columns):
         return f"ModuleError_{recorder}", []
     # A failed image set keeps its row; the flags that modules measure are empty in it.
-    flags = pipeline.flags if pipeline else frozenset()
-    return ROW, [feature for feature in features if feature in flags]
+    flags = [f for f in features if pipeline and f in pipeline.flags]
+    return f"{ROW} with {', '.join(flags)}" if flags else ROW, flags
 
 
 def _stacked(files: Sequence[CsvFile], types: dict[str, pa.DataType]) -> dict[str, pa.Array]:

@@ -33,5 +33,8 @@ class LeftoverSource:
             features={},
         )
 
+    def pictures(self) -> Pictures:
+        return Pictures()
+
     def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
         yield from ()

@@ -23,6 +23,7 @@ from cpexport.features import (
     is_column,
 )
 from cpexport.imagesets import ImageSets
+from cpexport.pictures import Pictures
 from cpexport.pipeline import Pipeline
 from cpexport.sources.csvfile import (
     OBJECTS,
@@ -79,9 +80,12 @@ class SpreadsheetSource:
             if experiment
             else None,
             notes=("no ModuleError or ExecutionTime columns: a row counts as measured",)
-            if rows.sign == ROW
+            if rows.sign.startswith(ROW)
             else (),
         )
+
+    def pictures(self) -> Pictures:
+        return ImageRows(self._of_kind(IMAGE), self._pipeline).pictures
 
     def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
         images = self._of_kind(IMAGE)
