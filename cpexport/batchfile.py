@@ -123,5 +123,7 @@ def _texts(file: MeasurementFile, feature: str, numbers: np.ndarray) -> pa.Strin
         values = file.values(IMAGE, feature)
         if index[:, 1].max() >= len(values):
             raise SourceError(file.path, f"damaged: {feature} is cut short", "run the job again")
-        out[np.searchsorted(numbers, index[:, 0])] = [str(v) for v in values[index[:, 1]]]
+        # NaN, which alone differs from itself, is no value.
+        texts = [str(value) if value == value else None for value in values[index[:, 1]]]
+        out[np.searchsorted(numbers, index[:, 0])] = texts
     return pa.array(out, pa.string(), from_pandas=True)

@@ -118,7 +118,7 @@ def jobs_for(plan: BatchFile, wanted: ImageSets) -> tuple[Job, ...]:
     for key, members in plan.members.items():
         if members & wanted:
             if len(members.ranges) == 1 or any("," in value or "=" in value for value in key):
-                # -g cannot say a value with either character; ranges can, though they cut the group.
+                # -g cannot say a value with either character; ranges can, but they cut the group.
                 jobs += [Job(first, last) for first, last in members.ranges]
             else:
                 pairs = zip(plan.group_tags, key, strict=True)

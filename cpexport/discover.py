@@ -13,7 +13,7 @@ from cpexport.features import IMAGE
 from cpexport.pipeline import Pipeline
 from cpexport.sources import Hdf5Source, LeftoverSource, SpreadsheetSource
 from cpexport.sources.csvfile import SUFFIXES as CSV_SUFFIXES
-from cpexport.sources.csvfile import open_csv
+from cpexport.sources.csvfile import CsvFile, open_csv
 from cpexport.sources.hdf5 import SUFFIXES as HDF5_SUFFIXES
 
 _TEMPORARY = re.compile(r"Cpmeasurements.*\.hdf5", re.IGNORECASE)
@@ -165,7 +165,7 @@ def _csv_groups(files: list[Path]) -> dict[str, list[Path]]:
         if found and _is_image(path):
             prefixes.append(found[1])
     if not prefixes:
-        ours = any(path.stat().st_size == 0 or open_csv(path) for path in files)
+        ours = any(path.stat().st_size == 0 or _header(path) for path in files)
         return {"": files} if ours else {}
     groups: dict[str, list[Path]] = {prefix: [] for prefix in prefixes}
     for path in files:
@@ -176,8 +176,16 @@ def _csv_groups(files: list[Path]) -> dict[str, list[Path]]:
 
 
 def _is_image(path: Path) -> bool:
-    header = open_csv(path)
-    return header is None or header.kind == IMAGE
+    header = _header(path)
+    return not isinstance(header, CsvFile) or header.kind == IMAGE
+
+
+def _header(path: Path) -> CsvFile | SourceError | None:
+    """A file's header; a damaged one is told when its batch is looked at, not here."""
+    try:
+        return open_csv(path)
+    except SourceError as error:
+        return error
 
 
 def _leftovers(folder: _Folder, homes: set[Path]) -> list[Source]:

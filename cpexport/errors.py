@@ -77,5 +77,9 @@ class SinkError(CpexportError):
         return _one_line(f"{self.destination}: {self.problem}; {self.advice}")
 
 
+class WidthError(CpexportError):
+    """A value does not fit its column, and no type would hold all values of the column."""
+
+
 class CollisionError(SinkError):
     """Two batches bring different pictures under one image set number."""

@@ -13,9 +13,9 @@ CHECK_FORMATS = ("table", "list", "array", "commands", "json")
 def check_text(found: Check, format: str, outputs: Path) -> str:
     """A check in one of `CHECK_FORMATS`; `outputs` is where commands put what they run again.
 
-    `list` has a line `task<TAB>first<TAB>last` for each job, or `task<TAB><TAB><TAB>group` where only
-    `-g` can say it; `array` the missing image sets as
-    schedulers write arrays; `commands` a whole command a line.
+    `list` has a line `task<TAB>first<TAB>last` for each job, or `task<TAB><TAB><TAB>group` where
+    only `-g` can say it; `array` the missing image sets as schedulers write arrays; `commands` a
+    whole command a line.
     """
     if format == "list":
         return "\n".join(_task(number, job) for number, job in enumerate(found.jobs, start=1))

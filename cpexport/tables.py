@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cpexport.errors import CpexportError
+from cpexport.errors import WidthError
 from cpexport.features import (
     IMAGE,
     IMAGE_NUMBER,
@@ -210,7 +210,7 @@ def align(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     that the text does not depend on which types a column went through before.
 
     Raises:
-        CpexportError: an integer beyond 2**53 would lose digits as a real number.
+        WidthError: an integer beyond 2**53 would lose digits as a real number.
     """
     arrays = []
     fields = []
@@ -261,8 +261,8 @@ def _cast(array: pa.Array, type: pa.DataType, name: str) -> pa.Array:
     try:
         return array.cast(type)
     except pa.ArrowInvalid as error:
-        raise CpexportError(
-            f"column {name}: an integer has too many digits for a column of real numbers ({error})"
+        raise WidthError(
+            f"column {name}: an integer has too many digits for a column of real numbers"
         ) from error
 
 

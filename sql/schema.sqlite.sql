@@ -83,7 +83,7 @@ CREATE INDEX "Per_IRelationships1" ON "Per_Relationships" (image_number1, object
 
 CREATE INDEX "Per_IRelationships2" ON "Per_Relationships" (image_number2, object_number2, relationship_type_id);
 
-CREATE VIEW Per_RelationshipsView AS SELECT T.module_number, T.relationship, T.object_name1, T.object_name2, R.image_number1, R.object_number1, R.image_number2, R.object_number2 FROM Per_RelationshipTypes T JOIN Per_Relationships R ON T.relationship_type_id = R.relationship_type_id;
+CREATE VIEW "Per_RelationshipsView" AS SELECT T.module_number, T.relationship, T.object_name1, T.object_name2, R.image_number1, R.object_number1, R.image_number2, R.object_number2 FROM "Per_RelationshipTypes" T JOIN "Per_Relationships" R ON T.relationship_type_id = R.relationship_type_id;
 
 CREATE TABLE "Per_Image" (
 	"ImageNumber" INTEGER NOT NULL,

@@ -224,7 +224,7 @@ class TestTypesThatDifferBetweenJobs:
                 np.array([0.5, 1e-7, 3.0, 1e22, np.nan, 0.1]),
                 [b"1.50", b"007", b"", b"A", b"\xc3\xa9", b"x\ny"],
                 "TEXT",
-                ["0.5", "1e-7", "3", "1e+22", None, "0.1", "1.50", "007", "", "A", "é", "x\ny"],
+                ["0.5", "1e-07", "3.0", "1e+22", None, "0.1", "1.50", "007", "", "A", "é", "x\ny"],
             ),
         ],
         ids=["int64 and float64", "int64 and text", "float64 and text"],

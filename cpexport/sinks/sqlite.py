@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 import pyarrow as pa
 
-from cpexport.errors import CollisionError, SinkError
+from cpexport.errors import CollisionError, SinkError, WidthError
 from cpexport.features import IMAGE, IMAGE_NUMBER, NULL, REAL, RELATIONSHIP
 from cpexport.imagesets import ImageSets
 from cpexport.ledger import Entry, Ledger
@@ -70,7 +70,8 @@ class SqliteSink:
             if self._holds(entry):
                 yield None
                 return
-            layout = self._fit()
+            with self._naming(entry):
+                layout = self._fit()
             self._replace(entry, pictures)
             written: dict[str, int] = {}
 
@@ -79,7 +80,9 @@ class SqliteSink:
                     self._write_relationships(rows)
                     return
                 for table in layout.parts(object_name):
-                    self._db.ingest(table.name, _fitted(table, rows))
+                    with self._naming(entry):
+                        fitted = _fitted(table, rows)
+                    self._db.ingest(table.name, fitted)
                     written[table.name] = written.get(table.name, 0) + rows.num_rows
 
             try:
@@ -135,6 +138,15 @@ class SqliteSink:
                 name,
                 value,
             )
+
+    @contextmanager
+    def _naming(self, entry: Entry) -> Iterator[None]:
+        """Names the batch whose values do not fit."""
+        try:
+            yield
+        except WidthError as error:
+            advice = "load it into a destination of its own"
+            raise SinkError(self.name, f"{entry.path} does not fit: {error}", advice) from error
 
     def _fit(self) -> Layout:
         """Makes the database fit the features, within the transaction: DDL rolls back in SQLite."""

@@ -3,7 +3,6 @@
 import errno
 import os
 import re
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -196,14 +195,14 @@ class Connection:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        # An interrupt within the driver would come out as an error of the driver's.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             yield
+        except adbc_driver_manager.NotSupportedError as error:
+            # An interrupt: the driver manager answers it by cancelling, which SQLite's driver has
+            # not got. All else that is asked of it, it has.
+            raise KeyboardInterrupt from error
         except adbc_driver_manager.Error as error:
             raise SinkError(self.name, *_reason(str(error))) from error
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def quoted(name: str) -> str:

@@ -4,7 +4,7 @@ import json
 
 import pyarrow as pa
 
-from cpexport.errors import SinkError
+from cpexport.errors import WidthError
 from cpexport.features import IMAGE, IMAGE_NUMBER, INTEGER, REAL, TEXT
 from cpexport.pictures import tells_pictures_apart
 from cpexport.sinks import schema
@@ -103,10 +103,8 @@ def _refuse_long_integers(db: Connection, table: str, column: str) -> None:
     name = quoted(column)
     ((many,),) = db.rows(f"SELECT count(*) FROM {quoted(table)} WHERE abs({name}) > 1 << 53")
     if many:
-        raise SinkError(
-            db.name,
-            f"{table}.{column} has integers too long for the real numbers that a batch brings",
-            "load that batch into a destination of its own",
+        raise WidthError(
+            f"column {column}: it has integers with too many digits for a column of real numbers"
         )
 
 

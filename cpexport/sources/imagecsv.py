@@ -24,7 +24,7 @@ from cpexport.sources.csvfile import RERUN, CsvFile
 
 ROW = "row in Image.csv"
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})")
-_MARKS = ("ModuleError_", "ExecutionTime_")
+MARKS = ("ModuleError_", "ExecutionTime_")
 
 
 class ImageRows:
@@ -119,17 +119,17 @@ def _sign(features: list[str], pipeline: Pipeline | None) -> tuple[str, list[str
     no image set of the job came that far: columns are those that this job measured.
     """
     recorder = pipeline.recorder if pipeline else None
-    found = [feature for feature in features if feature.startswith(_MARKS)]
+    found = [feature for feature in features if feature.startswith(MARKS)]
     if recorder is None and found:
         recorder = max(feature.partition("_")[2] for feature in found)
-    for mark in _MARKS:
+    for mark in MARKS:
         if f"{mark}{recorder}" in found:
             return f"{mark}{recorder}", [f"{mark}{recorder}"]
     if found and not (pipeline and pipeline.exports_chosen_columns):
         return f"ModuleError_{recorder}", []
     # A failed image set keeps its row; the flags that modules measure are empty in it.
     flags = [f for f in features if pipeline and f in pipeline.flags]
-    return f"{ROW} with {', '.join(flags)}" if flags else ROW, flags
+    return ", ".join(flags) or ROW, flags
 
 
 def _stacked(files: Sequence[CsvFile], types: dict[str, pa.DataType]) -> dict[str, pa.Array]:

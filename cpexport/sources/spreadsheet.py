@@ -33,7 +33,7 @@ from cpexport.sources.csvfile import (
     open_csv,
     read_experiment,
 )
-from cpexport.sources.imagecsv import ROW, ImageRows, image_rows
+from cpexport.sources.imagecsv import MARKS, ImageRows, image_rows
 from cpexport.sources.objectcsv import object_columns, object_rows, relationship_rows
 from cpexport.tables import Features
 
@@ -80,7 +80,7 @@ class SpreadsheetSource:
             if experiment
             else None,
             notes=("no ModuleError or ExecutionTime columns: a row counts as measured",)
-            if rows.sign.startswith(ROW)
+            if not rows.sign.startswith(MARKS)
             else (),
         )
 
