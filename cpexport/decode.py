@@ -22,7 +22,8 @@ from cpexport.features import IMAGE, IMAGE_NUMBER, INTEGER, REAL, RELATIONSHIP, 
 from cpexport.imagesets import ImageSets
 from cpexport.ledger import Count
 from cpexport.pictures import Pictures
-from cpexport.tables import Features, numbers_as_promised
+from cpexport.tables import Features
+from cpexport.values import numbers_as_promised
 
 _SCRATCH = "cpexport-scratch-"
 

@@ -5,11 +5,10 @@ import re
 import shlex
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 import pytest
-from conftest import rows
+from conftest import extract, rows
 
 ROOT = Path(__file__).parent.parent
 _BLOCK = re.compile(r"^```console\n(.*?)^```", re.DOTALL | re.MULTILINE)
@@ -19,8 +18,7 @@ _BLOCK = re.compile(r"^```console\n(.*?)^```", re.DOTALL | re.MULTILINE)
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the example unpacked, as the demo has it."""
     folder = tmp_path_factory.mktemp("readme")
-    with tarfile.open(ROOT / "examples" / "screen.tar.xz") as tar:
-        tar.extractall(folder, filter="data")
+    extract(ROOT / "examples" / "screen.tar.xz", folder)
     return folder
 
 

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cpexport.errors import CpexportError
+from cpexport.errors import WidthError
 from cpexport.features import INTEGER, NULL, NUMBER, REAL, TEXT
-from cpexport.tables import Features, Layout, align, joined, object_of, table_of
+from cpexport.tables import Features, Layout, joined, object_of, table_of
+from cpexport.values import align
 
 names = st.text(string.ascii_letters + string.digits + "_ é", min_size=1, max_size=20)
 types = st.sampled_from([NULL, INTEGER, REAL, TEXT])
@@ -115,7 +116,7 @@ def test_a_whole_number_has_one_text_whatever_type_it_went_through() -> None:
 def test_an_integer_too_long_for_a_real_number_is_refused() -> None:
     batch = pa.record_batch([pa.array([2**53 + 1])], names=["x"])
 
-    with pytest.raises(CpexportError, match="too many digits"):
+    with pytest.raises(WidthError, match="too many digits"):
         align(batch, pa.schema([("x", REAL)]))
 
 

@@ -9,19 +9,19 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Self
 
-import numpy as np
 import pyarrow as pa
 
 from cpexport.errors import CollisionError, SinkError, WidthError
-from cpexport.features import IMAGE, IMAGE_NUMBER, NULL, REAL, RELATIONSHIP
+from cpexport.features import IMAGE, IMAGE_NUMBER, RELATIONSHIP
 from cpexport.imagesets import ImageSets
 from cpexport.ledger import Entry, Ledger
 from cpexport.pictures import Pictures, comparable, differences
 from cpexport.sinks import Write, schema
 from cpexport.sinks import sqliteledger as ledger
+from cpexport.sinks.fitting import fitted
 from cpexport.sinks.sqlitefile import Connection, between, quoted
 from cpexport.sinks.sqlitelayout import change
-from cpexport.tables import Features, Layout, Table, align
+from cpexport.tables import Features, Layout
 
 # SQLITE_MAX_COLUMN of every build that users have; a wider table could not even be opened there.
 WIDTH = 2000
@@ -81,8 +81,8 @@ class SqliteSink:
                     return
                 for table in layout.parts(object_name):
                     with self._naming(entry):
-                        fitted = _fitted(table, rows)
-                    self._db.ingest(table.name, fitted)
+                        part = fitted(table, rows)
+                    self._db.ingest(table.name, part)
                     written[table.name] = written.get(table.name, 0) + rows.num_rows
 
             try:
@@ -276,27 +276,3 @@ class SqliteSink:
                     f"has a table {name} that cpexport did not make",
                     "choose another destination, or a --prefix",
                 )
-
-
-def _fitted(table: Table, rows: pa.RecordBatch) -> pa.RecordBatch:
-    """The columns of one table (part), named and typed as there; infinities become NaN.
-
-    NaN is bound as NULL, and -0.0 becomes 0.0 in SQLite.
-    """
-    names = dict(zip(table.key, rows.schema.names, strict=False))
-    arrays = {key: rows[feature] for key, feature in names.items()}
-    for column in table.columns:
-        index = rows.schema.get_field_index(column.feature)
-        if index >= 0 and rows.schema.field(index).type != NULL:
-            arrays[column.name] = rows.column(index)
-    fitted = align(pa.RecordBatch.from_pydict(arrays), table.schema)
-    finite = [_without_infinities(a) if a.type == REAL else a for a in fitted.columns]
-    return pa.RecordBatch.from_arrays(finite, schema=fitted.schema)
-
-
-def _without_infinities(array: pa.Array) -> pa.Array:
-    if array.null_count:
-        array = array.fill_null(float("nan"))
-    values = array.to_numpy()
-    infinite = np.isinf(values)
-    return pa.array(np.where(infinite, np.nan, values)) if infinite.any() else array

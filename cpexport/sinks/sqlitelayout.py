@@ -9,7 +9,8 @@ from cpexport.features import IMAGE, IMAGE_NUMBER, INTEGER, REAL, TEXT
 from cpexport.pictures import tells_pictures_apart
 from cpexport.sinks import schema
 from cpexport.sinks.sqlitefile import DIALECT, Connection, quoted
-from cpexport.tables import Column, Layout, Table, as_text
+from cpexport.tables import Column, Layout, Table
+from cpexport.values import as_text
 
 
 def change(db: Connection, old: Layout, new: Layout, prefix: str) -> None:
@@ -17,7 +18,7 @@ def change(db: Connection, old: Layout, new: Layout, prefix: str) -> None:
 
     New columns are added at the end of their tables. SQLite cannot change a column's type, so a
     table with a wider one is made anew and its rows are copied; numbers that become text read as
-    `cpexport.tables.align` writes them. A new part of a table gets the keys that the others have.
+    `cpexport.values.align` writes them. A new part of a table gets the keys that the others have.
     """
     names = db.names()
     if not any(name.startswith("_cpexport_") for name in names):

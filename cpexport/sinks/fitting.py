@@ -1,0 +1,32 @@
+"""Rows as one table of a destination takes them: its columns, by its names, of its types."""
+
+import numpy as np
+import pyarrow as pa
+
+from cpexport.features import NULL, REAL
+from cpexport.tables import Table
+from cpexport.values import align
+
+
+def fitted(table: Table, rows: pa.RecordBatch) -> pa.RecordBatch:
+    """The columns of one table (part), named and typed as there; infinities become NaN.
+
+    Destinations take NaN for NULL.
+    """
+    names = dict(zip(table.key, rows.schema.names, strict=False))
+    arrays = {key: rows[feature] for key, feature in names.items()}
+    for column in table.columns:
+        index = rows.schema.get_field_index(column.feature)
+        if index >= 0 and rows.schema.field(index).type != NULL:
+            arrays[column.name] = rows.column(index)
+    aligned = align(pa.RecordBatch.from_pydict(arrays), table.schema)
+    finite = [_without_infinities(a) if a.type == REAL else a for a in aligned.columns]
+    return pa.RecordBatch.from_arrays(finite, schema=aligned.schema)
+
+
+def _without_infinities(array: pa.Array) -> pa.Array:
+    if array.null_count:
+        array = array.fill_null(float("nan"))
+    values = array.to_numpy()
+    infinite = np.isinf(values)
+    return pa.array(np.where(infinite, np.nan, values)) if infinite.any() else array
