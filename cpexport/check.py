@@ -69,7 +69,7 @@ def check(
     outputs: Sequence[Path],
     batch_file: Path | None = None,
     *,
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress = lambda done: None,
 ) -> Check:
     """What is there of a plan below `outputs`: without those, beside the batch file.
 

@@ -100,11 +100,7 @@ def check(
         found = check_destination(to, batch_file, prefix=prefix)
     else:
         with shown(quiet) as progress:
-            found = check(
-                outputs,
-                batch_file,
-                progress=lambda what, done, total: progress(what, done, total, 0),
-            )
+            found = check(outputs, batch_file, progress=progress)
     text = check_text(found, format, outputs[0] if outputs else found.plan.path.parent)
     if text:
         click.echo(text)

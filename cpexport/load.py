@@ -1,7 +1,7 @@
 """Loads every complete image set of every batch into one destination, exactly once."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,11 +16,8 @@ from cpexport.numbering import number_groups
 from cpexport.pictures import Pictures
 from cpexport.planning import Step, planned
 from cpexport.sinks import Sink, open_sink
-from cpexport.survey import Survey, survey
+from cpexport.survey import Done, Progress, Survey, survey
 from cpexport.tables import joined, object_of, table_of
-
-Progress = Callable[[str, int, int, int], None]
-"""Told what is being done, how much is done, of how much, and how many values that were."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,7 @@ def load(
     *,
     batch_file: Path | None = None,
     prefix: str = "",
-    progress: Progress = lambda what, done, total, values: None,
+    progress: Progress = lambda done: None,
 ) -> Report:
     """Loads what is new and complete below `outputs` into the destination `to`, a URL.
 
@@ -77,7 +74,7 @@ def load(
             batch_file,
             known=lambda source: signature(source) in ledger.by_signature,
             tables={object_of(name, prefix) for name in ledger.csv_tables},
-            progress=lambda what, done, total: progress(what, done, total, 0),
+            progress=progress,
         )
         _refuse_nothing(found, outputs)
         writing = _Writing(sink, prefix, scratch, progress)
@@ -116,7 +113,7 @@ class _Writing:
         self._features = joined([self._features, *(step.batch.features for step in steps)])
         damaged = []
         for done, step in enumerate(steps):
-            self._progress("loaded", done, len(steps), self.values)
+            self._tell(done, len(steps))
             try:
                 decoded = decode(step.batch, step.image_sets, self._features, self._scratch)
             except SourceError as error:
@@ -132,7 +129,7 @@ class _Writing:
                         write(name, rows)
             decoded.remove()
             self._count(step, decoded, write is not None)
-        self._progress("loaded", len(steps), len(steps), self.values)
+        self._tell(len(steps), len(steps))
         return damaged
 
     def note(self, steps: Sequence[Step], noted: list[Batch]) -> None:
@@ -142,6 +139,9 @@ class _Writing:
             entry = _entry(step, signature(source), fingerprint(source), self._prefix)
             with self._sink.batch(entry, Pictures()):
                 noted.append(step.batch)
+
+    def _tell(self, done: int, total: int) -> None:
+        self._progress(Done("loaded", done, total, self.image_sets, self.values))
 
     def _count(self, step: Step, decoded: Decoded, written: bool) -> None:
         (self.loaded if written else self.already).append(step.batch)

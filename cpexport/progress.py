@@ -1,4 +1,4 @@
-"""Progress on the terminal: what is done of what, values a second, and the time left."""
+"""Progress on the terminal: batches, image sets, values a second, and the time left."""
 
 import signal
 import sys
@@ -16,6 +16,8 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+
+from cpexport.survey import Done
 
 
 def _stop_between_batches() -> Callable[[], None]:
@@ -38,31 +40,33 @@ def _stop_between_batches() -> Callable[[], None]:
 
 
 @contextmanager
-def shown(quiet: bool) -> Iterator[Callable[[str, int, int, int], None]]:
-    """A function to tell of progress: what, how much is done, of how much, how many values.
+def shown(quiet: bool) -> Iterator[Callable[[Done], None]]:
+    """A function to tell of progress, which raises KeyboardInterrupt when there was one.
 
     It draws on stderr if that is a terminal, and says nothing in pipes or when `quiet`.
     """
     stop = _stop_between_batches()
     if quiet or not sys.stderr.isatty():
-        yield lambda what, done, total, values: stop()
+        yield lambda done: stop()
         return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("batches {task.fields[speed]}"),
+        TextColumn("batches{task.fields[more]}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         tasks: dict[str, TaskID] = {}
 
-        def tell(what: str, done: int, total: int, values: int) -> None:
+        def tell(done: Done) -> None:
             stop()
-            if what not in tasks:
-                tasks[what] = progress.add_task(what, total=total, speed="")
-            elapsed = progress.tasks[tasks[what]].elapsed or 0
-            speed = f"{values / elapsed / 1e6:.1f} M values/s" if values and elapsed else ""
-            progress.update(tasks[what], completed=done, total=total, speed=speed)
+            if done.what not in tasks:
+                tasks[done.what] = progress.add_task(done.what, total=done.total, more="")
+            elapsed = progress.tasks[tasks[done.what]].elapsed or 0
+            more = f", {done.image_sets} image sets" if done.image_sets else ""
+            if done.values and elapsed:
+                more += f", {done.values / elapsed / 1e6:.1f} M values/s"
+            progress.update(tasks[done.what], completed=done.batches, total=done.total, more=more)
 
         yield tell

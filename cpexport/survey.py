@@ -15,8 +15,20 @@ from cpexport.errors import SourceError, UsageError
 from cpexport.pictures import Pictures
 from cpexport.tables import Features
 
-Progress = Callable[[str, int, int], None]
-"""Told what is being done, how much is done, and of how much."""
+
+@dataclass(frozen=True)
+class Done:
+    """How far something is: so many batches of so many, and what was in them."""
+
+    what: str
+    batches: int
+    total: int
+    image_sets: int = 0
+    values: int = 0
+
+
+Progress = Callable[[Done], None]
+"""Told again and again; may raise to stop between two batches."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +46,7 @@ def survey(
     *,
     known: Callable[[Source], bool] = lambda source: False,
     tables: Collection[str] = (),
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress = lambda done: None,
 ) -> Survey:
     """All batches below `outputs`, compared with the batch file.
 
@@ -58,7 +70,7 @@ def survey(
         (source, _shared(_inspect(source, progress, i, len(new)), shared))
         for i, source in enumerate(new)
     ]
-    progress("inspected", len(new), len(new))
+    progress(Done("inspected", len(new), len(new)))
     have = set(tables).union(
         *(e.tables for s, e in inspected if isinstance(e, Evidence) and s.format == "spreadsheet")
     )
@@ -81,7 +93,7 @@ def pictures_of(batch: Batch) -> Pictures:
 
 
 def _inspect(source: Source, progress: Progress, done: int, total: int) -> Evidence | SourceError:
-    progress("inspected", done, total)
+    progress(Done("inspected", done, total))
     try:
         return source.inspect()
     except SourceError as error:
