@@ -73,8 +73,10 @@ class Ledger:
         return ImageSets.from_ranges(ranges)
 
     @cached_property
-    def csv_tables(self) -> frozenset[str]:
-        """The tables that batches of CSV files had."""
-        return frozenset(
-            name for entry in self.entries if entry.format == "spreadsheet" for name in entry.counts
-        )
+    def csv_tables(self) -> Mapping[str | None, frozenset[str]]:
+        """The tables that batches of CSV files had, by the pipeline that made them."""
+        found: dict[str | None, frozenset[str]] = {}
+        for entry in self.entries:
+            if entry.format == "spreadsheet":
+                found[entry.pipeline] = found.get(entry.pipeline, frozenset()).union(entry.counts)
+        return found

@@ -73,7 +73,10 @@ def load(
             outputs,
             batch_file,
             known=lambda source: signature(source) in ledger.by_signature,
-            tables={object_of(name, prefix) for name in ledger.csv_tables},
+            tables={
+                pipeline: {object_of(name, prefix) for name in names}
+                for pipeline, names in ledger.csv_tables.items()
+            },
             progress=progress,
         )
         _refuse_nothing(found, outputs)

@@ -3,7 +3,7 @@
 Both `load` and `check` begin with it, so that both mean the same by complete.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -45,13 +45,13 @@ def survey(
     batch_file: Path | None = None,
     *,
     known: Callable[[Source], bool] = lambda source: False,
-    tables: Collection[str] = (),
+    tables: Mapping[str | None, Collection[str]] | None = None,
     progress: Progress = lambda done: None,
 ) -> Survey:
     """All batches below `outputs`, compared with the batch file.
 
     `batch_file` is found beside or below the outputs where it is not given. Sources that are
-    `known` are not opened. `tables` are tables that known CSV outputs of the run have.
+    `known` are not opened. `tables` are tables that known CSV outputs have, by their pipelines.
 
     Raises:
         UsageError: several batch files were found.
@@ -71,11 +71,12 @@ def survey(
         for i, source in enumerate(new)
     ]
     progress(Done("inspected", len(new), len(new)))
-    have = set(tables).union(
-        *(e.tables for s, e in inspected if isinstance(e, Evidence) and s.format == "spreadsheet")
-    )
+    have: dict[str | None, set[str]] = {p: set(names) for p, names in (tables or {}).items()}
+    for source, evidence in inspected:
+        if isinstance(evidence, Evidence) and source.format == "spreadsheet":
+            have.setdefault(_pipeline(evidence), set()).update(evidence.tables)
     batches = [
-        judge(source, evidence, plan, have if source.format == "spreadsheet" else ())
+        judge(source, evidence, plan, _siblings(source, evidence, have))
         if isinstance(evidence, Evidence)
         else not_readable(source, evidence)
         for source, evidence in inspected
@@ -100,6 +101,20 @@ def _inspect(source: Source, progress: Progress, done: int, total: int) -> Evide
         return error
     except OSError as error:
         return SourceError(source.path, f"cannot be read: {error.strerror}", "check it")
+
+
+def _pipeline(evidence: Evidence) -> str | None:
+    return evidence.pipeline.digest if evidence.pipeline else None
+
+
+def _siblings(
+    source: Source, evidence: Evidence, have: Mapping[str | None, Collection[str]]
+) -> Collection[str]:
+    """The tables that CSV outputs of the same pipeline have, or of any if it is not known."""
+    if source.format != "spreadsheet":
+        return ()
+    pipeline = _pipeline(evidence)
+    return set().union(*have.values()) if pipeline is None else have[pipeline]
 
 
 def _shared(

@@ -269,3 +269,16 @@ class TestCsvFolders:
         assert (said["image_sets"], said["complete"]) == ("5-8", "5,7-8")
         assert "6: not measured" in said["reason"]
         assert "no row" not in said["reason"]
+
+
+def test_runs_of_different_pipelines_do_not_miss_each_others_tables(
+    copy: Copy, cpexport: Run, tmp_path: Path
+) -> None:
+    """`means` exports relationships, `tab_prefix` none: nothing of either is missing."""
+    for variant in ("means", "tab_prefix"):
+        copy("40_variants", f"{variant}/outputs/batch_1_4", f"both/{variant}")
+    batch_file = copy("40_variants", "tab_prefix/Batch_data.h5", "Batch_data.h5")
+    ran = cpexport("check", tmp_path / "both", "--batch", batch_file, "--format", "json")
+    found = [(batch["state"], batch["complete"]) for batch in json.loads(ran.out)["batches"]]
+
+    assert found == [("complete", "1-4"), ("complete", "1-4")]
