@@ -109,7 +109,7 @@ class Batch:
     """A job's output, judged: which image sets are to be had from it, and why not the others.
 
     `unexpected` are image sets that the batch file does not list, `misplaced` those that it lists
-    as other pictures; neither are in `complete`.
+    as other pictures; neither are in `complete`. `signature` is that of the files judged.
     """
 
     source: Source
@@ -127,6 +127,7 @@ class Batch:
     group_tags: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
     features: Features = field(default_factory=dict)
+    signature: str = ""
 
     @property
     def age(self) -> tuple[str, int]:

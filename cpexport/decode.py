@@ -39,7 +39,6 @@ class Decoded:
     types: Features
     counts: Mapping[str, Count]
     pictures: Pictures
-    signature: str
     fingerprint: str
 
     def rows(self) -> Iterator[tuple[str, pa.RecordBatch]]:
@@ -71,7 +70,8 @@ def decode(batch: Batch, image_sets: ImageSets, types: Features, scratch: Path) 
     """
     source = batch.source
     try:
-        before = signature(source)
+        if signature(source) != batch.signature:
+            raise SourceError(source.path, "changed since it was looked at", "run cpexport again")
         content = fingerprint(source)
     except OSError as error:
         raise SourceError(source.path, f"cannot be read: {error.strerror}", "check it") from error
@@ -91,12 +91,12 @@ def decode(batch: Batch, image_sets: ImageSets, types: Features, scratch: Path) 
             counts[name] = _count(rows)
             if name != RELATIONSHIP:
                 found[name] = {f.name: f.type for f in rows.schema if f.name != IMAGE_NUMBER}
-        if signature(source) != before:
+        if signature(source) != batch.signature:
             raise SourceError(source.path, "changed while it was read", "run cpexport again")
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    return Decoded(batch, image_sets, folder, files, found, counts, pictures, before, content)
+    return Decoded(batch, image_sets, folder, files, found, counts, pictures, content)
 
 
 @contextmanager

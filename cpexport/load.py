@@ -11,7 +11,7 @@ from cpexport.batch import Batch, fingerprint, signature
 from cpexport.decode import Decoded, decode, scratch_folder
 from cpexport.errors import SourceError
 from cpexport.imagesets import ImageSets
-from cpexport.ledger import Entry
+from cpexport.ledger import Count, Entry
 from cpexport.numbering import number_groups
 from cpexport.pictures import Pictures
 from cpexport.planning import Step, planned
@@ -125,7 +125,7 @@ class _Writing:
                 continue
             self._features = joined([self._features, decoded.types])
             self._sink.prepare(self._features)
-            entry = _entry(step, decoded.signature, decoded.fingerprint, self._prefix, decoded)
+            entry = _entry(step, decoded.fingerprint, decoded.counts, self._prefix)
             with self._sink.batch(entry, decoded.pictures) as write:
                 if write is not None:
                     for name, rows in decoded.rows():
@@ -138,8 +138,7 @@ class _Writing:
     def note(self, steps: Sequence[Step], noted: list[Batch]) -> None:
         """Enters in the ledger what brings no rows, so that the next run need not look again."""
         for step in steps:
-            source = step.batch.source
-            entry = _entry(step, signature(source), fingerprint(source), self._prefix)
+            entry = _entry(step, fingerprint(step.batch.source), {}, self._prefix)
             with self._sink.batch(entry, Pictures()):
                 noted.append(step.batch)
 
@@ -156,15 +155,12 @@ class _Writing:
                 self.rows[table] = self.rows.get(table, 0) + count.rows
 
 
-def _entry(
-    step: Step, signature: str, fingerprint: str, prefix: str, decoded: Decoded | None = None
-) -> Entry:
+def _entry(step: Step, fingerprint: str, counts: Mapping[str, Count], prefix: str) -> Entry:
     batch = step.batch
-    counts = decoded.counts if decoded else {}
     return Entry(
         path=str(batch.source.path),
         format=batch.source.format,
-        signature=signature,
+        signature=batch.signature,
         fingerprint=fingerprint,
         image_sets=batch.image_sets,
         complete=batch.complete,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cpexport.batch import Batch, Evidence, Source
+from cpexport.batch import Batch, Evidence, Source, signature
 from cpexport.batchfile import BatchFile, read_batch_file
 from cpexport.completeness import judge, not_readable
 from cpexport.discover import Found, find
@@ -67,19 +67,23 @@ def survey(
         (old if known(source) else new).append(source)
     shared: dict[object, Features] = {}
     inspected = [
-        (source, _shared(_inspect(source, progress, i, len(new)), shared))
+        (source, seen, _shared(evidence, shared))
         for i, source in enumerate(new)
+        for seen, evidence in [_inspect(source, progress, i, len(new))]
     ]
     progress(Done("inspected", len(new), len(new)))
     have: dict[str | None, set[str]] = {p: set(names) for p, names in (tables or {}).items()}
-    for source, evidence in inspected:
+    for source, _, evidence in inspected:
         if isinstance(evidence, Evidence) and source.format == "spreadsheet":
             have.setdefault(_pipeline(evidence), set()).update(evidence.tables)
     batches = [
-        judge(source, evidence, plan, _siblings(source, evidence, have))
-        if isinstance(evidence, Evidence)
-        else not_readable(source, evidence)
-        for source, evidence in inspected
+        replace(
+            judge(source, evidence, plan, _siblings(source, evidence, have))
+            if isinstance(evidence, Evidence)
+            else not_readable(source, evidence),
+            signature=seen,
+        )
+        for source, seen, evidence in inspected
     ]
     return Survey(plan, tuple(batches), tuple(old))
 
@@ -93,14 +97,18 @@ def pictures_of(batch: Batch) -> Pictures:
     return batch.source.pictures().without(batch.flags)
 
 
-def _inspect(source: Source, progress: Progress, done: int, total: int) -> Evidence | SourceError:
+def _inspect(
+    source: Source, progress: Progress, done: int, total: int
+) -> tuple[str, Evidence | SourceError]:
+    """The signature of a source before it was looked at, and its evidence or what is wrong."""
     progress(Done("inspected", done, total))
     try:
-        return source.inspect()
+        before = signature(source)
+        return before, source.inspect()
     except SourceError as error:
-        return error
+        return "", error
     except OSError as error:
-        return SourceError(source.path, f"cannot be read: {error.strerror}", "check it")
+        return "", SourceError(source.path, f"cannot be read: {error.strerror}", "check it")
 
 
 def _pipeline(evidence: Evidence) -> str | None:

@@ -45,7 +45,7 @@ def job(folder: Path, scratch: Path) -> Job:
     entry = Entry(
         path=str(folder),
         format=batch.source.format,
-        signature=decoded.signature,
+        signature=batch.signature,
         fingerprint=decoded.fingerprint,
         image_sets=batch.image_sets,
         complete=batch.complete,

@@ -54,18 +54,46 @@ class SpreadsheetSource:
     format: str = "spreadsheet"
 
     def inspect(self) -> Evidence:
+        return _Opened(self).evidence()
+
+    def pictures(self) -> Pictures:
+        return _Opened(self).rows().pictures
+
+    def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
+        return _Opened(self).read(wanted, types)
+
+
+class _Opened:
+    """The files of a source with their headers, for as long as they are looked at."""
+
+    def __init__(self, source: SpreadsheetSource) -> None:
+        self._source = source
+        self._prefix = source.prefix
+        headers = ((path, open_csv(path)) for path in source.files)
+        self._headers = tuple(header for _, header in headers if header)
+
+    def rows(self) -> ImageRows:
+        """What the job's Image.csv says."""
+        return ImageRows(self._images(), self._pipeline)
+
+    def _images(self) -> list[CsvFile]:
         images = self._of_kind(IMAGE)
         if not images:
-            raise SourceError(self.path, "Image.csv is missing, empty or cut in its header", RERUN)
-        experiment = self._experiment
-        rows = ImageRows(images, self._pipeline)
+            problem = "Image.csv is missing, empty or cut in its header"
+            raise SourceError(self._source.path, problem, RERUN)
+        return images
+
+    def evidence(self) -> Evidence:
+        """See `Source.inspect`."""
+        experiment, done = self._experiment, self._source.done
+        rows = self.rows()
         short = self._shortfalls(rows)
         held = rows.held | ImageSets.of(short)
         return Evidence(
             held=held,
             measured=rows.measured | (held - rows.held),
             sign=rows.sign,
-            exit_status=self.done.read_text().strip() if self.done else None,
+            exit_status=done.read_text().strip() if done else None,
             must_say=False,
             finished=experiment.get("Run_Timestamp", ""),
             pictures=rows.pictures,
@@ -84,23 +112,14 @@ class SpreadsheetSource:
             else (),
         )
 
-    def pictures(self) -> Pictures:
-        return ImageRows(self._of_kind(IMAGE), self._pipeline).pictures
-
     def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
-        images = self._of_kind(IMAGE)
-        if not images:
-            raise SourceError(self.path, "Image.csv is gone", "run cpexport again")
-        yield IMAGE, image_rows(images, wanted, dict(types.get(IMAGE, {})))
-        rows = ImageRows(images, self._pipeline)
+        """See `Source.read`."""
+        yield IMAGE, image_rows(self._images(), wanted, dict(types.get(IMAGE, {})))
+        rows = self.rows()
         for name, files in self._objects.items():
             yield name, object_rows(files, name, wanted, rows)
         for file in self._of_kind(RELATIONSHIP):
             yield RELATIONSHIP, relationship_rows(file, wanted)
-
-    @cached_property
-    def _headers(self) -> tuple[CsvFile, ...]:
-        return tuple(header for path in self.files if (header := open_csv(path)))
 
     @cached_property
     def _headerless(self) -> list[Path]:
@@ -109,13 +128,13 @@ class SpreadsheetSource:
         suffixes = {header.path.suffix for header in self._of_kind(IMAGE)}
         return [
             path
-            for path in self.files
+            for path in self._source.files
             if path not in known and path.suffix in suffixes and _only_begun(path)
         ]
 
     def _of_kind(self, kind: str) -> list[CsvFile]:
         found = [header for header in self._headers if header.kind == kind]
-        named = [h for h in found if kind == IMAGE and h.path.stem == f"{self.prefix}{IMAGE}"]
+        named = [h for h in found if kind == IMAGE and h.path.stem == f"{self._prefix}{IMAGE}"]
         return named or found
 
     @cached_property
@@ -127,7 +146,7 @@ class SpreadsheetSource:
     def _pipeline(self) -> Pipeline | None:
         text = self._experiment.get("Pipeline_Pipeline")
         parsed = pipeline.parse(text) if text else None
-        return parsed if parsed and parsed.modules else self.hint
+        return parsed if parsed and parsed.modules else self._source.hint
 
     @cached_property
     def _objects(self) -> Mapping[str, list[CsvFile]]:
@@ -138,7 +157,7 @@ class SpreadsheetSource:
             if header.kind == OBJECTS:
                 stem = header.path.stem
                 given = [name for name, pattern in exports if re.fullmatch(pattern, stem)]
-                own = given[0] if given else stem.removeprefix(self.prefix)
+                own = given[0] if given else stem.removeprefix(self._prefix)
                 for name in dict.fromkeys(over or own for over, _ in header.names if over != IMAGE):
                     found.setdefault(name, []).append(header)
         return found
@@ -153,7 +172,7 @@ class SpreadsheetSource:
             if ends_cut(file.path) and not self._objects:
                 raise SourceError(file.path, "cut off in the middle of a line", RERUN)
         for path in self._headerless:
-            name = path.stem.removeprefix(self.prefix)
+            name = path.stem.removeprefix(self._prefix)
             if name in rows.counts:
                 lost = rows.counted()[name]
             elif name == EXPERIMENT or (rows.counts and "relation" not in name.lower()):
