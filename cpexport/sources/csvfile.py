@@ -25,6 +25,7 @@ OBJECTS = "Objects"
 RERUN = "run its image sets again"
 _MISSING = ["", "nan", "NaN", "NAN", "-nan", "None", "NULL"]
 _BAD_VALUE = re.compile(r"In CSV column #(\d+): (?:Row #(\d+): )?.*invalid value '(.*)'", re.S)
+_BAD_ROW = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
 _BIGGEST_BLOCK = 1 << 30
 
 Name = tuple[str | None, str]
@@ -83,12 +84,6 @@ class CsvFile:
         if body.count(b"\n") <= self.header_lines:
             empty = [pa.array([], type) for type in types.values()]
             return pa.table(empty, names=[str(i) for i in range(len(empty))]), cut
-        bad: list[arrow_csv.InvalidRow] = []
-
-        def note(row: arrow_csv.InvalidRow) -> str:
-            bad.append(row)
-            return "skip"
-
         try:
             table = arrow_csv.read_csv(
                 pa.BufferReader(body),
@@ -98,9 +93,7 @@ class CsvFile:
                     skip_rows=self.header_lines,
                     column_names=positions,
                 ),
-                arrow_csv.ParseOptions(
-                    delimiter=self.delimiter, newlines_in_values=True, invalid_row_handler=note
-                ),
+                arrow_csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True),
                 arrow_csv.ConvertOptions(
                     include_columns=list(asked),
                     column_types=asked,
@@ -110,12 +103,6 @@ class CsvFile:
             )
         except pa.ArrowInvalid as error:
             raise self._conversion_error(str(error)) from error
-        if bad:
-            row = bad[0]
-            where = f"line {row.number}" if row.number else f"the line {row.text[:40]!r}"
-            raise self._error(
-                f"{where} has {row.actual_columns} fields, the header {row.expected_columns}", RERUN
-            )
         for twin in twins:
             if not table[str(twin - 1)].equals(table[str(twin)]):
                 raise self._error(self._twice(twin), RERUN)
@@ -129,6 +116,9 @@ class CsvFile:
             feature = self.names[int(found[1])][1]
             where = f"line {int(found[2])}: " if found[2] else ""
             return self._error(f"{where}{found[3]!r} in the number column {feature}", RERUN)
+        if found := _BAD_ROW.search(text):
+            line, wanted, has = found.groups()
+            return self._error(f"line {line} has {has} fields, the header {wanted}", RERUN)
         if "UTF8" in text:
             return self._error("text that is not UTF-8", "save it as UTF-8, or run the job again")
         return self._error(text, RERUN)
@@ -209,7 +199,11 @@ def ends_cut(path: Path) -> bool:
 
 
 def _fields(line: str, delimiter: str) -> list[str]:
-    return next(csv.reader([line.rstrip("\r\n")], delimiter=delimiter), [])
+    try:
+        return next(csv.reader([line.rstrip("\r\n")], delimiter=delimiter), [])
+    except csv.Error:
+        # A second line that is not CSV is told when rows are read, a first one is no header.
+        return []
 
 
 def _kind(header: Sequence[str]) -> str | None:

@@ -22,7 +22,7 @@ from cpexport.features import (
     RELATIONSHIP,
     is_column,
 )
-from cpexport.imagesets import ImageSets
+from cpexport.imagesets import NONE, ImageSets
 from cpexport.pictures import Pictures
 from cpexport.pipeline import Pipeline
 from cpexport.sources.csvfile import (
@@ -122,15 +122,11 @@ class _Opened:
             yield RELATIONSHIP, relationship_rows(file, wanted)
 
     @cached_property
-    def _headerless(self) -> list[Path]:
-        """Files of tables that a job had only begun: empty, or cut within the header."""
+    def _strange(self) -> list[Path]:
+        """Files beside Image.csv, named alike, that have no header of CellProfiler's."""
         known = {header.path for header in self._headers}
         suffixes = {header.path.suffix for header in self._of_kind(IMAGE)}
-        return [
-            path
-            for path in self._source.files
-            if path not in known and path.suffix in suffixes and _only_begun(path)
-        ]
+        return [p for p in self._source.files if p not in known and p.suffix in suffixes]
 
     def _of_kind(self, kind: str) -> list[CsvFile]:
         found = [header for header in self._headers if header.kind == kind]
@@ -171,15 +167,15 @@ class _Opened:
         for file in self._of_kind(IMAGE):
             if ends_cut(file.path) and not self._objects:
                 raise SourceError(file.path, "cut off in the middle of a line", RERUN)
-        for path in self._headerless:
+        for path in self._strange:
             name = path.stem.removeprefix(self._prefix)
             if name in rows.counts:
                 lost = rows.counted()[name]
-            elif name == EXPERIMENT or (rows.counts and "relation" not in name.lower()):
-                continue
+            elif "relation" in name.lower() or (not rows.counts and name != EXPERIMENT):
+                lost = rows.held if _only_begun(path) else NONE
             else:
-                lost = rows.held
-            short |= dict.fromkeys(lost, f"{path.name} is empty or cut in its header")
+                lost = NONE
+            short |= dict.fromkeys(lost, f"{path.name} is empty, or damaged in its header")
         groups: dict[tuple[Path, ...], list[str]] = {}
         for name, files in self._objects.items():
             groups.setdefault(tuple(file.path for file in files), []).append(name)
