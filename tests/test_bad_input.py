@@ -171,7 +171,19 @@ def test_a_batch_file_that_is_none(
     assert unchanged(refusal)
 
 
-@pytest.mark.parametrize("url", ["screen.sqlite", "nonsense://", "oracle://u@h/d", "://", ""])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "screen.sqlite",
+        "nonsense://",
+        "oracle://u:canary@h/d",
+        "oracle://u:canary@h:port/d",
+        "://",
+        "",
+        "sqlite://host/screen.sqlite",
+        "sqlite:///screen.sqlite?mode=ro",
+    ],
+)
 def test_a_url_that_is_none_is_wrong_usage(
     cpexport: Callable[..., Ran], copy: Callable[..., Path], tmp_path: Path, url: str
 ) -> None:
@@ -182,4 +194,5 @@ def test_a_url_that_is_none_is_wrong_usage(
 
     assert (ran.status, ran.out, len(ran.err.splitlines())) == (2, "", 1)
     assert "sqlite:///" in ran.err
+    assert "canary" not in ran.err
     assert traces(tmp_path) == before

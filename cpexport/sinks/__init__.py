@@ -85,11 +85,12 @@ def open_sink(url: str, prefix: str = "") -> Sink:
     """
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
-        raise UsageError(
-            f"{url}: not a URL of a destination; write sqlite:///screen.sqlite"
-        ) from error
+    except (ArgumentError, ValueError) as error:
+        # Not echoed: there may be a password in it.
+        raise UsageError("--to is not a URL; write sqlite:///screen.sqlite") from error
     if parsed.get_backend_name() == "sqlite":
+        if parsed.host or parsed.query:
+            raise UsageError("--to names no file; write sqlite:///screen.sqlite, three slashes")
         from cpexport.sinks.sqlite import SqliteSink
 
         return SqliteSink(parsed.database or "", prefix)
