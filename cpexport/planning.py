@@ -68,13 +68,13 @@ def _newer_there(batch: Batch, ledger: Ledger) -> ImageSets:
 
 def _split(batches: Sequence[Batch], ledger: Ledger) -> tuple[list[Batch], list[Step]]:
     """Batches to load, and those whose very content the ledger has."""
-    lookalikes = {(entry.format, entry.image_sets, entry.age[0]) for entry in ledger.entries}
+    lookalikes = {(entry.format, entry.image_sets) for entry in ledger.entries}
     fresh: list[Batch] = []
     moved: list[Step] = []
     for batch in batches:
         if not batch.complete:
             continue
-        if (batch.source.format, batch.image_sets, batch.finished) in lookalikes:
+        if (batch.source.format, batch.image_sets) in lookalikes:
             try:
                 entry = ledger.by_fingerprint.get(fingerprint(batch.source))
             except OSError as error:
