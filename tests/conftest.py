@@ -18,8 +18,13 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from cpexport.load import load
+
+# A machine that is busy is not a failure.
+settings.register_profile("cpexport", settings(), deadline=None)
+settings.load_profile("cpexport")
 
 DATA = Path(__file__).parent / "data"
 _UNPACKED = DATA / ".unpacked"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cpexport.imagesets import ImageSets
@@ -80,7 +80,6 @@ def test_no_two_of_its_ranges_touch(wanted: set[int]) -> None:
 
 
 @given(st.text(alphabet="0123456789-, x"))
-@settings(deadline=None)
 def test_a_text_is_either_read_or_refused_with_a_value_error(text: str) -> None:
     # The numbers are not gone over one by one: 1-999999999999 is a fine text.
     try:

@@ -13,7 +13,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cpexport.naming import column_names
@@ -68,7 +68,6 @@ def test_columns_of_every_branch_are_those_of_cellprofiler(
 
 
 @given(some_names, lengths)
-@settings(deadline=None)
 def test_no_two_columns_are_equal_even_where_case_does_not_count(
     names: list[str], max_length: int
 ) -> None:
@@ -80,7 +79,6 @@ def test_no_two_columns_are_equal_even_where_case_does_not_count(
 
 
 @given(some_names, lengths, st.randoms(use_true_random=False))
-@settings(deadline=None)
 def test_the_order_of_names_changes_no_column(
     names: list[str], max_length: int, luck: random.Random
 ) -> None:
@@ -90,7 +88,6 @@ def test_the_order_of_names_changes_no_column(
 
 
 @given(some_names, some_names, lengths)
-@settings(deadline=None)
 def test_columns_of_an_earlier_load_stay_and_are_avoided(
     earlier: list[str], later: list[str], max_length: int
 ) -> None:

@@ -26,7 +26,9 @@ _RANGES = 100
 _PRAGMAS = (
     f"busy_timeout = {_BUSY_MS}",
     f"page_size = {_PAGE}",
-    "synchronous = FULL",
+    # With FULL a power cut soon after a commit can bring its journal back, and so undo it: only
+    # EXTRA syncs the folder after the journal is deleted (sqlite.org/pragma.html).
+    "synchronous = EXTRA",
     "foreign_keys = OFF",
     # A table is made anew under another name while views may speak of it.
     "legacy_alter_table = ON",
