@@ -15,6 +15,8 @@ from conftest import rows, unpacked
 # EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH: nothing more gets to the disk, not even what
 # the journal of the file system holds.
 _SHUTDOWN, _NO_LOG_FLUSH = 0x8004587D, 2
+# Not on the PATH of everybody who can run it.
+_MKFS = shutil.which("mkfs.ext4", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 _LOAD = """
 import sys
 from pathlib import Path
@@ -35,7 +37,7 @@ class Disk:
         self.folder.mkdir()
         with self.image.open("wb") as file:
             file.truncate(300 << 20)
-        self._run("mkfs.ext4", "-q", self.image)
+        self._run(_MKFS, "-q", self.image)
         self.mount()
 
     def _run(self, *words: object) -> None:
@@ -57,7 +59,7 @@ class Disk:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
-    if os.geteuid() != 0 or shutil.which("mkfs.ext4") is None:
+    if os.geteuid() != 0 or _MKFS is None:
         pytest.skip("a power cut needs root and mkfs.ext4")
     try:
         made = Disk(tmp_path)
