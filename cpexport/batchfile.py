@@ -116,14 +116,10 @@ def read_group_tags(text: str | None) -> tuple[str, ...]:
 
 
 def _texts(file: MeasurementFile, feature: str, numbers: np.ndarray) -> pa.StringArray:
-    index = file.index(IMAGE, feature)
-    index = index[(index[:, 2] > index[:, 1]) & np.isin(index[:, 0], numbers)]
+    known, values = file.one_each(IMAGE, feature)
+    wanted = np.isin(known, numbers)
     out = np.full(len(numbers), None, dtype=object)
-    if len(index):
-        values = file.values(IMAGE, feature)
-        if index[:, 1].max() >= len(values):
-            raise SourceError(file.path, f"damaged: {feature} is cut short", "run the job again")
-        # NaN, which alone differs from itself, is no value.
-        texts = [str(value) if value == value else None for value in values[index[:, 1]]]
-        out[np.searchsorted(numbers, index[:, 0])] = texts
+    # NaN, which alone differs from itself, is no value.
+    texts = [str(value) if value == value else None for value in values[wanted]]
+    out[np.searchsorted(numbers, known[wanted])] = texts
     return pa.array(out, pa.string(), from_pandas=True)

@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,8 +105,11 @@ def scratch_folder() -> Iterator[Path]:
     home = Path(tempfile.gettempdir())
     for left in home.glob(f"{_SCRATCH}*"):
         process = left.name.removeprefix(_SCRATCH).partition("-")[0]
-        if process.isdecimal() and left.stat().st_uid == os.getuid() and not _runs(int(process)):
-            shutil.rmtree(left, ignore_errors=True)
+        # Another load that begins now may be deleting the same ones.
+        with suppress(FileNotFoundError):
+            mine = left.stat().st_uid == os.getuid()
+            if mine and process.isdecimal() and not _runs(int(process)):
+                shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{os.getpid()}-") as folder:
         yield Path(folder)
 

@@ -31,10 +31,8 @@ _LEFT_OUT = re.compile(r"(Description|ModuleError|TimeElapsed)_")
 _KEYS: Final = frozenset({IMAGE_NUMBER, OBJECT_NUMBER})
 
 _TEXT_IMAGE = re.compile(
-    r"(FileName|PathName|URL|MD5Digest|ImageSet|Thumbnail|ProcessingStatus)(_|$)|ProcessingStatus$"
+    r"(FileName|PathName|URL|MD5Digest|ImageSet|Thumbnail|ProcessingStatus)(_|$)"
 )
-# What an input module copies from a file of the user's: any type, told by its values alone.
-_FREE = re.compile(r"Metadata_")
 # The categories that CellProfiler's own modules write for images, all numbers.
 _MEASURED_IMAGE = re.compile(
     r"(Align|AreaOccupied|AreaShape|Channel|Children|Classify|Correlation|Count|Crop|Distance|"
@@ -87,16 +85,6 @@ def promised_type(object_name: str, feature: str) -> pa.DataType:
     if is_repeated(feature):
         return NULL
     return INTEGER if _WHOLE_OBJECT.match(feature) else REAL
-
-
-def is_number(object_name: str, feature: str) -> bool:
-    """Whether CellProfiler writes nothing but numbers into this feature."""
-    return promised_type(object_name, feature) in (INTEGER, REAL)
-
-
-def is_free(feature: str) -> bool:
-    """Whether a feature is image metadata, whose type LoadData decides by the whole column."""
-    return _FREE.match(feature) is not None
 
 
 @lru_cache(_NAMES)

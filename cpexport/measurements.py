@@ -31,7 +31,7 @@ def reading(path: Path) -> Iterator[None]:
     """Turns whatever h5py raises for a damaged file into a `SourceError` that names it."""
     try:
         yield
-    except (KeyError, OSError, RuntimeError, ValueError, TypeError) as error:
+    except (LookupError, MemoryError, OSError, RuntimeError, ValueError, TypeError) as error:
         text = str(error.args[0] if error.args else error)
         raise SourceError(path, f"damaged, HDF5 says: {text}", _RERUN) from error
 
@@ -125,6 +125,21 @@ class MeasurementFile:
                 dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, out)
             return out
 
+    def length(self, object_name: str, feature: str) -> int:
+        """How many values a feature has in `data`, superseded ones counted."""
+        with reading(self.path):
+            return int(h5py.h5d.open(self._by_name[object_name], _c(f"{feature}/data")).shape[0])
+
+    def one_each(
+        self, object_name: str, feature: str
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.generic]]:
+        """The image sets that have a value of an image feature, ascending, and those values."""
+        index = self.index(object_name, feature)
+        index = index[index[:, 2] > index[:, 1]]
+        values = self.values(object_name, feature)
+        check_index(self, object_name, feature, index, len(values))
+        return index[:, 0], values[index[:, 1]]
+
     def experiment(self, feature: str) -> str | None:
         """The value of an Experiment feature as text; None if there is none."""
         with reading(self.path):
@@ -186,6 +201,20 @@ class MeasurementFile:
             # CellProfiler 3.1.9, measurement.py, wrap_string: every string is unicode_escape'd.
             return value.decode("unicode_escape").encode("utf-16", "surrogatepass").decode("utf-16")
         return value.decode("utf-8")
+
+
+def check_index(
+    file: MeasurementFile, object_name: str, feature: str, index: Index, length: int
+) -> None:
+    """Refuses an index that points outside the `length` values of its feature.
+
+    Raises:
+        SourceError: it does.
+    """
+    starts, stops = index[:, 1], index[:, 2]
+    if len(index) and (starts.min() < 0 or (stops < starts).any() or stops.max() > length):
+        problem = f"damaged: the index of {object_name}/{feature} points outside its values"
+        raise SourceError(file.path, problem, _RERUN)
 
 
 def _run(file: h5py.File, path: Path) -> h5py.Group:

@@ -7,11 +7,11 @@ from pathlib import Path
 from cpexport.check import Check, Job, command
 from cpexport.load import Report
 
-CHECK_FORMATS = ("table", "list", "array", "commands", "json")
-
 
 def check_text(found: Check, format: str, outputs: Path) -> str:
-    """A check in one of `CHECK_FORMATS`; `outputs` is where commands put what they run again.
+    """A check as `table`, `list`, `array`, `commands` or `json`.
+
+    `outputs` is where commands put what they run again.
 
     `list` has a line `task<TAB>first<TAB>last` for each job, or `task<TAB><TAB><TAB>group` where
     only `-g` can say it; `array` the missing image sets as schedulers write arrays; `commands` a

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cpexport.batch import Batch, Evidence, Source, signature
-from cpexport.batchfile import BatchFile, read_batch_file
+from cpexport.batchfile import NAME, BatchFile, read_batch_file
 from cpexport.completeness import judge, not_readable
 from cpexport.discover import Found, find
 from cpexport.errors import SourceError, UsageError
@@ -139,7 +139,7 @@ def _batch_file(found: Found, outputs: Iterable[Path]) -> Path | None:
     """The one batch file below the outputs, else the one in a folder that holds them."""
     paths = list(found.batch_files)
     if not paths:
-        beside = [top.parent / "Batch_data.h5" for top in outputs]
+        beside = [top.parent / NAME for top in outputs]
         paths = list({path.resolve(): path for path in beside if path.is_file()}.values())
     if len(paths) > 1 and len({path.read_bytes() for path in paths}) > 1:
         some = ", ".join(str(path) for path in paths[:3])

@@ -96,6 +96,33 @@ def test_a_measurement_file_in_which_the_index_of_one_feature_is_zeros(
     assert unchanged(refusal)
 
 
+@pytest.mark.parametrize(
+    ("path", "place", "value"),
+    [
+        ("Image/ModuleError_12FlagImage/index", (0, 1), 10**9),
+        ("Image/FileName_DNA/index", (1, 2), 10**9),
+        ("Nuclei/AreaShape_Area/index", (0, 2), 2**50),
+        ("Nuclei/AreaShape_Area/index", (2, 1), -(2**50)),
+        ("Nuclei/Number_Object_Number/data", 1, 1),
+    ],
+    ids=["mark", "file name", "stop", "start", "number"],
+)
+def test_a_measurement_file_with_numbers_that_cannot_be(
+    refused: Refused, copy: Callable[..., Path], path: str, place: object, value: int
+) -> None:
+    file = copy("12_failed", "outputs/batch_1_4/measurements.h5", "batch/measurements.h5")
+    with h5py.File(file, "r+") as opened:
+        (run,) = opened["Measurements"].values()
+        run[path][place] = value
+        if path.endswith("ModuleError_12FlagImage/index"):
+            run[path][place[0], 2] = value + 1
+
+    refusal = refused("batch")
+
+    assert said_well(refusal, "batch", "damaged", "run its image sets again")
+    assert unchanged(refusal)
+
+
 def test_a_measurement_file_that_a_job_is_writing(
     refused: Refused, copy: Callable[..., Path]
 ) -> None:

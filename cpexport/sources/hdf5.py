@@ -123,25 +123,20 @@ def _measured(
     """The image sets that the last recording module has marked, and the feature that says so."""
     error, time = f"ModuleError_{recorder}", f"ExecutionTime_{recorder}"
     if error in image:
-        index = file.index(IMAGE, error)
-        index = index[index[:, 2] > index[:, 1]]
+        numbers, values = file.one_each(IMAGE, error)
         # 1 is written by the GUI's workers only, for a module that raised.
-        fine = file.values(IMAGE, error)[index[:, 1]] == 0
-        return ImageSets.of(index[fine, 0]), error
+        return ImageSets.of(numbers[values == 0]), error
     if time in image:
-        index = file.index(IMAGE, time)
-        return ImageSets.of(index[index[:, 2] > index[:, 1], 0]), time
-    return ImageSets(), error
+        return ImageSets.of(file.one_each(IMAGE, time)[0]), time
+    return NONE, error
 
 
 def _gui_done(file: MeasurementFile, image: tuple[str, ...], held: ImageSets) -> str | None:
     """`Complete` for a GUI's file whose workers are all through: those never write Exit_Status."""
     if "ProcessingStatus" not in image:
         return None
-    index = file.index(IMAGE, "ProcessingStatus")
-    index = index[index[:, 2] > index[:, 1]]
-    values = file.values(IMAGE, "ProcessingStatus")[index[:, 1]]
-    done = ImageSets.of(index[values == "Done", 0])
+    numbers, values = file.one_each(IMAGE, "ProcessingStatus")
+    done = ImageSets.of(numbers[values == "Done"])
     return "Complete" if held <= done else None
 
 

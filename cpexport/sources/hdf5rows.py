@@ -10,12 +10,13 @@ from cpexport.errors import SourceError
 from cpexport.features import (
     IMAGE,
     IMAGE_NUMBER,
+    INTEGER,
     NUMBER,
     OBJECT_NUMBER,
     TEXT,
     is_column,
 )
-from cpexport.measurements import Index, MeasurementFile
+from cpexport.measurements import Index, MeasurementFile, check_index
 from cpexport.tables import RELATIONSHIPS
 
 
@@ -23,11 +24,9 @@ def image_rows(file: MeasurementFile, numbers: npt.NDArray[np.int64]) -> pa.Reco
     names, arrays = [IMAGE_NUMBER], [pa.array(numbers)]
     for feature in file.features(IMAGE):
         if is_column(feature):
-            index = file.index(IMAGE, feature)
-            index = index[np.isin(index[:, 0], numbers)]
             array = _blobs if _is_blob(feature) else _one_each
             names.append(feature)
-            arrays.append(array(file, feature, index, numbers))
+            arrays.append(array(file, feature, numbers))
     return pa.RecordBatch.from_arrays(arrays, names=names)
 
 
@@ -36,29 +35,25 @@ def _is_blob(feature: str) -> bool:
     return feature == "ImageSet_ImageSet"
 
 
-def _one_each(
-    file: MeasurementFile, feature: str, index: Index, numbers: npt.NDArray[np.int64]
-) -> pa.Array:
-    index = index[index[:, 2] > index[:, 1]]
+def _one_each(file: MeasurementFile, feature: str, numbers: npt.NDArray[np.int64]) -> pa.Array:
     type = file.type_of(IMAGE, feature)
-    if not len(index) or type == pa.null():
+    known, values = file.one_each(IMAGE, feature)
+    wanted = np.isin(known, numbers)
+    if not wanted.any() or type == pa.null():
         return pa.nulls(len(numbers), type)
-    values = file.values(IMAGE, feature)
-    _check(file, IMAGE, feature, index, len(values))
-    rows = np.searchsorted(numbers, index[:, 0])
+    rows = np.searchsorted(numbers, known[wanted])
     missing = np.ones(len(numbers), bool)
     missing[rows] = False
     out = np.zeros(len(numbers), values.dtype)
-    out[rows] = values[index[:, 1]]
+    out[rows] = values[wanted]
     return pa.array(out, type, mask=missing if missing.any() else None)
 
 
-def _blobs(
-    file: MeasurementFile, feature: str, index: Index, numbers: npt.NDArray[np.int64]
-) -> pa.Array:
+def _blobs(file: MeasurementFile, feature: str, numbers: npt.NDArray[np.int64]) -> pa.Array:
     """Bytes as ExportToSpreadsheet writes them: Python's text of the base64 of the bytes."""
+    index = file.index(IMAGE, feature)
     values = file.values(IMAGE, feature).astype(np.uint8)
-    _check(file, IMAGE, feature, index, len(values))
+    check_index(file, IMAGE, feature, index, len(values))
     texts = {
         number: str(base64.b64encode(values[start:stop].tobytes()))
         for number, start, stop in index.tolist()
@@ -71,13 +66,30 @@ def object_rows(file: MeasurementFile, name: str, numbers: npt.NDArray[np.int64]
     features = [f for f in file.features(name) if is_column(f)]
     gather = _Gather(file, name, features, numbers)
     columns = {f: gather.column(f) for f in features if f != NUMBER}
+    images, number = np.repeat(numbers, gather.counts), gather.positions()
     own = gather.column(NUMBER) if NUMBER in features else None
-    position = pa.array(gather.positions())
-    number = own if own is not None and own.type == pa.int64() and not own.null_count else position
+    if own is not None and own.type == INTEGER and not own.null_count:
+        _refuse_twins(file, name, images, own.to_numpy(), number)
+        number = own.to_numpy()
     return pa.RecordBatch.from_arrays(
-        [pa.array(np.repeat(numbers, gather.counts)), number, *columns.values()],
+        [pa.array(images), pa.array(number), *columns.values()],
         names=[IMAGE_NUMBER, NUMBER, *columns],
     )
+
+
+def _refuse_twins(
+    file: MeasurementFile,
+    name: str,
+    images: npt.NDArray[np.int64],
+    numbers: npt.NDArray[np.int64],
+    positions: npt.NDArray[np.int64],
+) -> None:
+    """Refuses objects of one image set that share a number; nearly always those are 1..n."""
+    if not np.array_equal(numbers, positions):
+        pairs = np.unique(np.stack([images, numbers]), axis=1)
+        if pairs.shape[1] < len(images):
+            problem = f"damaged: two {name} of one image set have one number"
+            raise SourceError(file.path, problem, "run its image sets again")
 
 
 class _Gather:
@@ -93,9 +105,10 @@ class _Gather:
     ) -> None:
         self._file, self._name, self._numbers = file, name, numbers
         self._indexes = {feature: self._index(feature) for feature in features}
-        distinct = {index.tobytes(): index for index in self._indexes.values()}
+        distinct = {index.tobytes(): (f, index) for f, index in self._indexes.items()}
         self.counts = np.zeros(len(numbers), np.int64)
-        for index in distinct.values():
+        for feature, index in distinct.values():
+            check_index(file, name, feature, index, file.length(name, feature))
             rows = np.searchsorted(numbers, index[:, 0])
             self.counts[rows] = np.maximum(self.counts[rows], index[:, 2] - index[:, 1])
         self._starts = np.concatenate([[0], np.cumsum(self.counts)])
@@ -114,7 +127,7 @@ class _Gather:
         if not len(index) or type == pa.null():
             return pa.nulls(total, type)
         values = self._file.values(self._name, feature)
-        _check(self._file, self._name, feature, index, len(values))
+        check_index(self._file, self._name, feature, index, len(values))
         take = self._recipe(index)
         missing = take < 0
         if not missing.any():
@@ -140,16 +153,6 @@ class _Gather:
             take[np.repeat(first, lengths) + offsets] = np.repeat(index[:, 1], lengths) + offsets
             self._recipes[key] = take
         return self._recipes[key]
-
-
-def _check(file: MeasurementFile, name: str, feature: str, index: Index, length: int) -> None:
-    starts, stops = index[:, 1], index[:, 2]
-    if len(index) and (starts.min() < 0 or (stops < starts).any() or stops.max() > length):
-        raise SourceError(
-            file.path,
-            f"damaged: the index of {name}/{feature} points outside its values",
-            "run its image sets again",
-        )
 
 
 def relationship_rows(file: MeasurementFile, numbers: npt.NDArray[np.int64]) -> pa.RecordBatch:
