@@ -4,7 +4,9 @@ CreateBatchFiles writes it as a measurement file without measurements (CellProfi
 modules/createbatchfiles.py); reading it takes seconds for 10^5 image sets.
 """
 
+import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,11 +27,13 @@ NAME = "Batch_data.h5"
 
 @dataclass(frozen=True)
 class BatchFile:
-    """What a batch file plans. `group_tags` are the features by which it is grouped, or none."""
+    """What a batch file plans. `group_tags` are the features by which it is grouped, or none;
+    `grouping` holds their values, which need not be part of what identifies a picture."""
 
     path: Path
     planned: ImageSets
     pictures: Pictures
+    grouping: Pictures
     group_tags: tuple[str, ...]
     pipeline: Pipeline
     version: str | None
@@ -37,10 +41,10 @@ class BatchFile:
     @cached_property
     def groups(self) -> dict[int, tuple[str, ...]]:
         """Image set number to the values of the group tags; empty when not grouped."""
-        keys = self.pictures.keys(self.group_tags)
+        keys = self.grouping.keys(self.group_tags)
         if keys is None:
             return {}
-        return dict(zip(self.pictures.numbers.tolist(), keys, strict=True))
+        return dict(zip(self.grouping.numbers.tolist(), keys, strict=True))
 
     @cached_property
     def members(self) -> dict[tuple[str, ...], ImageSets]:
@@ -49,6 +53,15 @@ class BatchFile:
         for number, key in self.groups.items():
             found.setdefault(key, []).append(number)
         return {key: ImageSets.of(numbers) for key, numbers in found.items()}
+
+    @property
+    def renumbers(self) -> bool:
+        """Whether jobs number image sets by the order of their groups, whatever is written here.
+
+        LoadData makes them (CellProfiler 4.2.8, LEGACY_LOAD_MODULES); the Groups module has put
+        them in order before the batch file was written.
+        """
+        return bool(self.members) and any(m.name == "LoadData" for m in self.pipeline.modules)
 
 
 def read_batch_file(path: Path) -> BatchFile:
@@ -68,12 +81,15 @@ def read_batch_file(path: Path) -> BatchFile:
         if not is_batch_file(file):
             raise SourceError(path, "not a batch file", advice)
         numbers = file.index(IMAGE, IMAGE_NUMBER)[:, 0]
+        held = ImageSets.of(numbers)
+        tags = read_group_tags(file.experiment("Metadata_GroupingTags"))
         text = file.experiment("Pipeline_Pipeline") or ""
         return BatchFile(
             path,
-            ImageSets.of(numbers),
-            read_pictures(file, ImageSets.of(numbers)),
-            read_group_tags(file.experiment("Metadata_GroupingTags")),
+            held,
+            read_pictures(file, held),
+            _pictures(file, held, [tag for tag in tags if tag in file.features(IMAGE)]),
+            tags,
             pipeline.parse(text),
             file.experiment("CellProfiler_Version"),
         )
@@ -96,12 +112,7 @@ def is_batch_file(file: MeasurementFile) -> bool:
 
 def read_pictures(file: MeasurementFile, held: ImageSets) -> Pictures:
     """The pictures of the image sets `held`, from a measurement file's file names and metadata."""
-    numbers = np.fromiter(held, np.int64, len(held))
-    columns = {}
-    for feature in file.features(IMAGE):
-        if tells_pictures_apart(feature):
-            columns[feature] = _texts(file, feature, numbers)
-    return Pictures(numbers, columns)
+    return _pictures(file, held, filter(tells_pictures_apart, file.features(IMAGE)))
 
 
 def read_group_tags(text: str | None) -> tuple[str, ...]:
@@ -113,6 +124,24 @@ def read_group_tags(text: str | None) -> tuple[str, ...]:
     except ValueError:
         return ()
     return tuple(str(tag) for tag in tags) if isinstance(tags, list) else ()
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a batch file, by which a plan and its jobs know which one they were made with.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise SourceError(path, f"cannot be read: {error.strerror}", "check it") from error
+
+
+def _pictures(file: MeasurementFile, held: ImageSets, features: Iterable[str]) -> Pictures:
+    numbers = np.fromiter(held, np.int64, len(held))
+    return Pictures(numbers, {name: _texts(file, name, numbers) for name in features})
 
 
 def _texts(file: MeasurementFile, feature: str, numbers: np.ndarray) -> pa.StringArray:

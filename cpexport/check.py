@@ -1,15 +1,15 @@
 """Compares what a batch file plans with what jobs left, or with what a destination holds."""
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain, count
 from pathlib import Path
 
 from cpexport.batch import Batch
 from cpexport.batchfile import BatchFile, read_batch_file
 from cpexport.errors import UsageError
 from cpexport.imagesets import ImageSets
+from cpexport.jobs import Job, split
+from cpexport.plan import Planned
 from cpexport.sinks import open_sink
 from cpexport.survey import Progress, survey
 
@@ -28,23 +28,20 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Job:
-    """Image sets to run again in one job. `group` is what `-g` takes, where no range says it."""
-
-    first: int
-    last: int
-    group: str | None = None
-
-
-@dataclass(frozen=True)
 class Check:
-    """Planned against found. `duplicate` are image sets that several batches have complete."""
+    """Planned against found. `duplicate` are image sets that several batches have complete.
+
+    `plans` are those by which the jobs were submitted, the newest last; `histories` the folders in
+    which they keep count of their attempts.
+    """
 
     plan: BatchFile
     complete: ImageSets
     unexpected: ImageSets
     duplicate: ImageSets
     batches: tuple[Seen, ...]
+    plans: tuple[Planned, ...] = ()
+    histories: tuple[Path, ...] = ()
 
     @property
     def missing(self) -> ImageSets:
@@ -56,13 +53,15 @@ class Check:
         """Whether all that was planned is there, and nothing else."""
         return not self.missing and not self.unexpected
 
-    @property
-    def jobs(self) -> tuple[Job, ...]:
+    def jobs(self, size: int | None = None) -> tuple[Job, ...]:
         """The jobs that bring what is missing: ranges, and in a grouped run whole groups.
 
-        A group whose image sets do not follow each other is named by its metadata.
+        At most `size` image sets a job, or as many as a range holds.
+
+        Raises:
+            SourceError: a group that no command line can say.
         """
-        return jobs_for(self.plan, self.missing)
+        return split(self.plan, self.missing, size)
 
 
 def check(
@@ -89,7 +88,15 @@ def check(
         duplicate |= complete & batch.complete
         complete |= batch.complete
         unexpected |= batch.unexpected
-    return Check(found.plan, complete, unexpected, duplicate, tuple(map(_seen, found.batches)))
+    return Check(
+        found.plan,
+        complete,
+        unexpected,
+        duplicate,
+        tuple(map(_seen, found.batches)),
+        found.plans,
+        found.histories,
+    )
 
 
 def check_destination(to: str, batch_file: Path, *, prefix: str = "") -> Check:
@@ -108,37 +115,6 @@ def check_destination(to: str, batch_file: Path, *, prefix: str = "") -> Check:
     )
     there = ledger.loaded
     return Check(plan, there & plan.planned, there - plan.planned, ImageSets(), batches)
-
-
-def jobs_for(plan: BatchFile, wanted: ImageSets) -> tuple[Job, ...]:
-    """Jobs for `wanted`, in order of image set; in a grouped run for all of each group touched."""
-    if not plan.members:
-        return tuple(Job(first, last) for first, last in wanted.ranges)
-    jobs = []
-    for key, members in plan.members.items():
-        if members & wanted:
-            if len(members.ranges) == 1 or any("," in value or "=" in value for value in key):
-                # -g cannot say a value with either character; ranges can, but they cut the group.
-                jobs += [Job(first, last) for first, last in members.ranges]
-            else:
-                pairs = zip(plan.group_tags, key, strict=True)
-                group = ",".join(f"{tag}={value}" for tag, value in pairs)
-                jobs.append(Job(members.first, members.last, group))
-    return tuple(sorted(jobs, key=lambda job: (job.first, job.last)))
-
-
-def command(job: Job, batch_file: Path, outputs: Path) -> str:
-    """A whole `cellprofiler` command for one job, quoted for a shell, with a folder of its own.
-
-    Always with a done file: without one CellProfiler exits with 0 whatever happened.
-    """
-    name = f"batch_{job.first}_{job.last}" if job.group is None else f"group_{job.first}"
-    # What an earlier job left in a folder would be taken for this one's.
-    again = (outputs / f"{name}_{attempt}" for attempt in count(2))
-    folder = next(path for path in chain([outputs / name], again) if not path.exists())
-    which = ["-f", str(job.first), "-l", str(job.last)] if job.group is None else ["-g", job.group]
-    words = ["cellprofiler", "-c", "-r", "-p", str(batch_file), *which]
-    return shlex.join([*words, "-o", str(folder), "-d", str(folder / "done.txt")])
 
 
 def _seen(batch: Batch) -> Seen:

@@ -1,7 +1,8 @@
 """The commands: each parses its words, calls one function, and prints what comes back."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import click
 
 from cpexport import __version__
 from cpexport.errors import CpexportError, UsageError
+from cpexport.settings import SCHEDULERS, Settings, mebibytes, minutes
 
 _DONE, _FAILED, _WRONG, _NOT_WHOLE = 0, 1, 2, 3
 
@@ -21,12 +23,34 @@ _batch = click.option(
 )
 _prefix = click.option("--prefix", default="", help="Begins the names of the tables: MyExpt_.")
 _quiet = click.option("--quiet", is_flag=True, help="No progress, no advice on stderr.")
+_size = click.option(
+    "--images-per-batch",
+    type=click.IntRange(min=1),
+    help="The most image sets a job. A group is never cut, however large.",
+)
+
+
+def _read(read: Callable[[str], int]) -> Callable[[Any, Any, str | None], int | None]:
+    """A callback that gives a value to one of our own functions to read."""
+
+    def convert(context: Any, parameter: Any, value: str | None) -> int | None:
+        try:
+            return None if value is None else read(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from error
+
+    return convert
+
+
+def _watch(what: str) -> Callable[[Any], Any]:
+    seconds = click.FloatRange(min=0, min_open=True)
+    return click.option("--watch", "seconds", type=seconds, metavar="SECONDS", help=what)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def commands() -> None:
-    """Check, and load into one database, what CellProfiler's batch jobs left.
+    """Plan CellProfiler's batch jobs, check what they left, and load it into one database.
 
     Exit status: 0 done and whole; 1 failed; 2 wrong usage; 3 done, but something is missing or was
     left out, which the report names.
@@ -39,6 +63,7 @@ def commands() -> None:
 @_batch
 @_prefix
 @click.option("--format", type=click.Choice(["table", "json"]), default="table")
+@_watch("Load what jobs complete, every so often, until all that is planned is there.")
 @_quiet
 def load(
     outputs: tuple[Path, ...],
@@ -46,24 +71,119 @@ def load(
     batch_file: Path | None,
     prefix: str,
     format: str,
+    seconds: float | None,
     quiet: bool,
 ) -> int:
     """Load every complete image set of every batch below OUTPUTS; run again, only what is new."""
     from cpexport.load import load
     from cpexport.progress import shown
     from cpexport.report import load_text
+    from cpexport.survey import Done
+    from cpexport.watch import follow_load
 
     if not outputs:
         raise UsageError("name the folder that holds the jobs' outputs")
     first = outputs[0].resolve()
     name = first.stem if first.is_file() else first.name
     url = f"sqlite:///{name}.sqlite" if to is None else to
+    if seconds and not batch_file:
+        raise UsageError("--watch needs --batch, to know when all is there")
     with shown(quiet) as progress:
-        report = load(outputs, url, batch_file=batch_file, prefix=prefix, progress=progress)
+        once = partial(
+            load,
+            outputs,
+            url,
+            batch_file=batch_file,
+            prefix=prefix,
+            patient=seconds is not None,
+            progress=progress,
+        )
+        tell = partial(progress, Done("waiting", 0, 0))
+        report = follow_load(once, seconds, tell) if seconds else once()
     click.echo(load_text(report, format))
     if not quiet:
         _advise(report.notes)
     return _DONE if report.whole else _NOT_WHOLE
+
+
+@commands.command()
+@click.option(
+    "--batch",
+    "batch_file",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="The batch file, Batch_data.h5.",
+)
+@_size
+@click.option("--by-group", is_flag=True, help="One group a job, whatever their size.")
+@click.option(
+    "--format",
+    type=click.Choice(["commands", "list", "array", "json", *SCHEDULERS]),
+    help="What to print, or the scheduler to write files for; default: commands, with --out slurm.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="A new folder for the files that run the jobs, and below it for their outputs.",
+)
+@click.option("--check-images", is_flag=True, help="Look whether every image is there.")
+@click.option("--keep-measurements", is_flag=True, help="Keep an .h5 file of each job.")
+@click.option(
+    "--time", metavar="TIME", callback=_read(minutes), help="Of a job: minutes, H:MM:SS, D-H:MM:SS."
+)
+@click.option("--memory", metavar="SIZE", callback=_read(mebibytes), help="Of a job: 4000M, 4G.")
+@click.option("--partition", help="The partition or queue of the jobs.")
+@click.option("--at-once", type=click.IntRange(min=1), help="The most jobs that run at a time.")
+@click.option("--module", "modules", multiple=True, help="To load before CellProfiler is called.")
+@click.option("--container", help="An image in which Apptainer calls CellProfiler.")
+@click.option("--option", "options", multiple=True, help="Passed to the scheduler as it is.")
+@click.option("--to", help="Where the last job loads to; default: screen.sqlite in --out.")
+@_quiet
+def plan(
+    batch_file: Path,
+    images_per_batch: int | None,
+    by_group: bool,
+    format: str | None,
+    out: Path | None,
+    check_images: bool,
+    to: str | None,
+    quiet: bool,
+    **settings: Any,
+) -> int:
+    """The jobs that run all of a batch file: to print, or as files to submit.
+
+    One image set a job, or one group, unless --images-per-batch says more.
+    """
+    from cpexport.batchfile import read_batch_file
+    from cpexport.plan import plan
+    from cpexport.preflight import problems
+    from cpexport.report import plan_text, submit_text
+    from cpexport.sinks import absolute
+    from cpexport.submit import prepare
+
+    format = format or ("slurm" if out else "commands")
+    scheduler = format if format in SCHEDULERS else None
+    if scheduler and out is None:
+        raise UsageError(f"name a folder for the files of --format {format} with --out")
+    if settings["keep_measurements"] and not scheduler:
+        raise UsageError("--keep-measurements goes with a scheduler's --format, and --out")
+    batch = read_batch_file(batch_file.absolute() if scheduler else batch_file)
+    home = out.absolute() if out else batch_file.parent
+    how = Settings(
+        **settings,
+        scheduler=scheduler or "shell",
+        size=images_per_batch,
+        to=absolute(to or f"sqlite:///{home / 'screen.sqlite'}") if scheduler else None,
+    )
+    planned = plan(batch, home / "outputs", how, by_group=by_group)
+    if scheduler and out:
+        if _warn(prepare(planned, batch, out, check_images=check_images), quiet):
+            return _in_vain()
+        click.echo(submit_text(planned, out))
+        return _DONE
+    wrong = _warn(problems(planned, batch, check_images=check_images), quiet)
+    click.echo(plan_text(planned, format))
+    return _NOT_WHOLE if wrong else _DONE
 
 
 @commands.command()
@@ -77,6 +197,40 @@ def load(
     default="table",
     help="list: lines of task, first, last. array: 4,7,9-10. commands: one a line.",
 )
+@_size
+@click.option(
+    "--resubmit",
+    "folder",
+    type=click.Path(path_type=Path),
+    help="A new folder for the files that run what is missing once more.",
+)
+@click.option(
+    "--scheduler",
+    type=click.Choice(SCHEDULERS),
+    help="Whom --resubmit writes files for; default: as planned, else slurm.",
+)
+@click.option(
+    "--max-attempts",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="After so many a range is cut into single image sets.",
+)
+@click.option(
+    "--time-factor",
+    type=click.FloatRange(min=1),
+    default=2,
+    show_default=True,
+    help="More time for jobs that ran out of it.",
+)
+@click.option(
+    "--mem-factor",
+    type=click.FloatRange(min=1),
+    default=2,
+    show_default=True,
+    help="More memory for jobs that ran out of it.",
+)
+@_watch("Look again every so often, and draw how far jobs are, until all is there.")
 @_quiet
 def check(
     outputs: tuple[Path, ...],
@@ -84,6 +238,13 @@ def check(
     to: str | None,
     prefix: str,
     format: str,
+    images_per_batch: int | None,
+    folder: Path | None,
+    scheduler: str | None,
+    max_attempts: int,
+    time_factor: float,
+    mem_factor: float,
+    seconds: float | None,
     quiet: bool,
 ) -> int:
     """Which planned image sets are complete below OUTPUTS, and which are missing, and why.
@@ -91,22 +252,67 @@ def check(
     Without OUTPUTS, the batch file's own folder is looked at.
     """
     from cpexport.check import check, check_destination
-    from cpexport.progress import shown
-    from cpexport.report import check_text
+    from cpexport.progress import drawn, shown
+    from cpexport.report import check_text, plan_text
+    from cpexport.resubmit import Limits, home_of, missing, resubmit
+    from cpexport.submit import prepare
+    from cpexport.watch import follow_check
 
     if to is not None:
-        if batch_file is None or outputs:
-            raise UsageError("--to goes with --batch, and without OUTPUTS")
+        if batch_file is None or outputs or folder or seconds:
+            raise UsageError("--to goes with --batch, and without OUTPUTS, --resubmit and --watch")
         found = check_destination(to, batch_file, prefix=prefix)
+    elif seconds:
+        if folder:
+            raise UsageError("--watch and --resubmit do not go together")
+        with drawn(quiet) as draw:
+            found = follow_check(lambda: check(outputs, batch_file), seconds, draw)
     else:
         with shown(quiet) as progress:
             found = check(outputs, batch_file, progress=progress)
-    text = check_text(found, format, outputs[0] if outputs else found.plan.path.parent)
+    home = home_of(found, outputs)
+    again = None
+    if folder:
+        limits = Limits(max_attempts, time_factor, mem_factor)
+        again = resubmit(found, home, limits, scheduler=scheduler, size=images_per_batch)
+        if again.plan.tasks and _warn(prepare(again.plan, found.plan, folder), quiet):
+            return _in_vain()
+        _warn(again.problems, quiet)
+    if format == "array":
+        text = str(found.missing)
+    elif format in ("list", "commands"):
+        text = plan_text(again.plan if again else missing(found, home, images_per_batch), format)
+    else:
+        text = check_text(found, format, again, folder)
     if text:
         click.echo(text)
     if not quiet:
         _advise([f"{seen.path}: {note}" for seen in found.batches for note in seen.notes])
     return _DONE if found.whole else _NOT_WHOLE
+
+
+@commands.command()
+def runner() -> int:
+    """Print run_batch.py, which runs CellProfiler 4 and keeps its measurements as an .h5 file."""
+    from cpexport.scripts import runner
+
+    click.echo(runner(), nl=False)
+    return _DONE
+
+
+def _warn(problems: Iterable[Any], quiet: bool) -> bool:
+    """Problems on stderr, only the fatal ones when `quiet`; returns whether there is one."""
+    fatal = False
+    for problem in problems:
+        fatal = fatal or problem.fatal
+        if problem.fatal or not quiet:
+            click.echo(f"{'problem' if problem.fatal else 'warning'}: {problem}", err=True)
+    return fatal
+
+
+def _in_vain() -> int:
+    click.echo("cpexport: nothing was written: jobs would run in vain", err=True)
+    return _FAILED
 
 
 def _advise(notes: list[str] | tuple[str, ...]) -> None:

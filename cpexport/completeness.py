@@ -13,6 +13,7 @@ from cpexport.batch import Batch, Evidence, Source, State
 from cpexport.batchfile import BatchFile
 from cpexport.errors import RunningError, SourceError
 from cpexport.imagesets import NONE, ImageSets
+from cpexport.jobs import PART
 from cpexport.pictures import comparable, differences
 
 
@@ -85,10 +86,15 @@ def judge(
 
 def not_readable(source: Source, error: SourceError) -> Batch:
     """The batch of files that cannot be read, or not yet."""
-    state = State.RUNNING if isinstance(error, RunningError) else State.UNREADABLE
     inside = Path(error.path)
     where = f"{inside.name}: " if inside.parent == source.path else ""
-    return Batch(source, state, f"{where}{error.problem}; {error.advice}")
+    reason = f"{where}{error.problem}; {error.advice}"
+    if isinstance(error, RunningError):
+        return Batch(source, State.RUNNING, reason)
+    if inside.suffix == PART:
+        # It gets its name when the job is complete, and cannot be read before it ends.
+        return Batch(source, State.FAILED, f"the job never finished; {reason}")
+    return Batch(source, State.UNREADABLE, reason)
 
 
 def _state(evidence: Evidence, complete: ImageSets) -> tuple[State, list[str]]:

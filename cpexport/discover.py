@@ -10,6 +10,7 @@ from cpexport.batch import Source
 from cpexport.batchfile import NAME
 from cpexport.errors import SourceError
 from cpexport.features import IMAGE
+from cpexport.jobs import PART, PLAN, STAMP, STATUS, STATUS_SUFFIXES
 from cpexport.pipeline import Pipeline
 from cpexport.sources import Hdf5Source, LeftoverSource, SpreadsheetSource
 from cpexport.sources.csvfile import SUFFIXES as CSV_SUFFIXES
@@ -30,16 +31,23 @@ class _Folder:
     hdf5: list[Path] = field(default_factory=list)
     csv: list[Path] = field(default_factory=list)
     done: list[Path] = field(default_factory=list)
-    temporary: bool = False
+    temporary: list[Path] = field(default_factory=list)
     batch_file: bool = False
 
 
 @dataclass(frozen=True)
 class Found:
-    """What lies below the OUTPUTS: `batch_files` by path, and folders with jobs' files."""
+    """What lies below the OUTPUTS: `batch_files` by path, and folders with jobs' files.
+
+    `plans` are files that a plan may be in, `histories` folders with jobs' status files, and
+    `stamps` the files by which jobs' folders say which batch file they were run with.
+    """
 
     folders: tuple[_Folder, ...]
     batch_files: tuple[Path, ...]
+    plans: tuple[Path, ...] = ()
+    histories: tuple[Path, ...] = ()
+    stamps: tuple[Path, ...] = ()
 
     def sources(self, hint: Pipeline | None = None) -> list[Source]:
         """One source a batch, in order of path, folders without outputs last.
@@ -67,6 +75,9 @@ def find(outputs: Iterable[Path]) -> Found:
     folders: dict[str, _Folder] = {}
     batch_files: dict[str, Path] = {}
     files: set[str] = set()
+    plans: dict[str, Path] = {}
+    histories: dict[str, Path] = {}
+    stamps: dict[str, Path] = {}
     # Folders first: a file that is named besides belongs to its folder's batches.
     for top in sorted(outputs, key=Path.is_file):
         if not top.exists():
@@ -79,15 +90,28 @@ def find(outputs: Iterable[Path]) -> Found:
             continue
         for path, names in _walk(top):
             files |= {os.path.realpath(path / name) for name in names}
+            if path.name == STATUS and any(Path(n).suffix in STATUS_SUFFIXES for n in names):
+                histories.setdefault(os.path.realpath(path), path)
+                continue
             folder = _Folder(path)
             for name in names:
+                if name == PLAN:
+                    plans.setdefault(os.path.realpath(path / name), path / name)
+                elif name == STAMP:
+                    stamps.setdefault(os.path.realpath(path / name), path / name)
                 if name.lower() == NAME.lower():
                     folder.batch_file = True
                     batch_files.setdefault(os.path.realpath(path / name), path / name)
                 else:
                     _sort(path / name, folder)
             folders.setdefault(os.path.realpath(path), folder)
-    return Found(tuple(folders.values()), tuple(batch_files.values()))
+    return Found(
+        tuple(folders.values()),
+        tuple(batch_files.values()),
+        tuple(plans.values()),
+        tuple(histories.values()),
+        tuple(stamps.values()),
+    )
 
 
 def _walk(top: Path) -> Iterator[tuple[Path, list[str]]]:
@@ -110,8 +134,8 @@ def _walk(top: Path) -> Iterator[tuple[Path, list[str]]]:
 def _sort(path: Path, folder: _Folder) -> None:
     suffix = path.suffix.lower()
     if _TEMPORARY.fullmatch(path.name):
-        folder.temporary = True
-    elif suffix in HDF5_SUFFIXES:
+        folder.temporary.append(path)
+    elif Path(path.name.removesuffix(PART)).suffix.lower() in HDF5_SUFFIXES:
         folder.hdf5.append(path)
     elif "done" in path.name.lower() and _said(path):
         folder.done.append(path)
@@ -196,4 +220,4 @@ def _leftovers(folder: _Folder, homes: set[Path]) -> list[Source]:
     if folder.batch_file or home in homes or not (folder.temporary or said):
         return []
     homes.add(home)
-    return [LeftoverSource(home, said)]
+    return [LeftoverSource(home, said, tuple(folder.temporary))]

@@ -14,8 +14,8 @@ from cpexport.imagesets import ImageSets
 from cpexport.ledger import Count, Entry
 from cpexport.numbering import number_groups
 from cpexport.pictures import Pictures
-from cpexport.planning import Step, planned
 from cpexport.sinks import Sink, open_sink
+from cpexport.steps import Step, planned
 from cpexport.survey import Done, Progress, Survey, survey
 from cpexport.tables import joined, object_of, table_of
 
@@ -54,11 +54,13 @@ def load(
     *,
     batch_file: Path | None = None,
     prefix: str = "",
+    patient: bool = False,
     progress: Progress = lambda done: None,
 ) -> Report:
     """Loads what is new and complete below `outputs` into the destination `to`, a URL.
 
-    Killed anywhere and run again, the destination ends up the same.
+    Killed anywhere and run again, the destination ends up the same. `patient` is whether jobs may
+    still run, so that there being nothing to load yet is no error.
 
     Raises:
         UsageError: a path or URL makes no sense.
@@ -79,7 +81,8 @@ def load(
             },
             progress=progress,
         )
-        _refuse_nothing(found, outputs)
+        if not patient:
+            _refuse_nothing(found, outputs)
         writing = _Writing(sink, prefix, scratch, progress)
         todo = list(found.batches)
         while True:
@@ -93,7 +96,8 @@ def load(
             ledger = sink.ledger()
         writing.note([step for step in plan.steps if not step.image_sets], writing.superseded)
         writing.note(plan.moved, writing.already)
-        _refuse_all_damaged(found, writing)
+        if not patient:
+            _refuse_all_damaged(found, writing)
         number_groups(sink, found.plan)
         return _report(sink, found, writing, time.monotonic() - began)
 

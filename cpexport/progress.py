@@ -5,9 +5,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from types import FrameType
 
-from rich.console import Console
+import click
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -16,8 +19,13 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
 
+from cpexport.imagesets import ImageSets
 from cpexport.survey import Done
+from cpexport.watch import Standing
 
 
 def _stop_between_batches() -> Callable[[], None]:
@@ -70,3 +78,48 @@ def shown(quiet: bool) -> Iterator[Callable[[Done], None]]:
             progress.update(tasks[done.what], completed=done.batches, total=done.total, more=more)
 
         yield tell
+
+
+@contextmanager
+def drawn(quiet: bool) -> Iterator[Callable[[Standing], None]]:
+    """A function that shows how far a run is: on a terminal a table that is drawn over, else a
+    line whenever it has changed. It is on stderr, and nothing when `quiet`."""
+    if quiet:
+        yield lambda standing: None
+        return
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        said: list[str] = []
+
+        def say(now: Standing) -> None:
+            line = ", ".join(f"{len(sets)} {name}" for name, sets in _standings(now))
+            if said[-1:] != [line]:
+                said.append(line)
+                click.echo(line, err=True)
+
+        yield say
+        return
+    with Live(console=console) as live:
+        yield lambda now: live.update(_picture(now), refresh=True)
+
+
+def _standings(now: Standing) -> list[tuple[str, ImageSets]]:
+    return [
+        ("complete", now.complete),
+        ("running", now.running),
+        ("failed", now.failed),
+        ("missing", now.missing),
+    ]
+
+
+def _picture(now: Standing) -> Group:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("IMAGE SETS")
+    table.add_column("", justify="right")
+    table.add_column("")
+    for name, sets in _standings(now):
+        table.add_row(name, str(len(sets)), Text(str(sets), overflow="ellipsis", no_wrap=True))
+    to_go = "" if now.eta is None else f"  {timedelta(seconds=round(now.eta))} to go"
+    bar = ProgressBar(total=len(now.planned), completed=len(now.complete), width=40)
+    percent = 100 * len(now.complete) // max(len(now.planned), 1)
+    return Group(table, bar, Text(f"{percent} %{to_go}"))

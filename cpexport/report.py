@@ -1,34 +1,78 @@
 """Reports as text: the tables that people read, and the formats that programs and schedulers do."""
 
 import json
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-from cpexport.check import Check, Job, command
+from cpexport.check import Check
 from cpexport.load import Report
+from cpexport.plan import Plan, Task
+from cpexport.resubmit import Resubmission
+from cpexport.scripts import SUBMIT
 
 
-def check_text(found: Check, format: str, outputs: Path) -> str:
-    """A check as `table`, `list`, `array`, `commands` or `json`.
-
-    `outputs` is where commands put what they run again.
+def plan_text(plan: Plan, format: str) -> str:
+    """A plan as `list`, `array`, `commands` or `json`.
 
     `list` has a line `task<TAB>first<TAB>last` for each job, or `task<TAB><TAB><TAB>group` where
-    only `-g` can say it; `array` the missing image sets as schedulers write arrays; `commands` a
-    whole command a line.
+    only `-g` can say it; `array` the image sets as schedulers write arrays; `commands` a whole
+    command a line, quoted for a shell.
     """
     if format == "list":
-        return "\n".join(_task(number, job) for number, job in enumerate(found.jobs, start=1))
+        return "\n".join(map(_task, plan.tasks))
     if format == "array":
-        return str(found.missing)
+        return str(plan.image_sets)
     if format == "commands":
-        return "\n".join(command(job, found.plan.path, outputs) for job in found.jobs)
-    return _check_json(found) if format == "json" else _check_table(found)
+        return "\n".join(shlex.join(plan.command(task)) for task in plan.tasks)
+    return json.dumps(plan.as_json(), indent=2, ensure_ascii=False)
 
 
-def _task(number: int, job: Job) -> str:
-    where = [job.first, job.last] if job.group is None else ["", "", job.group]
-    return "\t".join(map(str, [number, *where]))
+def submit_text(plan: Plan, folder: Path) -> str:
+    """How to submit what was written into a folder."""
+    sets = len(plan.image_sets)
+    submit = shlex.join(["sh", str(folder / SUBMIT)])
+    return f"{len(plan.tasks)} jobs on {sets} image sets; run them with: {submit}"
+
+
+def check_text(
+    found: Check, format: str, again: Resubmission | None = None, folder: Path | None = None
+) -> str:
+    """A check as `table` or `json`, with what was written into a folder to run again."""
+    if format == "json":
+        return _check_json(found, again)
+    text = _check_table(found)
+    if again:
+        text += "\n\n" + _again_table(again)
+    if again and folder and again.plan.tasks:
+        text += "\n" + submit_text(again.plan, folder)
+    return text
+
+
+def _task(task: Task) -> str:
+    job = task.job
+    where = [job.first, job.last] if job.by_range else ["", "", job.group_text]
+    return "\t".join(map(str, [task.number, *where]))
+
+
+def _again_table(again: Resubmission) -> str:
+    sets = again.plan.image_sets
+    rows = [["run again", str(len(sets)), f"{sets or '-'} in {len(again.plan.tasks)} jobs"]]
+    if again.busy:
+        rows.append(["under way", str(len(again.busy)), str(again.busy)])
+    rows += [["given up", str(len(some)), f"{some}: {why}"] for some, why in again.given_up.items()]
+    return _aligned(rows)
+
+
+def _again_json(again: Resubmission) -> dict[str, Any]:
+    return {
+        **again.plan.as_json(),
+        "under_way": again.busy.ranges,
+        "given_up": [
+            {"image_sets": str(some), "reason": why} for some, why in again.given_up.items()
+        ],
+    }
 
 
 def load_text(report: Report, format: str) -> str:
@@ -36,7 +80,7 @@ def load_text(report: Report, format: str) -> str:
     return _load_json(report) if format == "json" else _load_table(report)
 
 
-def _check_json(found: Check) -> str:
+def _check_json(found: Check, again: Resubmission | None) -> str:
     return json.dumps(
         {
             "planned": len(found.plan.planned),
@@ -56,6 +100,7 @@ def _check_json(found: Check) -> str:
                 }
                 for seen in found.batches
             ],
+            **({"resubmit": _again_json(again)} if again else {}),
         },
         indent=2,
         ensure_ascii=False,

@@ -4,15 +4,18 @@ Both `load` and `check` begin with it, so that both mean the same by complete.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cpexport.batch import Batch, Evidence, Source, signature
-from cpexport.batchfile import NAME, BatchFile, read_batch_file
+from cpexport.batchfile import NAME, BatchFile, digest, read_batch_file
 from cpexport.completeness import judge, not_readable
 from cpexport.discover import Found, find
 from cpexport.errors import SourceError, UsageError
+from cpexport.jobs import PLAN
 from cpexport.pictures import Pictures
+from cpexport.plan import Planned, read_plan
 from cpexport.tables import Features
 
 
@@ -33,11 +36,17 @@ Progress = Callable[[Done], None]
 
 @dataclass(frozen=True)
 class Survey:
-    """What was found: the plan, the batches judged, and sources that were known already."""
+    """What was found: the batch file, the batches judged, and sources that were known already.
+
+    `plans` are those by which jobs were submitted, the newest last; `histories` the folders in
+    which jobs keep count of their attempts.
+    """
 
     plan: BatchFile | None
     batches: tuple[Batch, ...]
     known: tuple[Source, ...] = ()
+    plans: tuple[Planned, ...] = ()
+    histories: tuple[Path, ...] = ()
 
 
 def survey(
@@ -50,16 +59,21 @@ def survey(
 ) -> Survey:
     """All batches below `outputs`, compared with the batch file.
 
-    `batch_file` is found beside or below the outputs where it is not given. Sources that are
+    `batch_file` is found beside or below the outputs, or in their plan, where it is not given.
+    Sources that are
     `known` are not opened. `tables` are tables that known CSV outputs have, by their pipelines.
 
     Raises:
         UsageError: several batch files were found.
-        SourceError: a path does not exist, or the batch file cannot be read.
+        SourceError: a path does not exist, the batch file cannot be read, or jobs were planned or
+            run with another one.
     """
     found = find(outputs)
-    path = batch_file or _batch_file(found, outputs)
+    plans = _plans(found, outputs)
+    path = batch_file or _batch_file(found, outputs) or (plans[-1].batch_file if plans else None)
     plan = read_batch_file(path) if path else None
+    if plan:
+        _refuse_others(plan, plans, found.stamps)
     sources = found.sources(plan.pipeline if plan else None)
     old: list[Source] = []
     new: list[Source] = []
@@ -85,7 +99,7 @@ def survey(
         )
         for source, seen, evidence in inspected
     ]
-    return Survey(plan, tuple(batches), tuple(old))
+    return Survey(plan, tuple(batches), tuple(old), plans, found.histories)
 
 
 def pictures_of(batch: Batch) -> Pictures:
@@ -145,3 +159,33 @@ def _batch_file(found: Found, outputs: Iterable[Path]) -> Path | None:
         some = ", ".join(str(path) for path in paths[:3])
         raise UsageError(f"several batch files ({some}); name the right one with --batch")
     return paths[0] if paths else None
+
+
+def _plans(found: Found, outputs: Iterable[Path]) -> tuple[Planned, ...]:
+    """The plans below the outputs and in the folders that hold them, the newest last."""
+    plans = [plan for plan in map(read_plan, found.plans) if plan]
+    for top in outputs:
+        path = top.absolute().parent / PLAN
+        beside = read_plan(path) if path.is_file() else None
+        if beside and beside.outputs.resolve() == top.resolve():
+            plans.append(beside)
+    return tuple(sorted(plans, key=lambda plan: plan.path.stat().st_mtime_ns))
+
+
+def _refuse_others(plan: BatchFile, plans: Iterable[Planned], stamps: Sequence[Path]) -> None:
+    """Refuses jobs of another batch file: the same numbers need not be the same pictures there."""
+    said = {other.path: other.sha256 for other in plans}
+    for stamp in stamps:
+        # A folder is renamed when its job is complete, which may be now.
+        with suppress(FileNotFoundError):
+            said[stamp.parent] = stamp.read_text("utf-8", "replace").split(" ", 1)[0].strip()
+    ours = digest(plan.path) if said else ""
+    for path, sha256 in said.items():
+        if sha256 != ours:
+            verb = "planned" if path.name == PLAN else "run"
+            raise SourceError(
+                path,
+                f"{verb} with another batch file than {plan.path} (SHA-256 {sha256[:12]}..., "
+                f"not {ours[:12]}...)",
+                f"give the batch file it was {verb} with as --batch, or take it away",
+            )

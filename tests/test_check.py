@@ -226,7 +226,7 @@ class TestFormats:
         assert [shlex.split(line) for line in ran.out.splitlines()] == [
             [
                 *("cellprofiler", "-c", "-r", "-p", str(batch), "-f", "5", "-l", "24"),
-                *("-o", str(folder), "-d", str(folder / "done.txt")),
+                *("-o", str(folder), "-t", str(folder / "tmp"), "-d", str(folder / "done.txt")),
             ]
         ]
 

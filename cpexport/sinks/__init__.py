@@ -5,10 +5,11 @@ A new destination needs its module here and a line in `open_sink`.
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Protocol, Self
 
 import pyarrow as pa
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from cpexport.errors import UsageError
@@ -76,6 +77,22 @@ class Sink(Protocol):
     def __exit__(self, *error: object) -> None: ...
 
 
+def absolute(url: str) -> str:
+    """The same URL for whoever reads it in another folder, or in a file that others can read.
+
+    Raises:
+        UsageError: not a URL, or there is a password in it.
+    """
+    parsed = _parsed(url)
+    if parsed.password is not None:
+        raise UsageError(
+            "--to is written to a file: leave the password out, and put it in ~/.my.cnf"
+        )
+    if parsed.get_backend_name() == "sqlite" and parsed.database:
+        parsed = parsed.set(database=str(Path(parsed.database).absolute()))
+    return str(parsed.render_as_string())
+
+
 def open_sink(url: str, prefix: str = "") -> Sink:
     """The destination that a SQLAlchemy URL names. It is not made before something is written.
 
@@ -83,11 +100,7 @@ def open_sink(url: str, prefix: str = "") -> Sink:
         UsageError: not a URL, or of a kind that there is no sink for.
         SinkError: the destination is there and cannot be used.
     """
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError) as error:
-        # Not echoed: there may be a password in it.
-        raise UsageError("--to is not a URL; write sqlite:///screen.sqlite") from error
+    parsed = _parsed(url)
     if parsed.get_backend_name() == "sqlite":
         if parsed.host or parsed.query:
             raise UsageError("--to names no file; write sqlite:///screen.sqlite, three slashes")
@@ -95,3 +108,11 @@ def open_sink(url: str, prefix: str = "") -> Sink:
 
         return SqliteSink(parsed.database or "", prefix)
     raise UsageError(f"{parsed.get_backend_name()}: not a destination yet; use sqlite:///FILE")
+
+
+def _parsed(url: str) -> URL:
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError) as error:
+        # Not echoed: there may be a password in it.
+        raise UsageError("--to is not a URL; write sqlite:///screen.sqlite") from error

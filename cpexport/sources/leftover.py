@@ -7,21 +7,29 @@ from pathlib import Path
 import pyarrow as pa
 
 from cpexport.batch import Evidence
+from cpexport.errors import RunningError, SourceError
 from cpexport.imagesets import ImageSets
+from cpexport.measurements import MeasurementFile
 from cpexport.pictures import Pictures
 from cpexport.tables import Features
 
 
 @dataclass(frozen=True)
 class LeftoverSource:
-    """A job's folder without a measurement file or CSV; `said` is what its done file says."""
+    """A job's folder without a measurement file or CSV; `said` is what its done file says.
+
+    `temporary` are the files in which CellProfiler keeps measurements while it runs.
+    """
 
     path: Path
     said: str | None
+    temporary: tuple[Path, ...] = ()
     format: str = "none"
     files: tuple[Path, ...] = ()
 
     def inspect(self) -> Evidence:
+        for file in self.temporary:
+            self._refuse_running(file)
         return Evidence(
             held=ImageSets(),
             measured=ImageSets(),
@@ -38,3 +46,14 @@ class LeftoverSource:
 
     def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
         yield from ()
+
+    def _refuse_running(self, file: Path) -> None:
+        """Raises RunningError if a process has the file open: HDF5 locks what it writes."""
+        try:
+            with MeasurementFile(file):
+                pass
+        except RunningError as error:
+            raise RunningError(self.path, error.problem, error.advice) from error
+        except SourceError:
+            # What a job that was killed leaves cannot be read.
+            return

@@ -1,0 +1,204 @@
+"""What became of jobs so far: their own status files, and what the scheduler says.
+
+Every job writes a file of its own in the folder `status` beside the jobs' folders, as appending to
+one file from many nodes is not safe on NFS; so does every submission (scripts/task.sh, submit.sh).
+"""
+
+import os
+import platform
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cpexport import slurm
+from cpexport.errors import SourceError
+from cpexport.imagesets import NONE, ImageSets
+from cpexport.jobs import STATUS_SUFFIXES, Job, overlap
+
+_ATTEMPTS, _SUBMITTED = STATUS_SUFFIXES
+
+# An attempt that ended so says nothing about its image sets.
+_NOT_ITS_FAULT = frozenset({"NODE_FAIL", "PREEMPTED", "CANCELLED", "BOOT_FAIL", "REQUEUED"})
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One start of a job. `id` is the scheduler's, such as `slurm:12_3`, or empty; `began` is UTC.
+
+    `result` is `complete`, `failed`, or empty while it runs or if it was killed; `state` is what
+    the scheduler says of it, or empty. `time` in minutes and `memory` in MiB are what it was given.
+    """
+
+    image_sets: ImageSets
+    id: str
+    began: str
+    result: str = ""
+    state: str = ""
+    time: int | None = None
+    memory: int | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether nobody knows that it ended."""
+        return not self.result and (not self.state or self.state in slurm.BUSY)
+
+
+@dataclass(frozen=True)
+class _Submission:
+    scheduler: str
+    id: str
+    jobs: tuple[ImageSets, ...]
+
+
+@dataclass(frozen=True)
+class History:
+    """Attempts in order of time, and the image sets of jobs that have not ended.
+
+    `waiting` are in the scheduler's queue, `running` by its word; `unsure` belong to jobs that may
+    run, as nobody can say. `problem` is why a scheduler that is there did not say.
+    """
+
+    attempts: tuple[Attempt, ...] = ()
+    waiting: ImageSets = NONE
+    running: ImageSets = NONE
+    unsure: ImageSets = NONE
+    problem: str = ""
+
+    @property
+    def busy(self) -> ImageSets:
+        """What must not be run now. Without any scheduler to ask, `unsure` is not part of it."""
+        held = self.unsure if self.problem else NONE
+        return self.waiting | self.running | held
+
+    @property
+    def failed(self) -> tuple[Attempt, ...]:
+        """The attempts that ended, and for a reason of their own."""
+        return tuple(a for a in self.attempts if not a.open and a.state not in _NOT_ITS_FAULT)
+
+
+def read_history(folders: Iterable[Path]) -> History:
+    """The history in the `status` folders of some outputs; the scheduler is asked if there is one.
+
+    Raises:
+        SourceError: a list of submitted jobs is damaged.
+    """
+    attempts: list[Attempt] = []
+    submissions: list[_Submission] = []
+    for folder in folders:
+        for path in sorted(folder.iterdir()):
+            if path.suffix == _ATTEMPTS:
+                attempts += _attempts(path)
+            elif path.suffix == _SUBMITTED:
+                submissions += _submissions(path)
+    attempts.sort(key=lambda attempt: attempt.began)
+    ids = {s.id for s in submissions if s.scheduler == "slurm"}
+    ids |= {a.id.removeprefix("slurm:").split("_")[0] for a in attempts if a.id[:6] == "slurm:"}
+    answer = slurm.ask(ids) if ids else slurm.Answer()
+    return _history(attempts, submissions, answer)
+
+
+def _history(
+    attempts: Iterable[Attempt], submissions: Iterable[_Submission], answer: slurm.Answer
+) -> History:
+    states = {f"slurm:{id}": state for id, state in answer.states.items()}
+    told = answer.here and not answer.problem
+    judged = tuple(
+        a if a.state else replace(a, state=states.get(a.id) or _local(a.id) or _ended(a.id, told))
+        for a in attempts
+    )
+    over = {a.id for a in judged if not a.open}
+    waiting, running, unsure = [], [], []
+    for job_id, job in _submitted(submissions):
+        state = states.get(job_id, "")
+        if state in slurm.WAITING:
+            waiting.append(job)
+        elif state in slurm.RUNNING:
+            running.append(job)
+        elif answer.problem and not state and job_id not in over:
+            unsure.append(job)
+    for attempt in judged:
+        if attempt.open:
+            (running if attempt.state else unsure).append(attempt.image_sets)
+    return History(judged, _union(waiting), _union(running), _union(unsure), answer.problem)
+
+
+def _ended(id: str, told: bool) -> str:
+    """The state of a job that Slurm, which told what there is, does not know any more."""
+    return "ENDED" if told and id.startswith("slurm:") else ""
+
+
+def _local(id: str) -> str:
+    """The state of a process of this machine, `shell:host:7`; nothing for any other."""
+    words = id.split(":")
+    if len(words) != 3 or words[0] != "shell" or words[1] != platform.node():
+        return ""
+    try:
+        os.kill(int(words[2]), 0)
+    except (ProcessLookupError, ValueError):
+        return "ENDED"
+    except PermissionError:
+        pass
+    return "RUNNING"
+
+
+def read_jobs(path: Path) -> tuple[ImageSets, ...]:
+    """The image sets of each line of a `jobs.tsv`.
+
+    Raises:
+        SourceError: it cannot be read, is no such list, or has an image set twice.
+    """
+    try:
+        lines = path.read_text("utf-8").splitlines()
+        jobs = tuple(ImageSets.parse(line.split("\t")[5]) for line in lines)
+    except (OSError, ValueError, IndexError) as error:
+        raise SourceError(path, f"not a list of jobs: {error}", "make the plan again") from error
+    if twice := overlap(Job(job, "") for job in jobs):
+        raise SourceError(path, f"lists the image sets {twice} twice", "make the plan again")
+    return jobs
+
+
+def _attempts(path: Path) -> list[Attempt]:
+    """The attempts of one job. A line that a dying node left half written is passed over."""
+    found: list[Attempt] = []
+    for line in path.read_text("utf-8", "replace").splitlines():
+        word, *rest = line.split("\t")
+        if word == "start" and len(rest) == 5:
+            sets, id, began, time, memory = rest
+            try:
+                image_sets = ImageSets.parse(sets)
+            except ValueError:
+                continue
+            found.append(Attempt(image_sets, id, began, "", "", _number(time), _number(memory)))
+        elif word == "end" and rest and found:
+            found[-1] = replace(found[-1], result=rest[0])
+    # The scheduler started it again of its own accord, so what was before is not known to be over.
+    return [
+        replace(a, state="REQUEUED") if a.id and a.id == b.id and not a.result else a
+        for a, b in zip(found, [*found[1:], Attempt(NONE, "", "")], strict=True)
+    ]
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() else None
+
+
+def _submissions(path: Path) -> list[_Submission]:
+    found = []
+    for line in path.read_text("utf-8", "replace").splitlines():
+        words = line.split("\t")
+        if len(words) == 5 and words[2].isdecimal() and words[3].isdecimal():
+            offset, count = int(words[2]), int(words[3])
+            jobs = read_jobs(Path(words[4]))[offset : offset + count]
+            found.append(_Submission(words[0], words[1], jobs))
+    return found
+
+
+def _submitted(submissions: Iterable[_Submission]) -> Iterator[tuple[str, ImageSets]]:
+    """The jobs of all submissions, by the scheduler's id: `slurm:12_3`."""
+    for submission in submissions:
+        for index, job in enumerate(submission.jobs, start=1):
+            yield f"{submission.scheduler}:{submission.id}_{index}", job
+
+
+def _union(sets: Iterable[ImageSets]) -> ImageSets:
+    return ImageSets.from_ranges(ends for one in sets for ends in one.ranges)

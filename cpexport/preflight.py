@@ -1,0 +1,220 @@
+"""What would make the jobs of a plan fail, told before anything is submitted.
+
+The jobs run elsewhere, so most of it can only be a warning; what is certain is a `Problem` that is
+`fatal`.
+"""
+
+import os
+import shutil
+import stat
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+from cpexport.batchfile import BatchFile
+from cpexport.features import IMAGE
+from cpexport.imagesets import ImageSets
+from cpexport.measurements import MeasurementFile
+from cpexport.pipeline import Module
+from cpexport.plan import Plan
+
+_LITTLE = 64 * 2**20
+_EACH = 2**20
+_SOME = 5
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong and what to do; `fatal` if jobs run in vain for certain."""
+
+    text: str
+    fatal: bool = False
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def problems(
+    plan: Plan, batch_file: BatchFile, *, check_images: bool = False
+) -> tuple[Problem, ...]:
+    """All that can be found wrong with a plan, the worst first.
+
+    Raises:
+        SourceError: the batch file is damaged.
+    """
+    found = [
+        *_outputs(plan),
+        *_batch_file(batch_file),
+        *_version(batch_file),
+        *_modules(batch_file, plan.settings.keep_measurements),
+        *_numbers(plan, batch_file),
+        *(_images(batch_file) if check_images else ()),
+    ]
+    return tuple(sorted(found, key=lambda problem: not problem.fatal))
+
+
+def _outputs(plan: Plan) -> Iterator[Problem]:
+    """Whether the jobs' folders can be made, and have room."""
+    there = plan.outputs.absolute()
+    while not there.exists():
+        there = there.parent
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        yield Problem(f"{there}: the jobs' output cannot be written here; name another --out", True)
+        return
+    free = shutil.disk_usage(there).free
+    if free < _LITTLE:
+        yield Problem(f"{there}: only {free >> 20} MiB are free; make room", True)
+    elif free < _EACH * len(plan.image_sets):
+        yield Problem(f"{there}: {free >> 20} MiB are free, less than 1 MiB for each image set")
+
+
+def _batch_file(batch_file: BatchFile) -> Iterator[Problem]:
+    mode = batch_file.path.stat().st_mode
+    if not mode & stat.S_IROTH:
+        yield Problem(
+            f"{batch_file.path}: not readable by everyone; chmod a+r if jobs run as another user"
+        )
+
+
+def _version(batch_file: BatchFile) -> Iterator[Problem]:
+    """The version that made the batch file against the one that is here, if there is one."""
+    if batch_file.version is None:
+        yield Problem(f"{batch_file.path}: does not say which CellProfiler made it")
+    if shutil.which("cellprofiler") is None:
+        return
+    try:
+        done = subprocess.run(
+            ["cellprofiler", "--version"],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=120,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        yield Problem(f"cellprofiler --version: {error}; see that jobs can run it")
+        return
+    here = (done.stdout.strip().splitlines() or [""])[-1].strip()
+    if done.returncode or not here[:1].isdigit():
+        said = (done.stderr.strip().splitlines() or [here or "nothing"])[-1]
+        yield Problem(
+            f"cellprofiler --version ended with {done.returncode} and said {said[:80]!r}; "
+            "see that jobs can run it"
+        )
+    elif batch_file.version and here != batch_file.version:
+        yield Problem(
+            f"{batch_file.path}: made by CellProfiler {batch_file.version}, "
+            f"and `cellprofiler` here is {here}; run the jobs with the same version"
+        )
+
+
+def _modules(batch_file: BatchFile, kept: bool) -> Iterator[Problem]:
+    """Settings of modules with which batch jobs fail or leave nothing."""
+    exports = False
+    for module in batch_file.pipeline.modules:
+        if module.enabled and module.name == "CreateBatchFiles":
+            if _setting(module, "in distributed mode") == "Yes":
+                yield Problem(
+                    f"{batch_file.path}: made in distributed mode, which CellProfiler does not "
+                    "support any more: every job fails; make it again with that setting off",
+                    True,
+                )
+            if _setting(module, "computers running Windows?") == "Yes":
+                yield Problem(f"{batch_file.path}: made for a cluster of Windows machines")
+        elif module.enabled and module.name == "LoadData":
+            yield from _list(batch_file, module)
+        elif module.enabled and module.name == "ExportToDatabase":
+            exports = True
+            yield from _database(batch_file, module)
+        exports |= module.enabled and module.name == "ExportToSpreadsheet"
+    # CellProfiler 4 throws the measurements of headless runs away; before, they are kept on demand.
+    if not exports and not kept:
+        yield Problem(
+            f"{batch_file.path}: the pipeline exports nothing, so jobs would leave nothing: "
+            "give --keep-measurements, or add ExportToSpreadsheet"
+        )
+
+
+def _list(batch_file: BatchFile, module: Module) -> Iterator[Problem]:
+    """LoadData reads its CSV file again in every job (loaddata.py, get_cache_info)."""
+    kind, _, folder = _setting(module, "Input data file location").partition("|")
+    name = _setting(module, "Name of the file")
+    if kind == "Elsewhere..." and not Path(folder, name).is_file():
+        yield Problem(
+            f"{batch_file.path}: its LoadData list {Path(folder, name)} does not exist on this "
+            "side; see that it does where jobs run, as each of them reads it"
+        )
+
+
+def _database(batch_file: BatchFile, module: Module) -> Iterator[Problem]:
+    """CreateBatchFiles makes the tables in its own output folder, and jobs make none."""
+    if _setting(module, "Database type") == "SQLite":
+        elsewhere = _setting(module, "Output file location").startswith("Elsewhere")
+        yield Problem(
+            f"{batch_file.path}: ExportToDatabase writes SQLite: "
+            + (
+                "all jobs write into one file and lock each other out"
+                if elsewhere
+                else "in a folder of its own a job finds no tables and fails"
+            )
+            + "; use ExportToSpreadsheet, or --keep-measurements without it",
+            fatal=not elsewhere,
+        )
+
+
+def _setting(module: Module, words: str) -> str:
+    """The first setting whose name ends in these words: older versions write the colon escaped."""
+    return next((value for name, value in module.settings if name.endswith(words)), "")
+
+
+def _numbers(plan: Plan, batch_file: BatchFile) -> Iterator[Problem]:
+    """Jobs by -g on a list that is not in the order of its groups number image sets anew."""
+    if batch_file.renumbers and any(not task.job.by_range for task in plan.tasks):
+        tags = ", ".join(batch_file.group_tags)
+        yield Problem(
+            f"{batch_file.path}: LoadData's list is not in the order of its groups, so jobs number "
+            f"image sets otherwise than it does and check would find other pictures; sort the list "
+            f"by {tags} and make the batch file again",
+            True,
+        )
+
+
+def _images(batch_file: BatchFile) -> Iterator[Problem]:
+    """Images that do not exist or are empty, of those that are files here."""
+    missing: dict[str, set[int]] = {}
+    seen: dict[str, bool] = {}
+    elsewhere = 0
+    with MeasurementFile(batch_file.path) as file:
+        for feature in file.features(IMAGE):
+            if not feature.startswith("URL_"):
+                continue
+            numbers, urls = file.one_each(IMAGE, feature)
+            for number, url in zip(numbers.tolist(), urls.tolist(), strict=True):
+                if not str(url).startswith("file:"):
+                    elsewhere += 1
+                    continue
+                path = unquote(str(url).removeprefix("file:").removeprefix("//"))
+                if path not in seen:
+                    seen[path] = _is_image(path)
+                if not seen[path]:
+                    missing.setdefault(path, set()).add(number)
+    if missing:
+        some = ", ".join(list(missing)[:_SOME]) + (" ..." if len(missing) > _SOME else "")
+        sets = ImageSets.of(number for numbers in missing.values() for number in numbers)
+        yield Problem(
+            f"{batch_file.path}: {len(missing)} of {len(seen)} images are missing or empty: "
+            f"{some} (image sets {sets})",
+            True,
+        )
+    if elsewhere:
+        yield Problem(f"{batch_file.path}: {elsewhere} images are no files and were not looked at")
+
+
+def _is_image(path: str) -> bool:
+    try:
+        return Path(path).stat().st_size > 0
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,206 @@
+"""Plans what is missing once more: whole groups, ranges merged, with what the last try lacked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from cpexport.batchfile import BatchFile
+from cpexport.check import Check
+from cpexport.history import Attempt, History, read_history
+from cpexport.imagesets import ImageSets
+from cpexport.jobs import Job, split
+from cpexport.plan import Plan, numbered
+from cpexport.preflight import Problem
+from cpexport.settings import Settings
+
+_TIMEOUT, _MEMORY = "TIMEOUT", "OUT_OF_MEMORY"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How often image sets are tried, and what jobs get that ran out of time or memory.
+
+    After `attempts` tries a range is split into single image sets; one that has been tried alone
+    then, or a group, is given up.
+    """
+
+    attempts: int = 3
+    time_factor: float = 2.0
+    memory_factor: float = 2.0
+
+
+@dataclass(frozen=True)
+class Resubmission:
+    """The plan, and what is missing but not in it: `busy` as jobs on it wait or run, `given_up`
+    with the reason of each."""
+
+    plan: Plan
+    busy: ImageSets
+    given_up: Mapping[ImageSets, str]
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass
+class _Tries:
+    """What was tried on one image set."""
+
+    count: int = 0
+    alone: bool = False
+    last: Attempt | None = None
+
+
+@dataclass(frozen=True)
+class _Need:
+    """What a job is to be given: limits of its own, and whether each image set runs alone."""
+
+    time: int | None = None
+    memory: int | None = None
+    alone: bool = field(default=False, kw_only=True)
+
+    @property
+    def order(self) -> tuple[int, int, bool]:
+        return (self.time or 0, self.memory or 0, self.alone)
+
+
+def home_of(found: Check, outputs: Sequence[Path]) -> Path:
+    """The folder of the jobs' folders: as planned, else where they keep count, else `outputs`."""
+    if found.plans:
+        return found.plans[-1].outputs
+    if found.histories:
+        return found.histories[-1].parent
+    if not outputs:
+        return found.plan.path.parent
+    return outputs[0] if outputs[0].is_dir() else outputs[0].parent
+
+
+def missing(found: Check, home: Path, size: int | None = None) -> Plan:
+    """All that is missing as a plan, whatever is under way: to print, not to submit.
+
+    Raises:
+        SourceError: a group that no command line can say.
+    """
+    size = size or (found.plans[-1].settings.size if found.plans else None)
+    jobs = [(job, None, None) for job in found.jobs(size)]
+    return numbered(found.plan, home, jobs, Settings(size=size))
+
+
+def resubmit(
+    found: Check,
+    home: Path,
+    limits: Limits | None = None,
+    *,
+    scheduler: str | None = None,
+    size: int | None = None,
+) -> Resubmission:
+    """The jobs that bring what is missing, and nothing that is there or under way.
+
+    They are to run as planned before, but for what is given here.
+
+    Raises:
+        SourceError: a group that no command line can say, or a list of submitted jobs is damaged.
+    """
+    settings = found.plans[-1].settings if found.plans else Settings()
+    settings = replace(
+        settings, scheduler=scheduler or settings.scheduler, size=size or settings.size
+    )
+    history = read_history(found.histories)
+    return resubmission(found, history, home.absolute(), settings, limits or Limits())
+
+
+def resubmission(
+    found: Check, history: History, outputs: Path, settings: Settings, limits: Limits
+) -> Resubmission:
+    """As `resubmit`, with the history that it reads."""
+    batch_file = found.plan
+    busy = _whole(batch_file, history.busy & found.missing)
+    wanted = _whole(batch_file, found.missing) - busy
+    tries = _tries(history, wanted)
+    needs: dict[_Need, list[int]] = {}
+    given_up: dict[ImageSets, str] = {}
+    notes = [] if not history.problem else [_held(history.problem)]
+    if not history.problem and (unsure := history.unsure & wanted):
+        notes.append(
+            f"jobs on the image sets {unsure} began and never said how they ended: "
+            "see that none of them runs any more"
+        )
+    for unit in _units(batch_file, wanted):
+        tried = [tries[n] for n in unit if n in tries]
+        most = max(tried, key=lambda t: t.count, default=_Tries())
+        if most.count >= limits.attempts and (batch_file.members or most.alone):
+            given_up[unit] = _why(batch_file, unit, most)
+            continue
+        need = _need(most, settings, limits, notes)
+        needs.setdefault(need, []).extend(unit)
+    jobs: list[tuple[Job, int | None, int | None]] = []
+    # Jobs with the same limits go into one array.
+    for need, numbers in sorted(needs.items(), key=lambda item: item[0].order):
+        size = 1 if need.alone else settings.size
+        some = split(batch_file, ImageSets.of(numbers), size)
+        jobs += [(job, need.time, need.memory) for job in some]
+    plan = numbered(batch_file, outputs, jobs, settings)
+    plan = replace(plan, batch_file=batch_file.path.absolute())
+    return Resubmission(plan, busy, given_up, tuple(map(Problem, dict.fromkeys(notes))))
+
+
+def _held(problem: str) -> str:
+    return (
+        f"Slurm cannot be asked which jobs wait or run ({problem}): "
+        "what jobs may be running is left out"
+    )
+
+
+def _whole(batch_file: BatchFile, image_sets: ImageSets) -> ImageSets:
+    """In a grouped run all of each group touched."""
+    touched = [m for m in batch_file.members.values() if m & image_sets]
+    return image_sets | ImageSets.from_ranges(ends for one in touched for ends in one.ranges)
+
+
+def _units(batch_file: BatchFile, wanted: ImageSets) -> list[ImageSets]:
+    """What is run or given up together: single image sets, or groups."""
+    if batch_file.members:
+        return [members for members in batch_file.members.values() if members & wanted]
+    return [ImageSets.span(number, number) for number in wanted]
+
+
+def _tries(history: History, wanted: ImageSets) -> dict[int, _Tries]:
+    found: dict[int, _Tries] = {}
+    for attempt in history.failed:
+        here = attempt.image_sets & wanted
+        for number in here:
+            tried = found.setdefault(number, _Tries())
+            tried.count += 1
+            tried.alone = len(attempt.image_sets) == 1
+            tried.last = attempt
+    return found
+
+
+def _need(tried: _Tries, settings: Settings, limits: Limits, notes: list[str]) -> _Need:
+    """What the next try gets: more of what the last one ran out of, and at least as much of all."""
+    last = tried.last
+    time, memory = settings.time, settings.memory
+    if last is not None:
+        time, memory = _more(last.time, time), _more(last.memory, memory)
+        if last.state == _TIMEOUT and time is None:
+            notes.append("jobs ran out of time, but the plan sets none: give --time")
+        elif last.state == _TIMEOUT and time is not None:
+            time = round(time * limits.time_factor)
+        if last.state == _MEMORY and memory is None:
+            notes.append("jobs ran out of memory, but the plan sets none: give --memory")
+        elif last.state == _MEMORY and memory is not None:
+            memory = round(memory * limits.memory_factor)
+    return _Need(time, memory, alone=tried.count >= limits.attempts)
+
+
+def _more(one: int | None, other: int | None) -> int | None:
+    return max((n for n in (one, other) if n is not None), default=None)
+
+
+def _why(batch_file: BatchFile, unit: ImageSets, tried: _Tries) -> str:
+    """Why something is given up, and the pictures to look at."""
+    state = tried.last.state.lower().replace("_", " ") if tried.last and tried.last.state else ""
+    pictures = batch_file.pictures.select(list(unit))
+    names = [
+        str(column[0]) for name, column in pictures.columns.items() if name.startswith("FileName_")
+    ]
+    how = f", last {state}" if state else ""
+    return f"tried {tried.count} times{how} ({', '.join(names) or 'no file names'})"

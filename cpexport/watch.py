@@ -1,0 +1,93 @@
+"""Follows a run along: looks again and again until all that was planned is there."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from cpexport.check import Check
+from cpexport.history import History, read_history
+from cpexport.imagesets import ImageSets
+from cpexport.load import Report
+
+_TICK = 0.1
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a run is. Every planned image set is in one of `complete`, `running`, `failed` and
+    `missing`, of which nothing has been heard. `eta` is seconds to go, None where unknown."""
+
+    planned: ImageSets
+    complete: ImageSets
+    running: ImageSets
+    failed: ImageSets
+    missing: ImageSets
+    eta: float | None = None
+
+
+def standing(found: Check, history: History) -> Standing:
+    """How far a run is by what a check found and its jobs' own history."""
+    missing = found.missing
+    running = (history.running | history.unsure) & missing
+    tried = [attempt.image_sets for attempt in history.failed]
+    tried += [seen.image_sets for seen in found.batches]
+    failed = ImageSets.from_ranges(ends for one in tried for ends in one.ranges) & missing - running
+    rest = missing - running - failed
+    return Standing(found.plan.planned, found.complete & found.plan.planned, running, failed, rest)
+
+
+def follow_check(
+    look: Callable[[], Check],
+    seconds: float,
+    draw: Callable[[Standing], None],
+    clock: Callable[[], float] = time.monotonic,
+) -> Check:
+    """Draws how far a run is every so many seconds, until it is whole; returns the last check."""
+    began: tuple[float, int] | None = None
+    while True:
+        found = look()
+        now = standing(found, read_history(found.histories))
+        began = began or (clock(), len(now.complete))
+        draw(replace(now, eta=_eta(now, clock() - began[0], len(now.complete) - began[1])))
+        if not found.missing:
+            return found
+        pause(seconds, lambda: None)
+
+
+def follow_load(load: Callable[[], Report], seconds: float, tell: Callable[[], None]) -> Report:
+    """Loads what has become complete every so many seconds, until nothing planned is missing.
+
+    Returns one report of all that was done. `tell` is called in between, and may raise to stop.
+    """
+    total = load()
+    while total.missing:
+        pause(seconds, tell)
+        total = _sum(total, load())
+    return total
+
+
+def pause(seconds: float, tell: Callable[[], None]) -> None:
+    """Waits, calling `tell` all the time."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        tell()
+        time.sleep(min(_TICK, left))
+
+
+def _eta(now: Standing, seconds: float, done: int) -> float | None:
+    left = len(now.planned) - len(now.complete)
+    return seconds / done * left if done else None
+
+
+def _sum(before: Report, after: Report) -> Report:
+    """Both reports as one: what was done adds up, what is there is as it was seen last."""
+    return replace(
+        after,
+        loaded=before.loaded + after.loaded,
+        already=max(after.already - before.loaded, 0),
+        image_sets=before.image_sets + after.image_sets,
+        rows=dict(Counter(before.rows) + Counter(after.rows)),
+        seconds=before.seconds + after.seconds,
+        notes=tuple(dict.fromkeys([*before.notes, *after.notes])),
+    )
