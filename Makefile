@@ -6,26 +6,32 @@ RUNS = -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>
 PYTEST = .venv/bin/pytest -n 2 $(PYTEST_ARGS)
 
 .DEFAULT_GOAL = help
-.PHONY: help venv demo test check clean
+.PHONY: help venv schedulers demo test check conformance clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "PYTEST_ARGS='-k naming' and the like go to pytest, in test and check"
 
 venv: .venv/.ready  ## make .venv, with everything to run and to test; at once when it is there
 
+schedulers:  ## install Slurm and Grid Engine from Debian if root, for the tests that use them
+	@sh tests/install_schedulers.sh
+
 demo: venv  ## run the commands of the README on the small run in examples/
 	PATH="$(CURDIR)/.venv/bin:$$PATH" sh examples/demo.sh
 
-test: venv  ## run the tests
+test: venv schedulers  ## run the tests
 	$(PYTEST)
 
-check: venv  ## all that a change has to pass: style, types, imports, tests
+check: venv schedulers  ## all that a change has to pass: style, types, imports, tests
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	$(PYTEST)
+
+conformance: venv  ## run plans by the real CellProfiler 4 that is on the PATH
+	CPEXPORT_CONFORMANCE=1 .venv/bin/pytest tests/conformance $(PYTEST_ARGS)
 
 clean:  ## remove .venv and whatever the tools left
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist

@@ -8,43 +8,11 @@ from typing import Any
 
 import click
 
-from cpexport import __version__
+from cpexport import __version__, options
 from cpexport.errors import CpexportError, UsageError
-from cpexport.settings import SCHEDULERS, Settings, mebibytes, minutes
+from cpexport.settings import SCHEDULERS, Settings
 
 _DONE, _FAILED, _WRONG, _NOT_WHOLE = 0, 1, 2, 3
-
-_outputs = click.argument("outputs", nargs=-1, type=click.Path(path_type=Path))
-_batch = click.option(
-    "--batch",
-    "batch_file",
-    type=click.Path(path_type=Path),
-    help="The batch file, Batch_data.h5. Found by itself beside or below OUTPUTS.",
-)
-_prefix = click.option("--prefix", default="", help="Begins the names of the tables: MyExpt_.")
-_quiet = click.option("--quiet", is_flag=True, help="No progress, no advice on stderr.")
-_size = click.option(
-    "--images-per-batch",
-    type=click.IntRange(min=1),
-    help="The most image sets a job. A group is never cut, however large.",
-)
-
-
-def _read(read: Callable[[str], int]) -> Callable[[Any, Any, str | None], int | None]:
-    """A callback that gives a value to one of our own functions to read."""
-
-    def convert(context: Any, parameter: Any, value: str | None) -> int | None:
-        try:
-            return None if value is None else read(value)
-        except ValueError as error:
-            raise click.BadParameter(str(error)) from error
-
-    return convert
-
-
-def _watch(what: str) -> Callable[[Any], Any]:
-    seconds = click.FloatRange(min=0, min_open=True)
-    return click.option("--watch", "seconds", type=seconds, metavar="SECONDS", help=what)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -58,13 +26,13 @@ def commands() -> None:
 
 
 @commands.command()
-@_outputs
+@options.outputs
 @click.option("--to", help="Where to, as a URL; default: sqlite:///NAME OF OUTPUTS.sqlite.")
-@_batch
-@_prefix
+@options.batch
+@options.prefix
 @click.option("--format", type=click.Choice(["table", "json"]), default="table")
-@_watch("Load what jobs complete, every so often, until all that is planned is there.")
-@_quiet
+@options.watch("Load what jobs complete, every so often, until all that is planned is there.")
+@options.quiet
 def load(
     outputs: tuple[Path, ...],
     to: str | None,
@@ -107,14 +75,8 @@ def load(
 
 
 @commands.command()
-@click.option(
-    "--batch",
-    "batch_file",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="The batch file, Batch_data.h5.",
-)
-@_size
+@options.batch_required
+@options.size
 @click.option("--by-group", is_flag=True, help="One group a job, whatever their size.")
 @click.option(
     "--format",
@@ -127,18 +89,9 @@ def load(
     help="A new folder for the files that run the jobs, and below it for their outputs.",
 )
 @click.option("--check-images", is_flag=True, help="Look whether every image is there.")
-@click.option("--keep-measurements", is_flag=True, help="Keep an .h5 file of each job.")
-@click.option(
-    "--time", metavar="TIME", callback=_read(minutes), help="Of a job: minutes, H:MM:SS, D-H:MM:SS."
-)
-@click.option("--memory", metavar="SIZE", callback=_read(mebibytes), help="Of a job: 4000M, 4G.")
-@click.option("--partition", help="The partition or queue of the jobs.")
-@click.option("--at-once", type=click.IntRange(min=1), help="The most jobs that run at a time.")
-@click.option("--module", "modules", multiple=True, help="To load before CellProfiler is called.")
-@click.option("--container", help="An image in which Apptainer calls CellProfiler.")
-@click.option("--option", "options", multiple=True, help="Passed to the scheduler as it is.")
+@options.how_jobs_run
 @click.option("--to", help="Where the last job loads to; default: screen.sqlite in --out.")
-@_quiet
+@options.quiet
 def plan(
     batch_file: Path,
     images_per_batch: int | None,
@@ -187,51 +140,20 @@ def plan(
 
 
 @commands.command()
-@_outputs
-@_batch
+@options.outputs
+@options.batch
 @click.option("--to", help="Compare with what this destination holds, not with outputs.")
-@_prefix
+@options.prefix
 @click.option(
     "--format",
     type=click.Choice(["table", "list", "array", "commands", "json"]),
     default="table",
     help="list: lines of task, first, last. array: 4,7,9-10. commands: one a line.",
 )
-@_size
-@click.option(
-    "--resubmit",
-    "folder",
-    type=click.Path(path_type=Path),
-    help="A new folder for the files that run what is missing once more.",
-)
-@click.option(
-    "--scheduler",
-    type=click.Choice(SCHEDULERS),
-    help="Whom --resubmit writes files for; default: as planned, else slurm.",
-)
-@click.option(
-    "--max-attempts",
-    type=click.IntRange(min=1),
-    default=3,
-    show_default=True,
-    help="After so many a range is cut into single image sets.",
-)
-@click.option(
-    "--time-factor",
-    type=click.FloatRange(min=1),
-    default=2,
-    show_default=True,
-    help="More time for jobs that ran out of it.",
-)
-@click.option(
-    "--mem-factor",
-    type=click.FloatRange(min=1),
-    default=2,
-    show_default=True,
-    help="More memory for jobs that ran out of it.",
-)
-@_watch("Look again every so often, and draw how far jobs are, until all is there.")
-@_quiet
+@options.size
+@options.again
+@options.watch("Look again every so often, and draw how far jobs are, until all is there.")
+@options.quiet
 def check(
     outputs: tuple[Path, ...],
     batch_file: Path | None,

@@ -60,8 +60,8 @@ def survey(
     """All batches below `outputs`, compared with the batch file.
 
     `batch_file` is found beside or below the outputs, or in their plan, where it is not given.
-    Sources that are
-    `known` are not opened. `tables` are tables that known CSV outputs have, by their pipelines.
+    Sources that are `known` are not opened. `tables` are tables that known CSV outputs have, by
+    their pipelines.
 
     Raises:
         UsageError: several batch files were found.

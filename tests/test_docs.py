@@ -8,7 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import extract, rows
+from clusters import Slurm, slurm
+from conftest import extract, rows, unpacked
+from lab import Lab, lab
+
+__all__ = ["lab", "slurm"]
 
 ROOT = Path(__file__).parent.parent
 _BLOCK = re.compile(r"^```console\n(.*?)^```", re.DOTALL | re.MULTILINE)
@@ -22,35 +26,67 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def examples() -> list[tuple[str, str]]:
-    """Commands of the README with the output shown below each, in order."""
+def examples(on_slurm: bool) -> list[tuple[str, str]]:
+    """Commands of the README with the output shown below each, in order: of its page about Slurm,
+    or all others."""
+    readme = (ROOT / "README.md").read_text()
+    begin = readme.index("## Run a screen on Slurm")
+    end = readme.index("\n## ", begin)
+    text = readme[begin:end] if on_slurm else readme[:begin] + readme[end:]
     found = []
-    for block in _BLOCK.findall((ROOT / "README.md").read_text()):
+    for block in _BLOCK.findall(text):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, _, output = part.partition("\n")
             found.append((command, output))
     return found
 
 
-def run(command: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+def run(
+    command: str, cwd: Path, environment: dict[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return subprocess.run(
-        shlex.split(command), cwd=cwd, env=environment, capture_output=True, text=True, check=False
+        shlex.split(command),
+        cwd=cwd,
+        env=environment or {**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
 def test_every_command_of_the_readme_prints_what_it_shows(home: Path) -> None:
-    shown = examples()
+    shown = examples(on_slurm=False)
     printed = [(command, run(command, home).stdout) for command, _ in shown]
 
     assert len(shown) >= 8
     assert printed == shown
 
 
+def test_the_page_about_slurm_is_what_happens(slurm: Slurm, lab: Lab) -> None:
+    """On a real Slurm, with jobs that fail as on that page."""
+    (lab.home / "Batch_data.h5").symlink_to(unpacked("10_ranges") / "Batch_data.h5")
+    lab.fail({"3-4": ["exit 7"], "9-10": ["Failure"]})
+    environment = {**os.environ, **lab.environment, **slurm.env}
+    printed, shown = [], examples(on_slurm=True)
+    for command, _ in shown:
+        out = run(command, lab.home, environment).stdout
+        printed.append((command, without_ids(out)))
+        if ids := re.findall(r"job (\d+)", out):
+            slurm.wait(ids)
+
+    assert len(shown) == 7
+    assert printed == [(command, without_ids(output)) for command, output in shown]
+
+
+def without_ids(output: str) -> str:
+    return re.sub(r"job \d+", "job N", output)
+
+
 def test_every_option_of_the_commands_is_in_the_readme(home: Path) -> None:
     readme = (ROOT / "README.md").read_text()
     options = set()
-    for command in ("load", "check"):
+    for command in ("load", "check", "plan", "runner"):
         options |= set(re.findall(r"(--[a-z-]+)", run(f"cpexport {command} --help", home).stdout))
 
     assert {option for option in options if option not in readme} == {"--help"}

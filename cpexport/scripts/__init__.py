@@ -41,15 +41,15 @@ class _Scheduler:
 
 _SCHEDULERS: Final = {
     "slurm": _Scheduler(
-        "Slurm", "$SLURM_ARRAY_TASK_ID", "$SLURM_ARRAY_JOB_ID", 1000,
+        "Slurm", "$SLURM_ARRAY_TASK_ID", "${SLURM_ARRAY_JOB_ID}", 1000,
         "--time={}", "--mem={}M", "--partition={}", "%{}",
     ),
     "sge": _Scheduler(
-        "Grid Engine", "$SGE_TASK_ID", "$JOB_ID", 75000,
+        "Grid Engine", "$SGE_TASK_ID", "${JOB_ID}", 75000,
         "-l h_rt={}", "-l h_vmem={}M", "-q {}", "-tc {}",
     ),
     "lsf": _Scheduler(
-        "LSF", "$LSB_JOBINDEX", "$LSB_JOBID", 1000,
+        "LSF", "$LSB_JOBINDEX", "${LSB_JOBID}", 1000,
         "-W {}", "-M {}MB", "-q {}", "%{}",
     ),
     "pbs": _Scheduler(

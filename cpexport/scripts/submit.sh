@@ -38,4 +38,4 @@ array() {
 @arrays@
 
 id=$(submit_last $after)
-echo "job $id runs after them; what it and they say is in $here/logs"
+echo "job $id runs after them; what all of them say is in $(dirname "$0")/logs"

@@ -1,0 +1,112 @@
+"""The words of the command line that commands share, or that come in bundles."""
+
+from collections.abc import Callable
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cpexport.settings import SCHEDULERS, mebibytes, minutes
+
+_Option = Callable[[Any], Any]
+_path = click.Path(path_type=Path)
+_factor = click.FloatRange(min=1)
+_count = click.IntRange(min=1)
+
+
+def _all(*options: _Option) -> _Option:
+    """Several options as one, in the order in which --help lists them."""
+    return lambda command: reduce(lambda done, option: option(done), reversed(options), command)
+
+
+def _read(read: Callable[[str], int]) -> Callable[[Any, Any, str | None], int | None]:
+    """A callback that gives a value to one of our own functions to read."""
+
+    def convert(context: Any, parameter: Any, value: str | None) -> int | None:
+        try:
+            return None if value is None else read(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from error
+
+    return convert
+
+
+def watch(what: str) -> _Option:
+    """`--watch SECONDS`, with what it does for the command."""
+    seconds = click.FloatRange(min=0, min_open=True)
+    return click.option("--watch", "seconds", type=seconds, metavar="SECONDS", help=what)
+
+
+outputs = click.argument("outputs", nargs=-1, type=_path)
+batch = click.option(
+    "--batch",
+    "batch_file",
+    type=_path,
+    help="The batch file, Batch_data.h5. By itself beside or below OUTPUTS, or in their plan.",
+)
+batch_required = click.option(
+    "--batch", "batch_file", type=_path, required=True, help="The batch file, Batch_data.h5."
+)
+prefix = click.option("--prefix", default="", help="Begins the names of the tables: MyExpt_.")
+quiet = click.option("--quiet", is_flag=True, help="No progress, no advice on stderr.")
+size = click.option(
+    "--images-per-batch",
+    type=_count,
+    help="The most image sets a job. A group is never cut, however large.",
+)
+
+how_jobs_run = _all(
+    click.option("--keep-measurements", is_flag=True, help="Keep an .h5 file of each job."),
+    click.option(
+        "--time",
+        metavar="TIME",
+        callback=_read(minutes),
+        help="Of a job: minutes, H:MM:SS, D-H:MM:SS.",
+    ),
+    click.option(
+        "--memory", metavar="SIZE", callback=_read(mebibytes), help="Of a job: 4000M, 4G."
+    ),
+    click.option("--partition", help="The partition or queue of the jobs."),
+    click.option("--at-once", type=_count, help="The most jobs that run at a time."),
+    click.option("--module", "modules", multiple=True, help="To load before CellProfiler runs."),
+    click.option("--container", help="An image in which Apptainer calls CellProfiler."),
+    click.option("--option", "options", multiple=True, help="Passed to the scheduler as it is."),
+)
+"""How jobs are to run, all of it passed through to the scheduler: the fields of `Settings`."""
+
+again = _all(
+    click.option(
+        "--resubmit",
+        "folder",
+        type=_path,
+        help="A new folder for the files that run what is missing once more.",
+    ),
+    click.option(
+        "--scheduler",
+        type=click.Choice(SCHEDULERS),
+        help="Whom --resubmit writes files for; default: as planned, else slurm.",
+    ),
+    click.option(
+        "--max-attempts",
+        type=_count,
+        default=3,
+        show_default=True,
+        help="After so many a range is cut into single image sets.",
+    ),
+    click.option(
+        "--time-factor",
+        type=_factor,
+        default=2,
+        show_default=True,
+        help="More time for jobs that ran out of it.",
+    ),
+    click.option(
+        "--mem-factor",
+        type=_factor,
+        default=2,
+        show_default=True,
+        help="More memory for jobs that ran out of it.",
+    ),
+)
+"""What is run once more, and with what."""

@@ -1,0 +1,141 @@
+"""Following a run along: check and load look again and again, and end when all is there."""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Ran, rows
+from lab import Case, Lab, lab
+
+from cpexport.batchfile import read_batch_file
+from cpexport.check import Check, Seen
+from cpexport.history import Attempt, History
+from cpexport.imagesets import NONE, ImageSets
+from cpexport.watch import Standing, follow_check, standing
+
+__all__ = ["lab"]
+
+
+@pytest.fixture
+def running(lab: Lab) -> Lab:
+    """Six jobs of four image sets, the third of which fails, submitted in a moment."""
+    lab.plan("--images-per-batch", 4)
+    lab.fail({"9-12": ["exit 7"]})
+    return lab
+
+
+def rest(lab: Lab) -> None:
+    """Runs all, and then what failed once more."""
+    lab.submit()
+    lab.submit()
+
+
+class TestCheck:
+    def test_it_ends_when_all_is_there_and_says_so(self, running: Lab) -> None:
+        with_jobs = threading.Timer(1, rest, [running])
+        with_jobs.start()
+        ran = running.call("check", running.run, "--watch", "0.2")
+        with_jobs.join()
+        lines = ran.err.splitlines()
+
+        assert ran.status == 0
+        assert "complete  24  1-24" in ran.out
+        assert lines[0] == "0 complete, 0 running, 0 failed, 24 missing"
+        assert lines[-1] == "24 complete, 0 running, 0 failed, 0 missing"
+        assert len(lines) == len(set(lines)) > 2
+
+    def test_a_terminal_shows_a_table_and_a_bar(self, running: Lab) -> None:
+        rest(running)
+        mine, theirs = pty.openpty()
+        words = [sys.executable, "-m", "cpexport", "check", running.run, "--watch", "1"]
+        environment = {**os.environ, **running.environment, "TERM": "xterm", "COLUMNS": "80"}
+        done = subprocess.run(
+            words, env=environment, stdout=subprocess.PIPE, stderr=theirs, check=True
+        )
+        drawn = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", os.read(mine, 100_000).decode())
+
+        assert re.search(r"complete\s+24\s+1-24", drawn)
+        assert "100 %" in drawn
+        assert b"complete  24  1-24" in done.stdout
+
+    def test_with_resubmit_makes_no_sense(self, running: Lab) -> None:
+        ran = running.call("check", running.run, "--watch", "1", "--resubmit", "again")
+
+        assert (ran.status, ran.out) == (2, "")
+
+
+class TestLoad:
+    def test_batches_are_loaded_as_they_are_completed(self, running: Lab, case: Case) -> None:
+        (running.run / "merge.sh").write_text("")
+        batch = case("10_ranges") / "Batch_data.h5"
+        with_jobs = threading.Timer(1, rest, [running])
+        with_jobs.start()
+        database = running.home / "watched.sqlite"
+        words = ["--to", f"sqlite:///{database}", "--batch", batch, "--watch", "0.2"]
+        ran = running.call("load", running.run, *words)
+        with_jobs.join()
+
+        assert ran.status == 0, ran.err
+        assert "batches          6 loaded, 0 there already" in ran.out
+        assert "image sets       24 loaded" in ran.out
+        assert rows(database, "SELECT count(*), count(DISTINCT ImageNumber) FROM Per_Image") == [
+            (24, 24)
+        ]
+
+    def test_without_a_batch_file_it_would_not_know_when_to_end(
+        self, running: Lab, cpexport: Callable[..., Ran]
+    ) -> None:
+        ran = cpexport("load", running.run, "--watch", "1")
+
+        assert (ran.status, ran.out) == (2, "")
+        assert "--batch" in ran.err
+
+
+class TestStanding:
+    @pytest.fixture
+    def found(self, case: Case) -> Callable[..., Check]:
+        plan = read_batch_file(case("10_ranges") / "Batch_data.h5")
+
+        def make(complete: str, *batches: tuple[str, str]) -> Check:
+            seen = [Seen("b", ImageSets.parse(sets), NONE, state, "") for sets, state in batches]
+            return Check(plan, ImageSets.parse(complete), NONE, NONE, tuple(seen))
+
+        return make
+
+    def test_every_image_set_is_in_one_place(self, found: Callable[..., Check]) -> None:
+        history = History(
+            (Attempt(ImageSets.span(5, 8), "", "", "failed"),), running=ImageSets.span(7, 12)
+        )
+        now = standing(found("1-4,7", ("17-18", "failed")), history)
+
+        assert [str(s) for s in (now.complete, now.running, now.failed, now.missing)] == [
+            "1-4,7",
+            "8-12",
+            "5-6,17-18",
+            "13-16,19-24",
+        ]
+
+    def test_the_time_left_is_by_what_was_done_meanwhile(self, found: Callable[..., Check]) -> None:
+        looks = iter([found("1-4"), found("1-14"), found("1-24")])
+        times = iter([0.0, 0.0, 20.0, 40.0])
+        drawn: list[Standing] = []
+        follow_check(lambda: next(looks), 0, drawn.append, lambda: next(times))
+
+        assert [now.eta for now in drawn] == [None, 20.0, 0.0]
+
+
+def test_an_interrupt_ends_a_watch_at_once(running: Lab, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "cpexport", "check", running.run, "--watch", "600"]
+    environment = {**os.environ, **running.environment}
+    with subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True) as watch:
+        assert watch.stderr
+        assert watch.stderr.readline().startswith("0 complete")
+        watch.send_signal(2)
+
+        assert watch.wait(10) == 130
