@@ -48,7 +48,7 @@ SlurmctldPort={ports[0]}
 SlurmUser={user}
 SlurmdUser={user}
 AuthType=auth/munge
-AuthInfo=socket={home}/munge.socket
+AuthInfo=socket={home}/munge.socket,cred_expire=10
 StateSaveLocation={home}/state
 SlurmdSpoolDir={home}/%n
 SlurmctldPidFile={home}/slurmctld.pid
@@ -63,7 +63,7 @@ SelectTypeParameters=CR_Core_Memory
 # Defaults that sites have, and tests should meet.
 MaxArraySize=1001
 AccountingStorageType=accounting_storage/none
-# Jobs start at once and die soon, and one can ask for an hour how they ended.
+# Jobs start at once, again after 10 s (cred_expire), die soon, and are remembered for an hour.
 SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0,sched_min_interval=0
 KillWait=2
 MinJobAge=3600
@@ -242,7 +242,7 @@ class Slurm(Cluster):
         self.env = {"SLURM_CONF": str(home / "slurm.conf")}
 
     def time_out(self, job_id: object) -> None:
-        """Has a job, or task `12_3`, exceed its time limit a second after it has started.
+        """Has a job, or task `12_3`, exceed its time limit soon after it has started.
 
         slurmctld looks for such jobs every 30 s, which no setting changes. But one that is said to
         have ended when its time is over is TIMEOUT at once, and killed in the same way.
@@ -250,8 +250,8 @@ class Slurm(Cluster):
         running = ("squeue", "-h", "-t", "R", "-j", job_id, "-o", "%A")
         self.until(lambda: self.must(*running) != "", f"running {job_id}")
         number = self.must(*running).strip()
-        self.must("scontrol", "update", f"JobId={job_id}", "EndTime=now")
-        time.sleep(1.1)  # It counts in whole seconds.
+        self.must("scontrol", "update", f"JobId={job_id}", "EndTime=now+1")
+        time.sleep(2.1)  # It counts in whole seconds.
         for library in Path("/usr/lib").glob("*/slurm*/libslurmfull.so"):
             self.must(sys.executable, "-c", _COMPLETE, library, number)
 

@@ -112,11 +112,14 @@ class TestSlurm:
         lab.fail({"1-24": ["hang"]})
         said = lab.submit()
         task = f"{jobs(said)[0]}_1"
-        slurm.until(lambda: bool(list(lab.run.glob("outputs/status/*.status"))), "started")
+        slurm.until(lambda: bool(list(lab.home.glob("attempts/*"))), "hanging")
         slurm.must("scontrol", "requeue", task)
-        # It waits for two minutes after a requeue, unless told otherwise.
-        state = ("squeue", "-h", "-j", task, "-o", "%T")
-        slurm.until(lambda: "PENDING" in slurm.run(*state).out, "requeued")
+
+        def waits() -> bool:
+            """For two minutes after a requeue, unless told otherwise."""
+            return "BeginTime" in slurm.run("squeue", "-h", "-j", task, "-o", "%r").out
+
+        slurm.until(waits, "requeued")
         slurm.must("scontrol", "update", f"JobId={task}", "StartTime=now")
         slurm.wait(jobs(said))
 
