@@ -1,14 +1,15 @@
 """Compares what a batch file plans with what jobs left, or with what a destination holds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from cpexport.batch import Batch
+from cpexport.batch import Batch, State
 from cpexport.batchfile import BatchFile, read_batch_file
 from cpexport.errors import UsageError
+from cpexport.history import History, read_history
 from cpexport.imagesets import ImageSets
-from cpexport.jobs import Job, split
+from cpexport.jobs import PART, Job, split
 from cpexport.plan import Planned
 from cpexport.sinks import open_sink
 from cpexport.survey import Progress, survey
@@ -32,7 +33,7 @@ class Check:
     """Planned against found. `duplicate` are image sets that several batches have complete.
 
     `plans` are those by which the jobs were submitted, the newest last; `histories` the folders in
-    which they keep count of their attempts.
+    which they keep count of their attempts, and `history` what those and the scheduler say.
     """
 
     plan: BatchFile
@@ -42,6 +43,7 @@ class Check:
     batches: tuple[Seen, ...]
     plans: tuple[Planned, ...] = ()
     histories: tuple[Path, ...] = ()
+    history: History = field(default_factory=History)
 
     @property
     def missing(self) -> ImageSets:
@@ -74,7 +76,8 @@ def check(
 
     Raises:
         UsageError: there is no batch file, or there are several.
-        SourceError: the batch file cannot be read, or a path does not exist.
+        SourceError: the batch file cannot be read, a path does not exist, or a list of submitted
+            jobs is damaged.
     """
     if not outputs:
         if batch_file is None:
@@ -88,14 +91,16 @@ def check(
         duplicate |= complete & batch.complete
         complete |= batch.complete
         unexpected |= batch.unexpected
+    history = read_history(found.histories)
     return Check(
         found.plan,
         complete,
         unexpected,
         duplicate,
-        tuple(map(_seen, found.batches)),
+        tuple(_seen(batch, history) for batch in found.batches),
         found.plans,
         found.histories,
+        history,
     )
 
 
@@ -117,13 +122,13 @@ def check_destination(to: str, batch_file: Path, *, prefix: str = "") -> Check:
     return Check(plan, there & plan.planned, there - plan.planned, ImageSets(), batches)
 
 
-def _seen(batch: Batch) -> Seen:
-    return Seen(
-        str(batch.source.path),
-        batch.image_sets,
-        batch.complete,
-        batch.state,
-        batch.reason,
-        batch.sign,
-        batch.notes,
-    )
+def _seen(batch: Batch, history: History) -> Seen:
+    path = batch.source.path
+    image_sets, state, reason = batch.image_sets, batch.state, batch.reason
+    attempt = history.last.get(path.name.removesuffix(PART))
+    if attempt and not image_sets and path.name.endswith(PART):
+        # Its files say nothing yet, or never will.
+        image_sets = attempt.image_sets
+        if attempt.open:
+            state, reason = State.RUNNING, "the job has begun and not ended"
+    return Seen(str(path), image_sets, batch.complete, state, reason, batch.sign, batch.notes)

@@ -10,7 +10,7 @@ from cpexport.batch import Source
 from cpexport.batchfile import NAME
 from cpexport.errors import SourceError
 from cpexport.features import IMAGE
-from cpexport.jobs import FAILED, PART, PLAN, STAMP, STATUS, STATUS_SUFFIXES
+from cpexport.jobs import PART, PLAN, STAMP, STATUS, STATUS_SUFFIXES
 from cpexport.pipeline import Pipeline
 from cpexport.sources import Hdf5Source, LeftoverSource, SpreadsheetSource
 from cpexport.sources.csvfile import SUFFIXES as CSV_SUFFIXES
@@ -33,7 +33,7 @@ class _Folder:
     done: list[Path] = field(default_factory=list)
     temporary: list[Path] = field(default_factory=list)
     batch_file: bool = False
-    failed: bool = False
+    begun: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,7 @@ def find(outputs: Iterable[Path]) -> Found:
                     plans.setdefault(os.path.realpath(path / name), path / name)
                 elif name == STAMP:
                     stamps.setdefault(os.path.realpath(path / name), path / name)
-                elif name == FAILED:
-                    folder.failed = True
+                    folder.begun = path.name.endswith(PART)
                 elif name.lower() == NAME.lower():
                     folder.batch_file = True
                     batch_files.setdefault(os.path.realpath(path / name), path / name)
@@ -220,7 +219,7 @@ def _leftovers(folder: _Folder, homes: set[Path]) -> list[Source]:
     said = _said(folder.done[0]) if folder.done else None
     # Jobs are told by `-t` to keep temporary files in a folder of this name within their own.
     home = folder.path.parent if folder.path.name in ("tmp", "temp") else folder.path
-    if folder.batch_file or home in homes or not (folder.temporary or said or folder.failed):
+    if folder.batch_file or home in homes or not (folder.temporary or said or folder.begun):
         return []
     homes.add(home)
     return [LeftoverSource(home, said, tuple(folder.temporary))]

@@ -6,8 +6,9 @@ one file from many nodes is not safe on NFS; so does every submission (scripts/t
 
 import os
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from cpexport import slurm
@@ -23,12 +24,14 @@ _NOT_ITS_FAULT = frozenset({"NODE_FAIL", "PREEMPTED", "CANCELLED", "BOOT_FAIL", 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One start of a job. `id` is the scheduler's, such as `slurm:12_3`, or empty; `began` is UTC.
+    """One start of a job. `folder` is the name of its folder, `id` the scheduler's, such as
+    `slurm:12_3`, or empty; `began` is UTC.
 
     `result` is `complete`, `failed`, or empty while it runs or if it was killed; `state` is what
     the scheduler says of it, or empty. `time` in minutes and `memory` in MiB are what it was given.
     """
 
+    folder: str
     image_sets: ImageSets
     id: str
     began: str
@@ -63,6 +66,11 @@ class History:
     running: ImageSets = NONE
     unsure: ImageSets = NONE
     problem: str = ""
+
+    @cached_property
+    def last(self) -> Mapping[str, Attempt]:
+        """The last attempt of each job, by the name of its folder."""
+        return {attempt.folder: attempt for attempt in self.attempts}
 
     @property
     def busy(self) -> ImageSets:
@@ -168,13 +176,15 @@ def _attempts(path: Path) -> list[Attempt]:
                 image_sets = ImageSets.parse(sets)
             except ValueError:
                 continue
-            found.append(Attempt(image_sets, id, began, "", "", _number(time), _number(memory)))
+            found.append(
+                Attempt(path.stem, image_sets, id, began, "", "", _number(time), _number(memory))
+            )
         elif word == "end" and rest and found:
             found[-1] = replace(found[-1], result=rest[0])
     # The scheduler started it again of its own accord, so what was before is not known to be over.
     return [
         replace(a, state="REQUEUED") if a.id and a.id == b.id and not a.result else a
-        for a, b in zip(found, [*found[1:], Attempt(NONE, "", "")], strict=True)
+        for a, b in zip(found, [*found[1:], Attempt("", NONE, "", "")], strict=True)
     ]
 
 

@@ -19,8 +19,6 @@ from cpexport.imagesets import ImageSets
 
 PART = ".part"
 """Ends the names of folders and files that a job has not completed."""
-FAILED = "failed.txt"
-"""In the folder of a job that ended without being complete, whatever else it left."""
 PLAN = "plan.json"
 """Holds a plan, beside what runs it or beside the outputs."""
 STATUS = "status"

@@ -27,7 +27,7 @@ def _number(sink: Sink, plan: BatchFile | None, there: list[str]) -> None:
     ledger = sink.ledger()
     tags = {entry.group_tags for entry in ledger.entries if entry.loaded}
     if plan is not None and ledger.loaded <= plan.planned:
-        pictures, tags = plan.pictures, {plan.group_tags}
+        pictures, tags = plan.grouping, {plan.group_tags}
     else:
         pictures = sink.pictures(ledger.loaded)
     (by,) = tags if len(tags) == 1 else (None,)

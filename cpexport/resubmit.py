@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cpexport.batchfile import BatchFile
 from cpexport.check import Check
-from cpexport.history import Attempt, History, read_history
+from cpexport.history import Attempt, History
 from cpexport.imagesets import ImageSets
 from cpexport.jobs import Job, split
 from cpexport.plan import Plan, numbered
@@ -97,21 +97,14 @@ def resubmit(
     They are to run as planned before, but for what is given here.
 
     Raises:
-        SourceError: a group that no command line can say, or a list of submitted jobs is damaged.
+        SourceError: a group that no command line can say.
     """
     settings = found.plans[-1].settings if found.plans else Settings()
     settings = replace(
         settings, scheduler=scheduler or settings.scheduler, size=size or settings.size
     )
-    history = read_history(found.histories)
-    return resubmission(found, history, home.absolute(), settings, limits or Limits())
-
-
-def resubmission(
-    found: Check, history: History, outputs: Path, settings: Settings, limits: Limits
-) -> Resubmission:
-    """As `resubmit`, with the history that it reads."""
-    batch_file = found.plan
+    limits = limits or Limits()
+    batch_file, history = found.plan, found.history
     busy = _whole(batch_file, history.busy & found.missing)
     wanted = _whole(batch_file, found.missing) - busy
     tries = _tries(history, wanted)
@@ -137,7 +130,7 @@ def resubmission(
         size = 1 if need.alone else settings.size
         some = split(batch_file, ImageSets.of(numbers), size)
         jobs += [(job, need.time, need.memory) for job in some]
-    plan = numbered(batch_file, outputs, jobs, settings)
+    plan = numbered(batch_file, home.absolute(), jobs, settings)
     plan = replace(plan, batch_file=batch_file.path.absolute())
     return Resubmission(plan, busy, given_up, tuple(map(Problem, dict.fromkeys(notes))))
 

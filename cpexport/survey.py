@@ -70,6 +70,9 @@ def survey(
     """
     found = find(outputs)
     plans = _plans(found, outputs)
+    if away := [plan.outputs for plan in plans if plan.outputs.is_dir()]:
+        # A plan for what was missing leaves its outputs beside those of the first plan.
+        found = find([*outputs, *away])
     path = batch_file or _batch_file(found, outputs) or (plans[-1].batch_file if plans else None)
     plan = read_batch_file(path) if path else None
     if plan:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from cpexport.check import Check
-from cpexport.history import History, read_history
 from cpexport.imagesets import ImageSets
 from cpexport.load import Report
 
@@ -26,9 +25,9 @@ class Standing:
     eta: float | None = None
 
 
-def standing(found: Check, history: History) -> Standing:
-    """How far a run is by what a check found and its jobs' own history."""
-    missing = found.missing
+def standing(found: Check) -> Standing:
+    """How far a run is by what a check found."""
+    missing, history = found.missing, found.history
     running = (history.running | history.unsure) & missing
     tried = [attempt.image_sets for attempt in history.failed]
     tried += [seen.image_sets for seen in found.batches]
@@ -47,7 +46,7 @@ def follow_check(
     began: tuple[float, int] | None = None
     while True:
         found = look()
-        now = standing(found, read_history(found.histories))
+        now = standing(found)
         began = began or (clock(), len(now.complete))
         draw(replace(now, eta=_eta(now, clock() - began[0], len(now.complete) - began[1])))
         if not found.missing:

@@ -1,5 +1,6 @@
 """What is missing is run again: that and nothing else, and each time with what was lacking."""
 
+import json
 import os
 import subprocess
 from collections.abc import Callable, Mapping
@@ -91,6 +92,16 @@ class TestWhatIsRunAgain:
         assert ranges(again) == ["5"]
         assert (lab.run / "outputs" / "batch_5_5_2" / "Image.csv").exists()
         assert lab.missing() == ""
+
+    def test_the_second_plan_has_its_outputs_beside_those_of_the_first(self, lab: Lab) -> None:
+        lab.plan("--images-per-batch", 12)
+        lab.fail({"1-12": ["exit 7"]})
+        lab.submit()
+        lab.resubmit()
+        lab.submit(lab.again)
+
+        assert lab.call("check", lab.again).status == 0
+        assert ranges(lab.resubmit(outputs=lab.again)) == []
 
     def test_groups_are_run_whole(self, case: Case, lab: Lab) -> None:
         batch = case("02_loaddata_grouped") / "Batch_data.h5"
@@ -330,9 +341,16 @@ def test_what_is_under_way_has_no_folder_that_looks_done(lab: Lab) -> None:
                 assert job.poll() is None
             again = lab.resubmit()
 
+            (batch,) = json.loads(lab.call("check", lab.run, "--format", "json").out)["batches"]
+
             assert (ranges(again), again["under_way"]) == ([], [[1, 24]])
+            assert (batch["state"], batch["image_sets"]) == ("running", "1-24")
             assert [path.name for path in lab.run.glob("outputs/batch*")] == ["batch_1_24.part"]
         finally:
             os.killpg(job.pid, 9)
 
+    (failed,) = json.loads(lab.call("check", lab.run, "--format", "json").out)["batches"]
+
+    assert (failed["state"], failed["image_sets"]) == ("failed", "1-24")
+    assert "the job never finished" in failed["reason"]
     assert ranges(lab.resubmit()) == ["1-24"]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -110,9 +111,9 @@ class TestStanding:
 
     def test_every_image_set_is_in_one_place(self, found: Callable[..., Check]) -> None:
         history = History(
-            (Attempt(ImageSets.span(5, 8), "", "", "failed"),), running=ImageSets.span(7, 12)
+            (Attempt("", ImageSets.span(5, 8), "", "", "failed"),), running=ImageSets.span(7, 12)
         )
-        now = standing(found("1-4,7", ("17-18", "failed")), history)
+        now = standing(replace(found("1-4,7", ("17-18", "failed")), history=history))
 
         assert [str(s) for s in (now.complete, now.running, now.failed, now.missing)] == [
             "1-4,7",

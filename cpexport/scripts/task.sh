@@ -61,7 +61,6 @@ if [ "$(cat "$part/done.txt" 2>/dev/null)" = Complete ] && mv "$part" "$folder";
     note end complete "$code" "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
     exit 0
 fi
-echo "exit status $code" >"$part/failed.txt"
 note end failed "$code" "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
 echo "$part: the job did not complete (exit status $code)" >&2
 exit 1
