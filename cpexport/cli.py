@@ -30,6 +30,7 @@ def commands() -> None:
 @click.option("--to", help="Where to, as a URL; default: sqlite:///NAME OF OUTPUTS.sqlite.")
 @options.batch
 @options.prefix
+@options.shape
 @click.option("--format", type=click.Choice(["table", "json"]), default="table")
 @options.watch("Load what jobs complete, every so often, until all that is planned is there.")
 @options.quiet
@@ -38,6 +39,9 @@ def load(
     to: str | None,
     batch_file: Path | None,
     prefix: str,
+    objects: str | None,
+    aggregate: str | None,
+    max_column_length: int | None,
     format: str,
     seconds: float | None,
     quiet: bool,
@@ -46,6 +50,7 @@ def load(
     from cpexport.load import load
     from cpexport.progress import shown
     from cpexport.report import load_text
+    from cpexport.shape import Shape
     from cpexport.survey import Done
     from cpexport.watch import follow_load
 
@@ -56,6 +61,8 @@ def load(
     url = f"sqlite:///{name}.sqlite" if to is None else to
     if seconds and not batch_file:
         raise UsageError("--watch needs --batch, to know when all is there")
+    asked = (objects, aggregate, max_column_length)
+    shape = Shape.parse(*asked) if any(word is not None for word in asked) else None
     with shown(quiet) as progress:
         once = partial(
             load,
@@ -63,6 +70,7 @@ def load(
             url,
             batch_file=batch_file,
             prefix=prefix,
+            shape=shape,
             patient=seconds is not None,
             progress=progress,
         )

@@ -16,12 +16,15 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import ipc
 
+from cpexport.aggregates import aggregated
 from cpexport.batch import Batch, fingerprint, signature
+from cpexport.combined import side_by_side
 from cpexport.errors import SinkError, SourceError
-from cpexport.features import IMAGE, IMAGE_NUMBER, INTEGER, REAL, RELATIONSHIP, TEXT
+from cpexport.features import IMAGE, IMAGE_NUMBER, INTEGER, OBJECT, REAL, RELATIONSHIP, TEXT
 from cpexport.imagesets import ImageSets
 from cpexport.ledger import Count
 from cpexport.pictures import Pictures
+from cpexport.shape import AGGREGATES, COMBINED, Shape
 from cpexport.tables import Features
 from cpexport.values import numbers_as_promised
 
@@ -30,7 +33,11 @@ _SCRATCH = "cpexport-scratch-"
 
 @dataclass(frozen=True)
 class Decoded:
-    """A batch's rows on disk, and what is known of them. `types` are the types they came with."""
+    """A batch's rows on disk, and what is known of them.
+
+    `types` are the types that they came with, and `counts` what there was, by the job's own object
+    types; `written` are the rows for the destination, by its.
+    """
 
     batch: Batch
     image_sets: ImageSets
@@ -38,6 +45,7 @@ class Decoded:
     files: Mapping[str, Path]
     types: Features
     counts: Mapping[str, Count]
+    written: Mapping[str, int]
     pictures: Pictures
     fingerprint: str
 
@@ -61,8 +69,11 @@ class Decoded:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def decode(batch: Batch, image_sets: ImageSets, types: Features, scratch: Path) -> Decoded:
-    """Reads the rows of `image_sets` from a batch; `types` are those that the destination has.
+def decode(
+    batch: Batch, image_sets: ImageSets, types: Features, shape: Shape, scratch: Path
+) -> Decoded:
+    """Reads the rows of `image_sets` from a batch, for a destination of this shape; `types` are
+    those that it has for the features of jobs.
 
     Raises:
         SourceError: the batch is damaged, or its files changed while they were read.
@@ -77,26 +88,33 @@ def decode(batch: Batch, image_sets: ImageSets, types: Features, scratch: Path) 
         raise SourceError(source.path, f"cannot be read: {error.strerror}", "check it") from error
     folder = Path(tempfile.mkdtemp(dir=scratch))
     try:
-        files: dict[str, Path] = {}
+        tables: dict[str, pa.RecordBatch] = {}
         found: dict[str, dict[str, pa.DataType]] = {}
         counts: dict[str, Count] = {}
         numbers = np.fromiter(image_sets, np.int64, len(image_sets))
         pictures = source.pictures().select(numbers).without(batch.flags)
         for name, rows in source.read(image_sets, types):
+            if not shape.keeps(name):
+                continue
             rows = _settled(name, rows)
             if name == IMAGE:
                 rows = _as_written(rows, pictures, types.get(IMAGE, {}))
-            files[name] = folder / f"{len(files)}.arrow"
-            _write(rows, files[name])
+            tables[name] = rows
             counts[name] = _count(rows)
             if name != RELATIONSHIP:
                 found[name] = {f.name: f.type for f in rows.schema if f.name != IMAGE_NUMBER}
+        files: dict[str, Path] = {}
+        written: dict[str, int] = {}
+        for name, rows in _shaped(tables, shape):
+            written[name] = rows.num_rows
+            files[name] = folder / f"{len(files)}.arrow"
+            _write(rows, files[name])
         if signature(source) != batch.signature:
             raise SourceError(source.path, "changed while it was read", "run cpexport again")
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    return Decoded(batch, image_sets, folder, files, found, counts, pictures, content)
+    return Decoded(batch, image_sets, folder, files, found, counts, written, pictures, content)
 
 
 @contextmanager
@@ -122,6 +140,20 @@ def _runs(process: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def _shaped(
+    tables: Mapping[str, pa.RecordBatch], shape: Shape
+) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """The rows of the destination's tables, for those of a job's."""
+    objects = {name: t for name, t in tables.items() if name not in (IMAGE, RELATIONSHIP)}
+    for name, rows in tables.items():
+        if name == IMAGE and shape.aggregate:
+            yield name, aggregated(rows, objects, [AGGREGATES[kind] for kind in shape.aggregate])
+        elif name not in objects or shape.layout != COMBINED:
+            yield name, rows
+    if objects and shape.layout == COMBINED:
+        yield OBJECT, side_by_side(objects)
 
 
 def _write(rows: pa.RecordBatch, path: Path) -> None:

@@ -11,6 +11,8 @@ from typing import Final
 import pyarrow as pa
 
 IMAGE: Final = "Image"
+OBJECT: Final = "Object"
+"""Objects of all types side by side, taken for one type with features `Nuclei_AreaShape_Area`."""
 EXPERIMENT: Final = "Experiment"
 RELATIONSHIP: Final = "Relationship"
 IMAGE_NUMBER: Final = "ImageNumber"
@@ -82,9 +84,16 @@ def promised_type(object_name: str, feature: str) -> pa.DataType:
         if _WHOLE_IMAGE.match(feature):
             return INTEGER
         return REAL if _MEASURED_IMAGE.match(feature) else NULL
-    if is_repeated(feature):
+    if is_repeated(feature) or object_name == OBJECT:
         return NULL
     return INTEGER if _WHOLE_OBJECT.match(feature) else REAL
+
+
+@lru_cache(_NAMES)
+def is_aggregated(feature: str) -> bool:
+    """Whether objects' values of a feature have a mean, median and standard deviation
+    (CellProfiler 4.2.8, utilities/measurement.py, agg_ignore_feature)."""
+    return is_column(feature) and feature != NUMBER and not is_repeated(feature)
 
 
 @lru_cache(_NAMES)

@@ -14,6 +14,7 @@ from cpexport.imagesets import ImageSets
 from cpexport.ledger import Count, Entry
 from cpexport.numbering import number_groups
 from cpexport.pictures import Pictures
+from cpexport.shape import Shape
 from cpexport.sinks import Sink, open_sink
 from cpexport.steps import Step, planned
 from cpexport.survey import Done, Progress, Survey, survey
@@ -54,13 +55,15 @@ def load(
     *,
     batch_file: Path | None = None,
     prefix: str = "",
+    shape: Shape | None = None,
     patient: bool = False,
     progress: Progress = lambda done: None,
 ) -> Report:
     """Loads what is new and complete below `outputs` into the destination `to`, a URL.
 
     Killed anywhere and run again, the destination ends up the same. `patient` is whether jobs may
-    still run, so that there being nothing to load yet is no error.
+    still run, so that there being nothing to load yet is no error. `shape` is what the tables are
+    to look like; without, as the destination's are, or as CellProfiler's separate ones.
 
     Raises:
         UsageError: a path or URL makes no sense.
@@ -69,7 +72,7 @@ def load(
         SinkError: the destination refuses. Batches that were committed before stay.
     """
     began = time.monotonic()
-    with open_sink(to, prefix) as sink, scratch_folder() as scratch:
+    with open_sink(to, prefix, shape) as sink, scratch_folder() as scratch:
         ledger = sink.ledger()
         found = survey(
             outputs,
@@ -107,7 +110,7 @@ class _Writing:
 
     def __init__(self, sink: Sink, prefix: str, scratch: Path, progress: Progress) -> None:
         self._sink, self._prefix, self._scratch, self._progress = sink, prefix, scratch, progress
-        self._features = sink.layout().features
+        self._features = sink.shape.unshaped(sink.layout().features)
         self.rows: dict[str, int] = {}
         self.loaded: list[Batch] = []
         self.already: list[Batch] = []
@@ -122,13 +125,15 @@ class _Writing:
         for done, step in enumerate(steps):
             self._tell(done, len(steps))
             try:
-                decoded = decode(step.batch, step.image_sets, self._features, self._scratch)
+                decoded = decode(
+                    step.batch, step.image_sets, self._features, self._sink.shape, self._scratch
+                )
             except SourceError as error:
                 damaged.append(error)
                 self.damaged.append((step.batch, error))
                 continue
             self._features = joined([self._features, decoded.types])
-            self._sink.prepare(self._features)
+            self._sink.prepare(self._sink.shape.shaped(self._features))
             entry = _entry(step, decoded.fingerprint, decoded.counts, self._prefix)
             with self._sink.batch(entry, decoded.pictures) as write:
                 if write is not None:
@@ -154,9 +159,9 @@ class _Writing:
         if written:
             self.image_sets += len(step.image_sets)
             self.values += decoded.values
-            for name, count in decoded.counts.items():
+            for name, rows in decoded.written.items():
                 table = table_of(name, self._prefix)
-                self.rows[table] = self.rows.get(table, 0) + count.rows
+                self.rows[table] = self.rows.get(table, 0) + rows
 
 
 def _entry(step: Step, fingerprint: str, counts: Mapping[str, Count], prefix: str) -> Entry:
@@ -228,6 +233,7 @@ def _report(sink: Sink, found: Survey, writing: _Writing, seconds: float) -> Rep
     missing = (found.plan.planned if found.plan else held) - there
     notes = [f"{b.source.path}: newer outputs have its image sets" for b in writing.superseded]
     notes += [f"{b.source.path}: {note}" for b in found.batches for note in b.notes]
+    notes += [f"{sink.name}: {note}" for note in sink.notes]
     return Report(
         destination=sink.name,
         loaded=len(writing.loaded),

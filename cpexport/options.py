@@ -56,6 +56,26 @@ size = click.option(
     help="The most image sets a job. A group is never cut, however large.",
 )
 
+shape = _all(
+    click.option(
+        "--objects",
+        metavar="LAYOUT",
+        help="separate (default): a table for each type of objects. combined: one, side by side by "
+        "number. view: separate, and a view of all. none. And the types wanted: Nuclei,Cells.",
+    ),
+    click.option(
+        "--aggregate",
+        metavar="KINDS",
+        help="Of objects in each image set, as columns of Per_Image: mean,median,std.",
+    ),
+    click.option(
+        "--max-column-length",
+        type=click.IntRange(10, 64),
+        help="The most characters in a column's name; default: 64.",
+    ),
+)
+"""What the tables are to look like."""
+
 how_jobs_run = _all(
     click.option("--keep-measurements", is_flag=True, help="Keep an .h5 file of each job."),
     click.option(

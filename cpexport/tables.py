@@ -16,6 +16,8 @@ from cpexport.features import (
     INTEGER,
     NULL,
     NUMBER,
+    OBJECT,
+    OBJECT_NUMBER,
     REAL,
     RELATIONSHIP,
     TEXT,
@@ -106,7 +108,13 @@ class Layout:
         """The tables of one object type: one, or as many as its width needs."""
         return tuple(table for table in self.tables.values() if table.object == object_name)
 
-    def extended(self, features: Features, prefix: str = "", width: int = 1_000_000) -> "Layout":
+    def extended(
+        self,
+        features: Features,
+        prefix: str = "",
+        width: int = 1_000_000,
+        max_column_length: int = 64,
+    ) -> "Layout":
         """This layout with the columns that `features` need besides.
 
         Names and order are CellProfiler's, computed over all new features together; a layout that
@@ -123,11 +131,12 @@ class Layout:
         if not new and all(name in self.objects for name in features):
             return self
         objects = (self.objects | features.keys()) - {IMAGE}
+        objects |= set(objects_of([*self.features.get(OBJECT, ()), *features.get(OBJECT, ())]))
         known = {full_name(c.object, c.feature, objects): c.name for c in self.columns}
         # The two keys are in CellProfiler's own mapping, so nothing else may take their names.
-        keys = {IMAGE_NUMBER: IMAGE_NUMBER, "ObjectNumber": "ObjectNumber"}
+        keys = {IMAGE_NUMBER: IMAGE_NUMBER, OBJECT_NUMBER: OBJECT_NUMBER}
         wanted = [full_name(*feature, objects) for feature in new]
-        names = column_names(wanted, taken={**keys, **known})
+        names = column_names(wanted, max_column_length, taken={**keys, **known})
         columns = list(self.columns)
         for object_name in sorted(features, key=lambda name: (name != IMAGE, name)):
             mine = sorted(
@@ -193,11 +202,37 @@ def full_name(object_name: str, feature: str, objects: Iterable[str]) -> str:
     """A feature's name before it is shortened to a column's: `Nuclei_AreaShape_Area`.
 
     An image's mean, median or standard deviation over the objects of one type has no `Image_`
-    before it (CellProfiler 4.2.8, exporttodatabase.py, get_aggregate_columns).
+    before it (CellProfiler 4.2.8, exporttodatabase.py, get_aggregate_columns), nor have objects
+    side by side, whose features have their own type's name in them.
     """
+    if object_name == OBJECT:
+        return OBJECT_NUMBER if feature == NUMBER else feature
     if object_name == IMAGE and _is_aggregate(feature, objects):
         return feature
     return f"{object_name}_{feature}"
+
+
+def objects_of(together: Iterable[str]) -> tuple[str, ...]:
+    """The object types among features of objects side by side, the longest names first.
+
+    A parent's means over its children are none, though they look like one (RelateObjects writes
+    them; CellProfiler 4.2.8, relateobjects.py, FF_MEAN).
+
+    >>> objects_of(
+    ...     ["Spots_Number_Object_Number", "Cells_Number_Object_Number"]
+    ...     + ["Cells_Mean_Spots_Number_Object_Number", "Cells_AreaShape_Area"]
+    ... )
+    ('Cells', 'Spots')
+    """
+    ending = f"_{NUMBER}"
+    names = {f.removesuffix(ending) for f in together if f.endswith(ending)}
+    real = {n for n in names if not any(n.startswith(f"{parent}_Mean_") for parent in names)}
+    return tuple(sorted(real, key=lambda name: (-len(name), name)))
+
+
+def owner(feature: str, objects: Iterable[str]) -> str | None:
+    """The type that a feature of objects side by side belongs to, of these, longest names first."""
+    return next((name for name in objects if feature.startswith(f"{name}_")), None)
 
 
 def _key(object_name: str, numbers: Mapping[str, str]) -> tuple[str, ...]:
@@ -209,10 +244,22 @@ def _is_aggregate(feature: str, objects: Iterable[str]) -> bool:
     return feature.startswith(_AGGREGATES) and any(rest.startswith(f"{o}_") for o in objects)
 
 
-def _order(object_name: str, feature: str, objects: Iterable[str]) -> tuple[bool, bool, str]:
-    # exporttodatabase.py, filter_measurement_columns: numbers first, then ASCII; aggregates last.
-    aggregate = object_name == IMAGE and _is_aggregate(feature, objects)
-    return (aggregate, feature != NUMBER, feature)
+def _order(
+    object_name: str, feature: str, objects: Iterable[str]
+) -> tuple[bool, str, bool, str, int]:
+    """CellProfiler's order of columns: of each object type, numbers first, then ASCII; aggregates
+    after all else, by object type and feature (exporttodatabase.py, filter_measurement_columns,
+    get_aggregate_columns)."""
+    longest_first = sorted(objects, key=len, reverse=True)
+    if object_name == OBJECT and feature != NUMBER:
+        name = owner(feature, longest_first) or ""
+        rest = feature[len(name) + 1 :]
+        return (False, name, rest != NUMBER, rest, 0)
+    if object_name == IMAGE and _is_aggregate(feature, objects):
+        kind, _, of = feature.partition("_")
+        name = owner(of, longest_first) or ""
+        return (True, name, True, of, _AGGREGATES.index(f"{kind}_"))
+    return (False, "", feature != NUMBER, feature, 0)
 
 
 def _placed(

@@ -16,6 +16,7 @@ from cpexport.errors import UsageError
 from cpexport.imagesets import ImageSets
 from cpexport.ledger import Entry, Ledger
 from cpexport.pictures import Pictures
+from cpexport.shape import Shape
 from cpexport.tables import Features, Layout
 
 Write = Callable[[str, pa.RecordBatch], None]
@@ -31,6 +32,14 @@ class Sink(Protocol):
     @property
     def name(self) -> str:
         """The destination as people may see it, without a password."""
+
+    @property
+    def shape(self) -> Shape:
+        """What its tables look like, or are to look like."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What people should know of its tables."""
 
     def ledger(self) -> Ledger:
         """What the destination holds; empty for one that does not exist yet."""
@@ -93,12 +102,14 @@ def absolute(url: str) -> str:
     return str(parsed.render_as_string())
 
 
-def open_sink(url: str, prefix: str = "") -> Sink:
+def open_sink(url: str, prefix: str = "", shape: Shape | None = None) -> Sink:
     """The destination that a SQLAlchemy URL names. It is not made before something is written.
+
+    `shape` is what its tables are to look like; without, as they do.
 
     Raises:
         UsageError: not a URL, or of a kind that there is no sink for.
-        SinkError: the destination is there and cannot be used.
+        SinkError: the destination is there and cannot be used, or its tables look otherwise.
     """
     parsed = _parsed(url)
     if parsed.get_backend_name() == "sqlite":
@@ -106,7 +117,7 @@ def open_sink(url: str, prefix: str = "") -> Sink:
             raise UsageError("--to names no file; write sqlite:///screen.sqlite, three slashes")
         from cpexport.sinks.sqlite import SqliteSink
 
-        return SqliteSink(parsed.database or "", prefix)
+        return SqliteSink(parsed.database or "", prefix, shape)
     raise UsageError(f"{parsed.get_backend_name()}: not a destination yet; use sqlite:///FILE")
 
 

@@ -12,39 +12,56 @@ from typing import Self
 import pyarrow as pa
 
 from cpexport.errors import CollisionError, SinkError, WidthError
-from cpexport.features import IMAGE, IMAGE_NUMBER, RELATIONSHIP
+from cpexport.features import IMAGE, IMAGE_NUMBER, OBJECT, RELATIONSHIP
 from cpexport.imagesets import ImageSets
 from cpexport.ledger import Entry, Ledger
 from cpexport.pictures import Pictures, comparable, differences
+from cpexport.shape import VIEW, Shape
 from cpexport.sinks import Write, schema
 from cpexport.sinks import sqliteledger as ledger
 from cpexport.sinks.fitting import fitted
-from cpexport.sinks.sqlitefile import Connection, between, quoted
+from cpexport.sinks.objectview import object_view
+from cpexport.sinks.sqlitefile import WIDTH, Connection, between, quoted
 from cpexport.sinks.sqlitelayout import change
-from cpexport.tables import Features, Layout
-
-# SQLITE_MAX_COLUMN of every build that users have; a wider table could not even be opened there.
-WIDTH = 2000
+from cpexport.tables import Features, Layout, table_of
 
 
 class SqliteSink:
     """A SQLite file. The first batch makes it, and it is gone again if that comes to nothing."""
 
-    def __init__(self, path: str, prefix: str = "") -> None:
+    def __init__(self, path: str, prefix: str = "", shape: Shape | None = None) -> None:
         self.path = Path(path)
         self.name = f"sqlite:///{path}"
         self.prefix = prefix
         self._db = Connection(self.path, self.name)
         self._features: Features = {}
         self._layout: tuple[int, Layout] | None = None
-        if self._db.exists:
-            self._check_owner()
+        try:
+            self.shape = self._agreed(shape)
+            if self._db.exists:
+                self._check_owner()
+        except BaseException:
+            self._db.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
         self._db.close()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        view = object_view(self.layout(), self.prefix) if self.shape.layout == VIEW else None
+        if view is None:
+            return ()
+        name = table_of(OBJECT, self.prefix)
+        if view.width > WIDTH:
+            return (f"no view {name}, as it would have {view.width} columns of {WIDTH} at most",)
+        return tuple(
+            f"{name} has {other} by number, as no parent of them is known"
+            for other in view.by_number
+        )
 
     def ledger(self) -> Ledger:
         return ledger.read(self._db, self.prefix) if self._ours() else Ledger()
@@ -113,7 +130,8 @@ class SqliteSink:
             return {}
         return dict(
             self._db.rows(
-                "SELECT name, value FROM _cpexport_settings WHERE prefix = ? AND name <> 'schema'",
+                "SELECT name, value FROM _cpexport_settings WHERE prefix = ? "
+                "AND name NOT IN ('schema', 'shape')",
                 self.prefix,
             )
         )
@@ -151,12 +169,13 @@ class SqliteSink:
     def _fit(self) -> Layout:
         """Makes the database fit the features, within the transaction: DDL rolls back in SQLite."""
         old = self.layout()
-        new = old.extended(self._features, self.prefix, WIDTH).widened(
+        longest = self.shape.max_column_length
+        new = old.extended(self._features, self.prefix, WIDTH, longest).widened(
             {(name, f): type for name, found in self._features.items() for f, type in found.items()}
         )
         if new != old:
             self._refuse_foreign(new)
-            change(self._db, old, new, self.prefix)
+            change(self._db, old, new, self.prefix, self.shape)
             # data_version does not tell of changes by this very connection.
             self._layout = None
         return new
@@ -263,10 +282,23 @@ class SqliteSink:
                 raise SinkError(self.name, f"made by another cpexport (schema {version})", "use it")
         self._refuse_foreign(Layout().extended({IMAGE: {}}, self.prefix))
 
+    def _agreed(self, wanted: Shape | None) -> Shape:
+        """The shape that the tables have; they are not made anew for another one."""
+        has = ledger.shape(self._db, self.prefix) if self._ours() else None
+        if has is None or wanted is None or has == wanted:
+            return has or wanted or Shape()
+        raise SinkError(
+            self.name,
+            f"was made with {has}, not with {wanted}",
+            "leave that out, or choose another destination or --prefix",
+        )
+
     def _refuse_foreign(self, layout: Layout) -> None:
         ours = {table.lower() for table in self.layout().tables}
         wanted = {table.lower() for table in layout.tables}
         wanted |= {f"{self.prefix}Per_Relationship{s}".lower() for s in ("s", "Types", "sView")}
+        if self.shape.layout == VIEW:
+            wanted.add(table_of(OBJECT, self.prefix).lower())
         if ours:
             wanted = {table.lower() for table in layout.tables} - ours
         for name in self._db.names():

@@ -16,6 +16,9 @@ from sqlalchemy.dialects import sqlite
 from cpexport.errors import SinkError
 from cpexport.imagesets import ImageSets
 
+# SQLITE_MAX_COLUMN of every build that users have; a wider table or view could not even be opened
+# there.
+WIDTH = 2000
 DIALECT = sqlite.dialect()
 
 _MAGIC = b"SQLite format 3\x00"

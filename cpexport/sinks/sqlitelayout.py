@@ -5,15 +5,17 @@ import json
 import pyarrow as pa
 
 from cpexport.errors import WidthError
-from cpexport.features import IMAGE, IMAGE_NUMBER, INTEGER, REAL, TEXT
+from cpexport.features import IMAGE, IMAGE_NUMBER, INTEGER, OBJECT, REAL, TEXT
 from cpexport.pictures import tells_pictures_apart
+from cpexport.shape import VIEW, Shape
 from cpexport.sinks import schema
-from cpexport.sinks.sqlitefile import DIALECT, Connection, quoted
-from cpexport.tables import Column, Layout, Table
+from cpexport.sinks.objectview import object_view
+from cpexport.sinks.sqlitefile import DIALECT, WIDTH, Connection, quoted
+from cpexport.tables import Column, Layout, Table, table_of
 from cpexport.values import as_text
 
 
-def change(db: Connection, old: Layout, new: Layout, prefix: str) -> None:
+def change(db: Connection, old: Layout, new: Layout, prefix: str, shape: Shape) -> None:
     """Takes a database from one layout to the next, within the transaction that is open.
 
     New columns are added at the end of their tables. SQLite cannot change a column's type, so a
@@ -29,6 +31,11 @@ def change(db: Connection, old: Layout, new: Layout, prefix: str) -> None:
         for relationships in schema.relationship_tables(prefix):
             _run_all(db, schema.create(relationships, DIALECT))
         db.run(schema.relationship_view(prefix, DIALECT))
+        words = "INSERT INTO _cpexport_settings VALUES (?, 'shape', ?)"
+        db.run(words, prefix, shape.as_json())
+    if shape.layout == VIEW:
+        # SQLite renames no table while a view has one that is not there.
+        db.run(f"DROP VIEW IF EXISTS {quoted(table_of(OBJECT, prefix))}")
     for table in new.tables.values():
         before = old.tables.get(table.name)
         if before is None:
@@ -36,6 +43,8 @@ def change(db: Connection, old: Layout, new: Layout, prefix: str) -> None:
             _copy_keys(db, old.parts(table.object), table)
         else:
             _extend(db, before, table, prefix)
+    if shape.layout == VIEW and (view := object_view(new, prefix)) and view.width <= WIDTH:
+        db.run(view.statement)
     db.run("DELETE FROM _cpexport_columns WHERE prefix = ?", prefix)
     columns = new.columns
     db.ingest(

@@ -9,6 +9,7 @@ import pyarrow as pa
 from cpexport.imagesets import ImageSets
 from cpexport.ledger import Count, Entry, Ledger
 from cpexport.pictures import Pictures, from_identities
+from cpexport.shape import Shape
 from cpexport.sinks import schema
 from cpexport.sinks.sqlitefile import Connection, between
 from cpexport.tables import Column, Layout
@@ -51,6 +52,14 @@ def layout(db: Connection, prefix: str) -> Layout:
             )
         )
     )
+
+
+def shape(db: Connection, prefix: str) -> Shape | None:
+    """What the tables under a prefix look like; None while there are none."""
+    found = db.rows(
+        "SELECT value FROM _cpexport_settings WHERE prefix = ? AND name = 'shape'", prefix
+    )
+    return Shape.from_json(found[0][0]) if found else None
 
 
 def pictures(db: Connection, prefix: str, image_sets: ImageSets) -> Pictures:
@@ -107,7 +116,10 @@ def write(db: Connection, prefix: str, entry: Entry, pictures: Pictures) -> None
         "identity": pa.array(list(pictures.identities()), pa.string()),
     }
     db.ingest("_cpexport_sets", pa.RecordBatch.from_pydict(columns))
-    db.run("DELETE FROM _cpexport_settings WHERE prefix = ? AND name <> 'schema'", prefix)
+    db.run(
+        "DELETE FROM _cpexport_settings WHERE prefix = ? AND name NOT IN ('schema', 'shape')",
+        prefix,
+    )
 
 
 def _entry(row: tuple[Any, ...], loaded: list[int], counts: Mapping[str, Count]) -> Entry:

@@ -1,0 +1,134 @@
+"""What a destination's tables are to look like: which object types, side by side or apart, means.
+
+The choices are those of CellProfiler's ExportToDatabase (CellProfiler 4.2.8, exporttodatabase.py).
+A destination keeps its shape: what is loaded later goes into the same tables.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Final, Self
+
+from cpexport.errors import UsageError
+from cpexport.features import (
+    IMAGE,
+    INTEGER,
+    NUMBER,
+    OBJECT,
+    REAL,
+    RELATIONSHIP,
+    TEXT,
+    is_aggregated,
+    is_column,
+    promised_type,
+    wider,
+)
+from cpexport.tables import Features, objects_of, owner
+
+SEPARATE: Final = "separate"
+COMBINED: Final = "combined"
+VIEW: Final = "view"
+_NONE: Final = "none"
+_LAYOUTS: Final = (SEPARATE, COMBINED, VIEW, _NONE)
+
+AGGREGATES: Final = {"mean": "Mean", "median": "Median", "std": "StDev"}
+"""What `--aggregate` takes, in CellProfiler's order, and how the columns of each begin."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """`layout` is `separate` (a table for each object type), `combined` (one table, objects side
+    by side by number), `view` (separate, and one view of all) or `none`; `only` the types of
+    objects that are wanted, empty for all. `aggregate` are keys of `AGGREGATES`. Columns' names
+    have at most `max_column_length` characters, from 10 to 64."""
+
+    layout: str = SEPARATE
+    only: tuple[str, ...] = ()
+    aggregate: tuple[str, ...] = ()
+    max_column_length: int = 64
+
+    @classmethod
+    def parse(cls, objects: str | None, aggregate: str | None, length: int | None) -> Self:
+        """The shape that these words ask for; None is what there is without asking.
+
+        Raises:
+            UsageError: a word that is none of the above.
+        """
+        kinds = _words(aggregate)
+        if strange := [kind for kind in kinds if kind not in AGGREGATES]:
+            raise UsageError(f"--aggregate has {', '.join(AGGREGATES)}, not {strange[0]}")
+        words = _words(objects)
+        layouts = [word for word in words if word in _LAYOUTS]
+        if len(layouts) > 1 or (layouts == [_NONE] and len(words) > 1):
+            raise UsageError(f"--objects has one of {', '.join(_LAYOUTS)}, not {objects}")
+        only = tuple(sorted(word for word in words if word not in _LAYOUTS))
+        chosen = tuple(kind for kind in AGGREGATES if kind in kinds)
+        return cls((layouts or [SEPARATE])[0], only, chosen, 64 if length is None else length)
+
+    def __str__(self) -> str:
+        """The options that ask for it."""
+        words = [f"--objects {','.join([self.layout, *self.only])}"]
+        if self.aggregate:
+            words.append(f"--aggregate {','.join(self.aggregate)}")
+        return " ".join([*words, f"--max-column-length {self.max_column_length}"])
+
+    def as_json(self) -> str:
+        """What `from_json` takes."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The shape that `as_json` wrote."""
+        said = json.loads(text)
+        lists = {name: tuple(said[name]) for name in ("only", "aggregate")}
+        return cls(said["layout"], max_column_length=said["max_column_length"], **lists)
+
+    def keeps(self, name: str) -> bool:
+        """Whether rows of an object type become rows of the destination."""
+        if name in (IMAGE, RELATIONSHIP):
+            return True
+        return self.layout != _NONE and (not self.only or name in self.only)
+
+    def shaped(self, features: Features) -> Features:
+        """The features of the destination's tables, for those of jobs."""
+        kept = {name: dict(types) for name, types in features.items() if self.keeps(name)}
+        image = kept.get(IMAGE)
+        if image is not None:
+            for name, types in kept.items():
+                if name != IMAGE:
+                    for feature, type in types.items():
+                        if is_aggregated(feature) and type != TEXT:
+                            image |= {f"{a}_{name}_{feature}": REAL for a in self._begins}
+        if self.layout != COMBINED:
+            return kept
+        together = {
+            f"{name}_{feature}": wider(type, promised_type(name, feature))
+            for name, types in kept.items()
+            if name != IMAGE
+            for feature, type in {NUMBER: INTEGER, **types}.items()
+            if is_column(feature)
+        }
+        return {IMAGE: kept.get(IMAGE, {}), **({OBJECT: together} if together else {})}
+
+    def unshaped(self, features: Features) -> Features:
+        """The features of jobs that went into a destination's tables: `shaped`, undone.
+
+        Aggregates stay among the features of images, where they harm nobody.
+        """
+        if OBJECT not in features:
+            return features
+        together = features[OBJECT]
+        names = objects_of(together)
+        found = {name: dict(types) for name, types in features.items() if name != OBJECT}
+        for column, type in together.items():
+            name = owner(column, names)
+            if name is not None:
+                found.setdefault(name, {})[column[len(name) + 1 :]] = type
+        return found
+
+    @property
+    def _begins(self) -> list[str]:
+        return [AGGREGATES[kind] for kind in self.aggregate]
+
+
+def _words(text: str | None) -> list[str]:
+    return [word.strip() for word in (text or "").split(",") if word.strip()]
