@@ -69,7 +69,7 @@ class Source(Protocol):
 
     @property
     def format(self) -> str:
-        """What the ledger calls this format: `hdf5`, `spreadsheet`."""
+        """What the ledger calls this format: `hdf5`, `spreadsheet`, `sqlcsv`."""
 
     @property
     def path(self) -> Path:

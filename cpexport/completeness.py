@@ -87,7 +87,9 @@ def judge(
 def not_readable(source: Source, error: SourceError) -> Batch:
     """The batch of files that cannot be read, or not yet."""
     inside = Path(error.path)
-    where = f"{inside.name}: " if inside.parent == source.path else ""
+    # A batch that is one of several in a folder goes by the path of one of its files.
+    other = inside.parent == source.path.parent and inside != source.path
+    where = f"{inside.name}: " if other or inside.parent == source.path else ""
     reason = f"{where}{error.problem}; {error.advice}"
     if isinstance(error, RunningError):
         return Batch(source, State.RUNNING, reason)

@@ -12,10 +12,12 @@ from cpexport.errors import SourceError
 from cpexport.features import IMAGE
 from cpexport.jobs import PART, PLAN, STAMP, STATUS, STATUS_SUFFIXES
 from cpexport.pipeline import Pipeline
-from cpexport.sources import Hdf5Source, LeftoverSource, SpreadsheetSource
+from cpexport.sources import Hdf5Source, LeftoverSource, SpreadsheetSource, SqlCsvSource
 from cpexport.sources.csvfile import SUFFIXES as CSV_SUFFIXES
 from cpexport.sources.csvfile import CsvFile, open_csv
 from cpexport.sources.hdf5 import SUFFIXES as HDF5_SUFFIXES
+from cpexport.sources.setupsql import SETUP
+from cpexport.sources.sqlnames import sql_jobs
 
 _TEMPORARY = re.compile(r"Cpmeasurements.*\.hdf5", re.IGNORECASE)
 _NOT_DATA = re.compile(r"(.*[_.-])?(log|done|readme)([_.-].*)?", re.IGNORECASE)
@@ -30,6 +32,7 @@ class _Folder:
     path: Path
     hdf5: list[Path] = field(default_factory=list)
     csv: list[Path] = field(default_factory=list)
+    setups: list[Path] = field(default_factory=list)
     done: list[Path] = field(default_factory=list)
     temporary: list[Path] = field(default_factory=list)
     batch_file: bool = False
@@ -139,6 +142,8 @@ def _sort(path: Path, folder: _Folder) -> None:
         folder.temporary.append(path)
     elif Path(path.name.removesuffix(PART)).suffix.lower() in HDF5_SUFFIXES:
         folder.hdf5.append(path)
+    elif path.name.endswith(SETUP):
+        folder.setups.append(path)
     elif "done" in path.name.lower() and _said(path):
         folder.done.append(path)
     elif suffix in CSV_SUFFIXES and not _NOT_DATA.fullmatch(path.stem):
@@ -157,24 +162,36 @@ def _said(path: Path) -> str | None:
 
 
 def _sources(folder: _Folder, hint: Pipeline | None) -> list[Source]:
-    groups = _csv_groups(folder.csv)
-    alone = len(folder.hdf5) + (0 if folder.hdf5 else len(groups)) == 1 and folder.path.is_dir()
+    jobs = sql_jobs(folder.csv, folder.setups)
+    sql = {path for files in jobs.values() for path in files}
+    groups = _csv_groups([path for path in folder.csv if path not in sql])
+    many = len(folder.hdf5) or len(groups) + len(jobs)
+    alone = many == 1 and folder.path.is_dir()
+    done = folder.done[0] if len(folder.done) == 1 else None
     if folder.hdf5:
-        beside = tuple(path.name for group in groups.values() for path in group)
-        said = _said(folder.done[0]) if alone and len(folder.done) == 1 else None
+        beside = tuple(path.name for group in [*groups.values(), sql] for path in sorted(group))
+        said = _said(done) if alone and done else None
         return [
             Hdf5Source(folder.path if alone else file, file, beside, said) for file in folder.hdf5
         ]
-    done = folder.done[0] if len(folder.done) == 1 and len(groups) == 1 else None
-    return [
+    spreadsheets = [
         SpreadsheetSource(
             folder.path if alone else folder.path / f"{prefix}{IMAGE}.csv",
             tuple(files),
             prefix,
-            done,
+            done if len(groups) == 1 else None,
             hint,
         )
         for prefix, files in sorted(groups.items())
+    ]
+    return spreadsheets + [
+        SqlCsvSource(
+            folder.path if alone else files[0].parent / job.file(IMAGE),
+            tuple(files),
+            job,
+            done if len(jobs) == 1 else None,
+        )
+        for job, files in jobs.items()
     ]
 
 

@@ -18,7 +18,6 @@ from cpexport.sources import Hdf5Source, SpreadsheetSource
 from cpexport.tables import RELATIONSHIPS
 
 Copy = Callable[..., Path]
-OBJECTS = ["BigNuclei", "Cells", "Cytoplasm", "Nuclei", "SmallNuclei"]
 ALL = ImageSets.parse("1-6")
 
 
@@ -43,6 +42,7 @@ class SourceContract:
 
     FORMAT: str
     RELATIONSHIPS: bool
+    OBJECTS: tuple[str, ...] = ("BigNuclei", "Cells", "Cytoplasm", "Nuclei", "SmallNuclei")
 
     @pytest.fixture
     def folder(self, copy: Copy) -> Path:
@@ -100,7 +100,7 @@ class SourceContract:
         features = source.inspect().features
         read = tables(source, "1-6")
 
-        assert set(features) == {"Image", *OBJECTS} == set(read) - {"Relationship"}
+        assert set(features) == {"Image", *self.OBJECTS} == set(read) - {"Relationship"}
         for name, found in features.items():
             keys = {"ImageNumber", "Number_Object_Number"}
             assert set(found) - keys == set(read[name].column_names) - keys
@@ -127,7 +127,7 @@ class SourceContract:
 
     def test_every_object_is_there_numbered_from_1(self, folder: Path) -> None:
         found = tables(self.source(folder), "1-6")
-        for name in OBJECTS:
+        for name in self.OBJECTS:
             numbers = found[name].select(["ImageNumber", "Number_Object_Number"]).to_pylist()
             for image in found["Image"].select(["ImageNumber", f"Count_{name}"]).to_pylist():
                 mine = [

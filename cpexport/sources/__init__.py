@@ -6,5 +6,6 @@ A new format needs its module here, and a line in `cpexport.discover` that tells
 from cpexport.sources.hdf5 import Hdf5Source
 from cpexport.sources.leftover import LeftoverSource
 from cpexport.sources.spreadsheet import SpreadsheetSource
+from cpexport.sources.sqlcsv import SqlCsvSource
 
-__all__ = ["Hdf5Source", "LeftoverSource", "SpreadsheetSource"]
+__all__ = ["Hdf5Source", "LeftoverSource", "SpreadsheetSource", "SqlCsvSource"]

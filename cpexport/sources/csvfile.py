@@ -102,7 +102,8 @@ class CsvFile:
                 ),
             )
         except pa.ArrowInvalid as error:
-            raise self._conversion_error(str(error)) from error
+            names = [feature for _, feature in self.names]
+            raise conversion_error(self.path, str(error), names, "the header") from error
         for twin in twins:
             if not table[str(twin - 1)].equals(table[str(twin)]):
                 raise self._error(self._twice(twin), RERUN)
@@ -111,20 +112,22 @@ class CsvFile:
     def _twice(self, position: int) -> str:
         return f"the column {self.names[position][1]} is there twice, with different values"
 
-    def _conversion_error(self, text: str) -> SourceError:
-        if found := _BAD_VALUE.search(text):
-            feature = self.names[int(found[1])][1]
-            where = f"line {int(found[2])}: " if found[2] else ""
-            return self._error(f"{where}{found[3]!r} in the number column {feature}", RERUN)
-        if found := _BAD_ROW.search(text):
-            line, wanted, has = found.groups()
-            return self._error(f"line {line} has {has} fields, the header {wanted}", RERUN)
-        if "UTF8" in text:
-            return self._error("text that is not UTF-8", "save it as UTF-8, or run the job again")
-        return self._error(text, RERUN)
-
     def _error(self, problem: str, advice: str) -> SourceError:
         return SourceError(self.path, problem, advice)
+
+
+def conversion_error(path: Path, text: str, names: Sequence[str], measure: str) -> SourceError:
+    """What Arrow says of a file's rows, in our words. `measure` is what says how wide rows are."""
+    if found := _BAD_VALUE.search(text):
+        where = f"line {int(found[2])}: " if found[2] else ""
+        name = names[int(found[1])]
+        return SourceError(path, f"{where}{found[3]!r} in the number column {name}", RERUN)
+    if found := _BAD_ROW.search(text):
+        line, wanted, has = found.groups()
+        return SourceError(path, f"line {line} has {has} fields, {measure} {wanted}", RERUN)
+    if "UTF8" in text:
+        return SourceError(path, "text that is not UTF-8", "save it as UTF-8, or run the job again")
+    return SourceError(path, text, RERUN)
 
 
 def open_csv(path: Path) -> CsvFile | None:

@@ -1,6 +1,7 @@
 """CSV files with rows of objects, and the one of relationships between them."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -50,13 +51,16 @@ def object_rows(
         table = table.sort_by([(IMAGE_NUMBER, "ascending"), (NUMBER, "ascending")])
     batches = table.combine_chunks().to_batches()
     batch = batches[0] if batches else pa.RecordBatch.from_pylist([], table.schema)
+    refuse_twins(files[0].path, batch)
+    return batch
+
+
+def refuse_twins(path: Path, batch: pa.RecordBatch) -> None:
+    """Raises SourceError if an object has two rows; those are in order of image set and number."""
     keys = np.stack([batch[IMAGE_NUMBER].to_numpy(), batch[NUMBER].to_numpy()])
     if (same := (keys[:, 1:] == keys[:, :-1]).all(axis=0)).any():
         image, number = keys[:, int(np.flatnonzero(same)[0])].tolist()
-        raise SourceError(
-            files[0].path, f"object {number} of image set {image} has two rows", RERUN
-        )
-    return batch
+        raise SourceError(path, f"object {number} of image set {image} has two rows", RERUN)
 
 
 def _rows_of(file: CsvFile, name: str, wanted: ImageSets, rows: ImageRows) -> dict[str, pa.Array]:
@@ -128,6 +132,14 @@ def relationship_rows(file: CsvFile, wanted: ImageSets) -> pa.RecordBatch:
         raise SourceError(file.path, f"the column {missing[0]} is missing", RERUN)
     table, _ = file.read({(None, name): type for name, type in names.items()})
     table = table.rename_columns(RELATIONSHIPS.names)
+    return unique_pairs(table, wanted)
+
+
+def unique_pairs(table: pa.Table, wanted: ImageSets) -> pa.RecordBatch:
+    """Of pairs with the columns of RELATIONSHIPS those of which both image sets are wanted, once.
+
+    They come in order of all their columns.
+    """
     numbers = np.fromiter(wanted, np.int64, len(wanted))
     inside = np.isin(table["image_number1"].to_numpy(), numbers)
     inside &= np.isin(table["image_number2"].to_numpy(), numbers)

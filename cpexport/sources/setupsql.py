@@ -1,0 +1,173 @@
+"""SETUP.SQL, which says what the CSV files of "MySQL / CSV" hold: those have no header.
+
+CellProfiler 2 and 3 wrote it (3.1.9, exporttodatabase.py, write_mysql_table_defs; version 4 has
+no such output). Each job writes it anew, so in a folder of many jobs it is that of the last.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import pyarrow as pa
+
+from cpexport.errors import SourceError
+from cpexport.features import IMAGE, IMAGE_NUMBER, INTEGER, NUMBER, OBJECT_NUMBER, REAL, TEXT
+
+SETUP = "SETUP.SQL"
+COMBINED = "Object"
+"""The table that has the objects of all types side by side, where there is one."""
+
+_CREATE_IMAGE = re.compile(r"^CREATE TABLE (\S*)Per_Image \(", re.MULTILINE)
+_VALUE = re.compile(r"X'([0-9A-F]*)'|'((?:[^'\\]|\\.)*)'|(null|\d+)")
+_LOAD = re.compile(r"^LOAD DATA LOCAL INFILE '(.*)' REPLACE INTO TABLE", re.MULTILINE)
+_COUNT = "Image_Count_"
+_TYPES = {"integer": INTEGER, "float": REAL}
+
+
+@dataclass(frozen=True)
+class SqlColumn:
+    """A column of a table: its name there, its type, and the feature that it is.
+
+    `object` is the object type, None for keys and for what is no feature, such as an image's means.
+    """
+
+    name: str
+    type: pa.DataType
+    object: str | None = None
+    feature: str = ""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a SETUP.SQL says.
+
+    `tables` are the columns of Per_Image, and of Per_Object or one table for each object type, by
+    what follows `Per_`. `relationships` are module number, relationship and two object types by id,
+    None if no relationships were to be written. `experiment` is the one row of Per_Experiment, and
+    `loads` the CSV files of the job that wrote it.
+    """
+
+    tables: Mapping[str, tuple[SqlColumn, ...]]
+    relationships: Mapping[int, tuple[int, str, str, str]] | None
+    experiment: Mapping[str, str]
+    loads: frozenset[str]
+
+    def objects(self, table: str) -> tuple[str, ...]:
+        """The object types of a table of objects, in order of their columns."""
+        found = (column.object for column in self.tables[table])
+        return tuple(dict.fromkeys(name for name in found if name is not None))
+
+
+def read_setup(path: Path) -> Setup:
+    """The SETUP.SQL at `path`.
+
+    Raises:
+        SourceError: it is missing, or cut off before its first table ends.
+    """
+    try:
+        # On Windows it has CRLF, the CSV files have not.
+        text = path.read_bytes().decode("utf-8", "replace").replace("\r\n", "\n")
+    except FileNotFoundError as error:
+        problem = f"{path.name} is missing, which says what the columns of the CSV files are"
+        raise SourceError(path.parent, problem, "put it beside them") from error
+    except OSError as error:
+        raise SourceError(path, f"cannot be read: {error.strerror}", "check it") from error
+    setup = _parse(text)
+    if setup is None:
+        raise SourceError(path, "no table Per_Image, or it is cut off", "put a whole one there")
+    return setup
+
+
+@lru_cache(maxsize=8)
+def _parse(text: str) -> Setup | None:
+    """All jobs of a folder share one file, so it is parsed once. None without a Per_Image."""
+    first = _CREATE_IMAGE.search(text)
+    if first is None:
+        return None
+    prefix = re.escape(first[1])
+    created = re.compile(
+        rf"^CREATE TABLE {prefix}Per_(\w+) \(\n([^;]*?),\nPRIMARY KEY \(", re.MULTILINE
+    )
+    bodies = {name: _columns(body) for name, body in created.findall(text)}
+    if IMAGE not in bodies:
+        return None
+    tables = {IMAGE: _owned(bodies[IMAGE], [IMAGE])}
+    for name, columns in bodies.items():
+        if name != IMAGE:
+            combined = name == COMBINED and columns[1:2] and columns[1].name == OBJECT_NUMBER
+            objects = _objects(columns, bodies[IMAGE]) if combined else [name]
+            tables[name] = _numbered(_owned(columns, objects))
+    types = None
+    if re.search(rf"^CREATE TABLE {prefix}Per_RelationshipTypes \(", text, re.MULTILINE):
+        types = {int(id): (int(m), r, a, b) for id, m, r, a, b in _rows(text, prefix)}
+    return Setup(tables, types, _experiment(text, prefix), frozenset(_LOAD.findall(text)))
+
+
+def _columns(body: str) -> list[SqlColumn]:
+    found = []
+    for line in re.split(r"\s*,\s*", body):
+        name, _, declared = line.partition(" ")
+        found.append(SqlColumn(name, _TYPES.get(declared.lower(), TEXT)))
+    return found
+
+
+def _objects(columns: Iterable[SqlColumn], image: Iterable[SqlColumn]) -> list[str]:
+    """The object types of the table of all of them: those that are numbered or counted.
+
+    The column of their number can be too long a name and shortened, as can that of their count.
+    """
+    numbered = [c.name.removesuffix(f"_{NUMBER}") for c in columns if c.name.endswith(f"_{NUMBER}")]
+    counted = [c.name.removeprefix(_COUNT) for c in image if c.name.startswith(_COUNT)]
+    return [*numbered, *counted]
+
+
+def _owned(columns: Iterable[SqlColumn], objects: Iterable[str]) -> tuple[SqlColumn, ...]:
+    """The columns with the object type whose name begins theirs, the longest such name."""
+    known = sorted(objects, key=len, reverse=True)
+    found = []
+    for column in columns:
+        key = column.name in (IMAGE_NUMBER, OBJECT_NUMBER)
+        owner = next((o for o in known if not key and column.name.startswith(f"{o}_")), None)
+        feature = column.name.removeprefix(f"{owner}_") if owner else ""
+        found.append(SqlColumn(column.name, column.type, owner, feature))
+    return tuple(found)
+
+
+def _numbered(columns: tuple[SqlColumn, ...]) -> tuple[SqlColumn, ...]:
+    """The same; the number of an object type, where its name was shortened, is its first column."""
+    seen = {None, *(column.object for column in columns if column.feature == NUMBER)}
+    found = []
+    for column in columns:
+        feature = column.feature if column.object in seen else NUMBER
+        seen.add(column.object)
+        found.append(SqlColumn(column.name, column.type, column.object, feature))
+    return tuple(found)
+
+
+def _rows(text: str, prefix: str) -> list[list[str]]:
+    """The rows inserted into Per_RelationshipTypes; those that are not whole are left out."""
+    inserted = re.findall(
+        rf"^INSERT INTO {prefix}Per_RelationshipTypes \(.*?\) VALUES\((.*)\);$", text, re.MULTILINE
+    )
+    return [row for row in map(_values, inserted) if len(row) == 5 and row[0].isdecimal()]
+
+
+def _experiment(text: str, prefix: str) -> dict[str, str]:
+    inserted = re.search(
+        rf"^INSERT INTO {prefix}Per_Experiment \((.*?)\) VALUES \((.*)\);$", text, re.MULTILINE
+    )
+    if inserted is None:
+        return {}
+    return dict(zip(inserted[1].split(","), _values(inserted[2]), strict=False))
+
+
+def _values(text: str) -> list[str]:
+    """The values of an INSERT as text, blobs decoded; null is nothing."""
+    found = []
+    for blob, string, other in _VALUE.findall(text):
+        if blob and len(blob) % 2 == 0:
+            string = bytes.fromhex(blob).decode("utf-8", "replace")
+        found.append(string or other.replace("null", ""))
+    return found

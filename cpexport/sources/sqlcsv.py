@@ -1,0 +1,203 @@
+"""CSV files of one job as ExportToDatabase left them for MySQL, up to CellProfiler 3.1.9.
+
+The means, medians and standard deviations in Per_Image are left out: they are no features, and are
+`nan` for an image set without objects. Features whose columns were shortened keep those names.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pyarrow as pa
+
+from cpexport import pipeline
+from cpexport.batch import Evidence
+from cpexport.errors import SourceError
+from cpexport.features import IMAGE, NULL, RELATIONSHIP, promised_type
+from cpexport.imagesets import NONE, ImageSets
+from cpexport.pictures import Pictures
+from cpexport.pipeline import Pipeline
+from cpexport.sources.csvfile import RERUN, ends_cut
+from cpexport.sources.setupsql import read_setup
+from cpexport.sources.sqlnames import SqlJob
+from cpexport.sources.sqlrows import ImageTable, ObjectTable, pair_rows
+from cpexport.tables import Features
+
+_ROW = "row in Image.CSV"
+_PAIRS = "Relationships"
+
+
+@dataclass(frozen=True)
+class SqlCsvSource:
+    """The CSV files of one job in a folder, where the SETUP.SQL that tells their columns lies too.
+
+    That is not among the `files`: every job of the folder writes it anew, and what is loaded would
+    seem to have changed. `done` is the job's done file, where one lies beside them.
+    """
+
+    path: Path
+    files: tuple[Path, ...]
+    job: SqlJob
+    done: Path | None = None
+    format: str = "sqlcsv"
+
+    def inspect(self) -> Evidence:
+        return _Opened(self).evidence()
+
+    def pictures(self) -> Pictures:
+        return _Opened(self).images.pictures
+
+    def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
+        return _Opened(self).read(wanted)
+
+
+class _Opened:
+    """The files of a source with their columns, for as long as they are looked at."""
+
+    def __init__(self, source: SqlCsvSource) -> None:
+        self._source = source
+        self._job = source.job
+        self._files = {path.name: path for path in source.files}
+        self._setup = read_setup(source.files[0].parent / source.job.setup)
+        self._tables = tuple(name for name in self._setup.tables if name != IMAGE)
+
+    @cached_property
+    def images(self) -> ImageTable:
+        """The job's Image.CSV."""
+        path = self._file(IMAGE)
+        if path is None:
+            problem = f"{self._job.file(IMAGE)} is missing"
+            raise SourceError(self._source.path, problem, RERUN)
+        return ImageTable(path, self._setup.tables[IMAGE])
+
+    def evidence(self) -> Evidence:
+        """See `Source.inspect`."""
+        self._refuse_unknown_files()
+        images, done, parsed = self.images, self._source.done, self._pipeline
+        flags = [f for f in images.columns if parsed and f in parsed.flags]
+        short, lost = self._shortfalls()
+        lost |= self._never_written()
+        lost -= images.held
+        if images.cut:
+            short |= dict.fromkeys(lost, f"{images.path.name} is cut off")
+        experiment = self._setup.experiment
+        own_setup = images.path.name in self._setup.loads
+        known = [name for table in self._tables for name in self._setup.objects(table)]
+        return Evidence(
+            held=images.held | lost,
+            measured=images.filled(flags) | (lost if images.cut else NONE),
+            sign=", ".join(flags) or _ROW,
+            exit_status=done.read_text().strip() if done else None,
+            must_say=False,
+            finished=experiment.get("Run_Timestamp", "") if own_setup else "",
+            pictures=images.pictures,
+            features=self._features(),
+            short=short,
+            lacking={n: sets for n, sets in images.counted.items() if sets and n not in known},
+            tables=frozenset(known) | ({RELATIONSHIP} if self._file(_PAIRS) else set()),
+            version=experiment.get("CellProfiler_Version") or None,
+            pipeline=parsed,
+            notes=self._notes(flags),
+        )
+
+    def read(self, wanted: ImageSets) -> Iterator[tuple[str, pa.RecordBatch]]:
+        """See `Source.read`."""
+        yield IMAGE, self.images.rows(wanted)
+        for table in self._objects:
+            yield from table.rows(wanted)
+        path = self._file(_PAIRS)
+        if path:
+            yield RELATIONSHIP, pair_rows(path, self._setup.relationships or {}, wanted)
+
+    def _file(self, table: str) -> Path | None:
+        return self._files.get(self._job.file(table))
+
+    @cached_property
+    def _objects(self) -> tuple[ObjectTable, ...]:
+        """The files of objects that are there."""
+        there = ((table, self._file(table)) for table in self._tables)
+        return tuple(ObjectTable(path, self._setup.tables[table]) for table, path in there if path)
+
+    @property
+    def _pipeline(self) -> Pipeline | None:
+        text = self._setup.experiment.get("Pipeline_Pipeline")
+        parsed = pipeline.parse(text) if text else None
+        return parsed if parsed and parsed.modules else None
+
+    def _refuse_unknown_files(self) -> None:
+        known = {self._job.file(table) for table in self._setup.tables}
+        if self._setup.relationships is not None:
+            known.add(self._job.file(_PAIRS))
+        for name, path in self._files.items():
+            if name not in known:
+                problem = f"{self._job.setup} has no table for it, or is cut off"
+                raise SourceError(path, problem, "put the SETUP.SQL of its run there")
+
+    def _never_written(self) -> ImageSets:
+        """The image sets after the last row, up to the one that the files are named for.
+
+        Rows are written in order of image set, but image sets of a grouped run are not run so: the
+        last that ran can be before the last row.
+        """
+        begin = max(self.images.held.last + 1 if self.images.held else 1, self._job.first)
+        return ImageSets.span(begin, self._job.last) if begin <= self._job.last else NONE
+
+    def _shortfalls(self) -> tuple[dict[int, str], ImageSets]:
+        """Image set to what the other files lack of it, and all image sets that those have."""
+        images = self.images
+        short: dict[int, str] = {}
+        seen = NONE
+        for table in self._tables:
+            if not self._file(table):
+                for name in self._setup.objects(table):
+                    lost = images.counted.get(name, images.held)
+                    short |= dict.fromkeys(lost, f"{self._job.file(table)} is missing")
+        for objects in self._objects:
+            has, sets, cut = objects.counted()
+            seen |= sets
+            for name, numbers in has.items():
+                short = self._count(objects.path, name, numbers, cut) | short
+        # CellProfiler writes no file of pairs where it exports no objects (write_csv_data).
+        if self._setup.relationships is not None and self._tables:
+            path = self._file(_PAIRS)
+            if path is None:
+                short = dict.fromkeys(images.held, f"{self._job.file(_PAIRS)} is missing") | short
+            elif path.stat().st_size and ends_cut(path):
+                short = dict.fromkeys(images.held, f"{path.name} is cut off") | short
+        return short, seen
+
+    def _count(self, path: Path, name: str, has: Mapping[int, int], cut: bool) -> dict[int, str]:
+        """Image set to how many objects of a type it has, where it counts another number."""
+        counts = self.images.counts.get(name)
+        if counts is None:
+            if cut:
+                raise SourceError(path, "cut off in the middle of a line", RERUN)
+            return {}
+        end = ", it is cut off" if cut else ""
+        return {
+            number: f"{path.name} has {has.get(number, 0)} of {count} {name}{end}"
+            for number, count in zip(self.images.numbers.tolist(), counts.tolist(), strict=True)
+            if has.get(number, 0) != count
+        }
+
+    def _features(self) -> Features:
+        found = {
+            IMAGE: {
+                feature: column.type if promised_type(IMAGE, feature) == NULL else NULL
+                for feature, column in self.images.columns.items()
+            }
+        }
+        for table in self._objects:
+            for name, features in table.features.items():
+                found[name] = dict.fromkeys(features, NULL)
+        return found
+
+    def _notes(self, flags: list[str]) -> tuple[str, ...]:
+        notes = []
+        if not flags:
+            notes.append("no ModuleError or ExecutionTime columns: a row counts as measured")
+        left_out = len(self._setup.tables[IMAGE]) - 1 - len(self.images.columns)
+        if left_out:
+            notes.append(f"{left_out} columns of means, medians or deviations are left out")
+        return tuple(notes)

@@ -1,0 +1,74 @@
+"""Which CSV files of a folder are those of "MySQL / CSV", and of which job each: by their names.
+
+A job on the image sets 9 to 16 writes `SQL_9_16_Image.CSV` and so on, in upper case, with whatever
+the user has for `SQL_` (CellProfiler 3.1.9, exporttodatabase.py, base_name).
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cpexport.errors import SourceError
+from cpexport.sources.csvfile import open_csv
+from cpexport.sources.setupsql import SETUP
+
+_AFTER_PREFIX = re.compile(r"([1-9]\d*)_([1-9]\d*)_\w+\.CSV")
+_IMAGES = re.compile(r"(.*?)[1-9]\d*_[1-9]\d*_Image\.CSV", re.DOTALL)
+
+
+@dataclass(frozen=True, order=True)
+class SqlJob:
+    """The job that file names tell of: its prefix, its first image set and the last that ran."""
+
+    prefix: str
+    first: int
+    last: int
+
+    def file(self, table: str) -> str:
+        """The name of the job's CSV file for a table.
+
+        >>> SqlJob("SQL_", 9, 16).file("Image")
+        'SQL_9_16_Image.CSV'
+        """
+        return f"{self.prefix}{self.first}_{self.last}_{table}.CSV"
+
+    @property
+    def setup(self) -> str:
+        """The name of the file that says what columns the CSV files have."""
+        return self.prefix + SETUP
+
+
+def sql_jobs(files: Iterable[Path], setups: Iterable[Path]) -> dict[SqlJob, list[Path]]:
+    """The jobs among the CSV files of a folder, with the files of each, in order of job.
+
+    `setups` are the SETUP.SQL there. Where that of a prefix is gone, an Image.CSV tells by having
+    no header that it is not one of ExportToSpreadsheet's.
+    """
+    prefixes = {path.name.removesuffix(SETUP) for path in setups}
+    files = list(files)
+    for path in files:
+        found = _IMAGES.fullmatch(path.name)
+        if found and _job(path.name, prefixes) is None and _has_no_header(path):
+            prefixes.add(found[1])
+    jobs: dict[SqlJob, list[Path]] = {}
+    for path in files:
+        job = _job(path.name, prefixes)
+        if job is not None:
+            jobs.setdefault(job, []).append(path)
+    return dict(sorted(jobs.items()))
+
+
+def _job(name: str, prefixes: Iterable[str]) -> SqlJob | None:
+    """The job of a file name, by the longest prefix: a prefix may end in digits."""
+    for prefix in sorted(prefixes, key=len, reverse=True):
+        if name.startswith(prefix) and (found := _AFTER_PREFIX.fullmatch(name, len(prefix))):
+            return SqlJob(prefix, int(found[1]), int(found[2]))
+    return None
+
+
+def _has_no_header(path: Path) -> bool:
+    try:
+        return open_csv(path) is None
+    except SourceError:
+        return False

@@ -1,0 +1,79 @@
+"""One CSV file of "MySQL / CSV": rows without a header, as MySQL's LOAD DATA reads them.
+
+Dialect (CellProfiler 3.1.9, exporttodatabase.py, write_csv_data): commas, LF, `NULL` for nothing;
+text in quotes, with a backslash before what MySQL escapes, so that a newline in a text is `\\n`.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
+
+from cpexport.errors import SourceError
+from cpexport.sources.csvfile import RERUN, conversion_error
+from cpexport.sources.setupsql import SqlColumn
+
+_BIGGEST_BLOCK = 1 << 30
+_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+# What MySQL reads for the character after a backslash; every other one stands for itself. A quote
+# is doubled, for Arrow.
+_MEANT = {
+    b"0": b"\0",
+    b"b": b"\b",
+    b"n": b"\n",
+    b"r": b"\r",
+    b"t": b"\t",
+    b"Z": b"\x1a",
+    b'"': b'""',
+}
+
+
+def read_table(
+    path: Path, columns: Sequence[SqlColumn], types: Mapping[int, pa.DataType]
+) -> tuple[list[pa.Array], bool]:
+    """The columns at the positions in `types`, in its order, and whether the file's end is missing.
+
+    Nothing is null in every type; `NULL` in quotes is a text. What follows the last line end is not
+    returned.
+
+    Raises:
+        SourceError: a line with another number of fields than `columns`, a value that is not of its
+            type, text that is not UTF-8, NUL bytes, a file that cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise SourceError(path, f"cannot be read: {error.strerror}", "check it") from error
+    body = content[: content.rfind(b"\n") + 1]
+    cut = len(body) < len(content)
+    if 0 in body:
+        line = body[: body.index(0)].count(b"\n") + 1
+        raise SourceError(path, f"line {line}: NUL bytes", RERUN)
+    if b"\\" in body:
+        body = _ESCAPED.sub(lambda found: _MEANT.get(found[1], found[1]), body)
+    if not body:
+        return [pa.array([], type) for type in types.values()], cut
+    names = [str(position) for position in types]
+    try:
+        table = arrow_csv.read_csv(
+            pa.BufferReader(body),
+            arrow_csv.ReadOptions(
+                use_threads=False,
+                block_size=min(len(body) + 1, _BIGGEST_BLOCK),
+                column_names=[str(i) for i in range(len(columns))],
+            ),
+            arrow_csv.ParseOptions(newlines_in_values=True),
+            arrow_csv.ConvertOptions(
+                include_columns=names,
+                column_types=dict(zip(names, types.values(), strict=True)),
+                null_values=["NULL"],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        titles = [column.name for column in columns]
+        raise conversion_error(path, str(error), titles, "SETUP.SQL") from error
+    return [column.combine_chunks() for column in table.columns], cut
