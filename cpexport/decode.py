@@ -22,7 +22,7 @@ from cpexport.features import IMAGE, IMAGE_NUMBER, INTEGER, REAL, RELATIONSHIP, 
 from cpexport.imagesets import ImageSets
 from cpexport.ledger import Count
 from cpexport.pictures import Pictures
-from cpexport.tables import Features
+from cpexport.tables import Features, joined
 from cpexport.values import numbers_as_promised
 
 _SCRATCH = "cpexport-scratch-"
@@ -30,20 +30,24 @@ _SCRATCH = "cpexport-scratch-"
 
 @dataclass(frozen=True)
 class Decoded:
-    """A batch's rows on disk, and what is known of them. `types` are the types they came with."""
+    """A batch's rows on disk, and what is known of them.
+
+    `files` are in the order in which the rows came, with their object types, which can repeat.
+    `types` are the narrowest that hold what all the rows of an object type came with.
+    """
 
     batch: Batch
     image_sets: ImageSets
     folder: Path
-    files: Mapping[str, Path]
+    files: tuple[tuple[str, Path], ...]
     types: Features
     counts: Mapping[str, Count]
     pictures: Pictures
     fingerprint: str
 
     def rows(self) -> Iterator[tuple[str, pa.RecordBatch]]:
-        """The rows by object type, columns named by feature."""
-        for name, path in self.files.items():
+        """The rows by object type, columns named by feature; types can differ between batches."""
+        for name, path in self.files:
             with pa.memory_map(str(path)) as file:
                 reader = ipc.open_file(file)
                 for number in range(reader.num_record_batches):
@@ -77,26 +81,28 @@ def decode(batch: Batch, image_sets: ImageSets, types: Features, scratch: Path) 
         raise SourceError(source.path, f"cannot be read: {error.strerror}", "check it") from error
     folder = Path(tempfile.mkdtemp(dir=scratch))
     try:
-        files: dict[str, Path] = {}
-        found: dict[str, dict[str, pa.DataType]] = {}
+        files: list[tuple[str, Path]] = []
+        found: Features = {}
         counts: dict[str, Count] = {}
         numbers = np.fromiter(image_sets, np.int64, len(image_sets))
         pictures = source.pictures().select(numbers).without(batch.flags)
         for name, rows in source.read(image_sets, types):
             rows = _settled(name, rows)
             if name == IMAGE:
-                rows = _as_written(rows, pictures, types.get(IMAGE, {}))
-            files[name] = folder / f"{len(files)}.arrow"
-            _write(rows, files[name])
-            counts[name] = _count(rows)
+                here = pictures.select(rows[IMAGE_NUMBER].to_numpy())
+                rows = _as_written(rows, here, types.get(IMAGE, {}))
+            files.append((name, folder / f"{len(files)}.arrow"))
+            _write(rows, files[-1][1])
+            counts[name] = counts[name] + _count(rows) if name in counts else _count(rows)
             if name != RELATIONSHIP:
-                found[name] = {f.name: f.type for f in rows.schema if f.name != IMAGE_NUMBER}
+                came = {f.name: f.type for f in rows.schema if f.name != IMAGE_NUMBER}
+                found = joined([found, {name: came}])
         if signature(source) != batch.signature:
             raise SourceError(source.path, "changed while it was read", "run cpexport again")
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    return Decoded(batch, image_sets, folder, files, found, counts, pictures, content)
+    return Decoded(batch, image_sets, folder, tuple(files), found, counts, pictures, content)
 
 
 @contextmanager
