@@ -12,9 +12,11 @@ from cpexport.errors import SourceError
 from cpexport.features import IMAGE
 from cpexport.jobs import FAILED, PART, PLAN, STAMP, STATUS, STATUS_SUFFIXES
 from cpexport.pipeline import Pipeline
-from cpexport.sources import Hdf5Source, LeftoverSource, SpreadsheetSource
+from cpexport.sources import DatabaseSource, Hdf5Source, LeftoverSource, SpreadsheetSource
 from cpexport.sources.csvfile import SUFFIXES as CSV_SUFFIXES
 from cpexport.sources.csvfile import CsvFile, open_csv
+from cpexport.sources.databasefile import SUFFIXES as DATABASE_SUFFIXES
+from cpexport.sources.databasefile import Contents, contents
 from cpexport.sources.hdf5 import SUFFIXES as HDF5_SUFFIXES
 
 _TEMPORARY = re.compile(r"Cpmeasurements.*\.hdf5", re.IGNORECASE)
@@ -30,10 +32,17 @@ class _Folder:
     path: Path
     hdf5: list[Path] = field(default_factory=list)
     csv: list[Path] = field(default_factory=list)
+    databases: list[Path] = field(default_factory=list)
     done: list[Path] = field(default_factory=list)
     temporary: list[Path] = field(default_factory=list)
     batch_file: bool = False
     failed: bool = False
+    stamped: bool = False
+
+    @property
+    def had_a_job(self) -> bool:
+        """Whether a job ran here, whatever else there is."""
+        return bool(self.done or self.temporary or self.failed or self.stamped)
 
 
 @dataclass(frozen=True)
@@ -100,6 +109,7 @@ def find(outputs: Iterable[Path]) -> Found:
                     plans.setdefault(os.path.realpath(path / name), path / name)
                 elif name == STAMP:
                     stamps.setdefault(os.path.realpath(path / name), path / name)
+                    folder.stamped = True
                 elif name == FAILED:
                     folder.failed = True
                 elif name.lower() == NAME.lower():
@@ -140,6 +150,8 @@ def _sort(path: Path, folder: _Folder) -> None:
         folder.temporary.append(path)
     elif Path(path.name.removesuffix(PART)).suffix.lower() in HDF5_SUFFIXES:
         folder.hdf5.append(path)
+    elif suffix in DATABASE_SUFFIXES:
+        folder.databases.append(path)
     elif "done" in path.name.lower() and _said(path):
         folder.done.append(path)
     elif suffix in CSV_SUFFIXES and not _NOT_DATA.fullmatch(path.stem):
@@ -159,14 +171,21 @@ def _said(path: Path) -> str | None:
 
 def _sources(folder: _Folder, hint: Pipeline | None) -> list[Source]:
     groups = _csv_groups(folder.csv)
-    alone = len(folder.hdf5) + (0 if folder.hdf5 else len(groups)) == 1 and folder.path.is_dir()
+    databases = [path for path in folder.databases if _is_export(path, folder)]
+    batches = len(folder.hdf5 or groups or databases)
+    alone = batches == 1 and folder.path.is_dir()
+    done = folder.done[0] if len(folder.done) == 1 and batches == 1 else None
+    said = _said(done) if done else None
+    unused = tuple(path.name for path in databases)
     if folder.hdf5:
-        beside = tuple(path.name for group in groups.values() for path in group)
-        said = _said(folder.done[0]) if alone and len(folder.done) == 1 else None
+        beside = tuple(path.name for group in groups.values() for path in group) + unused
         return [
             Hdf5Source(folder.path if alone else file, file, beside, said) for file in folder.hdf5
         ]
-    done = folder.done[0] if len(folder.done) == 1 and len(groups) == 1 else None
+    if not groups:
+        return [
+            DatabaseSource(folder.path if alone else file, file, said, hint) for file in databases
+        ]
     return [
         SpreadsheetSource(
             folder.path if alone else folder.path / f"{prefix}{IMAGE}.csv",
@@ -174,9 +193,20 @@ def _sources(folder: _Folder, hint: Pipeline | None) -> list[Source]:
             prefix,
             done,
             hint,
+            unused,
         )
         for prefix, files in sorted(groups.items())
     ]
+
+
+def _is_export(path: Path, folder: _Folder) -> bool:
+    """Whether a file is a job's SQLite file. One without tables is if a job ran beside it.
+
+    Elsewhere, such a file may be a destination that is only about to be made.
+    """
+    found = contents(path)
+    named = path == folder.path
+    return found is Contents.EXPORT or (found is Contents.NOTHING and (named or folder.had_a_job))
 
 
 def _csv_groups(files: list[Path]) -> dict[str, list[Path]]:

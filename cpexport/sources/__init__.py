@@ -3,8 +3,9 @@
 A new format needs its module here, and a line in `cpexport.discover` that tells its files.
 """
 
+from cpexport.sources.database import DatabaseSource
 from cpexport.sources.hdf5 import Hdf5Source
 from cpexport.sources.leftover import LeftoverSource
 from cpexport.sources.spreadsheet import SpreadsheetSource
 
-__all__ = ["Hdf5Source", "LeftoverSource", "SpreadsheetSource"]
+__all__ = ["DatabaseSource", "Hdf5Source", "LeftoverSource", "SpreadsheetSource"]

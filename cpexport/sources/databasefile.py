@@ -1,0 +1,220 @@
+"""One SQLite file that a job wrote, opened so that neither the file nor the job notices.
+
+All of it goes through the SQLite library of ADBC's driver, as in `sinks`: a second library in the
+process would drop the locks of the first. No statement takes long, and none leaves a lock behind:
+CellProfiler waits five seconds for one (Python's sqlite3.connect), and then the job fails.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from enum import Enum, auto
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import adbc_driver_manager
+import pyarrow as pa
+from adbc_driver_sqlite import dbapi
+
+from cpexport.errors import RunningError, SourceError
+
+SUFFIXES = frozenset({".db", ".sqlite", ".sqlite3", ".db3"})
+IMAGE_TABLE = "Per_Image"
+RERUN = "run its image sets again"
+
+_OURS = "_cpexport_batches"
+# The file format: sqlite.org/fileformat.html, 1.3 and 3.
+_MAGIC = b"SQLite format 3\x00"
+_HEADER = 100
+_JOURNAL = bytes.fromhex("d9d505f920a163d7")
+_WAL = 2
+_BUSY_MS = 2_000
+_BATCH_ROWS = "adbc.sqlite.query.batch_rows"
+
+
+class Contents(Enum):
+    """What a file is, by its header and the names of its tables."""
+
+    EXPORT = auto()
+    """ExportToDatabase's tables, or what may be those, damaged."""
+    NOTHING = auto()
+    """No bytes, or no tables."""
+    OTHER = auto()
+    """Not SQLite, another program's tables, or a destination of cpexport's own."""
+
+
+def contents(path: Path) -> Contents:
+    """What a file is; reads its schema without asking for locks, so nobody waits for it."""
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(len(_MAGIC))
+    except OSError:
+        return Contents.OTHER
+    if not start:
+        return Contents.NOTHING
+    if start != _MAGIC:
+        return Contents.OTHER
+    try:
+        with _connected(path, "immutable=1") as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            names = {name for (name,) in cursor.fetchall()}
+    except adbc_driver_manager.Error:
+        return Contents.EXPORT
+    if not names:
+        return Contents.NOTHING
+    found = _OURS not in names and any(name.endswith(IMAGE_TABLE) for name in names)
+    return Contents.EXPORT if found else Contents.OTHER
+
+
+class DatabaseFile:
+    """One SQLite file, open for reading until closed; a context manager.
+
+    Raises:
+        RunningError: a job is writing it.
+        SourceError: it cannot be read, or is damaged. Every method can raise both: SQLite finds
+            damage only where it looks.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            with path.open("rb") as stream:
+                header = stream.read(_HEADER)
+            size = path.stat().st_size
+        except OSError as error:
+            raise SourceError(path, f"cannot be read: {error.strerror}", "check it") from error
+        if not header.startswith(_MAGIC) or len(header) < _HEADER:
+            raise SourceError(path, "damaged: not a whole SQLite database", RERUN)
+        refuse_unfinished(path)
+        if 0 < size < (whole := _size(header)):
+            raise SourceError(path, f"cut off: {size} of {whole} bytes", RERUN)
+        # A database in WAL mode cannot be opened without files beside it, unless it is promised
+        # not to change; CellProfiler does not write such, so a person made this one of it.
+        how = "immutable=1" if header[18] == _WAL else "mode=ro"
+        self._connection = dbapi.connect(_uri(path, how), autocommit=True)
+        try:
+            self.rows(f"PRAGMA busy_timeout = {_BUSY_MS}")
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._connection.close()
+
+    def tables(self) -> Mapping[str, Mapping[str, str]]:
+        """Table to column to declared type, views left out, columns in order."""
+        found: dict[str, dict[str, str]] = {}
+        for table, column, type in self.rows(
+            "SELECT m.name, c.name, c.type FROM sqlite_master m, pragma_table_info(m.name) c "
+            "WHERE m.type = 'table' ORDER BY m.rowid, c.cid"
+        ):
+            found.setdefault(table, {})[column] = type
+        return found
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """The rows of a query, as Python values."""
+        with self._errors(), self._connection.cursor() as cursor:
+            cursor.execute(sql)
+            return [tuple(row) for row in cursor.fetchall()]
+
+    def arrow(self, sql: str, rows: int) -> pa.RecordBatch:
+        """The rows of a query that has `rows` of them, columns by position.
+
+        A column is int64, double, string or binary, the widest that its values need; one without
+        values is int64.
+
+        Raises:
+            SourceError: there are more rows, or fewer.
+        """
+        with self._errors(), self._connection.cursor() as cursor:
+            # The driver decides on types by the first batch, so that must be all of it.
+            cursor.adbc_statement.set_options(**{_BATCH_ROWS: str(rows + 1)})
+            cursor.execute(sql)
+            table = cursor.fetch_arrow_table()
+        if table.num_rows != rows:
+            problem = f"damaged: {table.num_rows} rows where {rows} are listed"
+            raise SourceError(self.path, problem, RERUN)
+        names = [str(i) for i in range(table.num_columns)]
+        batches = table.combine_chunks().to_batches()
+        if not batches:
+            return pa.RecordBatch.from_arrays([pa.array([], f.type) for f in table.schema], names)
+        return pa.RecordBatch.from_arrays(batches[0].columns, names)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except adbc_driver_manager.NotSupportedError as error:
+            # An interrupt, as in sinks/sqlitefile.py: the driver cannot cancel.
+            raise KeyboardInterrupt from error
+        except (adbc_driver_manager.Error, pa.ArrowException) as error:
+            raise _reason(self.path, str(error)) from error
+
+
+def refuse_unfinished(path: Path) -> None:
+    """Refuses a file beside which another one says that a transaction is not finished.
+
+    Only a writer may put such a file right, and it may be one that is still at work.
+
+    Raises:
+        RunningError: there is such a file.
+    """
+    for suffix, magic in (("-journal", _JOURNAL), ("-wal", b"")):
+        try:
+            with path.with_name(path.name + suffix).open("rb") as stream:
+                start = stream.read(len(_JOURNAL))
+        except OSError:
+            continue
+        if start and start.startswith(magic):
+            raise RunningError(
+                path,
+                f"a job is writing it, or was killed while it did (there is a {suffix} file)",
+                "wait until the job has ended; if none runs, open it once with sqlite3",
+            )
+
+
+def quoted(name: str) -> str:
+    """A name as SQL has it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+@contextmanager
+def _connected(path: Path, how: str) -> Iterator[Any]:
+    connection = dbapi.connect(_uri(path, how), autocommit=True)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def _uri(path: Path, how: str) -> str:
+    return f"file:{quote(os.fsencode(path.absolute()))}?{how}"
+
+
+def _size(header: bytes) -> int:
+    """How long the file should be by its own word, 0 if an old SQLite wrote it without one."""
+    if header[24:28] != header[92:96]:
+        return 0
+    page = int.from_bytes(header[16:18], "big")
+    return (65_536 if page == 1 else page) * int.from_bytes(header[28:32], "big")
+
+
+def _reason(path: Path, text: str) -> SourceError:
+    if re.search(r"database( table| schema)? is locked", text):
+        return RunningError(path, "a job is writing it: locked", "wait until the job has ended")
+    if re.search(r"file is not a database|disk image is malformed|malformed database", text):
+        return SourceError(path, "damaged: not a whole SQLite database", RERUN)
+    if "unable to open database file" in text:
+        return SourceError(path, "cannot be opened", "check it")
+    return SourceError(path, f"damaged, SQLite says: {text}", RERUN)
