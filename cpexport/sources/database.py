@@ -290,8 +290,8 @@ def _nothing(said: str | None, nothing: str) -> Evidence:
 
 def _numbers(array: pa.Array) -> np.ndarray:
     """Counts as real numbers, none as 0."""
-    values: np.ndarray = array.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    return np.nan_to_num(values)
+    values = array.cast(pa.float64()).fill_null(0).to_numpy(zero_copy_only=False)
+    return np.asarray(values, np.float64)
 
 
 def _texts(array: pa.Array) -> pa.StringArray:

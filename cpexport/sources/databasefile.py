@@ -5,8 +5,11 @@ process would drop the locks of the first. No statement takes long, and none lea
 CellProfiler waits five seconds for one (Python's sqlite3.connect), and then the job fails.
 """
 
+import fcntl
 import os
 import re
+import struct
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum, auto
@@ -31,6 +34,9 @@ _MAGIC = b"SQLite format 3\x00"
 _HEADER = 100
 _JOURNAL = bytes.fromhex("d9d505f920a163d7")
 _WAL = 2
+# The byte that a writer locks (sqlite.org, os.h, RESERVED_BYTE), and Linux's struct flock.
+_RESERVED_BYTE = 0x40000001
+_FLOCK = "hhqqi4x"
 _BUSY_MS = 2_000
 _BATCH_ROWS = "adbc.sqlite.query.batch_rows"
 
@@ -61,7 +67,7 @@ def contents(path: Path) -> Contents:
         with _connected(path, "immutable=1") as connection, connection.cursor() as cursor:
             cursor.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
             names = {name for (name,) in cursor.fetchall()}
-    except adbc_driver_manager.Error:
+    except (adbc_driver_manager.Error, UnicodeDecodeError):
         return Contents.EXPORT
     if not names:
         return Contents.NOTHING
@@ -158,18 +164,23 @@ class DatabaseFile:
         except adbc_driver_manager.NotSupportedError as error:
             # An interrupt, as in sinks/sqlitefile.py: the driver cannot cancel.
             raise KeyboardInterrupt from error
+        except UnicodeDecodeError as error:
+            raise SourceError(self.path, "damaged: text that is not UTF-8", RERUN) from error
         except (adbc_driver_manager.Error, pa.ArrowException) as error:
             raise _reason(self.path, str(error)) from error
 
 
 def refuse_unfinished(path: Path) -> None:
-    """Refuses a file beside which another one says that a transaction is not finished.
+    """Refuses a file on which a transaction is not finished, its writer alive or not.
 
-    Only a writer may put such a file right, and it may be one that is still at work.
+    What a writer that was killed left in the file, only another one may put right.
 
     Raises:
-        RunningError: there is such a file.
+        RunningError: there is a writer, or what one left.
     """
+    wait = "wait until the job has ended"
+    if _has_writer(path):
+        raise RunningError(path, "a job is writing it", wait)
     for suffix, magic in (("-journal", _JOURNAL), ("-wal", b"")):
         try:
             with path.with_name(path.name + suffix).open("rb") as stream:
@@ -180,13 +191,32 @@ def refuse_unfinished(path: Path) -> None:
             raise RunningError(
                 path,
                 f"a job is writing it, or was killed while it did (there is a {suffix} file)",
-                "wait until the job has ended; if none runs, open it once with sqlite3",
+                f"{wait}; if none runs, open it once with sqlite3",
             )
 
 
 def quoted(name: str) -> str:
     """A name as SQL has it."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def _has_writer(path: Path) -> bool:
+    """Whether another process holds the lock of a writer, which keeps it until it has committed.
+
+    Asked of the system, so that no lock is taken that the writer could be waiting for. A journal
+    does not tell: a live writer's has no header yet (sqlite.org, pager.c, writeJournalHdr), and one
+    without is left as well by a job that was killed before it had changed anything.
+    """
+    if sys.platform != "linux":
+        return False
+    ask = struct.pack(_FLOCK, fcntl.F_RDLCK, os.SEEK_SET, _RESERVED_BYTE, 1, 0)
+    try:
+        with path.open("rb") as stream:
+            answer = fcntl.fcntl(stream, fcntl.F_GETLK, ask)
+    except OSError:
+        # Gone, or on a file system without locks; the first of them is told when it is opened.
+        return False
+    return bool(struct.unpack(_FLOCK, answer)[0] != fcntl.F_UNLCK)
 
 
 @contextmanager

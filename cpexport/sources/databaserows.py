@@ -117,7 +117,7 @@ def relationship_rows(
     asked = [key, *RELATIONSHIPS.names[4:]]
     rows = row_counts(file, pairs, "image_number1")
     numbers = np.fromiter(wanted, np.int64, len(wanted))
-    for portion in _portions(wanted, rows, len(RELATIONSHIPS)):
+    for portion in list(_portions(wanted, rows, len(RELATIONSHIPS))) or [[]]:
         found = file.arrow(
             f"SELECT {', '.join(asked)} FROM {quoted(pairs)} "
             f"WHERE {_among('image_number1', portion)} ORDER BY {', '.join(asked)}",

@@ -103,8 +103,8 @@ def notes(image: Table, objects: tuple[Table, ...], pipeline: Pipeline | None) -
     said = []
     if image.left_out:
         said.append(
-            f"{len(image.left_out)} columns of {image.name} that do not begin with {IMAGE}_ are not "
-            "loaded: means, medians and deviations of objects"
+            f"{len(image.left_out)} columns of {image.name} are not loaded: they do not begin with "
+            f"{IMAGE}_, as means, medians and deviations of objects do not"
         )
     for table in objects:
         if table.left_out:
