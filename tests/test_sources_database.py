@@ -402,6 +402,14 @@ class TestJobsThatRun:
         assert found["Nuclei"].num_rows == 546
         assert rows(file, "SELECT count(*) FROM MyExpt_Per_Image") == [(23,)]
 
+    def test_rows_that_a_job_changes_while_they_are_read_are_no_damage(self, file: Path) -> None:
+        reading = DatabaseSource(file, file).read(ALL, {})
+        next(reading)
+        change(file, "DELETE FROM MyExpt_Per_Nuclei WHERE ImageNumber = 24")
+
+        with pytest.raises(RunningError, match="wrote into it while it was read"):
+            list(reading)
+
     def test_a_file_that_a_person_put_into_wal_mode_is_read_without_files_beside_it(
         self, file: Path
     ) -> None:

@@ -6,20 +6,19 @@ Jobs with one output folder write into one file, each image set in a transaction
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
 from cpexport import pipeline
 from cpexport.batch import Evidence
 from cpexport.batchfile import read_group_tags
 from cpexport.errors import SourceError
-from cpexport.features import IMAGE, IMAGE_NUMBER, NULL, RELATIONSHIP, promised_type, wider
+from cpexport.features import IMAGE, NULL, RELATIONSHIP
 from cpexport.imagesets import NONE, ImageSets
-from cpexport.pictures import Pictures, tells_pictures_apart
+from cpexport.pictures import Pictures
 from cpexport.pipeline import Pipeline
 from cpexport.sources.databasefile import (
     IMAGE_TABLE,
@@ -29,6 +28,7 @@ from cpexport.sources.databasefile import (
     quoted,
     refuse_unfinished,
 )
+from cpexport.sources.databaseimages import MARK, ROW, ImageRows
 from cpexport.sources.databaserows import (
     Counts,
     object_counts,
@@ -37,12 +37,9 @@ from cpexport.sources.databaserows import (
     table_rows,
     untracked,
 )
-from cpexport.sources.databasetables import Table, image_table, notes, object_tables
+from cpexport.sources.databasetables import image_table, notes, object_tables
 from cpexport.tables import Features
 
-ROW = f"row in {IMAGE_TABLE}"
-_MARK = "ExecutionTime_"
-_COUNT = "Count_"
 _NO_TABLES = (
     "the job found no tables to write into, or could not make them (CreateBatchFiles makes them in "
     "its own output folder only)"
@@ -111,7 +108,7 @@ class _Opened:
         short = self._shortfalls(images)
         held = images.held | ImageSets.of(short)
         names = {name for table in self._objects for name in table.features}
-        row = (f"no {_MARK} columns: a row counts as measured",) if images.sign == ROW else ()
+        row = (f"no {MARK} columns: a row counts as measured",) if images.sign == ROW else ()
         return Evidence(
             held=held,
             measured=images.measured | (held - images.held),
@@ -143,9 +140,9 @@ class _Opened:
                 yield RELATIONSHIP, rows
 
     @cached_property
-    def images(self) -> "_Images":
+    def images(self) -> ImageRows:
         """What the images' table says."""
-        return _Images(self._file, self._image, self._rows[self._image.name], self._pipeline)
+        return ImageRows(self._file, self._image, self._rows[self._image.name], self._pipeline)
 
     @cached_property
     def _rows(self) -> Mapping[str, Counts]:
@@ -200,7 +197,7 @@ class _Opened:
             raise SourceError(self._source.file, problem, "copy each into a file of its own")
         return (used or found)[0]
 
-    def _shortfalls(self, images: "_Images") -> dict[int, str]:
+    def _shortfalls(self, images: ImageRows) -> dict[int, str]:
         """Image set to what its object tables lack, by Count_<Object>."""
         short: dict[int, str] = {}
         for table in self._objects:
@@ -218,7 +215,7 @@ class _Opened:
                 short.setdefault(number, f"TrackObjects has not written into {table.name}")
         return short
 
-    def _features(self, images: "_Images") -> Features:
+    def _features(self, images: ImageRows) -> Features:
         image = {f: images.types.get(f, NULL) for f in self._image.features[IMAGE]}
         objects = {
             name: dict.fromkeys(features, NULL)
@@ -226,52 +223,6 @@ class _Opened:
             for name, features in table.features.items()
         }
         return {IMAGE: image, **objects}
-
-
-class _Images:
-    """What completeness needs of the images' table, in order of image set."""
-
-    def __init__(
-        self, file: DatabaseFile, table: Table, rows: Counts, pipeline: Pipeline | None
-    ) -> None:
-        columns = table.features[IMAGE]
-        pictures = [f for f in columns if tells_pictures_apart(f)]
-        counts = [f for f in columns if f.startswith(_COUNT)]
-        free = [f for f in columns if promised_type(IMAGE, f) == NULL]
-        mark = _mark(columns, pipeline)
-        asked = dict.fromkeys([*pictures, *counts, *free, *([mark] if mark else [])])
-        narrow = replace(table, features={IMAGE: {f: columns[f] for f in asked}})
-        self.held = ImageSets.of(rows)
-        parts = [part for _, part in table_rows(file, narrow, self.held, rows)]
-        self.numbers = np.concatenate([part[IMAGE_NUMBER].to_numpy() for part in parts])
-        self.sign = mark or ROW
-        marked = np.concatenate([part[mark].is_valid() for part in parts]) if mark else None
-        self.measured = self.held if marked is None else ImageSets.of(self.numbers[marked])
-        self.counts = {
-            f.removeprefix(_COUNT): np.concatenate([_numbers(part[f]) for part in parts])
-            for f in counts
-        }
-        self.pictures = Pictures(
-            self.numbers,
-            {f: pa.concat_arrays([_texts(part[f]) for part in parts]) for f in pictures},
-        )
-        self.types = dict.fromkeys(free, NULL)
-        for part in parts:
-            self.types |= {f: wider(self.types[f], part[f].type) for f in free}
-
-    def counted(self) -> dict[str, ImageSets]:
-        """Object type to the image sets that count at least one such object."""
-        return {name: ImageSets.of(self.numbers[n > 0]) for name, n in self.counts.items()}
-
-
-def _mark(features: Mapping[str, str], pipeline: Pipeline | None) -> str | None:
-    """The feature by which the last recording module marks an image set, if there is any.
-
-    CellProfiler 3 keeps no such columns; its rows are only written when all modules have run.
-    """
-    marks = [feature for feature in features if feature.startswith(_MARK)]
-    known = f"{_MARK}{pipeline.recorder}" if pipeline else None
-    return known if known in marks else max(marks, default=None)
 
 
 def _nothing(said: str | None, nothing: str) -> Evidence:
@@ -286,17 +237,3 @@ def _nothing(said: str | None, nothing: str) -> Evidence:
         features={},
         nothing=nothing,
     )
-
-
-def _numbers(array: pa.Array) -> np.ndarray:
-    """Counts as real numbers, none as 0."""
-    values = array.cast(pa.float64()).fill_null(0).to_numpy(zero_copy_only=False)
-    return np.asarray(values, np.float64)
-
-
-def _texts(array: pa.Array) -> pa.StringArray:
-    """Values as CellProfiler's own text of them: `1`, `1.0`, `DMSO`."""
-    if array.type == pa.string():
-        return array
-    texts = [None if value is None else str(value) for value in array.to_pylist()]
-    return pa.array(texts, pa.string())

@@ -86,12 +86,9 @@ class DatabaseFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            with path.open("rb") as stream:
-                header = stream.read(_HEADER)
-            size = path.stat().st_size
-        except OSError as error:
-            raise SourceError(path, f"cannot be read: {error.strerror}", "check it") from error
+        with self._errors(), path.open("rb") as stream:
+            header = stream.read(_HEADER)
+            size, self._changed = _state(path)
         if not header.startswith(_MAGIC) or len(header) < _HEADER:
             raise SourceError(path, "damaged: not a whole SQLite database", RERUN)
         refuse_unfinished(path)
@@ -100,7 +97,8 @@ class DatabaseFile:
         # A database in WAL mode cannot be opened without files beside it, unless it is promised
         # not to change; CellProfiler does not write such, so a person made this one of it.
         how = "immutable=1" if header[18] == _WAL else "mode=ro"
-        self._connection = dbapi.connect(_uri(path, how), autocommit=True)
+        with self._errors():
+            self._connection = dbapi.connect(_uri(path, how), autocommit=True)
         try:
             self.rows(f"PRAGMA busy_timeout = {_BUSY_MS}")
         except BaseException:
@@ -141,6 +139,7 @@ class DatabaseFile:
         values is int64.
 
         Raises:
+            RunningError: there are more rows, or fewer, as a job has changed them meanwhile.
             SourceError: there are more rows, or fewer.
         """
         with self._errors(), self._connection.cursor() as cursor:
@@ -149,6 +148,11 @@ class DatabaseFile:
             cursor.execute(sql)
             table = cursor.fetch_arrow_table()
         if table.num_rows != rows:
+            with self._errors():
+                changed = _state(self.path)[1] != self._changed
+            if changed:
+                problem = "a job wrote into it while it was read"
+                raise RunningError(self.path, problem, "run cpexport again")
             problem = f"damaged: {table.num_rows} rows where {rows} are listed"
             raise SourceError(self.path, problem, RERUN)
         names = [str(i) for i in range(table.num_columns)]
@@ -164,6 +168,9 @@ class DatabaseFile:
         except adbc_driver_manager.NotSupportedError as error:
             # An interrupt, as in sinks/sqlitefile.py: the driver cannot cancel.
             raise KeyboardInterrupt from error
+        except OSError as error:
+            problem = f"cannot be read: {error.strerror}"
+            raise SourceError(self.path, problem, "check it") from error
         except UnicodeDecodeError as error:
             raise SourceError(self.path, "damaged: text that is not UTF-8", RERUN) from error
         except (adbc_driver_manager.Error, pa.ArrowException) as error:
@@ -230,6 +237,12 @@ def _connected(path: Path, how: str) -> Iterator[Any]:
 
 def _uri(path: Path, how: str) -> str:
     return f"file:{quote(os.fsencode(path.absolute()))}?{how}"
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """How long a file is, and when it was changed."""
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns
 
 
 def _size(header: bytes) -> int:
