@@ -42,6 +42,7 @@ class Evidence:
     ended always says so in this kind of output. `finished` is local time as CellProfiler writes it.
     `group_tags` are the features by which the job was grouped, None where the output does not say.
     `lacking` are object types of which image sets count some, but for which there is no table.
+    `nothing` says what there is instead where no image set is held.
     """
 
     held: ImageSets
@@ -59,6 +60,7 @@ class Evidence:
     pipeline: Pipeline | None = None
     group_tags: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+    nothing: str = "it ran no image set"
 
 
 class Source(Protocol):
@@ -69,7 +71,7 @@ class Source(Protocol):
 
     @property
     def format(self) -> str:
-        """What the ledger calls this format: `hdf5`, `spreadsheet`, `sqlcsv`."""
+        """What the ledger calls this format: `hdf5`, `spreadsheet`, `database`, `sqlcsv`."""
 
     @property
     def path(self) -> Path:
@@ -93,6 +95,7 @@ class Source(Protocol):
     def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
         """The rows of the image sets `wanted`, by object type, in order of image set and number.
 
+        An object type can come in several parts, which can differ in the types of their columns.
         Columns have the features' own names; `ImageNumber` comes first and, for objects,
         `Number_Object_Number` second, both int64 without nulls. Relationships come as
         `Relationship` with the columns of `tables.RELATIONSHIPS`. `types` are the types that the

@@ -103,8 +103,7 @@ def _state(evidence: Evidence, complete: ImageSets) -> tuple[State, list[str]]:
     status = evidence.exit_status
     said = f"the job said {status}" if status else "the job never finished"
     if not evidence.held:
-        nothing = "it ran no image set" if evidence.features else "it left no .h5 and no CSV"
-        return State.FAILED, [said, nothing]
+        return State.FAILED, [said, evidence.nothing]
     if status == "Failure":
         return State.FAILED, [said]
     whole = complete == evidence.held

@@ -7,7 +7,7 @@ the files, memory-mapped, by whoever writes them to the destination.
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +25,8 @@ from cpexport.imagesets import ImageSets
 from cpexport.ledger import Count
 from cpexport.pictures import Pictures
 from cpexport.shape import AGGREGATES, COMBINED, Shape
-from cpexport.tables import Features
-from cpexport.values import numbers_as_promised
+from cpexport.tables import Features, joined
+from cpexport.values import align, numbers_as_promised
 
 _SCRATCH = "cpexport-scratch-"
 
@@ -35,14 +35,16 @@ _SCRATCH = "cpexport-scratch-"
 class Decoded:
     """A batch's rows on disk, and what is known of them.
 
-    `types` are the types that they came with, and `counts` what there was, by the job's own object
-    types; `written` are the rows for the destination, by its.
+    `files` are in the order in which the rows came, with the object types of the destination, which
+    can repeat. `types` are the narrowest that hold what all the rows of an object type came with,
+    and `counts` what there was, by the job's own object types; `written` are the rows for the
+    destination, by its.
     """
 
     batch: Batch
     image_sets: ImageSets
     folder: Path
-    files: Mapping[str, Path]
+    files: tuple[tuple[str, Path], ...]
     types: Features
     counts: Mapping[str, Count]
     written: Mapping[str, int]
@@ -50,8 +52,8 @@ class Decoded:
     fingerprint: str
 
     def rows(self) -> Iterator[tuple[str, pa.RecordBatch]]:
-        """The rows by object type, columns named by feature."""
-        for name, path in self.files.items():
+        """The rows by object type, columns named by feature; types can differ between batches."""
+        for name, path in self.files:
             with pa.memory_map(str(path)) as file:
                 reader = ipc.open_file(file)
                 for number in range(reader.num_record_batches):
@@ -88,33 +90,40 @@ def decode(
         raise SourceError(source.path, f"cannot be read: {error.strerror}", "check it") from error
     folder = Path(tempfile.mkdtemp(dir=scratch))
     try:
-        tables: dict[str, pa.RecordBatch] = {}
-        found: dict[str, dict[str, pa.DataType]] = {}
+        files: list[tuple[str, Path]] = []
+        found: Features = {}
         counts: dict[str, Count] = {}
+        written: dict[str, int] = {}
         numbers = np.fromiter(image_sets, np.int64, len(image_sets))
         pictures = source.pictures().select(numbers).without(batch.flags)
-        for name, rows in source.read(image_sets, types):
-            if not shape.keeps(name):
-                continue
-            rows = _settled(name, rows)
-            if name == IMAGE:
-                rows = _as_written(rows, pictures, types.get(IMAGE, {}))
-            tables[name] = rows
-            counts[name] = _count(rows)
-            if name != RELATIONSHIP:
-                found[name] = {f.name: f.type for f in rows.schema if f.name != IMAGE_NUMBER}
-        files: dict[str, Path] = {}
-        written: dict[str, int] = {}
-        for name, rows in _shaped(tables, shape):
-            written[name] = rows.num_rows
-            files[name] = folder / f"{len(files)}.arrow"
-            _write(rows, files[name])
+
+        def settled() -> Iterator[tuple[str, pa.RecordBatch]]:
+            nonlocal found
+            for name, rows in source.read(image_sets, types):
+                if not shape.keeps(name):
+                    continue
+                rows = _settled(name, rows)
+                if name == IMAGE:
+                    here = pictures.select(rows[IMAGE_NUMBER].to_numpy())
+                    rows = _as_written(rows, here, types.get(IMAGE, {}))
+                counts[name] = counts[name] + _count(rows) if name in counts else _count(rows)
+                if name != RELATIONSHIP:
+                    came = {f.name: f.type for f in rows.schema if f.name != IMAGE_NUMBER}
+                    found = joined([found, {name: came}])
+                yield name, rows
+
+        for name, rows in _shaped(settled(), shape):
+            files.append((name, folder / f"{len(files)}.arrow"))
+            _write(rows, files[-1][1])
+            written[name] = written.get(name, 0) + rows.num_rows
         if signature(source) != batch.signature:
             raise SourceError(source.path, "changed while it was read", "run cpexport again")
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    return Decoded(batch, image_sets, folder, files, found, counts, written, pictures, content)
+    return Decoded(
+        batch, image_sets, folder, tuple(files), found, counts, written, pictures, content
+    )
 
 
 @contextmanager
@@ -143,9 +152,17 @@ def _runs(process: int) -> bool:
 
 
 def _shaped(
-    tables: Mapping[str, pa.RecordBatch], shape: Shape
+    parts: Iterable[tuple[str, pa.RecordBatch]], shape: Shape
 ) -> Iterator[tuple[str, pa.RecordBatch]]:
-    """The rows of the destination's tables, for those of a job's."""
+    """The rows of the destination's tables, for those of a job's. Only where object types have to
+    meet are all rows in memory at once."""
+    if not shape.aggregate and shape.layout != COMBINED:
+        yield from parts
+        return
+    found: dict[str, list[pa.RecordBatch]] = {}
+    for name, rows in parts:
+        found.setdefault(name, []).append(rows)
+    tables = {name: _whole(many) for name, many in found.items()}
     objects = {name: t for name, t in tables.items() if name not in (IMAGE, RELATIONSHIP)}
     for name, rows in tables.items():
         if name == IMAGE and shape.aggregate:
@@ -154,6 +171,16 @@ def _shaped(
             yield name, rows
     if objects and shape.layout == COMBINED:
         yield OBJECT, side_by_side(objects)
+
+
+def _whole(parts: list[pa.RecordBatch]) -> pa.RecordBatch:
+    """All parts of a table as one, each column as wide as its widest part."""
+    if len(parts) == 1:
+        return parts[0]
+    types = joined({"": {f.name: f.type for f in part.schema}} for part in parts)[""]
+    schema = pa.schema([pa.field(name, type) for name, type in types.items()])
+    table = pa.Table.from_batches([align(part, schema) for part in parts])
+    return pa.RecordBatch.from_arrays([c.combine_chunks() for c in table.columns], schema=schema)
 
 
 def _write(rows: pa.RecordBatch, path: Path) -> None:

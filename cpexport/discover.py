@@ -12,9 +12,17 @@ from cpexport.errors import SourceError
 from cpexport.features import IMAGE
 from cpexport.jobs import PART, PLAN, STAMP, STATUS, STATUS_SUFFIXES
 from cpexport.pipeline import Pipeline
-from cpexport.sources import Hdf5Source, LeftoverSource, SpreadsheetSource, SqlCsvSource
+from cpexport.sources import (
+    DatabaseSource,
+    Hdf5Source,
+    LeftoverSource,
+    SpreadsheetSource,
+    SqlCsvSource,
+)
 from cpexport.sources.csvfile import SUFFIXES as CSV_SUFFIXES
 from cpexport.sources.csvfile import CsvFile, open_csv
+from cpexport.sources.databasefile import SUFFIXES as DATABASE_SUFFIXES
+from cpexport.sources.databasefile import Contents, contents
 from cpexport.sources.hdf5 import SUFFIXES as HDF5_SUFFIXES
 from cpexport.sources.setupsql import SETUP
 from cpexport.sources.sqlnames import sql_jobs
@@ -33,10 +41,21 @@ class _Folder:
     hdf5: list[Path] = field(default_factory=list)
     csv: list[Path] = field(default_factory=list)
     setups: list[Path] = field(default_factory=list)
+    databases: list[Path] = field(default_factory=list)
     done: list[Path] = field(default_factory=list)
     temporary: list[Path] = field(default_factory=list)
     batch_file: bool = False
-    begun: bool = False
+    stamped: bool = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether a job of a plan has begun here and is not complete."""
+        return self.stamped and self.path.name.endswith(PART)
+
+    @property
+    def had_a_job(self) -> bool:
+        """Whether a job ran here, whatever else there is."""
+        return bool(self.done or self.temporary or self.stamped)
 
 
 @dataclass(frozen=True)
@@ -103,7 +122,7 @@ def find(outputs: Iterable[Path]) -> Found:
                     plans.setdefault(os.path.realpath(path / name), path / name)
                 elif name == STAMP:
                     stamps.setdefault(os.path.realpath(path / name), path / name)
-                    folder.begun = path.name.endswith(PART)
+                    folder.stamped = True
                 elif name.lower() == NAME.lower():
                     folder.batch_file = True
                     batch_files.setdefault(os.path.realpath(path / name), path / name)
@@ -144,6 +163,8 @@ def _sort(path: Path, folder: _Folder) -> None:
         folder.hdf5.append(path)
     elif path.name.endswith(SETUP):
         folder.setups.append(path)
+    elif suffix in DATABASE_SUFFIXES:
+        folder.databases.append(path)
     elif "done" in path.name.lower() and _said(path):
         folder.done.append(path)
     elif suffix in CSV_SUFFIXES and not _NOT_DATA.fullmatch(path.stem):
@@ -165,34 +186,49 @@ def _sources(folder: _Folder, hint: Pipeline | None) -> list[Source]:
     jobs = sql_jobs(folder.csv, folder.setups)
     sql = {path for files in jobs.values() for path in files}
     groups = _csv_groups([path for path in folder.csv if path not in sql])
-    many = len(folder.hdf5) or len(groups) + len(jobs)
-    alone = many == 1 and folder.path.is_dir()
-    done = folder.done[0] if len(folder.done) == 1 else None
+    databases = [path for path in folder.databases if _is_export(path, folder)]
+    unused = tuple(path.name for path in databases)
+    batches = len(folder.hdf5) or len(groups) + len(jobs) or len(databases)
+    alone = batches == 1 and folder.path.is_dir()
+    done = folder.done[0] if len(folder.done) == 1 and batches == 1 else None
+    said = _said(done) if done else None
     if folder.hdf5:
-        beside = tuple(path.name for group in [*groups.values(), sql] for path in sorted(group))
-        said = _said(done) if alone and done else None
+        csv = [path.name for group in [*groups.values(), sorted(sql)] for path in group]
+        beside = (*csv, *unused)
         return [
             Hdf5Source(folder.path if alone else file, file, beside, said) for file in folder.hdf5
+        ]
+    if not (groups or jobs):
+        return [
+            DatabaseSource(folder.path if alone else file, file, said, hint) for file in databases
         ]
     spreadsheets = [
         SpreadsheetSource(
             folder.path if alone else folder.path / f"{prefix}{IMAGE}.csv",
             tuple(files),
             prefix,
-            done if len(groups) == 1 else None,
+            done,
             hint,
+            unused,
         )
         for prefix, files in sorted(groups.items())
     ]
     return spreadsheets + [
         SqlCsvSource(
-            folder.path if alone else files[0].parent / job.file(IMAGE),
-            tuple(files),
-            job,
-            done if len(jobs) == 1 else None,
+            folder.path if alone else files[0].parent / job.file(IMAGE), tuple(files), job, done
         )
         for job, files in jobs.items()
     ]
+
+
+def _is_export(path: Path, folder: _Folder) -> bool:
+    """Whether a file is a job's SQLite file. One without tables is if a job ran beside it.
+
+    Elsewhere, such a file may be a destination that is only about to be made.
+    """
+    found = contents(path)
+    named = path == folder.path
+    return found is Contents.EXPORT or (found is Contents.NOTHING and (named or folder.had_a_job))
 
 
 def _csv_groups(files: list[Path]) -> dict[str, list[Path]]:

@@ -1,5 +1,6 @@
 """The ledger: a destination's own record of which batches it holds, and what of each."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +20,16 @@ class Count:
     missing: int = 0
     infinite: int = 0
     infinite_columns: Mapping[str, int] = field(default_factory=dict)
+
+    def __add__(self, other: "Count") -> "Count":
+        """What both brought together, to the same table."""
+        columns = Counter(self.infinite_columns) + Counter(other.infinite_columns)
+        return Count(
+            self.rows + other.rows,
+            self.missing + other.missing,
+            self.infinite + other.infinite,
+            dict(columns),
+        )
 
 
 @dataclass(frozen=True)

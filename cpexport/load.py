@@ -195,7 +195,7 @@ def _refuse_nothing(found: Survey, outputs: Sequence[Path]) -> None:
         raise SourceError(
             outputs[0],
             "holds no output of a CellProfiler job",
-            "name the folder that holds the jobs' .h5 files or folders of CSV files",
+            "name the folder that holds the jobs' .h5, CSV or SQLite files",
         )
     first, *more = found.batches
     others = f" (and {len(more)} more batches without one)" if more else ""

@@ -33,7 +33,7 @@ def test_decoding_leaves_nothing_in_the_scratch_folder_but_what_it_returns(
         there = sorted(scratch.rglob("*.arrow"))
         decoded.remove()
 
-        assert there == sorted(decoded.files.values())
+        assert there == sorted(path for _, path in decoded.files)
         assert list(scratch.iterdir()) == []
 
 

@@ -2,7 +2,9 @@
 
 import csv
 import pickle
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from conftest import traces
 from cpexport.batch import Source
 from cpexport.errors import SourceError
 from cpexport.imagesets import ImageSets
-from cpexport.sources import Hdf5Source, SpreadsheetSource
+from cpexport.sources import DatabaseSource, Hdf5Source, SpreadsheetSource
 from cpexport.tables import RELATIONSHIPS
 
 Copy = Callable[..., Path]
@@ -218,3 +220,43 @@ class TestSpreadsheetSource(SourceContract):
         rows[number - 1][header.index("ModuleError_14FlagImage")] = ""
         with (folder / "Image.csv").open("w", newline="") as stream:
             csv.writer(stream).writerows([header, *rows])
+
+
+class TestDatabaseSource(SourceContract):
+    """One table for each object type."""
+
+    FORMAT = "database"
+    RELATIONSHIPS = True
+    CASE = "separate.db"
+
+    @pytest.fixture
+    def folder(self, copy: Copy) -> Path:
+        file = copy("20_sqlite", self.CASE, to="job/screen.db")
+        with closing(sqlite3.connect(file)) as db:
+            tables = db.execute(
+                "SELECT m.name, c.name FROM sqlite_master m, pragma_table_info(m.name) c "
+                "WHERE m.type = 'table' AND lower(c.name) IN ('imagenumber', 'image_number1')"
+            ).fetchall()
+            for table, column in tables:
+                db.execute(f"DELETE FROM {table} WHERE {column} > 6")
+            db.commit()
+        return file.parent
+
+    def source(self, folder: Path) -> Source:
+        return DatabaseSource(folder, folder / "screen.db")
+
+    def unmark(self, folder: Path, number: int) -> None:
+        with closing(sqlite3.connect(folder / "screen.db")) as db:
+            db.execute(
+                "UPDATE MyExpt_Per_Image SET Image_ExecutionTime_14FlagImage = NULL "
+                f"WHERE ImageNumber = {number}"
+            )
+            db.commit()
+
+
+class TestDatabaseSourceOfOneTableForAllObjects(TestDatabaseSource):
+    CASE = "combined.db"
+
+
+class TestDatabaseSourceWithAViewOverTheTables(TestDatabaseSource):
+    CASE = "view.db"

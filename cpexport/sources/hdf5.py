@@ -10,7 +10,7 @@ import pyarrow as pa
 from cpexport import pipeline
 from cpexport.batch import Evidence
 from cpexport.batchfile import is_batch_file, read_group_tags, read_pictures
-from cpexport.errors import RunningError, SourceError
+from cpexport.errors import SourceError
 from cpexport.features import (
     IMAGE,
     IMAGE_NUMBER,
@@ -21,6 +21,7 @@ from cpexport.features import (
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.measurements import MeasurementFile
 from cpexport.pictures import Pictures
+from cpexport.sources.beside import advised, note
 from cpexport.sources.hdf5rows import image_rows, object_rows, relationship_rows
 from cpexport.tables import Features
 
@@ -31,8 +32,9 @@ SUFFIXES = frozenset({".h5", ".hdf5"})
 class Hdf5Source:
     """One job's measurement file.
 
-    `beside` names CSV files of the same job, which are not used; `said` is what its done file says,
-    which counts only when it is Failure: a job that ended well has its Exit_Status in the file.
+    `beside` names files of other formats of the same job, which are not used; `said` is what its
+    done file says, which counts only when it is Failure: a job that ended well has its Exit_Status
+    in the file.
     """
 
     path: Path
@@ -49,10 +51,7 @@ class Hdf5Source:
         try:
             return self._inspect()
         except SourceError as error:
-            if not self.beside or isinstance(error, RunningError):
-                raise
-            advice = f"{error.advice}, or take it away to use the CSV files beside it"
-            raise SourceError(error.path, error.problem, advice) from error
+            raise advised(error, self.beside) from error
 
     def _inspect(self) -> Evidence:
         with MeasurementFile(self.file) as file:
@@ -84,7 +83,7 @@ class Hdf5Source:
                 version=file.experiment("CellProfiler_Version"),
                 pipeline=parsed,
                 group_tags=read_group_tags(file.experiment("Metadata_GroupingTags")),
-                notes=_beside(self.beside),
+                notes=note("the .h5 is", self.beside),
             )
 
     def pictures(self) -> Pictures:
@@ -104,12 +103,6 @@ def _held(file: MeasurementFile) -> ImageSets:
     if IMAGE_NUMBER not in file.features(IMAGE):
         return NONE
     return ImageSets.of(file.index(IMAGE, IMAGE_NUMBER)[:, 0])
-
-
-def _beside(names: tuple[str, ...]) -> tuple[str, ...]:
-    if not names:
-        return ()
-    return (f"the .h5 is used, not the {len(names)} CSV files beside it",)
 
 
 def _last_recorded(image: tuple[str, ...]) -> str | None:

@@ -39,6 +39,7 @@ class LeftoverSource:
             finished="",
             pictures=Pictures(),
             features={},
+            nothing="it left no .h5 and no CSV",
         )
 
     def pictures(self) -> Pictures:

@@ -25,6 +25,7 @@ from cpexport.features import (
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.pictures import Pictures
 from cpexport.pipeline import Pipeline
+from cpexport.sources.beside import advised, note
 from cpexport.sources.csvfile import (
     OBJECTS,
     RERUN,
@@ -43,7 +44,8 @@ class SpreadsheetSource:
     """The CSV files of one job: those of a folder that begin with `prefix`.
 
     `done` is the job's done file, where one lies beside them; `hint` the batch file's pipeline, for
-    jobs that left no Experiment.csv.
+    jobs that left no Experiment.csv; `beside` names SQLite files of the same job, which are not
+    used.
     """
 
     path: Path
@@ -51,10 +53,14 @@ class SpreadsheetSource:
     prefix: str = ""
     done: Path | None = None
     hint: Pipeline | None = None
+    beside: tuple[str, ...] = ()
     format: str = "spreadsheet"
 
     def inspect(self) -> Evidence:
-        return _Opened(self).evidence()
+        try:
+            return _Opened(self).evidence()
+        except SourceError as error:
+            raise advised(error, self.beside) from error
 
     def pictures(self) -> Pictures:
         return _Opened(self).rows().pictures
@@ -107,10 +113,14 @@ class _Opened:
             group_tags=read_group_tags(experiment.get("Metadata_GroupingTags"))
             if experiment
             else None,
-            notes=("no ModuleError or ExecutionTime columns: a row counts as measured",)
-            if not rows.sign.startswith(MARKS)
-            else (),
+            notes=self._notes(rows),
         )
+
+    def _notes(self, rows: ImageRows) -> tuple[str, ...]:
+        found = note("a folder of CSV files is", self._source.beside)
+        if not rows.sign.startswith(MARKS):
+            found += ("no ModuleError or ExecutionTime columns: a row counts as measured",)
+        return found
 
     def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
         """See `Source.read`."""

@@ -1,0 +1,79 @@
+"""The images' table of an ExportToDatabase file: its image sets, which were measured, pictures."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+
+from cpexport.features import IMAGE, IMAGE_NUMBER, NULL, promised_type, wider
+from cpexport.imagesets import ImageSets
+from cpexport.pictures import Pictures, tells_pictures_apart
+from cpexport.pipeline import Pipeline
+from cpexport.sources.databasefile import IMAGE_TABLE, DatabaseFile
+from cpexport.sources.databaserows import Counts, table_rows
+from cpexport.sources.databasetables import Table
+
+ROW = f"row in {IMAGE_TABLE}"
+MARK = "ExecutionTime_"
+_COUNT = "Count_"
+
+
+class ImageRows:
+    """What completeness needs of the images' table, in order of image set."""
+
+    def __init__(
+        self, file: DatabaseFile, table: Table, rows: Counts, pipeline: Pipeline | None
+    ) -> None:
+        columns = table.features[IMAGE]
+        pictures = [f for f in columns if tells_pictures_apart(f)]
+        counts = [f for f in columns if f.startswith(_COUNT)]
+        free = [f for f in columns if promised_type(IMAGE, f) == NULL]
+        mark = _mark(columns, pipeline)
+        asked = dict.fromkeys([*pictures, *counts, *free, *([mark] if mark else [])])
+        narrow = replace(table, features={IMAGE: {f: columns[f] for f in asked}})
+        self.held = ImageSets.of(rows)
+        parts = [part for _, part in table_rows(file, narrow, self.held, rows)]
+        self.numbers = np.concatenate([part[IMAGE_NUMBER].to_numpy() for part in parts])
+        self.sign = mark or ROW
+        marked = np.concatenate([part[mark].is_valid() for part in parts]) if mark else None
+        self.measured = self.held if marked is None else ImageSets.of(self.numbers[marked])
+        self.counts = {
+            f.removeprefix(_COUNT): np.concatenate([_numbers(part[f]) for part in parts])
+            for f in counts
+        }
+        self.pictures = Pictures(
+            self.numbers,
+            {f: pa.concat_arrays([_texts(part[f]) for part in parts]) for f in pictures},
+        )
+        self.types = dict.fromkeys(free, NULL)
+        for part in parts:
+            self.types |= {f: wider(self.types[f], part[f].type) for f in free}
+
+    def counted(self) -> dict[str, ImageSets]:
+        """Object type to the image sets that count at least one such object."""
+        return {name: ImageSets.of(self.numbers[n > 0]) for name, n in self.counts.items()}
+
+
+def _mark(features: Mapping[str, str], pipeline: Pipeline | None) -> str | None:
+    """The feature by which the last recording module marks an image set, if there is any.
+
+    CellProfiler 3 keeps no such columns; its rows are only written when all modules have run.
+    """
+    marks = [feature for feature in features if feature.startswith(MARK)]
+    known = f"{MARK}{pipeline.recorder}" if pipeline else None
+    return known if known in marks else max(marks, default=None)
+
+
+def _numbers(array: pa.Array) -> np.ndarray:
+    """Counts as real numbers, none as 0."""
+    values = array.cast(pa.float64()).fill_null(0).to_numpy(zero_copy_only=False)
+    return np.asarray(values, np.float64)
+
+
+def _texts(array: pa.Array) -> pa.StringArray:
+    """Values as CellProfiler's own text of them: `1`, `1.0`, `DMSO`."""
+    if array.type == pa.string():
+        return array
+    texts = [None if value is None else str(value) for value in array.to_pylist()]
+    return pa.array(texts, pa.string())

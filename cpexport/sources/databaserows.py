@@ -1,0 +1,258 @@
+"""The rows of an ExportToDatabase file, some image sets at a time, one column a feature."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cpexport.errors import SourceError
+from cpexport.features import (
+    IMAGE,
+    IMAGE_NUMBER,
+    INTEGER,
+    NUMBER,
+    REAL,
+    TEXT,
+    promised_type,
+)
+from cpexport.imagesets import ImageSets
+from cpexport.sources.databasefile import RERUN, DatabaseFile, quoted
+from cpexport.sources.databasetables import Table, declared
+from cpexport.tables import RELATIONSHIPS
+
+Counts = Mapping[int, int]
+"""Image set to how many rows a table has of it; image sets without any are not in it."""
+
+# Of which a statement reads no more than this, so that it is done within a part of a second.
+_VALUES = 2_000_000
+# A list of so many image sets in a statement.
+_SETS = 10_000
+
+
+def row_counts(file: DatabaseFile, table: str, key: str = IMAGE_NUMBER) -> Counts:
+    """How many rows a table has of each image set.
+
+    Raises:
+        SourceError: a row without an image set number, or one below 1.
+    """
+    name = quoted(key)
+    found = file.rows(f"SELECT {name}, count(*) FROM {quoted(table)} GROUP BY {name}")
+    for number, _ in found:
+        if not isinstance(number, int) or number < 1:
+            raise SourceError(file.path, f"{table} has an image set {number!r}", RERUN)
+    return dict(found)
+
+
+def object_counts(file: DatabaseFile, table: Table, rows: Counts) -> dict[str, Counts]:
+    """Object type to how many such objects a table has of each image set.
+
+    In a table of several types, an object is there where its own number is: the shorter types are
+    padded with NULL (exporttodatabase.py, write_data_to_db).
+    """
+    names = list(table.numbers)
+    wanted = ", ".join(f"count({quoted(table.numbers[name])})" for name in names)
+    found: dict[str, dict[int, int]] = {name: {} for name in names}
+    for numbers in _portions(rows, rows, table.width):
+        for number, *counts in file.rows(
+            f"SELECT {quoted(IMAGE_NUMBER)}, {wanted} FROM {quoted(table.name)} "
+            f"WHERE {_among(IMAGE_NUMBER, numbers)} GROUP BY {quoted(IMAGE_NUMBER)}"
+        ):
+            for name, count in zip(names, counts, strict=True):
+                found[name][number] = count
+    return dict(found)
+
+
+def untracked(file: DatabaseFile, table: Table, rows: Counts) -> list[int]:
+    """Image sets with objects for which TrackObjects has written nothing yet.
+
+    Some of its methods do that when the group is done (write_data_to_db, post_group).
+    """
+    found: list[int] = []
+    for name, features in table.features.items():
+        tracks = [quoted(c) for f, c in features.items() if f.startswith("TrackObjects_")]
+        for numbers in _portions(rows, rows, table.width) if tracks else ():
+            found += (
+                number
+                for (number,) in file.rows(
+                    f"SELECT {quoted(IMAGE_NUMBER)} FROM {quoted(table.name)} "
+                    f"WHERE {_among(IMAGE_NUMBER, numbers)} "
+                    f"AND {quoted(table.numbers[name])} IS NOT NULL "
+                    f"GROUP BY 1 HAVING count(coalesce({', '.join(tracks)}, NULL)) = 0"
+                )
+            )
+    return found
+
+
+def table_rows(
+    file: DatabaseFile, table: Table, wanted: ImageSets, rows: Counts
+) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """The rows of the image sets `wanted`, of each object type that the table has.
+
+    An object type comes at least once, even without rows.
+
+    Raises:
+        SourceError: two rows with one key, or values that are not what the column is for.
+    """
+    portions = _portions(wanted, rows, table.width)
+    for numbers in list(portions) or [[]]:
+        columns = _read(file, table, numbers, sum(rows.get(number, 0) for number in numbers))
+        for name in table.features:
+            yield name, _of_one(file, table, name, columns)
+
+
+def relationship_rows(
+    file: DatabaseFile, pairs: str, kinds: str, wanted: ImageSets
+) -> Iterator[pa.RecordBatch]:
+    """Pairs of which both image sets are wanted; each pair once."""
+    key = "relationship_type_id"
+    names = RELATIONSHIPS.names[:4]
+    said = file.rows(f"SELECT {key}, {', '.join(names)} FROM {quoted(kinds)} ORDER BY 1")
+    ids = [row[0] for row in said]
+    try:
+        columns = zip(RELATIONSHIPS, range(1, 5), strict=False)
+        types = [pa.array([row[i] for row in said], field.type) for field, i in columns]
+    except pa.ArrowException as error:
+        raise SourceError(file.path, f"damaged: {kinds} says {error}", RERUN) from error
+    asked = [key, *RELATIONSHIPS.names[4:]]
+    rows = row_counts(file, pairs, "image_number1")
+    numbers = np.fromiter(wanted, np.int64, len(wanted))
+    for portion in list(_portions(wanted, rows, len(RELATIONSHIPS))) or [[]]:
+        found = file.arrow(
+            f"SELECT {', '.join(asked)} FROM {quoted(pairs)} "
+            f"WHERE {_among('image_number1', portion)} ORDER BY {', '.join(asked)}",
+            sum(rows.get(number, 0) for number in portion),
+        )
+        for name, column in zip(asked, found.columns, strict=True):
+            if column.type != INTEGER or column.null_count:
+                raise SourceError(file.path, f"{pairs}: {name} is not always an integer", RERUN)
+        values = np.unique(np.stack([c.to_numpy() for c in found.columns], axis=1), axis=0)
+        values = values[np.isin(values[:, 3], numbers)]
+        if not np.isin(values[:, 0], ids).all():
+            raise SourceError(file.path, f"{pairs} has a kind that {kinds} has not", RERUN)
+        kind = pa.array(np.searchsorted(ids, values[:, 0]))
+        yield pa.RecordBatch.from_arrays(
+            [t.take(kind) for t in types]
+            + [pa.array(np.ascontiguousarray(values[:, i])) for i in range(1, 5)],
+            schema=RELATIONSHIPS,
+        )
+
+
+def _read(
+    file: DatabaseFile, table: Table, numbers: Sequence[int], rows: int
+) -> dict[str, pa.Array]:
+    """The columns of a table for some image sets, of the types that their values need."""
+    where = _among(IMAGE_NUMBER, numbers)
+    owners = {c: (o, f) for o, found in table.features.items() for f, c in found.items()}
+    owners |= {c: (o, NUMBER) for o, c in table.numbers.items()}
+    asked = [IMAGE_NUMBER, *owners]
+    found = file.arrow(
+        f"SELECT {', '.join(map(quoted, asked))} FROM {quoted(table.name)} WHERE {where} "
+        f"ORDER BY {quoted(IMAGE_NUMBER)}, {quoted(table.order)}",
+        rows,
+    )
+    columns = {IMAGE_NUMBER: found.column(0)}
+    for place, (name, owner) in enumerate(owners.items(), 1):
+        columns[name] = _settled(file, table, name, found.column(place), owner, where)
+    return columns
+
+
+def _of_one(
+    file: DatabaseFile, table: Table, name: str, columns: Mapping[str, pa.Array]
+) -> pa.RecordBatch:
+    """The rows of one object type, the padding taken out."""
+    arrays = {IMAGE_NUMBER: columns[IMAGE_NUMBER]}
+    if name != IMAGE:
+        arrays[NUMBER] = columns[table.numbers[name]]
+    arrays |= {feature: columns[column] for feature, column in table.features[name].items()}
+    batch = pa.RecordBatch.from_pydict(arrays)
+    if name != IMAGE and batch[NUMBER].null_count:
+        batch = batch.filter(batch[NUMBER].is_valid())
+    keys = batch.columns[: 1 if name == IMAGE else 2]
+    if any(key.type != INTEGER for key in keys):
+        raise SourceError(file.path, f"{table.name} has a key that is no integer", RERUN)
+    values = np.stack([key.to_numpy() for key in keys])
+    if values.size and values[-1].min() < 1:
+        raise SourceError(file.path, f"{table.name} has a number below 1", RERUN)
+    if (same := (values[:, 1:] == values[:, :-1]).all(axis=0)).any():
+        image, *number = values[:, int(np.flatnonzero(same)[0])].tolist()
+        what = f"object {number[0]} of image set {image}" if number else f"image set {image}"
+        raise SourceError(file.path, f"{what} has two rows in {table.name}", RERUN)
+    return batch
+
+
+def _settled(
+    file: DatabaseFile,
+    table: Table,
+    column: str,
+    array: pa.Array,
+    owner: tuple[str, str],
+    where: str,
+) -> pa.Array:
+    """A column as what it was stored as: text that is text, numbers with all their digits."""
+    type = declared(table.columns[column])
+    if array.null_count == len(array):
+        return pa.nulls(len(array), type)
+    large = array.type == REAL and type != REAL and _has_large(array)
+    if large and "integer" in _stored(file, table, column, where):
+        # The driver has made real numbers of all of them.
+        problem = f"{column} has real numbers and integers of more than 15 digits"
+        raise SourceError(file.path, problem, "they cannot be in one column")
+    if array.type in (INTEGER, REAL):
+        return array
+    if type != TEXT:
+        if promised_type(*owner) in (INTEGER, REAL):
+            problem = f"text in the number column {column} of {table.name}"
+            raise SourceError(file.path, problem, RERUN)
+        if _stored(file, table, column, where) & {"integer", "real"}:
+            array = _written_out(file, table, column, where, len(array))
+    try:
+        text = array.cast(TEXT)
+        text.validate(full=True)
+    except pa.ArrowInvalid as error:
+        problem = f"damaged: {column} of {table.name} has text that is not UTF-8"
+        raise SourceError(file.path, problem, RERUN) from error
+    return text
+
+
+def _has_large(array: pa.DoubleArray) -> bool:
+    return bool(pc.max(pc.abs(array)).as_py() >= 2**53)
+
+
+def _stored(file: DatabaseFile, table: Table, column: str, where: str) -> set[str]:
+    """How values of a column are stored: `integer`, `real`, `text`, `blob`, `null`."""
+    name = quoted(column)
+    found = file.rows(f"SELECT DISTINCT typeof({name}) FROM {quoted(table.name)} WHERE {where}")
+    return {type for (type,) in found}
+
+
+def _written_out(
+    file: DatabaseFile, table: Table, column: str, where: str, rows: int
+) -> pa.StringArray:
+    """A column of numbers and texts as texts: the driver's own text of a number loses digits."""
+    name = quoted(column)
+    return file.arrow(
+        f"SELECT CASE typeof({name}) WHEN 'real' THEN printf('%!.17g', {name}) "
+        f"ELSE CAST({name} AS TEXT) END FROM {quoted(table.name)} WHERE {where} "
+        f"ORDER BY {quoted(IMAGE_NUMBER)}, {quoted(table.order)}",
+        rows,
+    ).column(0)
+
+
+def _portions(wanted: ImageSets | Counts, rows: Counts, columns: int) -> Iterator[list[int]]:
+    """Image sets that have rows, in order, as many at a time as a statement may read."""
+    portion: list[int] = []
+    room = _VALUES
+    for number in sorted(number for number in wanted if number in rows):
+        cost = rows[number] * columns
+        if portion and (cost > room or len(portion) == _SETS):
+            yield portion
+            portion, room = [], _VALUES
+        portion.append(number)
+        room -= cost
+    if portion:
+        yield portion
+
+
+def _among(column: str, numbers: Sequence[int]) -> str:
+    return f"{quoted(column)} IN ({', '.join(map(str, numbers))})"
