@@ -26,7 +26,7 @@ _WELL = re.compile(r"([A-Za-z]{1,2})([0-9]{1,2})")
 @dataclass(frozen=True)
 class Objects:
     """The objects to show: their name, table and number column, and where the columns of their
-    centers are, `z` empty if there is none. `solid` is whether they were measured in 3D."""
+    centers and area are, empty where there is none. `solid` is whether they were measured in 3D."""
 
     name: str
     table: str

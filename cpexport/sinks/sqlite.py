@@ -95,7 +95,7 @@ class SqliteSink:
             ledger.write(self._db, self.prefix, entry, pictures)
 
     def address(self, folder: Path) -> Mapping[str, str]:
-        if not self._db.exists:
+        if not self.path.exists():
             raise SinkError(self.name, "does not exist", "load something into it first")
         # Whoever opens a relative path follows the links in its folders before the "..".
         file = self.path.parent.resolve() / self.path.name
