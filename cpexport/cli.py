@@ -32,6 +32,12 @@ def commands() -> None:
 @options.prefix
 @options.shape
 @click.option("--format", type=click.Choice(["table", "json"]), default="table")
+@click.option(
+    "--properties",
+    "file",
+    type=click.Path(path_type=Path),
+    help="Write this .properties file for CellProfiler Analyst at the end.",
+)
 @options.watch("Load what jobs complete, every so often, until all that is planned is there.")
 @options.quiet
 def load(
@@ -43,12 +49,14 @@ def load(
     aggregate: str | None,
     max_column_length: int | None,
     format: str,
+    file: Path | None,
     seconds: float | None,
     quiet: bool,
 ) -> int:
     """Load every complete image set of every batch below OUTPUTS; run again, only what is new."""
     from cpexport.load import load
     from cpexport.progress import shown
+    from cpexport.properties import properties, refuse_foreign, write
     from cpexport.report import load_text
     from cpexport.shape import Shape
     from cpexport.survey import Done
@@ -63,6 +71,8 @@ def load(
         raise UsageError("--watch needs --batch, to know when all is there")
     asked = (objects, aggregate, max_column_length)
     shape = Shape.parse(*asked) if any(word is not None for word in asked) else None
+    if file:
+        refuse_foreign(file)
     with shown(quiet) as progress:
         once = partial(
             load,
@@ -79,6 +89,8 @@ def load(
     click.echo(load_text(report, format))
     if not quiet:
         _advise(report.notes)
+    if file:
+        write(properties(url, file.parent, prefix=prefix), file)
     return _DONE if report.whole else _NOT_WHOLE
 
 
@@ -219,6 +231,52 @@ def check(
     if not quiet:
         _advise([f"{seen.path}: {note}" for seen in found.batches for note in seen.notes])
     return _DONE if found.whole else _NOT_WHOLE
+
+
+@commands.command()
+@click.option("--to", required=True, help="The destination to show, as a URL.")
+@options.prefix
+@click.option(
+    "--out",
+    "file",
+    type=click.Path(path_type=Path),
+    help="The .properties file to write; default: print it, for the working folder.",
+)
+@click.option(
+    "--object", "object_name", help="The objects to show; default: Nuclei, else Cells, else most."
+)
+@click.option("--plate", metavar="FEATURE", help="Of images; default: Metadata_Plate.")
+@click.option("--well", metavar="FEATURE", help="Of images; default: Metadata_Well.")
+@click.option("--workspace", is_flag=True, help="Write a .workspace file with a plot beside it.")
+def properties(
+    to: str,
+    prefix: str,
+    file: Path | None,
+    object_name: str | None,
+    plate: str | None,
+    well: str | None,
+    workspace: bool,
+) -> int:
+    """The .properties file by which CellProfiler Analyst opens a destination."""
+    from cpexport.properties import properties, write
+    from cpexport.report import properties_text
+
+    if workspace and file is None:
+        raise UsageError("--workspace goes with --out")
+    found = properties(
+        to,
+        file.parent if file else Path(),
+        prefix=prefix,
+        object_name=object_name,
+        plate=plate,
+        well=well,
+    )
+    if file is None:
+        click.echo(found.text(), nl=False)
+        return _DONE
+    write(found, file, workspace=workspace)
+    click.echo(properties_text(found, file))
+    return _DONE
 
 
 @commands.command()

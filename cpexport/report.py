@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from cpexport.analyst import Properties
 from cpexport.check import Check
 from cpexport.load import Report
 from cpexport.plan import Plan, Task
@@ -48,6 +49,19 @@ def check_text(
     if again and folder and again.plan.tasks:
         text += "\n" + submit_text(again.plan, folder)
     return text
+
+
+def properties_text(found: Properties, file: Path) -> str:
+    """What a properties file that was written shows."""
+    wells = f"{found.plate_type} wells by {found.well}" if found.plate_type else found.well
+    return _aligned(
+        [
+            ["written", str(file)],
+            ["objects", found.objects.table if found.objects else "none"],
+            ["images", ", ".join(picture.name for picture in found.pictures)],
+            ["plates", wells or "none"],
+        ]
+    )
 
 
 def _task(task: Task) -> str:

@@ -56,6 +56,16 @@ class SinkContract:
         assert len(sink.pictures(ImageSets.parse("1-9"))) == 0
         assert self.read(tmp_path, "SELECT * FROM Per_Image") == []
 
+    def test_its_address_says_what_it_is_and_no_password(
+        self, sink: Sink, tmp_path: Path, jobs: list[Job]
+    ) -> None:
+        put(sink, jobs[0])
+        address = sink.address(tmp_path)
+
+        assert next(iter(address)) == "db_type"
+        assert address["db_type"] in ("sqlite", "mysql")
+        assert address.get("db_passwd", "") == ""
+
     def test_a_batch_and_its_entry_are_there_together(
         self, sink: Sink, tmp_path: Path, jobs: list[Job]
     ) -> None:

@@ -66,6 +66,11 @@ class Sink(Protocol):
             CollisionError: an image set is there as another picture.
         """
 
+    def address(self, folder: Path) -> Mapping[str, str]:
+        """Where it is, as a properties file in `folder` tells CellProfiler Analyst: `db_type`, and
+        what belongs to that. Never a password, which such a file would have in clear text.
+        """
+
     def image_columns(self, features: list[str]) -> Mapping[str, pa.Array]:
         """Some columns of the images' table by feature, in order of `ImageNumber`, which is one."""
 

@@ -4,6 +4,7 @@ One connection, and one SQLite library, for everything: a second library in the 
 drop the first one's locks when it closes the file (sqlite.org/howtocorrupt.html, section 2.2).
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -109,6 +110,14 @@ class SqliteSink:
                 raise
             self._gate(entry.loaded, written)
             ledger.write(self._db, self.prefix, entry, pictures)
+
+    def address(self, folder: Path) -> Mapping[str, str]:
+        if not self.path.exists():
+            raise SinkError(self.name, "does not exist", "load something into it first")
+        # Whoever opens a relative path follows the links in its folders before the "..".
+        file = self.path.parent.resolve() / self.path.name
+        relative = os.path.relpath(file, folder.resolve())
+        return {"db_type": "sqlite", "db_sqlite_file": relative}
 
     def image_columns(self, features: list[str]) -> Mapping[str, pa.Array]:
         columns = [self.layout().by_feature.get((IMAGE, f)) for f in features]

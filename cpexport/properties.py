@@ -1,0 +1,202 @@
+"""Finds in a destination what CellProfiler Analyst needs to know, and writes it down for it.
+
+What a person chooses in CellProfiler's ExportToDatabase is found in the data here.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from cpexport.analyst import MARK, WORKSPACE_MARK, Objects, Picture, Properties, plate_type
+from cpexport.errors import SinkError, UsageError
+from cpexport.features import IMAGE
+from cpexport.groups import INDEX
+from cpexport.groups import NUMBER as GROUP
+from cpexport.ledger import Ledger
+from cpexport.sinks import Sink, open_sink
+from cpexport.tables import Table
+
+_FIRST_CHOICE = ("Nuclei", "Cells")
+_CENTERS = ("Location_Center_", "AreaShape_Center_")
+# CellProfiler Analyst puts names into its SQL as they are, without quotes.
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
+
+
+def properties(
+    to: str,
+    folder: Path,
+    *,
+    prefix: str = "",
+    object_name: str | None = None,
+    plate: str | None = None,
+    well: str | None = None,
+) -> Properties:
+    """What a file in `folder` tells of the destination `to`, a URL.
+
+    Without `object_name` it is about Nuclei, else Cells, else the objects with the most rows,
+    among those whose centers are known. `plate` and `well` are features of the image, by default
+    `Metadata_Plate` and `Metadata_Well` if they are there. Only the first part of a table too wide
+    for the destination is shown.
+
+    Raises:
+        UsageError: `to` is not a URL.
+        SinkError: the destination is not there, holds nothing, or not what was asked for.
+    """
+    with open_sink(to, prefix) as sink:
+        database = sink.address(folder)
+        images, ledger = _first_part(sink, IMAGE), sink.ledger()
+        if images is None or not ledger.loaded:
+            under = f" under the prefix {prefix}" if prefix else ""
+            raise SinkError(sink.name, f"holds no image sets{under}", "load something first")
+        columns = _columns(images)
+        plate = _metadata(sink, columns, "Plate", plate)
+        well = _metadata(sink, columns, "Well", well)
+        values = sink.image_columns([feature for feature in (plate, well) if feature])
+        texts = {
+            feature: sorted({str(value) for value in array.to_pylist() if value is not None})
+            for feature, array in values.items()
+        }
+        pictures = _pictures(columns)
+        if not pictures:
+            raise SinkError(
+                sink.name,
+                f"{images.name} has no image with both a FileName_ and a PathName_ column",
+                "CellProfiler Analyst needs them; choose them where CSV files are exported",
+            )
+        objects = _objects(sink, ledger, object_name)
+        found = Properties(
+            database=database,
+            image_table=images.name,
+            objects=objects,
+            plate=columns.get(plate, ""),
+            well=columns.get(well, ""),
+            group=columns.get(GROUP, ""),
+            index=columns.get(INDEX, ""),
+            count=columns.get(f"Count_{objects.name}", "") if objects else "",
+            pictures=pictures,
+            thumbnails=_thumbnails(columns, pictures),
+            plates=tuple(texts.get(plate, ())),
+            plate_type=plate_type(texts.get(well, ())),
+        )
+        _refuse_unreadable(sink, found)
+        return found
+
+
+def write(found: Properties, file: Path, *, workspace: bool = False) -> None:
+    """Writes the file, and the .workspace beside it, in place of what cpexport wrote before.
+
+    Raises:
+        UsageError: one is there that cpexport did not write; neither was written.
+    """
+    refuse_foreign(file, workspace=workspace)
+    file.write_text(found.text(), encoding="utf-8")
+    if workspace:
+        file.with_suffix(".workspace").write_text(found.workspace(), encoding="utf-8")
+
+
+def refuse_foreign(file: Path, *, workspace: bool = False) -> None:
+    """Raises UsageError if a file is there that `write` would not replace."""
+    for each in [file, file.with_suffix(".workspace")] if workspace else [file]:
+        if each.exists():
+            with each.open(encoding="utf-8", errors="replace") as stream:
+                head = [stream.readline() for _ in range(3)]
+            if not any(line.startswith((MARK, WORKSPACE_MARK)) for line in head):
+                raise UsageError(f"{each}: exists, and not as cpexport wrote it; name another file")
+
+
+def _first_part(sink: Sink, object_name: str) -> Table | None:
+    return next(iter(sink.layout().parts(object_name)), None)
+
+
+def _columns(table: Table) -> Mapping[str, str]:
+    return {column.feature: column.name for column in table.columns}
+
+
+def _metadata(sink: Sink, columns: Mapping[str, str], what: str, feature: str | None) -> str:
+    """The feature that says the plate or well; empty if none was named and none is there."""
+    if feature is None:
+        usual = f"Metadata_{what}"
+        return usual if usual in columns else ""
+    if feature not in columns:
+        there = [name for name in columns if name.startswith("Metadata_")]
+        raise SinkError(
+            sink.name,
+            f"no feature {feature} of images",
+            f"--{what.lower()} can be {', '.join(there) or 'left out: there is no metadata'}",
+        )
+    return feature
+
+
+def _objects(sink: Sink, ledger: Ledger, wanted: str | None) -> Objects | None:
+    """The objects wanted, or those that are shown best; None if there are no objects at all."""
+    names = sorted(sink.layout().objects - {IMAGE})
+    if wanted is not None and wanted not in names:
+        there = ", ".join(names) or "none"
+        raise SinkError(sink.name, f"no objects {wanted}", f"the objects there are: {there}")
+    rows: dict[str, int] = {}
+    for entry in ledger.entries:
+        for table, brought in entry.counts.items():
+            rows[table] = rows.get(table, 0) + brought.rows
+    candidates = [
+        objects
+        for name in ([wanted] if wanted else names)
+        if (mine := _first_part(sink, name)) and (objects := _located(mine))
+    ]
+    if names and not candidates:
+        raise SinkError(
+            sink.name,
+            f"no Location_Center_X and Y, nor AreaShape_Center_, of {wanted or ', '.join(names)}",
+            "choose another --object" if wanted else "CellProfiler Analyst needs the centers",
+        )
+    return min(candidates, key=lambda objects: _rank(objects, rows), default=None)
+
+
+def _rank(objects: Objects, rows: Mapping[str, int]) -> tuple[int, int]:
+    first = (*_FIRST_CHOICE, objects.name).index(objects.name)
+    return (first, -rows.get(objects.table, 0))
+
+
+def _located(table: Table) -> Objects | None:
+    """A table's objects; None if it does not have their centers."""
+    columns = _columns(table)
+    for center in _CENTERS:
+        x, y, z = (columns.get(center + axis, "") for axis in "XYZ")
+        if x and y:
+            # MeasureObjectSizeShape measures it in place of Area where images are volumes.
+            solid = "AreaShape_Volume" in columns
+            area = columns.get("AreaShape_Volume" if solid else "AreaShape_Area", "")
+            return Objects(table.object, table.name, table.key[1], x, y, z, area, solid)
+    return None
+
+
+def _pictures(columns: Mapping[str, str]) -> tuple[Picture, ...]:
+    # Of objects that were loaded as images it is ObjectsFileName_, which is no channel.
+    names = [f.removeprefix("FileName_") for f in columns if f.startswith("FileName_")]
+    return tuple(
+        Picture(name, columns[f"PathName_{name}"], columns[f"FileName_{name}"])
+        for name in names
+        if f"PathName_{name}" in columns
+    )
+
+
+def _thumbnails(columns: Mapping[str, str], pictures: tuple[Picture, ...]) -> Mapping[str, str]:
+    """Columns of thumbnails by the image's name: first those of the pictures, in their order."""
+    names = [f.removeprefix("Thumbnail_") for f in columns if f.startswith("Thumbnail_")]
+    first = [picture.name for picture in pictures if picture.name in names]
+    return {name: columns[f"Thumbnail_{name}"] for name in dict.fromkeys([*first, *names])}
+
+
+def _refuse_unreadable(sink: Sink, found: Properties) -> None:
+    """Refuses what CellProfiler Analyst would stumble on: it quotes no names, and reads lines."""
+    objects = found.objects
+    names = [found.image_table, *((objects.table, objects.number) if objects else ())]
+    for name in names:
+        if not _PLAIN.fullmatch(name):
+            raise SinkError(
+                sink.name,
+                f"CellProfiler Analyst cannot read {name}, which it does not quote",
+                "choose a --prefix and --object of letters, digits and _, a letter first",
+            )
+    for value in [*found.database.values(), *found.plates]:
+        if value != " ".join(value.splitlines()):
+            raise SinkError(sink.name, f"a line break in {value}", "a properties file has no room")
