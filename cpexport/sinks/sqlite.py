@@ -20,11 +20,8 @@ from cpexport.sinks import Write, schema
 from cpexport.sinks import sqliteledger as ledger
 from cpexport.sinks.fitting import fitted
 from cpexport.sinks.sqlitefile import Connection, between, quoted
-from cpexport.sinks.sqlitelayout import change
+from cpexport.sinks.sqlitelayout import WIDTH, change
 from cpexport.tables import Features, Layout
-
-# SQLITE_MAX_COLUMN of every build that users have; a wider table could not even be opened there.
-WIDTH = 2000
 
 
 class SqliteSink:
