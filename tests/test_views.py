@@ -19,6 +19,7 @@ from cpexport.tables import Layout
 Copy = Callable[..., Path]
 Case = Callable[[str], Path]
 
+TEXTS = ["A", "007", "1.50", "", "1e3", "b"]
 ALL = ["Cells", "Cytoplasm", "Image", "Nuclei"]
 
 
@@ -38,6 +39,19 @@ def run(database: Path, *statements: str) -> None:
     with closing(sqlite3.connect(database)) as db, db:
         for statement in statements:
             db.execute(statement)
+
+
+def two_batches(copy: Copy) -> list[Path]:
+    """Two batches. The second has a new column, and text in one that the first has numbers in: for
+    that the table is made anew."""
+    first, second = (
+        copy("11_h5_and_csv", f"outputs/{name}/{name}.h5", f"{name}/batch.h5").parent
+        for name in ("batch_1_6", "batch_7_12")
+    )
+    rewritten(second / "batch.h5", "Image", "Metadata_Site", lambda _: TEXTS)
+    with measurements(second / "batch.h5") as run:
+        run.copy("Image/Metadata_Site", "Image/Metadata_New")
+    return [first, second]
 
 
 def test_every_object_type_has_a_view_and_images_too(case: Case, to: Path) -> None:
@@ -77,24 +91,16 @@ def test_a_view_of_objects_has_their_columns_as_they_are_named(
 
 
 def test_a_view_has_what_later_loads_bring(copy: Copy, to: Path) -> None:
-    """A column that gets another type, which makes its table anew, and one that is new."""
-    first, second = (
-        copy("11_h5_and_csv", f"outputs/{name}/{name}.h5", f"{name}/batch.h5").parent
-        for name in ("batch_1_6", "batch_7_12")
-    )
+    first, second = two_batches(copy)
     load([first], f"sqlite:///{to}")
     before = list(declared(to, "Image"))
-    texts = ["A", "007", "1.50", "", "1e3", "b"]
-    rewritten(second / "batch.h5", "Image", "Metadata_Site", lambda _: texts)
-    with measurements(second / "batch.h5") as run:
-        run.copy("Image/Metadata_Site", "Image/Metadata_New")
 
     load([second], f"sqlite:///{to}")
 
     assert list(declared(to, "Image")) == [*before, "Metadata_New"]
     assert declared(to, "Image")["Metadata_Site"] == "TEXT"
     seen = rows(to, "SELECT Metadata_Site, Metadata_New FROM Image WHERE ImageNumber > 6")
-    assert seen == [(text, text) for text in texts]
+    assert seen == [(text, text) for text in TEXTS]
 
 
 def test_a_view_is_never_wider_than_a_table_can_be(copy: Copy, to: Path) -> None:
@@ -179,27 +185,26 @@ def test_what_others_made_is_left_alone(case: Case, to: Path, foreign: str) -> N
 
 
 def test_what_others_made_of_a_view_later_is_in_no_loads_way(copy: Copy, to: Path) -> None:
-    """One taken by a table, one by a broken view, and one that is only used by a view."""
-    folders = [copy("40_spreadsheet", f"outputs/P1-A01-{n}", f"outputs/{n}") for n in (1, 2)]
-    load([folders[0]], f"sqlite:///{to}")
+    """One name taken by a broken view, one by a table; one view used by a view of their own."""
+    first, second = two_batches(copy)
+    load([first], f"sqlite:///{to}")
     run(
         to,
         *(f"DROP VIEW {name}" for name in ("Image", "Cells")),
-        "CREATE TABLE image (a)",
-        "CREATE VIEW Cells AS SELECT * FROM nowhere",
-        "CREATE VIEW mine AS SELECT Nuclei_AreaShape_Area AS area FROM Nuclei",
+        "CREATE VIEW Image AS SELECT * FROM nowhere",
+        "CREATE TABLE cells (a)",
+        "CREATE VIEW theirs AS SELECT Nuclei_AreaShape_Area AS area FROM Nuclei",
     )
-    foreign = "SELECT name, sql FROM sqlite_master WHERE name IN ('image', 'Cells', 'mine')"
+    foreign = "SELECT name, sql FROM sqlite_master WHERE name IN ('Image', 'cells', 'theirs')"
     before = rows(to, foreign)
-    for file in ("Image.csv", "Nuclei.csv", "Cells.csv"):
-        widen(folders[1], file, 300)
 
-    load([folders[1]], f"sqlite:///{to}")
+    load([second], f"sqlite:///{to}")
 
+    assert len(before) == 3
     assert rows(to, foreign) == before
-    assert views(to) == ["BigNuclei", "Cells", "Cytoplasm", "Nuclei", "mine"]
-    assert "Nuclei_Texture_Wide_0000" in declared(to, "Nuclei")
-    counts = [rows(to, f"SELECT count(*) FROM {name}") for name in ("mine", "Per_Nuclei")]
+    assert views(to) == ["BigNuclei", "Cytoplasm", "Image", "Nuclei", "SmallNuclei", "theirs"]
+    assert declared(to, "Per_Image")["Image_Metadata_Site"] == "TEXT"
+    counts = [rows(to, f"SELECT count(*) FROM {name}") for name in ("theirs", "Per_Nuclei")]
     assert counts[0] == counts[1]
 
 
