@@ -6,11 +6,11 @@ RUNS = -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>
 PYTEST = .venv/bin/pytest -n 2 $(PYTEST_ARGS)
 
 .DEFAULT_GOAL = help
-.PHONY: help venv schedulers demo test check conformance clean
+.PHONY: help venv schedulers demo test check conformance clients clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "PYTEST_ARGS='-k naming' and the like go to pytest, in test and check"
+	@echo "PYTEST_ARGS='-k naming' and the like go to pytest, wherever it runs"
 
 venv: .venv/.ready  ## make .venv, with everything to run and to test; at once when it is there
 
@@ -33,22 +33,29 @@ check: venv schedulers  ## all that a change has to pass: style, types, imports,
 conformance: venv  ## run plans by the real CellProfiler 4 that is on the PATH
 	CPEXPORT_CONFORMANCE=1 .venv/bin/pytest tests/conformance $(PYTEST_ARGS)
 
+clients: .venv-clients/.ready  ## let CytoTable and pycytominer read what was loaded; 1 GB in .venv-clients
+	.venv-clients/bin/pytest tests/clients $(PYTEST_ARGS)
+
 clean:  ## remove .venv and whatever the tools left
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf .venv .venv-clients .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
 	find cpexport tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# What is installed besides the project. The clients bring a thousand megabytes of their own.
+.venv/.ready: EXTRAS = test,mysql
+.venv-clients/.ready: EXTRAS = test,clients
+
 # A python on the PATH may be a shim of a version manager that only says what it cannot run.
-.venv/.ready: pyproject.toml
-	@if ! .venv/bin/python $(RUNS); then \
-		rm -rf .venv; \
+.venv/.ready .venv-clients/.ready: pyproject.toml
+	@if ! $(@D)/bin/python $(RUNS); then \
+		rm -rf $(@D); \
 		for python in $(PYTHONS); do \
-			if $$python $(RUNS); then echo "making .venv with $$python"; break; fi; \
+			if $$python $(RUNS); then echo "making $(@D) with $$python"; break; fi; \
 			python=; \
 		done; \
 		if [ -z "$$python" ]; then \
 			echo "make: none of $(PYTHONS) runs, is 3.11 or newer, and has venv" >&2; exit 1; \
 		fi; \
-		$$python -m venv .venv; \
+		$$python -m venv $(@D); \
 	fi
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test,mysql]'
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'
 	@touch $@

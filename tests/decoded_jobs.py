@@ -7,6 +7,7 @@ from cpexport.decode import Decoded, decode
 from cpexport.imagesets import ImageSets
 from cpexport.ledger import Entry
 from cpexport.pictures import Pictures
+from cpexport.shape import Shape
 from cpexport.sinks import Sink
 from cpexport.survey import survey
 from cpexport.tables import table_of
@@ -41,7 +42,7 @@ class Job:
 
 def job(folder: Path, scratch: Path) -> Job:
     (batch,) = survey([folder]).batches
-    decoded = decode(batch, batch.complete, {}, scratch)
+    decoded = decode(batch, batch.complete, {}, Shape(), scratch)
     entry = Entry(
         path=str(folder),
         format=batch.source.format,

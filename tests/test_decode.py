@@ -9,6 +9,7 @@ import pytest
 from cpexport.decode import decode, scratch_folder
 from cpexport.errors import SourceError
 from cpexport.imagesets import ImageSets
+from cpexport.shape import Shape
 from cpexport.survey import survey
 
 
@@ -21,7 +22,7 @@ def test_a_batch_that_changed_since_it_was_looked_at_is_refused(
     image.write_text(image.read_text().replace("DMSO", "taxol"))
 
     with pytest.raises(SourceError, match="changed since it was looked at"):
-        decode(batch, batch.complete, {}, tmp_path)
+        decode(batch, batch.complete, {}, Shape(), tmp_path)
 
 
 def test_decoding_leaves_nothing_in_the_scratch_folder_but_what_it_returns(
@@ -29,7 +30,7 @@ def test_decoding_leaves_nothing_in_the_scratch_folder_but_what_it_returns(
 ) -> None:
     (batch,) = survey([case("40_spreadsheet") / "outputs" / "P1-A01-1"]).batches
     with scratch_folder() as scratch:
-        decoded = decode(batch, ImageSets.span(1, 1), {}, scratch)
+        decoded = decode(batch, ImageSets.span(1, 1), {}, Shape(), scratch)
         there = sorted(scratch.rglob("*.arrow"))
         decoded.remove()
 

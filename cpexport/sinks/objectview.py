@@ -72,6 +72,19 @@ def object_view(layout: Layout, prefix: str) -> ObjectView | None:
     return ObjectView(statement, len(columns), tuple(by_number))
 
 
+def notes_on(layout: Layout, prefix: str, width: int) -> tuple[str, ...]:
+    """What people should know of the view of a layout, in a database with views of this width."""
+    view = object_view(layout, prefix)
+    if view is None:
+        return ()
+    name = table_of(OBJECT, prefix)
+    if view.width > width:
+        return (f"no view {name}, as it would have {view.width} columns of {width} at most",)
+    return tuple(
+        f"{name} has {other} by number, as no parent of them is known" for other in view.by_number
+    )
+
+
 def _parents(layout: Layout, name: str, names: Iterable[str]) -> list[str]:
     return [n for n in names if n != name and (name, f"Parent_{n}") in layout.by_feature]
 

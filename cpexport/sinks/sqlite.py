@@ -21,7 +21,7 @@ from cpexport.shape import VIEW, Shape
 from cpexport.sinks import Write, schema
 from cpexport.sinks import sqliteledger as ledger
 from cpexport.sinks.fitting import fitted
-from cpexport.sinks.objectview import object_view
+from cpexport.sinks.objectview import notes_on
 from cpexport.sinks.sqlitefile import WIDTH, Connection, between, quoted
 from cpexport.sinks.sqlitelayout import change
 from cpexport.tables import Features, Layout, table_of
@@ -53,16 +53,7 @@ class SqliteSink:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        view = object_view(self.layout(), self.prefix) if self.shape.layout == VIEW else None
-        if view is None:
-            return ()
-        name = table_of(OBJECT, self.prefix)
-        if view.width > WIDTH:
-            return (f"no view {name}, as it would have {view.width} columns of {WIDTH} at most",)
-        return tuple(
-            f"{name} has {other} by number, as no parent of them is known"
-            for other in view.by_number
-        )
+        return notes_on(self.layout(), self.prefix, WIDTH) if self.shape.layout == VIEW else ()
 
     def ledger(self) -> Ledger:
         return ledger.read(self._db, self.prefix) if self._ours() else Ledger()

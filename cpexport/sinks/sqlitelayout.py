@@ -8,7 +8,7 @@ from cpexport.errors import WidthError
 from cpexport.features import IMAGE, IMAGE_NUMBER, INTEGER, OBJECT, REAL, TEXT
 from cpexport.pictures import tells_pictures_apart
 from cpexport.shape import VIEW, Shape
-from cpexport.sinks import schema
+from cpexport.sinks import schema, views
 from cpexport.sinks.objectview import object_view
 from cpexport.sinks.sqlitefile import DIALECT, WIDTH, Connection, quoted
 from cpexport.tables import Column, Layout, Table, table_of
@@ -21,8 +21,11 @@ def change(db: Connection, old: Layout, new: Layout, prefix: str, shape: Shape) 
     New columns are added at the end of their tables. SQLite cannot change a column's type, so a
     table with a wider one is made anew and its rows are copied; numbers that become text read as
     `cpexport.values.align` writes them. A new part of a table gets the keys that the others have.
+    Without a prefix there are views for pycytominer besides, wherever their names are free.
     """
     names = db.names()
+    if not prefix:
+        _drop_views(db)
     if not any(name.startswith("_cpexport_") for name in names):
         for own in schema.own_tables():
             _run_all(db, schema.create(own, DIALECT))
@@ -45,6 +48,8 @@ def change(db: Connection, old: Layout, new: Layout, prefix: str, shape: Shape) 
             _extend(db, before, table, prefix)
     if shape.layout == VIEW and (view := object_view(new, prefix)) and view.width <= WIDTH:
         db.run(view.statement)
+    if not prefix:
+        _make_views(db, new)
     db.run("DELETE FROM _cpexport_columns WHERE prefix = ?", prefix)
     columns = new.columns
     db.ingest(
@@ -67,6 +72,22 @@ def change(db: Connection, old: Layout, new: Layout, prefix: str, shape: Shape) 
 def _run_all(db: Connection, statements: list[str]) -> None:
     for statement in statements:
         db.run(statement)
+
+
+def _drop_views(db: Connection) -> None:
+    for name, sql in db.rows("SELECT name, sql FROM sqlite_master WHERE type = 'view'"):
+        if views.made_here(sql):
+            db.run(f"DROP VIEW {quoted(name)}")
+
+
+def _make_views(db: Connection, layout: Layout) -> None:
+    # A view cannot have an index's name either; only triggers are known by names of their own.
+    found = db.rows("SELECT lower(name) FROM sqlite_master WHERE type <> 'trigger'")
+    taken = {name for (name,) in found}
+    for name, statement in views.statements(layout, DIALECT, WIDTH).items():
+        if name.lower() not in taken:
+            db.run(statement)
+            taken.add(name.lower())
 
 
 def _extend(db: Connection, before: Table, table: Table, prefix: str) -> None:

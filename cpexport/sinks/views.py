@@ -1,0 +1,65 @@
+"""Views of the tables under the names that pycytominer's `SingleCells` reads.
+
+pycytominer 1.7.1 (cyto_utils/cells.py) expects what cytominer-database made: `Image` and a table
+for each compartment, joined by `TableNumber` and `ImageNumber`, image columns without `Image_`.
+Views give it that at no cost, and CytoTable 1.2.6 does not see them, as it asks for tables only.
+"""
+
+from collections.abc import Iterator
+
+from sqlalchemy.engine import Dialect
+
+from cpexport.features import IMAGE, IMAGE_NUMBER, OBJECT_NUMBER
+from cpexport.tables import Layout, Table
+
+# Within the statement, where SQLite keeps it.
+_MARK = "/* made by cpexport */"
+
+
+def statements(layout: Layout, dialect: Dialect, width: int) -> dict[str, str]:
+    """The statement that makes each view of a layout without a prefix, by the view's name.
+
+    A view has `TableNumber`, which is 1 everywhere, `ImageNumber`, for objects `ObjectNumber`, and
+    all columns of all parts of the table. An object's number is there once only: by its own name
+    pycytominer would take it for a measurement. Types wider than `width` columns have no view, and
+    neither have those whose name could be a table's: CellProfiler allows an object `Per_Cells`.
+    """
+    found = {}
+    for name in sorted(layout.objects, key=lambda name: (name != IMAGE, name)):
+        columns = list(_columns(name, layout.parts(name), dialect))
+        reserved = "per_" in name.lower() or name.lower().startswith("sqlite_")
+        if not reserved and len(columns) <= width:
+            found[name] = _statement(name, columns, layout.parts(name), dialect)
+    return found
+
+
+def made_here(statement: str) -> bool:
+    """Whether a view's statement is one of these, for whatever layout it was made."""
+    return _MARK in statement
+
+
+def _statement(name: str, columns: list[str], parts: tuple[Table, ...], dialect: Dialect) -> str:
+    quote = dialect.identifier_preparer.quote_identifier
+    tables = " JOIN ".join(quote(part.name) for part in parts)
+    if len(parts) > 1:
+        tables += f" USING ({', '.join(quote(key) for key in parts[0].key)})"
+    listed = ",\n\t".join(columns)
+    return f"CREATE VIEW {quote(name)} AS {_MARK} SELECT\n\t{listed}\nFROM {tables}"
+
+
+def _columns(name: str, parts: tuple[Table, ...], dialect: Dialect) -> Iterator[str]:
+    quote = dialect.identifier_preparer.quote_identifier
+    keys = ("TableNumber", IMAGE_NUMBER, OBJECT_NUMBER)
+    yield f"1 AS {quote(keys[0])}"
+    for key, shown in zip(parts[0].key, keys[1:], strict=False):
+        yield _as(quote(key), quote(shown))
+    columns = [column.name for part in parts for column in part.columns]
+    # A column keeps its whole name where another already has what would be left of it.
+    taken = {known.lower() for known in (*keys, *columns)}
+    for column in columns:
+        short = column.removeprefix(f"{IMAGE}_") if name == IMAGE else column
+        yield _as(quote(column), quote(column if short.lower() in taken else short))
+
+
+def _as(column: str, shown: str) -> str:
+    return column if column == shown else f"{column} AS {shown}"
