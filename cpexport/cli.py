@@ -1,18 +1,15 @@
 """The commands: each parses its words, calls one function, and prints what comes back."""
 
 import sys
-from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from cpexport import __version__, options
-from cpexport.errors import CpexportError, UsageError
+from cpexport import __version__, options, outcome
+from cpexport.errors import UsageError
 from cpexport.settings import SCHEDULERS, Settings
-
-_DONE, _FAILED, _WRONG, _NOT_WHOLE = 0, 1, 2, 3
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -88,10 +85,10 @@ def load(
         report = follow_load(once, seconds, tell) if seconds else once()
     click.echo(load_text(report, format))
     if not quiet:
-        _advise(report.notes)
+        outcome.advise(report.notes)
     if file:
         write(properties(url, file.parent, prefix=prefix), file)
-    return _DONE if report.whole else _NOT_WHOLE
+    return outcome.DONE if report.whole else outcome.NOT_WHOLE
 
 
 @commands.command()
@@ -150,13 +147,13 @@ def plan(
     )
     planned = plan(batch, home / "outputs", how, by_group=by_group)
     if scheduler and out:
-        if _warn(prepare(planned, batch, out, check_images=check_images), quiet):
-            return _in_vain()
+        if outcome.warn(prepare(planned, batch, out, check_images=check_images), quiet):
+            return outcome.in_vain()
         click.echo(submit_text(planned, out))
-        return _DONE
-    wrong = _warn(problems(planned, batch, check_images=check_images), quiet)
+        return outcome.DONE
+    wrong = outcome.warn(problems(planned, batch, check_images=check_images), quiet)
     click.echo(plan_text(planned, format))
-    return _NOT_WHOLE if wrong else _DONE
+    return outcome.NOT_WHOLE if wrong else outcome.DONE
 
 
 @commands.command()
@@ -217,9 +214,9 @@ def check(
     if folder:
         limits = Limits(max_attempts, time_factor, mem_factor)
         again = resubmit(found, home, limits, scheduler=scheduler, size=images_per_batch)
-        if again.plan.tasks and _warn(prepare(again.plan, found.plan, folder), quiet):
-            return _in_vain()
-        _warn(again.problems, quiet)
+        if again.plan.tasks and outcome.warn(prepare(again.plan, found.plan, folder), quiet):
+            return outcome.in_vain()
+        outcome.warn(again.problems, quiet)
     if format == "array":
         text = str(found.missing)
     elif format in ("list", "commands"):
@@ -229,8 +226,8 @@ def check(
     if text:
         click.echo(text)
     if not quiet:
-        _advise([f"{seen.path}: {note}" for seen in found.batches for note in seen.notes])
-    return _DONE if found.whole else _NOT_WHOLE
+        outcome.advise([f"{seen.path}: {note}" for seen in found.batches for note in seen.notes])
+    return outcome.DONE if found.whole else outcome.NOT_WHOLE
 
 
 @commands.command()
@@ -273,10 +270,10 @@ def properties(
     )
     if file is None:
         click.echo(found.text(), nl=False)
-        return _DONE
+        return outcome.DONE
     write(found, file, workspace=workspace)
     click.echo(properties_text(found, file))
-    return _DONE
+    return outcome.DONE
 
 
 @commands.command()
@@ -285,58 +282,9 @@ def runner() -> int:
     from cpexport.scripts import runner
 
     click.echo(runner(), nl=False)
-    return _DONE
-
-
-def _warn(problems: Iterable[Any], quiet: bool) -> bool:
-    """Problems on stderr, only the fatal ones when `quiet`; returns whether there is one."""
-    fatal = False
-    for problem in problems:
-        fatal = fatal or problem.fatal
-        if problem.fatal or not quiet:
-            click.echo(f"{'problem' if problem.fatal else 'warning'}: {problem}", err=True)
-    return fatal
-
-
-def _in_vain() -> int:
-    click.echo("cpexport: nothing was written: jobs would run in vain", err=True)
-    return _FAILED
-
-
-def _advise(notes: list[str] | tuple[str, ...]) -> None:
-    """Notes on stderr; many of one kind as one."""
-    kinds: dict[str, list[str]] = {}
-    for note in notes:
-        path, _, what = note.partition(": ")
-        kinds.setdefault(what, []).append(path)
-    for what, paths in kinds.items():
-        others = f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
-        click.echo(f"note: {paths[0]}{others}: {what}", err=True)
+    return outcome.DONE
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command line, and ends the process with its exit status."""
-    sys.exit(_run(lambda: commands.main(arguments, standalone_mode=False)))
-
-
-def _run(command: Callable[[], Any]) -> int:
-    try:
-        return command() or _DONE
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("cpexport: interrupted; run it again to go on", err=True)
-        return 130
-    except UsageError as error:
-        click.echo(f"cpexport: {error}", err=True)
-        return _WRONG
-    except CpexportError as error:
-        click.echo(f"cpexport: {error}", err=True)
-        return _FAILED
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        click.echo(f"cpexport: {where}{error.strerror or error}", err=True)
-        return _FAILED
+    sys.exit(outcome.run(lambda: commands.main(arguments, standalone_mode=False)))

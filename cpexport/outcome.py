@@ -1,0 +1,68 @@
+"""How commands end: the exit status, and what is said on stderr."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import click
+
+from cpexport.errors import CpexportError, UsageError
+
+DONE: Final = 0
+"""Done and whole."""
+FAILED: Final = 1
+WRONG: Final = 2
+"""What was asked for makes no sense."""
+NOT_WHOLE: Final = 3
+"""Done, but something is missing or was left out; the report says what."""
+_INTERRUPTED: Final = 130
+
+
+def warn(problems: Iterable[Any], quiet: bool) -> bool:
+    """Problems on stderr, only the fatal ones when `quiet`; returns whether there is one."""
+    fatal = False
+    for problem in problems:
+        fatal = fatal or problem.fatal
+        if problem.fatal or not quiet:
+            click.echo(f"{'problem' if problem.fatal else 'warning'}: {problem}", err=True)
+    return fatal
+
+
+def in_vain() -> int:
+    """Says that a plan was not written; the exit status."""
+    click.echo("cpexport: nothing was written: jobs would run in vain", err=True)
+    return FAILED
+
+
+def advise(notes: list[str] | tuple[str, ...]) -> None:
+    """Notes on stderr; many of one kind as one."""
+    kinds: dict[str, list[str]] = {}
+    for note in notes:
+        path, _, what = note.partition(": ")
+        kinds.setdefault(what, []).append(path)
+    for what, paths in kinds.items():
+        others = f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
+        click.echo(f"note: {paths[0]}{others}: {what}", err=True)
+
+
+def run(command: Callable[[], Any]) -> int:
+    """Runs a command, and says in one line why it did not come to its end; the exit status."""
+    try:
+        return command() or DONE
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("cpexport: interrupted; run it again to go on", err=True)
+        return _INTERRUPTED
+    except UsageError as error:
+        click.echo(f"cpexport: {error}", err=True)
+        return WRONG
+    except CpexportError as error:
+        click.echo(f"cpexport: {error}", err=True)
+        return FAILED
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"cpexport: {where}{error.strerror or error}", err=True)
+        return FAILED
