@@ -209,7 +209,7 @@ def check(
     else:
         with shown(quiet) as progress:
             found = check(outputs, batch_file, progress=progress)
-    home = home_of(found, outputs)
+    home = home_of(found, outputs, folder)
     again = None
     if folder:
         limits = Limits(max_attempts, time_factor, mem_factor)

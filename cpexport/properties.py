@@ -9,12 +9,12 @@ from pathlib import Path
 
 from cpexport.analyst import MARK, WORKSPACE_MARK, Objects, Picture, Properties, plate_type
 from cpexport.errors import SinkError, UsageError
-from cpexport.features import IMAGE
+from cpexport.features import IMAGE, OBJECT
 from cpexport.groups import INDEX
 from cpexport.groups import NUMBER as GROUP
 from cpexport.ledger import Ledger
 from cpexport.sinks import Sink, open_sink
-from cpexport.tables import Table
+from cpexport.tables import Table, object_of, objects_of
 
 _FIRST_CHOICE = ("Nuclei", "Cells")
 _CENTERS = ("Location_Center_", "AreaShape_Center_")
@@ -63,7 +63,7 @@ def properties(
                 f"{images.name} has no image with both a FileName_ and a PathName_ column",
                 "CellProfiler Analyst needs them; choose them where CSV files are exported",
             )
-        objects = _objects(sink, ledger, object_name)
+        objects = _objects(sink, ledger, prefix, object_name)
         found = Properties(
             database=database,
             image_table=images.name,
@@ -127,45 +127,59 @@ def _metadata(sink: Sink, columns: Mapping[str, str], what: str, feature: str | 
     return feature
 
 
-def _objects(sink: Sink, ledger: Ledger, wanted: str | None) -> Objects | None:
+def _objects(sink: Sink, ledger: Ledger, prefix: str, wanted: str | None) -> Objects | None:
     """The objects wanted, or those that are shown best; None if there are no objects at all."""
-    names = sorted(sink.layout().objects - {IMAGE})
-    if wanted is not None and wanted not in names:
-        there = ", ".join(names) or "none"
+    tables = _tables(sink)
+    if wanted is not None and wanted not in tables:
+        there = ", ".join(tables) or "none"
         raise SinkError(sink.name, f"no objects {wanted}", f"the objects there are: {there}")
     rows: dict[str, int] = {}
     for entry in ledger.entries:
         for table, brought in entry.counts.items():
-            rows[table] = rows.get(table, 0) + brought.rows
+            name = object_of(table, prefix)
+            rows[name] = rows.get(name, 0) + brought.rows
     candidates = [
         objects
-        for name in ([wanted] if wanted else names)
-        if (mine := _first_part(sink, name)) and (objects := _located(mine))
+        for name in ([wanted] if wanted else tables)
+        if (objects := _located(name, *tables[name]))
     ]
-    if names and not candidates:
+    if tables and not candidates:
         raise SinkError(
             sink.name,
-            f"no Location_Center_X and Y, nor AreaShape_Center_, of {wanted or ', '.join(names)}",
+            f"no Location_Center_X and Y, nor AreaShape_Center_, of {wanted or ', '.join(tables)}",
             "choose another --object" if wanted else "CellProfiler Analyst needs the centers",
         )
-    return min(candidates, key=lambda objects: _rank(objects, rows), default=None)
+    return min(candidates, key=lambda objects: _rank(objects.name, rows), default=None)
 
 
-def _rank(objects: Objects, rows: Mapping[str, int]) -> tuple[int, int]:
-    first = (*_FIRST_CHOICE, objects.name).index(objects.name)
-    return (first, -rows.get(objects.table, 0))
+def _tables(sink: Sink) -> Mapping[str, tuple[Table, str]]:
+    """Each object type's table, and what its features begin with there: its own name where objects
+    of all types are side by side."""
+    found: dict[str, tuple[Table, str]] = {}
+    for name in sink.layout().objects - {IMAGE}:
+        table = _first_part(sink, name)
+        if table is not None and name == OBJECT:
+            features = [column.feature for column in table.columns]
+            found |= {inner: (table, f"{inner}_") for inner in objects_of(features)}
+        elif table is not None:
+            found[name] = (table, "")
+    return dict(sorted(found.items()))
 
 
-def _located(table: Table) -> Objects | None:
-    """A table's objects; None if it does not have their centers."""
+def _rank(name: str, rows: Mapping[str, int]) -> tuple[int, int]:
+    return ((*_FIRST_CHOICE, name).index(name), -rows.get(name, 0))
+
+
+def _located(name: str, table: Table, begin: str) -> Objects | None:
+    """A table's objects of one type; None if it does not have their centers."""
     columns = _columns(table)
     for center in _CENTERS:
-        x, y, z = (columns.get(center + axis, "") for axis in "XYZ")
+        x, y, z = (columns.get(begin + center + axis, "") for axis in "XYZ")
         if x and y:
             # MeasureObjectSizeShape measures it in place of Area where images are volumes.
-            solid = "AreaShape_Volume" in columns
-            area = columns.get("AreaShape_Volume" if solid else "AreaShape_Area", "")
-            return Objects(table.object, table.name, table.key[1], x, y, z, area, solid)
+            solid = f"{begin}AreaShape_Volume" in columns
+            area = columns.get(begin + ("AreaShape_Volume" if solid else "AreaShape_Area"), "")
+            return Objects(name, table.name, table.key[1], x, y, z, area, solid)
     return None
 
 

@@ -1,5 +1,6 @@
 """Plans what is missing once more: whole groups, ranges merged, with what the last try lacked."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -62,15 +63,20 @@ class _Need:
         return (self.time or 0, self.memory or 0, self.alone)
 
 
-def home_of(found: Check, outputs: Sequence[Path]) -> Path:
-    """The folder of the jobs' folders: as planned, else where they keep count, else `outputs`."""
+def home_of(found: Check, outputs: Sequence[Path], folder: Path | None = None) -> Path:
+    """The folder of the jobs' folders: as planned, else where they keep count, else `outputs`; and
+    where that cannot be written, one in the `folder` of the files that run them."""
     if found.plans:
-        return found.plans[-1].outputs
-    if found.histories:
-        return found.histories[-1].parent
-    if not outputs:
-        return found.plan.path.parent
-    return outputs[0] if outputs[0].is_dir() else outputs[0].parent
+        home = found.plans[-1].outputs
+    elif found.histories:
+        home = found.histories[-1].parent
+    elif not outputs:
+        home = found.plan.path.parent
+    else:
+        home = outputs[0] if outputs[0].is_dir() else outputs[0].parent
+    if folder and home.is_dir() and not os.access(home, os.W_OK):
+        return folder / "outputs"
+    return home
 
 
 def missing(found: Check, home: Path, size: int | None = None) -> Plan:

@@ -103,6 +103,23 @@ class TestWhatIsRunAgain:
         assert lab.call("check", lab.again).status == 0
         assert ranges(lab.resubmit(outputs=lab.again)) == []
 
+    def test_outputs_of_somebody_else_are_left_alone(self, lab: Lab, case: Case) -> None:
+        """What cannot be written gets its outputs beside the files that run the jobs."""
+        folder = lab.home / "theirs"
+        folder.mkdir()
+        words = ["mount", "-t", "tmpfs", "-o", "ro", "none", str(folder)]
+        if os.getuid() != 0 or subprocess.run(words, capture_output=True, check=False).returncode:
+            pytest.skip("a folder that root cannot write is mounted by root only")
+        try:
+            batch = case("10_ranges") / "Batch_data.h5"
+            again = lab.resubmit("--batch", batch, "--scheduler", "shell", outputs=folder)
+            lab.submit(lab.again)
+        finally:
+            subprocess.run(["umount", str(folder)], check=True)
+
+        assert again["outputs"] == str(lab.again / "outputs")
+        assert lab.call("check", lab.again).status == 0
+
     def test_groups_are_run_whole(self, case: Case, lab: Lab) -> None:
         batch = case("02_loaddata_grouped") / "Batch_data.h5"
         (lab.home / "out").mkdir()

@@ -170,6 +170,20 @@ class TestShapes:
         with pytest.raises(SinkError, match="was made with --objects combined --aggregate mean"):
             load([outputs], to, shape=Shape.parse("separate", None, None))
 
+    def test_cellprofiler_analyst_finds_objects_side_by_side(
+        self, case: Case, made: Callable[..., Path], cpexport: Run
+    ) -> None:
+        database = made(case("11_h5_and_csv") / "outputs", "combined")
+        words = ["--to", f"sqlite:///{database}", "--prefix", "MyExpt_", "--object", "Cells"]
+        said = cpexport("properties", *words).out.splitlines()
+        fields = dict(line.split(" = ", 1) for line in said if " = " in line)
+        wanted = ", ".join(fields[name] for name in ("image_id", "object_id", "cell_x_loc"))
+        found = rows(database, f"SELECT {wanted} FROM {fields['object_table']}")
+
+        assert fields["object_table"] == "MyExpt_Per_Object"
+        assert fields["cell_x_loc"] == "Cells_Location_Center_X"
+        assert len(found) == 546
+
     def test_what_has_no_parent_is_joined_by_number_and_said_so(
         self, case: Case, cpexport: Run
     ) -> None:
