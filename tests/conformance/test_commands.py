@@ -157,6 +157,7 @@ class TestCommands:
         }
         assert {name.removesuffix("/Batch_data.h5") for name in found} == {
             "08_unsorted_groups",
+            "20_sqlite/shared",
             "batch_files/06_batch_distributed",
             "batch_files/21_sqlite_batch",
         }
