@@ -14,7 +14,7 @@ from pathlib import Path
 from cpexport import slurm
 from cpexport.errors import SourceError
 from cpexport.imagesets import NONE, ImageSets
-from cpexport.jobs import STATUS_SUFFIXES, Job, overlap
+from cpexport.jobs import STATUS_SUFFIXES
 
 _ATTEMPTS, _SUBMITTED = STATUS_SUFFIXES
 
@@ -97,7 +97,7 @@ def read_history(folders: Iterable[Path]) -> History:
             if path.suffix == _ATTEMPTS:
                 attempts += _attempts(path)
             elif path.suffix == _SUBMITTED:
-                submissions += _submissions(path)
+                submissions.append(_submission(path))
     attempts.sort(key=lambda attempt: attempt.began)
     ids = {s.id for s in submissions if s.scheduler == "slurm"}
     ids |= {a.id.removeprefix("slurm:").split("_")[0] for a in attempts if a.id[:6] == "slurm:"}
@@ -142,27 +142,12 @@ def _local(id: str) -> str:
         return ""
     try:
         os.kill(int(words[2]), 0)
-    except (ProcessLookupError, ValueError):
+        # Numbers of processes are used again, and Linux tells what of.
+        command = Path("/proc", words[2], "cmdline")
+        ours = not command.exists() or b"task.sh" in command.read_bytes()
+    except (OSError, ValueError):
         return "ENDED"
-    except PermissionError:
-        pass
-    return "RUNNING"
-
-
-def read_jobs(path: Path) -> tuple[ImageSets, ...]:
-    """The image sets of each line of a `jobs.tsv`.
-
-    Raises:
-        SourceError: it cannot be read, is no such list, or has an image set twice.
-    """
-    try:
-        lines = path.read_text("utf-8").splitlines()
-        jobs = tuple(ImageSets.parse(line.split("\t")[5]) for line in lines)
-    except (OSError, ValueError, IndexError) as error:
-        raise SourceError(path, f"not a list of jobs: {error}", "make the plan again") from error
-    if twice := overlap(Job(job, "") for job in jobs):
-        raise SourceError(path, f"lists the image sets {twice} twice", "make the plan again")
-    return jobs
+    return "RUNNING" if ours else "ENDED"
 
 
 def _attempts(path: Path) -> list[Attempt]:
@@ -192,15 +177,15 @@ def _number(text: str) -> int | None:
     return int(text) if text.isdecimal() else None
 
 
-def _submissions(path: Path) -> list[_Submission]:
-    found = []
-    for line in path.read_text("utf-8", "replace").splitlines():
-        words = line.split("\t")
-        if len(words) == 5 and words[2].isdecimal() and words[3].isdecimal():
-            offset, count = int(words[2]), int(words[3])
-            jobs = read_jobs(Path(words[4]))[offset : offset + count]
-            found.append(_Submission(words[0], words[1], jobs))
-    return found
+def _submission(path: Path) -> _Submission:
+    """One array: a line of scheduler and id, and a line of image sets for each of its jobs."""
+    first, *lines = path.read_text("utf-8", "replace").splitlines() or [""]
+    try:
+        scheduler, id = first.split("\t")
+        return _Submission(scheduler, id, tuple(map(ImageSets.parse, lines)))
+    except ValueError as error:
+        advice = "take it away when none of its jobs waits or runs any more"
+        raise SourceError(path, f"not a list of submitted jobs: {error}", advice) from error
 
 
 def _submitted(submissions: Iterable[_Submission]) -> Iterator[tuple[str, ImageSets]]:

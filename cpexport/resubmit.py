@@ -15,6 +15,11 @@ from cpexport.preflight import Problem
 from cpexport.settings import Settings
 
 _TIMEOUT, _MEMORY = "TIMEOUT", "OUT_OF_MEMORY"
+# Only Slurm is asked, so it is Slurm's option.
+_NO_LIMIT = (
+    "jobs ran out of {what}, and the plan set none to multiply: "
+    "add {option}=... to the lines in submit.sh that begin with array"
+)
 
 
 @dataclass(frozen=True)
@@ -180,11 +185,11 @@ def _need(tried: _Tries, settings: Settings, limits: Limits, notes: list[str]) -
     if last is not None:
         time, memory = _more(last.time, time), _more(last.memory, memory)
         if last.state == _TIMEOUT and time is None:
-            notes.append("jobs ran out of time, but the plan sets none: give --time")
+            notes.append(_NO_LIMIT.format(what="time", option="--time"))
         elif last.state == _TIMEOUT and time is not None:
             time = round(time * limits.time_factor)
         if last.state == _MEMORY and memory is None:
-            notes.append("jobs ran out of memory, but the plan sets none: give --memory")
+            notes.append(_NO_LIMIT.format(what="memory", option="--mem"))
         elif last.state == _MEMORY and memory is not None:
             memory = round(memory * limits.memory_factor)
     return _Need(time, memory, alone=tried.count >= limits.attempts)

@@ -70,7 +70,7 @@ def survey(
     """
     found = find(outputs)
     plans = _plans(found, outputs)
-    if away := [plan.outputs for plan in plans if plan.outputs.is_dir()]:
+    if away := [plan.outputs for plan in plans if _elsewhere(plan.outputs, outputs)]:
         # A plan for what was missing leaves its outputs beside those of the first plan.
         found = find([*outputs, *away])
     path = batch_file or _batch_file(found, outputs) or (plans[-1].batch_file if plans else None)
@@ -173,6 +173,12 @@ def _plans(found: Found, outputs: Iterable[Path]) -> tuple[Planned, ...]:
         if beside and beside.outputs.resolve() == top.resolve():
             plans.append(beside)
     return tuple(sorted(plans, key=lambda plan: plan.path.stat().st_mtime_ns))
+
+
+def _elsewhere(folder: Path, outputs: Iterable[Path]) -> bool:
+    """Whether a folder is there, and not below the outputs."""
+    tops = {top.resolve() for top in outputs}
+    return folder.is_dir() and not tops & {folder.resolve(), *folder.resolve().parents}
 
 
 def _refuse_others(plan: BatchFile, plans: Iterable[Planned], stamps: Sequence[Path]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -204,8 +205,7 @@ class TestScheduler:
         lab.plan("--images-per-batch", 8, *words)
         status = lab.run / "outputs" / "status"
         status.mkdir()
-        jobs = lab.run / "jobs.tsv"
-        (status / "x.0.submitted").write_text(f"slurm\t7\t0\t3\t{jobs}\n")
+        (status / "x.0.submitted").write_text("slurm\t7\n1-8\n9-16\n17-24\n")
         for index, sets in enumerate(("1-8", "9-16", "17-24"), start=1):
             if states.get(f"7_{index}") != "PENDING":
                 name = f"batch_{sets.replace('-', '_')}.status"
@@ -285,6 +285,23 @@ class TestScheduler:
         assert "Slurm cannot be asked" in lab.err
         assert words in lab.err
 
+    def test_a_record_of_a_submission_that_is_damaged(self, lab: Lab) -> None:
+        self.tried(lab, {"7_1": "RUNNING"})
+        record = lab.run / "outputs" / "status" / "x.0.submitted"
+        record.write_text("slurm\t7\n1-8\n9-x\n")
+        ran = lab.call("check", lab.run)
+
+        assert (ran.status, ran.out, len(ran.err.splitlines())) == (1, "", 1)
+        assert f"{record}: not a list of submitted jobs: '9-x'" in ran.err
+
+    def test_jobs_that_ran_out_of_what_nobody_limited(self, lab: Lab) -> None:
+        self.tried(lab, {"7_1": "TIMEOUT"})
+        status = lab.run / "outputs" / "status" / "batch_1_8.status"
+        status.write_text("start\t1-8\tslurm:7_1\t2026-01-01T00:00:00Z\t\t\n")
+        lab.resubmit("--scheduler", "slurm")
+
+        assert "ran out of time, and the plan set none" in lab.err
+
     def test_without_a_scheduler_all_is_offered_and_said_so(self, lab: Lab) -> None:
         self.tried(lab, {})
         for name in ("squeue", "sacct"):
@@ -344,6 +361,16 @@ class TestAnotherBatchFile:
 
         assert (ran.status, ran.out, len(ran.err.splitlines())) == (1, "", 1)
         assert str(lab.run / "plan.json") in ran.err
+
+
+def test_a_process_that_has_the_number_of_a_killed_job_is_not_taken_for_it(lab: Lab) -> None:
+    lab.plan("--images-per-batch", 24)
+    status = lab.run / "outputs" / "status"
+    status.mkdir()
+    began = f"start\t1-24\tshell:{platform.node()}:{os.getpid()}\t2026-01-01T00:00:00Z\t\t\n"
+    (status / "batch_1_24.status").write_text(began)
+
+    assert ranges(lab.resubmit()) == ["1-24"]
 
 
 def test_what_is_under_way_has_no_folder_that_looks_done(lab: Lab) -> None:

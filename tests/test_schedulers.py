@@ -95,6 +95,27 @@ class TestSlurm:
         assert "were submitted before" in second
         assert lab.jobs_called == 2
 
+    def test_a_folder_that_is_gone_or_used_again_does_not_matter(
+        self, slurm: Slurm, lab: Lab
+    ) -> None:
+        """Its jobs have ended, and what is missing is planned into a folder of the same name."""
+        on(slurm, lab).plan("--images-per-batch", 12, scheduler="slurm")
+        lab.fail({"1-12": ["exit 7", "exit 7"]})
+        run(slurm, lab)
+        lab.resubmit()
+        run(slurm, lab, lab.again)
+        shutil.rmtree(lab.again)
+        without = lab.call("check", lab.run, "--format", "array")
+        lab.count -= 1
+        again = lab.resubmit()
+        said = lab.submit(lab.again)
+        slurm.wait(jobs(said))
+
+        assert without.out == "1-12\n"
+        assert ranges(again) == ["1-12"]
+        assert "were submitted before" not in said
+        assert lab.call("check", lab.run).status == 0
+
     def test_lists_longer_than_an_array_may_be_go_by_offset(self, slurm: Slurm, lab: Lab) -> None:
         """A site that allows arrays of five: its own scontrol, with that one line changed."""
         on(slurm, lab).plan("--images-per-batch", 2, scheduler="slurm")

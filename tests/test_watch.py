@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from conftest import Ran, rows
@@ -37,18 +36,30 @@ def rest(lab: Lab) -> None:
     lab.submit()
 
 
+def watching(lab: Lab, *words: object) -> "subprocess.Popen[str]":
+    """A command that follows a run along, begun."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "cpexport", *map(str, words)],
+        env={**os.environ, **lab.environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 class TestCheck:
     def test_it_ends_when_all_is_there_and_says_so(self, running: Lab) -> None:
-        with_jobs = threading.Timer(1, rest, [running])
-        with_jobs.start()
-        ran = running.call("check", running.run, "--watch", "0.2")
-        with_jobs.join()
-        lines = ran.err.splitlines()
+        with watching(running, "check", running.run, "--watch", "0.2") as watch:
+            assert watch.stderr
+            first = watch.stderr.readline()
+            rest(running)
+            out, err = watch.communicate(timeout=60)
+        lines = [first, *err.splitlines(keepends=True)]
 
-        assert ran.status == 0
-        assert "complete  24  1-24" in ran.out
-        assert lines[0] == "0 complete, 0 running, 0 failed, 24 missing"
-        assert lines[-1] == "24 complete, 0 running, 0 failed, 0 missing"
+        assert watch.returncode == 0
+        assert "complete  24  1-24" in out
+        assert lines[0] == "0 complete, 0 running, 0 failed, 24 missing\n"
+        assert lines[-1] == "24 complete, 0 running, 0 failed, 0 missing\n"
         assert len(lines) == len(set(lines)) > 2
 
     def test_a_terminal_shows_a_table_and_a_bar(self, running: Lab) -> None:
@@ -131,10 +142,8 @@ class TestStanding:
         assert [now.eta for now in drawn] == [None, 20.0, 0.0]
 
 
-def test_an_interrupt_ends_a_watch_at_once(running: Lab, tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "cpexport", "check", running.run, "--watch", "600"]
-    environment = {**os.environ, **running.environment}
-    with subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True) as watch:
+def test_an_interrupt_ends_a_watch_at_once(running: Lab) -> None:
+    with watching(running, "check", running.run, "--watch", "600") as watch:
         assert watch.stderr
         assert watch.stderr.readline().startswith("0 complete")
         watch.send_signal(2)

@@ -3,7 +3,6 @@
 The texts are files beside this one, in which `@name@` stands for a value, quoted for a shell.
 """
 
-import hashlib
 import json
 import re
 import shlex
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
 from cpexport.errors import UsageError
 from cpexport.jobs import PLAN
@@ -112,7 +112,8 @@ def _texts(plan: Plan, folder: Path, native: bool) -> dict[str, str]:
         "outputs": shlex.quote(str(plan.outputs)),
         "batch_file": shlex.quote(str(plan.batch_file)),
         "sha256": plan.sha256,
-        "plan": hashlib.sha256(str(folder).encode()).hexdigest()[:12],
+        # Another plan in a folder of the same name is another one.
+        "plan": uuid4().hex[:12],
         "to": shlex.quote(settings.to or f"sqlite:///{folder / 'screen.sqlite'}"),
         "cpexport": shlex.join([sys.executable, "-m", "cpexport"]),
         "run": _run(settings, native),

@@ -23,11 +23,15 @@ array() {
         count=$((left < longest ? left : longest))
         record=$outputs/status/@plan@.$offset.submitted
         if [ -s "$record" ]; then
-            id=$(cut -f2 "$record")
+            id=$(sed -n 1p "$record" | cut -f2)
             echo "jobs $((offset + 1)) to $((offset + count)) were submitted before, as $id"
         else
             id=$(submit "$count" "$offset" "$@")
-            printf '@scheduler_word@\t%s\t%s\t%s\t%s\n' "$id" "$offset" "$count" "$here/jobs.tsv" >"$record"
+            # With the image sets of each job, as this folder may be gone when somebody asks.
+            {
+                printf '@scheduler_word@\t%s\n' "$id"
+                sed -n "$((offset + 1)),$((offset + count))p" "$here/jobs.tsv" | cut -f6
+            } >"$record"
             echo "jobs $((offset + 1)) to $((offset + count)) are array job $id"
         fi
         after="$after $id"

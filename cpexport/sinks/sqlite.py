@@ -20,6 +20,7 @@ from cpexport.pictures import Pictures, comparable, differences
 from cpexport.shape import VIEW, Shape
 from cpexport.sinks import Write, schema
 from cpexport.sinks import sqliteledger as ledger
+from cpexport.sinks import sqlitepairs as pairs
 from cpexport.sinks.fitting import fitted
 from cpexport.sinks.objectview import notes_on
 from cpexport.sinks.sqlitefile import WIDTH, Connection, between, quoted
@@ -86,7 +87,7 @@ class SqliteSink:
 
             def write(object_name: str, rows: pa.RecordBatch) -> None:
                 if object_name == RELATIONSHIP:
-                    self._write_relationships(rows)
+                    pairs.write(self._db, self.prefix, rows)
                     return
                 for table in layout.parts(object_name):
                     with self._naming(entry):
@@ -216,10 +217,7 @@ class SqliteSink:
         for table in self.layout().tables.values():
             for where in between(quoted(IMAGE_NUMBER), old):
                 self._db.run(f"DELETE FROM {quoted(table.name)} WHERE {where}")
-        pairs = quoted(f"{self.prefix}Per_Relationships")
-        for side in ("image_number1", "image_number2"):
-            for where in between(side, old):
-                self._db.run(f"DELETE FROM {pairs} WHERE {where}")
+        pairs.delete(self._db, self.prefix, old)
         for where in between("number", old):
             self._db.run(f"DELETE FROM _cpexport_sets WHERE prefix = ? AND ({where})", self.prefix)
 
@@ -234,26 +232,6 @@ class SqliteSink:
                     f"another process loaded newer rows of image sets {old} meanwhile",
                     "run cpexport again",
                 )
-
-    def _write_relationships(self, rows: pa.RecordBatch) -> None:
-        types = quoted(f"{self.prefix}Per_RelationshipTypes")
-        key = ["module_number", "relationship", "object_name1", "object_name2"]
-        known = {
-            tuple(row[1:]): row[0]
-            for row in self._db.rows(f"SELECT relationship_type_id, {', '.join(key)} FROM {types}")
-        }
-        names = list(zip(*(rows[name].to_pylist() for name in key), strict=True))
-        for name in sorted(set(names) - known.keys()):
-            known[name] = max(known.values(), default=0) + 1
-            self._db.run(f"INSERT INTO {types} VALUES (?, ?, ?, ?, ?)", known[name], *name)
-        ids = pa.array([known[name] for name in names], pa.int64())
-        numbers = [name for name in rows.schema.names if name not in key]
-        self._db.ingest(
-            f"{self.prefix}Per_Relationships",
-            pa.record_batch(
-                [ids, *(rows[name] for name in numbers)], names=["relationship_type_id", *numbers]
-            ),
-        )
 
     def _gate(self, loaded: ImageSets, written: Mapping[str, int]) -> None:
         """Refuses to commit unless every table holds just the rows that were given to it."""

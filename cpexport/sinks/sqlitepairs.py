@@ -1,0 +1,37 @@
+"""Relationships between objects in a SQLite file: kinds of them, and pairs of objects."""
+
+import pyarrow as pa
+
+from cpexport.imagesets import ImageSets
+from cpexport.sinks.sqlitefile import Connection, between, quoted
+
+_KIND = ("module_number", "relationship", "object_name1", "object_name2")
+
+
+def write(db: Connection, prefix: str, rows: pa.RecordBatch) -> None:
+    """Writes pairs with the columns of `tables.RELATIONSHIPS`; new kinds are numbered on."""
+    kinds = quoted(f"{prefix}Per_RelationshipTypes")
+    known = {
+        tuple(row[1:]): row[0]
+        for row in db.rows(f"SELECT relationship_type_id, {', '.join(_KIND)} FROM {kinds}")
+    }
+    names = list(zip(*(rows[name].to_pylist() for name in _KIND), strict=True))
+    for name in sorted(set(names) - known.keys()):
+        known[name] = max(known.values(), default=0) + 1
+        db.run(f"INSERT INTO {kinds} VALUES (?, ?, ?, ?, ?)", known[name], *name)
+    ids = pa.array([known[name] for name in names], pa.int64())
+    numbers = [name for name in rows.schema.names if name not in _KIND]
+    db.ingest(
+        f"{prefix}Per_Relationships",
+        pa.record_batch(
+            [ids, *(rows[name] for name in numbers)], names=["relationship_type_id", *numbers]
+        ),
+    )
+
+
+def delete(db: Connection, prefix: str, image_sets: ImageSets) -> None:
+    """Deletes the pairs of which either object is in one of these image sets."""
+    table = quoted(f"{prefix}Per_Relationships")
+    for side in ("image_number1", "image_number2"):
+        for where in between(side, image_sets):
+            db.run(f"DELETE FROM {table} WHERE {where}")
