@@ -67,6 +67,7 @@ def properties(
         found = Properties(
             database=database,
             image_table=images.name,
+            image_key=images.key,
             objects=objects,
             plate=columns.get(plate, ""),
             well=columns.get(well, ""),
@@ -179,7 +180,7 @@ def _located(name: str, table: Table, begin: str) -> Objects | None:
             # MeasureObjectSizeShape measures it in place of Area where images are volumes.
             solid = f"{begin}AreaShape_Volume" in columns
             area = columns.get(begin + ("AreaShape_Volume" if solid else "AreaShape_Area"), "")
-            return Objects(name, table.name, table.key[1], x, y, z, area, solid)
+            return Objects(name, table.name, table.key[-1], x, y, z, area, solid)
     return None
 
 

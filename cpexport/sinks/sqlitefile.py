@@ -215,12 +215,17 @@ def quoted(name: str) -> str:
     return DIALECT.identifier_preparer.quote_identifier(name)
 
 
-def between(column: str, image_sets: ImageSets) -> Iterator[str]:
-    """Conditions that together hold for the image sets, each of a bounded length."""
+def between(column: str, image_sets: ImageSets, within: str = "") -> Iterator[str]:
+    """Conditions that together hold for the image sets, each of a bounded length.
+
+    `within` is a condition besides. It is said of each range, as SQLite uses an index for them only
+    so.
+    """
     ranges = image_sets.ranges
+    also = f"{within} AND " if within else ""
     for start in range(0, len(ranges), _RANGES):
         yield " OR ".join(
-            f"{column} BETWEEN {first} AND {last}"
+            f"{also}{column} BETWEEN {first} AND {last}"
             for first, last in ranges[start : start + _RANGES]
         )
 
