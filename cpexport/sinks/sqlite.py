@@ -206,7 +206,7 @@ class SqliteSink:
                 "load other runs into a destination of their own, or as runs with --table-number",
             )
         for table in self.layout().tables.values():
-            for where in between(quoted(IMAGE_NUMBER), old, scope.data):
+            for where in between(quoted(IMAGE_NUMBER), old, scope.number):
                 self._db.run(f"DELETE FROM {quoted(table.name)} WHERE {where}")
         pairs.delete(self._db, scope, old)
         ledger.forget(self._db, scope, old)
@@ -228,7 +228,7 @@ class SqliteSink:
         for table, rows in written.items():
             there = sum(
                 self._db.rows(f"SELECT count(*) FROM {quoted(table)} WHERE {where}")[0][0]
-                for where in between(quoted(IMAGE_NUMBER), loaded, scope.data)
+                for where in between(quoted(IMAGE_NUMBER), loaded, scope.number)
             )
             if there != rows:
                 raise SinkError(

@@ -105,22 +105,26 @@ def holds(db: Connection, scope: Scope, entry: Entry) -> bool:
 def batches_of(db: Connection, scope: Scope, image_sets: ImageSets) -> dict[int, int]:
     """Of these image sets, those that are loaded, and the `batch_id` that each came from."""
     found: dict[int, int] = {}
-    for where in between("number", image_sets, scope.ledger):
-        found |= dict(db.rows(f"SELECT number, batch_id FROM _cpexport_sets WHERE {where}"))
+    for where in between("number", image_sets):
+        words = f"SELECT number, batch_id FROM _cpexport_sets WHERE {scope.ledger} AND ({where})"
+        found |= dict(db.rows(words))
     return found
 
 
 def forget(db: Connection, scope: Scope, image_sets: ImageSets) -> None:
     """Takes it back that these image sets are loaded."""
-    for where in between("number", image_sets, scope.ledger):
-        db.run(f"DELETE FROM _cpexport_sets WHERE {where}")
+    for where in between("number", image_sets):
+        db.run(f"DELETE FROM _cpexport_sets WHERE {scope.ledger} AND ({where})")
 
 
 def pictures(db: Connection, scope: Scope, image_sets: ImageSets) -> Pictures:
     """The pictures of these image sets, those that are loaded."""
     found: list[tuple[int, str]] = []
-    for where in between("number", image_sets, scope.ledger):
-        rows = db.rows(f"SELECT number, identity FROM _cpexport_sets WHERE {where} ORDER BY number")
+    for where in between("number", image_sets):
+        rows = db.rows(
+            f"SELECT number, identity FROM _cpexport_sets WHERE {scope.ledger} AND ({where}) "
+            "ORDER BY number"
+        )
         found += [(number, identity) for number, identity in rows]
     return from_identities([n for n, _ in found], [identity for _, identity in found])
 

@@ -32,5 +32,5 @@ def delete(db: Connection, scope: Scope, image_sets: ImageSets) -> None:
     """Deletes the pairs of which either object is in one of these image sets."""
     table = quoted(f"{scope.prefix}Per_Relationships")
     for side in ("image_number1", "image_number2"):
-        for where in between(side, image_sets, scope.data):
+        for where in between(side, image_sets, scope.number):
             db.run(f"DELETE FROM {table} WHERE {where}")
