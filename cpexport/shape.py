@@ -39,15 +39,19 @@ class Shape:
     """`layout` is `separate` (a table for each object type), `combined` (one table, objects side
     by side by number), `view` (separate, and one view of all) or `none`; `only` the types of
     objects that are wanted, empty for all. `aggregate` are keys of `AGGREGATES`. Columns' names
-    have at most `max_column_length` characters, from 10 to 64."""
+    have at most `max_column_length` characters, from 10 to 64. `numbered` is whether it holds runs,
+    each under its own `TableNumber`."""
 
     layout: str = SEPARATE
     only: tuple[str, ...] = ()
     aggregate: tuple[str, ...] = ()
     max_column_length: int = 64
+    numbered: bool = False
 
     @classmethod
-    def parse(cls, objects: str | None, aggregate: str | None, length: int | None) -> Self:
+    def parse(
+        cls, objects: str | None, aggregate: str | None, length: int | None, numbered: bool = False
+    ) -> Self:
         """The shape that these words ask for; None is what there is without asking.
 
         Raises:
@@ -62,14 +66,16 @@ class Shape:
             raise UsageError(f"--objects has one of {', '.join(_LAYOUTS)}, not {objects}")
         only = tuple(sorted(word for word in words if word not in _LAYOUTS))
         chosen = tuple(kind for kind in AGGREGATES if kind in kinds)
-        return cls((layouts or [SEPARATE])[0], only, chosen, 64 if length is None else length)
+        longest = 64 if length is None else length
+        return cls((layouts or [SEPARATE])[0], only, chosen, longest, numbered)
 
     def __str__(self) -> str:
         """The options that ask for it."""
         words = [f"--objects {','.join([self.layout, *self.only])}"]
         if self.aggregate:
             words.append(f"--aggregate {','.join(self.aggregate)}")
-        return " ".join([*words, f"--max-column-length {self.max_column_length}"])
+        words.append(f"--max-column-length {self.max_column_length}")
+        return " ".join([*words, *(["--table-number"] if self.numbered else [])])
 
     def as_json(self) -> str:
         """What `from_json` takes."""
@@ -79,8 +85,7 @@ class Shape:
     def from_json(cls, text: str) -> Self:
         """The shape that `as_json` wrote."""
         said = json.loads(text)
-        lists = {name: tuple(said[name]) for name in ("only", "aggregate")}
-        return cls(said["layout"], max_column_length=said["max_column_length"], **lists)
+        return cls(**said | {name: tuple(said[name]) for name in ("only", "aggregate")})
 
     def keeps(self, name: str) -> bool:
         """Whether rows of an object type become rows of the destination."""

@@ -44,7 +44,11 @@ class Sink(Protocol):
         """What people should know of its tables."""
 
     def ledger(self) -> Ledger:
-        """What the destination holds; empty for one that does not exist yet."""
+        """What the destination holds, of the run if one was named; empty if that does not exist."""
+
+    def runs(self) -> Mapping[str, int]:
+        """The runs by name with their `TableNumber`, from 1 in the order in which they came; empty
+        where image sets are not numbered by run."""
 
     def layout(self) -> Layout:
         """The tables and columns that the destination has."""
@@ -75,7 +79,8 @@ class Sink(Protocol):
         """
 
     def image_columns(self, features: list[str]) -> Mapping[str, pa.Array]:
-        """Some columns of the images' table by feature, in order of `ImageNumber`, which is one."""
+        """Some columns of the images' table by feature, in order of `ImageNumber`, which is one;
+        of all runs in order of these."""
 
     def settings(self) -> dict[str, str]:
         """What `note` noted, and the batches since have not made untrue."""
@@ -132,10 +137,13 @@ def absolute(url: str) -> str:
     return str(parsed.render_as_string())
 
 
-def open_sink(url: str, prefix: str = "", shape: Shape | None = None) -> Sink:
+def open_sink(
+    url: str, prefix: str = "", shape: Shape | None = None, run: str | None = None
+) -> Sink:
     """The destination that a SQLAlchemy URL names. It is not made before something is written.
 
-    `shape` is what its tables are to look like; without, as they do.
+    `shape` is what its tables are to look like; without, as they do. `run` is the run that all is
+    about where they are numbered; without, what is read is of all runs, and nothing can be written.
 
     Raises:
         UsageError: not a URL, or of a kind that there is no sink for.
@@ -147,7 +155,7 @@ def open_sink(url: str, prefix: str = "", shape: Shape | None = None) -> Sink:
             raise UsageError("--to names no file; write sqlite:///screen.sqlite, three slashes")
         from cpexport.sinks.sqlite import SqliteSink
 
-        return SqliteSink(parsed.database or "", prefix, shape)
+        return SqliteSink(parsed.database or "", prefix, shape, run)
     raise UsageError(f"{parsed.get_backend_name()}: not a destination yet; use sqlite:///FILE")
 
 
