@@ -1,5 +1,6 @@
 """Several runs in one destination: each is there as it would be alone, under its own number."""
 
+import csv
 import json
 import random
 import signal
@@ -517,12 +518,16 @@ class TestShapes:
     def test_numbers_that_become_text_read_as_their_own_run_wrote_them(
         self, copy: Copy, to: Path
     ) -> None:
-        written = {"a": "1.50", "b": "2.0", "c": "x"}
+        written = {"a": "2.0", "b": "0.5", "c": "3.0", "d": "x"}
         for name, text in written.items():
-            file = copy("11_h5_and_csv", FIRST, f"{name}/batch.h5")
-            rewritten(file, "Image", "Metadata_Site", lambda v, text=text: [text] * len(v))
+            image = copy("40_spreadsheet", "outputs/P1-A01-1", f"{name}/job") / "Image.csv"
+            header, *lines = csv.reader(image.read_text().splitlines())
+            for line in lines:
+                line[header.index("Metadata_Site")] = text
+            with image.open("w", newline="") as stream:
+                csv.writer(stream).writerows([header, *lines])
 
-            load_runs([file.parent], f"sqlite:///{to}", shape=NUMBERED)
+            load_runs([image.parent.parent], f"sqlite:///{to}", shape=NUMBERED)
 
         query = "SELECT DISTINCT TableNumber, Image_Metadata_Site FROM Per_Image ORDER BY 1"
         assert rows(to, query) == list(enumerate(written.values(), 1))
