@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import pyarrow as pa
+
 from cpexport.analyst import MARK, WORKSPACE_MARK, Objects, Picture, Properties, plate_type
 from cpexport.errors import SinkError, UsageError
 from cpexport.features import IMAGE, OBJECT
@@ -51,10 +53,10 @@ def properties(
         columns = _columns(images)
         plate = _metadata(sink, columns, "Plate", plate)
         well = _metadata(sink, columns, "Well", well)
-        values = sink.image_columns([feature for feature in (plate, well) if feature])
+        values = pa.Table.from_batches(sink.read(IMAGE, [f for f in (plate, well) if f]))
         texts = {
-            feature: sorted({str(value) for value in array.to_pylist() if value is not None})
-            for feature, array in values.items()
+            feature: sorted({str(value) for value in column.to_pylist() if value is not None})
+            for feature, column in zip(values.column_names, values.columns, strict=True)
         }
         pictures = _pictures(columns)
         if not pictures:

@@ -3,16 +3,18 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from conftest import rows, unpacked
 from decoded_jobs import Job, job, put, put_as_prepared
 
 from cpexport.errors import CollisionError
-from cpexport.features import IMAGE, IMAGE_NUMBER, REAL, TEXT
+from cpexport.features import IMAGE, IMAGE_NUMBER, INTEGER, NUMBER, REAL, RELATIONSHIP, TEXT
 from cpexport.imagesets import ImageSets
 from cpexport.pictures import Pictures
 from cpexport.sinks import Sink, open_sink
+from cpexport.tables import RELATIONSHIPS
 
 
 @pytest.fixture(scope="module")
@@ -204,16 +206,53 @@ class SinkContract:
         put(sink, jobs[1])
         put(sink, jobs[0])
 
-        columns = sink.image_columns(["Group_Index", "No_Such"])
+        columns = pa.Table.from_batches(sink.read(IMAGE, ["Group_Index", "No_Such"]))
         sink.renumber(
             {IMAGE_NUMBER: pa.array([2]), "Group_Index": pa.array([77])}, {"groups": "mine"}
         )
 
         assert columns[IMAGE_NUMBER].to_pylist() == [1, 2]
-        assert set(columns) == {IMAGE_NUMBER, "Group_Index"}
+        assert columns.column_names == [IMAGE_NUMBER, "Group_Index"]
         found = self.read(tmp_path, "SELECT Image_Group_Index FROM Per_Image ORDER BY ImageNumber")
         assert found == [(columns["Group_Index"][0].as_py(),), (77,)]
         assert sink.settings() == {"groups": "mine"}
+
+    def test_rows_are_read_as_they_were_written_in_order_of_key(
+        self, sink: Sink, jobs: list[Job]
+    ) -> None:
+        for one in reversed(jobs):
+            put(sink, one)
+        given = {
+            name: pa.concat_tables(
+                pa.Table.from_batches([part])
+                for one in jobs
+                for of, part in one.decoded.rows()
+                if of == name
+            )
+            for name in ("Nuclei", "Cells")
+        }
+
+        for name, wanted in given.items():
+            found = pa.Table.from_batches(sink.read(name))
+            features = [f for f in wanted.column_names if f in found.column_names]
+            assert found.column_names[:2] == [IMAGE_NUMBER, NUMBER]
+            assert len(features) == found.num_columns > 80
+            for feature in features:
+                one, other = (np.array(table[feature]) for table in (found, wanted))
+                assert np.array_equal(one, other, equal_nan=True), feature
+        pairs = [part for _, part in jobs[1].decoded.rows() if part.schema == RELATIONSHIPS]
+        read = pa.Table.from_batches(sink.read(RELATIONSHIP, image_sets=ImageSets.parse("2")))
+        wanted = pa.Table.from_batches(pairs)
+        assert read.schema == RELATIONSHIPS
+        assert sorted(map(str, read.to_pylist())) == sorted(map(str, wanted.to_pylist()))
+
+    def test_no_rows_are_a_batch_without_rows(self, sink: Sink, jobs: list[Job]) -> None:
+        put(sink, jobs[0])
+
+        for sets in ("", "7-9"):
+            (rows_read,) = sink.read("Nuclei", ["AreaShape_Area"], ImageSets.parse(sets))
+            assert rows_read.num_rows == 0
+            assert rows_read.schema.types == [INTEGER, INTEGER, REAL]
 
     def test_settings_can_be_noted_without_any_column(self, sink: Sink, jobs: list[Job]) -> None:
         put(sink, jobs[0])

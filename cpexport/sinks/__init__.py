@@ -3,7 +3,7 @@
 A new destination needs its module here and a line in `open_sink`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol, Self
@@ -71,8 +71,20 @@ class Sink(Protocol):
         what belongs to that. Never a password, which such a file would have in clear text.
         """
 
-    def image_columns(self, features: list[str]) -> Mapping[str, pa.Array]:
-        """Some columns of the images' table by feature, in order of `ImageNumber`, which is one."""
+    def read(
+        self,
+        object_name: str,
+        features: Sequence[str] | None = None,
+        image_sets: ImageSets | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows of an object type, in order of its key, without ever holding all of them.
+
+        Columns are `ImageNumber`, for objects `Number_Object_Number`, and the features in the order
+        in which they are named, without those that there is no column for; all by default. Types
+        are the layout's. `Relationship` has the columns of `tables.RELATIONSHIPS`, by the image set
+        and number of the first object, and takes no features. There is at least one batch, which
+        can be empty, and all are of one state of the destination. A table in parts is read as one.
+        """
 
     def settings(self) -> dict[str, str]:
         """What `renumber` noted, and the batches since have not made untrue."""

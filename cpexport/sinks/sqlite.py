@@ -5,7 +5,7 @@ drop the first one's locks when it closes the file (sqlite.org/howtocorrupt.html
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Self
@@ -25,6 +25,7 @@ from cpexport.sinks.fitting import fitted
 from cpexport.sinks.objectview import notes_on
 from cpexport.sinks.sqlitefile import WIDTH, Connection, between, quoted
 from cpexport.sinks.sqlitelayout import change
+from cpexport.sinks.sqliteread import read
 from cpexport.tables import Features, Layout, table_of
 
 
@@ -111,20 +112,15 @@ class SqliteSink:
         relative = os.path.relpath(file, folder.resolve())
         return {"db_type": "sqlite", "db_sqlite_file": relative}
 
-    def image_columns(self, features: list[str]) -> Mapping[str, pa.Array]:
-        columns = [self.layout().by_feature.get((IMAGE, f)) for f in features]
-        known = [column for column in columns if column is not None]
-        first = self.layout().parts(IMAGE)[0].name
-        tables = dict.fromkeys([first, *(column.table for column in known)])
-        names = ", ".join(quoted(column.name) for column in known)
-        table = self._db.arrow(
-            f"SELECT {quoted(IMAGE_NUMBER)}{', ' if names else ''}{names} FROM "
-            + " JOIN ".join(quoted(name) for name in tables)
-            + (f" USING ({quoted(IMAGE_NUMBER)})" if len(tables) > 1 else "")
-            + f" ORDER BY {quoted(IMAGE_NUMBER)}"
-        )
-        names_of = [IMAGE_NUMBER, *(column.feature for column in known)]
-        return dict(zip(names_of, (c.combine_chunks() for c in table.columns), strict=True))
+    def read(
+        self,
+        object_name: str,
+        features: Sequence[str] | None = None,
+        image_sets: ImageSets | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        if object_name == RELATIONSHIP:
+            return pairs.read(self._db, self.prefix, image_sets)
+        return read(self._db, self.layout(), object_name, features, image_sets)
 
     def settings(self) -> dict[str, str]:
         if not self._ours():

@@ -78,6 +78,15 @@ class Connection:
             cursor.execute(sql)
             return cursor.fetch_arrow_table()
 
+    @contextmanager
+    def stream(self, sql: str, rows: int) -> Iterator[pa.RecordBatchReader]:
+        """The rows of a query, `rows` at a time, typed by the first so many of them."""
+        with self._errors(), self._open().cursor() as cursor:
+            cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(rows)})
+            cursor.execute(sql)
+            with cursor.fetch_record_batch() as reader:
+                yield reader
+
     def run(self, sql: str, *values: object) -> None:
         """Executes one statement."""
         if sql.startswith(("CREATE", "DROP", "ALTER")):
@@ -206,7 +215,7 @@ class Connection:
             # An interrupt: the driver manager answers it by cancelling, which SQLite's driver has
             # not got. All else that is asked of it, it has.
             raise KeyboardInterrupt from error
-        except adbc_driver_manager.Error as error:
+        except (adbc_driver_manager.Error, pa.ArrowException) as error:
             raise SinkError(self.name, *_reason(str(error))) from error
 
 

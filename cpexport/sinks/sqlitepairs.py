@@ -1,9 +1,14 @@
 """Relationships between objects in a SQLite file: kinds of them, and pairs of objects."""
 
+from collections.abc import Iterator
+
 import pyarrow as pa
 
+from cpexport.features import INTEGER
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.sqlitefile import Connection, between, quoted
+from cpexport.sinks.sqliteread import Query, stream
+from cpexport.tables import RELATIONSHIPS
 
 _KIND = ("module_number", "relationship", "object_name1", "object_name2")
 
@@ -27,6 +32,18 @@ def write(db: Connection, prefix: str, rows: pa.RecordBatch) -> None:
             [ids, *(rows[name] for name in numbers)], names=["relationship_type_id", *numbers]
         ),
     )
+
+
+def read(db: Connection, prefix: str, image_sets: ImageSets | None) -> Iterator[pa.RecordBatch]:
+    """The pairs of which the first object is in one of these image sets, kinds spelled out."""
+    pairs, kinds = (quoted(f"{prefix}Per_Relationship{end}") for end in ("s", "Types"))
+    names = RELATIONSHIPS.names
+    key = ["image_number1", "object_number1", "relationship_type_id", *names[6:]]
+    schema = pa.schema([*(pa.field(n, INTEGER) for n in key), *list(RELATIONSHIPS)[:4]])
+    source = f"{pairs} JOIN {kinds} USING (relationship_type_id)"
+    query = Query(source, tuple(schema.names), len(key), schema)
+    for rows in stream(db, [query], image_sets):
+        yield rows.select(names)
 
 
 def delete(db: Connection, prefix: str, image_sets: ImageSets) -> None:
