@@ -98,7 +98,8 @@ class Source(Protocol):
         An object type can come in several parts, which can differ in the types of their columns.
         Columns have the features' own names; `ImageNumber` comes first and, for objects,
         `Number_Object_Number` second, both int64 without nulls. Relationships come as
-        `Relationship` with the columns of `tables.RELATIONSHIPS`. `types` are the types that the
+        `Relationship` with the columns of `tables.RELATIONSHIPS`, and what is said of the whole run
+        as `Experiment` with those of `experiment.EXPERIMENTS`. `types` are the types that the
         destination has; a column may come with another one where its values do not fit or nothing
         was promised.
 

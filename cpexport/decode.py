@@ -20,7 +20,17 @@ from cpexport.aggregates import aggregated
 from cpexport.batch import Batch, fingerprint, signature
 from cpexport.combined import side_by_side
 from cpexport.errors import SinkError, SourceError
-from cpexport.features import IMAGE, IMAGE_NUMBER, INTEGER, OBJECT, REAL, RELATIONSHIP, TEXT
+from cpexport.features import (
+    EXPERIMENT,
+    IMAGE,
+    IMAGE_NUMBER,
+    INTEGER,
+    NOT_OBJECTS,
+    OBJECT,
+    REAL,
+    RELATIONSHIP,
+    TEXT,
+)
 from cpexport.imagesets import ImageSets
 from cpexport.ledger import Count
 from cpexport.pictures import Pictures
@@ -38,7 +48,7 @@ class Decoded:
     `files` are in the order in which the rows came, with the object types of the destination, which
     can repeat. `types` are the narrowest that hold what all the rows of an object type came with,
     and `counts` what there was, by the job's own object types; `written` are the rows for the
-    destination, by its.
+    destination, by its, without the one of the run that a later batch can replace.
     """
 
     batch: Batch
@@ -100,6 +110,9 @@ def decode(
         def settled() -> Iterator[tuple[str, pa.RecordBatch]]:
             nonlocal found
             for name, rows in source.read(image_sets, types):
+                if name == EXPERIMENT:
+                    yield name, rows
+                    continue
                 if not shape.keeps(name):
                     continue
                 rows = _settled(name, rows)
@@ -115,7 +128,8 @@ def decode(
         for name, rows in _shaped(settled(), shape):
             files.append((name, folder / f"{len(files)}.arrow"))
             _write(rows, files[-1][1])
-            written[name] = written.get(name, 0) + rows.num_rows
+            if name != EXPERIMENT:
+                written[name] = written.get(name, 0) + rows.num_rows
         if signature(source) != batch.signature:
             raise SourceError(source.path, "changed while it was read", "run cpexport again")
     except BaseException:
@@ -163,7 +177,7 @@ def _shaped(
     for name, rows in parts:
         found.setdefault(name, []).append(rows)
     tables = {name: _whole(many) for name, many in found.items()}
-    objects = {name: t for name, t in tables.items() if name not in (IMAGE, RELATIONSHIP)}
+    objects = {name: t for name, t in tables.items() if name not in NOT_OBJECTS}
     for name, rows in tables.items():
         if name == IMAGE and shape.aggregate:
             yield name, aggregated(rows, objects, [AGGREGATES[kind] for kind in shape.aggregate])

@@ -15,6 +15,8 @@ OBJECT: Final = "Object"
 """Objects of all types side by side, taken for one type with features `Nuclei_AreaShape_Area`."""
 EXPERIMENT: Final = "Experiment"
 RELATIONSHIP: Final = "Relationship"
+NOT_OBJECTS: Final = frozenset({IMAGE, EXPERIMENT, RELATIONSHIP})
+"""What CellProfiler keeps beside objects, under names that no objects can have."""
 IMAGE_NUMBER: Final = "ImageNumber"
 OBJECT_NUMBER: Final = "ObjectNumber"
 NUMBER: Final = "Number_Object_Number"

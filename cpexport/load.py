@@ -14,6 +14,7 @@ from cpexport.imagesets import ImageSets
 from cpexport.ledger import Count, Entry
 from cpexport.numbering import number_groups
 from cpexport.pictures import Pictures
+from cpexport.properties import describe
 from cpexport.shape import Shape
 from cpexport.sinks import Sink, open_sink
 from cpexport.steps import Step, planned
@@ -102,6 +103,7 @@ def load(
         if not patient:
             _refuse_all_damaged(found, writing)
         number_groups(sink, found.plan)
+        describe(sink, prefix)
         return _report(sink, found, writing, time.monotonic() - began)
 
 

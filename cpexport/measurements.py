@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from cpexport.errors import RunningError, SourceError
-from cpexport.features import EXPERIMENT, IMAGE, INTEGER, NULL, REAL, RELATIONSHIP, TEXT
+from cpexport.features import EXPERIMENT, INTEGER, NOT_OBJECTS, NULL, REAL, RELATIONSHIP, TEXT
 
 Index = npt.NDArray[np.int64]
 
@@ -79,7 +79,7 @@ class MeasurementFile:
     @property
     def objects(self) -> tuple[str, ...]:
         """The object types, without `Image`."""
-        return tuple(name for name in self.groups if name not in (IMAGE, EXPERIMENT, RELATIONSHIP))
+        return tuple(name for name in self.groups if name not in NOT_OBJECTS)
 
     def features(self, object_name: str) -> tuple[str, ...]:
         """The names of an object type's features; empty if there is no such type."""

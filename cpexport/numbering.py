@@ -33,7 +33,7 @@ def _number(sink: Sink, plan: BatchFile | None, there: list[str]) -> None:
     (by,) = tags if len(tags) == 1 else (None,)
     keys = pictures.keys(by) if by else None
     if by is None or (by and keys is None):
-        sink.renumber({}, {"groups": "as the jobs numbered them"})
+        sink.note({"groups": "as the jobs numbered them"})
         return
     read = pa.Table.from_batches(sink.read(IMAGE, there))
     columns = {name: read[name].combine_chunks() for name in read.column_names}
@@ -49,4 +49,5 @@ def _number(sink: Sink, plan: BatchFile | None, there: list[str]) -> None:
         differ |= ~same.fill_null(False).to_numpy(zero_copy_only=False)
     chosen = pa.array(np.flatnonzero(differ))
     changed = {f: v.take(chosen) for f, v in (new | {IMAGE_NUMBER: columns[IMAGE_NUMBER]}).items()}
-    sink.renumber(changed, {"groups": ",".join(by) or "one group"})
+    sink.renumber(changed)
+    sink.note({"groups": ",".join(by) or "one group"})

@@ -5,6 +5,7 @@ What a person chooses in CellProfiler's ExportToDatabase is found in the data he
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,6 +23,7 @@ _FIRST_CHOICE = ("Nuclei", "Cells")
 _CENTERS = ("Location_Center_", "AreaShape_Center_")
 # CellProfiler Analyst puts names into its SQL as they are, without quotes.
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
+_NOTE = "properties"
 
 
 def properties(
@@ -45,43 +47,77 @@ def properties(
         SinkError: the destination is not there, holds nothing, or not what was asked for.
     """
     with open_sink(to, prefix) as sink:
-        database = sink.address(folder)
-        images, ledger = _first_part(sink, IMAGE), sink.ledger()
-        if images is None or not ledger.loaded:
-            under = f" under the prefix {prefix}" if prefix else ""
-            raise SinkError(sink.name, f"holds no image sets{under}", "load something first")
-        columns = _columns(images)
-        plate = _metadata(sink, columns, "Plate", plate)
-        well = _metadata(sink, columns, "Well", well)
-        values = pa.Table.from_batches(sink.read(IMAGE, [f for f in (plate, well) if f]))
-        texts = {
-            feature: sorted({str(value) for value in column.to_pylist() if value is not None})
-            for feature, column in zip(values.column_names, values.columns, strict=True)
-        }
-        pictures = _pictures(columns)
-        if not pictures:
-            raise SinkError(
-                sink.name,
-                f"{images.name} has no image with both a FileName_ and a PathName_ column",
-                "CellProfiler Analyst needs them; choose them where CSV files are exported",
-            )
-        objects = _objects(sink, ledger, prefix, object_name)
-        found = Properties(
-            database=database,
-            image_table=images.name,
-            objects=objects,
-            plate=columns.get(plate, ""),
-            well=columns.get(well, ""),
-            group=columns.get(GROUP, ""),
-            index=columns.get(INDEX, ""),
-            count=columns.get(f"Count_{objects.name}", "") if objects else "",
-            pictures=pictures,
-            thumbnails=_thumbnails(columns, pictures),
-            plates=tuple(texts.get(plate, ())),
-            plate_type=plate_type(texts.get(well, ())),
+        return _found(sink, folder, prefix, object_name, plate, well)
+
+
+def describe(sink: Sink, prefix: str) -> None:
+    """Keeps with the destination what a properties file would say of each of its object tables.
+
+    They go to Experiment and Experiment_Properties, as in CellProfiler's databases. Objects whose
+    centers are not known are left out, and all where there is nothing to show. Does nothing when
+    no batch was written since the last time.
+    """
+    ledger = sink.ledger()
+    if not ledger.loaded or _NOTE in sink.settings():
+        return
+    with sink.alone():
+        tables = sorted(sink.layout().objects - {IMAGE})
+        found = {}
+        for name in tables or ["None"]:
+            with suppress(SinkError):
+                chosen = name if name in _tables(sink) else None
+                properties = _found(sink, None, prefix, chosen, None, None)
+                found[name] = {k: v for of in properties.sections.values() for k, v in of.items()}
+        last = max(entry.age[0] for entry in ledger.entries if entry.loaded)
+        sink.describe(found, last)
+        sink.note({_NOTE: "described"})
+
+
+def _found(
+    sink: Sink,
+    folder: Path | None,
+    prefix: str,
+    object_name: str | None,
+    plate: str | None,
+    well: str | None,
+) -> Properties:
+    database = sink.address(folder)
+    images, ledger = _first_part(sink, IMAGE), sink.ledger()
+    if images is None or not ledger.loaded:
+        under = f" under the prefix {prefix}" if prefix else ""
+        raise SinkError(sink.name, f"holds no image sets{under}", "load something first")
+    columns = _columns(images)
+    plate = _metadata(sink, columns, "Plate", plate)
+    well = _metadata(sink, columns, "Well", well)
+    values = pa.Table.from_batches(sink.read(IMAGE, [f for f in (plate, well) if f]))
+    texts = {
+        feature: sorted({str(value) for value in column.to_pylist() if value is not None})
+        for feature, column in zip(values.column_names, values.columns, strict=True)
+    }
+    pictures = _pictures(columns)
+    if not pictures:
+        raise SinkError(
+            sink.name,
+            f"{images.name} has no image with both a FileName_ and a PathName_ column",
+            "CellProfiler Analyst needs them; choose them where CSV files are exported",
         )
-        _refuse_unreadable(sink, found)
-        return found
+    objects = _objects(sink, ledger, prefix, object_name)
+    found = Properties(
+        database=database,
+        image_table=images.name,
+        objects=objects,
+        plate=columns.get(plate, ""),
+        well=columns.get(well, ""),
+        group=columns.get(GROUP, ""),
+        index=columns.get(INDEX, ""),
+        count=columns.get(f"Count_{objects.name}", "") if objects else "",
+        pictures=pictures,
+        thumbnails=_thumbnails(columns, pictures),
+        plates=tuple(texts.get(plate, ())),
+        plate_type=plate_type(texts.get(well, ())),
+    )
+    _refuse_unreadable(sink, found)
+    return found
 
 
 def write(found: Properties, file: Path, *, workspace: bool = False) -> None:

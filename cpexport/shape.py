@@ -12,10 +12,10 @@ from cpexport.errors import UsageError
 from cpexport.features import (
     IMAGE,
     INTEGER,
+    NOT_OBJECTS,
     NUMBER,
     OBJECT,
     REAL,
-    RELATIONSHIP,
     TEXT,
     is_aggregated,
     is_column,
@@ -84,7 +84,7 @@ class Shape:
 
     def keeps(self, name: str) -> bool:
         """Whether rows of an object type become rows of the destination."""
-        if name in (IMAGE, RELATIONSHIP):
+        if name in NOT_OBJECTS:
             return True
         return self.layout != _NONE and (not self.only or name in self.only)
 

@@ -85,6 +85,13 @@ CREATE INDEX "Per_IRelationships2" ON "Per_Relationships" (image_number2, object
 
 CREATE VIEW "Per_RelationshipsView" AS SELECT T.module_number, T.relationship, T.object_name1, T.object_name2, R.image_number1, R.object_number1, R.image_number2, R.object_number2 FROM "Per_RelationshipTypes" T JOIN "Per_Relationships" R ON T.relationship_type_id = R.relationship_type_id;
 
+CREATE TABLE "Per_Experiment" (
+	"Pipeline_Pipeline" BLOB,
+	"CellProfiler_Version" TEXT,
+	"Run_Timestamp" TEXT,
+	"Modification_Timestamp" TEXT
+);
+
 CREATE TABLE "Per_Image" (
 	"ImageNumber" INTEGER NOT NULL,
 	"Image_Channel_DNA" INTEGER,
@@ -826,3 +833,17 @@ CREATE VIEW "SmallNuclei" AS /* made by cpexport */ SELECT
 	"SmallNuclei_Location_Center_Z",
 	"SmallNuclei_Parent_Nuclei"
 FROM "Per_SmallNuclei";
+
+CREATE TABLE "Experiment" (
+	experiment_id INTEGER NOT NULL,
+	name TEXT,
+	PRIMARY KEY (experiment_id)
+);
+
+CREATE TABLE "Experiment_Properties" (
+	experiment_id INTEGER NOT NULL,
+	object_name VARCHAR(200) NOT NULL,
+	field VARCHAR(200) NOT NULL,
+	value TEXT,
+	PRIMARY KEY (experiment_id, object_name, field)
+);

@@ -133,10 +133,13 @@ def rows(database: Path, query: str) -> list[tuple[object, ...]]:
 def content(database: Path) -> dict[str, list[tuple[object, ...]]]:
     """All rows of all data tables in order of key, and what the ledger says of image sets.
 
-    Two databases with equal content hold the same, whatever order their batches came in.
+    Two databases with equal content hold the same, whatever order their batches came in, and
+    whatever name the file has, which only the tables of experiments say.
     """
     found = {}
     for name, columns in tables(database).items():
+        if name.startswith("Experiment"):
+            continue
         key = ", ".join(f'"{column}"' for column in columns[:5])
         wanted = ", ".join(f'"{column}"' for column in columns)
         found[name] = rows(database, f'SELECT {wanted} FROM "{name}" ORDER BY {key}')
@@ -302,11 +305,14 @@ def rewritten(
 def values_of(database: Path) -> dict[str, dict[str, list[object]]]:
     """Every column of every data table, in order of key, relationships spelled out.
 
-    The same whatever order columns and kinds of relationships came in; nothing of the ledger.
+    The same whatever order columns and kinds of relationships came in; nothing of the ledger, nor
+    of what is said of the run.
     """
     found: dict[str, dict[str, list[object]]] = {}
     for name, columns in tables(database).items():
-        if name.endswith(("Per_Relationships", "Per_RelationshipTypes")):
+        if name.endswith(("Per_Relationships", "Per_RelationshipTypes", "Per_Experiment")):
+            continue
+        if name.startswith("Experiment"):
             continue
         key = ", ".join(f'"{column}"' for column in columns[:2])
         wanted = sorted(columns)

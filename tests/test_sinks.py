@@ -1,20 +1,25 @@
 """What every sink keeps to: the contract, a class that each kind of destination subclasses."""
 
+import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
+import sqlalchemy as sa
 from conftest import rows, unpacked
 from decoded_jobs import Job, job, put, put_as_prepared
 
-from cpexport.errors import CollisionError
+from cpexport.errors import CollisionError, SinkError
 from cpexport.features import IMAGE, IMAGE_NUMBER, INTEGER, NUMBER, REAL, RELATIONSHIP, TEXT
 from cpexport.imagesets import ImageSets
 from cpexport.pictures import Pictures
 from cpexport.sinks import Sink, open_sink
 from cpexport.tables import RELATIONSHIPS
+
+COMPUTED = "Per_Well_avg"
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +38,10 @@ class SinkContract:
 
     def read(self, folder: Path, query: str) -> list[tuple[object, ...]]:
         """The rows of a query; none where there is no such destination or table."""
+        raise NotImplementedError
+
+    def write(self, folder: Path, statement: str) -> None:
+        """What somebody else does in the destination."""
         raise NotImplementedError
 
     @pytest.fixture
@@ -207,15 +216,13 @@ class SinkContract:
         put(sink, jobs[0])
 
         columns = pa.Table.from_batches(sink.read(IMAGE, ["Group_Index", "No_Such"]))
-        sink.renumber(
-            {IMAGE_NUMBER: pa.array([2]), "Group_Index": pa.array([77])}, {"groups": "mine"}
-        )
+        with sink.alone():
+            sink.renumber({IMAGE_NUMBER: pa.array([2]), "Group_Index": pa.array([77])})
 
         assert columns[IMAGE_NUMBER].to_pylist() == [1, 2]
         assert columns.column_names == [IMAGE_NUMBER, "Group_Index"]
         found = self.read(tmp_path, "SELECT Image_Group_Index FROM Per_Image ORDER BY ImageNumber")
         assert found == [(columns["Group_Index"][0].as_py(),), (77,)]
-        assert sink.settings() == {"groups": "mine"}
 
     def test_rows_are_read_as_they_were_written_in_order_of_key(
         self, sink: Sink, jobs: list[Job]
@@ -254,20 +261,70 @@ class SinkContract:
             assert rows_read.num_rows == 0
             assert rows_read.schema.types == [INTEGER, INTEGER, REAL]
 
-    def test_settings_can_be_noted_without_any_column(self, sink: Sink, jobs: list[Job]) -> None:
+    def test_what_is_noted_stays_until_the_next_batch(self, sink: Sink, jobs: list[Job]) -> None:
         put(sink, jobs[0])
-
-        sink.renumber({}, {"groups": "as they were"})
-
-        assert sink.settings() == {"groups": "as they were"}
-
-    def test_a_batch_makes_settings_untrue(self, sink: Sink, jobs: list[Job]) -> None:
-        put(sink, jobs[0])
-        sink.renumber({}, {"groups": "mine"})
-
+        with sink.alone():
+            sink.note({"groups": "mine"})
+        noted = sink.settings()
         put(sink, jobs[1])
 
+        assert noted == {"groups": "mine"}
         assert sink.settings() == {}
+
+    def test_what_is_done_alone_is_done_together_or_not_at_all(
+        self, sink: Sink, tmp_path: Path, jobs: list[Job]
+    ) -> None:
+        put(sink, jobs[0])
+
+        def fail() -> None:
+            with sink.alone():
+                sink.renumber({IMAGE_NUMBER: pa.array([1]), "Group_Index": pa.array([77])})
+                sink.note({"groups": "mine"})
+                raise InterruptedError
+
+        with pytest.raises(InterruptedError):
+            fail()
+
+        assert sink.settings() == {}
+        assert self.read(tmp_path, "SELECT Image_Group_Index FROM Per_Image") != [(77,)]
+
+    def test_a_computed_table_is_replaced_wholly(
+        self, sink: Sink, tmp_path: Path, jobs: list[Job]
+    ) -> None:
+        put(sink, jobs[0])
+        for name, values in (("one", [1.5, None]), ("other", [2.5])):
+            table = sa.Table(COMPUTED, sa.MetaData(), sa.Column(name, sa.REAL))
+            with sink.alone():
+                sink.replace(table, pa.table({name: pa.array(values, REAL)}))
+
+        assert self.read(tmp_path, f"SELECT * FROM {COMPUTED}") == [(2.5,)]
+        assert put(sink, jobs[1])
+
+    def test_a_computed_table_does_not_replace_what_others_made(
+        self, sink: Sink, tmp_path: Path, jobs: list[Job]
+    ) -> None:
+        put(sink, jobs[0])
+        self.write(tmp_path, f"CREATE TABLE {COMPUTED} (mine INTEGER)")
+        table = sa.Table(COMPUTED, sa.MetaData(), sa.Column("one", sa.REAL))
+
+        with pytest.raises(SinkError, match=f"{COMPUTED} that cpexport did not make"), sink.alone():
+            sink.replace(table, pa.table({"one": pa.array([1.5])}))
+
+        assert self.read(tmp_path, f"SELECT count(mine) FROM {COMPUTED}") == [(0,)]
+
+    def test_a_run_is_described_in_place_of_what_it_was(
+        self, sink: Sink, tmp_path: Path, jobs: list[Job]
+    ) -> None:
+        put(sink, jobs[0])
+        for fields in ({"image_id": "ImageNumber", "plate_id": "Plate"}, {"image_id": "Number"}):
+            with sink.alone():
+                sink.describe({"Cells": fields}, "2026-11-22T12:00:00")
+
+        assert self.read(tmp_path, "SELECT count(*) FROM Experiment") == [(1,)]
+        found = self.read(tmp_path, "SELECT object_name, field, value FROM Experiment_Properties")
+        assert found == [("Cells", "image_id", "Number")]
+        times = self.read(tmp_path, "SELECT Modification_Timestamp FROM Per_Experiment")
+        assert times == [("2026-11-22T12:00:00",)]
 
     def test_closing_and_opening_again_keeps_everything(
         self, tmp_path: Path, jobs: list[Job]
@@ -327,3 +384,7 @@ class TestSqliteSink(SinkContract):
         ):
             return []
         return rows(database, query)
+
+    def write(self, folder: Path, statement: str) -> None:
+        with closing(sqlite3.connect(folder / "screen.sqlite")) as db, db:
+            db.execute(statement)

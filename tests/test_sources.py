@@ -15,6 +15,8 @@ from conftest import traces
 
 from cpexport.batch import Source
 from cpexport.errors import SourceError
+from cpexport.experiment import EXPERIMENTS
+from cpexport.features import EXPERIMENT
 from cpexport.imagesets import ImageSets
 from cpexport.sources import DatabaseSource, Hdf5Source, SpreadsheetSource
 from cpexport.tables import RELATIONSHIPS
@@ -24,10 +26,11 @@ ALL = ImageSets.parse("1-6")
 
 
 def tables(source: Source, wanted: str) -> dict[str, pa.Table]:
-    """What a source reads, by object type."""
+    """What a source reads, by object type, without what it says of the run."""
     found: dict[str, list[pa.RecordBatch]] = {}
     for name, rows in source.read(ImageSets.parse(wanted) if wanted else ImageSets(), {}):
-        found.setdefault(name, []).append(rows)
+        if name != EXPERIMENT:
+            found.setdefault(name, []).append(rows)
     return {name: pa.Table.from_batches(batches) for name, batches in found.items()}
 
 
@@ -75,6 +78,17 @@ class SourceContract:
 
         with pytest.raises(SourceError, match=str(folder)):
             source.inspect()
+
+    def test_what_it_says_of_the_run_is_one_row_without_passwords(self, folder: Path) -> None:
+        said = [rows for name, rows in self.source(folder).read(ALL, {}) if name == EXPERIMENT]
+
+        assert [rows.schema for rows in said] == [EXPERIMENTS]
+        (row,) = said[0].to_pylist()
+        assert row["CellProfiler_Version"] in ("4.2.8.1", "3.1.9")
+        assert row["Run_Timestamp"].startswith("20")
+        assert row["Pipeline_Pipeline"].startswith(b"CellProfiler Pipeline: http")
+        words = [line for line in row["Pipeline_Pipeline"].splitlines() if b"assword:" in line]
+        assert all(line.endswith(b"assword:") for line in words)
 
     def test_what_the_job_was_to_run_and_what_it_measured(self, folder: Path) -> None:
         evidence = self.source(folder).inspect()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 import pyarrow as pa
+import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -20,7 +21,8 @@ from cpexport.shape import Shape
 from cpexport.tables import Features, Layout
 
 Write = Callable[[str, pa.RecordBatch], None]
-"""Takes rows of one object type, columns named by feature; relationships as `Relationship`."""
+"""Takes rows of one object type, columns named by feature; relationships as `Relationship`, what
+the job says of the run as `Experiment`."""
 
 
 class Sink(Protocol):
@@ -66,9 +68,10 @@ class Sink(Protocol):
             CollisionError: an image set is there as another picture.
         """
 
-    def address(self, folder: Path) -> Mapping[str, str]:
+    def address(self, folder: Path | None) -> Mapping[str, str]:
         """Where it is, as a properties file in `folder` tells CellProfiler Analyst: `db_type`, and
-        what belongs to that. Never a password, which such a file would have in clear text.
+        what belongs to that; without `folder`, as it says beside itself. Never a password, which
+        such a file would have in clear text.
         """
 
     def read(
@@ -87,13 +90,35 @@ class Sink(Protocol):
         """
 
     def settings(self) -> dict[str, str]:
-        """What `renumber` noted, and the batches since have not made untrue."""
+        """What `note` noted, and the batches since have not made untrue."""
 
     def alone(self) -> AbstractContextManager[None]:
         """A transaction in which nobody else writes: what is read in it stays true."""
 
-    def renumber(self, columns: Mapping[str, pa.Array], settings: Mapping[str, str]) -> None:
-        """Replaces image columns by feature, `ImageNumber` among them, and notes `settings`.
+    def renumber(self, columns: Mapping[str, pa.Array]) -> None:
+        """Replaces values of image columns by feature, `ImageNumber` among them.
+
+        Within `alone` only.
+        """
+
+    def describe(self, properties: Mapping[str, Mapping[str, str]], modified: str) -> None:
+        """Replaces the rows of Experiment and Experiment_Properties, fields by object type, and the
+        time when the run was last modified.
+
+        Within `alone` only.
+        """
+
+    def replace(self, table: sa.Table, rows: pa.Table) -> None:
+        """Replaces a table that is computed from others, wholly; it is made if it is not there.
+
+        Within `alone` only.
+
+        Raises:
+            SinkError: something else made a table of that name.
+        """
+
+    def note(self, settings: Mapping[str, str]) -> None:
+        """Notes what was computed over the whole run, until the next batch makes it untrue.
 
         Within `alone` only.
         """

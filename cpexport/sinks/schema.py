@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
+from cpexport.experiment import EXPERIMENTS
 from cpexport.features import INTEGER, NULL, REAL, TEXT
 from cpexport.tables import Table
 
@@ -89,6 +90,33 @@ TYPES = {name: type for type, name in TYPE_NAMES.items()}
 def own_tables() -> list[sa.Table]:
     """The ledger's tables."""
     return list(_own.sorted_tables)
+
+
+def experiment_tables() -> tuple[sa.Table, sa.Table]:
+    """CellProfiler's tables of runs and of their properties, which all prefixes share
+    (exporttodatabase.py, create_experiment_table and the statements before it)."""
+    data = sa.MetaData()
+    experiments = sa.Table(
+        "Experiment",
+        data,
+        sa.Column("experiment_id", sa.Integer, primary_key=True),
+        sa.Column("name", sa.Text),
+    )
+    properties = sa.Table(
+        "Experiment_Properties",
+        data,
+        sa.Column("experiment_id", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("object_name", sa.String(200), primary_key=True),
+        sa.Column("field", sa.String(200), primary_key=True),
+        sa.Column("value", sa.Text),
+    )
+    return experiments, properties
+
+
+def experiment_table(prefix: str) -> sa.Table:
+    """CellProfiler's table of one row that says what ran, and when."""
+    columns = [sa.Column(f.name, sql_type(f.type)) for f in EXPERIMENTS]
+    return sa.Table(f"{prefix}Per_Experiment", sa.MetaData(), *columns)
 
 
 def relationship_tables(prefix: str) -> tuple[sa.Table, sa.Table]:
@@ -177,4 +205,6 @@ def sql_type(type: pa.DataType) -> sa.types.TypeEngine[Any]:
     """The SQL type for an Arrow type; REAL for columns that never had a value."""
     if type == INTEGER:
         return sa.Integer()
+    if type == pa.binary():
+        return sa.LargeBinary()
     return sa.Text() if type == TEXT else sa.REAL()

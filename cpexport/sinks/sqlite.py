@@ -4,27 +4,30 @@ One connection, and one SQLite library, for everything: a second library in the 
 drop the first one's locks when it closes the file (sqlite.org/howtocorrupt.html, section 2.2).
 """
 
+import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Self
 
 import pyarrow as pa
+import sqlalchemy as sa
 
 from cpexport.errors import CollisionError, SinkError, WidthError
-from cpexport.features import IMAGE, IMAGE_NUMBER, OBJECT, RELATIONSHIP
+from cpexport.features import EXPERIMENT, IMAGE, IMAGE_NUMBER, OBJECT, RELATIONSHIP
 from cpexport.imagesets import ImageSets
 from cpexport.ledger import Entry, Ledger
 from cpexport.pictures import Pictures, comparable, differences
 from cpexport.shape import VIEW, Shape
 from cpexport.sinks import Write, schema
+from cpexport.sinks import sqliteexperiment as experiment
 from cpexport.sinks import sqliteledger as ledger
 from cpexport.sinks import sqlitepairs as pairs
 from cpexport.sinks.fitting import fitted
 from cpexport.sinks.objectview import notes_on
 from cpexport.sinks.sqlitefile import WIDTH, Connection, between, quoted
-from cpexport.sinks.sqlitelayout import change
+from cpexport.sinks.sqlitelayout import change, make
 from cpexport.sinks.sqliteread import read
 from cpexport.tables import Features, Layout, table_of
 
@@ -90,6 +93,9 @@ class SqliteSink:
                 if object_name == RELATIONSHIP:
                     pairs.write(self._db, self.prefix, rows)
                     return
+                if object_name == EXPERIMENT:
+                    experiment.write(self._db, self.prefix, rows, entry.loaded.first)
+                    return
                 for table in layout.parts(object_name):
                     with self._naming(entry):
                         part = fitted(table, rows)
@@ -104,12 +110,12 @@ class SqliteSink:
             self._gate(entry.loaded, written)
             ledger.write(self._db, self.prefix, entry, pictures)
 
-    def address(self, folder: Path) -> Mapping[str, str]:
+    def address(self, folder: Path | None) -> Mapping[str, str]:
         if not self.path.exists():
             raise SinkError(self.name, "does not exist", "load something into it first")
         # Whoever opens a relative path follows the links in its folders before the "..".
         file = self.path.parent.resolve() / self.path.name
-        relative = os.path.relpath(file, folder.resolve())
+        relative = os.path.relpath(file, folder.resolve() if folder else file.parent)
         return {"db_type": "sqlite", "db_sqlite_file": relative}
 
     def read(
@@ -123,20 +129,12 @@ class SqliteSink:
         return read(self._db, self.layout(), object_name, features, image_sets)
 
     def settings(self) -> dict[str, str]:
-        if not self._ours():
-            return {}
-        return dict(
-            self._db.rows(
-                "SELECT name, value FROM _cpexport_settings WHERE prefix = ? "
-                "AND name NOT IN ('schema', 'shape')",
-                self.prefix,
-            )
-        )
+        return ledger.settings(self._db, self.prefix) if self._ours() else {}
 
     def alone(self) -> AbstractContextManager[None]:
         return self._db.transaction()
 
-    def renumber(self, columns: Mapping[str, pa.Array], settings: Mapping[str, str]) -> None:
+    def renumber(self, columns: Mapping[str, pa.Array]) -> None:
         layout = self.layout()
         for feature, values in columns.items():
             column = layout.by_feature.get((IMAGE, feature))
@@ -146,13 +144,21 @@ class SqliteSink:
                     f"WHERE {quoted(IMAGE_NUMBER)} = ?",
                     pa.record_batch([values, columns[IMAGE_NUMBER]], names=["value", "number"]),
                 )
-        for name, value in settings.items():
-            self._db.run(
-                "INSERT OR REPLACE INTO _cpexport_settings VALUES (?, ?, ?)",
-                self.prefix,
-                name,
-                value,
-            )
+
+    def describe(self, properties: Mapping[str, Mapping[str, str]], modified: str) -> None:
+        name = self.prefix.rstrip("_") or self.path.stem
+        experiment.describe(self._db, self.prefix, name, properties, modified)
+
+    def replace(self, table: sa.Table, rows: pa.Table) -> None:
+        made = ledger.made(self._db, self.prefix)
+        if table.name in made:
+            self._db.run(f"DROP TABLE IF EXISTS {quoted(table.name)}")
+        self._refuse_taken({table.name})
+        make(self._db, table, rows)
+        self.note({"made": json.dumps(sorted(made | {table.name}))})
+
+    def note(self, settings: Mapping[str, str]) -> None:
+        ledger.note(self._db, self.prefix, settings)
 
     @contextmanager
     def _naming(self, entry: Entry) -> Iterator[None]:
@@ -270,11 +276,16 @@ class SqliteSink:
     def _refuse_foreign(self, layout: Layout) -> None:
         ours = {table.lower() for table in self.layout().tables}
         wanted = {table.lower() for table in layout.tables}
-        wanted |= {f"{self.prefix}Per_Relationship{s}".lower() for s in ("s", "Types", "sView")}
+        own = ("Experiment", "Relationships", "RelationshipTypes", "RelationshipsView")
+        wanted |= {f"{self.prefix}Per_{name}".lower() for name in own}
         if self.shape.layout == VIEW:
             wanted.add(table_of(OBJECT, self.prefix).lower())
         if ours:
             wanted = {table.lower() for table in layout.tables} - ours
+        self._refuse_taken(wanted)
+
+    def _refuse_taken(self, names: Iterable[str]) -> None:
+        wanted = {name.lower() for name in names}
         for name in self._db.names():
             if name.lower() in wanted:
                 raise SinkError(

@@ -3,6 +3,7 @@
 import json
 
 import pyarrow as pa
+import sqlalchemy as sa
 
 from cpexport.errors import WidthError
 from cpexport.features import IMAGE, IMAGE_NUMBER, INTEGER, OBJECT, REAL, TEXT
@@ -34,6 +35,7 @@ def change(db: Connection, old: Layout, new: Layout, prefix: str, shape: Shape) 
         for relationships in schema.relationship_tables(prefix):
             _run_all(db, schema.create(relationships, DIALECT))
         db.run(schema.relationship_view(prefix, DIALECT))
+        _run_all(db, schema.create(schema.experiment_table(prefix), DIALECT))
         words = "INSERT INTO _cpexport_settings VALUES (?, 'shape', ?)"
         db.run(words, prefix, shape.as_json())
     if shape.layout == VIEW:
@@ -67,6 +69,13 @@ def change(db: Connection, old: Layout, new: Layout, prefix: str, shape: Shape) 
             names=[column.name for column in schema.COLUMNS.columns],
         ),
     )
+
+
+def make(db: Connection, table: sa.Table, rows: pa.Table) -> None:
+    """Makes a table with these rows, columns by name."""
+    _run_all(db, schema.create(table, DIALECT))
+    for batch in rows.to_batches():
+        db.ingest(table.name, batch)
 
 
 def _run_all(db: Connection, statements: list[str]) -> None:

@@ -14,6 +14,9 @@ from cpexport.sinks import schema
 from cpexport.sinks.sqlitefile import Connection, between
 from cpexport.tables import Column, Layout
 
+LASTING = ("schema", "shape", "made", "experiment_id")
+"""The settings that no batch makes untrue."""
+
 
 def read(db: Connection, prefix: str) -> Ledger:
     """All entries under a prefix, in the order in which they were written."""
@@ -60,6 +63,25 @@ def shape(db: Connection, prefix: str) -> Shape | None:
         "SELECT value FROM _cpexport_settings WHERE prefix = ? AND name = 'shape'", prefix
     )
     return Shape.from_json(found[0][0]) if found else None
+
+
+def made(db: Connection, prefix: str) -> frozenset[str]:
+    """The tables that were computed from others under a prefix."""
+    words = "SELECT value FROM _cpexport_settings WHERE prefix = ? AND name = 'made'"
+    found = db.rows(words, prefix)
+    return frozenset(json.loads(found[0][0])) if found else frozenset()
+
+
+def settings(db: Connection, prefix: str) -> dict[str, str]:
+    """What was noted of the run since its last batch."""
+    words = "SELECT name, value FROM _cpexport_settings WHERE prefix = ? AND name NOT IN "
+    return dict(db.rows(f"{words}{LASTING}", prefix))
+
+
+def note(db: Connection, prefix: str, settings: Mapping[str, str]) -> None:
+    """Notes settings, in place of what they were."""
+    for name, value in settings.items():
+        db.run("INSERT OR REPLACE INTO _cpexport_settings VALUES (?, ?, ?)", prefix, name, value)
 
 
 def pictures(db: Connection, prefix: str, image_sets: ImageSets) -> Pictures:
@@ -117,7 +139,7 @@ def write(db: Connection, prefix: str, entry: Entry, pictures: Pictures) -> None
     }
     db.ingest("_cpexport_sets", pa.RecordBatch.from_pydict(columns))
     db.run(
-        "DELETE FROM _cpexport_settings WHERE prefix = ? AND name NOT IN ('schema', 'shape')",
+        f"DELETE FROM _cpexport_settings WHERE prefix = ? AND name NOT IN {LASTING}",
         prefix,
     )
 

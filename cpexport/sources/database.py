@@ -16,6 +16,7 @@ from cpexport import pipeline
 from cpexport.batch import Evidence
 from cpexport.batchfile import read_group_tags
 from cpexport.errors import SourceError
+from cpexport.experiment import experiment_rows
 from cpexport.features import IMAGE, NULL, RELATIONSHIP
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.pictures import Pictures
@@ -138,6 +139,7 @@ class _Opened:
         if self._pairs:
             for rows in relationship_rows(self._file, *self._pairs, wanted):
                 yield RELATIONSHIP, rows
+        yield from experiment_rows(self._experiment)
 
     @cached_property
     def images(self) -> ImageRows:

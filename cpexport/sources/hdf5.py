@@ -11,6 +11,7 @@ from cpexport import pipeline
 from cpexport.batch import Evidence
 from cpexport.batchfile import is_batch_file, read_group_tags, read_pictures
 from cpexport.errors import SourceError
+from cpexport.experiment import EXPERIMENTS, experiment_rows
 from cpexport.features import (
     IMAGE,
     IMAGE_NUMBER,
@@ -97,6 +98,8 @@ class Hdf5Source:
             for name in file.objects:
                 yield name, object_rows(file, name, numbers)
             yield RELATIONSHIP, relationship_rows(file, numbers)
+            said = {name: file.experiment(name) or "" for name in EXPERIMENTS.names}
+        yield from experiment_rows(said)
 
 
 def _held(file: MeasurementFile) -> ImageSets:

@@ -13,6 +13,7 @@ from cpexport import pipeline
 from cpexport.batch import Evidence
 from cpexport.batchfile import read_group_tags
 from cpexport.errors import SourceError
+from cpexport.experiment import experiment_rows
 from cpexport.features import (
     EXPERIMENT,
     IMAGE,
@@ -130,6 +131,7 @@ class _Opened:
             yield name, object_rows(files, name, wanted, rows)
         for file in self._of_kind(RELATIONSHIP):
             yield RELATIONSHIP, relationship_rows(file, wanted)
+        yield from experiment_rows(self._experiment)
 
     @cached_property
     def _strange(self) -> list[Path]:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from cpexport import pipeline
 from cpexport.batch import Evidence
 from cpexport.errors import SourceError
+from cpexport.experiment import experiment_rows
 from cpexport.features import IMAGE, NULL, RELATIONSHIP, promised_type
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.pictures import Pictures
@@ -109,6 +110,7 @@ class _Opened:
         path = self._file(_PAIRS)
         if path:
             yield RELATIONSHIP, pair_rows(path, self._setup.relationships or {}, wanted)
+        yield from experiment_rows(self._setup.experiment)
 
     def _file(self, table: str) -> Path | None:
         return self._files.get(self._job.file(table))
