@@ -51,7 +51,7 @@ class Picture:
 class Properties:
     """What CellProfiler Analyst is told: names of tables and columns as the destination has them,
     empty where there is none. `database` is the sink's `address`; `thumbnails` are columns by the
-    image's name, `plates` the values of the plate column."""
+    image's name, `plates` the values of the plate column. `url_prepend` stands before all paths."""
 
     database: Mapping[str, str]
     image_table: str
@@ -65,6 +65,7 @@ class Properties:
     thumbnails: Mapping[str, str]
     plates: tuple[str, ...]
     plate_type: str
+    url_prepend: str = ""
 
     @property
     def colors(self) -> tuple[str, ...]:
@@ -128,7 +129,7 @@ class Properties:
                 "image_channel_blend_modes": "",
             },
             "An address that begins the paths, if images are fetched from a web server.": {
-                "image_url_prepend": "",
+                "image_url_prepend": self.url_prepend,
             },
             "Groups to score by, group_SQL_NAME.": {
                 k: v for k, v in queries.items() if k.startswith("group_")

@@ -28,6 +28,7 @@ def commands() -> None:
 @options.batch
 @options.prefix
 @options.shape
+@options.path_map
 @click.option("--format", type=click.Choice(["table", "json"]), default="table")
 @click.option(
     "--properties",
@@ -45,12 +46,14 @@ def load(
     objects: str | None,
     aggregate: str | None,
     max_column_length: int | None,
+    path_map: tuple[str, ...],
     format: str,
     file: Path | None,
     seconds: float | None,
     quiet: bool,
 ) -> int:
     """Load every complete image set of every batch below OUTPUTS; run again, only what is new."""
+    from cpexport.batchfile import read_path_map
     from cpexport.load import load
     from cpexport.progress import shown
     from cpexport.properties import properties, refuse_foreign, write
@@ -68,6 +71,7 @@ def load(
         raise UsageError("--watch needs --batch, to know when all is there")
     asked = (objects, aggregate, max_column_length)
     shape = Shape.parse(*asked) if any(word is not None for word in asked) else None
+    paths = read_path_map(path_map, batch_file) if path_map else None
     if file:
         refuse_foreign(file)
     with shown(quiet) as progress:
@@ -78,6 +82,7 @@ def load(
             batch_file=batch_file,
             prefix=prefix,
             shape=shape,
+            paths=paths,
             patient=seconds is not None,
             progress=progress,
         )
@@ -244,6 +249,7 @@ def check(
 )
 @click.option("--plate", metavar="FEATURE", help="Of images; default: Metadata_Plate.")
 @click.option("--well", metavar="FEATURE", help="Of images; default: Metadata_Well.")
+@options.path_map
 @click.option("--workspace", is_flag=True, help="Write a .workspace file with a plot beside it.")
 def properties(
     to: str,
@@ -252,9 +258,11 @@ def properties(
     object_name: str | None,
     plate: str | None,
     well: str | None,
+    path_map: tuple[str, ...],
     workspace: bool,
 ) -> int:
     """The .properties file by which CellProfiler Analyst opens a destination."""
+    from cpexport.paths import PathMap
     from cpexport.properties import properties, write
     from cpexport.report import properties_text
 
@@ -267,6 +275,7 @@ def properties(
         object_name=object_name,
         plate=plate,
         well=well,
+        paths=PathMap.parse(path_map),
     )
     if file is None:
         click.echo(found.text(), nl=False)

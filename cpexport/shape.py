@@ -5,7 +5,7 @@ A destination keeps its shape: what is loaded later goes into the same tables.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Final, Self
 
 from cpexport.errors import UsageError
@@ -22,6 +22,7 @@ from cpexport.features import (
     promised_type,
     wider,
 )
+from cpexport.paths import PathMap
 from cpexport.tables import Features, objects_of, owner
 
 SEPARATE: Final = "separate"
@@ -39,12 +40,14 @@ class Shape:
     """`layout` is `separate` (a table for each object type), `combined` (one table, objects side
     by side by number), `view` (separate, and one view of all) or `none`; `only` the types of
     objects that are wanted, empty for all. `aggregate` are keys of `AGGREGATES`. Columns' names
-    have at most `max_column_length` characters, from 10 to 64."""
+    have at most `max_column_length` characters, from 10 to 64. Paths of pictures are as `paths`
+    has them."""
 
     layout: str = SEPARATE
     only: tuple[str, ...] = ()
     aggregate: tuple[str, ...] = ()
     max_column_length: int = 64
+    paths: PathMap = field(default_factory=PathMap)
 
     @classmethod
     def parse(cls, objects: str | None, aggregate: str | None, length: int | None) -> Self:
@@ -69,7 +72,8 @@ class Shape:
         words = [f"--objects {','.join([self.layout, *self.only])}"]
         if self.aggregate:
             words.append(f"--aggregate {','.join(self.aggregate)}")
-        return " ".join([*words, f"--max-column-length {self.max_column_length}"])
+        words.append(f"--max-column-length {self.max_column_length}")
+        return " ".join([*words, *([str(self.paths)] if self.paths.pairs else [])])
 
     def as_json(self) -> str:
         """What `from_json` takes."""
@@ -80,7 +84,15 @@ class Shape:
         """The shape that `as_json` wrote."""
         said = json.loads(text)
         lists = {name: tuple(said[name]) for name in ("only", "aggregate")}
-        return cls(said["layout"], max_column_length=said["max_column_length"], **lists)
+        paths = PathMap(tuple((cluster, local) for cluster, local in said["paths"]["pairs"]))
+        return cls(
+            said["layout"], max_column_length=said["max_column_length"], paths=paths, **lists
+        )
+
+    def asked(self, shape: "Shape | None", paths: PathMap | None) -> "Shape":
+        """What is asked of a destination with this shape: what is not said is as it is."""
+        asked = self if shape is None else shape
+        return replace(asked, paths=self.paths if paths is None else paths)
 
     def keeps(self, name: str) -> bool:
         """Whether rows of an object type become rows of the destination."""

@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError
 from cpexport.errors import UsageError
 from cpexport.imagesets import ImageSets
 from cpexport.ledger import Entry, Ledger
+from cpexport.paths import PathMap
 from cpexport.pictures import Pictures
 from cpexport.shape import Shape
 from cpexport.tables import Features, Layout
@@ -144,10 +145,13 @@ def absolute(url: str) -> str:
     return str(parsed.render_as_string())
 
 
-def open_sink(url: str, prefix: str = "", shape: Shape | None = None) -> Sink:
+def open_sink(
+    url: str, prefix: str = "", shape: Shape | None = None, paths: PathMap | None = None
+) -> Sink:
     """The destination that a SQLAlchemy URL names. It is not made before something is written.
 
-    `shape` is what its tables are to look like; without, as they do.
+    `shape` is what its tables are to look like, and `paths` the paths of pictures in them; without,
+    as they do.
 
     Raises:
         UsageError: not a URL, or of a kind that there is no sink for.
@@ -159,7 +163,7 @@ def open_sink(url: str, prefix: str = "", shape: Shape | None = None) -> Sink:
             raise UsageError("--to names no file; write sqlite:///screen.sqlite, three slashes")
         from cpexport.sinks.sqlite import SqliteSink
 
-        return SqliteSink(parsed.database or "", prefix, shape)
+        return SqliteSink(parsed.database or "", prefix, shape, paths)
     raise UsageError(f"{parsed.get_backend_name()}: not a destination yet; use sqlite:///FILE")
 
 

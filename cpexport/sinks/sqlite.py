@@ -18,6 +18,7 @@ from cpexport.errors import CollisionError, SinkError, WidthError
 from cpexport.features import EXPERIMENT, IMAGE, IMAGE_NUMBER, OBJECT, RELATIONSHIP
 from cpexport.imagesets import ImageSets
 from cpexport.ledger import Entry, Ledger
+from cpexport.paths import PathMap
 from cpexport.pictures import Pictures, comparable, differences
 from cpexport.shape import VIEW, Shape
 from cpexport.sinks import Write, schema
@@ -35,7 +36,7 @@ from cpexport.tables import Features, Layout, table_of
 class SqliteSink:
     """A SQLite file. The first batch makes it, and it is gone again if that comes to nothing."""
 
-    def __init__(self, path: str, prefix: str = "", shape: Shape | None = None) -> None:
+    def __init__(self, path: str, prefix: str, shape: Shape | None, paths: PathMap | None) -> None:
         self.path = Path(path)
         self.name = f"sqlite:///{path}"
         self.prefix = prefix
@@ -43,7 +44,7 @@ class SqliteSink:
         self._features: Features = {}
         self._layout: tuple[int, Layout] | None = None
         try:
-            self.shape = self._agreed(shape)
+            self.shape = self._agreed(shape, paths)
             if self._db.exists:
                 self._check_owner()
         except BaseException:
@@ -262,11 +263,12 @@ class SqliteSink:
                 raise SinkError(self.name, f"made by another cpexport (schema {version})", "use it")
         self._refuse_foreign(Layout().extended({IMAGE: {}}, self.prefix))
 
-    def _agreed(self, wanted: Shape | None) -> Shape:
+    def _agreed(self, shape: Shape | None, paths: PathMap | None) -> Shape:
         """The shape that the tables have; they are not made anew for another one."""
         has = ledger.shape(self._db, self.prefix) if self._ours() else None
-        if has is None or wanted is None or has == wanted:
-            return has or wanted or Shape()
+        wanted = (has or Shape()).asked(shape, paths)
+        if has in (None, wanted):
+            return wanted
         raise SinkError(
             self.name,
             f"was made with {has}, not with {wanted}",
