@@ -6,7 +6,7 @@ import pandas as pd
 import pyarrow as pa
 
 from cpexport.errors import SinkError, UsageError
-from cpexport.features import IMAGE_NUMBER, INTEGER, NUMBER, REAL, RELATIONSHIP, TEXT
+from cpexport.features import INTEGER, NUMBER, REAL, RELATIONSHIP, TEXT
 from cpexport.imagesets import ImageSets
 from cpexport.sinks import Sink, open_sink
 from cpexport.tables import RELATIONSHIPS, Layout
@@ -18,6 +18,7 @@ def read(
     image_sets: str | None = None,
     columns: Sequence[str] | None = None,
     prefix: str = "",
+    run: str | None = None,
 ) -> pd.DataFrame:
     """A table of a destination: a row an image set or object, in order of key, columns as there.
 
@@ -25,7 +26,8 @@ def read(
     `table` or not. A table in parts (`Per_Image_part2`) is read as one. `Per_RelationshipsView` are
     pairs of objects, by the image set of the first. `image_sets` is a text such as `1-10,12`: both
     ends count, and those that are not there have no rows. `columns` come in the order in which they
-    are named; all by default. A table without rows of these image sets is an empty frame.
+    are named; all by default. A table without rows of these image sets is an empty frame. Where the
+    destination numbers runs, `run` is the name of one; without, rows are of all, in order of them.
 
     Integers are `int64`, or pandas' nullable `Int64` in a column with a NULL; real numbers are
     `float64` with NaN; text is `str`, or None, in a column of objects.
@@ -34,14 +36,18 @@ def read(
     >>> cpexport.read("sqlite:///screen.sqlite", "Per_Cells", image_sets="1-10")  # doctest: +SKIP
 
     Raises:
-        UsageError: no such table or column, or none of the image sets is there; says what is.
+        UsageError: no such table, column or run, or none of the image sets; says what is there.
         SinkError: the destination is not there, cannot be read, or holds nothing.
     """
-    with open_sink(url, prefix) as sink:
+    with open_sink(url, prefix, run=run) as sink:
         layout = sink.layout()
         if not layout.columns:
             under = f" under the prefix {prefix}" if prefix else ""
             raise SinkError(sink.name, f"holds no image sets{under}", "load something first")
+        if run is not None and run not in sink.runs():
+            raise UsageError(
+                f"no run {run}; there are {', '.join(sink.runs()) or 'none with a name'}"
+            )
         tables = {
             table.name: table.object for name in layout.objects for table in layout.parts(name)[:1]
         } | {f"{prefix}Per_RelationshipsView": RELATIONSHIP}
@@ -62,9 +68,9 @@ def read(
 def _features(layout: Layout, object_name: str) -> Mapping[str, str]:
     """The columns of a table in their order, with the feature that each holds."""
     if object_name == RELATIONSHIP:
-        return {name: name for name in RELATIONSHIPS.names}
+        return {name: name for name in (*layout.image_key[:-1], *RELATIONSHIPS.names)}
     parts = layout.parts(object_name)
-    keys = zip(parts[0].key, (IMAGE_NUMBER, NUMBER), strict=False)
+    keys = zip(parts[0].key, (*layout.image_key, NUMBER), strict=False)
     return {**dict(keys), **{c.name: c.feature for part in parts for c in part.columns}}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from cpexport import __version__
 from cpexport.batch import Batch, fingerprint, signature
 from cpexport.decode import Decoded, decode, scratch_folder
-from cpexport.errors import SourceError
+from cpexport.errors import SourceError, UsageError
 from cpexport.imagesets import ImageSets
 from cpexport.ledger import Count, Entry
 from cpexport.numbering import number_groups
@@ -32,11 +32,21 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
+class Run:
+    """A run in a destination that numbers them, and what of it is missing there."""
+
+    name: str
+    table_number: int
+    missing: ImageSets
+
+
+@dataclass(frozen=True)
 class Report:
     """What a load did. `rows` are the rows written, by table.
 
     `whole` is whether nothing is missing: no planned image set, or without a batch file none that
-    any batch was to run. `notes` are things worth knowing that cost nothing.
+    any batch was to run. `notes` are things worth knowing that cost nothing. `runs` are those it
+    was about, where the destination numbers them; `missing` is then the numbers missing in any.
     """
 
     destination: str
@@ -49,6 +59,7 @@ class Report:
     seconds: float
     whole: bool
     notes: tuple[str, ...] = field(default=())
+    runs: tuple[Run, ...] = field(default=())
 
 
 def load(
@@ -59,6 +70,7 @@ def load(
     prefix: str = "",
     shape: Shape | None = None,
     paths: PathMap | None = None,
+    run: str | None = None,
     patient: bool = False,
     progress: Progress = lambda done: None,
 ) -> Report:
@@ -67,16 +79,19 @@ def load(
     Killed anywhere and run again, the destination ends up the same. `patient` is whether jobs may
     still run, so that there being nothing to load yet is no error. `shape` is what the tables are
     to look like; without, as the destination's are, or as CellProfiler's separate ones. `paths`
-    are the paths of pictures in them; without, as the destination's, or those of the jobs.
+    are the paths of pictures in them; without, as the destination's, or those of the jobs. `run` is
+    the name of the run that all of `outputs` are of, where the destination numbers runs.
 
     Raises:
-        UsageError: a path or URL makes no sense.
+        UsageError: a path or URL makes no sense, or a run is named or not where it should be.
         SourceError: nothing at all can be loaded, or the batch file cannot be read.
         CollisionError: different pictures have one image set number; nothing was changed.
         SinkError: the destination refuses. Batches that were committed before stay.
     """
     began = time.monotonic()
-    with open_sink(to, prefix, shape, paths) as sink, scratch_folder() as scratch:
+    with open_sink(to, prefix, shape, run, paths) as sink, scratch_folder() as scratch:
+        if sink.shape.numbered != (run is not None):
+            raise UsageError("name a run where the destination numbers runs, and only there")
         ledger = sink.ledger()
         found = survey(
             outputs,
@@ -107,7 +122,7 @@ def load(
             _refuse_all_damaged(found, writing)
         number_groups(sink, found.plan)
         describe(sink, prefix)
-        return _report(sink, found, writing, time.monotonic() - began)
+        return _report(sink, found, writing, time.monotonic() - began, run)
 
 
 class _Writing:
@@ -217,7 +232,9 @@ def _refuse_all_damaged(found: Survey, writing: "_Writing") -> None:
         raise writing.damaged[0][1]
 
 
-def _report(sink: Sink, found: Survey, writing: _Writing, seconds: float) -> Report:
+def _report(
+    sink: Sink, found: Survey, writing: _Writing, seconds: float, run: str | None
+) -> Report:
     ledger = sink.ledger()
     there = ledger.loaded
     errors = {id(batch): str(error) for batch, error in writing.damaged}
@@ -256,4 +273,5 @@ def _report(sink: Sink, found: Survey, writing: _Writing, seconds: float) -> Rep
         seconds=seconds,
         whole=not missing and not left_out,
         notes=tuple(notes),
+        runs=tuple(Run(name, n, missing) for name, n in sink.runs().items() if name == run),
     )

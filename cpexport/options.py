@@ -73,6 +73,12 @@ shape = _all(
         type=click.IntRange(10, 64),
         help="The most characters in a column's name; default: 64.",
     ),
+    click.option(
+        "--table-number",
+        "numbered",
+        is_flag=True,
+        help="Each of OUTPUTS is a run, or NAME=OUTPUTS; TableNumber begins all keys.",
+    ),
 )
 """What the tables are to look like."""
 

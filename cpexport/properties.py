@@ -110,6 +110,7 @@ def _found(
     found = Properties(
         database=database,
         image_table=images.name,
+        image_key=images.key,
         objects=objects,
         plate=columns.get(plate, ""),
         well=columns.get(well, ""),
@@ -222,7 +223,7 @@ def _located(name: str, table: Table, begin: str) -> Objects | None:
             # MeasureObjectSizeShape measures it in place of Area where images are volumes.
             solid = f"{begin}AreaShape_Volume" in columns
             area = columns.get(begin + ("AreaShape_Volume" if solid else "AreaShape_Area"), "")
-            return Objects(name, table.name, table.key[1], x, y, z, area, solid)
+            return Objects(name, table.name, table.key[-1], x, y, z, area, solid)
     return None
 
 

@@ -15,9 +15,11 @@ from conftest import rows, unpacked
 import cpexport
 from cpexport.errors import SinkError, UsageError
 from cpexport.load import load
+from cpexport.runs import load_runs
 from cpexport.shape import Shape
 
 Loaded = Callable[..., Path]
+Case = Callable[[str], Path]
 
 
 @pytest.fixture
@@ -144,6 +146,23 @@ def test_a_prefix_may_stand_in_the_table_s_name(loaded: Loaded) -> None:
 
     assert len(one) > 0
     assert one.equals(other)
+
+
+def test_of_several_runs_rows_are_of_one_or_of_all(case: Case, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/runs.sqlite"
+    home = case("11_h5_and_csv") / "outputs"
+    shape = Shape.parse(None, None, None, numbered=True)
+    load_runs([Path(f"a={home}/batch_1_6"), Path(f"b={home}/batch_7_12")], url, shape=shape)
+
+    one = cpexport.read(url, "Per_Cells", run="b")
+    both = cpexport.read(url, "Per_Image", columns=["TableNumber", "ImageNumber"])
+
+    query = "SELECT TableNumber, ImageNumber FROM Per_Image ORDER BY 1, 2"
+    assert list(one.columns[:3]) == ["TableNumber", "ImageNumber", "Cells_Number_Object_Number"]
+    assert set(one["TableNumber"]) == {2}
+    assert [*both.itertuples(index=False, name=None)] == rows(tmp_path / "runs.sqlite", query)
+    with pytest.raises(UsageError, match="no run c; there are a, b"):
+        cpexport.read(url, "Per_Cells", run="c")
 
 
 @pytest.mark.parametrize(

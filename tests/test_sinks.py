@@ -13,9 +13,19 @@ from conftest import rows, unpacked
 from decoded_jobs import Job, job, put, put_as_prepared
 
 from cpexport.errors import CollisionError, SinkError
-from cpexport.features import IMAGE, IMAGE_NUMBER, INTEGER, NUMBER, REAL, RELATIONSHIP, TEXT
+from cpexport.features import (
+    IMAGE,
+    IMAGE_NUMBER,
+    INTEGER,
+    NUMBER,
+    REAL,
+    RELATIONSHIP,
+    TABLE_NUMBER,
+    TEXT,
+)
 from cpexport.imagesets import ImageSets
 from cpexport.pictures import Pictures
+from cpexport.shape import Shape
 from cpexport.sinks import Sink, open_sink
 from cpexport.tables import RELATIONSHIPS
 
@@ -369,6 +379,76 @@ class SinkContract:
         assert self.read(tmp_path, query.format("")) == [(1,)]
         assert self.read(tmp_path, query.format("Other_")) == [(2,)]
         assert sink.ledger().entries == (jobs[0].entry,)
+
+    def test_two_runs_have_the_same_image_sets_and_know_nothing_of_each_other(
+        self, tmp_path: Path, jobs: list[Job]
+    ) -> None:
+        one, other = jobs
+        url, shape = self.url(tmp_path), Shape(numbered=True)
+        with open_sink(url, "", shape, "a") as a, open_sink(url, "", shape, "b") as b:
+            put(a, one)
+            empty = b.ledger().entries, len(b.pictures(one.entry.loaded)), dict(b.runs())
+            put(b, one)
+            put(b, other)
+            with a.alone():
+                a.note({"groups": "of a"})
+            taken = put(a, one.again("newer", +1))
+            settled = a.settings(), b.settings()
+            with b.alone():
+                b.note({"groups": "of b"})
+            settled += (a.settings(), b.settings())
+            ledgers = [[e.signature for e in sink.ledger().entries] for sink in (a, b)]
+            names = a.runs()
+            read = [
+                set(pa.Table.from_batches(sink.read(name))[TABLE_NUMBER].to_pylist())
+                for sink in (a, b)
+                for name in (IMAGE, "Nuclei", RELATIONSHIP)
+            ]
+
+        assert read == [{1}, {1}, {1}, {2}, {2}, {2}]
+        assert empty == ((), 0, {"a": 1})
+        assert taken
+        assert names == {"a": 1, "b": 2}
+        assert settled == ({}, {}, {}, {"groups": "of b"})
+        assert ledgers == [
+            [one.entry.signature, "newer"],
+            [one.entry.signature, other.entry.signature],
+        ]
+        for table, many in one.counts().items():
+            query = f"SELECT TableNumber, count(*) FROM {table} GROUP BY 1 ORDER BY 1"
+            assert self.read(tmp_path, query) == [(1, many), (2, many + other.counts()[table])]
+        with open_sink(url) as every:
+            assert every.shape == shape
+            assert len(every.ledger().entries) == 4
+            numbers = pa.Table.from_batches(every.read(IMAGE, []))[IMAGE_NUMBER].to_pylist()
+        assert numbers == [1, 1, 2]
+
+    def test_a_run_gets_no_number_from_a_batch_that_fails(
+        self, tmp_path: Path, jobs: list[Job]
+    ) -> None:
+        url, shape = self.url(tmp_path), Shape(numbered=True)
+        with open_sink(url, "", shape, "a") as a, open_sink(url, "", shape, "b") as b:
+            a.prepare(jobs[0].decoded.types)
+            with pytest.raises(InterruptedError), a.batch(jobs[0].entry, jobs[0].pictures):
+                raise InterruptedError
+            put(b, jobs[0])
+            put(a, jobs[0])
+
+            assert a.runs() == {"b": 1, "a": 2}
+
+    def test_tables_that_another_made_meanwhile_in_another_shape_are_left_alone(
+        self, tmp_path: Path, jobs: list[Job]
+    ) -> None:
+        url = self.url(tmp_path)
+        with open_sink(url) as plain, open_sink(url, "", Shape(numbered=True), "a") as numbered:
+            put(numbered, jobs[0])
+
+            with pytest.raises(SinkError, match=r"was made with .* --table-number"):
+                put(plain, jobs[1])
+
+            assert numbered.ledger().entries == (jobs[0].entry,)
+        query = "SELECT TableNumber, ImageNumber FROM Per_Image"
+        assert self.read(tmp_path, query) == [(1, 1)]
 
 
 class TestSqliteSink(SinkContract):

@@ -45,7 +45,11 @@ class Sink(Protocol):
         """What people should know of its tables."""
 
     def ledger(self) -> Ledger:
-        """What the destination holds; empty for one that does not exist yet."""
+        """What the destination holds, of the run if one was named; empty if that does not exist."""
+
+    def runs(self) -> Mapping[str, int]:
+        """The runs by name with their `TableNumber`, from 1 in the order in which they came; empty
+        where image sets are not numbered by run."""
 
     def layout(self) -> Layout:
         """The tables and columns that the destination has."""
@@ -81,13 +85,14 @@ class Sink(Protocol):
         features: Sequence[str] | None = None,
         image_sets: ImageSets | None = None,
     ) -> Iterator[pa.RecordBatch]:
-        """The rows of an object type, in order of its key, without ever holding all of them.
+        """The rows of an object type, in order of its key, without ever holding all of them: of the
+        run if one was named.
 
-        Columns are `ImageNumber`, for objects `Number_Object_Number`, and the features in the order
-        in which they are named, without those that there is no column for; all by default. Types
-        are the layout's. `Relationship` has the columns of `tables.RELATIONSHIPS`, by the image set
-        and number of the first object, and takes no features. There is at least one batch, which
-        can be empty, and all are of one state of the destination. A table in parts is read as one.
+        Columns are the layout's `image_key`, for objects `Number_Object_Number`, and the features
+        in the order in which they are named, without those that there is no column for; all by
+        default. Types are the layout's. `Relationship` has the columns of `tables.RELATIONSHIPS`,
+        by the image set and number of the first object, and takes no features. There is at least
+        one batch, which can be empty. A table in parts is read as one.
         """
 
     def settings(self) -> dict[str, str]:
@@ -146,12 +151,17 @@ def absolute(url: str) -> str:
 
 
 def open_sink(
-    url: str, prefix: str = "", shape: Shape | None = None, paths: PathMap | None = None
+    url: str,
+    prefix: str = "",
+    shape: Shape | None = None,
+    run: str | None = None,
+    paths: PathMap | None = None,
 ) -> Sink:
     """The destination that a SQLAlchemy URL names. It is not made before something is written.
 
     `shape` is what its tables are to look like, and `paths` the paths of pictures in them; without,
-    as they do.
+    as they do. `run` is the run that all is about where they are numbered; without, what is read is
+    of all runs, and nothing can be written.
 
     Raises:
         UsageError: not a URL, or of a kind that there is no sink for.
@@ -163,7 +173,7 @@ def open_sink(
             raise UsageError("--to names no file; write sqlite:///screen.sqlite, three slashes")
         from cpexport.sinks.sqlite import SqliteSink
 
-        return SqliteSink(parsed.database or "", prefix, shape, paths)
+        return SqliteSink(parsed.database or "", prefix, shape, run, paths)
     raise UsageError(f"{parsed.get_backend_name()}: not a destination yet; use sqlite:///FILE")
 
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 from cpexport.errors import SinkError
 from cpexport.features import IMAGE_NUMBER, INTEGER, NULL, NUMBER, TEXT
 from cpexport.imagesets import ImageSets
+from cpexport.sinks.scope import Scope
 from cpexport.sinks.sqlitefile import Connection, between, quoted
 from cpexport.tables import Layout
 
@@ -18,11 +19,12 @@ _VALUES = 1 << 20
 
 @dataclass(frozen=True)
 class Query:
-    """Columns of a table (or what else stands after FROM), the first of them numbers of image sets
-    and the first few the key; `schema` says what they are called and of which types they come."""
+    """Columns of a table (or what else stands after FROM), the first few of them the key, `numbers`
+    those of image sets; `schema` says what they are called and of which types they come."""
 
     source: str
     columns: tuple[str, ...]
+    numbers: str
     key: int
     schema: pa.Schema
 
@@ -40,6 +42,7 @@ class Query:
 def read(
     db: Connection,
     layout: Layout,
+    scope: Scope,
     object_name: str,
     features: Sequence[str] | None,
     image_sets: ImageSets | None,
@@ -47,7 +50,7 @@ def read(
     """The rows of an object type, columns by feature: `Sink.read`."""
     parts = layout.parts(object_name)
     key = parts[0].key
-    names = [IMAGE_NUMBER, NUMBER][: len(key)]
+    names = [*layout.image_key, NUMBER][: len(key)]
     keys = [pa.field(name, INTEGER) for name in names]
     wanted = None if features is None else set(features)
     queries = []
@@ -56,10 +59,10 @@ def read(
         if chosen or part is parts[0]:
             columns = (*key, *(column.name for column in chosen))
             fields = [*keys, *(pa.field(column.feature, column.type) for column in chosen)]
-            queries.append(
-                Query(quoted(part.name), tuple(map(quoted, columns)), len(key), pa.schema(fields))
-            )
-    for rows in stream(db, queries, image_sets):
+            listed, schema = tuple(map(quoted, columns)), pa.schema(fields)
+            query = Query(quoted(part.name), listed, quoted(IMAGE_NUMBER), len(key), schema)
+            queries.append(query)
+    for rows in stream(db, queries, scope, image_sets):
         if features is None:
             yield rows
         else:
@@ -68,16 +71,15 @@ def read(
 
 
 def stream(
-    db: Connection, queries: Sequence[Query], image_sets: ImageSets | None
+    db: Connection, queries: Sequence[Query], scope: Scope, image_sets: ImageSets | None
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of tables with the same keys side by side, of these image sets or all.
+    """The rows of tables with the same keys side by side, of these image sets or all in the scope.
 
     A statement for each table, as one for all could have more columns than SQLite gives. They are
     open together, and so see one state of the file.
     """
     rows = max(1, _VALUES // max(len(query.columns) for query in queries))
-    numbers = queries[0].columns[0]
-    for where in _conditions(numbers, image_sets):
+    for where in _conditions(queries[0].numbers, scope, image_sets):
         with ExitStack() as opened:
             readers = [opened.enter_context(db.stream(q.text(where), rows)) for q in queries]
             for place, batches in enumerate(zip(*readers, strict=True)):
@@ -88,15 +90,17 @@ def stream(
                 yield _side_by_side(typed, queries[0].key, db)
 
 
-def _conditions(column: str, image_sets: ImageSets | None) -> Iterator[str]:
+def _conditions(column: str, scope: Scope, image_sets: ImageSets | None) -> Iterator[str]:
+    ours = scope.data or "1"
     if image_sets is None:
-        yield "1"
+        yield ours
     elif not image_sets:
         yield "0"
     else:
         for where in between(f"+{column}", image_sets):
             # The plus keeps SQLite from looking up each range by itself, and sorting all rows then.
-            yield f"{column} BETWEEN {image_sets.first} AND {image_sets.last} AND ({where})"
+            span = f"{column} BETWEEN {image_sets.first} AND {image_sets.last}"
+            yield f"{ours} AND {span} AND ({where})"
 
 
 def _typed(batch: pa.RecordBatch, query: Query, db: Connection) -> pa.RecordBatch:
