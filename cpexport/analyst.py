@@ -52,7 +52,7 @@ class Properties:
     """What CellProfiler Analyst is told: names of tables and columns as the destination has them,
     empty where there is none. `database` is the sink's `address`; `image_key` are the columns that
     name an image set; `thumbnails` are columns by the image's name, `plates` the values of the
-    plate column."""
+    plate column. `url_prepend` stands before all paths."""
 
     database: Mapping[str, str]
     image_table: str
@@ -67,6 +67,7 @@ class Properties:
     thumbnails: Mapping[str, str]
     plates: tuple[str, ...]
     plate_type: str
+    url_prepend: str = ""
 
     @property
     def colors(self) -> tuple[str, ...]:
@@ -132,7 +133,7 @@ class Properties:
                 "image_channel_blend_modes": "",
             },
             "An address that begins the paths, if images are fetched from a web server.": {
-                "image_url_prepend": "",
+                "image_url_prepend": self.url_prepend,
             },
             "Groups to score by, group_SQL_NAME.": {
                 k: v for k, v in queries.items() if k.startswith("group_")

@@ -28,6 +28,7 @@ def commands() -> None:
 @options.batch
 @options.prefix
 @options.shape
+@options.path_map
 @click.option("--format", type=click.Choice(["table", "json"]), default="table")
 @click.option(
     "--properties",
@@ -42,16 +43,15 @@ def load(
     to: str | None,
     batch_file: Path | None,
     prefix: str,
-    objects: str | None,
-    aggregate: str | None,
-    max_column_length: int | None,
-    numbered: bool,
+    path_map: tuple[str, ...],
     format: str,
     file: Path | None,
     seconds: float | None,
     quiet: bool,
+    **words: Any,
 ) -> int:
     """Load every complete image set of every batch below OUTPUTS; run again, only what is new."""
+    from cpexport.batchfile import read_path_map
     from cpexport.progress import shown
     from cpexport.properties import properties, refuse_foreign, write
     from cpexport.report import load_text
@@ -67,10 +67,9 @@ def load(
     url = f"sqlite:///{name}.sqlite" if to is None else to
     if seconds and not batch_file:
         raise UsageError("--watch needs --batch, to know when all is there")
-    asked = (objects, aggregate, max_column_length)
-    shape = None
-    if numbered or any(word is not None for word in asked):
-        shape = Shape.parse(*asked, numbered)
+    asked = any(word not in (None, False) for word in words.values())
+    shape = Shape.parse(**words) if asked else None
+    paths = read_path_map(path_map, batch_file) if path_map else None
     if file:
         refuse_foreign(file)
     with shown(quiet) as progress:
@@ -81,6 +80,7 @@ def load(
             batch_file=batch_file,
             prefix=prefix,
             shape=shape,
+            paths=paths,
             patient=seconds is not None,
             progress=progress,
         )
@@ -251,6 +251,7 @@ def check(
 )
 @click.option("--plate", metavar="FEATURE", help="Of images; default: Metadata_Plate.")
 @click.option("--well", metavar="FEATURE", help="Of images; default: Metadata_Well.")
+@options.path_map
 @click.option("--workspace", is_flag=True, help="Write a .workspace file with a plot beside it.")
 def properties(
     to: str,
@@ -259,9 +260,11 @@ def properties(
     object_name: str | None,
     plate: str | None,
     well: str | None,
+    path_map: tuple[str, ...],
     workspace: bool,
 ) -> int:
     """The .properties file by which CellProfiler Analyst opens a destination."""
+    from cpexport.paths import PathMap
     from cpexport.properties import properties, write
     from cpexport.report import properties_text
 
@@ -274,6 +277,7 @@ def properties(
         object_name=object_name,
         plate=plate,
         well=well,
+        paths=PathMap.parse(path_map),
     )
     if file is None:
         click.echo(found.text(), nl=False)

@@ -13,6 +13,7 @@ from cpexport.errors import SourceError, UsageError
 from cpexport.imagesets import ImageSets
 from cpexport.ledger import Count, Entry
 from cpexport.numbering import number_groups
+from cpexport.paths import PathMap
 from cpexport.pictures import Pictures
 from cpexport.properties import describe
 from cpexport.shape import Shape
@@ -68,6 +69,7 @@ def load(
     batch_file: Path | None = None,
     prefix: str = "",
     shape: Shape | None = None,
+    paths: PathMap | None = None,
     run: str | None = None,
     patient: bool = False,
     progress: Progress = lambda done: None,
@@ -76,7 +78,8 @@ def load(
 
     Killed anywhere and run again, the destination ends up the same. `patient` is whether jobs may
     still run, so that there being nothing to load yet is no error. `shape` is what the tables are
-    to look like; without, as the destination's are, or as CellProfiler's separate ones. `run` is
+    to look like; without, as the destination's are, or as CellProfiler's separate ones. `paths`
+    are the paths of pictures in them; without, as the destination's, or those of the jobs. `run` is
     the name of the run that all of `outputs` are of, where the destination numbers runs.
 
     Raises:
@@ -86,7 +89,7 @@ def load(
         SinkError: the destination refuses. Batches that were committed before stay.
     """
     began = time.monotonic()
-    with open_sink(to, prefix, shape, run) as sink, scratch_folder() as scratch:
+    with open_sink(to, prefix, shape, run, paths) as sink, scratch_folder() as scratch:
         if sink.shape.numbered != (run is not None):
             raise UsageError("name a run where the destination numbers runs, and only there")
         ledger = sink.ledger()
@@ -133,7 +136,7 @@ class _Writing:
         self.already: list[Batch] = []
         self.superseded: list[Batch] = []
         self.damaged: list[tuple[Batch, SourceError]] = []
-        self.image_sets = self.values = 0
+        self.image_sets = self.values = self.unmapped = 0
 
     def write(self, steps: Sequence[Step]) -> list[SourceError]:
         """The loop of the program. Returns what was damaged; those batches left no trace."""
@@ -176,6 +179,7 @@ class _Writing:
         if written:
             self.image_sets += len(step.image_sets)
             self.values += decoded.values
+            self.unmapped += decoded.unmapped
             for name, rows in decoded.written.items():
                 table = table_of(name, self._prefix)
                 self.rows[table] = self.rows.get(table, 0) + rows
@@ -253,6 +257,11 @@ def _report(
     notes = [f"{b.source.path}: newer outputs have its image sets" for b in writing.superseded]
     notes += [f"{b.source.path}: {note}" for b in found.batches for note in b.notes]
     notes += [f"{sink.name}: {note}" for note in sink.notes]
+    if writing.unmapped:
+        notes.append(
+            f"{sink.name}: {writing.unmapped} paths of pictures are in no folder of --path-map, "
+            "and stay as they were"
+        )
     return Report(
         destination=sink.name,
         loaded=len(writing.loaded),

@@ -82,6 +82,13 @@ shape = _all(
 )
 """What the tables are to look like."""
 
+path_map = click.option(
+    "--path-map",
+    multiple=True,
+    metavar="CLUSTER=LOCAL",
+    help="What people call a folder that jobs called CLUSTER: a path, of Windows too, or a URL.",
+)
+
 how_jobs_run = _all(
     click.option("--keep-measurements", is_flag=True, help="Keep an .h5 file of each job."),
     click.option(

@@ -7,6 +7,7 @@ from pathlib import Path
 from cpexport.errors import SourceError, UsageError
 from cpexport.imagesets import ImageSets
 from cpexport.load import LeftOut, Report, load
+from cpexport.paths import PathMap
 from cpexport.shape import Shape
 from cpexport.sinks import open_sink
 from cpexport.survey import Progress
@@ -38,6 +39,7 @@ def load_runs(
     batch_file: Path | None = None,
     prefix: str = "",
     shape: Shape | None = None,
+    paths: PathMap | None = None,
     patient: bool = False,
     progress: Progress = lambda done: None,
 ) -> Report:
@@ -59,6 +61,7 @@ def load_runs(
             batch_file=batch_file,
             prefix=prefix,
             shape=shape,
+            paths=paths,
             patient=patient,
             progress=progress,
         )
@@ -73,6 +76,7 @@ def load_runs(
                 batch_file=batch_file,
                 prefix=prefix,
                 shape=shape,
+                paths=paths,
                 run=run.name,
                 patient=patient,
                 progress=progress,

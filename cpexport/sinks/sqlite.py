@@ -5,8 +5,7 @@ drop the first one's locks when it closes the file (sqlite.org/howtocorrupt.html
 """
 
 import json
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Self
@@ -18,6 +17,7 @@ from cpexport.errors import CollisionError, SinkError, WidthError
 from cpexport.features import EXPERIMENT, IMAGE, IMAGE_NUMBER, OBJECT, RELATIONSHIP
 from cpexport.imagesets import ImageSets
 from cpexport.ledger import Entry, Ledger
+from cpexport.paths import PathMap
 from cpexport.pictures import Pictures, comparable, differences
 from cpexport.shape import VIEW, Shape
 from cpexport.sinks import Write, schema
@@ -29,6 +29,7 @@ from cpexport.sinks.objectview import notes_on
 from cpexport.sinks.scope import NO_RUN_YET, Scope
 from cpexport.sinks.sqlitefile import WIDTH, Connection, between, quoted
 from cpexport.sinks.sqlitelayout import change, make
+from cpexport.sinks.sqliteread import read
 from cpexport.tables import Features, Layout, table_of
 
 
@@ -36,7 +37,7 @@ class SqliteSink:
     """A SQLite file. The first batch makes it, and it is gone again if that comes to nothing."""
 
     def __init__(
-        self, path: str, prefix: str = "", shape: Shape | None = None, run: str | None = None
+        self, path: str, prefix: str, shape: Shape | None, run: str | None, paths: PathMap | None
     ) -> None:
         self.path = Path(path)
         self.name = f"sqlite:///{path}"
@@ -46,7 +47,7 @@ class SqliteSink:
         self._layout: tuple[int, Layout] | None = None
         try:
             self._check_version()
-            self.shape = self._agreed(shape)
+            self.shape = self._agreed(shape, paths)
             if self._db.exists:
                 self._refuse_foreign(Layout().extended({IMAGE: {}}, self.prefix))
         except BaseException:
@@ -89,7 +90,7 @@ class SqliteSink:
     def batch(self, entry: Entry, pictures: Pictures) -> Iterator[Write | None]:
         with self._db.transaction(create=True):
             # Another process may have made the tables since this one looked.
-            self._agreed(self.shape)
+            self._agreed(self.shape, self.shape.paths)
             if self._holds(entry):
                 yield None
                 return
@@ -124,29 +125,17 @@ class SqliteSink:
             ledger.write(self._db, scope, entry, pictures)
 
     def address(self, folder: Path | None) -> Mapping[str, str]:
-        if not self.path.exists():
-            raise SinkError(self.name, "does not exist", "load something into it first")
-        # Whoever opens a relative path follows the links in its folders before the "..".
-        file = self.path.parent.resolve() / self.path.name
-        relative = os.path.relpath(file, folder.resolve() if folder else file.parent)
-        return {"db_type": "sqlite", "db_sqlite_file": relative}
+        return {"db_type": "sqlite", "db_sqlite_file": self._db.seen_from(folder)}
 
-    def image_columns(self, features: list[str]) -> Mapping[str, pa.Array]:
-        columns = [self.layout().by_feature.get((IMAGE, f)) for f in features]
-        known = [column for column in columns if column is not None]
-        first = self.layout().parts(IMAGE)[0].name
-        tables = dict.fromkeys([first, *(column.table for column in known)])
-        names = ", ".join(quoted(name) for name in [IMAGE_NUMBER, *(c.name for c in known)])
-        keys = ", ".join(quoted(key) for key in self.layout().image_key)
-        where = self._scope().data
-        table = self._db.arrow(
-            f"SELECT {names} FROM {' JOIN '.join(quoted(name) for name in tables)}"
-            + (f" USING ({keys})" if len(tables) > 1 else "")
-            + (f" WHERE {where}" if where else "")
-            + f" ORDER BY {keys}"
-        )
-        names_of = [IMAGE_NUMBER, *(column.feature for column in known)]
-        return dict(zip(names_of, (c.combine_chunks() for c in table.columns), strict=True))
+    def read(
+        self,
+        object_name: str,
+        features: Sequence[str] | None = None,
+        image_sets: ImageSets | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        if object_name == RELATIONSHIP:
+            return pairs.read(self._db, self.layout(), self._scope(), image_sets)
+        return read(self._db, self.layout(), self._scope(), object_name, features, image_sets)
 
     def settings(self) -> dict[str, str]:
         return ledger.settings(self._db, self._scope()) if self._ours() else {}
@@ -273,11 +262,12 @@ class SqliteSink:
             if version != schema.VERSION:
                 raise SinkError(self.name, f"made by another cpexport (schema {version})", "use it")
 
-    def _agreed(self, wanted: Shape | None) -> Shape:
+    def _agreed(self, shape: Shape | None, paths: PathMap | None) -> Shape:
         """The shape that the tables have; they are not made anew for another one."""
         has = ledger.shape(self._db, self.prefix) if self._ours() else None
-        if has is None or wanted is None or has == wanted:
-            return has or wanted or Shape()
+        wanted = (has or Shape()).asked(shape, paths)
+        if has in (None, wanted):
+            return wanted
         raise SinkError(
             self.name,
             f"was made with {has}, not with {wanted}",

@@ -62,6 +62,14 @@ class Connection:
         """Whether there is a database, with or without tables."""
         return self._connection is not None or (self.path.exists() and self.path.stat().st_size > 0)
 
+    def seen_from(self, folder: Path | None) -> str:
+        """The path of the file from a folder, or from its own."""
+        if not self.path.exists():
+            raise SinkError(self.name, "does not exist", "load something into it first")
+        # Whoever opens a relative path follows the links in its folders before the "..".
+        file = self.path.parent.resolve() / self.path.name
+        return os.path.relpath(file, folder.resolve() if folder else file.parent)
+
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
@@ -78,6 +86,15 @@ class Connection:
         with self._errors(), self._open().cursor() as cursor:
             cursor.execute(sql)
             return cursor.fetch_arrow_table()
+
+    @contextmanager
+    def stream(self, sql: str, rows: int) -> Iterator[pa.RecordBatchReader]:
+        """The rows of a query, `rows` at a time, typed by the first so many of them."""
+        with self._errors(), self._open().cursor() as cursor:
+            cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(rows)})
+            cursor.execute(sql)
+            with cursor.fetch_record_batch() as reader:
+                yield reader
 
     def run(self, sql: str, *values: object) -> None:
         """Executes one statement."""
@@ -207,7 +224,7 @@ class Connection:
             # An interrupt: the driver manager answers it by cancelling, which SQLite's driver has
             # not got. All else that is asked of it, it has.
             raise KeyboardInterrupt from error
-        except adbc_driver_manager.Error as error:
+        except (adbc_driver_manager.Error, pa.ArrowException) as error:
             raise SinkError(self.name, *_reason(str(error))) from error
 
 
