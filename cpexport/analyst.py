@@ -11,7 +11,7 @@ from itertools import count
 from typing import Final
 
 from cpexport import __version__
-from cpexport.features import IMAGE_NUMBER
+from cpexport.features import IMAGE_NUMBER, TABLE_NUMBER
 
 MARK: Final = "# Written by cpexport"
 WORKSPACE_MARK: Final = "cpexport version"
@@ -50,11 +50,13 @@ class Picture:
 @dataclass(frozen=True)
 class Properties:
     """What CellProfiler Analyst is told: names of tables and columns as the destination has them,
-    empty where there is none. `database` is the sink's `address`; `thumbnails` are columns by the
-    image's name, `plates` the values of the plate column."""
+    empty where there is none. `database` is the sink's `address`; `image_key` are the columns that
+    name an image set; `thumbnails` are columns by the image's name, `plates` the values of the
+    plate column. `url_prepend` stands before all paths."""
 
     database: Mapping[str, str]
     image_table: str
+    image_key: tuple[str, ...]
     objects: Objects | None
     plate: str
     well: str
@@ -65,6 +67,7 @@ class Properties:
     thumbnails: Mapping[str, str]
     plates: tuple[str, ...]
     plate_type: str
+    url_prepend: str = ""
 
     @property
     def colors(self) -> tuple[str, ...]:
@@ -80,14 +83,15 @@ class Properties:
         """Image sets by well, and those of each plate, as fields."""
         found = {}
         if self.well:
-            columns = ", ".join(filter(None, (IMAGE_NUMBER, self.plate, self.well)))
+            columns = ", ".join(filter(None, (*self.image_key, self.plate, self.well)))
             found["group_SQL_Well"] = f"SELECT {columns} FROM {self.image_table}"
         for plate in self.plates:
             name = "filter_SQL_Plate_" + re.sub("[^A-Za-z0-9_]", "_", plate)
             name = next(n for n in _numbered(name) if n not in found)
             value = plate.replace("'", "''")
             found[name] = (
-                f"SELECT {IMAGE_NUMBER} FROM {self.image_table} WHERE {self.plate} = '{value}'"
+                f"SELECT {', '.join(self.image_key)} FROM {self.image_table} "
+                f"WHERE {self.plate} = '{value}'"
             )
         return found
 
@@ -101,6 +105,7 @@ class Properties:
             "The tables of image sets and of objects, and their keys.": {
                 "image_table": self.image_table,
                 "object_table": objects.table if objects else "",
+                **({"table_id": TABLE_NUMBER} if TABLE_NUMBER in self.image_key else {}),
                 "image_id": IMAGE_NUMBER,
                 "object_id": objects.number if objects else "",
             },
@@ -128,7 +133,7 @@ class Properties:
                 "image_channel_blend_modes": "",
             },
             "An address that begins the paths, if images are fetched from a web server.": {
-                "image_url_prepend": "",
+                "image_url_prepend": self.url_prepend,
             },
             "Groups to score by, group_SQL_NAME.": {
                 k: v for k, v in queries.items() if k.startswith("group_")

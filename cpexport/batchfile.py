@@ -6,7 +6,7 @@ modules/createbatchfiles.py); reading it takes seconds for 10^5 image sets.
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,10 +15,11 @@ import numpy as np
 import pyarrow as pa
 
 from cpexport import pipeline
-from cpexport.errors import SourceError
+from cpexport.errors import SourceError, UsageError
 from cpexport.features import IMAGE, IMAGE_NUMBER
 from cpexport.imagesets import ImageSets
 from cpexport.measurements import MeasurementFile
+from cpexport.paths import BATCH, PathMap
 from cpexport.pictures import Pictures, tells_pictures_apart
 from cpexport.pipeline import Pipeline
 
@@ -28,7 +29,8 @@ NAME = "Batch_data.h5"
 @dataclass(frozen=True)
 class BatchFile:
     """What a batch file plans. `group_tags` are the features by which it is grouped, or none;
-    `grouping` holds their values, which need not be part of what identifies a picture."""
+    `grouping` holds their values, which need not be part of what identifies a picture.
+    `path_mappings` are folders as whoever made it called them, each with the cluster's name."""
 
     path: Path
     planned: ImageSets
@@ -37,6 +39,7 @@ class BatchFile:
     group_tags: tuple[str, ...]
     pipeline: Pipeline
     version: str | None
+    path_mappings: tuple[tuple[str, str], ...] = ()
 
     @cached_property
     def groups(self) -> dict[int, tuple[str, ...]]:
@@ -92,6 +95,7 @@ def read_batch_file(path: Path) -> BatchFile:
             tags,
             pipeline.parse(text),
             file.experiment("CellProfiler_Version"),
+            _path_mappings(file.experiment("Path_Mappings")),
         )
 
 
@@ -126,6 +130,25 @@ def read_group_tags(text: str | None) -> tuple[str, ...]:
     return tuple(str(tag) for tag in tags) if isinstance(tags, list) else ()
 
 
+def read_path_map(words: Sequence[str], batch_file: Path | None) -> PathMap:
+    """The mapping that `--path-map` asks for: pairs, and `batch` for those of the batch file, which
+    lead from the cluster back to where it was made.
+
+    Raises:
+        UsageError: not a pair, or no batch file, or it has none.
+        SourceError: the batch file cannot be read.
+    """
+    pairs: list[tuple[str, str]] = []
+    if BATCH in words:
+        if batch_file is None:
+            raise UsageError("--path-map batch needs --batch, whose mappings it takes")
+        mappings = read_batch_file(batch_file).path_mappings
+        if not mappings:
+            raise UsageError(f"{batch_file} maps no paths; write --path-map CLUSTER=LOCAL")
+        pairs = [(cluster, local) for local, cluster in mappings]
+    return PathMap.parse([word for word in words if word != BATCH], pairs)
+
+
 def digest(path: Path) -> str:
     """SHA-256 of a batch file, by which a plan and its jobs know which one they were made with.
 
@@ -137,6 +160,16 @@ def digest(path: Path) -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise SourceError(path, f"cannot be read: {error.strerror}", "check it") from error
+
+
+def _path_mappings(text: str | None) -> tuple[tuple[str, str], ...]:
+    """The pairs in the JSON of `Path_Mappings`; none when there is nothing."""
+    try:
+        pairs = json.loads(text or "{}").get("PathMappings", [])
+        # Without any, CreateBatchFiles has one of a folder that is called the same.
+        return tuple((str(local), str(cluster)) for local, cluster in pairs if local != cluster)
+    except (ValueError, TypeError, AttributeError):
+        return ()
 
 
 def _pictures(file: MeasurementFile, held: ImageSets, features: Iterable[str]) -> Pictures:

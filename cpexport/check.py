@@ -104,16 +104,24 @@ def check(
     )
 
 
-def check_destination(to: str, batch_file: Path, *, prefix: str = "") -> Check:
+def check_destination(
+    to: str, batch_file: Path, *, prefix: str = "", run: str | None = None
+) -> Check:
     """What a destination holds of a plan, by its ledger; the outputs are not looked at.
 
+    `run` is the name of the run that was planned, where the destination numbers runs.
+
     Raises:
+        UsageError: there is no such run, or there are several and none was named.
         SourceError: the batch file cannot be read.
         SinkError: the destination cannot be read.
     """
     plan = read_batch_file(batch_file)
-    with open_sink(to, prefix) as sink:
-        ledger = sink.ledger()
+    with open_sink(to, prefix, run=run) as sink:
+        ledger, runs = sink.ledger(), sink.runs()
+        if (run is None and runs) or (run is not None and run not in runs):
+            said = f"name the run with --run; it has {', '.join(runs)}"
+            raise UsageError(f"{sink.name}: {said if runs else 'has no runs; leave --run out'}")
     batches = tuple(
         Seen(entry.path, entry.image_sets, entry.loaded, entry.state, entry.reason)
         for entry in ledger.entries

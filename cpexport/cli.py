@@ -28,6 +28,7 @@ def commands() -> None:
 @options.batch
 @options.prefix
 @options.shape
+@options.path_map
 @click.option("--format", type=click.Choice(["table", "json"]), default="table")
 @click.option(
     "--properties",
@@ -42,42 +43,44 @@ def load(
     to: str | None,
     batch_file: Path | None,
     prefix: str,
-    objects: str | None,
-    aggregate: str | None,
-    max_column_length: int | None,
+    path_map: tuple[str, ...],
     format: str,
     file: Path | None,
     seconds: float | None,
     quiet: bool,
+    **words: Any,
 ) -> int:
     """Load every complete image set of every batch below OUTPUTS; run again, only what is new."""
-    from cpexport.load import load
+    from cpexport.batchfile import read_path_map
     from cpexport.progress import shown
     from cpexport.properties import properties, refuse_foreign, write
     from cpexport.report import load_text
+    from cpexport.runs import load_runs, named
     from cpexport.shape import Shape
     from cpexport.survey import Done
     from cpexport.watch import follow_load
 
     if not outputs:
         raise UsageError("name the folder that holds the jobs' outputs")
-    first = outputs[0].resolve()
+    first = named(outputs[0]).outputs.resolve()
     name = first.stem if first.is_file() else first.name
     url = f"sqlite:///{name}.sqlite" if to is None else to
     if seconds and not batch_file:
         raise UsageError("--watch needs --batch, to know when all is there")
-    asked = (objects, aggregate, max_column_length)
-    shape = Shape.parse(*asked) if any(word is not None for word in asked) else None
+    asked = any(word not in (None, False) for word in words.values())
+    shape = Shape.parse(**words) if asked else None
+    paths = read_path_map(path_map, batch_file) if path_map else None
     if file:
         refuse_foreign(file)
     with shown(quiet) as progress:
         once = partial(
-            load,
+            load_runs,
             outputs,
             url,
             batch_file=batch_file,
             prefix=prefix,
             shape=shape,
+            paths=paths,
             patient=seconds is not None,
             progress=progress,
         )
@@ -161,6 +164,7 @@ def plan(
 @options.batch
 @click.option("--to", help="Compare with what this destination holds, not with outputs.")
 @options.prefix
+@click.option("--run", metavar="NAME", help="With --to: the run that was planned, of several.")
 @click.option(
     "--format",
     type=click.Choice(["table", "list", "array", "commands", "json"]),
@@ -176,6 +180,7 @@ def check(
     batch_file: Path | None,
     to: str | None,
     prefix: str,
+    run: str | None,
     format: str,
     images_per_batch: int | None,
     folder: Path | None,
@@ -197,10 +202,12 @@ def check(
     from cpexport.submit import prepare
     from cpexport.watch import follow_check
 
+    if run is not None and to is None:
+        raise UsageError("--run goes with --to")
     if to is not None:
         if batch_file is None or outputs or folder or seconds:
             raise UsageError("--to goes with --batch, and without OUTPUTS, --resubmit and --watch")
-        found = check_destination(to, batch_file, prefix=prefix)
+        found = check_destination(to, batch_file, prefix=prefix, run=run)
     elif seconds:
         if folder:
             raise UsageError("--watch and --resubmit do not go together")
@@ -244,6 +251,7 @@ def check(
 )
 @click.option("--plate", metavar="FEATURE", help="Of images; default: Metadata_Plate.")
 @click.option("--well", metavar="FEATURE", help="Of images; default: Metadata_Well.")
+@options.path_map
 @click.option("--workspace", is_flag=True, help="Write a .workspace file with a plot beside it.")
 def properties(
     to: str,
@@ -252,9 +260,11 @@ def properties(
     object_name: str | None,
     plate: str | None,
     well: str | None,
+    path_map: tuple[str, ...],
     workspace: bool,
 ) -> int:
     """The .properties file by which CellProfiler Analyst opens a destination."""
+    from cpexport.paths import PathMap
     from cpexport.properties import properties, write
     from cpexport.report import properties_text
 
@@ -267,6 +277,7 @@ def properties(
         object_name=object_name,
         plate=plate,
         well=well,
+        paths=PathMap.parse(path_map),
     )
     if file is None:
         click.echo(found.text(), nl=False)

@@ -49,6 +49,7 @@ class Decoded:
     can repeat. `types` are the narrowest that hold what all the rows of an object type came with,
     and `counts` what there was, by the job's own object types; `written` are the rows for the
     destination, by its, without the one of the run that a later batch can replace.
+    `unmapped` is how many paths of pictures are in no folder of the shape's `paths`.
     """
 
     batch: Batch
@@ -60,6 +61,7 @@ class Decoded:
     written: Mapping[str, int]
     pictures: Pictures
     fingerprint: str
+    unmapped: int
 
     def rows(self) -> Iterator[tuple[str, pa.RecordBatch]]:
         """The rows by object type, columns named by feature; types can differ between batches."""
@@ -107,8 +109,10 @@ def decode(
         numbers = np.fromiter(image_sets, np.int64, len(image_sets))
         pictures = source.pictures().select(numbers).without(batch.flags)
 
+        unmapped = 0
+
         def settled() -> Iterator[tuple[str, pa.RecordBatch]]:
-            nonlocal found
+            nonlocal found, unmapped
             for name, rows in source.read(image_sets, types):
                 if name == EXPERIMENT:
                     yield name, rows
@@ -119,6 +123,8 @@ def decode(
                 if name == IMAGE:
                     here = pictures.select(rows[IMAGE_NUMBER].to_numpy())
                     rows = _as_written(rows, here, types.get(IMAGE, {}))
+                rows, stay = shape.paths.mapped(rows)
+                unmapped += stay
                 counts[name] = counts[name] + _count(rows) if name in counts else _count(rows)
                 if name != RELATIONSHIP:
                     came = {f.name: f.type for f in rows.schema if f.name != IMAGE_NUMBER}
@@ -136,7 +142,16 @@ def decode(
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return Decoded(
-        batch, image_sets, folder, tuple(files), found, counts, written, pictures, content
+        batch,
+        image_sets,
+        folder,
+        tuple(files),
+        found,
+        counts,
+        written,
+        pictures,
+        content,
+        unmapped,
     )
 
 

@@ -17,6 +17,8 @@ EXPERIMENT: Final = "Experiment"
 RELATIONSHIP: Final = "Relationship"
 NOT_OBJECTS: Final = frozenset({IMAGE, EXPERIMENT, RELATIONSHIP})
 """What CellProfiler keeps beside objects, under names that no objects can have."""
+TABLE_NUMBER: Final = "TableNumber"
+"""The number of a run, in destinations that keep several."""
 IMAGE_NUMBER: Final = "ImageNumber"
 OBJECT_NUMBER: Final = "ObjectNumber"
 NUMBER: Final = "Number_Object_Number"

@@ -9,10 +9,11 @@ from pathlib import Path
 from cpexport import __version__
 from cpexport.batch import Batch, fingerprint, signature
 from cpexport.decode import Decoded, decode, scratch_folder
-from cpexport.errors import SourceError
+from cpexport.errors import SourceError, UsageError
 from cpexport.imagesets import ImageSets
 from cpexport.ledger import Count, Entry
 from cpexport.numbering import number_groups
+from cpexport.paths import PathMap
 from cpexport.pictures import Pictures
 from cpexport.properties import describe
 from cpexport.shape import Shape
@@ -31,11 +32,21 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
+class Run:
+    """A run in a destination that numbers them, and what of it is missing there."""
+
+    name: str
+    table_number: int
+    missing: ImageSets
+
+
+@dataclass(frozen=True)
 class Report:
     """What a load did. `rows` are the rows written, by table.
 
     `whole` is whether nothing is missing: no planned image set, or without a batch file none that
-    any batch was to run. `notes` are things worth knowing that cost nothing.
+    any batch was to run. `notes` are things worth knowing that cost nothing. `runs` are those it
+    was about, where the destination numbers them; `missing` is then the numbers missing in any.
     """
 
     destination: str
@@ -48,6 +59,7 @@ class Report:
     seconds: float
     whole: bool
     notes: tuple[str, ...] = field(default=())
+    runs: tuple[Run, ...] = field(default=())
 
 
 def load(
@@ -57,6 +69,8 @@ def load(
     batch_file: Path | None = None,
     prefix: str = "",
     shape: Shape | None = None,
+    paths: PathMap | None = None,
+    run: str | None = None,
     patient: bool = False,
     progress: Progress = lambda done: None,
 ) -> Report:
@@ -64,16 +78,20 @@ def load(
 
     Killed anywhere and run again, the destination ends up the same. `patient` is whether jobs may
     still run, so that there being nothing to load yet is no error. `shape` is what the tables are
-    to look like; without, as the destination's are, or as CellProfiler's separate ones.
+    to look like; without, as the destination's are, or as CellProfiler's separate ones. `paths`
+    are the paths of pictures in them; without, as the destination's, or those of the jobs. `run` is
+    the name of the run that all of `outputs` are of, where the destination numbers runs.
 
     Raises:
-        UsageError: a path or URL makes no sense.
+        UsageError: a path or URL makes no sense, or a run is named or not where it should be.
         SourceError: nothing at all can be loaded, or the batch file cannot be read.
         CollisionError: different pictures have one image set number; nothing was changed.
         SinkError: the destination refuses. Batches that were committed before stay.
     """
     began = time.monotonic()
-    with open_sink(to, prefix, shape) as sink, scratch_folder() as scratch:
+    with open_sink(to, prefix, shape, run, paths) as sink, scratch_folder() as scratch:
+        if sink.shape.numbered != (run is not None):
+            raise UsageError("name a run where the destination numbers runs, and only there")
         ledger = sink.ledger()
         found = survey(
             outputs,
@@ -104,7 +122,7 @@ def load(
             _refuse_all_damaged(found, writing)
         number_groups(sink, found.plan)
         describe(sink, prefix)
-        return _report(sink, found, writing, time.monotonic() - began)
+        return _report(sink, found, writing, time.monotonic() - began, run)
 
 
 class _Writing:
@@ -118,7 +136,7 @@ class _Writing:
         self.already: list[Batch] = []
         self.superseded: list[Batch] = []
         self.damaged: list[tuple[Batch, SourceError]] = []
-        self.image_sets = self.values = 0
+        self.image_sets = self.values = self.unmapped = 0
 
     def write(self, steps: Sequence[Step]) -> list[SourceError]:
         """The loop of the program. Returns what was damaged; those batches left no trace."""
@@ -161,6 +179,7 @@ class _Writing:
         if written:
             self.image_sets += len(step.image_sets)
             self.values += decoded.values
+            self.unmapped += decoded.unmapped
             for name, rows in decoded.written.items():
                 table = table_of(name, self._prefix)
                 self.rows[table] = self.rows.get(table, 0) + rows
@@ -213,7 +232,9 @@ def _refuse_all_damaged(found: Survey, writing: "_Writing") -> None:
         raise writing.damaged[0][1]
 
 
-def _report(sink: Sink, found: Survey, writing: _Writing, seconds: float) -> Report:
+def _report(
+    sink: Sink, found: Survey, writing: _Writing, seconds: float, run: str | None
+) -> Report:
     ledger = sink.ledger()
     there = ledger.loaded
     errors = {id(batch): str(error) for batch, error in writing.damaged}
@@ -236,6 +257,11 @@ def _report(sink: Sink, found: Survey, writing: _Writing, seconds: float) -> Rep
     notes = [f"{b.source.path}: newer outputs have its image sets" for b in writing.superseded]
     notes += [f"{b.source.path}: {note}" for b in found.batches for note in b.notes]
     notes += [f"{sink.name}: {note}" for note in sink.notes]
+    if writing.unmapped:
+        notes.append(
+            f"{sink.name}: {writing.unmapped} paths of pictures are in no folder of --path-map, "
+            "and stay as they were"
+        )
     return Report(
         destination=sink.name,
         loaded=len(writing.loaded),
@@ -247,4 +273,5 @@ def _report(sink: Sink, found: Survey, writing: _Writing, seconds: float) -> Rep
         seconds=seconds,
         whole=not missing and not left_out,
         notes=tuple(notes),
+        runs=tuple(Run(name, n, missing) for name, n in sink.runs().items() if name == run),
     )

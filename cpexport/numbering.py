@@ -35,7 +35,8 @@ def _number(sink: Sink, plan: BatchFile | None, there: list[str]) -> None:
     if by is None or (by and keys is None):
         sink.note({"groups": "as the jobs numbered them"})
         return
-    columns = sink.image_columns(there)
+    read = pa.Table.from_batches(sink.read(IMAGE, there))
+    columns = {name: read[name].combine_chunks() for name in read.column_names}
     rows = np.searchsorted(pictures.numbers, columns[IMAGE_NUMBER].to_numpy())
     new = {
         feature: pa.array(values[rows])

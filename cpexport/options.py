@@ -73,8 +73,21 @@ shape = _all(
         type=click.IntRange(10, 64),
         help="The most characters in a column's name; default: 64.",
     ),
+    click.option(
+        "--table-number",
+        "numbered",
+        is_flag=True,
+        help="Each of OUTPUTS is a run, or NAME=OUTPUTS; TableNumber begins all keys.",
+    ),
 )
 """What the tables are to look like."""
+
+path_map = click.option(
+    "--path-map",
+    multiple=True,
+    metavar="CLUSTER=LOCAL",
+    help="What people call a folder that jobs called CLUSTER: a path, of Windows too, or a URL.",
+)
 
 how_jobs_run = _all(
     click.option("--keep-measurements", is_flag=True, help="Keep an .h5 file of each job."),

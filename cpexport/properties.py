@@ -6,7 +6,10 @@ What a person chooses in CellProfiler's ExportToDatabase is found in the data he
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+
+import pyarrow as pa
 
 from cpexport.analyst import MARK, WORKSPACE_MARK, Objects, Picture, Properties, plate_type
 from cpexport.errors import SinkError, UsageError
@@ -14,6 +17,7 @@ from cpexport.features import IMAGE, OBJECT
 from cpexport.groups import INDEX
 from cpexport.groups import NUMBER as GROUP
 from cpexport.ledger import Ledger
+from cpexport.paths import PathMap
 from cpexport.sinks import Sink, open_sink
 from cpexport.tables import Table, object_of, objects_of
 
@@ -32,20 +36,23 @@ def properties(
     object_name: str | None = None,
     plate: str | None = None,
     well: str | None = None,
+    paths: PathMap | None = None,
 ) -> Properties:
     """What a file in `folder` tells of the destination `to`, a URL.
 
     Without `object_name` it is about Nuclei, else Cells, else the objects with the most rows,
     among those whose centers are known. `plate` and `well` are features of the image, by default
     `Metadata_Plate` and `Metadata_Well` if they are there. Only the first part of a table too wide
-    for the destination is shown.
+    for the destination is shown. `paths` say what stands before all paths for those who look.
 
     Raises:
-        UsageError: `to` is not a URL.
+        UsageError: `to` is not a URL, or paths differ in more than what stands before them.
         SinkError: the destination is not there, holds nothing, or not what was asked for.
     """
+    begin = paths.prepended() if paths else ""
     with open_sink(to, prefix) as sink:
-        return _found(sink, folder, prefix, object_name, plate, well)
+        found = _found(sink, folder, prefix, object_name, plate, well)
+        return replace(found, url_prepend=begin)
 
 
 def describe(sink: Sink, prefix: str) -> None:
@@ -87,10 +94,10 @@ def _found(
     columns = _columns(images)
     plate = _metadata(sink, columns, "Plate", plate)
     well = _metadata(sink, columns, "Well", well)
-    values = sink.image_columns([feature for feature in (plate, well) if feature])
+    values = pa.Table.from_batches(sink.read(IMAGE, [f for f in (plate, well) if f]))
     texts = {
-        feature: sorted({str(value) for value in array.to_pylist() if value is not None})
-        for feature, array in values.items()
+        feature: sorted({str(value) for value in column.to_pylist() if value is not None})
+        for feature, column in zip(values.column_names, values.columns, strict=True)
     }
     pictures = _pictures(columns)
     if not pictures:
@@ -103,6 +110,7 @@ def _found(
     found = Properties(
         database=database,
         image_table=images.name,
+        image_key=images.key,
         objects=objects,
         plate=columns.get(plate, ""),
         well=columns.get(well, ""),
@@ -215,7 +223,7 @@ def _located(name: str, table: Table, begin: str) -> Objects | None:
             # MeasureObjectSizeShape measures it in place of Area where images are volumes.
             solid = f"{begin}AreaShape_Volume" in columns
             area = columns.get(begin + ("AreaShape_Volume" if solid else "AreaShape_Area"), "")
-            return Objects(name, table.name, table.key[1], x, y, z, area, solid)
+            return Objects(name, table.name, table.key[-1], x, y, z, area, solid)
     return None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from cpexport.analyst import Properties
 from cpexport.check import Check
-from cpexport.load import Report
+from cpexport.load import Report, Run
 from cpexport.plan import Plan, Task
 from cpexport.resubmit import Resubmission
 from cpexport.scripts import SUBMIT
@@ -160,10 +160,19 @@ def _load_json(report: Report) -> str:
             "rows": report.rows,
             "seconds": round(report.seconds, 3),
             "notes": report.notes,
+            **({"runs": [_run_json(run) for run in report.runs]} if report.runs else {}),
         },
         indent=2,
         ensure_ascii=False,
     )
+
+
+def _run_json(run: Run) -> dict[str, Any]:
+    return {
+        "name": run.name,
+        "table_number": run.table_number,
+        "missing": run.missing.ranges,
+    }
 
 
 def _load_table(report: Report) -> str:
@@ -172,7 +181,11 @@ def _load_table(report: Report) -> str:
         ["batches", f"{report.loaded} loaded, {report.already} there already"],
         ["image sets", f"{report.image_sets} loaded"],
         *([name, f"{rows} rows"] for name, rows in report.rows.items()),
-        ["missing", str(report.missing) or "none"],
+        *([] if report.runs else [["missing", str(report.missing) or "none"]]),
+        *(
+            [f"run {run.table_number}", f"{run.name}, missing {run.missing or 'none'}"]
+            for run in report.runs
+        ),
     ]
     text = _aligned(lines)
     if report.left_out:

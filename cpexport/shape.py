@@ -5,7 +5,7 @@ A destination keeps its shape: what is loaded later goes into the same tables.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Final, Self
 
 from cpexport.errors import UsageError
@@ -21,6 +21,7 @@ from cpexport.features import (
     promised_type,
     wider,
 )
+from cpexport.paths import PathMap
 from cpexport.tables import Features, objects_of, owner
 
 SEPARATE: Final = "separate"
@@ -38,15 +39,24 @@ class Shape:
     """`layout` is `separate` (a table for each object type), `combined` (one table, objects side
     by side by number), `view` (separate, and one view of all) or `none`; `only` the types of
     objects that are wanted, empty for all. `aggregate` are keys of `AGGREGATES`. Columns' names
-    have at most `max_column_length` characters, from 10 to 64."""
+    have at most `max_column_length` characters, from 10 to 64. `numbered` is whether it holds runs,
+    each under its own `TableNumber`. Paths of pictures are as `paths` has them."""
 
     layout: str = SEPARATE
     only: tuple[str, ...] = ()
     aggregate: tuple[str, ...] = ()
     max_column_length: int = 64
+    numbered: bool = False
+    paths: PathMap = field(default_factory=PathMap)
 
     @classmethod
-    def parse(cls, objects: str | None, aggregate: str | None, length: int | None) -> Self:
+    def parse(
+        cls,
+        objects: str | None,
+        aggregate: str | None,
+        max_column_length: int | None,
+        numbered: bool = False,
+    ) -> Self:
         """The shape that these words ask for; None is what there is without asking.
 
         Raises:
@@ -61,14 +71,17 @@ class Shape:
             raise UsageError(f"--objects has one of {', '.join(_LAYOUTS)}, not {objects}")
         only = tuple(sorted(word for word in words if word not in _LAYOUTS))
         chosen = tuple(kind for kind in AGGREGATES if kind in kinds)
-        return cls((layouts or [SEPARATE])[0], only, chosen, 64 if length is None else length)
+        longest = 64 if max_column_length is None else max_column_length
+        return cls((layouts or [SEPARATE])[0], only, chosen, longest, numbered)
 
     def __str__(self) -> str:
         """The options that ask for it."""
         words = [f"--objects {','.join([self.layout, *self.only])}"]
         if self.aggregate:
             words.append(f"--aggregate {','.join(self.aggregate)}")
-        return " ".join([*words, f"--max-column-length {self.max_column_length}"])
+        words.append(f"--max-column-length {self.max_column_length}")
+        words += ["--table-number"] if self.numbered else []
+        return " ".join([*words, *([str(self.paths)] if self.paths.pairs else [])])
 
     def as_json(self) -> str:
         """What `from_json` takes."""
@@ -79,7 +92,13 @@ class Shape:
         """The shape that `as_json` wrote."""
         said = json.loads(text)
         lists = {name: tuple(said[name]) for name in ("only", "aggregate")}
-        return cls(said["layout"], max_column_length=said["max_column_length"], **lists)
+        paths = PathMap(tuple((cluster, local) for cluster, local in said["paths"]["pairs"]))
+        return cls(**said | lists | {"paths": paths})
+
+    def asked(self, shape: "Shape | None", paths: PathMap | None) -> "Shape":
+        """What is asked of a destination with this shape: what is not said is as it is."""
+        asked = self if shape is None else shape
+        return replace(asked, paths=self.paths if paths is None else paths)
 
     def keeps(self, name: str) -> bool:
         """Whether rows of an object type become rows of the destination."""

@@ -117,5 +117,6 @@ def _compare(
     raise CollisionError(
         destination,
         f"image set {number} is one picture in {batch.source.path} and another in {other} ({what})",
-        "load different runs into destinations of their own, or name the batch file with --batch",
+        "load different runs into destinations of their own, or as runs with --table-number, or "
+        "name the batch file with --batch",
     )

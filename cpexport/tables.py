@@ -20,6 +20,7 @@ from cpexport.features import (
     OBJECT_NUMBER,
     REAL,
     RELATIONSHIP,
+    TABLE_NUMBER,
     TEXT,
     is_column,
     promised_type,
@@ -62,7 +63,8 @@ class Column:
 class Table:
     """One table, or one part of a table too wide for the destination.
 
-    `key` are the names of its key columns, which are not among `columns`. Rows are unique by key.
+    `key` are the names of its key columns, which are not among `columns`: those that name an image
+    set, and for objects their number. Rows are unique by key.
     """
 
     name: str
@@ -79,9 +81,18 @@ class Table:
 
 @dataclass(frozen=True)
 class Layout:
-    """All tables of a destination: every feature's column, in the order of the columns."""
+    """All tables of a destination: every feature's column, in the order of the columns.
+
+    `numbered` is whether image sets of several runs are told apart by `TableNumber`.
+    """
 
     columns: tuple[Column, ...] = field(default=())
+    numbered: bool = False
+
+    @property
+    def image_key(self) -> tuple[str, ...]:
+        """The columns that name an image set, the first ones of every table."""
+        return (TABLE_NUMBER, IMAGE_NUMBER) if self.numbered else (IMAGE_NUMBER,)
 
     @cached_property
     def by_feature(self) -> Mapping[tuple[str, str], Column]:
@@ -98,11 +109,14 @@ class Layout:
             name: Table(
                 name,
                 columns[0].object,
-                _key(columns[0].object, numbers),
+                self._key(columns[0].object, numbers),
                 tuple(c for c in columns if c.feature not in (NUMBER, IMAGE_NUMBER)),
             )
             for name, columns in found.items()
         }
+
+    def _key(self, object_name: str, numbers: Mapping[str, str]) -> tuple[str, ...]:
+        return self.image_key + (() if object_name == IMAGE else (numbers[object_name],))
 
     def parts(self, object_name: str) -> tuple[Table, ...]:
         """The tables of one object type: one, or as many as its width needs."""
@@ -133,8 +147,8 @@ class Layout:
         objects = (self.objects | features.keys()) - {IMAGE}
         objects |= set(objects_of([*self.features.get(OBJECT, ()), *features.get(OBJECT, ())]))
         known = {full_name(c.object, c.feature, objects): c.name for c in self.columns}
-        # The two keys are in CellProfiler's own mapping, so nothing else may take their names.
-        keys = {IMAGE_NUMBER: IMAGE_NUMBER, OBJECT_NUMBER: OBJECT_NUMBER}
+        # The keys are in CellProfiler's own mapping, so nothing else may take their names.
+        keys = {key: key for key in (*self.image_key, OBJECT_NUMBER)}
         wanted = [full_name(*feature, objects) for feature in new]
         names = column_names(wanted, max_column_length, taken={**keys, **known})
         columns = list(self.columns)
@@ -151,7 +165,7 @@ class Layout:
                 name = feature if key else names[full_name(object_name, feature, objects)]
                 type = INTEGER if key else new[object_name, feature]
                 columns.append(Column(object_name, feature, table, name, type))
-        return Layout(tuple(columns))
+        return replace(self, columns=tuple(columns))
 
     def widened(self, types: Mapping[tuple[str, str], pa.DataType]) -> "Layout":
         """This layout with columns at least as wide as `types` (by object type and feature)."""
@@ -159,7 +173,7 @@ class Layout:
             replace(c, type=wider(c.type, types.get((c.object, c.feature), NULL)))
             for c in self.columns
         )
-        return self if columns == self.columns else Layout(columns)
+        return self if columns == self.columns else replace(self, columns=columns)
 
     @cached_property
     def features(self) -> Features:
@@ -235,10 +249,6 @@ def owner(feature: str, objects: Iterable[str]) -> str | None:
     return next((name for name in objects if feature.startswith(f"{name}_")), None)
 
 
-def _key(object_name: str, numbers: Mapping[str, str]) -> tuple[str, ...]:
-    return (IMAGE_NUMBER,) if object_name == IMAGE else (IMAGE_NUMBER, numbers[object_name])
-
-
 def _is_aggregate(feature: str, objects: Iterable[str]) -> bool:
     _, _, rest = feature.partition("_")
     return feature.startswith(_AGGREGATES) and any(rest.startswith(f"{o}_") for o in objects)
@@ -267,14 +277,15 @@ def _placed(
 ) -> Iterator[tuple[str, str]]:
     """Each feature with the table it goes to, filling the last part before a new one begins."""
     parts = layout.parts(object_name)
-    keys = 1 if object_name == IMAGE else 2
+    keys = len(layout.image_key) + (object_name != IMAGE)
     part = max(len(parts), 1)
     room = width - (len(parts[-1].columns) + keys if parts else 0)
     if fresh and len(features) > room:
         # What names and places the pictures belongs in the first part, where tools look for it.
         features = sorted(features, key=lambda f: promised_type(object_name, f) in (REAL,))
-    if fresh and object_name != IMAGE:
-        room -= 1
+    if fresh:
+        # Of the keys, these are not among the features.
+        room -= len(layout.image_key) - (object_name == IMAGE)
     for feature in features:
         if room == 0:
             part, room = part + 1, width - keys

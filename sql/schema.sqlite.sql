@@ -3,6 +3,7 @@
 CREATE TABLE _cpexport_batches (
 	batch_id INTEGER NOT NULL,
 	prefix TEXT NOT NULL,
+	table_number INTEGER NOT NULL,
 	path TEXT NOT NULL,
 	format TEXT NOT NULL,
 	signature TEXT NOT NULL,
@@ -20,7 +21,7 @@ CREATE TABLE _cpexport_batches (
 	loaded_utc TEXT NOT NULL,
 	cpexport TEXT NOT NULL,
 	PRIMARY KEY (batch_id),
-	UNIQUE (prefix, signature)
+	UNIQUE (prefix, table_number, signature)
 );
 
 CREATE TABLE _cpexport_columns (
@@ -34,19 +35,29 @@ CREATE TABLE _cpexport_columns (
 	PRIMARY KEY (prefix, position)
 );
 
+CREATE TABLE _cpexport_runs (
+	prefix TEXT NOT NULL,
+	table_number INTEGER NOT NULL,
+	name TEXT NOT NULL,
+	PRIMARY KEY (prefix, table_number),
+	UNIQUE (prefix, name)
+);
+
 CREATE TABLE _cpexport_sets (
 	prefix TEXT NOT NULL,
+	table_number INTEGER NOT NULL,
 	number INTEGER NOT NULL,
 	batch_id INTEGER NOT NULL,
 	identity TEXT NOT NULL,
-	PRIMARY KEY (prefix, number)
+	PRIMARY KEY (prefix, table_number, number)
 );
 
 CREATE TABLE _cpexport_settings (
 	prefix TEXT NOT NULL,
+	table_number INTEGER NOT NULL,
 	name TEXT NOT NULL,
 	value TEXT NOT NULL,
-	PRIMARY KEY (prefix, name)
+	PRIMARY KEY (prefix, table_number, name)
 );
 
 CREATE TABLE _cpexport_tables (

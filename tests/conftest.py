@@ -107,11 +107,12 @@ def cpexport(tmp_path: Path) -> Callable[..., Ran]:
 
 
 def tables(database: Path) -> dict[str, list[str]]:
-    """The tables of a SQLite file that are not the ledger's, with their columns."""
+    """The tables of a SQLite file with their columns, without the ledger's and `Experiment`,
+    `Experiment_Properties`, which know the file's name."""
     with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as db:
         names = db.execute(
             "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_%' "
-            "ESCAPE '\\' AND name NOT LIKE 'sqlite%' ORDER BY name"
+            "ESCAPE '\\' AND name NOT LIKE 'sqlite%' AND name NOT LIKE 'Experiment%' ORDER BY name"
         ).fetchall()
         found = {
             name: [row[1] for row in db.execute(f'PRAGMA table_info("{name}")')]
@@ -138,8 +139,6 @@ def content(database: Path) -> dict[str, list[tuple[object, ...]]]:
     """
     found = {}
     for name, columns in tables(database).items():
-        if name.startswith("Experiment"):
-            continue
         key = ", ".join(f'"{column}"' for column in columns[:5])
         wanted = ", ".join(f'"{column}"' for column in columns)
         found[name] = rows(database, f'SELECT {wanted} FROM "{name}" ORDER BY {key}')
@@ -311,8 +310,6 @@ def values_of(database: Path) -> dict[str, dict[str, list[object]]]:
     found: dict[str, dict[str, list[object]]] = {}
     for name, columns in tables(database).items():
         if name.endswith(("Per_Relationships", "Per_RelationshipTypes", "Per_Experiment")):
-            continue
-        if name.startswith("Experiment"):
             continue
         key = ", ".join(f'"{column}"' for column in columns[:2])
         wanted = sorted(columns)

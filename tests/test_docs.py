@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from clusters import Slurm, slurm
 from conftest import extract, rows, unpacked
@@ -77,6 +78,20 @@ def test_the_page_about_slurm_is_what_happens(slurm: Slurm, lab: Lab) -> None:
 
     assert len(shown) == 7
     assert printed == [(command, without_ids(output)) for command, output in shown]
+
+
+def test_the_example_in_python_gives_a_frame(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.S | re.M)
+    database = home / "frames.sqlite"
+    run(f"cpexport load screen/outputs --to sqlite:///{database}", home)
+    names: dict[str, pd.DataFrame] = {}
+    monkeypatch.chdir(home)
+    exec(code.replace("screen.sqlite", database.name), names)
+
+    of = "FROM Per_Cells WHERE ImageNumber <= 10 GROUP BY ImageNumber"
+    query = f"SELECT avg(Cells_AreaShape_Area) {of}"
+    means = names["cells"].groupby("ImageNumber")["Cells_AreaShape_Area"].mean()
+    assert means.tolist() == pytest.approx([mean for (mean,) in rows(database, query)])
 
 
 def without_ids(output: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 import sqlalchemy as sa
@@ -12,10 +13,21 @@ from conftest import rows, unpacked
 from decoded_jobs import Job, job, put, put_as_prepared
 
 from cpexport.errors import CollisionError, SinkError
-from cpexport.features import IMAGE, IMAGE_NUMBER, REAL, TEXT
+from cpexport.features import (
+    IMAGE,
+    IMAGE_NUMBER,
+    INTEGER,
+    NUMBER,
+    REAL,
+    RELATIONSHIP,
+    TABLE_NUMBER,
+    TEXT,
+)
 from cpexport.imagesets import ImageSets
 from cpexport.pictures import Pictures
+from cpexport.shape import Shape
 from cpexport.sinks import Sink, open_sink
+from cpexport.tables import RELATIONSHIPS
 
 COMPUTED = "Per_Well_avg"
 
@@ -213,14 +225,51 @@ class SinkContract:
         put(sink, jobs[1])
         put(sink, jobs[0])
 
-        columns = sink.image_columns(["Group_Index", "No_Such"])
+        columns = pa.Table.from_batches(sink.read(IMAGE, ["Group_Index", "No_Such"]))
         with sink.alone():
             sink.renumber({IMAGE_NUMBER: pa.array([2]), "Group_Index": pa.array([77])})
 
         assert columns[IMAGE_NUMBER].to_pylist() == [1, 2]
-        assert set(columns) == {IMAGE_NUMBER, "Group_Index"}
+        assert columns.column_names == [IMAGE_NUMBER, "Group_Index"]
         found = self.read(tmp_path, "SELECT Image_Group_Index FROM Per_Image ORDER BY ImageNumber")
         assert found == [(columns["Group_Index"][0].as_py(),), (77,)]
+
+    def test_rows_are_read_as_they_were_written_in_order_of_key(
+        self, sink: Sink, jobs: list[Job]
+    ) -> None:
+        for one in reversed(jobs):
+            put(sink, one)
+        given = {
+            name: pa.concat_tables(
+                pa.Table.from_batches([part])
+                for one in jobs
+                for of, part in one.decoded.rows()
+                if of == name
+            )
+            for name in ("Nuclei", "Cells")
+        }
+
+        for name, wanted in given.items():
+            found = pa.Table.from_batches(sink.read(name))
+            features = [f for f in wanted.column_names if f in found.column_names]
+            assert found.column_names[:2] == [IMAGE_NUMBER, NUMBER]
+            assert len(features) == found.num_columns > 80
+            for feature in features:
+                one, other = (np.array(table[feature]) for table in (found, wanted))
+                assert np.array_equal(one, other, equal_nan=True), feature
+        pairs = [part for _, part in jobs[1].decoded.rows() if part.schema == RELATIONSHIPS]
+        read = pa.Table.from_batches(sink.read(RELATIONSHIP, image_sets=ImageSets.parse("2")))
+        wanted = pa.Table.from_batches(pairs)
+        assert read.schema == RELATIONSHIPS
+        assert sorted(map(str, read.to_pylist())) == sorted(map(str, wanted.to_pylist()))
+
+    def test_no_rows_are_a_batch_without_rows(self, sink: Sink, jobs: list[Job]) -> None:
+        put(sink, jobs[0])
+
+        for sets in ("", "7-9"):
+            (rows_read,) = sink.read("Nuclei", ["AreaShape_Area"], ImageSets.parse(sets))
+            assert rows_read.num_rows == 0
+            assert rows_read.schema.types == [INTEGER, INTEGER, REAL]
 
     def test_what_is_noted_stays_until_the_next_batch(self, sink: Sink, jobs: list[Job]) -> None:
         put(sink, jobs[0])
@@ -330,6 +379,76 @@ class SinkContract:
         assert self.read(tmp_path, query.format("")) == [(1,)]
         assert self.read(tmp_path, query.format("Other_")) == [(2,)]
         assert sink.ledger().entries == (jobs[0].entry,)
+
+    def test_two_runs_have_the_same_image_sets_and_know_nothing_of_each_other(
+        self, tmp_path: Path, jobs: list[Job]
+    ) -> None:
+        one, other = jobs
+        url, shape = self.url(tmp_path), Shape(numbered=True)
+        with open_sink(url, "", shape, "a") as a, open_sink(url, "", shape, "b") as b:
+            put(a, one)
+            empty = b.ledger().entries, len(b.pictures(one.entry.loaded)), dict(b.runs())
+            put(b, one)
+            put(b, other)
+            with a.alone():
+                a.note({"groups": "of a"})
+            taken = put(a, one.again("newer", +1))
+            settled = a.settings(), b.settings()
+            with b.alone():
+                b.note({"groups": "of b"})
+            settled += (a.settings(), b.settings())
+            ledgers = [[e.signature for e in sink.ledger().entries] for sink in (a, b)]
+            names = a.runs()
+            read = [
+                set(pa.Table.from_batches(sink.read(name))[TABLE_NUMBER].to_pylist())
+                for sink in (a, b)
+                for name in (IMAGE, "Nuclei", RELATIONSHIP)
+            ]
+
+        assert read == [{1}, {1}, {1}, {2}, {2}, {2}]
+        assert empty == ((), 0, {"a": 1})
+        assert taken
+        assert names == {"a": 1, "b": 2}
+        assert settled == ({}, {}, {}, {"groups": "of b"})
+        assert ledgers == [
+            [one.entry.signature, "newer"],
+            [one.entry.signature, other.entry.signature],
+        ]
+        for table, many in one.counts().items():
+            query = f"SELECT TableNumber, count(*) FROM {table} GROUP BY 1 ORDER BY 1"
+            assert self.read(tmp_path, query) == [(1, many), (2, many + other.counts()[table])]
+        with open_sink(url) as every:
+            assert every.shape == shape
+            assert len(every.ledger().entries) == 4
+            numbers = pa.Table.from_batches(every.read(IMAGE, []))[IMAGE_NUMBER].to_pylist()
+        assert numbers == [1, 1, 2]
+
+    def test_a_run_gets_no_number_from_a_batch_that_fails(
+        self, tmp_path: Path, jobs: list[Job]
+    ) -> None:
+        url, shape = self.url(tmp_path), Shape(numbered=True)
+        with open_sink(url, "", shape, "a") as a, open_sink(url, "", shape, "b") as b:
+            a.prepare(jobs[0].decoded.types)
+            with pytest.raises(InterruptedError), a.batch(jobs[0].entry, jobs[0].pictures):
+                raise InterruptedError
+            put(b, jobs[0])
+            put(a, jobs[0])
+
+            assert a.runs() == {"b": 1, "a": 2}
+
+    def test_tables_that_another_made_meanwhile_in_another_shape_are_left_alone(
+        self, tmp_path: Path, jobs: list[Job]
+    ) -> None:
+        url = self.url(tmp_path)
+        with open_sink(url) as plain, open_sink(url, "", Shape(numbered=True), "a") as numbered:
+            put(numbered, jobs[0])
+
+            with pytest.raises(SinkError, match=r"was made with .* --table-number"):
+                put(plain, jobs[1])
+
+            assert numbered.ledger().entries == (jobs[0].entry,)
+        query = "SELECT TableNumber, ImageNumber FROM Per_Image"
+        assert self.read(tmp_path, query) == [(1, 1)]
 
 
 class TestSqliteSink(SinkContract):

@@ -3,7 +3,7 @@
 A new destination needs its module here and a line in `open_sink`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol, Self
@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError
 from cpexport.errors import UsageError
 from cpexport.imagesets import ImageSets
 from cpexport.ledger import Entry, Ledger
+from cpexport.paths import PathMap
 from cpexport.pictures import Pictures
 from cpexport.shape import Shape
 from cpexport.tables import Features, Layout
@@ -44,7 +45,11 @@ class Sink(Protocol):
         """What people should know of its tables."""
 
     def ledger(self) -> Ledger:
-        """What the destination holds; empty for one that does not exist yet."""
+        """What the destination holds, of the run if one was named; empty if that does not exist."""
+
+    def runs(self) -> Mapping[str, int]:
+        """The runs by name with their `TableNumber`, from 1 in the order in which they came; empty
+        where image sets are not numbered by run."""
 
     def layout(self) -> Layout:
         """The tables and columns that the destination has."""
@@ -74,8 +79,21 @@ class Sink(Protocol):
         such a file would have in clear text.
         """
 
-    def image_columns(self, features: list[str]) -> Mapping[str, pa.Array]:
-        """Some columns of the images' table by feature, in order of `ImageNumber`, which is one."""
+    def read(
+        self,
+        object_name: str,
+        features: Sequence[str] | None = None,
+        image_sets: ImageSets | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows of an object type, in order of its key, without ever holding all of them: of the
+        run if one was named.
+
+        Columns are the layout's `image_key`, for objects `Number_Object_Number`, and the features
+        in the order in which they are named, without those that there is no column for; all by
+        default. Types are the layout's. `Relationship` has the columns of `tables.RELATIONSHIPS`,
+        by the image set and number of the first object, and takes no features. There is at least
+        one batch, which can be empty. A table in parts is read as one.
+        """
 
     def settings(self) -> dict[str, str]:
         """What `note` noted, and the batches since have not made untrue."""
@@ -132,10 +150,18 @@ def absolute(url: str) -> str:
     return str(parsed.render_as_string())
 
 
-def open_sink(url: str, prefix: str = "", shape: Shape | None = None) -> Sink:
+def open_sink(
+    url: str,
+    prefix: str = "",
+    shape: Shape | None = None,
+    run: str | None = None,
+    paths: PathMap | None = None,
+) -> Sink:
     """The destination that a SQLAlchemy URL names. It is not made before something is written.
 
-    `shape` is what its tables are to look like; without, as they do.
+    `shape` is what its tables are to look like, and `paths` the paths of pictures in them; without,
+    as they do. `run` is the run that all is about where they are numbered; without, what is read is
+    of all runs, and nothing can be written.
 
     Raises:
         UsageError: not a URL, or of a kind that there is no sink for.
@@ -147,7 +173,7 @@ def open_sink(url: str, prefix: str = "", shape: Shape | None = None) -> Sink:
             raise UsageError("--to names no file; write sqlite:///screen.sqlite, three slashes")
         from cpexport.sinks.sqlite import SqliteSink
 
-        return SqliteSink(parsed.database or "", prefix, shape)
+        return SqliteSink(parsed.database or "", prefix, shape, run, paths)
     raise UsageError(f"{parsed.get_backend_name()}: not a destination yet; use sqlite:///FILE")
 
 

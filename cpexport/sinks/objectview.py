@@ -8,7 +8,7 @@ get_create_object_view_statement).
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from cpexport.features import IMAGE, IMAGE_NUMBER, NUMBER, OBJECT, OBJECT_NUMBER
+from cpexport.features import IMAGE, NUMBER, OBJECT, OBJECT_NUMBER
 from cpexport.sinks.sqlitefile import quoted
 from cpexport.tables import Layout, Table, table_of
 
@@ -36,6 +36,7 @@ def object_view(layout: Layout, prefix: str) -> ObjectView | None:
     parents = {name: _parents(layout, name, names) for name in names}
     orphans = [name for name in names if not parents[name]] or names
     first = max(orphans, key=lambda name: _descendants(name, parents))
+    tables = layout.parts(first)
     joins, joined, by_number = [], [first], []
     rest = [name for name in names if name != first]
     while rest:
@@ -46,15 +47,14 @@ def object_view(layout: Layout, prefix: str) -> ObjectView | None:
             by_number.append(name)
         table = layout.parts(name)[0]
         joins.append(
-            f"LEFT JOIN {quoted(table.name)} ON {_image(layout, name)} = {_image(layout, first)} "
+            f"LEFT JOIN {quoted(table.name)} ON {_same(table, tables[0], layout.image_key)} "
             f"AND {condition}"
         )
         joins += [_part(table, part) for part in layout.parts(name)[1:]]
         joined.append(name)
         rest.remove(name)
-    tables = layout.parts(first)
     columns = [
-        f"{_image(layout, first)} AS {quoted(IMAGE_NUMBER)}",
+        *(f"{quoted(tables[0].name)}.{quoted(key)} AS {quoted(key)}" for key in layout.image_key),
         f"{_number(layout, first)} AS {quoted(OBJECT_NUMBER)}",
         *(
             f"{quoted(column.table)}.{quoted(column.name)} AS {quoted(column.name)}"
@@ -112,13 +112,11 @@ def _number(layout: Layout, name: str) -> str:
     return f"{quoted(column.table)}.{quoted(column.name)}"
 
 
-def _image(layout: Layout, name: str) -> str:
-    return f"{quoted(layout.parts(name)[0].name)}.{quoted(IMAGE_NUMBER)}"
-
-
 def _part(table: Table, part: Table) -> str:
-    on = " AND ".join(
-        f"{quoted(part.name)}.{quoted(key)} = {quoted(table.name)}.{quoted(key)}"
-        for key in table.key
+    return f"LEFT JOIN {quoted(part.name)} ON {_same(part, table, table.key)}"
+
+
+def _same(one: Table, other: Table, keys: Iterable[str]) -> str:
+    return " AND ".join(
+        f"{quoted(one.name)}.{quoted(key)} = {quoted(other.name)}.{quoted(key)}" for key in keys
     )
-    return f"LEFT JOIN {quoted(part.name)} ON {on}"

@@ -1,7 +1,8 @@
 """The tables of a destination as SQLAlchemy sees them: CellProfiler's, and the ledger's own.
 
 The ledger's tables begin with `_cpexport_`, and no name has the name of a compartment in it, which
-CytoTable would take for data. One set of them serves all prefixes.
+CytoTable would take for data. One set of them serves all prefixes. `table_number` is 0 where runs
+are not numbered, and for what all runs share.
 """
 
 from typing import Any
@@ -12,10 +13,10 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
 from cpexport.experiment import EXPERIMENTS
-from cpexport.features import INTEGER, NULL, REAL, TEXT
+from cpexport.features import INTEGER, NULL, REAL, TABLE_NUMBER, TEXT
 from cpexport.tables import Table
 
-VERSION = "1"
+VERSION = "2"
 
 _own = sa.MetaData()
 BATCHES = sa.Table(
@@ -23,6 +24,7 @@ BATCHES = sa.Table(
     _own,
     sa.Column("batch_id", sa.Integer, primary_key=True),
     sa.Column("prefix", sa.Text, nullable=False),
+    sa.Column("table_number", sa.Integer, nullable=False),
     sa.Column("path", sa.Text, nullable=False),
     sa.Column("format", sa.Text, nullable=False),
     sa.Column("signature", sa.Text, nullable=False),
@@ -39,7 +41,15 @@ BATCHES = sa.Table(
     sa.Column("pipeline_sha256", sa.Text),
     sa.Column("loaded_utc", sa.Text, nullable=False),
     sa.Column("cpexport", sa.Text, nullable=False),
-    sa.UniqueConstraint("prefix", "signature"),
+    sa.UniqueConstraint("prefix", "table_number", "signature"),
+)
+RUNS = sa.Table(
+    "_cpexport_runs",
+    _own,
+    sa.Column("prefix", sa.Text, primary_key=True),
+    sa.Column("table_number", sa.Integer, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.UniqueConstraint("prefix", "name"),
 )
 TABLES = sa.Table(
     "_cpexport_tables",
@@ -55,6 +65,7 @@ SETS = sa.Table(
     "_cpexport_sets",
     _own,
     sa.Column("prefix", sa.Text, primary_key=True),
+    sa.Column("table_number", sa.Integer, primary_key=True),
     sa.Column("number", sa.Integer, primary_key=True),
     sa.Column("batch_id", sa.Integer, nullable=False),
     sa.Column("identity", sa.Text, nullable=False),
@@ -74,6 +85,7 @@ SETTINGS = sa.Table(
     "_cpexport_settings",
     _own,
     sa.Column("prefix", sa.Text, primary_key=True),
+    sa.Column("table_number", sa.Integer, primary_key=True),
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("value", sa.Text, nullable=False),
 )
@@ -113,15 +125,20 @@ def experiment_tables() -> tuple[sa.Table, sa.Table]:
     return experiments, properties
 
 
-def experiment_table(prefix: str) -> sa.Table:
-    """CellProfiler's table of one row that says what ran, and when."""
+def experiment_table(prefix: str, numbered: bool) -> sa.Table:
+    """CellProfiler's table of one row that says what ran, and when; of a row for each run."""
     columns = [sa.Column(f.name, sql_type(f.type)) for f in EXPERIMENTS]
+    if numbered:
+        columns.insert(0, sa.Column(TABLE_NUMBER, sa.Integer, primary_key=True))
     return sa.Table(f"{prefix}Per_Experiment", sa.MetaData(), *columns)
 
 
-def relationship_tables(prefix: str) -> tuple[sa.Table, sa.Table]:
+def relationship_tables(prefix: str, numbered: bool) -> tuple[sa.Table, sa.Table]:
     """CellProfiler's tables of relationships: the types, and the pairs
-    (exporttodatabase.py, create_relationship_table_stmts)."""
+    (exporttodatabase.py, create_relationship_table_stmts).
+
+    Both image sets of a pair are of one run: `numbered` is whether its `TableNumber` is first.
+    """
     data = sa.MetaData()
     types = sa.Table(
         f"{prefix}Per_RelationshipTypes",
@@ -141,9 +158,11 @@ def relationship_tables(prefix: str) -> tuple[sa.Table, sa.Table]:
         ),
     )
     numbers = ["image_number1", "object_number1", "image_number2", "object_number2"]
+    run = [TABLE_NUMBER] if numbered else []
     pairs = sa.Table(
         f"{prefix}Per_Relationships",
         data,
+        *(sa.Column(name, sa.Integer, nullable=False) for name in run),
         sa.Column("relationship_type_id", sa.Integer),
         *(sa.Column(name, sa.Integer) for name in numbers),
         sa.ForeignKeyConstraint(
@@ -152,12 +171,13 @@ def relationship_tables(prefix: str) -> tuple[sa.Table, sa.Table]:
             name=f"{prefix}Per_RRTypeIdFK",
         ),
         sa.UniqueConstraint(
-            "relationship_type_id", *numbers, name=f"{prefix}Per_RelationshipUnique"
+            *run, "relationship_type_id", *numbers, name=f"{prefix}Per_RelationshipUnique"
         ),
     )
     for side in ("1", "2"):
         sa.Index(
             f"{prefix}Per_IRelationships{side}",
+            *(pairs.c[name] for name in run),
             pairs.c[f"image_number{side}"],
             pairs.c[f"object_number{side}"],
             pairs.c.relationship_type_id,
@@ -165,12 +185,14 @@ def relationship_tables(prefix: str) -> tuple[sa.Table, sa.Table]:
     return types, pairs
 
 
-def relationship_view(prefix: str, dialect: Dialect) -> str:
+def relationship_view(prefix: str, numbered: bool, dialect: Dialect) -> str:
     """The statement that makes CellProfiler's view of relationships with their types."""
     columns = (
         "T.module_number, T.relationship, T.object_name1, T.object_name2, "
         "R.image_number1, R.object_number1, R.image_number2, R.object_number2"
     )
+    if numbered:
+        columns = f"R.{TABLE_NUMBER}, {columns}"
     quote = dialect.identifier_preparer.quote
     view, types, pairs = (
         quote(f"{prefix}Per_Relationship{end}") for end in ("sView", "Types", "s")

@@ -5,8 +5,7 @@ drop the first one's locks when it closes the file (sqlite.org/howtocorrupt.html
 """
 
 import json
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Self
@@ -18,6 +17,7 @@ from cpexport.errors import CollisionError, SinkError, WidthError
 from cpexport.features import EXPERIMENT, IMAGE, IMAGE_NUMBER, OBJECT, RELATIONSHIP
 from cpexport.imagesets import ImageSets
 from cpexport.ledger import Entry, Ledger
+from cpexport.paths import PathMap
 from cpexport.pictures import Pictures, comparable, differences
 from cpexport.shape import VIEW, Shape
 from cpexport.sinks import Write, schema
@@ -26,25 +26,30 @@ from cpexport.sinks import sqliteledger as ledger
 from cpexport.sinks import sqlitepairs as pairs
 from cpexport.sinks.fitting import fitted
 from cpexport.sinks.objectview import notes_on
+from cpexport.sinks.scope import NO_RUN_YET, Scope
 from cpexport.sinks.sqlitefile import WIDTH, Connection, between, quoted
 from cpexport.sinks.sqlitelayout import change, make
+from cpexport.sinks.sqliteread import read
 from cpexport.tables import Features, Layout, table_of
 
 
 class SqliteSink:
     """A SQLite file. The first batch makes it, and it is gone again if that comes to nothing."""
 
-    def __init__(self, path: str, prefix: str = "", shape: Shape | None = None) -> None:
+    def __init__(
+        self, path: str, prefix: str, shape: Shape | None, run: str | None, paths: PathMap | None
+    ) -> None:
         self.path = Path(path)
         self.name = f"sqlite:///{path}"
-        self.prefix = prefix
+        self.prefix, self.run = prefix, run
         self._db = Connection(self.path, self.name)
         self._features: Features = {}
         self._layout: tuple[int, Layout] | None = None
         try:
-            self.shape = self._agreed(shape)
+            self._check_version()
+            self.shape = self._agreed(shape, paths)
             if self._db.exists:
-                self._check_owner()
+                self._refuse_foreign(Layout().extended({IMAGE: {}}, self.prefix))
         except BaseException:
             self._db.close()
             raise
@@ -60,18 +65,22 @@ class SqliteSink:
         return notes_on(self.layout(), self.prefix, WIDTH) if self.shape.layout == VIEW else ()
 
     def ledger(self) -> Ledger:
-        return ledger.read(self._db, self.prefix) if self._ours() else Ledger()
+        return ledger.read(self._db, self._scope()) if self._ours() else Ledger()
+
+    def runs(self) -> Mapping[str, int]:
+        return ledger.runs(self._db, self.prefix) if self._ours() else {}
 
     def pictures(self, image_sets: ImageSets) -> Pictures:
-        return ledger.pictures(self._db, self.prefix, image_sets) if self._ours() else Pictures()
+        return ledger.pictures(self._db, self._scope(), image_sets) if self._ours() else Pictures()
 
     def layout(self) -> Layout:
         if not self._ours():
-            return Layout()
+            return Layout(numbered=self.shape.numbered)
         # It changes only when another connection commits.
         ((version,),) = self._db.rows("PRAGMA data_version")
         if self._layout is None or self._layout[0] != version:
-            self._layout = (version, ledger.layout(self._db, self.prefix))
+            layout = ledger.layout(self._db, self.prefix, self.shape.numbered)
+            self._layout = (version, layout)
         return self._layout[1]
 
     def prepare(self, features: Features) -> None:
@@ -80,20 +89,26 @@ class SqliteSink:
     @contextmanager
     def batch(self, entry: Entry, pictures: Pictures) -> Iterator[Write | None]:
         with self._db.transaction(create=True):
+            # Another process may have made the tables since this one looked.
+            self._agreed(self.shape, self.shape.paths)
             if self._holds(entry):
                 yield None
                 return
             with self._naming(entry):
                 layout = self._fit()
-            self._replace(entry, pictures)
+            scope = self._scope()
+            if self.run is not None and scope.number == NO_RUN_YET:
+                scope = Scope(self.prefix, ledger.enter_run(self._db, self.prefix, self.run))
+            self._replace(entry, pictures, scope)
             written: dict[str, int] = {}
 
             def write(object_name: str, rows: pa.RecordBatch) -> None:
                 if object_name == RELATIONSHIP:
-                    pairs.write(self._db, self.prefix, rows)
+                    pairs.write(self._db, scope, rows)
                     return
+                rows = scope.numbered(rows)
                 if object_name == EXPERIMENT:
-                    experiment.write(self._db, self.prefix, rows, entry.loaded.first)
+                    experiment.write(self._db, scope, rows, entry.loaded.first)
                     return
                 for table in layout.parts(object_name):
                     with self._naming(entry):
@@ -106,52 +121,43 @@ class SqliteSink:
             except BaseException:
                 self._layout = None
                 raise
-            self._gate(entry.loaded, written)
-            ledger.write(self._db, self.prefix, entry, pictures)
+            self._gate(entry.loaded, written, scope)
+            ledger.write(self._db, scope, entry, pictures)
 
     def address(self, folder: Path | None) -> Mapping[str, str]:
-        if not self.path.exists():
-            raise SinkError(self.name, "does not exist", "load something into it first")
-        # Whoever opens a relative path follows the links in its folders before the "..".
-        file = self.path.parent.resolve() / self.path.name
-        relative = os.path.relpath(file, folder.resolve() if folder else file.parent)
-        return {"db_type": "sqlite", "db_sqlite_file": relative}
+        return {"db_type": "sqlite", "db_sqlite_file": self._db.seen_from(folder)}
 
-    def image_columns(self, features: list[str]) -> Mapping[str, pa.Array]:
-        columns = [self.layout().by_feature.get((IMAGE, f)) for f in features]
-        known = [column for column in columns if column is not None]
-        first = self.layout().parts(IMAGE)[0].name
-        tables = dict.fromkeys([first, *(column.table for column in known)])
-        names = ", ".join(quoted(column.name) for column in known)
-        table = self._db.arrow(
-            f"SELECT {quoted(IMAGE_NUMBER)}{', ' if names else ''}{names} FROM "
-            + " JOIN ".join(quoted(name) for name in tables)
-            + (f" USING ({quoted(IMAGE_NUMBER)})" if len(tables) > 1 else "")
-            + f" ORDER BY {quoted(IMAGE_NUMBER)}"
-        )
-        names_of = [IMAGE_NUMBER, *(column.feature for column in known)]
-        return dict(zip(names_of, (c.combine_chunks() for c in table.columns), strict=True))
+    def read(
+        self,
+        object_name: str,
+        features: Sequence[str] | None = None,
+        image_sets: ImageSets | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        if object_name == RELATIONSHIP:
+            return pairs.read(self._db, self.layout(), self._scope(), image_sets)
+        return read(self._db, self.layout(), self._scope(), object_name, features, image_sets)
 
     def settings(self) -> dict[str, str]:
-        return ledger.settings(self._db, self.prefix) if self._ours() else {}
+        return ledger.settings(self._db, self._scope()) if self._ours() else {}
 
     def alone(self) -> AbstractContextManager[None]:
         return self._db.transaction()
 
     def renumber(self, columns: Mapping[str, pa.Array]) -> None:
-        layout = self.layout()
+        layout, scope = self.layout(), self._scope()
+        also = f" AND {scope.data}" if scope.data else ""
         for feature, values in columns.items():
             column = layout.by_feature.get((IMAGE, feature))
             if column is not None and feature != IMAGE_NUMBER:
                 self._db.run_many(
                     f"UPDATE {quoted(column.table)} SET {quoted(column.name)} = ? "
-                    f"WHERE {quoted(IMAGE_NUMBER)} = ?",
+                    f"WHERE {quoted(IMAGE_NUMBER)} = ?{also}",
                     pa.record_batch([values, columns[IMAGE_NUMBER]], names=["value", "number"]),
                 )
 
     def describe(self, properties: Mapping[str, Mapping[str, str]], modified: str) -> None:
-        name = self.prefix.rstrip("_") or self.path.stem
-        experiment.describe(self._db, self.prefix, name, properties, modified)
+        name = self.run or self.prefix.rstrip("_") or self.path.stem
+        experiment.describe(self._db, self._scope(), name, properties, modified)
 
     def replace(self, table: sa.Table, rows: pa.Table) -> None:
         made = ledger.made(self._db, self.prefix)
@@ -159,10 +165,10 @@ class SqliteSink:
             self._db.run(f"DROP TABLE IF EXISTS {quoted(table.name)}")
         self._refuse_taken({table.name})
         make(self._db, table, rows)
-        self.note({"made": json.dumps(sorted(made | {table.name}))})
+        ledger.note(self._db, Scope(self.prefix), {"made": json.dumps(sorted(made | {table.name}))})
 
     def note(self, settings: Mapping[str, str]) -> None:
-        ledger.note(self._db, self.prefix, settings)
+        ledger.note(self._db, self._scope(), settings)
 
     @contextmanager
     def _naming(self, entry: Entry) -> Iterator[None]:
@@ -189,27 +195,15 @@ class SqliteSink:
 
     def _holds(self, entry: Entry) -> bool:
         """Whether another process has written this very batch since this one looked."""
-        if not self._ours():
-            return False
-        same = self._db.rows(
-            "SELECT batch_id FROM _cpexport_batches WHERE prefix = ? AND signature = ?",
-            self.prefix,
-            entry.signature,
-        )
-        return bool(same)
+        return self._ours() and ledger.holds(self._db, self._scope(), entry)
 
-    def _replace(self, entry: Entry, pictures: Pictures) -> None:
+    def _replace(self, entry: Entry, pictures: Pictures, scope: Scope) -> None:
         """Deletes the rows of image sets that are there already, if they are the same pictures."""
-        there: list[tuple[int, int]] = []
-        for where in between("number", entry.loaded):
-            there += self._db.rows(
-                f"SELECT number, batch_id FROM _cpexport_sets WHERE prefix = ? AND ({where})",
-                self.prefix,
-            )
+        there = ledger.batches_of(self._db, scope, entry.loaded)
         if not there:
             return
-        old = ImageSets.of(number for number, _ in there)
-        self._refuse_newer(entry, {batch for _, batch in there}, old)
+        old = ImageSets.of(there)
+        self._refuse_newer(entry, set(there.values()), old)
         theirs = self.pictures(old)
         found = differences(pictures, theirs)
         if found or not comparable(pictures, theirs):
@@ -218,14 +212,13 @@ class SqliteSink:
             raise CollisionError(
                 self.name,
                 f"image set {number} of {entry.path} is another picture than the one loaded{why}",
-                "load other runs into a destination of their own",
+                "load other runs into a destination of their own, or as runs with --table-number",
             )
         for table in self.layout().tables.values():
-            for where in between(quoted(IMAGE_NUMBER), old):
+            for where in between(quoted(IMAGE_NUMBER), old, scope.number):
                 self._db.run(f"DELETE FROM {quoted(table.name)} WHERE {where}")
-        pairs.delete(self._db, self.prefix, old)
-        for where in between("number", old):
-            self._db.run(f"DELETE FROM _cpexport_sets WHERE prefix = ? AND ({where})", self.prefix)
+        pairs.delete(self._db, scope, old)
+        ledger.forget(self._db, scope, old)
 
     def _refuse_newer(self, entry: Entry, batches: set[int], old: ImageSets) -> None:
         for batch in batches:
@@ -239,12 +232,12 @@ class SqliteSink:
                     "run cpexport again",
                 )
 
-    def _gate(self, loaded: ImageSets, written: Mapping[str, int]) -> None:
+    def _gate(self, loaded: ImageSets, written: Mapping[str, int], scope: Scope) -> None:
         """Refuses to commit unless every table holds just the rows that were given to it."""
         for table, rows in written.items():
             there = sum(
                 self._db.rows(f"SELECT count(*) FROM {quoted(table)} WHERE {where}")[0][0]
-                for where in between(quoted(IMAGE_NUMBER), loaded)
+                for where in between(quoted(IMAGE_NUMBER), loaded, scope.number)
             )
             if there != rows:
                 raise SinkError(
@@ -256,21 +249,25 @@ class SqliteSink:
     def _ours(self) -> bool:
         return self._db.exists and "_cpexport_columns" in self._db.names()
 
-    def _check_owner(self) -> None:
-        """Refuses a database that a newer cpexport made, or tables that something else made."""
+    def _scope(self) -> Scope:
+        """The rows that are meant; asked for anew, as any process may have numbered the run."""
+        return Scope(self.prefix, 0 if self.run is None else self.runs().get(self.run, NO_RUN_YET))
+
+    def _check_version(self) -> None:
+        """Refuses a database that another cpexport made."""
         if self._ours():
             version = dict(
                 self._db.rows("SELECT name, value FROM _cpexport_settings WHERE prefix = ''")
             ).get("schema", schema.VERSION)
             if version != schema.VERSION:
                 raise SinkError(self.name, f"made by another cpexport (schema {version})", "use it")
-        self._refuse_foreign(Layout().extended({IMAGE: {}}, self.prefix))
 
-    def _agreed(self, wanted: Shape | None) -> Shape:
+    def _agreed(self, shape: Shape | None, paths: PathMap | None) -> Shape:
         """The shape that the tables have; they are not made anew for another one."""
         has = ledger.shape(self._db, self.prefix) if self._ours() else None
-        if has is None or wanted is None or has == wanted:
-            return has or wanted or Shape()
+        wanted = (has or Shape()).asked(shape, paths)
+        if has in (None, wanted):
+            return wanted
         raise SinkError(
             self.name,
             f"was made with {has}, not with {wanted}",

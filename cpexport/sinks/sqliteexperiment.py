@@ -10,48 +10,62 @@ import pyarrow as pa
 
 from cpexport.experiment import MODIFIED
 from cpexport.sinks import schema
+from cpexport.sinks import sqliteledger as ledger
+from cpexport.sinks.scope import Scope
 from cpexport.sinks.sqlitefile import DIALECT, Connection, quoted
 
 ID = "experiment_id"
 """The setting that keeps which row of Experiment is a prefix's."""
 
 
-def write(db: Connection, prefix: str, rows: pa.RecordBatch, first: int) -> None:
+def write(db: Connection, scope: Scope, rows: pa.RecordBatch, first: int) -> None:
     """Writes what a job says of the run, unless there is an image set before its `first` one.
 
     So whatever the order of the batches, the job of the first image set is the one that speaks.
     """
-    words = "SELECT 1 FROM _cpexport_sets WHERE prefix = ? AND number < ? LIMIT 1"
-    if not db.rows(words, prefix, first):
-        table = f"{prefix}Per_Experiment"
-        db.run(f"DELETE FROM {quoted(table)}")
+    before = f"SELECT 1 FROM _cpexport_sets WHERE {scope.ledger} AND number < ? LIMIT 1"
+    if not db.rows(before, first):
+        table = f"{scope.prefix}Per_Experiment"
+        db.run(f"DELETE FROM {quoted(table)}{_where(scope)}")
         db.ingest(table, rows)
 
 
 def describe(
     db: Connection,
-    prefix: str,
+    scope: Scope,
     name: str,
     properties: Mapping[str, Mapping[str, str]],
     modified: str,
 ) -> None:
     """Writes the rows of one run, called `name`: fields by object type, and the newest time."""
-    db.run(f"UPDATE {quoted(f'{prefix}Per_Experiment')} SET {MODIFIED} = ?", modified)
-    known = db.rows(
-        "SELECT value FROM _cpexport_settings WHERE prefix = ? AND name = ?", prefix, ID
-    )
-    if known:
-        number = int(known[0][0])
-    else:
-        for table in schema.experiment_tables():
-            if table.name not in db.names():
-                for statement in schema.create(table, DIALECT):
-                    db.run(statement)
-        ((number,),) = db.rows("SELECT coalesce(max(experiment_id), 0) + 1 FROM Experiment")
-        db.run("INSERT INTO _cpexport_settings VALUES (?, ?, ?)", prefix, ID, str(number))
-        db.run("INSERT INTO Experiment VALUES (?, ?)", number, name)
+    table = quoted(f"{scope.prefix}Per_Experiment")
+    db.run(f"UPDATE {table} SET {MODIFIED} = ?{_where(scope)}", modified)
+    number = _known(db, scope)
+    if number is None:
+        number = _entered(db, scope, name)
     db.run("DELETE FROM Experiment_Properties WHERE experiment_id = ?", number)
     for object_name, fields in properties.items():
         for field, value in fields.items():
             words = "INSERT INTO Experiment_Properties VALUES (?, ?, ?, ?)"
             db.run(words, number, object_name, field, value)
+
+
+def _known(db: Connection, scope: Scope) -> int | None:
+    words = f"SELECT value FROM _cpexport_settings WHERE {scope.ledger} AND name = ?"
+    found = db.rows(words, ID)
+    return int(found[0][0]) if found else None
+
+
+def _entered(db: Connection, scope: Scope, name: str) -> int:
+    for table in schema.experiment_tables():
+        if table.name not in db.names():
+            for statement in schema.create(table, DIALECT):
+                db.run(statement)
+    ((number,),) = db.rows("SELECT coalesce(max(experiment_id), 0) + 1 FROM Experiment")
+    db.run("INSERT INTO Experiment VALUES (?, ?)", number, name)
+    ledger.note(db, scope, {ID: str(number)})
+    return int(number)
+
+
+def _where(scope: Scope) -> str:
+    return f" WHERE {scope.data}" if scope.data else ""

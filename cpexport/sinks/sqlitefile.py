@@ -14,6 +14,7 @@ from adbc_driver_sqlite import dbapi
 from sqlalchemy.dialects import sqlite
 
 from cpexport.errors import SinkError
+from cpexport.features import TABLE_NUMBER
 from cpexport.imagesets import ImageSets
 
 # SQLITE_MAX_COLUMN of every build that users have; a wider table or view could not even be opened
@@ -61,6 +62,14 @@ class Connection:
         """Whether there is a database, with or without tables."""
         return self._connection is not None or (self.path.exists() and self.path.stat().st_size > 0)
 
+    def seen_from(self, folder: Path | None) -> str:
+        """The path of the file from a folder, or from its own."""
+        if not self.path.exists():
+            raise SinkError(self.name, "does not exist", "load something into it first")
+        # Whoever opens a relative path follows the links in its folders before the "..".
+        file = self.path.parent.resolve() / self.path.name
+        return os.path.relpath(file, folder.resolve() if folder else file.parent)
+
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
@@ -77,6 +86,15 @@ class Connection:
         with self._errors(), self._open().cursor() as cursor:
             cursor.execute(sql)
             return cursor.fetch_arrow_table()
+
+    @contextmanager
+    def stream(self, sql: str, rows: int) -> Iterator[pa.RecordBatchReader]:
+        """The rows of a query, `rows` at a time, typed by the first so many of them."""
+        with self._errors(), self._open().cursor() as cursor:
+            cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(rows)})
+            cursor.execute(sql)
+            with cursor.fetch_record_batch() as reader:
+                yield reader
 
     def run(self, sql: str, *values: object) -> None:
         """Executes one statement."""
@@ -206,7 +224,7 @@ class Connection:
             # An interrupt: the driver manager answers it by cancelling, which SQLite's driver has
             # not got. All else that is asked of it, it has.
             raise KeyboardInterrupt from error
-        except adbc_driver_manager.Error as error:
+        except (adbc_driver_manager.Error, pa.ArrowException) as error:
             raise SinkError(self.name, *_reason(str(error))) from error
 
 
@@ -215,12 +233,16 @@ def quoted(name: str) -> str:
     return DIALECT.identifier_preparer.quote_identifier(name)
 
 
-def between(column: str, image_sets: ImageSets) -> Iterator[str]:
-    """Conditions that together hold for the image sets, each of a bounded length."""
+def between(column: str, image_sets: ImageSets, run: int = 0) -> Iterator[str]:
+    """Conditions that together hold for the image sets, each of a bounded length: of one run of
+    several, by its `TableNumber`, unless that is 0."""
+    # Compared as pairs, as SQLite would look through all of a run for ranges told apart by OR.
+    name = f"({TABLE_NUMBER}, {column})" if run else column
+    of = f"({run}, {{}})" if run else "{}"
     ranges = image_sets.ranges
     for start in range(0, len(ranges), _RANGES):
         yield " OR ".join(
-            f"{column} BETWEEN {first} AND {last}"
+            f"{name} BETWEEN {of.format(first)} AND {of.format(last)}"
             for first, last in ranges[start : start + _RANGES]
         )
 

@@ -6,11 +6,12 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from cpexport.errors import WidthError
-from cpexport.features import IMAGE, IMAGE_NUMBER, INTEGER, OBJECT, REAL, TEXT
+from cpexport.features import IMAGE, IMAGE_NUMBER, INTEGER, OBJECT, REAL, TABLE_NUMBER, TEXT
 from cpexport.pictures import tells_pictures_apart
 from cpexport.shape import VIEW, Shape
 from cpexport.sinks import schema, views
 from cpexport.sinks.objectview import object_view
+from cpexport.sinks.scope import literal
 from cpexport.sinks.sqlitefile import DIALECT, WIDTH, Connection, quoted
 from cpexport.tables import Column, Layout, Table, table_of
 from cpexport.values import as_text
@@ -30,13 +31,13 @@ def change(db: Connection, old: Layout, new: Layout, prefix: str, shape: Shape) 
     if not any(name.startswith("_cpexport_") for name in names):
         for own in schema.own_tables():
             _run_all(db, schema.create(own, DIALECT))
-        db.run("INSERT INTO _cpexport_settings VALUES ('', 'schema', ?)", schema.VERSION)
+        db.run("INSERT INTO _cpexport_settings VALUES ('', 0, 'schema', ?)", schema.VERSION)
     if not old.columns:
-        for relationships in schema.relationship_tables(prefix):
+        for relationships in schema.relationship_tables(prefix, shape.numbered):
             _run_all(db, schema.create(relationships, DIALECT))
-        db.run(schema.relationship_view(prefix, DIALECT))
-        _run_all(db, schema.create(schema.experiment_table(prefix), DIALECT))
-        words = "INSERT INTO _cpexport_settings VALUES (?, 'shape', ?)"
+        db.run(schema.relationship_view(prefix, shape.numbered, DIALECT))
+        _run_all(db, schema.create(schema.experiment_table(prefix, shape.numbered), DIALECT))
+        words = "INSERT INTO _cpexport_settings VALUES (?, 0, 'shape', ?)"
         db.run(words, prefix, shape.as_json())
     if shape.layout == VIEW:
         # SQLite renames no table while a view has one that is not there.
@@ -127,7 +128,7 @@ def _rebuild(db: Connection, before: Table, table: Table, prefix: str) -> None:
             if column.type == REAL and had[column.name].type == INTEGER:
                 _refuse_long_integers(db, table.name, column.name)
             if becomes_text:
-                source = _as_text(db, prefix, had[column.name])
+                source = _as_text(db, prefix, had[column.name], TABLE_NUMBER in table.key)
             sources.append(source)
     columns = ", ".join(quoted(name) for name in names)
     db.run(
@@ -148,7 +149,7 @@ def _refuse_long_integers(db: Connection, table: str, column: str) -> None:
         )
 
 
-def _as_text(db: Connection, prefix: str, had: Column) -> str:
+def _as_text(db: Connection, prefix: str, had: Column, numbered: bool) -> str:
     """An expression for a column of numbers as text: metadata as the jobs wrote it, which the
     ledger knows, and else the shortest that reads back exactly."""
     table, column = quoted(had.table), quoted(had.name)
@@ -163,16 +164,13 @@ def _as_text(db: Connection, prefix: str, had: Column) -> str:
     number = f"iif(typeof({column}) = 'real', ({look_up}), CAST({column} AS TEXT))"
     if had.object != IMAGE or not tells_pictures_apart(had.feature):
         return number
+    run = f"{table}.{TABLE_NUMBER}" if numbered else "0"
     written = (
-        f"SELECT json_extract(identity, {_literal(f'$.{json.dumps(had.feature)}')}) "
-        f"FROM _cpexport_sets s WHERE s.prefix = {_literal(prefix)} "
+        f"SELECT json_extract(identity, {literal(f'$.{json.dumps(had.feature)}')}) "
+        f"FROM _cpexport_sets s WHERE s.prefix = {literal(prefix)} AND s.table_number = {run} "
         f"AND s.number = {table}.{quoted(IMAGE_NUMBER)}"
     )
     return f"coalesce(({written}), {number})"
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _copy_keys(db: Connection, parts: tuple[Table, ...], table: Table) -> None:

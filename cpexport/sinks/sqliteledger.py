@@ -11,15 +11,16 @@ from cpexport.ledger import Count, Entry, Ledger
 from cpexport.pictures import Pictures, from_identities
 from cpexport.shape import Shape
 from cpexport.sinks import schema
+from cpexport.sinks.scope import Scope
 from cpexport.sinks.sqlitefile import Connection, between
 from cpexport.tables import Column, Layout
 
-LASTING = ("schema", "shape", "made", "experiment_id")
-"""The settings that no batch makes untrue."""
+# Not what a destination is once and for all.
+_NOTED = "name NOT IN ('schema', 'shape', 'made', 'experiment_id')"
 
 
-def read(db: Connection, prefix: str) -> Ledger:
-    """All entries under a prefix, in the order in which they were written."""
+def read(db: Connection, scope: Scope) -> Ledger:
+    """All entries within the scope, in the order in which they were written."""
     counts: dict[int, dict[str, Count]] = {}
     for batch, table, rows, missing, infinite, columns in db.rows(
         "SELECT batch_id, table_name, row_count, missing_count, infinite_count, infinite_columns "
@@ -29,22 +30,21 @@ def read(db: Connection, prefix: str) -> Ledger:
         counts.setdefault(batch, {})[table] = count
     owned: dict[int, list[int]] = {}
     for number, batch in db.rows(
-        "SELECT number, batch_id FROM _cpexport_sets WHERE prefix = ?", prefix
+        f"SELECT number, batch_id FROM _cpexport_sets WHERE {scope.ledger}"
     ):
         owned.setdefault(batch, []).append(number)
     batches = db.rows(
         "SELECT batch_id, path, format, signature, fingerprint, image_sets, complete, refused, "
         "group_tags, state, reason, finished, modified_ns, cellprofiler, pipeline_sha256, "
-        "loaded_utc, cpexport FROM _cpexport_batches WHERE prefix = ? ORDER BY batch_id",
-        prefix,
+        f"loaded_utc, cpexport FROM _cpexport_batches WHERE {scope.ledger} ORDER BY batch_id"
     )
     return Ledger(
         tuple(_entry(row, owned.get(row[0], []), counts.get(row[0], {})) for row in batches)
     )
 
 
-def layout(db: Connection, prefix: str) -> Layout:
-    """The tables and columns under a prefix."""
+def layout(db: Connection, prefix: str, numbered: bool) -> Layout:
+    """The tables and columns under a prefix, with or without numbers of runs in their keys."""
     return Layout(
         tuple(
             Column(object_name, feature, table, name, schema.TYPES[type])
@@ -53,7 +53,8 @@ def layout(db: Connection, prefix: str) -> Layout:
                 "FROM _cpexport_columns WHERE prefix = ? ORDER BY position",
                 prefix,
             )
-        )
+        ),
+        numbered,
     )
 
 
@@ -72,37 +73,76 @@ def made(db: Connection, prefix: str) -> frozenset[str]:
     return frozenset(json.loads(found[0][0])) if found else frozenset()
 
 
-def settings(db: Connection, prefix: str) -> dict[str, str]:
-    """What was noted of the run since its last batch."""
-    words = "SELECT name, value FROM _cpexport_settings WHERE prefix = ? AND name NOT IN "
-    return dict(db.rows(f"{words}{LASTING}", prefix))
+def runs(db: Connection, prefix: str) -> dict[str, int]:
+    """The numbers of the runs under a prefix by their names, in order."""
+    found = db.rows(
+        "SELECT name, table_number FROM _cpexport_runs WHERE prefix = ? ORDER BY table_number",
+        prefix,
+    )
+    return dict(found)
 
 
-def note(db: Connection, prefix: str, settings: Mapping[str, str]) -> None:
-    """Notes settings, in place of what they were."""
+def enter_run(db: Connection, prefix: str, name: str) -> int:
+    """Gives the next number to a run that has none."""
+    number = max(runs(db, prefix).values(), default=0) + 1
+    db.run("INSERT INTO _cpexport_runs VALUES (?, ?, ?)", prefix, number, name)
+    return number
+
+
+def settings(db: Connection, scope: Scope) -> dict[str, str]:
+    """What was noted of a run, and is true as long as no batch is written."""
+    return dict(
+        db.rows(f"SELECT name, value FROM _cpexport_settings WHERE {scope.ledger} AND {_NOTED}")
+    )
+
+
+def note(db: Connection, scope: Scope, settings: Mapping[str, str]) -> None:
+    """Notes what `settings` then gives."""
+    words = "INSERT OR REPLACE INTO _cpexport_settings VALUES (?, ?, ?, ?)"
     for name, value in settings.items():
-        db.run("INSERT OR REPLACE INTO _cpexport_settings VALUES (?, ?, ?)", prefix, name, value)
+        db.run(words, scope.prefix, scope.number, name, value)
 
 
-def pictures(db: Connection, prefix: str, image_sets: ImageSets) -> Pictures:
+def holds(db: Connection, scope: Scope, entry: Entry) -> bool:
+    """Whether there is an entry of this very batch."""
+    same = f"SELECT 1 FROM _cpexport_batches WHERE {scope.ledger} AND signature = ?"
+    return bool(db.rows(same, entry.signature))
+
+
+def batches_of(db: Connection, scope: Scope, image_sets: ImageSets) -> dict[int, int]:
+    """Of these image sets, those that are loaded, and the `batch_id` that each came from."""
+    found: dict[int, int] = {}
+    for where in between("number", image_sets):
+        words = f"SELECT number, batch_id FROM _cpexport_sets WHERE {scope.ledger} AND ({where})"
+        found |= dict(db.rows(words))
+    return found
+
+
+def forget(db: Connection, scope: Scope, image_sets: ImageSets) -> None:
+    """Takes it back that these image sets are loaded."""
+    for where in between("number", image_sets):
+        db.run(f"DELETE FROM _cpexport_sets WHERE {scope.ledger} AND ({where})")
+
+
+def pictures(db: Connection, scope: Scope, image_sets: ImageSets) -> Pictures:
     """The pictures of these image sets, those that are loaded."""
     found: list[tuple[int, str]] = []
     for where in between("number", image_sets):
         rows = db.rows(
-            f"SELECT number, identity FROM _cpexport_sets WHERE prefix = ? AND ({where}) "
-            "ORDER BY number",
-            prefix,
+            f"SELECT number, identity FROM _cpexport_sets WHERE {scope.ledger} AND ({where}) "
+            "ORDER BY number"
         )
         found += [(number, identity) for number, identity in rows]
     return from_identities([n for n, _ in found], [identity for _, identity in found])
 
 
-def write(db: Connection, prefix: str, entry: Entry, pictures: Pictures) -> None:
+def write(db: Connection, scope: Scope, entry: Entry, pictures: Pictures) -> None:
     """Enters a batch and its image sets; what was computed over the whole run is out of date."""
     ((batch,),) = db.rows("SELECT coalesce(max(batch_id), 0) + 1 FROM _cpexport_batches")
     values = (
         batch,
-        prefix,
+        scope.prefix,
+        scope.number,
         entry.path,
         entry.format,
         entry.signature,
@@ -132,16 +172,14 @@ def write(db: Connection, prefix: str, entry: Entry, pictures: Pictures) -> None
         )
     rows = len(pictures)
     columns = {
-        "prefix": pa.repeat(pa.scalar(prefix), rows),
+        "prefix": pa.repeat(pa.scalar(scope.prefix), rows),
+        "table_number": pa.repeat(pa.scalar(scope.number, pa.int64()), rows),
         "number": pa.array(pictures.numbers),
         "batch_id": pa.repeat(pa.scalar(batch, pa.int64()), rows),
         "identity": pa.array(list(pictures.identities()), pa.string()),
     }
     db.ingest("_cpexport_sets", pa.RecordBatch.from_pydict(columns))
-    db.run(
-        f"DELETE FROM _cpexport_settings WHERE prefix = ? AND name NOT IN {LASTING}",
-        prefix,
-    )
+    db.run(f"DELETE FROM _cpexport_settings WHERE {scope.ledger} AND {_NOTED}")
 
 
 def _entry(row: tuple[Any, ...], loaded: list[int], counts: Mapping[str, Count]) -> Entry:

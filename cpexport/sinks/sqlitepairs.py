@@ -1,16 +1,22 @@
 """Relationships between objects in a SQLite file: kinds of them, and pairs of objects."""
 
+from collections.abc import Iterator
+
 import pyarrow as pa
 
+from cpexport.features import INTEGER
 from cpexport.imagesets import ImageSets
+from cpexport.sinks.scope import Scope
 from cpexport.sinks.sqlitefile import Connection, between, quoted
+from cpexport.sinks.sqliteread import Query, stream
+from cpexport.tables import RELATIONSHIPS, Layout
 
 _KIND = ("module_number", "relationship", "object_name1", "object_name2")
 
 
-def write(db: Connection, prefix: str, rows: pa.RecordBatch) -> None:
+def write(db: Connection, scope: Scope, rows: pa.RecordBatch) -> None:
     """Writes pairs with the columns of `tables.RELATIONSHIPS`; new kinds are numbered on."""
-    kinds = quoted(f"{prefix}Per_RelationshipTypes")
+    kinds = quoted(f"{scope.prefix}Per_RelationshipTypes")
     known = {
         tuple(row[1:]): row[0]
         for row in db.rows(f"SELECT relationship_type_id, {', '.join(_KIND)} FROM {kinds}")
@@ -21,17 +27,30 @@ def write(db: Connection, prefix: str, rows: pa.RecordBatch) -> None:
         db.run(f"INSERT INTO {kinds} VALUES (?, ?, ?, ?, ?)", known[name], *name)
     ids = pa.array([known[name] for name in names], pa.int64())
     numbers = [name for name in rows.schema.names if name not in _KIND]
-    db.ingest(
-        f"{prefix}Per_Relationships",
-        pa.record_batch(
-            [ids, *(rows[name] for name in numbers)], names=["relationship_type_id", *numbers]
-        ),
+    pairs = pa.record_batch(
+        [ids, *(rows[name] for name in numbers)], names=["relationship_type_id", *numbers]
     )
+    db.ingest(f"{scope.prefix}Per_Relationships", scope.numbered(pairs))
 
 
-def delete(db: Connection, prefix: str, image_sets: ImageSets) -> None:
+def read(
+    db: Connection, layout: Layout, scope: Scope, image_sets: ImageSets | None
+) -> Iterator[pa.RecordBatch]:
+    """The pairs of which the first object is in one of these image sets, kinds spelled out."""
+    pairs, kinds = (quoted(f"{scope.prefix}Per_Relationship{end}") for end in ("s", "Types"))
+    runs = layout.image_key[:-1]
+    names = RELATIONSHIPS.names
+    key = [*runs, "image_number1", "object_number1", "relationship_type_id", *names[6:]]
+    schema = pa.schema([*(pa.field(n, INTEGER) for n in key), *list(RELATIONSHIPS)[:4]])
+    source = f"{pairs} JOIN {kinds} USING (relationship_type_id)"
+    query = Query(source, tuple(schema.names), "image_number1", len(key), schema)
+    for rows in stream(db, [query], scope, image_sets):
+        yield rows.select([*runs, *names])
+
+
+def delete(db: Connection, scope: Scope, image_sets: ImageSets) -> None:
     """Deletes the pairs of which either object is in one of these image sets."""
-    table = quoted(f"{prefix}Per_Relationships")
+    table = quoted(f"{scope.prefix}Per_Relationships")
     for side in ("image_number1", "image_number2"):
-        for where in between(side, image_sets):
+        for where in between(side, image_sets, scope.number):
             db.run(f"DELETE FROM {table} WHERE {where}")

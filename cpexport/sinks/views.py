@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from sqlalchemy.engine import Dialect
 
-from cpexport.features import IMAGE, IMAGE_NUMBER, OBJECT_NUMBER
+from cpexport.features import IMAGE, IMAGE_NUMBER, OBJECT_NUMBER, TABLE_NUMBER
 from cpexport.tables import Layout, Table
 
 # Within the statement, where SQLite keeps it.
@@ -19,10 +19,11 @@ _MARK = "/* made by cpexport */"
 def statements(layout: Layout, dialect: Dialect, width: int) -> dict[str, str]:
     """The statement that makes each view of a layout without a prefix, by the view's name.
 
-    A view has `TableNumber`, which is 1 everywhere, `ImageNumber`, for objects `ObjectNumber`, and
-    all columns of all parts of the table. An object's number is there once only: by its own name
-    pycytominer would take it for a measurement. Types wider than `width` columns have no view, and
-    neither have those whose name could be a table's: CellProfiler allows an object `Per_Cells`.
+    A view has `TableNumber`, which is 1 everywhere if there are no runs, `ImageNumber`, for objects
+    `ObjectNumber`, and all columns of all parts of the table. An object's number is there once
+    only: by its own name pycytominer would take it for a measurement. Types wider than `width`
+    columns have no view, and neither have those whose name could be a table's: CellProfiler allows
+    an object `Per_Cells`.
     """
     found = {}
     for name in sorted(layout.objects, key=lambda name: (name != IMAGE, name)):
@@ -49,10 +50,12 @@ def _statement(name: str, columns: list[str], parts: tuple[Table, ...], dialect:
 
 def _columns(name: str, parts: tuple[Table, ...], dialect: Dialect) -> Iterator[str]:
     quote = dialect.identifier_preparer.quote_identifier
-    keys = ("TableNumber", IMAGE_NUMBER, OBJECT_NUMBER)
-    yield f"1 AS {quote(keys[0])}"
-    for key, shown in zip(parts[0].key, keys[1:], strict=False):
-        yield _as(quote(key), quote(shown))
+    keys = (TABLE_NUMBER, IMAGE_NUMBER, OBJECT_NUMBER)
+    own = parts[0].key
+    values = [] if own[0] == TABLE_NUMBER else ["1"]
+    values += [quote(key) for key in own]
+    for value, shown in zip(values, keys, strict=False):
+        yield _as(value, quote(shown))
     columns = [column.name for part in parts for column in part.columns]
     # A column keeps its whole name where another already has what would be left of it.
     taken = {known.lower() for known in (*keys, *columns)}

@@ -1,0 +1,128 @@
+"""Loads several runs into one destination that numbers them, each as if it were alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cpexport.errors import SourceError, UsageError
+from cpexport.imagesets import ImageSets
+from cpexport.load import LeftOut, Report, load
+from cpexport.paths import PathMap
+from cpexport.shape import Shape
+from cpexport.sinks import open_sink
+from cpexport.survey import Progress
+
+
+@dataclass(frozen=True)
+class Named:
+    """One argument OUTPUTS: where it is, and what it is called as a run."""
+
+    outputs: Path
+    name: str
+
+
+def named(argument: Path) -> Named:
+    """An argument OUTPUTS or NAME=OUTPUTS; without a name, the last part of its whole path.
+
+    What exists as it stands is a path, and so is what has a slash before its `=`.
+    """
+    name, equals, outputs = str(argument).partition("=")
+    if equals and "/" not in name and not argument.exists():
+        return Named(Path(outputs), name if outputs else "")
+    return Named(argument, argument.resolve().name)
+
+
+def load_runs(
+    arguments: Sequence[Path],
+    to: str,
+    *,
+    batch_file: Path | None = None,
+    prefix: str = "",
+    shape: Shape | None = None,
+    paths: PathMap | None = None,
+    patient: bool = False,
+    progress: Progress = lambda done: None,
+) -> Report:
+    """`load`, each argument as a run where `shape`, or else the destination, numbers runs.
+
+    Runs are loaded one after the other: an error of the destination, or a collision, leaves those
+    before. A run of which nothing can be loaded is left out, if there is another.
+
+    Raises:
+        UsageError: runs without a name, or two with one; a batch file for several; as `load`.
+        SourceError, CollisionError, SinkError: as `load`.
+    """
+    with open_sink(to, prefix, shape) as sink:
+        numbered = sink.shape.numbered
+    if not numbered:
+        return load(
+            arguments,
+            to,
+            batch_file=batch_file,
+            prefix=prefix,
+            shape=shape,
+            paths=paths,
+            patient=patient,
+            progress=progress,
+        )
+    runs = [named(argument) for argument in arguments]
+    _refuse_strange(runs, batch_file)
+    reports, failed = [], []
+    for run in runs:
+        try:
+            report = load(
+                [run.outputs],
+                to,
+                batch_file=batch_file,
+                prefix=prefix,
+                shape=shape,
+                paths=paths,
+                run=run.name,
+                patient=patient,
+                progress=progress,
+            )
+        except SourceError as error:
+            failed.append(error)
+        else:
+            reports.append(report)
+    if not reports:
+        raise failed[0]
+    return _together(reports, failed)
+
+
+def _refuse_strange(runs: Sequence[Named], batch_file: Path | None) -> None:
+    names = [run.name for run in runs]
+    for run in runs:
+        if not run.name:
+            raise UsageError(f"{run.outputs}: give this run a name; write NAME=OUTPUTS")
+        if names.count(run.name) > 1:
+            raise UsageError(f"two runs are called {run.name}; write NAME=OUTPUTS to name them")
+    if batch_file is not None and len(runs) > 1:
+        raise UsageError("--batch goes with one run; load the others by themselves")
+    for run in runs:
+        if not run.outputs.exists():
+            advice = "name the folder that holds the jobs' outputs"
+            raise SourceError(run.outputs, "does not exist", advice)
+
+
+def _together(reports: Sequence[Report], failed: Sequence[SourceError]) -> Report:
+    """What all loads did, as one."""
+    rows: dict[str, int] = {}
+    for report in reports:
+        for table, count in report.rows.items():
+            rows[table] = rows.get(table, 0) + count
+    lost = [LeftOut(error.path, error.problem) for error in failed]
+    missing = [ends for report in reports for ends in report.missing.ranges]
+    return replace(
+        reports[-1],
+        loaded=sum(report.loaded for report in reports),
+        already=sum(report.already for report in reports),
+        left_out=(*(left for report in reports for left in report.left_out), *lost),
+        missing=ImageSets.from_ranges(missing),
+        image_sets=sum(report.image_sets for report in reports),
+        rows=rows,
+        seconds=sum(report.seconds for report in reports),
+        whole=not lost and all(report.whole for report in reports),
+        notes=tuple(dict.fromkeys(note for report in reports for note in report.notes)),
+        runs=tuple(run for report in reports for run in report.runs),
+    )
