@@ -159,8 +159,12 @@ EXPORTS: Mapping[str, Export] = {
 }
 """The runs of the case, whose names are those of its folders."""
 
-REFUSED = Export({"longnames40_separate": {**_SEPARATE, **_SHORT}}, _LONG, _ODD)
-"""CellProfiler cannot make it: it shortens the names of the primary key in one place only."""
+REFUSED: Mapping[str, Export] = {
+    "no such column: ": Export({"short": {**_SEPARATE, **_SHORT}}, _LONG, _ODD),
+    "duplicate column name: ": Export({"alike": _SEPARATE}, metadata={"Metadata_plate": "x"}),
+}
+"""What CellProfiler cannot make, by what it says: it shortens the names of the primary key in one
+place only, and takes names for different that differ in case only."""
 
 
 def main(folder: Path) -> None:
