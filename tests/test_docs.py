@@ -100,8 +100,8 @@ def without_ids(output: str) -> str:
 
 def test_every_difference_names_tests_that_there_are() -> None:
     text = (ROOT / "docs" / "differences.md").read_text("utf-8")
-    rows_ = [line for line in text.splitlines() if line.startswith("| ")]
-    differences = [row for row in rows_ if "---" not in row and "proved by" not in row]
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    differences = [row for row in lines if "---" not in row and "proved by" not in row]
     named = re.findall(r"`(test_\w+)::(test_\w+)`", text)
 
     assert len(differences) > 15
