@@ -65,7 +65,9 @@ def numbers(text: str) -> set[int]:
 
 
 def data_tables(database: Path) -> set[str]:
-    return {name for name in tables(database) if not name.startswith("Per_Relationship")}
+    """The tables with a row for each image set or object."""
+    others = ("Per_Relationship", "Experiment", "Per_Experiment")
+    return {name for name in tables(database) if not name.startswith(others)}
 
 
 def only(table: Columns, wanted: set[int]) -> Columns:
