@@ -174,6 +174,10 @@ def open_sink(
         from cpexport.sinks.sqlite import SqliteSink
 
         return SqliteSink(parsed.database or "", prefix, shape, run, paths)
+    if parsed.get_backend_name() in ("mysql", "mariadb"):
+        from cpexport.sinks.mysql import MysqlSink
+
+        return MysqlSink(parsed, prefix, shape, run, paths)
     raise UsageError(f"{parsed.get_backend_name()}: not a destination yet; use sqlite:///FILE")
 
 

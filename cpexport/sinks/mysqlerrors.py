@@ -12,6 +12,7 @@ _LOST = "the connection was lost"
 
 # Numbers as in MySQL's and MariaDB's error references; both share those below 1900.
 _RETRY = {
+    1062: "another wrote the same meanwhile",
     1205: "a lock was held by another for too long",
     1213: "a deadlock with another",
     1412: "a table was changed by another meanwhile",

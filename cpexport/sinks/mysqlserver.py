@@ -23,8 +23,8 @@ DIALECT = dialect.MySQLDialect_pymysql(paramstyle="named")
 
 # Whatever the server has for others. Waiting for a batch to be decoded is no reason to be dropped.
 _SESSION = (
-    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', wait_timeout = 28800, "
-    "net_read_timeout = 600, net_write_timeout = 600"
+    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ANSI_QUOTES', "
+    "wait_timeout = 28800, net_read_timeout = 600, net_write_timeout = 600, lock_wait_timeout = 300"
 )
 # Of one slice, in its text some 12 bytes a value: less than sockets hold, so that the server reads
 # one while the next is made; and enough for columns to be worth their overhead.
@@ -54,7 +54,7 @@ class Connection:
         self._within: sa.Connection | None = None
         self._engine = sa.create_engine(
             "mysql+pymysql://",
-            creator=self._connect,
+            creator=self.connect,
             pool_size=1,
             max_overflow=0,
             pool_pre_ping=True,
@@ -155,6 +155,15 @@ class Connection:
             self._names = frozenset(name for (name,) in found)
         return self._names
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a `transaction` is open."""
+        return self._within is not None
+
+    def forget_names(self) -> None:
+        """Has `names` ask again, as others have changed them."""
+        self._names = None
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commits durably when left without an error, and else takes all of it back.
@@ -224,7 +233,8 @@ class Connection:
                 raise reason(self.name, error) from error
             raise
 
-    def _connect(self) -> Driver:
+    def connect(self) -> Driver:
+        """One more connection, apart from all else here: whoever asks for it closes it."""
         try:
             return Driver(**self.address.options, init_command=_SESSION)
         except (ValueError, LookupError, AssertionError, TypeError) as error:

@@ -62,11 +62,11 @@ def _quoted(column: pa.Array, quote: str) -> pa.Array:
     if pa.types.is_floating(column.type):
         values = column.to_numpy(zero_copy_only=False)
         column = pa.array(values, mask=~np.isfinite(values)).cast(pa.string())
-    elif pa.types.is_string(column.type):
+    else:
+        # Bytes are UTF-8 wherever we have any.
+        column = column.cast(pa.string())
         for plain, escaped in _ESCAPED:
             column = pc.replace_substring(column, plain, escaped)
-    else:
-        column = column.cast(pa.string())
     return pc.binary_join_element_wise(quote, column, quote, "")
 
 

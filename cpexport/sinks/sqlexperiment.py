@@ -14,17 +14,26 @@ from cpexport.sinks import sqlledger as ledger
 from cpexport.sinks.scope import Scope
 from cpexport.sinks.sql import Database, quoted
 
-ID = "experiment_id"
-"""The setting that keeps which row of Experiment is a prefix's."""
+ID, FIRST = "experiment_id", "experiment_first"
+"""The settings that keep which row of Experiment is a prefix's, and the first image set of the job
+whose row is in Per_Experiment."""
 
 
 def write(db: Database, scope: Scope, rows: pa.RecordBatch, first: int) -> None:
-    """Writes what a job says of the run, unless there is an image set before its `first` one.
+    """Writes what a job says of the run, unless one did whose `first` image set is before its own.
 
     So whatever the order of the batches, the job of the first image set is the one that speaks.
     """
-    before = f"SELECT 1 FROM _cpexport_sets WHERE {scope.ledger} AND number < ? LIMIT 1"
-    if not db.rows(before, first):
+    where = f"{scope.ledger} AND table_number = {scope.number} AND name = '{FIRST}'"
+    # On servers, who comes second waits here, and then sees what the first one wrote.
+    db.run(
+        f"UPDATE _cpexport_settings SET value = ? WHERE {where} AND value + 0 >= ?", first, first
+    )
+    found = db.rows(f"SELECT value FROM _cpexport_settings WHERE {where}")
+    if not found:
+        words = "INSERT INTO _cpexport_settings VALUES (?, ?, ?, ?)"
+        db.run(words, scope.prefix, scope.number, FIRST, str(first))
+    if not found or int(found[0][0]) == first:
         table = f"{scope.prefix}Per_Experiment"
         db.run(f"DELETE FROM {quoted(table)}{_where(scope)}")
         db.ingest(table, rows)

@@ -16,7 +16,8 @@ from cpexport.sinks.sql import Database
 from cpexport.tables import Column, Layout
 
 # Not what a destination is once and for all.
-_NOTED = "name NOT IN ('schema', 'shape', 'made', 'experiment_id')"
+_LASTING = ("schema", "shape", "made", "layout", "changing", "experiment_id", "experiment_first")
+_NOTED = f"name NOT IN {_LASTING}"
 
 
 def read(db: Database, scope: Scope) -> Ledger:
@@ -55,6 +56,27 @@ def layout(db: Database, prefix: str, numbered: bool) -> Layout:
             )
         ),
         numbered,
+    )
+
+
+def write_layout(db: Database, prefix: str, layout: Layout) -> None:
+    """Notes which tables and columns there are under a prefix, in place of what was noted."""
+    db.run("DELETE FROM _cpexport_columns WHERE prefix = ?", prefix)
+    columns = layout.columns
+    db.ingest(
+        "_cpexport_columns",
+        pa.record_batch(
+            [
+                pa.repeat(pa.scalar(prefix), len(columns)),
+                pa.array(range(1, len(columns) + 1), pa.int64()),
+                pa.array([column.object for column in columns]),
+                pa.array([column.feature for column in columns]),
+                pa.array([column.table for column in columns]),
+                pa.array([column.name for column in columns]),
+                pa.array([schema.TYPE_NAMES[column.type] for column in columns]),
+            ],
+            names=[column.name for column in schema.COLUMNS.columns],
+        ),
     )
 
 
@@ -182,7 +204,10 @@ def write(db: Database, scope: Scope, entry: Entry, pictures: Pictures) -> None:
     }
     words = "INSERT INTO _cpexport_sets VALUES (?, ?, ?, ?, ?)"
     db.run_many(words, pa.RecordBatch.from_pydict(columns))
-    db.run(f"DELETE FROM _cpexport_settings WHERE {scope.ledger} AND {_NOTED}")
+    # Each by its whole key, so that on servers no other row is locked.
+    words = "DELETE FROM _cpexport_settings WHERE prefix = ? AND table_number = ? AND name = ?"
+    for name in settings(db, scope):
+        db.run(words, scope.prefix, scope.number, name)
 
 
 def _entry(row: tuple[Any, ...], loaded: list[int], counts: Mapping[str, Count]) -> Entry:
