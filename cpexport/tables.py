@@ -27,6 +27,7 @@ from cpexport.features import (
     wider,
 )
 from cpexport.naming import column_names
+from cpexport.room import Room
 
 Features = Mapping[str, Mapping[str, pa.DataType]]
 """Object type to feature to type, as far as it is known."""
@@ -126,15 +127,15 @@ class Layout:
         self,
         features: Features,
         prefix: str = "",
-        width: int = 1_000_000,
+        width: int | Room = 1_000_000,
         max_column_length: int = 64,
     ) -> "Layout":
         """This layout with the columns that `features` need besides.
 
         Names and order are CellProfiler's, computed over all new features together; a layout that
-        has columns keeps them, and new ones follow. `width` is the most columns that a table of
-        the destination can have, keys counted; wider object types get parts, `Per_Image_part2`
-        and so on.
+        has columns keeps them, and new ones follow. `width` is what a table of the destination can
+        hold, a number of columns or more than that, keys counted; wider object types get parts,
+        `Per_Image_part2` and so on.
         """
         new = {
             (name, feature): wider(type, promised_type(name, feature))
@@ -160,11 +161,22 @@ class Layout:
             fresh = not self.parts(object_name)
             if fresh and object_name == IMAGE:
                 mine.insert(0, IMAGE_NUMBER)
-            for table, feature in _placed(self, object_name, mine, prefix, width, fresh):
-                key = feature == IMAGE_NUMBER
-                name = feature if key else names[full_name(object_name, feature, objects)]
-                type = INTEGER if key else new[object_name, feature]
-                columns.append(Column(object_name, feature, table, name, type))
+            made = [
+                Column(object_name, feature, "", IMAGE_NUMBER, INTEGER)
+                if feature == IMAGE_NUMBER
+                else Column(
+                    object_name,
+                    feature,
+                    "",
+                    names[full_name(object_name, feature, objects)],
+                    new[object_name, feature],
+                )
+                for feature in mine
+            ]
+            room = width if isinstance(width, Room) else Room.columns(width)
+            columns += _placed(
+                self.parts(object_name), self.image_key, made, f"{prefix}Per_{object_name}", room
+            )
         return replace(self, columns=tuple(columns))
 
     def widened(self, types: Mapping[tuple[str, str], pa.DataType]) -> "Layout":
@@ -273,21 +285,26 @@ def _order(
 
 
 def _placed(
-    layout: Layout, object_name: str, features: list[str], prefix: str, width: int, fresh: bool
-) -> Iterator[tuple[str, str]]:
-    """Each feature with the table it goes to, filling the last part before a new one begins."""
-    parts = layout.parts(object_name)
-    keys = len(layout.image_key) + (object_name != IMAGE)
-    part = max(len(parts), 1)
-    room = width - (len(parts[-1].columns) + keys if parts else 0)
-    if fresh and len(features) > room:
-        # What names and places the pictures belongs in the first part, where tools look for it.
-        features = sorted(features, key=lambda f: promised_type(object_name, f) in (REAL,))
-    if fresh:
-        # Of the keys, these are not among the features.
-        room -= len(layout.image_key) - (object_name == IMAGE)
-    for feature in features:
-        if room == 0:
-            part, room = part + 1, width - keys
-        yield f"{prefix}Per_{object_name}" + (f"_part{part}" if part > 1 else ""), feature
-        room -= 1
+    parts: tuple[Table, ...],
+    image_key: tuple[str, ...],
+    new: list[Column],
+    name: str,
+    room: Room,
+) -> Iterator[Column]:
+    """Columns of one object type with their tables, the last part filled before another begins."""
+    sizes = {column: (column.name, column.type) for column in new}
+    if parts:
+        keys = [(key, INTEGER) for key in parts[-1].key]
+        left = room.left([*keys, *((c.name, c.type) for c in parts[-1].columns)])
+    else:
+        # In the first part the columns of their features are the keys.
+        mine = [sizes[column] for column in new if column.feature in (IMAGE_NUMBER, NUMBER)]
+        absent = [(key, INTEGER) for key in image_key if (key, INTEGER) not in mine]
+        keys, left = absent + mine, room.left(absent)
+        if min(room.left(sizes.values(), left)) < 0:
+            # What names and places the pictures belongs in the first part, where tools look for it.
+            new = sorted(new, key=lambda c: promised_type(c.object, c.feature) in (REAL,))
+    placed = room.parts([sizes[column] for column in new], keys, left)
+    for column, part in zip(new, placed, strict=True):
+        number = max(len(parts), 1) + part
+        yield replace(column, table=name + (f"_part{number}" if number > 1 else ""))

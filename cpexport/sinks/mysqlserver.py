@@ -229,7 +229,8 @@ class Connection:
                 raise reason(self.name, error.orig or error) from error
             if isinstance(error, InvalidRequestError):
                 raise reason(self.name, pymysql.err.InterfaceError(0, "")) from error
-            if isinstance(error, pymysql.Error | OSError | RuntimeError):
+            # A RuntimeError is PyMySQL's answer to a server that asks for a file.
+            if isinstance(error, pymysql.Error) or "LOAD_LOCAL" in str(error):
                 raise reason(self.name, error) from error
             raise
 
@@ -239,7 +240,10 @@ class Connection:
             return Driver(**self.address.options, init_command=_SESSION)
         except (ValueError, LookupError, AssertionError, TypeError) as error:
             # What PyMySQL makes of bytes that are no server's.
-            raise pymysql.err.OperationalError(2003, "it speaks another protocol") from error
+            raise pymysql.err.OperationalError(2003, "(it speaks another protocol)") from error
+        except RuntimeError as error:
+            # To hide a password without TLS, PyMySQL would need a library more.
+            raise pymysql.err.OperationalError(2061, "no TLS") from error
 
 
 def quoted(name: str) -> str:
