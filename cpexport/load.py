@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from cpexport.sinks import Sink, open_sink
 from cpexport.steps import Step, planned
 from cpexport.survey import Done, Progress, Survey, survey
 from cpexport.tables import joined, object_of, table_of
+from cpexport.wells import Wells, make_wells
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,9 @@ class Report:
     """What a load did. `rows` are the rows written, by table.
 
     `whole` is whether nothing is missing: no planned image set, or without a batch file none that
-    any batch was to run. `notes` are things worth knowing that cost nothing. `runs` are those it
-    was about, where the destination numbers them; `missing` is then the numbers missing in any.
+    any batch was to run. `notes` are things worth knowing that cost nothing. `made` are the rows of
+    tables that were computed anew from others. `runs` are those it was about, where the destination
+    numbers them; `missing` is then the numbers missing in any.
     """
 
     destination: str
@@ -59,6 +61,7 @@ class Report:
     seconds: float
     whole: bool
     notes: tuple[str, ...] = field(default=())
+    made: Mapping[str, int] = field(default_factory=dict)
     runs: tuple[Run, ...] = field(default=())
 
 
@@ -70,6 +73,7 @@ def load(
     prefix: str = "",
     shape: Shape | None = None,
     paths: PathMap | None = None,
+    wells: Wells | None = None,
     run: str | None = None,
     patient: bool = False,
     progress: Progress = lambda done: None,
@@ -79,8 +83,9 @@ def load(
     Killed anywhere and run again, the destination ends up the same. `patient` is whether jobs may
     still run, so that there being nothing to load yet is no error. `shape` is what the tables are
     to look like; without, as the destination's are, or as CellProfiler's separate ones. `paths`
-    are the paths of pictures in them; without, as the destination's, or those of the jobs. `run` is
-    the name of the run that all of `outputs` are of, where the destination numbers runs.
+    are the paths of pictures in them; without, as the destination's, or those of the jobs. `wells`
+    are wanted besides those that the destination has. `run` is the name of the run that all of
+    `outputs` are of, where the destination numbers runs; then wells are left as they are.
 
     Raises:
         UsageError: a path or URL makes no sense, or a run is named or not where it should be.
@@ -122,7 +127,9 @@ def load(
             _refuse_all_damaged(found, writing)
         number_groups(sink, found.plan)
         describe(sink, prefix)
-        return _report(sink, found, writing, time.monotonic() - began, run)
+        report = _report(sink, found, writing, run)
+    made = make_wells(to, prefix, wells) if run is None else {}
+    return replace(report, made=made, seconds=time.monotonic() - began)
 
 
 class _Writing:
@@ -232,9 +239,7 @@ def _refuse_all_damaged(found: Survey, writing: "_Writing") -> None:
         raise writing.damaged[0][1]
 
 
-def _report(
-    sink: Sink, found: Survey, writing: _Writing, seconds: float, run: str | None
-) -> Report:
+def _report(sink: Sink, found: Survey, writing: _Writing, run: str | None) -> Report:
     ledger = sink.ledger()
     there = ledger.loaded
     errors = {id(batch): str(error) for batch, error in writing.damaged}
@@ -270,7 +275,7 @@ def _report(
         missing=missing,
         image_sets=writing.image_sets,
         rows=writing.rows,
-        seconds=seconds,
+        seconds=0,
         whole=not missing and not left_out,
         notes=tuple(notes),
         runs=tuple(Run(name, n, missing) for name, n in sink.runs().items() if name == run),

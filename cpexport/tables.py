@@ -221,7 +221,7 @@ def full_name(object_name: str, feature: str, objects: Iterable[str]) -> str:
     """
     if object_name == OBJECT:
         return OBJECT_NUMBER if feature == NUMBER else feature
-    if object_name == IMAGE and _is_aggregate(feature, objects):
+    if object_name == IMAGE and is_aggregate(feature, objects):
         return feature
     return f"{object_name}_{feature}"
 
@@ -249,7 +249,9 @@ def owner(feature: str, objects: Iterable[str]) -> str | None:
     return next((name for name in objects if feature.startswith(f"{name}_")), None)
 
 
-def _is_aggregate(feature: str, objects: Iterable[str]) -> bool:
+def is_aggregate(feature: str, objects: Iterable[str]) -> bool:
+    """Whether an image's feature is a mean, median or deviation over the objects of one of these
+    types."""
     _, _, rest = feature.partition("_")
     return feature.startswith(_AGGREGATES) and any(rest.startswith(f"{o}_") for o in objects)
 
@@ -265,7 +267,7 @@ def _order(
         name = owner(feature, longest_first) or ""
         rest = feature[len(name) + 1 :]
         return (False, name, rest != NUMBER, rest, 0)
-    if object_name == IMAGE and _is_aggregate(feature, objects):
+    if object_name == IMAGE and is_aggregate(feature, objects):
         kind, _, of = feature.partition("_")
         name = owner(of, longest_first) or ""
         return (True, name, True, of, _AGGREGATES.index(f"{kind}_"))

@@ -17,6 +17,8 @@ from cpexport.features import INTEGER, NULL, REAL, TABLE_NUMBER, TEXT
 from cpexport.tables import Table
 
 VERSION = "2"
+KEPT = ("wells",)
+"""The settings that no batch makes untrue, as they say themselves of what they were computed."""
 
 _own = sa.MetaData()
 BATCHES = sa.Table(

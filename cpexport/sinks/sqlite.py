@@ -61,6 +61,10 @@ class SqliteSink:
         self._db.close()
 
     @property
+    def width(self) -> int:
+        return WIDTH
+
+    @property
     def notes(self) -> tuple[str, ...]:
         return notes_on(self.layout(), self.prefix, WIDTH) if self.shape.layout == VIEW else ()
 

@@ -15,8 +15,8 @@ from cpexport.sinks.scope import Scope
 from cpexport.sinks.sqlitefile import Connection, between
 from cpexport.tables import Column, Layout
 
-# Not what a destination is once and for all.
-_NOTED = "name NOT IN ('schema', 'shape', 'made', 'experiment_id')"
+# What a destination is once and for all.
+_OWN = ("schema", "shape", "made", "experiment_id")
 
 
 def read(db: Connection, scope: Scope) -> Ledger:
@@ -91,9 +91,8 @@ def enter_run(db: Connection, prefix: str, name: str) -> int:
 
 def settings(db: Connection, scope: Scope) -> dict[str, str]:
     """What was noted of a run, and is true as long as no batch is written."""
-    return dict(
-        db.rows(f"SELECT name, value FROM _cpexport_settings WHERE {scope.ledger} AND {_NOTED}")
-    )
+    words = f"SELECT name, value FROM _cpexport_settings WHERE {scope.ledger}"
+    return dict(db.rows(f"{words} AND name NOT IN {_OWN}"))
 
 
 def note(db: Connection, scope: Scope, settings: Mapping[str, str]) -> None:
@@ -179,7 +178,8 @@ def write(db: Connection, scope: Scope, entry: Entry, pictures: Pictures) -> Non
         "identity": pa.array(list(pictures.identities()), pa.string()),
     }
     db.ingest("_cpexport_sets", pa.RecordBatch.from_pydict(columns))
-    db.run(f"DELETE FROM _cpexport_settings WHERE {scope.ledger} AND {_NOTED}")
+    kept = (*_OWN, *schema.KEPT)
+    db.run(f"DELETE FROM _cpexport_settings WHERE {scope.ledger} AND name NOT IN {kept}")
 
 
 def _entry(row: tuple[Any, ...], loaded: list[int], counts: Mapping[str, Count]) -> Entry:
