@@ -6,10 +6,10 @@ RUNS = -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>
 PYTEST = .venv/bin/pytest -n 2 $(PYTEST_ARGS)
 
 .DEFAULT_GOAL = help
-.PHONY: help venv schedulers demo test check conformance clients clean
+.PHONY: help venv schedulers servers demo test test-mysql check conformance clients clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "PYTEST_ARGS='-k naming' and the like go to pytest, wherever it runs"
 
 venv: .venv/.ready  ## make .venv, with everything to run and to test; at once when it is there
@@ -17,13 +17,20 @@ venv: .venv/.ready  ## make .venv, with everything to run and to test; at once w
 schedulers:  ## install Slurm and Grid Engine from Debian if root, for the tests that use them
 	@sh tests/install_schedulers.sh
 
+servers:  ## install MariaDB from Debian if root, for the tests that use it
+	@sh tests/install_servers.sh
+
 demo: venv  ## run the commands of the README on the small run in examples/
 	PATH="$(CURDIR)/.venv/bin:$$PATH" sh examples/demo.sh
 
-test: venv schedulers  ## run the tests
+test: venv schedulers servers  ## run the tests
 	$(PYTEST)
 
-check: venv schedulers  ## all that a change has to pass: style, types, imports, tests
+test-mysql: venv  ## run the tests that need Oracle's MySQL, got from Debian's next suite if it can be
+	@sh tests/fetch_mysql.sh
+	$(PYTEST) -k '[mysql'
+
+check: venv schedulers servers  ## all that a change has to pass: style, types, imports, tests
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
@@ -41,7 +48,7 @@ clean:  ## remove .venv and whatever the tools left
 	find cpexport tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What is installed besides the project. The clients bring a thousand megabytes of their own.
-.venv/.ready: EXTRAS = test,mysql
+.venv/.ready: EXTRAS = test
 .venv-clients/.ready: EXTRAS = test,clients
 
 # A python on the PATH may be a shim of a version manager that only says what it cannot run.

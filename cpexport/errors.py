@@ -83,3 +83,14 @@ class WidthError(CpexportError):
 
 class CollisionError(SinkError):
     """Two batches bring different pictures under one image set number."""
+
+
+class RetryError(SinkError):
+    """Others were in the way, and nothing was kept: the same may be tried again as a whole."""
+
+
+class OutcomeUnknownError(SinkError):
+    """The connection was lost while it committed: the batch is there whole, or not at all.
+
+    Only the destination's ledger can tell which.
+    """

@@ -47,15 +47,17 @@ _MEASURED_IMAGE = re.compile(
     r"Texture|Threshold|TrackObjects|VolumeOccupied|Width|Worm)_"
 )
 # Declared integer by CellProfiler's modules, and always whole in what they write. RelateObjects'
-# Distance_* are declared integer as well, and are not.
+# Distance_* and TrackObjects_Trajectory* are declared integer as well, and are not.
 _WHOLE_IMAGE = re.compile(
     r"(Count|Height|Width|Group|Series|Frame|Channel)_|Intensity_TotalArea_|"
-    r"Classify_.*_NumObjectsPerBin$|TrackObjects_(New|Lost|Split|Merged)ObjectCount_"
+    r"Classify_(.*_NumObjectsPerBin$|Count_)|TrackObjects_(New|Lost|Split|Merged)ObjectCount_"
 )
 _WHOLE_OBJECT = re.compile(
-    r"Number_Object_Number$|Parent_|Children_.*_Count$|Classify_.*_Bin_|"
+    r"Number_Object_Number$|Parent_|Children_.*_Count$|Classify_(?!Class$|Probability_)|"
+    r"ObjectSkeleton_Number|"
     r"Neighbors_(NumberOfNeighbors|(First|Second)ClosestObjectNumber)_|"
-    r"TrackObjects_(Label|ParentImageNumber|ParentObjectNumber)(_|$)"
+    r"TrackObjects_(Label|ParentImageNumber|ParentObjectNumber|Lifetime|FinalAge|Area|LinkType|"
+    r"MovementModel|GapLength)(_|$)"
 )
 
 

@@ -16,7 +16,6 @@ from cpexport.features import (
     NUMBER,
     OBJECT,
     REAL,
-    TEXT,
     is_aggregated,
     is_column,
     promised_type,
@@ -114,8 +113,8 @@ class Shape:
         if image is not None:
             for name, types in kept.items():
                 if name != IMAGE:
-                    for feature, type in types.items():
-                        if is_aggregated(feature) and type != TEXT:
+                    for feature in types:
+                        if is_aggregated(feature):
                             image |= {f"{a}_{name}_{feature}": REAL for a in self._begins}
         if self.layout != COMBINED:
             return kept

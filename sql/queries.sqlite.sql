@@ -1,4 +1,4 @@
--- Queries to start from, for a destination without a prefix. Each is run by the tests.
+-- Queries to start from, for a destination without a prefix or runs (with these, TableNumber belongs to every join). Each is run by the tests.
 
 -- Objects in each well.
 SELECT Image_Metadata_Plate, Image_Metadata_Well, count(DISTINCT ImageNumber) AS image_sets, count(*) AS cells

@@ -98,6 +98,18 @@ def without_ids(output: str) -> str:
     return re.sub(r"job \d+", "job N", output)
 
 
+def test_every_difference_names_tests_that_there_are() -> None:
+    text = (ROOT / "docs" / "differences.md").read_text("utf-8")
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    differences = [row for row in lines if "---" not in row and "proved by" not in row]
+    named = re.findall(r"`(test_\w+)::(test_\w+)`", text)
+
+    assert len(differences) > 15
+    assert [row for row in differences if "::test_" not in row] == []
+    for file, name in named:
+        assert f"def {name}(" in (ROOT / "tests" / f"{file}.py").read_text("utf-8"), name
+
+
 def test_every_option_of_the_commands_is_in_the_readme(home: Path) -> None:
     readme = (ROOT / "README.md").read_text()
     options = set()

@@ -40,34 +40,49 @@ def differ(ours: Path, theirs: Path, table: str) -> dict[str, str]:
     return {name: how for name, how in said.items() if how not in ("equal", "one ulp")}
 
 
+def left(found: dict[str, str], outputs: str) -> dict[str, str]:
+    """What of the differences is none that CSV files must have: of measurements of images in 32
+    bits they have only the digits that these need."""
+    single = ("Image_Intensity_", "Image_Threshold_", "Image_Granularity_", "Image_Texture_")
+    csv = outputs == "10_ranges"
+    return {n: h for n, h in found.items() if not (csv and h == "float32" and n.startswith(single))}
+
+
+# The pictures of CellProfiler's own databases, in .h5 and in CSV files.
+OUTPUTS = pytest.mark.parametrize("outputs", ["11_h5_and_csv", "10_ranges"])
+
+
+@OUTPUTS
 class TestCellProfilersOwn:
     """Its databases of the same pictures: the same columns in the same order, the same values."""
 
     def test_a_table_for_each_type_with_aggregates(
-        self, case: Case, made: Callable[..., Path]
+        self, case: Case, made: Callable[..., Path], outputs: str
     ) -> None:
-        ours = made(case("11_h5_and_csv") / "outputs", "separate", ALL)
+        ours = made(case(outputs) / "outputs", "separate", ALL)
         theirs = case("20_sqlite") / "separate.db"
         names = ["Image", "Nuclei", "Cells", "Cytoplasm", "BigNuclei", "SmallNuclei"]
 
-        assert {name: differ(ours, theirs, f"MyExpt_Per_{name}") for name in names} == {
-            name: {} for name in names
-        }
+        assert {
+            name: left(differ(ours, theirs, f"MyExpt_Per_{name}"), outputs) for name in names
+        } == {name: {} for name in names}
         assert len(declared(ours, "MyExpt_Per_Image")) == 1887
 
-    def test_side_by_side_by_number(self, case: Case, made: Callable[..., Path]) -> None:
-        ours = made(case("11_h5_and_csv") / "outputs", "combined", ALL)
+    def test_side_by_side_by_number(
+        self, case: Case, made: Callable[..., Path], outputs: str
+    ) -> None:
+        ours = made(case(outputs) / "outputs", "combined", ALL)
         theirs = case("20_sqlite") / "combined.db"
 
         assert differ(ours, theirs, "MyExpt_Per_Object") == {}
-        assert differ(ours, theirs, "MyExpt_Per_Image") == {}
+        assert left(differ(ours, theirs, "MyExpt_Per_Image"), outputs) == {}
         assert [name for name in tables(ours) if "Cells" in name] == []
 
     def test_the_view_has_its_columns_and_all_objects(
-        self, case: Case, made: Callable[..., Path]
+        self, case: Case, made: Callable[..., Path], outputs: str
     ) -> None:
         """CellProfiler's own has 3 rows, as many as there are SmallNuclei."""
-        ours = made(case("11_h5_and_csv") / "outputs", "view")
+        ours = made(case(outputs) / "outputs", "view")
         theirs = case("20_sqlite") / "view.db"
         names = "SELECT name FROM pragma_table_info('MyExpt_Per_Object')"
         alike = """

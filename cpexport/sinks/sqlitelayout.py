@@ -11,8 +11,8 @@ from cpexport.pictures import tells_pictures_apart
 from cpexport.shape import VIEW, Shape
 from cpexport.sinks import schema, views
 from cpexport.sinks.objectview import object_view
-from cpexport.sinks.scope import literal
-from cpexport.sinks.sqlitefile import DIALECT, WIDTH, Connection, quoted
+from cpexport.sinks.sql import literal, quoted
+from cpexport.sinks.sqlitefile import DIALECT, WIDTH, Connection
 from cpexport.tables import Column, Layout, Table, table_of
 from cpexport.values import as_text
 

@@ -10,6 +10,9 @@ import pytest
 from clients import CASES, KEY, measured, single_cells
 from conftest import rows
 
+from cpexport.runs import load_runs
+from cpexport.shape import Shape
+
 if find_spec("pycytominer") is None:
     pytest.skip("pycytominer is not installed; make clients does", allow_module_level=True)
 
@@ -102,3 +105,24 @@ def test_single_cells_can_be_normalized(database: Path, cells: Callable[..., Any
     assert sorted(normal[feature]) == pytest.approx(expected)
     numbers = {f"{name}_Number_Object_Number" for name in ("Cytoplasm", "Cells", "Nuclei")}
     assert numbers & set(normal.columns) == set()
+
+
+def test_single_cells_of_several_runs_are_those_of_each(
+    tmp_path: Path, case: Callable[[str], Path], loaded: Callable[..., Path]
+) -> None:
+    from pycytominer.cyto_utils.cells import SingleCells
+
+    url = f"sqlite:///{tmp_path / 'screens.sqlite'}"
+    outputs = [case(name) / "outputs" for name in CASES]
+    runs = [Path(f"{name}={path}") for name, path in zip(CASES, outputs, strict=True)]
+    load_runs(runs, url, shape=Shape(numbered=True))
+
+    merged = SingleCells(url).merge_single_cells()
+
+    keys = ["Metadata_ImageNumber", "Metadata_ObjectNumber_cytoplasm"]
+    merged = merged.sort_values(["Metadata_TableNumber", *keys]).astype(object)
+    for number, path in enumerate(outputs, 1):
+        mine = merged[merged["Metadata_TableNumber"] == number][[*keys, *FEATURES]]
+        expected = single_cells(loaded(path), [*KEY, *FEATURES])
+        assert list(mine.itertuples(index=False, name=None)) == expected
+    assert set(merged["Metadata_TableNumber"]) == set(range(1, len(CASES) + 1))

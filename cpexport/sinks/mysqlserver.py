@@ -1,0 +1,270 @@
+"""A database on a MySQL or MariaDB server: statements and transactions, errors as `SinkError`."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+import pymysql
+import sqlalchemy as sa
+from sqlalchemy.dialects.mysql import pymysql as dialect
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, InvalidRequestError
+
+from cpexport.errors import SinkError
+from cpexport.sinks.mysqladdress import address
+from cpexport.sinks.mysqldriver import ROWS, Driver
+from cpexport.sinks.mysqlerrors import at_commit, refusal
+from cpexport.sinks.mysqltext import FORMAT, lines, ordered, tuples
+
+# Names as they are: with PyMySQL's own paramstyle a percent sign in them would be doubled.
+DIALECT = dialect.MySQLDialect_pymysql(paramstyle="named")
+
+# Whatever the server has for others. Waiting for a batch to be decoded is no reason to be dropped.
+_SESSION = (
+    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', wait_timeout = 28800, "
+    "net_read_timeout = 600, net_write_timeout = 600"
+)
+# Of one slice, in its text some 12 bytes a value: less than sockets hold, so that the server reads
+# one while the next is made; and enough for columns to be worth their overhead.
+_VALUES = 120_000
+_BYTES = 1_000_000
+_STATEMENT = 4_000_000
+_COMMITS = ("CREATE", "DROP", "ALTER", "RENAME", "TRUNCATE")
+
+
+class Connection:
+    """Statements and transactions in one database, one connection at a time.
+
+    Outside of `transaction` each statement is committed by itself. READ COMMITTED, strict, utf8mb4.
+    After an error a connection is closed and the next statement makes another, but within a
+    transaction: there nothing can follow.
+
+    Raises:
+        UsageError: the URL has something in it that is not understood.
+        SinkError: the option file cannot be used.
+    """
+
+    def __init__(self, url: URL) -> None:
+        self.address = address(url)
+        self.name = self.address.name
+        self._loads = 0
+        self._names: frozenset[str] | None = None
+        self._within: sa.Connection | None = None
+        self._engine = sa.create_engine(
+            "mysql+pymysql://",
+            creator=self._connect,
+            pool_size=1,
+            max_overflow=0,
+            pool_pre_ping=True,
+            isolation_level="READ COMMITTED",
+            hide_parameters=True,
+            # A percent sign in a statement without values is one.
+            execution_options={"no_parameters": True},
+        )
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """The rows of a query, as Python values; `%s` stands for each of `values`."""
+        with self._using() as connection:
+            result = connection.exec_driver_sql(sql, values or None)
+            return [tuple(row) for row in result] if result.returns_rows else []
+
+    def arrow(self, sql: str) -> pa.Table:
+        """The rows of a query, as Arrow columns typed by their values."""
+        with self._using() as connection:
+            result = connection.exec_driver_sql(sql)
+            names, found = list(result.keys()), result.fetchall()
+        columns = zip(*found, strict=True) if found else [()] * len(names)
+        return pa.Table.from_arrays([pa.array(column) for column in columns], names=names)
+
+    def run(self, sql: str, *values: object) -> int:
+        """Executes one statement; how many rows it changed.
+
+        Not within a transaction if it is one that commits, as all DDL does there.
+        """
+        if sql.startswith(_COMMITS):
+            if self._within is not None:
+                raise AssertionError(f"it would commit: {sql[:40]}")
+            self._names = None
+        with self._using() as connection:
+            return connection.exec_driver_sql(sql, values or None).rowcount
+
+    def run_many(self, sql: str, values: pa.RecordBatch) -> None:
+        """Executes one statement for each row of `values`, columns by position, NaN as NULL."""
+        columns = [_python(column) for column in values.columns]
+        if values.num_rows:
+            with self._using() as connection:
+                connection.exec_driver_sql(sql, list(zip(*columns, strict=True)))
+
+    def ingest(self, table: str, rows: pa.RecordBatch) -> None:
+        """Appends rows to a table, columns by name, all of them or none; NaN as NULL.
+
+        By LOAD DATA LOCAL, else by INSERT where the server has that off.
+
+        Raises:
+            SinkError: the server warned of a value, or took another number of rows.
+        """
+        if not rows.num_rows:
+            return
+        with self._using() as connection:
+            driver = cast(Driver, connection.connection.driver_connection)
+            local, packet = connection.exec_driver_sql(
+                "SELECT @@local_infile, @@max_allowed_packet"
+            ).one()
+            if local:
+                taken, warnings = self._loaded(driver, table, rows)
+            else:
+                taken, warnings = _inserted(driver, table, rows, min(packet, _STATEMENT))
+            if warnings:
+                problem = f"{table} would not hold what was sent: {driver.warning()}"
+                raise SinkError(self.name, problem, "report it")
+            if taken != rows.num_rows:
+                raise SinkError(
+                    self.name, f"{table} took {taken} rows of {rows.num_rows}", "report it"
+                )
+
+    def _loaded(self, driver: Driver, table: str, rows: pa.RecordBatch) -> tuple[int, int]:
+        self._loads += 1
+        # Of this load and no other: what stands at the end of every row must arrive there.
+        end = f"E{self._loads}"
+        rows = ordered(rows)
+        columns = ", ".join(quoted(name) for name in rows.schema.names)
+        taken, warnings = driver.load(
+            f"LOAD DATA LOCAL INFILE '{ROWS}' INTO TABLE {quoted(table)} {FORMAT} "
+            f"({columns}, @cpexport_end)",
+            (lines(some, end) for some in _slices(rows)),
+        )
+        with driver.cursor() as cursor:
+            if warnings:
+                return taken, warnings
+            cursor.execute("SELECT @cpexport_end")
+            if cursor.fetchone() != (end,):
+                raise SinkError(self.name, f"{table} took a torn row", "report it")
+        return taken, warnings
+
+    def names(self) -> frozenset[str]:
+        """The names of all tables and views; asked for once in a transaction."""
+        if self._names is None:
+            found = self.rows(
+                "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()"
+            )
+            self._names = frozenset(name for (name,) in found)
+        return self._names
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commits durably when left without an error, and else takes all of it back.
+
+        Raises:
+            RetryError: others were in the way; all of it may be tried again.
+            OutcomeUnknownError: the connection was lost at the commit itself.
+        """
+        with self._opened() as connection:
+            self._within, self._names = connection, None
+            try:
+                yield
+                self._commit(connection)
+            except BaseException:
+                if not connection.invalidated:
+                    with suppress(SinkError), self._errors(connection):
+                        connection.rollback()
+                raise
+            finally:
+                self._within = self._names = None
+
+    def _commit(self, connection: sa.Connection) -> None:
+        with self._errors(connection, at_commit):
+            if connection.invalidated:
+                raise pymysql.err.OperationalError(2013, "lost before it committed")
+            connection.commit()
+
+    @contextmanager
+    def _using(self) -> Iterator[sa.Connection]:
+        """The transaction's connection; outside of one, another for this statement."""
+        if self._within is not None:
+            with self._errors(self._within):
+                yield self._within
+            return
+        with self._opened() as connection, self._errors(connection):
+            yield connection
+            connection.commit()
+
+    @contextmanager
+    def _opened(self) -> Iterator[sa.Connection]:
+        try:
+            connection = self._engine.connect()
+        except DBAPIError as error:
+            raise refusal(self.name, error.orig or error) from error
+        with connection:
+            yield connection
+
+    @contextmanager
+    def _errors(
+        self,
+        connection: sa.Connection,
+        reason: Callable[[str, BaseException], SinkError] = refusal,
+    ) -> Iterator[None]:
+        """Errors as ours; after any the server is left, which rolls back, and not asked again."""
+        try:
+            yield
+        except BaseException as error:
+            if not connection.invalidated:
+                with suppress(DBAPIError, InvalidRequestError):
+                    cast(Driver, connection.connection.driver_connection).abandon()
+                    connection.invalidate()
+            if isinstance(error, DBAPIError):
+                raise reason(self.name, error.orig or error) from error
+            if isinstance(error, InvalidRequestError):
+                raise reason(self.name, pymysql.err.InterfaceError(0, "")) from error
+            if isinstance(error, pymysql.Error | OSError | RuntimeError):
+                raise reason(self.name, error) from error
+            raise
+
+    def _connect(self) -> Driver:
+        try:
+            return Driver(**self.address.options, init_command=_SESSION)
+        except (ValueError, LookupError, AssertionError, TypeError) as error:
+            # What PyMySQL makes of bytes that are no server's.
+            raise pymysql.err.OperationalError(2003, "it speaks another protocol") from error
+
+
+def quoted(name: str) -> str:
+    """A name as SQL has it."""
+    return DIALECT.identifier_preparer.quote_identifier(name)
+
+
+def _inserted(driver: Driver, table: str, rows: pa.RecordBatch, packet: int) -> tuple[int, int]:
+    columns = ", ".join(quoted(name) for name in rows.schema.names)
+    start = f"INSERT INTO {quoted(table)} ({columns}) VALUES ".encode()
+    taken = 0
+    with driver.cursor() as cursor:
+        for text, ends in map(tuples, _slices(rows)):
+            begin = 0
+            while begin < len(text):
+                # As many rows as fit, and if not one does, the server says so.
+                fit = np.searchsorted(ends, begin + packet - len(start) - 16, side="right")
+                stop = int(ends[max(fit - 1, np.searchsorted(ends, begin, side="right"))])
+                # The cursor's stubs know of text only.
+                statement: Any = start + text[begin + 1 : stop]
+                taken += cursor.execute(statement)
+                if cursor.warning_count:
+                    return taken, cursor.warning_count
+                begin = stop
+    return taken, 0
+
+
+def _slices(rows: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """The rows in slices, of at least one row each."""
+    step = min(_VALUES // rows.num_columns, _BYTES * rows.num_rows // max(rows.nbytes, 1))
+    for start in range(0, rows.num_rows, max(step, 1)):
+        yield rows.slice(start, max(step, 1))
+
+
+def _python(column: pa.Array) -> list[Any]:
+    if pa.types.is_floating(column.type):
+        column = pa.array(column.to_numpy(zero_copy_only=False), from_pandas=True)
+    return cast(list[Any], column.to_pylist())
