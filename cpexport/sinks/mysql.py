@@ -21,6 +21,8 @@ from cpexport.shape import VIEW, Shape
 from cpexport.sinks import mysqllayout
 from cpexport.sinks import sqlledger as ledger
 from cpexport.sinks.mysqldatabase import MysqlDatabase
+from cpexport.sinks.mysqlfacts import facts
+from cpexport.sinks.mysqlwidth import room
 from cpexport.sinks.objectview import notes_on
 from cpexport.sinks.scope import Scope
 from cpexport.sinks.sql import quoted
@@ -29,6 +31,9 @@ from cpexport.tables import Layout
 
 # Names that need no care in any statement.
 _PLAIN = re.compile(r"[A-Za-z0-9_$]*")
+_ASK = "ask who runs the server; sql/grants.sql has the privileges"
+# Of doubles with names of any length, on either server (`mysqlwidth`).
+_WIDTH = 750
 _ALONE, _TOGETHER = "FOR UPDATE", "LOCK IN SHARE MODE"
 
 
@@ -39,15 +44,28 @@ class MysqlSink(SqlSink):
         self, url: URL, prefix: str, shape: Shape | None, run: str | None, paths: PathMap | None
     ) -> None:
         self._server = MysqlDatabase(url)
-        self._width = 900
         if not _PLAIN.fullmatch(prefix):
             raise UsageError(f"--prefix {prefix}: on a server, letters, digits, _ and $ only")
+        location = self._server.location
+        try:
+            self.facts = facts(self._server.rows, location.database, local=location.local)
+            if self.facts.problems:
+                raise SinkError(self._server.name, "; ".join(self.facts.problems), _ASK)
+        except BaseException:
+            self._server.close()
+            raise
+        self._room = room(self.facts.kind == "MariaDB", self.facts.innodb_page_size)
         super().__init__(self._server, prefix, shape, run, paths)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        of_view = notes_on(self.layout(), self.prefix, mysqllayout.WIDTH)
-        return of_view if self.shape.layout == VIEW else ()
+        if self.shape.layout != VIEW:
+            return self.facts.notes
+        return (*self.facts.notes, *notes_on(self.layout(), self.prefix, mysqllayout.WIDTH))
+
+    @property
+    def width(self) -> int:
+        return _WIDTH
 
     def address(self, folder: Path | None) -> Mapping[str, str]:
         options = self._server.location.options
@@ -83,11 +101,11 @@ class MysqlSink(SqlSink):
         if not self._ours():
             mysqllayout.make_own(self._server.aside)
             self._server.forget_names()
-        old, new = self._extended(self._width)
+        old, new = self._extended(self._room)
         if new == old and not self._said("changing"):
             return
         with self._server.transaction(_ALONE):
-            old, new = self._extended(self._width)
+            old, new = self._extended(self._room)
             if new != old:
                 self._refuse_foreign(new)
                 self._refuse_taken(

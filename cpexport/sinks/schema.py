@@ -18,6 +18,8 @@ from cpexport.features import INTEGER, NULL, REAL, TABLE_NUMBER, TEXT
 from cpexport.tables import Table
 
 VERSION = "2"
+KEPT = ("wells",)
+"""The settings that no batch makes untrue, as they say themselves of what they were computed."""
 
 # Names and texts of another case are others, as in SQLite.
 MYSQL: dict[str, Any] = {

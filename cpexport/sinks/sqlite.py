@@ -32,6 +32,10 @@ class SqliteSink(SqlSink):
         super().__init__(self._file, prefix, shape, run, paths)
 
     @property
+    def width(self) -> int:
+        return WIDTH
+
+    @property
     def notes(self) -> tuple[str, ...]:
         return notes_on(self.layout(), self.prefix, WIDTH) if self.shape.layout == VIEW else ()
 

@@ -15,9 +15,8 @@ from cpexport.sinks.scope import Scope
 from cpexport.sinks.sql import Database
 from cpexport.tables import Column, Layout
 
-# Not what a destination is once and for all.
-_LASTING = ("schema", "shape", "made", "layout", "changing", "experiment_id", "experiment_first")
-_NOTED = f"name NOT IN {_LASTING}"
+# What a destination is once and for all.
+_OWN = ("schema", "shape", "made", "layout", "changing", "experiment_id", "experiment_first")
 
 
 def read(db: Database, scope: Scope) -> Ledger:
@@ -113,9 +112,8 @@ def enter_run(db: Database, prefix: str, name: str) -> int:
 
 def settings(db: Database, scope: Scope) -> dict[str, str]:
     """What was noted of a run, and is true as long as no batch is written."""
-    return dict(
-        db.rows(f"SELECT name, value FROM _cpexport_settings WHERE {scope.ledger} AND {_NOTED}")
-    )
+    words = f"SELECT name, value FROM _cpexport_settings WHERE {scope.ledger}"
+    return dict(db.rows(f"{words} AND name NOT IN {_OWN}"))
 
 
 def note(db: Database, scope: Scope, settings: Mapping[str, str]) -> None:
@@ -206,7 +204,7 @@ def write(db: Database, scope: Scope, entry: Entry, pictures: Pictures) -> None:
     db.run_many(words, pa.RecordBatch.from_pydict(columns))
     # Each by its whole key, so that on servers no other row is locked.
     words = "DELETE FROM _cpexport_settings WHERE prefix = ? AND table_number = ? AND name = ?"
-    for name in settings(db, scope):
+    for name in settings(db, scope).keys() - set(schema.KEPT):
         db.run(words, scope.prefix, scope.number, name)
 
 

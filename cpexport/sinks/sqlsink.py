@@ -16,6 +16,7 @@ from cpexport.imagesets import ImageSets
 from cpexport.ledger import Entry, Ledger
 from cpexport.paths import PathMap
 from cpexport.pictures import Pictures
+from cpexport.room import Room
 from cpexport.shape import VIEW, Shape
 from cpexport.sinks import Write, schema
 from cpexport.sinks import sqlexperiment as experiment
@@ -195,7 +196,7 @@ class SqlSink(ABC):
             advice = "load it into a destination of its own"
             raise SinkError(self.name, f"{entry.path} does not fit: {error}", advice) from error
 
-    def _extended(self, width: int) -> tuple[Layout, Layout]:
+    def _extended(self, width: int | Room) -> tuple[Layout, Layout]:
         """The layout that there is, and the one that has room for what was prepared."""
         old = self.layout()
         longest = self.shape.max_column_length
