@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -150,13 +151,11 @@ def test_a_transaction_that_swallowed_an_error_does_not_commit(
 def test_rows_that_cannot_be_made_are_not_half_there(
     database: Database, connect: Connect, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
-    made = []
-
-    def lines(*of: object) -> memoryview:
-        if len(made) == after:
-            raise OSError(5, "Input/output error")
-        made.append(real(*of))
-        return made[-1]
+    def lines(*of: Any) -> Iterator[memoryview]:
+        for number, text in enumerate(real(*of)):
+            if number == after:
+                raise OSError(5, "Input/output error")
+            yield text
 
     real = mysqlserver.lines
     monkeypatch.setattr(mysqlserver, "lines", lines)
