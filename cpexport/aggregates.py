@@ -26,40 +26,48 @@ def aggregated(
     `kinds` are the words that begin the columns: Mean, Median, StDev. Image sets are in the same
     order in all rows. NaN where an image set has no finite value.
     """
-    numbers = images[IMAGE_NUMBER].to_numpy()
+    sets = images[IMAGE_NUMBER].to_numpy()
     columns = dict(zip(images.schema.names, images.columns, strict=True))
     for name, rows in objects.items():
         features = [f.name for f in rows.schema if is_aggregated(f.name) and f.type != TEXT]
         if not features:
             continue
-        values = np.stack([_numbers(rows[feature]) for feature in features])
-        starts = np.searchsorted(rows[IMAGE_NUMBER].to_numpy(), numbers, "left")
-        stops = np.searchsorted(rows[IMAGE_NUMBER].to_numpy(), numbers, "right")
+        values = np.stack([numbers(rows[feature]) for feature in features])
+        starts = np.searchsorted(rows[IMAGE_NUMBER].to_numpy(), sets, "left")
+        stops = np.searchsorted(rows[IMAGE_NUMBER].to_numpy(), sets, "right")
         for kind in kinds:
-            found = _each(values, zip(starts.tolist(), stops.tolist(), strict=True), _REDUCE[kind])
+            found = _each(values, zip(starts.tolist(), stops.tolist(), strict=True), kind)
             for feature, column in zip(features, found, strict=True):
                 columns[f"{kind}_{name}_{feature}"] = pa.array(column)
     return pa.RecordBatch.from_pydict(columns)
 
 
-def _numbers(column: pa.Array) -> Floats:
+def numbers(column: pa.Array) -> Floats:
+    """A column of numbers as float64, NaN where there is none."""
     if column.null_count:
         column = column.cast(pa.float64()).fill_null(float("nan"))
     return np.asarray(column.to_numpy(zero_copy_only=False), np.float64)
 
 
-def _each(values: Floats, slices: Iterable[tuple[int, int]], reduce: _Reduce) -> Floats:
-    """One row a feature, one column an image set. Along the last axis, NumPy adds up as it does in
-    a vector alone, so that results are those of CellProfiler to the last bit."""
-    found = [np.full(len(values), np.nan)]
-    for start, stop in slices:
-        part = np.ascontiguousarray(values[:, start:stop])
-        result = np.full(len(values), np.nan)
-        finite = np.isfinite(part)
-        whole = finite.all(axis=1) & (stop > start)
-        if whole.any():
-            result[whole] = reduce(part[whole], axis=1)
-        for row in np.flatnonzero(~whole & finite.any(axis=1)):
-            result[row] = reduce(part[row][finite[row]])
-        found.append(result)
-    return np.stack(found[1:], axis=1) if len(found) > 1 else np.empty((len(values), 0))
+def reduced(values: Floats, kind: str) -> Floats:
+    """Mean, Median or StDev of the finite values of each row; NaN where there are none.
+
+    Along the last axis, NumPy adds up as it does in a vector alone, so that results are those of
+    CellProfiler to the last bit.
+    """
+    reduce = _REDUCE[kind]
+    part = np.ascontiguousarray(values)
+    result = np.full(len(part), np.nan)
+    finite = np.isfinite(part)
+    whole = finite.all(axis=1) & (part.shape[1] > 0)
+    if whole.any():
+        result[whole] = reduce(part[whole], axis=1)
+    for row in np.flatnonzero(~whole & finite.any(axis=1)):
+        result[row] = reduce(part[row][finite[row]])
+    return result
+
+
+def _each(values: Floats, slices: Iterable[tuple[int, int]], kind: str) -> Floats:
+    """One row a feature, one column an image set."""
+    found = [reduced(values[:, start:stop], kind) for start, stop in slices]
+    return np.stack(found, axis=1) if found else np.empty((len(values), 0))

@@ -29,6 +29,8 @@ def commands() -> None:
 @options.prefix
 @options.shape
 @options.path_map
+@options.wells
+@options.plate_and_well
 @click.option("--format", type=click.Choice(["table", "json"]), default="table")
 @click.option(
     "--properties",
@@ -44,6 +46,9 @@ def load(
     batch_file: Path | None,
     prefix: str,
     path_map: tuple[str, ...],
+    kinds: str | None,
+    plate: str | None,
+    well: str | None,
     format: str,
     file: Path | None,
     seconds: float | None,
@@ -55,20 +60,15 @@ def load(
     from cpexport.progress import shown
     from cpexport.properties import properties, refuse_foreign, write
     from cpexport.report import load_text
-    from cpexport.runs import load_runs, named
+    from cpexport.runs import destination, load_runs
     from cpexport.shape import Shape
-    from cpexport.survey import Done
     from cpexport.watch import follow_load
+    from cpexport.wells import Wells
 
-    if not outputs:
-        raise UsageError("name the folder that holds the jobs' outputs")
-    first = named(outputs[0]).outputs.resolve()
-    name = first.stem if first.is_file() else first.name
-    url = f"sqlite:///{name}.sqlite" if to is None else to
-    if seconds and not batch_file:
-        raise UsageError("--watch needs --batch, to know when all is there")
-    asked = any(word not in (None, False) for word in words.values())
-    shape = Shape.parse(**words) if asked else None
+    url = destination(outputs, to)
+    if (plate or well) and not (kinds or file):
+        raise UsageError("--plate and --well go with --wells or --properties")
+    shape = Shape.parse(**words) if any(words.values()) else None
     paths = read_path_map(path_map, batch_file) if path_map else None
     if file:
         refuse_foreign(file)
@@ -81,16 +81,16 @@ def load(
             prefix=prefix,
             shape=shape,
             paths=paths,
+            wells=None if kinds is None else Wells.parse(kinds, plate, well),
             patient=seconds is not None,
             progress=progress,
         )
-        tell = partial(progress, Done("waiting", 0, 0))
-        report = follow_load(once, seconds, tell) if seconds else once()
+        report = follow_load(once, seconds, progress) if seconds else once()
     click.echo(load_text(report, format))
     if not quiet:
         outcome.advise(report.notes)
     if file:
-        write(properties(url, file.parent, prefix=prefix), file)
+        write(properties(url, file.parent, prefix=prefix, plate=plate, well=well), file)
     return outcome.DONE if report.whole else outcome.NOT_WHOLE
 
 
@@ -249,8 +249,7 @@ def check(
 @click.option(
     "--object", "object_name", help="The objects to show; default: Nuclei, else Cells, else most."
 )
-@click.option("--plate", metavar="FEATURE", help="Of images; default: Metadata_Plate.")
-@click.option("--well", metavar="FEATURE", help="Of images; default: Metadata_Well.")
+@options.plate_and_well
 @options.path_map
 @click.option("--workspace", is_flag=True, help="Write a .workspace file with a plot beside it.")
 def properties(

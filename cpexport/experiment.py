@@ -35,7 +35,7 @@ def experiment_rows(said: Mapping[str, str]) -> Iterator[tuple[str, pa.RecordBat
     row = {name: said.get(name) or None for name in EXPERIMENTS.names}
     if any(row.values()):
         text = row[PIPELINE]
-        encoded = without_passwords(text).encode("utf-8", "surrogatepass") if text else None
+        encoded = without_passwords(text).encode("utf-8", "replace") if text else None
         yield EXPERIMENT, pa.RecordBatch.from_pylist([row | {PIPELINE: encoded}], EXPERIMENTS)
 
 

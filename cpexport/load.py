@@ -2,25 +2,21 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from cpexport import __version__
-from cpexport.batch import Batch, fingerprint, signature
-from cpexport.decode import Decoded, decode, scratch_folder
+from cpexport.batch import signature
+from cpexport.decode import scratch_folder
 from cpexport.errors import SourceError, UsageError
 from cpexport.imagesets import ImageSets
-from cpexport.ledger import Count, Entry
-from cpexport.numbering import number_groups
 from cpexport.paths import PathMap
-from cpexport.pictures import Pictures
-from cpexport.properties import describe
 from cpexport.shape import Shape
 from cpexport.sinks import Sink, open_sink
-from cpexport.steps import Step, planned
-from cpexport.survey import Done, Progress, Survey, survey
-from cpexport.tables import joined, object_of, table_of
+from cpexport.steps import planned
+from cpexport.survey import Progress, Survey, survey
+from cpexport.tables import object_of
+from cpexport.wells import Wells, make_wells
+from cpexport.writing import Writing
 
 
 @dataclass(frozen=True)
@@ -45,8 +41,9 @@ class Report:
     """What a load did. `rows` are the rows written, by table.
 
     `whole` is whether nothing is missing: no planned image set, or without a batch file none that
-    any batch was to run. `notes` are things worth knowing that cost nothing. `runs` are those it
-    was about, where the destination numbers them; `missing` is then the numbers missing in any.
+    any batch was to run. `notes` are things worth knowing that cost nothing. `made` are the rows of
+    tables that were computed anew from others. `runs` are those it was about, where the destination
+    numbers them; `missing` is then the numbers missing in any.
     """
 
     destination: str
@@ -59,6 +56,7 @@ class Report:
     seconds: float
     whole: bool
     notes: tuple[str, ...] = field(default=())
+    made: Mapping[str, int] = field(default_factory=dict)
     runs: tuple[Run, ...] = field(default=())
 
 
@@ -70,6 +68,7 @@ def load(
     prefix: str = "",
     shape: Shape | None = None,
     paths: PathMap | None = None,
+    wells: Wells | None = None,
     run: str | None = None,
     patient: bool = False,
     progress: Progress = lambda done: None,
@@ -79,8 +78,9 @@ def load(
     Killed anywhere and run again, the destination ends up the same. `patient` is whether jobs may
     still run, so that there being nothing to load yet is no error. `shape` is what the tables are
     to look like; without, as the destination's are, or as CellProfiler's separate ones. `paths`
-    are the paths of pictures in them; without, as the destination's, or those of the jobs. `run` is
-    the name of the run that all of `outputs` are of, where the destination numbers runs.
+    are the paths of pictures in them; without, as the destination's, or those of the jobs. `wells`
+    are wanted besides those that the destination has. `run` is the name of the run that all of
+    `outputs` are of, where the destination numbers runs; then wells are left as they are.
 
     Raises:
         UsageError: a path or URL makes no sense, or a run is named or not where it should be.
@@ -105,7 +105,7 @@ def load(
         )
         if not patient:
             _refuse_nothing(found, outputs)
-        writing = _Writing(sink, prefix, scratch, progress)
+        writing = Writing(sink, prefix, scratch, progress)
         todo = list(found.batches)
         while True:
             plan = planned(todo, ledger, sink.pictures, sink.name)
@@ -120,92 +120,10 @@ def load(
         writing.note(plan.moved, writing.already)
         if not patient:
             _refuse_all_damaged(found, writing)
-        number_groups(sink, found.plan)
-        describe(sink, prefix)
-        return _report(sink, found, writing, time.monotonic() - began, run)
-
-
-class _Writing:
-    """Brings batches into a sink, one transaction each, and keeps count."""
-
-    def __init__(self, sink: Sink, prefix: str, scratch: Path, progress: Progress) -> None:
-        self._sink, self._prefix, self._scratch, self._progress = sink, prefix, scratch, progress
-        self._features = sink.shape.unshaped(sink.layout().features)
-        self.rows: dict[str, int] = {}
-        self.loaded: list[Batch] = []
-        self.already: list[Batch] = []
-        self.superseded: list[Batch] = []
-        self.damaged: list[tuple[Batch, SourceError]] = []
-        self.image_sets = self.values = self.unmapped = 0
-
-    def write(self, steps: Sequence[Step]) -> list[SourceError]:
-        """The loop of the program. Returns what was damaged; those batches left no trace."""
-        self._features = joined([self._features, *(step.batch.features for step in steps)])
-        damaged = []
-        for done, step in enumerate(steps):
-            self._tell(done, len(steps))
-            try:
-                decoded = decode(
-                    step.batch, step.image_sets, self._features, self._sink.shape, self._scratch
-                )
-            except SourceError as error:
-                damaged.append(error)
-                self.damaged.append((step.batch, error))
-                continue
-            self._features = joined([self._features, decoded.types])
-            self._sink.prepare(self._sink.shape.shaped(self._features))
-            entry = _entry(step, decoded.fingerprint, decoded.counts, self._prefix)
-            with self._sink.batch(entry, decoded.pictures) as write:
-                if write is not None:
-                    for name, rows in decoded.rows():
-                        write(name, rows)
-            decoded.remove()
-            self._count(step, decoded, write is not None)
-        self._tell(len(steps), len(steps))
-        return damaged
-
-    def note(self, steps: Sequence[Step], noted: list[Batch]) -> None:
-        """Enters in the ledger what brings no rows, so that the next run need not look again."""
-        for step in steps:
-            entry = _entry(step, fingerprint(step.batch.source), {}, self._prefix)
-            with self._sink.batch(entry, Pictures()):
-                noted.append(step.batch)
-
-    def _tell(self, done: int, total: int) -> None:
-        self._progress(Done("loaded", done, total, self.image_sets, self.values))
-
-    def _count(self, step: Step, decoded: Decoded, written: bool) -> None:
-        (self.loaded if written else self.already).append(step.batch)
-        if written:
-            self.image_sets += len(step.image_sets)
-            self.values += decoded.values
-            self.unmapped += decoded.unmapped
-            for name, rows in decoded.written.items():
-                table = table_of(name, self._prefix)
-                self.rows[table] = self.rows.get(table, 0) + rows
-
-
-def _entry(step: Step, fingerprint: str, counts: Mapping[str, Count], prefix: str) -> Entry:
-    batch = step.batch
-    return Entry(
-        path=str(batch.source.path),
-        format=batch.source.format,
-        signature=batch.signature,
-        fingerprint=fingerprint,
-        image_sets=batch.image_sets,
-        complete=batch.complete,
-        loaded=step.image_sets,
-        refused=batch.unexpected | batch.misplaced,
-        group_tags=batch.group_tags,
-        state=batch.state,
-        reason=batch.reason,
-        age=batch.age,
-        version=batch.version,
-        pipeline=batch.pipeline,
-        time=datetime.now(UTC).isoformat(timespec="seconds"),
-        cpexport=__version__,
-        counts={table_of(name, prefix): count for name, count in counts.items()},
-    )
+        writing.settle(found)
+        report = _report(sink, found, writing, run)
+    made = make_wells(to, prefix, wells) if run is None else {}
+    return replace(report, made=made, seconds=time.monotonic() - began)
 
 
 def _refuse_nothing(found: Survey, outputs: Sequence[Path]) -> None:
@@ -227,14 +145,12 @@ def _refuse_nothing(found: Survey, outputs: Sequence[Path]) -> None:
     )
 
 
-def _refuse_all_damaged(found: Survey, writing: "_Writing") -> None:
+def _refuse_all_damaged(found: Survey, writing: Writing) -> None:
     if writing.damaged and not (writing.loaded or writing.already or found.known):
         raise writing.damaged[0][1]
 
 
-def _report(
-    sink: Sink, found: Survey, writing: _Writing, seconds: float, run: str | None
-) -> Report:
+def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Report:
     ledger = sink.ledger()
     there = ledger.loaded
     errors = {id(batch): str(error) for batch, error in writing.damaged}
@@ -256,7 +172,7 @@ def _report(
     missing = (found.plan.planned if found.plan else held) - there
     notes = [f"{b.source.path}: newer outputs have its image sets" for b in writing.superseded]
     notes += [f"{b.source.path}: {note}" for b in found.batches for note in b.notes]
-    notes += [f"{sink.name}: {note}" for note in sink.notes]
+    notes += [f"{sink.name}: {note}" for note in (*sink.notes, *writing.notes)]
     if writing.unmapped:
         notes.append(
             f"{sink.name}: {writing.unmapped} paths of pictures are in no folder of --path-map, "
@@ -270,7 +186,7 @@ def _report(
         missing=missing,
         image_sets=writing.image_sets,
         rows=writing.rows,
-        seconds=seconds,
+        seconds=0,
         whole=not missing and not left_out,
         notes=tuple(notes),
         runs=tuple(Run(name, n, missing) for name, n in sink.runs().items() if name == run),

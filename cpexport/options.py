@@ -82,6 +82,18 @@ shape = _all(
 )
 """What the tables are to look like."""
 
+wells = click.option(
+    "--wells",
+    "kinds",
+    metavar="KINDS",
+    help="Of each plate and well, as tables Per_Well_avg and so on: mean,median,std.",
+)
+plate_and_well = _all(
+    click.option("--plate", metavar="FEATURE", help="Of images; default: Metadata_Plate."),
+    click.option("--well", metavar="FEATURE", help="Of images; default: Metadata_Well."),
+)
+"""Which features say where an image set was taken."""
+
 path_map = click.option(
     "--path-map",
     multiple=True,

@@ -17,9 +17,11 @@ from cpexport.features import IMAGE, OBJECT
 from cpexport.groups import INDEX
 from cpexport.groups import NUMBER as GROUP
 from cpexport.ledger import Ledger
+from cpexport.ordering import objects_of
 from cpexport.paths import PathMap
 from cpexport.sinks import Sink, open_sink
-from cpexport.tables import Table, object_of, objects_of
+from cpexport.tables import Table, object_of
+from cpexport.wells import find_metadata
 
 _FIRST_CHOICE = ("Nuclei", "Cells")
 _CENTERS = ("Location_Center_", "AreaShape_Center_")
@@ -92,8 +94,8 @@ def _found(
         under = f" under the prefix {prefix}" if prefix else ""
         raise SinkError(sink.name, f"holds no image sets{under}", "load something first")
     columns = _columns(images)
-    plate = _metadata(sink, columns, "Plate", plate)
-    well = _metadata(sink, columns, "Well", well)
+    plate = find_metadata(sink, "Plate", plate)
+    well = find_metadata(sink, "Well", well)
     values = pa.Table.from_batches(sink.read(IMAGE, [f for f in (plate, well) if f]))
     texts = {
         feature: sorted({str(value) for value in column.to_pylist() if value is not None})
@@ -154,21 +156,6 @@ def _first_part(sink: Sink, object_name: str) -> Table | None:
 
 def _columns(table: Table) -> Mapping[str, str]:
     return {column.feature: column.name for column in table.columns}
-
-
-def _metadata(sink: Sink, columns: Mapping[str, str], what: str, feature: str | None) -> str:
-    """The feature that says the plate or well; empty if none was named and none is there."""
-    if feature is None:
-        usual = f"Metadata_{what}"
-        return usual if usual in columns else ""
-    if feature not in columns:
-        there = [name for name in columns if name.startswith("Metadata_")]
-        raise SinkError(
-            sink.name,
-            f"no feature {feature} of images",
-            f"--{what.lower()} can be {', '.join(there) or 'left out: there is no metadata'}",
-        )
-    return feature
 
 
 def _objects(sink: Sink, ledger: Ledger, prefix: str, wanted: str | None) -> Objects | None:

@@ -157,7 +157,7 @@ def _load_json(report: Report) -> str:
             },
             "image_sets": report.image_sets,
             "missing": report.missing.ranges,
-            "rows": report.rows,
+            "rows": {**report.rows, **report.made},
             "seconds": round(report.seconds, 3),
             "notes": report.notes,
             **({"runs": [_run_json(run) for run in report.runs]} if report.runs else {}),
@@ -180,7 +180,7 @@ def _load_table(report: Report) -> str:
         ["destination", report.destination],
         ["batches", f"{report.loaded} loaded, {report.already} there already"],
         ["image sets", f"{report.image_sets} loaded"],
-        *([name, f"{rows} rows"] for name, rows in report.rows.items()),
+        *([name, f"{rows} rows"] for name, rows in {**report.rows, **report.made}.items()),
         *([] if report.runs else [["missing", str(report.missing) or "none"]]),
         *(
             [f"run {run.table_number}", f"{run.name}, missing {run.missing or 'none'}"]

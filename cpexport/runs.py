@@ -11,6 +11,7 @@ from cpexport.paths import PathMap
 from cpexport.shape import Shape
 from cpexport.sinks import open_sink
 from cpexport.survey import Progress
+from cpexport.wells import Wells, make_wells
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,19 @@ def named(argument: Path) -> Named:
     return Named(argument, argument.resolve().name)
 
 
+def destination(arguments: Sequence[Path], to: str | None) -> str:
+    """Where outputs go; if that is not said, a file in the working folder, called as the first.
+
+    Raises:
+        UsageError: there is no argument.
+    """
+    if not arguments:
+        raise UsageError("name the folder that holds the jobs' outputs")
+    outputs = named(arguments[0]).outputs.resolve()
+    own = f"sqlite:///{outputs.stem if outputs.is_file() else outputs.name}.sqlite"
+    return own if to is None else to
+
+
 def load_runs(
     arguments: Sequence[Path],
     to: str,
@@ -40,6 +54,7 @@ def load_runs(
     prefix: str = "",
     shape: Shape | None = None,
     paths: PathMap | None = None,
+    wells: Wells | None = None,
     patient: bool = False,
     progress: Progress = lambda done: None,
 ) -> Report:
@@ -49,9 +64,12 @@ def load_runs(
     before. A run of which nothing can be loaded is left out, if there is another.
 
     Raises:
-        UsageError: runs without a name, or two with one; a batch file for several; as `load`.
+        UsageError: runs without a name, or two with one; a batch file for several, or none where
+            jobs may still run; as `load`.
         SourceError, CollisionError, SinkError: as `load`.
     """
+    if patient and batch_file is None:
+        raise UsageError("--watch needs --batch, to know when all is there")
     with open_sink(to, prefix, shape) as sink:
         numbered = sink.shape.numbered
     if not numbered:
@@ -62,6 +80,7 @@ def load_runs(
             prefix=prefix,
             shape=shape,
             paths=paths,
+            wells=wells,
             patient=patient,
             progress=progress,
         )
@@ -87,7 +106,7 @@ def load_runs(
             reports.append(report)
     if not reports:
         raise failed[0]
-    return _together(reports, failed)
+    return replace(_together(reports, failed), made=make_wells(to, prefix, wells))
 
 
 def _refuse_strange(runs: Sequence[Named], batch_file: Path | None) -> None:

@@ -21,8 +21,9 @@ from cpexport.features import (
     promised_type,
     wider,
 )
+from cpexport.ordering import objects_of, owner
 from cpexport.paths import PathMap
-from cpexport.tables import Features, objects_of, owner
+from cpexport.tables import Features
 
 SEPARATE: Final = "separate"
 COMBINED: Final = "combined"

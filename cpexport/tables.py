@@ -27,6 +27,8 @@ from cpexport.features import (
     wider,
 )
 from cpexport.naming import column_names
+from cpexport.ordering import full_name, objects_of, order
+from cpexport.room import Room
 
 Features = Mapping[str, Mapping[str, pa.DataType]]
 """Object type to feature to type, as far as it is known."""
@@ -44,8 +46,6 @@ RELATIONSHIPS = pa.schema(
     ]
 )
 """What sources yield for relationships between objects: one row a pair, types spelled out."""
-
-_AGGREGATES = ("Mean_", "Median_", "StDev_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +126,15 @@ class Layout:
         self,
         features: Features,
         prefix: str = "",
-        width: int = 1_000_000,
+        width: int | Room = 1_000_000,
         max_column_length: int = 64,
     ) -> "Layout":
         """This layout with the columns that `features` need besides.
 
         Names and order are CellProfiler's, computed over all new features together; a layout that
-        has columns keeps them, and new ones follow. `width` is the most columns that a table of
-        the destination can have, keys counted; wider object types get parts, `Per_Image_part2`
-        and so on.
+        has columns keeps them, and new ones follow. `width` is what a table of the destination can
+        hold, a number of columns or more than that, keys counted; wider object types get parts,
+        `Per_Image_part2` and so on.
         """
         new = {
             (name, feature): wider(type, promised_type(name, feature))
@@ -155,16 +155,27 @@ class Layout:
         for object_name in sorted(features, key=lambda name: (name != IMAGE, name)):
             mine = sorted(
                 (feature for name, feature in new if name == object_name),
-                key=lambda feature: _order(object_name, feature, objects),
+                key=lambda feature: order(object_name, feature, objects),
             )
             fresh = not self.parts(object_name)
             if fresh and object_name == IMAGE:
                 mine.insert(0, IMAGE_NUMBER)
-            for table, feature in _placed(self, object_name, mine, prefix, width, fresh):
-                key = feature == IMAGE_NUMBER
-                name = feature if key else names[full_name(object_name, feature, objects)]
-                type = INTEGER if key else new[object_name, feature]
-                columns.append(Column(object_name, feature, table, name, type))
+            made = [
+                Column(object_name, feature, "", IMAGE_NUMBER, INTEGER)
+                if feature == IMAGE_NUMBER
+                else Column(
+                    object_name,
+                    feature,
+                    "",
+                    names[full_name(object_name, feature, objects)],
+                    new[object_name, feature],
+                )
+                for feature in mine
+            ]
+            room = width if isinstance(width, Room) else Room.columns(width)
+            columns += _placed(
+                self.parts(object_name), self.image_key, made, f"{prefix}Per_{object_name}", room
+            )
         return replace(self, columns=tuple(columns))
 
     def widened(self, types: Mapping[tuple[str, str], pa.DataType]) -> "Layout":
@@ -212,82 +223,27 @@ def object_of(table: str, prefix: str) -> str:
     return RELATIONSHIP if name == f"{RELATIONSHIP}s" else name
 
 
-def full_name(object_name: str, feature: str, objects: Iterable[str]) -> str:
-    """A feature's name before it is shortened to a column's: `Nuclei_AreaShape_Area`.
-
-    An image's mean, median or standard deviation over the objects of one type has no `Image_`
-    before it (CellProfiler 4.2.8, exporttodatabase.py, get_aggregate_columns), nor have objects
-    side by side, whose features have their own type's name in them.
-    """
-    if object_name == OBJECT:
-        return OBJECT_NUMBER if feature == NUMBER else feature
-    if object_name == IMAGE and _is_aggregate(feature, objects):
-        return feature
-    return f"{object_name}_{feature}"
-
-
-def objects_of(together: Iterable[str]) -> tuple[str, ...]:
-    """The object types among features of objects side by side, the longest names first.
-
-    A parent's means over its children are none, though they look like one (RelateObjects writes
-    them; CellProfiler 4.2.8, relateobjects.py, FF_MEAN).
-
-    >>> objects_of(
-    ...     ["Spots_Number_Object_Number", "Cells_Number_Object_Number"]
-    ...     + ["Cells_Mean_Spots_Number_Object_Number", "Cells_AreaShape_Area"]
-    ... )
-    ('Cells', 'Spots')
-    """
-    ending = f"_{NUMBER}"
-    names = {f.removesuffix(ending) for f in together if f.endswith(ending)}
-    real = {n for n in names if not any(n.startswith(f"{parent}_Mean_") for parent in names)}
-    return tuple(sorted(real, key=lambda name: (-len(name), name)))
-
-
-def owner(feature: str, objects: Iterable[str]) -> str | None:
-    """The type that a feature of objects side by side belongs to, of these, longest names first."""
-    return next((name for name in objects if feature.startswith(f"{name}_")), None)
-
-
-def _is_aggregate(feature: str, objects: Iterable[str]) -> bool:
-    _, _, rest = feature.partition("_")
-    return feature.startswith(_AGGREGATES) and any(rest.startswith(f"{o}_") for o in objects)
-
-
-def _order(
-    object_name: str, feature: str, objects: Iterable[str]
-) -> tuple[bool, str, bool, str, int]:
-    """CellProfiler's order of columns: of each object type, numbers first, then ASCII; aggregates
-    after all else, by object type and feature (exporttodatabase.py, filter_measurement_columns,
-    get_aggregate_columns)."""
-    longest_first = sorted(objects, key=len, reverse=True)
-    if object_name == OBJECT and feature != NUMBER:
-        name = owner(feature, longest_first) or ""
-        rest = feature[len(name) + 1 :]
-        return (False, name, rest != NUMBER, rest, 0)
-    if object_name == IMAGE and _is_aggregate(feature, objects):
-        kind, _, of = feature.partition("_")
-        name = owner(of, longest_first) or ""
-        return (True, name, True, of, _AGGREGATES.index(f"{kind}_"))
-    return (False, "", feature != NUMBER, feature, 0)
-
-
 def _placed(
-    layout: Layout, object_name: str, features: list[str], prefix: str, width: int, fresh: bool
-) -> Iterator[tuple[str, str]]:
-    """Each feature with the table it goes to, filling the last part before a new one begins."""
-    parts = layout.parts(object_name)
-    keys = len(layout.image_key) + (object_name != IMAGE)
-    part = max(len(parts), 1)
-    room = width - (len(parts[-1].columns) + keys if parts else 0)
-    if fresh and len(features) > room:
-        # What names and places the pictures belongs in the first part, where tools look for it.
-        features = sorted(features, key=lambda f: promised_type(object_name, f) in (REAL,))
-    if fresh:
-        # Of the keys, these are not among the features.
-        room -= len(layout.image_key) - (object_name == IMAGE)
-    for feature in features:
-        if room == 0:
-            part, room = part + 1, width - keys
-        yield f"{prefix}Per_{object_name}" + (f"_part{part}" if part > 1 else ""), feature
-        room -= 1
+    parts: tuple[Table, ...],
+    image_key: tuple[str, ...],
+    new: list[Column],
+    name: str,
+    room: Room,
+) -> Iterator[Column]:
+    """Columns of one object type with their tables, the last part filled before another begins."""
+    sizes = {column: (column.name, column.type) for column in new}
+    if parts:
+        keys = [(key, INTEGER) for key in parts[-1].key]
+        left = room.left([*keys, *((c.name, c.type) for c in parts[-1].columns)])
+    else:
+        # In the first part the columns of their features are the keys.
+        mine = [sizes[column] for column in new if column.feature in (IMAGE_NUMBER, NUMBER)]
+        absent = [(key, INTEGER) for key in image_key if (key, INTEGER) not in mine]
+        keys, left = absent + mine, room.left(absent)
+        if min(room.left(sizes.values(), left)) < 0:
+            # What names and places the pictures belongs in the first part, where tools look for it.
+            new = sorted(new, key=lambda c: promised_type(c.object, c.feature) in (REAL,))
+    placed = room.parts([sizes[column] for column in new], keys, left)
+    for column, part in zip(new, placed, strict=True):
+        number = max(len(parts), 1) + part
+        yield replace(column, table=name + (f"_part{number}" if number > 1 else ""))

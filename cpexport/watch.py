@@ -4,10 +4,12 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from cpexport.check import Check
 from cpexport.imagesets import ImageSets
 from cpexport.load import Report
+from cpexport.survey import Done, Progress
 
 _TICK = 0.1
 
@@ -54,12 +56,12 @@ def follow_check(
         pause(seconds, lambda: None)
 
 
-def follow_load(load: Callable[[], Report], seconds: float, tell: Callable[[], None]) -> Report:
+def follow_load(load: Callable[[], Report], seconds: float, progress: Progress) -> Report:
     """Loads what has become complete every so many seconds, until nothing planned is missing.
 
-    Returns one report of all that was done. `tell` is called in between, and may raise to stop.
+    Returns one report of all that was done. `progress` is told in between, and may raise to stop.
     """
-    total = load()
+    total, tell = load(), partial(progress, Done("waiting", 0, 0))
     while total.missing:
         pause(seconds, tell)
         total = _sum(total, load())
@@ -87,6 +89,7 @@ def _sum(before: Report, after: Report) -> Report:
         already=max(after.already - before.loaded, 0),
         image_sets=before.image_sets + after.image_sets,
         rows=dict(Counter(before.rows) + Counter(after.rows)),
+        made={**before.made, **after.made},
         seconds=before.seconds + after.seconds,
         notes=tuple(dict.fromkeys([*before.notes, *after.notes])),
     )

@@ -11,10 +11,13 @@ COMMIT = b"\x03COMMIT"
 
 
 class Proxy:
-    """Forwards to a port of this machine, until `pattern` comes from the client.
+    """Forwards to a port of this machine, until a `pattern` comes from the client.
 
     `where` is `before` (the pattern is not passed on) or `after` (it is, and the server's answer to
-    it is dropped); `how` is `cut`, `reset` or `stall`. One fault: connections after it are whole.
+    it is dropped). `how` is `cut`, `reset` or `stall`, or `ask`: then the client is told, as by a
+    server gone bad, to send the file `wanted`, and what it sends is `given`.
+
+    One fault, and later connections are whole.
     Patterns are looked for in what arrives at once, which is enough for short statements.
     """
 
@@ -25,6 +28,7 @@ class Proxy:
         self._fault: tuple[bytes, str, str] | None = None
         self._left: int | None = None
         self.faults = 0
+        self.wanted, self.given = b"", b""
         self._open: list[socket.socket] = []
         self._stalled = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
@@ -85,6 +89,13 @@ class Proxy:
     def _break(self, client: socket.socket, server: socket.socket, how: str) -> None:
         if how == "stall":
             self._stalled.wait(60)
+        if how == "ask":
+            # Its answer, the second packet: a length, a number, and LOCAL INFILE (0xfb).
+            answer = b"\xfb" + self.wanted
+            client.sendall(struct.pack("<I", len(answer))[:3] + b"\x01" + answer)
+            with suppress(OSError):
+                while data := client.recv(65536):
+                    self.given += data
         if how == "reset":
             # Closed without lingering, TCP says RST.
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -281,6 +281,16 @@ class SinkContract:
         assert noted == {"groups": "mine"}
         assert sink.settings() == {}
 
+    def test_wells_that_were_wanted_outlast_batches(self, sink: Sink, jobs: list[Job]) -> None:
+        put(sink, jobs[0])
+        with sink.alone():
+            sink.note({"wells": "mean", "groups": "mine"})
+
+        put(sink, jobs[1])
+
+        assert sink.settings() == {"wells": "mean"}
+        assert sink.width >= 1000
+
     def test_what_is_done_alone_is_done_together_or_not_at_all(
         self, sink: Sink, tmp_path: Path, jobs: list[Job]
     ) -> None:

@@ -11,7 +11,6 @@ from test_sqlite import widen
 
 from cpexport.features import REAL
 from cpexport.load import load
-from cpexport.sinks.sqlite import SqliteSink
 from cpexport.sinks.sqlitefile import DIALECT
 from cpexport.sinks.views import statements
 from cpexport.tables import Layout
@@ -227,7 +226,7 @@ def test_a_load_that_fails_leaves_the_views_as_they_were(
     load([folders[0]], f"sqlite:///{to}")
     before = rows(to, "SELECT name, sql FROM sqlite_master ORDER BY 1")
     widen(folders[1], "Nuclei.csv", 300)
-    monkeypatch.setattr(SqliteSink, "_gate", lambda *_: 1 / 0)
+    monkeypatch.setattr("cpexport.sinks.sqlsink.gate", lambda *_: 1 / 0)
 
     with pytest.raises(ZeroDivisionError):
         load([folders[1]], f"sqlite:///{to}")

@@ -41,6 +41,10 @@ class Sink(Protocol):
         """What its tables look like, or are to look like."""
 
     @property
+    def width(self) -> int:
+        """The most columns that a table of numbers can have there."""
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What people should know of its tables."""
 
@@ -96,7 +100,7 @@ class Sink(Protocol):
         """
 
     def settings(self) -> dict[str, str]:
-        """What `note` noted, and the batches since have not made untrue."""
+        """What `note` noted, and the batches since have not made untrue; `schema.KEPT` stays."""
 
     def alone(self) -> AbstractContextManager[None]:
         """A transaction in which nobody else writes: what is read in it stays true."""
@@ -174,6 +178,10 @@ def open_sink(
         from cpexport.sinks.sqlite import SqliteSink
 
         return SqliteSink(parsed.database or "", prefix, shape, run, paths)
+    if parsed.get_backend_name() in ("mysql", "mariadb"):
+        from cpexport.sinks.mysql import MysqlSink
+
+        return MysqlSink(parsed, prefix, shape, run, paths)
     raise UsageError(f"{parsed.get_backend_name()}: not a destination yet; use sqlite:///FILE")
 
 

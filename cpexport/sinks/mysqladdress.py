@@ -31,6 +31,12 @@ class Address:
     options: Mapping[str, Any] = field(repr=False)
     """What PyMySQL's Connection takes, the password among it."""
 
+    @property
+    def local(self) -> bool:
+        """Whether what is sent there stays on this machine."""
+        host = self.options.get("host", "localhost")
+        return "unix_socket" in self.options or host in ("localhost", "127.0.0.1", "::1")
+
 
 def address(url: URL) -> Address:
     """What a URL says, then an option file's group [client], then MYSQL_PWD for a password.
@@ -46,7 +52,7 @@ def address(url: URL) -> Address:
     if url.drivername not in _DRIVERS:
         raise UsageError(f"{url.drivername}: not a driver for it; write mysql+pymysql://")
     shown = URL.create("mysql+pymysql", url.username, None, url.host, url.port, url.database)
-    name = shown.update_query_pairs(url.query.items()).render_as_string()
+    name = shown.render_as_string()
     if not url.database:
         raise UsageError(f"{name} names no database; write mysql+pymysql://USER@HOST/DATABASE")
     query = {key: value for key, value in url.query.items() if isinstance(value, str)}

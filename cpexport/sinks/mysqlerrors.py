@@ -12,6 +12,7 @@ _LOST = "the connection was lost"
 
 # Numbers as in MySQL's and MariaDB's error references; both share those below 1900.
 _RETRY = {
+    1062: "another wrote the same meanwhile",
     1205: "a lock was held by another for too long",
     1213: "a deadlock with another",
     1412: "a table was changed by another meanwhile",
@@ -37,6 +38,7 @@ _REFUSED = {
     1836: ("the server takes no changes: it is read-only", "choose the server that is written to"),
     1969: ("a statement took longer than the server allows", "raise max_statement_time there"),
     2026: ("TLS as wanted cannot be had", "see ssl_... in the URL or in the option file"),
+    2061: ("the password can be sent by TLS only", "have TLS: see ssl_... in the URL"),
     3024: ("a statement took longer than the server allows", "raise max_execution_time there"),
 }
 _LOCAL_OFF = {1148, 3948, 4166}
@@ -52,13 +54,13 @@ def refusal(name: str, error: BaseException) -> SinkError:
         return RetryError(name, f"{_RETRY[code]} ({code})", _AGAIN)
     if code in _NO_SERVER:
         return SinkError(name, f"no server answers ({_inner(text)})", "see its host and port")
-    if code in _GONE or isinstance(error, err.InterfaceError | OSError | AttributeError):
+    if code in _GONE or isinstance(error, err.InterfaceError):
         if re.search(r"timed? ?out", f"{text} {error}"):
             return SinkError(name, "the server did not answer in time", _AGAIN)
         return SinkError(name, _LOST, _AGAIN)
     if code in _LOCAL_OFF:
         return SinkError(name, "LOAD DATA LOCAL is off", "SET GLOBAL local_infile = 1 there")
-    if isinstance(error, RuntimeError) and "LOAD_LOCAL" in text:
+    if isinstance(error, RuntimeError):
         return SinkError(
             name, "the server asked for a file of this machine, and got nothing", "do not trust it"
         )

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cpexport.features import IMAGE, NUMBER, OBJECT, OBJECT_NUMBER
-from cpexport.sinks.sqlitefile import quoted
+from cpexport.sinks.sql import quoted
 from cpexport.tables import Layout, Table, table_of
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
@@ -17,77 +18,94 @@ from cpexport.features import INTEGER, NULL, REAL, TABLE_NUMBER, TEXT
 from cpexport.tables import Table
 
 VERSION = "2"
+KEPT = ("wells",)
+"""The settings that no batch makes untrue, as they say themselves of what they were computed."""
 
+# Names and texts of another case are others, as in SQLite.
+MYSQL: dict[str, Any] = {
+    "mysql_engine": "InnoDB",
+    "mysql_row_format": "DYNAMIC",
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_bin",
+}
+_LONG = sa.Text().with_variant(mysql.LONGTEXT(), "mysql")
+_NAME = sa.Text().with_variant(mysql.VARCHAR(64), "mysql")
 _own = sa.MetaData()
 BATCHES = sa.Table(
     "_cpexport_batches",
     _own,
     sa.Column("batch_id", sa.Integer, primary_key=True),
-    sa.Column("prefix", sa.Text, nullable=False),
+    sa.Column("prefix", _NAME, nullable=False),
     sa.Column("table_number", sa.Integer, nullable=False),
-    sa.Column("path", sa.Text, nullable=False),
-    sa.Column("format", sa.Text, nullable=False),
-    sa.Column("signature", sa.Text, nullable=False),
-    sa.Column("fingerprint", sa.Text, nullable=False),
-    sa.Column("image_sets", sa.Text, nullable=False),
-    sa.Column("complete", sa.Text, nullable=False),
-    sa.Column("refused", sa.Text, nullable=False),
-    sa.Column("group_tags", sa.Text, nullable=False),
-    sa.Column("state", sa.Text, nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("finished", sa.Text, nullable=False),
+    sa.Column("path", _LONG, nullable=False),
+    sa.Column("format", _LONG, nullable=False),
+    sa.Column("signature", _NAME, nullable=False),
+    sa.Column("fingerprint", _LONG, nullable=False),
+    sa.Column("image_sets", _LONG, nullable=False),
+    sa.Column("complete", _LONG, nullable=False),
+    sa.Column("refused", _LONG, nullable=False),
+    sa.Column("group_tags", _LONG, nullable=False),
+    sa.Column("state", _LONG, nullable=False),
+    sa.Column("reason", _LONG, nullable=False),
+    sa.Column("finished", _LONG, nullable=False),
     sa.Column("modified_ns", sa.BigInteger, nullable=False),
-    sa.Column("cellprofiler", sa.Text),
-    sa.Column("pipeline_sha256", sa.Text),
-    sa.Column("loaded_utc", sa.Text, nullable=False),
-    sa.Column("cpexport", sa.Text, nullable=False),
+    sa.Column("cellprofiler", _LONG),
+    sa.Column("pipeline_sha256", _LONG),
+    sa.Column("loaded_utc", _LONG, nullable=False),
+    sa.Column("cpexport", _LONG, nullable=False),
     sa.UniqueConstraint("prefix", "table_number", "signature"),
+    **MYSQL,
 )
 RUNS = sa.Table(
     "_cpexport_runs",
     _own,
-    sa.Column("prefix", sa.Text, primary_key=True),
+    sa.Column("prefix", _NAME, primary_key=True),
     sa.Column("table_number", sa.Integer, primary_key=True),
-    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("name", _NAME, nullable=False),
     sa.UniqueConstraint("prefix", "name"),
+    **MYSQL,
 )
 TABLES = sa.Table(
     "_cpexport_tables",
     _own,
     sa.Column("batch_id", sa.Integer, primary_key=True),
-    sa.Column("table_name", sa.Text, primary_key=True),
+    sa.Column("table_name", _NAME, primary_key=True),
     sa.Column("row_count", sa.BigInteger, nullable=False),
     sa.Column("missing_count", sa.BigInteger, nullable=False),
     sa.Column("infinite_count", sa.BigInteger, nullable=False),
-    sa.Column("infinite_columns", sa.Text, nullable=False),
+    sa.Column("infinite_columns", _LONG, nullable=False),
+    **MYSQL,
 )
 SETS = sa.Table(
     "_cpexport_sets",
     _own,
-    sa.Column("prefix", sa.Text, primary_key=True),
+    sa.Column("prefix", _NAME, primary_key=True),
     sa.Column("table_number", sa.Integer, primary_key=True),
     sa.Column("number", sa.Integer, primary_key=True),
     sa.Column("batch_id", sa.Integer, nullable=False),
-    sa.Column("identity", sa.Text, nullable=False),
+    sa.Column("identity", _LONG, nullable=False),
+    **MYSQL,
 )
 COLUMNS = sa.Table(
     "_cpexport_columns",
     _own,
-    sa.Column("prefix", sa.Text, primary_key=True),
+    sa.Column("prefix", _NAME, primary_key=True),
     sa.Column("position", sa.Integer, primary_key=True),
-    sa.Column("object_name", sa.Text, nullable=False),
-    sa.Column("feature", sa.Text, nullable=False),
-    sa.Column("table_name", sa.Text, nullable=False),
-    sa.Column("column_name", sa.Text, nullable=False),
-    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("object_name", _LONG, nullable=False),
+    sa.Column("feature", _LONG, nullable=False),
+    sa.Column("table_name", _NAME, nullable=False),
+    sa.Column("column_name", _LONG, nullable=False),
+    sa.Column("type", _LONG, nullable=False),
+    **MYSQL,
 )
 SETTINGS = sa.Table(
     "_cpexport_settings",
     _own,
-    sa.Column("prefix", sa.Text, primary_key=True),
+    sa.Column("prefix", _NAME, primary_key=True),
     sa.Column("table_number", sa.Integer, primary_key=True),
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("value", sa.Text, nullable=False),
+    sa.Column("name", _NAME, primary_key=True),
+    sa.Column("value", _LONG, nullable=False),
+    **MYSQL,
 )
 
 TYPE_NAMES: dict[pa.DataType, str] = {
@@ -113,6 +131,7 @@ def experiment_tables() -> tuple[sa.Table, sa.Table]:
         data,
         sa.Column("experiment_id", sa.Integer, primary_key=True),
         sa.Column("name", sa.Text),
+        **MYSQL,
     )
     properties = sa.Table(
         "Experiment_Properties",
@@ -120,7 +139,8 @@ def experiment_tables() -> tuple[sa.Table, sa.Table]:
         sa.Column("experiment_id", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("object_name", sa.String(200), primary_key=True),
         sa.Column("field", sa.String(200), primary_key=True),
-        sa.Column("value", sa.Text),
+        sa.Column("value", _LONG),
+        **MYSQL,
     )
     return experiments, properties
 
@@ -129,8 +149,8 @@ def experiment_table(prefix: str, numbered: bool) -> sa.Table:
     """CellProfiler's table of one row that says what ran, and when; of a row for each run."""
     columns = [sa.Column(f.name, sql_type(f.type)) for f in EXPERIMENTS]
     if numbered:
-        columns.insert(0, sa.Column(TABLE_NUMBER, sa.Integer, primary_key=True))
-    return sa.Table(f"{prefix}Per_Experiment", sa.MetaData(), *columns)
+        columns.insert(0, _key(TABLE_NUMBER))
+    return sa.Table(f"{prefix}Per_Experiment", sa.MetaData(), *columns, **MYSQL)
 
 
 def relationship_tables(prefix: str, numbered: bool) -> tuple[sa.Table, sa.Table]:
@@ -143,7 +163,7 @@ def relationship_tables(prefix: str, numbered: bool) -> tuple[sa.Table, sa.Table
     types = sa.Table(
         f"{prefix}Per_RelationshipTypes",
         data,
-        sa.Column("relationship_type_id", sa.Integer, primary_key=True),
+        _key("relationship_type_id"),
         sa.Column("module_number", sa.Integer),
         sa.Column("relationship", sa.String(255)),
         sa.Column("object_name1", sa.String(255)),
@@ -156,6 +176,7 @@ def relationship_tables(prefix: str, numbered: bool) -> tuple[sa.Table, sa.Table
             "object_name2",
             name=f"{prefix}Per_RelationshipTypesUnique",
         ),
+        **MYSQL,
     )
     numbers = ["image_number1", "object_number1", "image_number2", "object_number2"]
     run = [TABLE_NUMBER] if numbered else []
@@ -173,6 +194,7 @@ def relationship_tables(prefix: str, numbered: bool) -> tuple[sa.Table, sa.Table
         sa.UniqueConstraint(
             *run, "relationship_type_id", *numbers, name=f"{prefix}Per_RelationshipUnique"
         ),
+        **MYSQL,
     )
     for side in ("1", "2"):
         sa.Index(
@@ -205,9 +227,12 @@ def relationship_view(prefix: str, numbered: bool, dialect: Dialect) -> str:
 
 def data_table(table: Table, name: str | None = None) -> sa.Table:
     """A data table with its primary key; `name` stands in for its own."""
-    key = [sa.Column(column, sa.Integer, primary_key=True) for column in table.key]
-    rest = [sa.Column(column.name, sql_type(column.type)) for column in table.columns]
-    return sa.Table(name or table.name, sa.MetaData(), *key, *rest)
+    key = [_key(column) for column in table.key]
+    rest = [
+        sa.Column(c.name, _LONG if c.feature.startswith("Thumbnail_") else sql_type(c.type))
+        for c in table.columns
+    ]
+    return sa.Table(name or table.name, sa.MetaData(), *key, *rest, **MYSQL)
 
 
 def create(table: sa.Table, dialect: Dialect) -> list[str]:
@@ -226,7 +251,12 @@ def add_column(table: sa.Table, column: str, dialect: Dialect) -> str:
 def sql_type(type: pa.DataType) -> sa.types.TypeEngine[Any]:
     """The SQL type for an Arrow type; REAL for columns that never had a value."""
     if type == INTEGER:
-        return sa.Integer()
+        return sa.Integer().with_variant(mysql.BIGINT(), "mysql")
     if type == pa.binary():
-        return sa.LargeBinary()
-    return sa.Text() if type == TEXT else sa.REAL()
+        return sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql")
+    return sa.Text() if type == TEXT else sa.REAL().with_variant(mysql.DOUBLE(), "mysql")
+
+
+def _key(name: str) -> sa.Column[int]:
+    """A column of a primary key, whose values are those of the image sets and objects."""
+    return sa.Column(name, sa.Integer, primary_key=True, autoincrement=False)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from cpexport.features import INTEGER, TABLE_NUMBER
+from cpexport.sinks.sql import literal
 
 NO_RUN_YET = -1
 """The number of a run that has no rows yet: no row has it."""
@@ -35,8 +36,3 @@ class Scope:
             return rows
         number = pa.repeat(pa.scalar(self.number, INTEGER), rows.num_rows)
         return pa.record_batch([number, *rows.columns], names=[TABLE_NUMBER, *rows.schema.names])
-
-
-def literal(text: str) -> str:
-    """A text as SQL has it."""
-    return "'" + text.replace("'", "''") + "'"

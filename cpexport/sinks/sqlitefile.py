@@ -12,10 +12,12 @@ import adbc_driver_manager
 import pyarrow as pa
 from adbc_driver_sqlite import dbapi
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine import Dialect
 
 from cpexport.errors import SinkError
-from cpexport.features import TABLE_NUMBER
+from cpexport.features import INTEGER, NULL, TABLE_NUMBER, TEXT
 from cpexport.imagesets import ImageSets
+from cpexport.sinks.sql import Query, spans
 
 # SQLITE_MAX_COLUMN of every build that users have; a wider table or view could not even be opened
 # there.
@@ -26,7 +28,6 @@ _MAGIC = b"SQLite format 3\x00"
 _BUSY_MS = 30_000
 # Records of wide tables waste a fifth of SQLite's usual pages of 4 KiB.
 _PAGE = 16_384
-_RANGES = 100
 _PRAGMAS = (
     f"busy_timeout = {_BUSY_MS}",
     f"page_size = {_PAGE}",
@@ -56,6 +57,16 @@ class Connection:
         self._inode = 0
         self._names: frozenset[str] | None = None
         self._look()
+
+    @property
+    def title(self) -> str:
+        """The file's name without its suffix."""
+        return self.path.stem
+
+    @property
+    def dialect(self) -> Dialect:
+        """SQLite's."""
+        return DIALECT
 
     @property
     def exists(self) -> bool:
@@ -88,13 +99,37 @@ class Connection:
             return cursor.fetch_arrow_table()
 
     @contextmanager
-    def stream(self, sql: str, rows: int) -> Iterator[pa.RecordBatchReader]:
-        """The rows of a query, `rows` at a time, typed by the first so many of them."""
+    def stream(self, query: Query, where: str, size: int) -> Iterator[Iterator[pa.RecordBatch]]:
+        """The rows of a query in order of its key, in its types, `size` rows at a time."""
+        samples = (
+            "''" if t == TEXT else "0" if t == INTEGER else "0.0" for t in query.schema.types
+        )
+        # The driver takes the types from the first rows, which can be without a value: the first
+        # is none of the table's.
+        sql = (
+            f"SELECT {', '.join(samples)} UNION ALL SELECT {', '.join(query.columns)} "
+            f"FROM {query.source} WHERE {where} ORDER BY {query.order}"
+        )
         with self._errors(), self._open().cursor() as cursor:
-            cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(rows)})
+            cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(size)})
             cursor.execute(sql)
             with cursor.fetch_record_batch() as reader:
-                yield reader
+                yield (
+                    self._typed(batch.slice(0 if place else 1), query)
+                    for place, batch in enumerate(reader)
+                )
+
+    def _typed(self, batch: pa.RecordBatch, query: Query) -> pa.RecordBatch:
+        try:
+            arrays = [
+                pa.nulls(len(array)) if field.type == NULL else array.cast(field.type)
+                for array, field in zip(batch.columns, query.schema, strict=True)
+            ]
+        except pa.ArrowInvalid as error:
+            raise SinkError(
+                self.name, f"{query.source} was changed by something else: {error}", "load it anew"
+            ) from error
+        return pa.RecordBatch.from_arrays(arrays, schema=query.schema)
 
     def run(self, sql: str, *values: object) -> None:
         """Executes one statement."""
@@ -121,6 +156,17 @@ class Connection:
             found = self.rows("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
             self._names = frozenset(name for (name,) in found)
         return self._names
+
+    def between(self, column: str, image_sets: ImageSets, run: int = 0) -> Iterator[str]:
+        """Conditions that together hold for the image sets, each of a bounded length: of one run of
+        several, by its `TableNumber`, unless that is 0."""
+        # Compared as pairs, as SQLite would look through all of a run for ranges told apart by OR.
+        name = f"({TABLE_NUMBER}, {column})" if run else column
+        of = f"({run}, {{}})" if run else "{}"
+        for some in spans(image_sets):
+            yield " OR ".join(
+                f"{name} BETWEEN {of.format(first)} AND {of.format(last)}" for first, last in some
+            )
 
     @contextmanager
     def transaction(self, *, create: bool = False) -> Iterator[None]:
@@ -226,25 +272,6 @@ class Connection:
             raise KeyboardInterrupt from error
         except (adbc_driver_manager.Error, pa.ArrowException) as error:
             raise SinkError(self.name, *_reason(str(error))) from error
-
-
-def quoted(name: str) -> str:
-    """A name as SQL has it."""
-    return DIALECT.identifier_preparer.quote_identifier(name)
-
-
-def between(column: str, image_sets: ImageSets, run: int = 0) -> Iterator[str]:
-    """Conditions that together hold for the image sets, each of a bounded length: of one run of
-    several, by its `TableNumber`, unless that is 0."""
-    # Compared as pairs, as SQLite would look through all of a run for ranges told apart by OR.
-    name = f"({TABLE_NUMBER}, {column})" if run else column
-    of = f"({run}, {{}})" if run else "{}"
-    ranges = image_sets.ranges
-    for start in range(0, len(ranges), _RANGES):
-        yield " OR ".join(
-            f"{name} BETWEEN {of.format(first)} AND {of.format(last)}"
-            for first, last in ranges[start : start + _RANGES]
-        )
 
 
 def _reason(text: str) -> tuple[str, str]:

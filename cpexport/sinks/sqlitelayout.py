@@ -10,9 +10,10 @@ from cpexport.features import IMAGE, IMAGE_NUMBER, INTEGER, OBJECT, REAL, TABLE_
 from cpexport.pictures import tells_pictures_apart
 from cpexport.shape import VIEW, Shape
 from cpexport.sinks import schema, views
+from cpexport.sinks import sqlledger as ledger
 from cpexport.sinks.objectview import object_view
-from cpexport.sinks.scope import literal
-from cpexport.sinks.sqlitefile import DIALECT, WIDTH, Connection, quoted
+from cpexport.sinks.sql import literal, quoted
+from cpexport.sinks.sqlitefile import DIALECT, WIDTH, Connection
 from cpexport.tables import Column, Layout, Table, table_of
 from cpexport.values import as_text
 
@@ -53,23 +54,7 @@ def change(db: Connection, old: Layout, new: Layout, prefix: str, shape: Shape) 
         db.run(view.statement)
     if not prefix:
         _make_views(db, new)
-    db.run("DELETE FROM _cpexport_columns WHERE prefix = ?", prefix)
-    columns = new.columns
-    db.ingest(
-        "_cpexport_columns",
-        pa.record_batch(
-            [
-                pa.repeat(pa.scalar(prefix), len(columns)),
-                pa.array(range(1, len(columns) + 1), pa.int64()),
-                pa.array([column.object for column in columns]),
-                pa.array([column.feature for column in columns]),
-                pa.array([column.table for column in columns]),
-                pa.array([column.name for column in columns]),
-                pa.array([schema.TYPE_NAMES[column.type] for column in columns]),
-            ],
-            names=[column.name for column in schema.COLUMNS.columns],
-        ),
-    )
+    ledger.write_layout(db, prefix, new)
 
 
 def make(db: Connection, table: sa.Table, rows: pa.Table) -> None:

@@ -1,4 +1,4 @@
-"""Relationships between objects in a SQLite file: kinds of them, and pairs of objects."""
+"""Relationships between objects in a database: kinds of them, and pairs of objects."""
 
 from collections.abc import Iterator
 
@@ -7,14 +7,14 @@ import pyarrow as pa
 from cpexport.features import INTEGER
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.scope import Scope
-from cpexport.sinks.sqlitefile import Connection, between, quoted
-from cpexport.sinks.sqliteread import Query, stream
+from cpexport.sinks.sql import Database, Query, quoted
+from cpexport.sinks.sqlread import stream
 from cpexport.tables import RELATIONSHIPS, Layout
 
 _KIND = ("module_number", "relationship", "object_name1", "object_name2")
 
 
-def write(db: Connection, scope: Scope, rows: pa.RecordBatch) -> None:
+def write(db: Database, scope: Scope, rows: pa.RecordBatch) -> None:
     """Writes pairs with the columns of `tables.RELATIONSHIPS`; new kinds are numbered on."""
     kinds = quoted(f"{scope.prefix}Per_RelationshipTypes")
     known = {
@@ -34,7 +34,7 @@ def write(db: Connection, scope: Scope, rows: pa.RecordBatch) -> None:
 
 
 def read(
-    db: Connection, layout: Layout, scope: Scope, image_sets: ImageSets | None
+    db: Database, layout: Layout, scope: Scope, image_sets: ImageSets | None
 ) -> Iterator[pa.RecordBatch]:
     """The pairs of which the first object is in one of these image sets, kinds spelled out."""
     pairs, kinds = (quoted(f"{scope.prefix}Per_Relationship{end}") for end in ("s", "Types"))
@@ -48,9 +48,9 @@ def read(
         yield rows.select([*runs, *names])
 
 
-def delete(db: Connection, scope: Scope, image_sets: ImageSets) -> None:
+def delete(db: Database, scope: Scope, image_sets: ImageSets) -> None:
     """Deletes the pairs of which either object is in one of these image sets."""
     table = quoted(f"{scope.prefix}Per_Relationships")
     for side in ("image_number1", "image_number2"):
-        for where in between(side, image_sets, scope.number):
+        for where in db.between(side, image_sets, scope.number):
             db.run(f"DELETE FROM {table} WHERE {where}")

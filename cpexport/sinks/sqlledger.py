@@ -1,4 +1,4 @@
-"""The ledger in a SQLite file: what is read of it, and what a batch's transaction writes."""
+"""The ledger in a database: what is read of it, and what a batch's transaction writes."""
 
 import json
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from cpexport.pictures import Pictures, from_identities
 from cpexport.shape import Shape
 from cpexport.sinks import schema
 from cpexport.sinks.scope import Scope
-from cpexport.sinks.sqlitefile import Connection, between
+from cpexport.sinks.sql import Database
 from cpexport.tables import Column, Layout
 
-# Not what a destination is once and for all.
-_NOTED = "name NOT IN ('schema', 'shape', 'made', 'experiment_id')"
+# What a destination is once and for all.
+_OWN = ("schema", "shape", "made", "layout", "changing", "experiment_id", "experiment_first")
 
 
-def read(db: Connection, scope: Scope) -> Ledger:
+def read(db: Database, scope: Scope) -> Ledger:
     """All entries within the scope, in the order in which they were written."""
     counts: dict[int, dict[str, Count]] = {}
     for batch, table, rows, missing, infinite, columns in db.rows(
@@ -43,7 +43,7 @@ def read(db: Connection, scope: Scope) -> Ledger:
     )
 
 
-def layout(db: Connection, prefix: str, numbered: bool) -> Layout:
+def layout(db: Database, prefix: str, numbered: bool) -> Layout:
     """The tables and columns under a prefix, with or without numbers of runs in their keys."""
     return Layout(
         tuple(
@@ -58,7 +58,28 @@ def layout(db: Connection, prefix: str, numbered: bool) -> Layout:
     )
 
 
-def shape(db: Connection, prefix: str) -> Shape | None:
+def write_layout(db: Database, prefix: str, layout: Layout) -> None:
+    """Notes which tables and columns there are under a prefix, in place of what was noted."""
+    db.run("DELETE FROM _cpexport_columns WHERE prefix = ?", prefix)
+    columns = layout.columns
+    db.ingest(
+        "_cpexport_columns",
+        pa.record_batch(
+            [
+                pa.repeat(pa.scalar(prefix), len(columns)),
+                pa.array(range(1, len(columns) + 1), pa.int64()),
+                pa.array([column.object for column in columns]),
+                pa.array([column.feature for column in columns]),
+                pa.array([column.table for column in columns]),
+                pa.array([column.name for column in columns]),
+                pa.array([schema.TYPE_NAMES[column.type] for column in columns]),
+            ],
+            names=[column.name for column in schema.COLUMNS.columns],
+        ),
+    )
+
+
+def shape(db: Database, prefix: str) -> Shape | None:
     """What the tables under a prefix look like; None while there are none."""
     found = db.rows(
         "SELECT value FROM _cpexport_settings WHERE prefix = ? AND name = 'shape'", prefix
@@ -66,14 +87,14 @@ def shape(db: Connection, prefix: str) -> Shape | None:
     return Shape.from_json(found[0][0]) if found else None
 
 
-def made(db: Connection, prefix: str) -> frozenset[str]:
+def made(db: Database, prefix: str) -> frozenset[str]:
     """The tables that were computed from others under a prefix."""
     words = "SELECT value FROM _cpexport_settings WHERE prefix = ? AND name = 'made'"
     found = db.rows(words, prefix)
     return frozenset(json.loads(found[0][0])) if found else frozenset()
 
 
-def runs(db: Connection, prefix: str) -> dict[str, int]:
+def runs(db: Database, prefix: str) -> dict[str, int]:
     """The numbers of the runs under a prefix by their names, in order."""
     found = db.rows(
         "SELECT name, table_number FROM _cpexport_runs WHERE prefix = ? ORDER BY table_number",
@@ -82,52 +103,51 @@ def runs(db: Connection, prefix: str) -> dict[str, int]:
     return dict(found)
 
 
-def enter_run(db: Connection, prefix: str, name: str) -> int:
+def enter_run(db: Database, prefix: str, name: str) -> int:
     """Gives the next number to a run that has none."""
     number = max(runs(db, prefix).values(), default=0) + 1
     db.run("INSERT INTO _cpexport_runs VALUES (?, ?, ?)", prefix, number, name)
     return number
 
 
-def settings(db: Connection, scope: Scope) -> dict[str, str]:
+def settings(db: Database, scope: Scope) -> dict[str, str]:
     """What was noted of a run, and is true as long as no batch is written."""
-    return dict(
-        db.rows(f"SELECT name, value FROM _cpexport_settings WHERE {scope.ledger} AND {_NOTED}")
-    )
+    words = f"SELECT name, value FROM _cpexport_settings WHERE {scope.ledger}"
+    return dict(db.rows(f"{words} AND name NOT IN {_OWN}"))
 
 
-def note(db: Connection, scope: Scope, settings: Mapping[str, str]) -> None:
+def note(db: Database, scope: Scope, settings: Mapping[str, str]) -> None:
     """Notes what `settings` then gives."""
-    words = "INSERT OR REPLACE INTO _cpexport_settings VALUES (?, ?, ?, ?)"
+    words = "REPLACE INTO _cpexport_settings VALUES (?, ?, ?, ?)"
     for name, value in settings.items():
         db.run(words, scope.prefix, scope.number, name, value)
 
 
-def holds(db: Connection, scope: Scope, entry: Entry) -> bool:
+def holds(db: Database, scope: Scope, entry: Entry) -> bool:
     """Whether there is an entry of this very batch."""
     same = f"SELECT 1 FROM _cpexport_batches WHERE {scope.ledger} AND signature = ?"
     return bool(db.rows(same, entry.signature))
 
 
-def batches_of(db: Connection, scope: Scope, image_sets: ImageSets) -> dict[int, int]:
+def batches_of(db: Database, scope: Scope, image_sets: ImageSets) -> dict[int, int]:
     """Of these image sets, those that are loaded, and the `batch_id` that each came from."""
     found: dict[int, int] = {}
-    for where in between("number", image_sets):
+    for where in db.between("number", image_sets):
         words = f"SELECT number, batch_id FROM _cpexport_sets WHERE {scope.ledger} AND ({where})"
         found |= dict(db.rows(words))
     return found
 
 
-def forget(db: Connection, scope: Scope, image_sets: ImageSets) -> None:
+def forget(db: Database, scope: Scope, image_sets: ImageSets) -> None:
     """Takes it back that these image sets are loaded."""
-    for where in between("number", image_sets):
+    for where in db.between("number", image_sets):
         db.run(f"DELETE FROM _cpexport_sets WHERE {scope.ledger} AND ({where})")
 
 
-def pictures(db: Connection, scope: Scope, image_sets: ImageSets) -> Pictures:
+def pictures(db: Database, scope: Scope, image_sets: ImageSets) -> Pictures:
     """The pictures of these image sets, those that are loaded."""
     found: list[tuple[int, str]] = []
-    for where in between("number", image_sets):
+    for where in db.between("number", image_sets):
         rows = db.rows(
             f"SELECT number, identity FROM _cpexport_sets WHERE {scope.ledger} AND ({where}) "
             "ORDER BY number"
@@ -136,11 +156,11 @@ def pictures(db: Connection, scope: Scope, image_sets: ImageSets) -> Pictures:
     return from_identities([n for n, _ in found], [identity for _, identity in found])
 
 
-def write(db: Connection, scope: Scope, entry: Entry, pictures: Pictures) -> None:
+def write(db: Database, scope: Scope, entry: Entry, pictures: Pictures) -> None:
     """Enters a batch and its image sets; what was computed over the whole run is out of date."""
-    ((batch,),) = db.rows("SELECT coalesce(max(batch_id), 0) + 1 FROM _cpexport_batches")
     values = (
-        batch,
+        # The database numbers it.
+        None,
         scope.prefix,
         scope.number,
         entry.path,
@@ -160,6 +180,8 @@ def write(db: Connection, scope: Scope, entry: Entry, pictures: Pictures) -> Non
         entry.cpexport,
     )
     db.run(f"INSERT INTO _cpexport_batches VALUES ({', '.join('?' * len(values))})", *values)
+    words = f"SELECT batch_id FROM _cpexport_batches WHERE {scope.ledger} AND signature = ?"
+    ((batch,),) = db.rows(words, entry.signature)
     for table, count in entry.counts.items():
         db.run(
             "INSERT INTO _cpexport_tables VALUES (?, ?, ?, ?, ?, ?)",
@@ -178,8 +200,12 @@ def write(db: Connection, scope: Scope, entry: Entry, pictures: Pictures) -> Non
         "batch_id": pa.repeat(pa.scalar(batch, pa.int64()), rows),
         "identity": pa.array(list(pictures.identities()), pa.string()),
     }
-    db.ingest("_cpexport_sets", pa.RecordBatch.from_pydict(columns))
-    db.run(f"DELETE FROM _cpexport_settings WHERE {scope.ledger} AND {_NOTED}")
+    words = "INSERT INTO _cpexport_sets VALUES (?, ?, ?, ?, ?)"
+    db.run_many(words, pa.RecordBatch.from_pydict(columns))
+    # Each by its whole key, so that on servers no other row is locked.
+    words = "DELETE FROM _cpexport_settings WHERE prefix = ? AND table_number = ? AND name = ?"
+    for name in settings(db, scope).keys() - set(schema.KEPT):
+        db.run(words, scope.prefix, scope.number, name)
 
 
 def _entry(row: tuple[Any, ...], loaded: list[int], counts: Mapping[str, Count]) -> Entry:

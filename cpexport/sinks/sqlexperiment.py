@@ -10,28 +10,37 @@ import pyarrow as pa
 
 from cpexport.experiment import MODIFIED
 from cpexport.sinks import schema
-from cpexport.sinks import sqliteledger as ledger
+from cpexport.sinks import sqlledger as ledger
 from cpexport.sinks.scope import Scope
-from cpexport.sinks.sqlitefile import DIALECT, Connection, quoted
+from cpexport.sinks.sql import Database, quoted
 
-ID = "experiment_id"
-"""The setting that keeps which row of Experiment is a prefix's."""
+ID, FIRST = "experiment_id", "experiment_first"
+"""The settings that keep which row of Experiment is a prefix's, and the first image set of the job
+whose row is in Per_Experiment."""
 
 
-def write(db: Connection, scope: Scope, rows: pa.RecordBatch, first: int) -> None:
-    """Writes what a job says of the run, unless there is an image set before its `first` one.
+def write(db: Database, scope: Scope, rows: pa.RecordBatch, first: int) -> None:
+    """Writes what a job says of the run, unless one did whose `first` image set is before its own.
 
     So whatever the order of the batches, the job of the first image set is the one that speaks.
     """
-    before = f"SELECT 1 FROM _cpexport_sets WHERE {scope.ledger} AND number < ? LIMIT 1"
-    if not db.rows(before, first):
+    where = f"{scope.ledger} AND table_number = {scope.number} AND name = '{FIRST}'"
+    # On servers, who comes second waits here, and then sees what the first one wrote.
+    db.run(
+        f"UPDATE _cpexport_settings SET value = ? WHERE {where} AND value + 0 >= ?", first, first
+    )
+    found = db.rows(f"SELECT value FROM _cpexport_settings WHERE {where}")
+    if not found:
+        words = "INSERT INTO _cpexport_settings VALUES (?, ?, ?, ?)"
+        db.run(words, scope.prefix, scope.number, FIRST, str(first))
+    if not found or int(found[0][0]) == first:
         table = f"{scope.prefix}Per_Experiment"
         db.run(f"DELETE FROM {quoted(table)}{_where(scope)}")
         db.ingest(table, rows)
 
 
 def describe(
-    db: Connection,
+    db: Database,
     scope: Scope,
     name: str,
     properties: Mapping[str, Mapping[str, str]],
@@ -50,16 +59,16 @@ def describe(
             db.run(words, number, object_name, field, value)
 
 
-def _known(db: Connection, scope: Scope) -> int | None:
+def _known(db: Database, scope: Scope) -> int | None:
     words = f"SELECT value FROM _cpexport_settings WHERE {scope.ledger} AND name = ?"
     found = db.rows(words, ID)
     return int(found[0][0]) if found else None
 
 
-def _entered(db: Connection, scope: Scope, name: str) -> int:
+def _entered(db: Database, scope: Scope, name: str) -> int:
     for table in schema.experiment_tables():
         if table.name not in db.names():
-            for statement in schema.create(table, DIALECT):
+            for statement in schema.create(table, db.dialect):
                 db.run(statement)
     ((number,),) = db.rows("SELECT coalesce(max(experiment_id), 0) + 1 FROM Experiment")
     db.run("INSERT INTO Experiment VALUES (?, ?)", number, name)

@@ -1,0 +1,238 @@
+"""Makes the tables of a MySQL or MariaDB database, and changes them when a later load needs more.
+
+DDL commits at once there, so a change can be cut off anywhere. Every step looks at what there is,
+and does nothing where that is done: the same change begun again ends alike.
+"""
+
+import json
+from collections.abc import Mapping
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from cpexport.errors import WidthError
+from cpexport.features import IMAGE, IMAGE_NUMBER, INTEGER, REAL, TABLE_NUMBER, TEXT
+from cpexport.pictures import tells_pictures_apart
+from cpexport.shape import VIEW, Shape
+from cpexport.sinks import schema
+from cpexport.sinks.mysqldatabase import MysqlDatabase
+from cpexport.sinks.objectview import object_view
+from cpexport.sinks.sql import literal, quoted
+from cpexport.tables import Column, Layout, Table
+from cpexport.values import as_text
+
+WIDTH = 4096
+"""The most columns of a view (MySQL 8 and 9; MariaDB allows more)."""
+
+_WHOLE = "_all"
+_TEXTS = "_cpexport_texts"
+
+
+def make_own(db: MysqlDatabase) -> None:
+    """Makes the ledger's tables, where there are none. The last one made is the last to be
+    looked for."""
+    for own in schema.own_tables():
+        make(db, own)
+    words = f"INSERT IGNORE INTO _cpexport_settings VALUES ('', 0, 'schema', '{schema.VERSION}')"
+    db.run(words)
+
+
+def refuse_lossy(db: MysqlDatabase, old: Layout, new: Layout) -> None:
+    """Raises WidthError if a column of integers became one of real numbers that cannot hold them.
+
+    Asked before anything is changed.
+    """
+    becomes = {(column.object, column.feature): column.type for column in new.columns}
+    for column in old.columns:
+        if column.type == INTEGER and becomes[column.object, column.feature] == REAL:
+            table, name = quoted(column.table), quoted(column.name)
+            most = 1 << 53
+            ((many,),) = db.rows(f"SELECT count(*) FROM {table} WHERE abs({name}) > {most}")
+            if many:
+                raise WidthError(
+                    f"column {column.name}: it has integers with too many digits for a column of "
+                    "real numbers"
+                )
+
+
+def change(db: MysqlDatabase, layout: Layout, prefix: str, shape: Shape) -> None:
+    """Makes tables, columns and types such as the layout says, from whatever there is.
+
+    Types get wider only; numbers that become text read as `cpexport.values.align` writes them. A
+    new part of a table gets the keys that the others have.
+    """
+    for of_run in (
+        *schema.relationship_tables(prefix, shape.numbered),
+        schema.experiment_table(prefix, shape.numbered),
+    ):
+        make(db, of_run)
+    view = schema.relationship_view(prefix, shape.numbered, db.dialect)
+    db.run(view.replace("CREATE VIEW", "CREATE OR REPLACE VIEW", 1))
+    for table in layout.tables.values():
+        there = _types(db, table.name)
+        if there:
+            _extend(db, table, there, prefix)
+        else:
+            make(db, schema.data_table(table))
+        first = layout.parts(table.object)[0]
+        if table is not first:
+            keys = ", ".join(quoted(key) for key in table.key)
+            db.run(
+                f"INSERT IGNORE INTO {quoted(table.name)} ({keys}) "
+                f"SELECT {keys} FROM {quoted(first.name)}"
+            )
+    for statement in _views(layout, prefix, shape):
+        db.run(statement.replace("CREATE VIEW", "CREATE OR REPLACE VIEW", 1))
+
+
+def make(db: MysqlDatabase, table: sa.Table) -> None:
+    """Makes a table if there is none of its name."""
+    create, *more = schema.create(table, db.dialect)
+    if not _types(db, table.name):
+        db.run(create.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1))
+    there = {name for (name,) in db.rows(_INDEXES, table.name)}
+    for index, statement in zip(
+        sorted(table.indexes, key=lambda i: str(i.name)), more, strict=True
+    ):
+        if index.name not in there:
+            db.run(statement)
+
+
+def remake(db: MysqlDatabase, table: sa.Table) -> None:
+    """Makes a computed table, in place of one with other columns."""
+    wanted = {column.name: _type(table, column.name, db) for column in table.columns}
+    there = _types(db, table.name)
+    if there != wanted:
+        db.run(f"DROP TABLE IF EXISTS {quoted(table.name)}")
+        make(db, table)
+
+
+def views_of(layout: Layout) -> Mapping[str, str]:
+    """The statement for a view of all columns of each table in parts, by the view's name; none
+    where it would be wider than a view can be."""
+    found = {}
+    for name in sorted(layout.objects):
+        parts = layout.parts(name)
+        columns = [*parts[0].key, *(column.name for part in parts for column in part.columns)]
+        if len(parts) > 1 and len(columns) <= WIDTH:
+            listed = ", ".join(quoted(column) for column in columns)
+            tables = " JOIN ".join(quoted(part.name) for part in parts)
+            using = ", ".join(quoted(key) for key in parts[0].key)
+            view = parts[0].name + _WHOLE
+            found[view] = (
+                f"CREATE VIEW {quoted(view)} AS SELECT {listed} FROM {tables} USING ({using})"
+            )
+    return found
+
+
+_INDEXES = (
+    "SELECT DISTINCT index_name FROM information_schema.statistics "
+    "WHERE table_schema = DATABASE() AND table_name = ?"
+)
+
+
+def _views(layout: Layout, prefix: str, shape: Shape) -> list[str]:
+    found = list(views_of(layout).values())
+    if shape.layout == VIEW and (view := object_view(layout, prefix)) and view.width <= WIDTH:
+        found.append(view.statement)
+    return found
+
+
+def _type(table: sa.Table, column: str, db: MysqlDatabase) -> str:
+    return str(table.c[column].type.compile(dialect=db.dialect)).lower()
+
+
+def _types(db: MysqlDatabase, table: str) -> dict[str, str]:
+    """The columns that a table has, and their types: `bigint`, `double`, `text`."""
+    found = db.rows(
+        "SELECT column_name, data_type FROM information_schema.columns "
+        "WHERE table_schema = DATABASE() AND table_name = ?",
+        table,
+    )
+    return {str(name): str(type).lower() for name, type in found}
+
+
+def _extend(db: MysqlDatabase, table: Table, there: Mapping[str, str], prefix: str) -> None:
+    target = schema.data_table(table)
+    wanted = {c.name: _type(target, c.name, db) for c in table.columns}
+    differ = [c for c in table.columns if there.get(c.name, wanted[c.name]) != wanted[c.name]]
+    if any(column.type == TEXT for column in differ):
+        _rebuild(db, table, differ, there, prefix)
+        return
+    missing = [column for column in table.columns if column.name not in there]
+    changes = [
+        *(f"ADD COLUMN {quoted(column.name)} {wanted[column.name]}" for column in missing),
+        *(f"MODIFY COLUMN {quoted(column.name)} {wanted[column.name]}" for column in differ),
+    ]
+    if changes:
+        db.run(f"ALTER TABLE {quoted(table.name)} {', '.join(changes)}")
+
+
+def _rebuild(
+    db: MysqlDatabase, table: Table, differ: list[Column], there: Mapping[str, str], prefix: str
+) -> None:
+    """A table made anew beside itself, and put into its place in one step."""
+    interim, gone = f"_cpexport_new_{table.name}"[:64], f"_cpexport_old_{table.name}"[:64]
+    for name in (interim, gone, _TEXTS):
+        db.run(f"DROP TABLE IF EXISTS {quoted(name)}")
+    make(db, schema.data_table(table, interim))
+    make(db, _texts_table())
+    names, sources = list(table.key), [quoted(key) for key in table.key]
+    for column in table.columns:
+        if column.name in there:
+            names.append(column.name)
+            becomes_text = column in differ and column.type == TEXT
+            numbered = TABLE_NUMBER in table.key
+            sources.append(
+                _as_text(db, table, column, prefix, numbered)
+                if becomes_text
+                else quoted(column.name)
+            )
+    db.run(
+        f"INSERT INTO {quoted(interim)} ({', '.join(map(quoted, names))}) "
+        f"SELECT {', '.join(sources)} FROM {quoted(table.name)} o"
+    )
+    db.run(
+        f"RENAME TABLE {quoted(table.name)} TO {quoted(gone)}, "
+        f"{quoted(interim)} TO {quoted(table.name)}"
+    )
+    for name in (gone, _TEXTS):
+        db.run(f"DROP TABLE {quoted(name)}")
+
+
+def _texts_table() -> sa.Table:
+    columns = (sa.Column("name", sa.String(64)), sa.Column("value", sa.DOUBLE))
+    table = sa.Table(_TEXTS, sa.MetaData(), *columns, sa.Column("text", sa.Text), **schema.MYSQL)
+    sa.Index("by_value", *columns)
+    return table
+
+
+def _as_text(db: MysqlDatabase, table: Table, column: Column, prefix: str, numbered: bool) -> str:
+    """An expression for a column of numbers as text: metadata as the jobs wrote it, which the
+    ledger knows, and else the shortest that reads back exactly."""
+    name = quoted(column.name)
+    found = db.rows(f"SELECT DISTINCT {name} FROM {quoted(table.name)} WHERE {name} IS NOT NULL")
+    numbers = pa.array([value for (value,) in found])
+    if len(numbers):
+        texts = as_text(numbers)
+        db.ingest(
+            _TEXTS,
+            pa.record_batch(
+                [pa.repeat(pa.scalar(column.name), len(numbers)), numbers.cast(REAL), texts],
+                names=["name", "value", "text"],
+            ),
+        )
+    number = (
+        f"(SELECT t.text FROM {_TEXTS} t WHERE t.name = {literal(column.name)} "
+        f"AND t.value = o.{name})"
+    )
+    if column.object != IMAGE or not tells_pictures_apart(column.feature):
+        return number
+    run = f"o.{TABLE_NUMBER}" if numbered else "0"
+    path = literal(f"$.{json.dumps(column.feature)}")
+    written = (
+        f"SELECT JSON_UNQUOTE(JSON_EXTRACT(s.identity, {path})) FROM _cpexport_sets s "
+        f"WHERE s.prefix = {literal(prefix)} AND s.table_number = {run} "
+        f"AND s.number = o.{quoted(IMAGE_NUMBER)}"
+    )
+    return f"coalesce(({written}), {number})"

@@ -1,0 +1,75 @@
+"""What a batch replaces, and whether it is there whole: the checks of its transaction."""
+
+from collections.abc import Mapping
+
+from cpexport.errors import CollisionError, SinkError
+from cpexport.features import IMAGE_NUMBER
+from cpexport.imagesets import ImageSets
+from cpexport.ledger import Entry
+from cpexport.pictures import Pictures, comparable, differences
+from cpexport.sinks import sqlledger as ledger
+from cpexport.sinks import sqlpairs as pairs
+from cpexport.sinks.scope import Scope
+from cpexport.sinks.sql import Database, quoted
+from cpexport.tables import Layout
+
+
+def take_back(db: Database, layout: Layout, scope: Scope, entry: Entry, pictures: Pictures) -> None:
+    """Deletes the rows of image sets that are there already, if they are the same pictures.
+
+    Raises:
+        CollisionError: they are not, or nothing tells.
+        SinkError: those that are there are newer.
+    """
+    there = ledger.batches_of(db, scope, entry.loaded)
+    if not there:
+        return
+    old = ImageSets.of(there)
+    _refuse_newer(db, entry, set(there.values()), old)
+    theirs = ledger.pictures(db, scope, old)
+    found = differences(pictures, theirs)
+    if found or not comparable(pictures, theirs):
+        number = min(found, default=old.first)
+        why = f" ({found[number]})" if found else ", as far as can be told"
+        raise CollisionError(
+            db.name,
+            f"image set {number} of {entry.path} is another picture than the one loaded{why}",
+            "load other runs into a destination of their own, or as runs with --table-number",
+        )
+    for table in layout.tables.values():
+        for where in db.between(quoted(IMAGE_NUMBER), old, scope.number):
+            db.run(f"DELETE FROM {quoted(table.name)} WHERE {where}")
+    pairs.delete(db, scope, old)
+    ledger.forget(db, scope, old)
+
+
+def gate(db: Database, scope: Scope, loaded: ImageSets, written: Mapping[str, int]) -> None:
+    """Refuses to commit unless every table holds just the rows that were given to it.
+
+    Raises:
+        SinkError: one does not.
+    """
+    for table, rows in written.items():
+        there = sum(
+            db.rows(f"SELECT count(*) FROM {quoted(table)} WHERE {where}")[0][0]
+            for where in db.between(quoted(IMAGE_NUMBER), loaded, scope.number)
+        )
+        if there != rows:
+            raise SinkError(
+                db.name,
+                f"{table} took {there} of {rows} rows",
+                "report this; nothing of the batch was kept",
+            )
+
+
+def _refuse_newer(db: Database, entry: Entry, batches: set[int], old: ImageSets) -> None:
+    for batch in batches:
+        ((finished, modified),) = db.rows(
+            "SELECT finished, modified_ns FROM _cpexport_batches WHERE batch_id = ?", batch
+        )
+        if (finished, modified) > entry.age:
+            raise SinkError(
+                db.name,
+                f"another process loaded newer rows of image sets {old} meanwhile",
+                "run cpexport again",
+            )

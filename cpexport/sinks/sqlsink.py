@@ -1,0 +1,259 @@
+"""What destinations of SQL have in common: rows, ledger and checks in one transaction a batch."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Self
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from cpexport.errors import SinkError, WidthError
+from cpexport.features import EXPERIMENT, IMAGE, IMAGE_NUMBER, OBJECT, RELATIONSHIP
+from cpexport.imagesets import ImageSets
+from cpexport.ledger import Entry, Ledger
+from cpexport.paths import PathMap
+from cpexport.pictures import Pictures
+from cpexport.room import Room
+from cpexport.shape import VIEW, Shape
+from cpexport.sinks import Write, schema
+from cpexport.sinks import sqlexperiment as experiment
+from cpexport.sinks import sqlledger as ledger
+from cpexport.sinks import sqlpairs as pairs
+from cpexport.sinks.fitting import fitted
+from cpexport.sinks.replacing import gate, take_back
+from cpexport.sinks.scope import NO_RUN_YET, Scope
+from cpexport.sinks.sql import Database, quoted
+from cpexport.sinks.sqlread import read
+from cpexport.tables import Features, Layout, table_of
+
+
+class SqlSink(ABC):
+    """A database. Subclasses know how its tables are made, and when that can be taken back."""
+
+    def __init__(
+        self,
+        database: Database,
+        prefix: str,
+        shape: Shape | None,
+        run: str | None,
+        paths: PathMap | None,
+    ) -> None:
+        self._db = database
+        self.name, self.prefix, self.run = database.name, prefix, run
+        self._features: Features = {}
+        self._layout: tuple[object, Layout] | None = None
+        try:
+            self._check_version()
+            self.shape = self._agreed(shape, paths)
+            if self._db.exists:
+                self._refuse_foreign(Layout().extended({IMAGE: {}}, self.prefix))
+        except BaseException:
+            self._db.close()
+            raise
+
+    @abstractmethod
+    def alone(self) -> AbstractContextManager[None]:
+        """See `Sink.alone`."""
+
+    @abstractmethod
+    def _begun(self, entry: Entry) -> AbstractContextManager[None]:
+        """The transaction of a batch."""
+
+    @abstractmethod
+    def _fitted(self, entry: Entry) -> Layout:
+        """The layout that has room for what was prepared, within the transaction of a batch."""
+
+    @abstractmethod
+    def _version(self) -> object:
+        """What changes whenever the layout does."""
+
+    @property
+    @abstractmethod
+    def notes(self) -> tuple[str, ...]:
+        """What people should know of its tables."""
+
+    @abstractmethod
+    def address(self, folder: Path | None) -> Mapping[str, str]:
+        """See `Sink.address`."""
+
+    @abstractmethod
+    def _make(self, table: sa.Table, rows: pa.Table) -> None:
+        """Makes a table, in place of one of ours if there is one, with these rows."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._db.close()
+
+    def ledger(self) -> Ledger:
+        return ledger.read(self._db, self._scope()) if self._ours() else Ledger()
+
+    def runs(self) -> Mapping[str, int]:
+        return ledger.runs(self._db, self.prefix) if self._ours() else {}
+
+    def pictures(self, image_sets: ImageSets) -> Pictures:
+        return ledger.pictures(self._db, self._scope(), image_sets) if self._ours() else Pictures()
+
+    def layout(self) -> Layout:
+        if not self._ours():
+            return Layout(numbered=self.shape.numbered)
+        version = self._version()
+        if self._layout is None or self._layout[0] != version:
+            layout = ledger.layout(self._db, self.prefix, self.shape.numbered)
+            self._layout = (version, layout)
+        return self._layout[1]
+
+    def prepare(self, features: Features) -> None:
+        self._features = features
+
+    @contextmanager
+    def batch(self, entry: Entry, pictures: Pictures) -> Iterator[Write | None]:
+        with self._begun(entry):
+            # Another process may have made the tables since this one looked.
+            self._agreed(self.shape, self.shape.paths)
+            if self._holds(entry):
+                yield None
+                return
+            layout = self._fitted(entry)
+            scope = self._scope()
+            if self.run is not None and scope.number == NO_RUN_YET:
+                scope = Scope(self.prefix, ledger.enter_run(self._db, self.prefix, self.run))
+            take_back(self._db, self.layout(), scope, entry, pictures)
+            # Before the rows: of two that bring the same, one has to wait here for the other.
+            ledger.write(self._db, scope, entry, pictures)
+            written: dict[str, int] = {}
+
+            def write(object_name: str, rows: pa.RecordBatch) -> None:
+                if object_name == RELATIONSHIP:
+                    pairs.write(self._db, scope, rows)
+                    return
+                rows = scope.numbered(rows)
+                if object_name == EXPERIMENT:
+                    experiment.write(self._db, scope, rows, entry.loaded.first)
+                    return
+                for table in layout.parts(object_name):
+                    with self._naming(entry):
+                        part = fitted(table, rows)
+                    self._db.ingest(table.name, part)
+                    written[table.name] = written.get(table.name, 0) + rows.num_rows
+
+            try:
+                yield write
+            except BaseException:
+                self._layout = None
+                raise
+            gate(self._db, scope, entry.loaded, written)
+
+    def read(
+        self,
+        object_name: str,
+        features: Sequence[str] | None = None,
+        image_sets: ImageSets | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        if object_name == RELATIONSHIP:
+            return pairs.read(self._db, self.layout(), self._scope(), image_sets)
+        return read(self._db, self.layout(), self._scope(), object_name, features, image_sets)
+
+    def settings(self) -> dict[str, str]:
+        return ledger.settings(self._db, self._scope()) if self._ours() else {}
+
+    def renumber(self, columns: Mapping[str, pa.Array]) -> None:
+        layout, scope = self.layout(), self._scope()
+        also = f" AND {scope.data}" if scope.data else ""
+        for feature, values in columns.items():
+            column = layout.by_feature.get((IMAGE, feature))
+            if column is not None and feature != IMAGE_NUMBER:
+                self._db.run_many(
+                    f"UPDATE {quoted(column.table)} SET {quoted(column.name)} = ? "
+                    f"WHERE {quoted(IMAGE_NUMBER)} = ?{also}",
+                    pa.record_batch([values, columns[IMAGE_NUMBER]], names=["value", "number"]),
+                )
+
+    def describe(self, properties: Mapping[str, Mapping[str, str]], modified: str) -> None:
+        name = self.run or self.prefix.rstrip("_") or self._db.title
+        experiment.describe(self._db, self._scope(), name, properties, modified)
+
+    def replace(self, table: sa.Table, rows: pa.Table) -> None:
+        made = ledger.made(self._db, self.prefix)
+        if table.name not in made:
+            self._refuse_taken({table.name})
+        self._make(table, rows)
+        ledger.note(self._db, Scope(self.prefix), {"made": json.dumps(sorted(made | {table.name}))})
+
+    def note(self, settings: Mapping[str, str]) -> None:
+        ledger.note(self._db, self._scope(), settings)
+
+    @contextmanager
+    def _naming(self, entry: Entry) -> Iterator[None]:
+        """Names the batch whose values do not fit."""
+        try:
+            yield
+        except WidthError as error:
+            advice = "load it into a destination of its own"
+            raise SinkError(self.name, f"{entry.path} does not fit: {error}", advice) from error
+
+    def _extended(self, width: int | Room) -> tuple[Layout, Layout]:
+        """The layout that there is, and the one that has room for what was prepared."""
+        old = self.layout()
+        longest = self.shape.max_column_length
+        new = old.extended(self._features, self.prefix, width, longest).widened(
+            {(name, f): type for name, found in self._features.items() for f, type in found.items()}
+        )
+        return old, new
+
+    def _holds(self, entry: Entry) -> bool:
+        """Whether another process has written this very batch since this one looked."""
+        return self._ours() and ledger.holds(self._db, self._scope(), entry)
+
+    def _ours(self) -> bool:
+        return self._db.exists and "_cpexport_columns" in self._db.names()
+
+    def _scope(self) -> Scope:
+        """The rows that are meant; asked for anew, as any process may have numbered the run."""
+        return Scope(self.prefix, 0 if self.run is None else self.runs().get(self.run, NO_RUN_YET))
+
+    def _check_version(self) -> None:
+        """Refuses a database that another cpexport made."""
+        if self._ours():
+            version = dict(
+                self._db.rows("SELECT name, value FROM _cpexport_settings WHERE prefix = ''")
+            ).get("schema", schema.VERSION)
+            if version != schema.VERSION:
+                raise SinkError(self.name, f"made by another cpexport (schema {version})", "use it")
+
+    def _agreed(self, shape: Shape | None, paths: PathMap | None) -> Shape:
+        """The shape that the tables have; they are not made anew for another one."""
+        has = ledger.shape(self._db, self.prefix) if self._ours() else None
+        wanted = (has or Shape()).asked(shape, paths)
+        if has in (None, wanted):
+            return wanted
+        raise SinkError(
+            self.name,
+            f"was made with {has}, not with {wanted}",
+            "leave that out, or choose another destination or --prefix",
+        )
+
+    def _refuse_foreign(self, layout: Layout) -> None:
+        ours = {table.lower() for table in self.layout().tables}
+        wanted = {table.lower() for table in layout.tables}
+        own = ("Experiment", "Relationships", "RelationshipTypes", "RelationshipsView")
+        wanted |= {f"{self.prefix}Per_{name}".lower() for name in own}
+        if self.shape.layout == VIEW:
+            wanted.add(table_of(OBJECT, self.prefix).lower())
+        if ours:
+            wanted = {table.lower() for table in layout.tables} - ours
+        self._refuse_taken(wanted)
+
+    def _refuse_taken(self, names: Iterable[str]) -> None:
+        wanted = {name.lower() for name in names}
+        for name in self._db.names():
+            if name.lower() in wanted:
+                raise SinkError(
+                    self.name,
+                    f"has a table {name} that cpexport did not make",
+                    "choose another destination, or a --prefix",
+                )

@@ -1,0 +1,130 @@
+"""Brings batches into a destination: the loop of a load, one transaction a batch."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+
+from cpexport import __version__
+from cpexport.attempts import Attempts
+from cpexport.batch import Batch, fingerprint
+from cpexport.decode import Decoded, decode
+from cpexport.errors import SourceError
+from cpexport.ledger import Count, Entry
+from cpexport.numbering import number_groups
+from cpexport.pictures import Pictures
+from cpexport.properties import describe
+from cpexport.sinks import Sink
+from cpexport.steps import Step
+from cpexport.survey import Done, Progress, Survey
+from cpexport.tables import joined, table_of
+
+
+class Writing:
+    """Brings batches into a sink, one transaction each, and keeps count."""
+
+    def __init__(self, sink: Sink, prefix: str, scratch: Path, progress: Progress) -> None:
+        self._sink, self._prefix, self._scratch, self._progress = sink, prefix, scratch, progress
+        self._attempts = Attempts()
+        self._features = sink.shape.unshaped(sink.layout().features)
+        self.rows: dict[str, int] = {}
+        self.loaded: list[Batch] = []
+        self.already: list[Batch] = []
+        self.superseded: list[Batch] = []
+        self.damaged: list[tuple[Batch, SourceError]] = []
+        self.image_sets = self.values = self.unmapped = 0
+
+    def write(self, steps: Sequence[Step]) -> list[SourceError]:
+        """The loop of the program. Returns what was damaged; those batches left no trace."""
+        self._features = joined([self._features, *(step.batch.features for step in steps)])
+        damaged = []
+        for done, step in enumerate(steps):
+            self._tell(done, len(steps))
+            try:
+                decoded = decode(
+                    step.batch, step.image_sets, self._features, self._sink.shape, self._scratch
+                )
+            except SourceError as error:
+                damaged.append(error)
+                self.damaged.append((step.batch, error))
+                continue
+            self._features = joined([self._features, decoded.types])
+            self._sink.prepare(self._sink.shape.shaped(self._features))
+            entry = _entry(step, decoded.fingerprint, decoded.counts, self._prefix)
+            written = self._attempts(partial(self._put, entry, decoded.pictures, decoded.rows))
+            decoded.remove()
+            self._count(step, decoded, written)
+        self._tell(len(steps), len(steps))
+        return damaged
+
+    def note(self, steps: Sequence[Step], noted: list[Batch]) -> None:
+        """Enters in the ledger what brings no rows, so that the next run need not look again."""
+        for step in steps:
+            entry = _entry(step, fingerprint(step.batch.source), {}, self._prefix)
+            self._attempts(partial(self._put, entry, Pictures(), lambda: ()))
+            noted.append(step.batch)
+
+    def settle(self, found: Survey) -> None:
+        """Brings up to date what depends on the whole run."""
+        self._attempts(lambda _: number_groups(self._sink, found.plan))
+        self._attempts(lambda _: describe(self._sink, self._prefix))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What people should know of how it went."""
+        if not self._attempts.again:
+            return ()
+        return (f"{self._attempts.again} times tried again, as others were writing there too",)
+
+    def _put(
+        self,
+        entry: Entry,
+        pictures: Pictures,
+        rows: Callable[[], Iterable[tuple[str, pa.RecordBatch]]],
+        unknown: bool,
+    ) -> bool:
+        """Writes one batch; False if another process had written it. `unknown` is whether an
+        earlier attempt may have."""
+        with self._sink.batch(entry, pictures) as write:
+            if write is not None:
+                for name, some in rows():
+                    write(name, some)
+        return write is not None or unknown
+
+    def _tell(self, done: int, total: int) -> None:
+        self._progress(Done("loaded", done, total, self.image_sets, self.values))
+
+    def _count(self, step: Step, decoded: Decoded, written: bool) -> None:
+        (self.loaded if written else self.already).append(step.batch)
+        if written:
+            self.image_sets += len(step.image_sets)
+            self.values += decoded.values
+            self.unmapped += decoded.unmapped
+            for name, rows in decoded.written.items():
+                table = table_of(name, self._prefix)
+                self.rows[table] = self.rows.get(table, 0) + rows
+
+
+def _entry(step: Step, fingerprint: str, counts: Mapping[str, Count], prefix: str) -> Entry:
+    batch = step.batch
+    return Entry(
+        path=str(batch.source.path),
+        format=batch.source.format,
+        signature=batch.signature,
+        fingerprint=fingerprint,
+        image_sets=batch.image_sets,
+        complete=batch.complete,
+        loaded=step.image_sets,
+        refused=batch.unexpected | batch.misplaced,
+        group_tags=batch.group_tags,
+        state=batch.state,
+        reason=batch.reason,
+        age=batch.age,
+        version=batch.version,
+        pipeline=batch.pipeline,
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
+        cpexport=__version__,
+        counts={table_of(name, prefix): count for name, count in counts.items()},
+    )

@@ -1,0 +1,368 @@
+"""Tables of plates and wells hold what CellProfiler's own statements give, on every destination."""
+
+import csv
+import lzma
+import math
+import re
+import sqlite3
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from conftest import DATA, Ran, measurements, rows, tables, traces, unpacked
+
+from cpexport.errors import SinkError
+from cpexport.load import load
+from cpexport.runs import load_runs
+from cpexport.shape import Shape
+from cpexport.wells import Wells
+
+Case = Callable[[str], Path]
+Copy = Callable[..., Path]
+Run = Callable[..., Ran]
+ALL = Wells.parse("mean,median,std")
+NAMES = ("MyExpt_Per_Well_avg", "MyExpt_Per_Well_median", "MyExpt_Per_Well_std")
+
+
+class _Collected:
+    """An aggregate function that SQLite has not got."""
+
+    def __init__(self) -> None:
+        self.values: list[float] = []
+
+    def step(self, value: float | None) -> None:
+        if value is not None:
+            self.values.append(value)
+
+
+class Std(_Collected):
+    def finalize(self) -> float | None:
+        return float(np.std(self.values)) if self.values else None
+
+
+class Median(_Collected):
+    def finalize(self) -> float | None:
+        return float(np.median(self.values)) if self.values else None
+
+
+def statements(setup: Path) -> dict[str, str]:
+    """What CellProfiler wrote to make each table, as SQLite before 3.39 understands it: no object
+    is of an image set that is not there, so it does not matter on which side the join is."""
+    made = re.findall(r"CREATE TABLE (\S+_Well_\w+) AS (SELECT.*?);\n", setup.read_text(), re.S)
+    return {name: query.replace("RIGHT JOIN", "JOIN") for name, query in made}
+
+
+def asked(database: Path, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """The columns and rows of a query, with the functions that MySQL would need."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
+        db.create_aggregate("std", 1, Std)
+        db.create_aggregate("median", 1, Median)
+        cursor = db.execute(query)
+        return [name for name, *_ in cursor.description], cursor.fetchall()
+
+
+def by_well(names: list[str], found: list[tuple[Any, ...]]) -> dict[Any, dict[str, Any]]:
+    return {row[-2:]: dict(zip(names, row, strict=True)) for row in found}
+
+
+def well(database: Path, table: str) -> dict[Any, dict[str, Any]]:
+    return by_well(*asked(database, f"SELECT * FROM {table}"))
+
+
+def worst(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> float:
+    """The largest relative difference; infinite if one has a value where the other has none."""
+    found = [0.0]
+    for name, one in ours.items():
+        other = theirs[name]
+        if None in (one, other) or isinstance(one, str):
+            found.append(0 if one == other else math.inf)
+        elif one != other:
+            found.append(abs(one - other) / max(abs(one), abs(other)))
+    return max(found)
+
+
+@pytest.fixture(scope="module")
+def screen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """24 image sets, 12 wells, all kinds: only to read."""
+    database = tmp_path_factory.mktemp("wells") / "screen.sqlite"
+    outputs = unpacked("11_h5_and_csv") / "outputs"
+    load([outputs], f"sqlite:///{database}", prefix="MyExpt_", wells=ALL)
+    return database
+
+
+class TestCellProfilersOwn:
+    @pytest.mark.parametrize(
+        ("folder", "objects"), [("csv_separate", "separate"), ("csv_combined_f5_l8", "combined")]
+    )
+    def test_its_statements_give_the_same_columns_in_the_same_order_and_values(
+        self, case: Case, tmp_path: Path, folder: str, objects: str
+    ) -> None:
+        outputs, database = case("70_sqlcsv") / folder, tmp_path / "screen.sqlite"
+        shape = Shape.parse(objects, None, None)
+        load([outputs], f"sqlite:///{database}", prefix="MyExpt_", shape=shape, wells=ALL)
+
+        made = statements(outputs / "SQL_SETUP.SQL")
+        assert sorted(made) == sorted(NAMES)
+        for table, query in made.items():
+            names, theirs = asked(database, query)
+            ours_named, ours = asked(database, f"SELECT * FROM {table}")
+            one, other = by_well(ours_named, ours), by_well(names, theirs)
+            assert ours_named == names
+            assert len(names) == 319
+            assert one.keys() == other.keys()
+            assert max(worst(one[key], other[key]) for key in one) < 1e-12
+
+    @pytest.mark.parametrize("kind", ["avg", "std"])
+    def test_its_tables_in_mysql_have_the_same_columns_in_order_and_values(
+        self, screen: Path, kind: str
+    ) -> None:
+        """MySQL keeps 4-byte numbers, rounds distances to integers, and its means of integers to
+        four digits. Its pipeline measured less."""
+        text = lzma.decompress((DATA / "wells" / f"{kind}.csv.xz").read_bytes()).decode()
+        names, *theirs = csv.reader(StringIO(text))
+        ours = well(screen, f"MyExpt_Per_Well_{kind}")
+        there = set(names)
+
+        differ = set()
+        for row in theirs:
+            mine = ours[tuple(row[-2:])]
+            for name, value in zip(names[:-2], row, strict=False):
+                alike = (
+                    value == ""
+                    if mine[name] is None
+                    else (
+                        math.isclose(mine[name], float(value or "nan"), rel_tol=1e-5, abs_tol=6e-5)
+                    )
+                )
+                differ |= set() if alike else {name}
+        columns = [name for name in next(iter(ours.values())) if name in there]
+        assert columns == names
+        assert len(theirs) == len(ours) == 12
+        assert differ == {
+            f"{kind}_BigNuclei_Distance_Centroid_Cells",
+            f"{kind}_BigNuclei_Distance_Minimum_Cells",
+        }
+
+
+def test_values_are_those_of_the_measurement_files(screen: Path) -> None:
+    """Objects' of all their rows; images' once for each object."""
+    areas: dict[tuple[str, str], list[float]] = {}
+    means: dict[tuple[str, str], list[float]] = {}
+    for file in (unpacked("11_h5_and_csv") / "outputs").rglob("*.h5"):
+        with h5py.File(file) as opened:
+            run = opened["Measurements"][sorted(opened["Measurements"])[-1]]
+
+            def value(name: str, feature: str, number: int, run: h5py.Group = run) -> Any:
+                group = run[name][feature]
+                (found,) = [(a, b) for n, a, b in group["index"][:] if n == number]
+                return group["data"][found[0] : found[1]]
+
+            for number in run["Image"]["ImageNumber"]["index"][:, 0]:
+                plate, name = (
+                    value("Image", f"Metadata_{what}", number)[0].decode()
+                    for what in ("Plate", "Well")
+                )
+                nuclei = value("Nuclei", "AreaShape_Area", number)
+                image = value("Image", "Intensity_MeanIntensity_DNA", number)[0]
+                areas.setdefault((plate, name), []).extend(nuclei)
+                means.setdefault((plate, name), []).extend([float(image)] * len(nuclei))
+
+    kinds = {"avg": np.mean, "median": np.median, "std": np.std}
+    for kind, reduce in kinds.items():
+        found = well(screen, f"MyExpt_Per_Well_{kind}")
+        assert len(found) == len(areas) == 12
+        for key, mine in found.items():
+            wanted = [reduce(np.array(values[key], np.float64)) for values in (areas, means)]
+            columns = ("Nuclei_AreaShape_Area", "Image_Intensity_MeanIntensity_DNA")
+            assert [mine[f"{kind}_{name}"] for name in columns] == pytest.approx(wanted, rel=1e-12)
+
+
+def test_means_by_image_set_and_text_are_left_out(case: Case, tmp_path: Path) -> None:
+    database = tmp_path / "screen.sqlite"
+    shape = Shape.parse(None, "mean", None)
+    home = case("20_sqlite") / "combined.db"
+    load([home], f"sqlite:///{database}", shape=shape, wells=Wells.parse("mean"))
+
+    image = next(columns for name, columns in tables(database).items() if name == "Per_Image")
+    names = next(columns for name, columns in tables(database).items() if "Well" in name)
+    assert [name for name in image if name.startswith("Mean_")]
+    assert not [name for name in names if "Mean_" in name and "avg_Mean" in name]
+    assert not [name for name in names if "FileName" in name or "ExecutionTime" in name]
+    assert names[-2:] == ["Image_Metadata_Plate", "Image_Metadata_Well"]
+
+
+def test_a_well_without_objects_and_image_sets_without_a_well_are_rows(
+    case: Case, tmp_path: Path
+) -> None:
+    database = tmp_path / "screen.sqlite"
+    home = case("11_h5_and_csv")
+    load([home / "extra_15_15_nocells"], f"sqlite:///{database}", wells=Wells.parse("mean"))
+    empty = well(database, "Per_Well_avg")
+    with closing(sqlite3.connect(database)) as db, db:
+        db.execute("UPDATE Per_Image SET Image_Metadata_Well = NULL")
+    load([home / "outputs" / "batch_1_6"], f"sqlite:///{database}", wells=Wells.parse("mean"))
+
+    ((key, row),) = empty.items()
+    assert key == ("P2", "A02")
+    assert {value for value in row.values() if not isinstance(value, str)} == {None}
+    assert list(well(database, "Per_Well_avg")) == [
+        ("P1", "A01"),
+        ("P1", "A02"),
+        ("P1", "A03"),
+        ("P2", None),
+    ]
+
+
+class TestUpToDate:
+    def test_a_load_with_nothing_new_computes_nothing(
+        self, case: Case, cpexport: Run, tmp_path: Path
+    ) -> None:
+        words = ("load", case("11_h5_and_csv") / "outputs", "--to", "sqlite:///a.sqlite")
+        first = cpexport(*words, "--wells", "mean")
+        before = traces(tmp_path)
+
+        second, third = cpexport(*words, "--wells", "mean"), cpexport(*words)
+
+        assert "Per_Well_avg       12 rows\n" in first.out
+        assert "Per_Well" not in second.out + third.out
+        assert traces(tmp_path) == before
+
+    def test_what_is_loaded_later_is_in_them_without_asking(
+        self, case: Case, screen: Path, tmp_path: Path
+    ) -> None:
+        outputs, database = case("11_h5_and_csv") / "outputs", tmp_path / "screen.sqlite"
+        url = f"sqlite:///{database}"
+        load([outputs / "batch_1_6"], url, prefix="MyExpt_", wells=Wells.parse("mean"))
+        load([outputs], url, prefix="MyExpt_")
+        later = well(database, NAMES[0])
+
+        load([outputs], url, prefix="MyExpt_", wells=Wells.parse("std"))
+
+        wanted = {name: well(screen, name) for name in NAMES}
+        assert later == wanted[NAMES[0]]
+        assert [name for name in tables(database) if "Well" in name] == [NAMES[0], NAMES[2]]
+        assert well(database, NAMES[2]) == wanted[NAMES[2]]
+
+    def test_one_that_was_killed_before_it_came_to_them_is_made_up_for(
+        self, case: Case, screen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        outputs, database = case("11_h5_and_csv") / "outputs", tmp_path / "screen.sqlite"
+        url = f"sqlite:///{database}"
+        load([outputs / "batch_1_6"], url, prefix="MyExpt_", wells=ALL)
+        with monkeypatch.context() as patch:
+            patch.setattr("cpexport.load.make_wells", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                load([outputs], url, prefix="MyExpt_")
+        stale = len(well(database, NAMES[0]))
+
+        report = load([outputs], url, prefix="MyExpt_")
+
+        assert stale == 3
+        assert (report.loaded, dict(report.made)) == (0, dict.fromkeys(NAMES, 12))
+        assert well(database, NAMES[1]) == well(screen, NAMES[1])
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_runs_have_their_wells_under_their_table_number(
+    case: Case, screen: Path, tmp_path: Path
+) -> None:
+    home, database = case("11_h5_and_csv") / "outputs", tmp_path / "runs.sqlite"
+    url, shape = f"sqlite:///{database}", Shape(numbered=True)
+    arguments = [Path(f"one={home}/batch_1_6"), Path(f"both={home}")]
+
+    report = load_runs(arguments, url, prefix="MyExpt_", shape=shape, wells=Wells.parse("median"))
+
+    names, found = asked(database, f"SELECT * FROM {NAMES[1]}")
+    wanted = asked(screen, f"SELECT * FROM {NAMES[1]}")
+    place = names.index("median_Nuclei_AreaShape_Area")
+    alone = {row[-2:]: row[place - 1] for row in wanted[1]}
+    assert dict(report.made) == {NAMES[1]: 15}
+    assert names == ["TableNumber", *wanted[0]]
+    assert [(row[0], *row[-2:]) for row in found] == [
+        *((1, "P1", name) for name in ("A01", "A02", "A03")),
+        *((2, *key) for key in alone),
+    ]
+    assert [row[place] for row in found[3:]] == list(alone.values())
+
+
+def test_a_table_too_wide_goes_on_in_a_part_with_plate_and_well(case: Case, tmp_path: Path) -> None:
+    database = tmp_path / "wide.sqlite"
+    load([case("60_perf")], f"sqlite:///{database}", wells=Wells.parse("mean"))
+
+    found = {name: columns for name, columns in tables(database).items() if "Well" in name}
+    first, second = found.values()
+    column = second[0].removeprefix("avg_")
+    groups = "Image_Metadata_Plate, Image_Metadata_Well"
+    ours = rows(database, f"SELECT avg_{column} FROM Per_Well_avg_part2 ORDER BY {groups}")
+    objects = " UNION ".join(
+        f"SELECT ImageNumber, {columns[1]} FROM {name}"
+        for name, columns in tables(database).items()
+        if columns[1].endswith("_Number_Object_Number")
+    )
+    joined = f"Per_Image JOIN ({objects}) USING (ImageNumber)"
+    theirs = rows(database, f"SELECT avg({column}) FROM {joined} GROUP BY {groups}")
+    assert list(found) == ["Per_Well_avg", "Per_Well_avg_part2"]
+    assert len(first) == 2000
+    assert first[-2:] == second[-2:] == ["Image_Metadata_Plate", "Image_Metadata_Well"]
+    assert not set(first[:-2]) & set(second[:-2])
+    assert [mean for (mean,) in ours] == pytest.approx([mean for (mean,) in theirs], rel=1e-12)
+
+
+class TestFeatures:
+    def test_plates_and_wells_can_be_named(self, case: Case, cpexport: Run, tmp_path: Path) -> None:
+        ran = cpexport(
+            *("load", case("11_h5_and_csv") / "outputs", "--to", "sqlite:///a.sqlite"),
+            *("--wells", "mean", "--plate", "Metadata_Compound", "--well", "Metadata_Site"),
+        )
+
+        query = """SELECT Image_Metadata_Compound, Image_Metadata_Site FROM Per_Well_avg
+            EXCEPT SELECT Image_Metadata_Compound, Image_Metadata_Site FROM Per_Image"""
+        database = tmp_path / "a.sqlite"
+        assert ran.status == 0, ran.err
+        assert tables(database)["Per_Well_avg"][-2:] == [
+            "Image_Metadata_Compound",
+            "Image_Metadata_Site",
+        ]
+        assert rows(database, query) == []
+
+    def test_one_that_is_not_there_is_refused_and_the_batches_stay(
+        self, case: Case, cpexport: Run, tmp_path: Path
+    ) -> None:
+        words = ("load", case("11_h5_and_csv") / "outputs", "--to", "sqlite:///a.sqlite")
+
+        ran = cpexport(*words, "--wells", "mean", "--well", "Metadata_Hole")
+
+        assert ran.status == 1
+        assert "no feature Metadata_Hole of images; --well can be Metadata_" in ran.err
+        assert rows(tmp_path / "a.sqlite", "SELECT count(*) FROM Per_Image") == [(24,)]
+
+    def test_without_any_the_feature_is_asked_for(self, copy: Copy, tmp_path: Path) -> None:
+        file = copy("11_h5_and_csv", "outputs/batch_1_6/batch_1_6.h5", "plain/batch_1_6.h5")
+        with measurements(file) as run:
+            del run["Image"]["Metadata_Well"]
+
+        with pytest.raises(SinkError, match=r"no Metadata_Well of images; name .* with --well"):
+            load([file], f"sqlite:///{tmp_path}/a.sqlite", wells=Wells.parse("mean"))
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (("--wells", "mode"), "--wells has mean, median, std, not mode"),
+            (("--wells", ""), "--wells has mean, median, std, not nothing"),
+            (("--well", "Metadata_Well"), "--plate and --well go with --wells or --properties"),
+        ],
+    )
+    def test_words_that_make_no_sense_are_refused(
+        self, case: Case, cpexport: Run, words: tuple[str, ...], said: str
+    ) -> None:
+        ran = cpexport("load", case("11_h5_and_csv") / "outputs", *words)
+
+        assert (ran.status, said in ran.err, ran.err.count("\n")) == (2, True, 1)
