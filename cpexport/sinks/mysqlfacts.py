@@ -37,6 +37,8 @@ _VARIABLES = (
     "character_set_database",
     "read_only",
 )
+# Of a database in a grant: the session says which quotes names have.
+_NAME = '\\*|`(?:[^`]|``)+`|"(?:[^"]|"")+"'
 # Rows of a thousand columns must fit into one statement where LOAD DATA is off.
 _PACKET = 1_000_000
 
@@ -149,7 +151,7 @@ def _granted(lines: Iterable[str], database: str) -> set[str]:
     """The privileges on all of a database, out of what SHOW GRANTS says."""
     found: set[str] = set()
     for line in lines:
-        said = re.match(r"(GRANT|REVOKE) (.+?) ON (\*|`(?:[^`]|``)+`)\.\* (?:TO|FROM) ", line)
+        said = re.match(rf"(GRANT|REVOKE) (.+?) ON ({_NAME})\.\* (?:TO|FROM) ", line)
         if not said or not _is_of(said[3], database):
             continue
         names = {name.strip() for name in said[2].split(",")}
@@ -163,7 +165,8 @@ def _is_of(pattern: str, database: str) -> bool:
     """Whether a database is meant by `*` or a name in which % and _ stand for any letters."""
     if pattern == "*":
         return True
-    parts = re.findall(r"\\.|.", pattern[1:-1].replace("``", "`"))
+    quote = pattern[0]
+    parts = re.findall(r"\\.|.", pattern[1:-1].replace(quote * 2, quote))
     any_of = {"%": ".*", "_": "."}
     wanted = "".join(any_of.get(part) or re.escape(part.removeprefix("\\")) for part in parts)
     return re.fullmatch(wanted, database) is not None

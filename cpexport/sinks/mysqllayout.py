@@ -182,9 +182,8 @@ def _rebuild(
         if column.name in there:
             names.append(column.name)
             becomes_text = column in differ and column.type == TEXT
-            numbered = TABLE_NUMBER in table.key
             sources.append(
-                _as_text(db, table, column, prefix, numbered)
+                _as_text(db, table, column, there[column.name], prefix)
                 if becomes_text
                 else quoted(column.name)
             )
@@ -207,32 +206,37 @@ def _texts_table() -> sa.Table:
     return table
 
 
-def _as_text(db: MysqlDatabase, table: Table, column: Column, prefix: str, numbered: bool) -> str:
+def _as_text(db: MysqlDatabase, table: Table, column: Column, type: str, prefix: str) -> str:
     """An expression for a column of numbers as text: metadata as the jobs wrote it, which the
     ledger knows, and else the shortest that reads back exactly."""
     name = quoted(column.name)
-    found = db.rows(f"SELECT DISTINCT {name} FROM {quoted(table.name)} WHERE {name} IS NOT NULL")
-    numbers = pa.array([value for (value,) in found])
-    if len(numbers):
-        texts = as_text(numbers)
-        db.ingest(
-            _TEXTS,
-            pa.record_batch(
-                [pa.repeat(pa.scalar(column.name), len(numbers)), numbers.cast(REAL), texts],
-                names=["name", "value", "text"],
-            ),
-        )
-    number = (
-        f"(SELECT t.text FROM {_TEXTS} t WHERE t.name = {literal(column.name)} "
-        f"AND t.value = o.{name})"
-    )
+    number = f"CAST(o.{name} AS CHAR)"
+    if type != "bigint":
+        number = _texts(db, table, column.name)
     if column.object != IMAGE or not tells_pictures_apart(column.feature):
         return number
-    run = f"o.{TABLE_NUMBER}" if numbered else "0"
-    path = literal(f"$.{json.dumps(column.feature)}")
+    run = f"o.{TABLE_NUMBER}" if TABLE_NUMBER in table.key else "0"
+    path = _literal(f"$.{json.dumps(column.feature, ensure_ascii=False)}")
     written = (
         f"SELECT JSON_UNQUOTE(JSON_EXTRACT(s.identity, {path})) FROM _cpexport_sets s "
-        f"WHERE s.prefix = {literal(prefix)} AND s.table_number = {run} "
+        f"WHERE s.prefix = {_literal(prefix)} AND s.table_number = {run} "
         f"AND s.number = o.{quoted(IMAGE_NUMBER)}"
     )
     return f"coalesce(({written}), {number})"
+
+
+def _texts(db: MysqlDatabase, table: Table, column: str) -> str:
+    """An expression for a column of real numbers as text, by a table of all that it holds."""
+    name = quoted(column)
+    found = db.rows(f"SELECT DISTINCT {name} FROM {quoted(table.name)} WHERE {name} IS NOT NULL")
+    numbers = pa.array([value for (value,) in found], REAL)
+    names = pa.repeat(pa.scalar(column), len(numbers))
+    texts = pa.record_batch([names, numbers, as_text(numbers)], names=["name", "value", "text"])
+    db.ingest(_TEXTS, texts)
+    of_column = f"t.name = {_literal(column)} AND t.value = o.{name}"
+    return f"(SELECT t.text FROM {_TEXTS} t WHERE {of_column})"
+
+
+def _literal(text: str) -> str:
+    """A text as these servers have it, which know of backslashes."""
+    return literal(text.replace("\\", "\\\\"))

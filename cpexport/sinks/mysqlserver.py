@@ -146,8 +146,8 @@ class Connection:
         return taken, warnings
 
     def names(self) -> frozenset[str]:
-        """The names of all tables and views; asked for once in a transaction."""
-        if self._names is None:
+        """The names of all tables and views; in a transaction asked for once."""
+        if self._names is None or self._within is None:
             found = self.rows(
                 "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()"
             )
