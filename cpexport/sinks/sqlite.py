@@ -20,7 +20,7 @@ from cpexport.ledger import Entry, Ledger
 from cpexport.paths import PathMap
 from cpexport.pictures import Pictures, comparable, differences
 from cpexport.shape import VIEW, Shape
-from cpexport.sinks import Write, schema
+from cpexport.sinks import There, Write, schema
 from cpexport.sinks import sqliteexperiment as experiment
 from cpexport.sinks import sqliteledger as ledger
 from cpexport.sinks import sqlitepairs as pairs
@@ -29,7 +29,7 @@ from cpexport.sinks.objectview import notes_on
 from cpexport.sinks.scope import NO_RUN_YET, Scope
 from cpexport.sinks.sqlitefile import WIDTH, Connection, between, quoted
 from cpexport.sinks.sqlitelayout import change, make
-from cpexport.sinks.sqliteread import read
+from cpexport.sinks.sqliteread import read, there
 from cpexport.tables import Features, Layout, table_of
 
 
@@ -83,6 +83,10 @@ class SqliteSink:
             self._layout = (version, layout)
         return self._layout[1]
 
+    def tables(self) -> Mapping[str, There]:
+        names = schema.names(self.layout(), self.prefix)
+        return there(self._db, self._scope(), names) if self._ours() else {}
+
     def prepare(self, features: Features) -> None:
         self._features = features
 
@@ -135,6 +139,8 @@ class SqliteSink:
     ) -> Iterator[pa.RecordBatch]:
         if object_name == RELATIONSHIP:
             return pairs.read(self._db, self.layout(), self._scope(), image_sets)
+        if object_name == EXPERIMENT:
+            return experiment.read(self._db, self._scope())
         return read(self._db, self.layout(), self._scope(), object_name, features, image_sets)
 
     def settings(self) -> dict[str, str]:
@@ -276,9 +282,7 @@ class SqliteSink:
 
     def _refuse_foreign(self, layout: Layout) -> None:
         ours = {table.lower() for table in self.layout().tables}
-        wanted = {table.lower() for table in layout.tables}
-        own = ("Experiment", "Relationships", "RelationshipTypes", "RelationshipsView")
-        wanted |= {f"{self.prefix}Per_{name}".lower() for name in own}
+        wanted = {table.lower() for table in schema.names(layout, self.prefix)}
         if self.shape.layout == VIEW:
             wanted.add(table_of(OBJECT, self.prefix).lower())
         if ours:

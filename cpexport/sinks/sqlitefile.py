@@ -13,7 +13,7 @@ import pyarrow as pa
 from adbc_driver_sqlite import dbapi
 from sqlalchemy.dialects import sqlite
 
-from cpexport.errors import SinkError
+from cpexport.errors import ChangedError, SinkError
 from cpexport.features import TABLE_NUMBER
 from cpexport.imagesets import ImageSets
 
@@ -94,7 +94,13 @@ class Connection:
             cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(rows)})
             cursor.execute(sql)
             with cursor.fetch_record_batch() as reader:
-                yield reader
+                try:
+                    yield reader
+                except OSError as error:
+                    # How the driver says in mid-stream that a value is of another type.
+                    raise ChangedError(
+                        self.name, f"was changed by something else: {error}", "load it anew"
+                    ) from error
 
     def run(self, sql: str, *values: object) -> None:
         """Executes one statement."""

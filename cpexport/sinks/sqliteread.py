@@ -1,14 +1,15 @@
 """Rows of a SQLite file as a stream of Arrow batches, in order of key."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 import pyarrow as pa
 
-from cpexport.errors import SinkError
-from cpexport.features import IMAGE_NUMBER, INTEGER, NULL, NUMBER, TEXT
+from cpexport.errors import ChangedError
+from cpexport.features import IMAGE_NUMBER, INTEGER, NULL, NUMBER, TABLE_NUMBER, TEXT
 from cpexport.imagesets import ImageSets
+from cpexport.sinks import There
 from cpexport.sinks.scope import Scope
 from cpexport.sinks.sqlitefile import Connection, between, quoted
 from cpexport.tables import Layout
@@ -82,12 +83,41 @@ def stream(
     for where in _conditions(queries[0].numbers, scope, image_sets):
         with ExitStack() as opened:
             readers = [opened.enter_context(db.stream(q.text(where), rows)) for q in queries]
-            for place, batches in enumerate(zip(*readers, strict=True)):
+            for place, batches in enumerate(_together(readers, db)):
                 typed = [
                     _typed(batch.slice(0 if place else 1), query, db)
                     for batch, query in zip(batches, queries, strict=True)
                 ]
                 yield _side_by_side(typed, queries[0].key, db)
+
+
+def _together(
+    readers: Sequence[pa.RecordBatchReader], db: Connection
+) -> Iterator[tuple[pa.RecordBatch, ...]]:
+    try:
+        yield from zip(*readers, strict=True)
+    except ValueError as error:
+        raise ChangedError(
+            db.name, "the parts of a table have other rows", "load it anew"
+        ) from error
+
+
+def there(db: Connection, scope: Scope, names: Iterable[str]) -> dict[str, There]:
+    """Of these tables and views those that are there: `Sink.tables`."""
+    found = {}
+    ours = set(names)
+    for name, type in db.rows("SELECT name, type FROM sqlite_master WHERE type <> 'index'"):
+        if name not in ours:
+            continue
+        if type != "table":
+            # To ask for more would be an error where a table that it is of is not there.
+            found[name] = There((), 0)
+            continue
+        columns = tuple(c for (c,) in db.rows("SELECT name FROM pragma_table_info(?)", name))
+        where = f" WHERE {scope.data}" if scope.data and TABLE_NUMBER in columns else ""
+        ((rows,),) = db.rows(f"SELECT count(*) FROM {quoted(name)}{where}")
+        found[name] = There(columns, rows)
+    return found
 
 
 def _conditions(column: str, scope: Scope, image_sets: ImageSets | None) -> Iterator[str]:
@@ -106,20 +136,26 @@ def _conditions(column: str, scope: Scope, image_sets: ImageSets | None) -> Iter
 def _typed(batch: pa.RecordBatch, query: Query, db: Connection) -> pa.RecordBatch:
     try:
         arrays = [
-            pa.nulls(len(array)) if field.type == NULL else array.cast(field.type)
+            _nothing(array) if field.type == NULL else array.cast(field.type)
             for array, field in zip(batch.columns, query.schema, strict=True)
         ]
-    except pa.ArrowInvalid as error:
-        raise SinkError(
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise ChangedError(
             db.name, f"{query.source} was changed by something else: {error}", "load it anew"
         ) from error
     return pa.RecordBatch.from_arrays(arrays, schema=query.schema)
 
 
+def _nothing(array: pa.Array) -> pa.Array:
+    if array.null_count < len(array):
+        raise pa.ArrowInvalid("a value in a column that no batch has brought one for")
+    return pa.nulls(len(array))
+
+
 def _side_by_side(parts: Sequence[pa.RecordBatch], key: int, db: Connection) -> pa.RecordBatch:
     first, *more = parts
     if any(part.columns[:key] != first.columns[:key] for part in more):
-        raise SinkError(db.name, "the parts of a table have other rows", "load it anew")
+        raise ChangedError(db.name, "the parts of a table have other rows", "load it anew")
     if not more:
         return first
     arrays = [*first.columns, *(array for part in more for array in part.columns[key:])]
