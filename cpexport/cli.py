@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cpexport import __version__, options, outcome
+from cpexport import __version__, clidestination, options, outcome
 from cpexport.errors import UsageError
 from cpexport.settings import SCHEDULERS, Settings
 
@@ -238,61 +238,16 @@ def check(
 
 
 @commands.command()
-@click.option("--to", required=True, help="The destination to show, as a URL.")
-@options.prefix
-@click.option(
-    "--out",
-    "file",
-    type=click.Path(path_type=Path),
-    help="The .properties file to write; default: print it, for the working folder.",
-)
-@click.option(
-    "--object", "object_name", help="The objects to show; default: Nuclei, else Cells, else most."
-)
-@options.plate_and_well
-@options.path_map
-@click.option("--workspace", is_flag=True, help="Write a .workspace file with a plot beside it.")
-def properties(
-    to: str,
-    prefix: str,
-    file: Path | None,
-    object_name: str | None,
-    plate: str | None,
-    well: str | None,
-    path_map: tuple[str, ...],
-    workspace: bool,
-) -> int:
-    """The .properties file by which CellProfiler Analyst opens a destination."""
-    from cpexport.paths import PathMap
-    from cpexport.properties import properties, write
-    from cpexport.report import properties_text
-
-    if workspace and file is None:
-        raise UsageError("--workspace goes with --out")
-    found = properties(
-        to,
-        file.parent if file else Path(),
-        prefix=prefix,
-        object_name=object_name,
-        plate=plate,
-        well=well,
-        paths=PathMap.parse(path_map),
-    )
-    if file is None:
-        click.echo(found.text(), nl=False)
-        return outcome.DONE
-    write(found, file, workspace=workspace)
-    click.echo(properties_text(found, file))
-    return outcome.DONE
-
-
-@commands.command()
 def runner() -> int:
     """Print run_batch.py, which runs CellProfiler 4 and keeps its measurements as an .h5 file."""
     from cpexport.scripts import runner
 
     click.echo(runner(), nl=False)
     return outcome.DONE
+
+
+commands.add_command(clidestination.properties)
+commands.add_command(clidestination.verify)
 
 
 def main(arguments: list[str] | None = None) -> None:

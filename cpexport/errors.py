@@ -81,6 +81,10 @@ class WidthError(CpexportError):
     """A value does not fit its column, and no type would hold all values of the column."""
 
 
+class ChangedError(SinkError):
+    """What a destination holds is not what can have been put there."""
+
+
 class CollisionError(SinkError):
     """Two batches bring different pictures under one image set number."""
 

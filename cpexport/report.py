@@ -3,6 +3,7 @@
 import json
 import shlex
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,10 @@ from cpexport.load import Report, Run
 from cpexport.plan import Plan, Task
 from cpexport.resubmit import Resubmission
 from cpexport.scripts import SUBMIT
+from cpexport.verify import Verification
+
+# Of the image sets that something differs in.
+_SHOWN = 10
 
 
 def plan_text(plan: Plan, format: str) -> str:
@@ -92,6 +97,66 @@ def _again_json(again: Resubmission) -> dict[str, Any]:
 def load_text(report: Report, format: str) -> str:
     """A load as a table or as JSON."""
     return _load_json(report) if format == "json" else _load_table(report)
+
+
+def verify_text(found: Verification, format: str) -> str:
+    """A verification as a table or as JSON."""
+    return _verify_json(found) if format == "json" else _verify_table(found)
+
+
+def _verify_json(found: Verification) -> str:
+    return json.dumps(
+        {
+            "destination": found.destination,
+            "batches": {
+                "verified": found.verified,
+                "different": found.different,
+                "not_loaded": [asdict(unseen) for unseen in found.not_loaded],
+                "not_verified": [asdict(unseen) for unseen in found.not_verified],
+            },
+            "tables": {name: asdict(tally) for name, tally in found.tables.items()},
+            "differences": [
+                {
+                    **({"run": one.run} if one.run else {}),
+                    "batch": one.batch,
+                    "table": one.table,
+                    "column": one.column,
+                    "image_sets": one.image_sets[:_SHOWN],
+                    "count": len(one.image_sets),
+                    "what": one.what,
+                }
+                for one in found.differences
+            ],
+            "seconds": round(found.seconds, 3),
+        },
+        indent=2,
+        ensure_ascii=False,
+    )
+
+
+def _verify_table(found: Verification) -> str:
+    lines = [
+        ["destination", found.destination],
+        ["batches", f"{found.verified} verified, {found.different} different"],
+    ]
+    lines += [[n, f"{t.rows} rows, {t.values} values"] for n, t in found.tables.items()]
+    text = _aligned(lines)
+    for name, unseen in (
+        ("Not loaded", found.not_loaded),
+        ("Not verified", found.not_verified),
+    ):
+        if unseen:
+            text += f"\n\n{name}:\n" + "\n".join(f"{one.path}: {one.reason}" for one in unseen)
+    if found.differences:
+        rows = [["TABLE", "COLUMN", "IMAGE SETS", "BATCH", "DIFFERENCE"]]
+        for one in found.differences:
+            sets = ",".join(map(str, one.image_sets[:_SHOWN]))
+            if more := len(one.image_sets) - _SHOWN:
+                sets += f" and {more} more" if more > 0 else ""
+            batch = f"{one.run}: {one.batch}" if one.run else one.batch
+            rows.append([one.table, one.column or "-", sets or "-", batch or "-", one.what])
+        text += "\n\nDifferent:\n" + _aligned(rows)
+    return text
 
 
 def _check_json(found: Check, again: Resubmission | None) -> str:

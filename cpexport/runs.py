@@ -1,4 +1,4 @@
-"""Loads several runs into one destination that numbers them, each as if it were alone."""
+"""Loads and verifies several runs in one destination that numbers them, each as if alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,9 +8,11 @@ from cpexport.errors import SourceError, UsageError
 from cpexport.imagesets import ImageSets
 from cpexport.load import LeftOut, Report, load
 from cpexport.paths import PathMap
+from cpexport.remainder import strange_runs
 from cpexport.shape import Shape
 from cpexport.sinks import open_sink
 from cpexport.survey import Progress
+from cpexport.verify import Unseen, Verification, verified_together, verify
 from cpexport.wells import Wells, make_wells
 
 
@@ -107,6 +109,43 @@ def load_runs(
     if not reports:
         raise failed[0]
     return replace(_together(reports, failed), made=make_wells(to, prefix, wells))
+
+
+def verify_runs(
+    arguments: Sequence[Path],
+    to: str,
+    *,
+    batch_file: Path | None = None,
+    prefix: str = "",
+    progress: Progress = lambda done: None,
+) -> Verification:
+    """`verify`, each argument as a run where the destination numbers runs.
+
+    Raises:
+        UsageError: as `load_runs`, or no such run.
+        SourceError, SinkError: as `verify`.
+    """
+    with open_sink(to, prefix) as sink:
+        numbered, there = sink.shape.numbered, sink.runs()
+        strange = list(strange_runs(sink)) if numbered else []
+    if not numbered:
+        return verify(arguments, to, batch_file=batch_file, prefix=prefix, progress=progress)
+    runs = [named(argument) for argument in arguments]
+    _refuse_strange(runs, batch_file)
+    found = [
+        verify(
+            [run.outputs],
+            to,
+            batch_file=batch_file,
+            prefix=prefix,
+            run=run.name,
+            progress=progress,
+        )
+        for run in runs
+    ]
+    others = there.keys() - {run.name for run in runs}
+    unseen = [Unseen(f"run {name}", "not among OUTPUTS") for name in sorted(others)]
+    return verified_together(found, strange, unseen)
 
 
 def _refuse_strange(runs: Sequence[Named], batch_file: Path | None) -> None:

@@ -5,6 +5,7 @@ A new destination needs its module here and a line in `open_sink`.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -24,6 +25,15 @@ from cpexport.tables import Features, Layout
 Write = Callable[[str, pa.RecordBatch], None]
 """Takes rows of one object type, columns named by feature; relationships as `Relationship`, what
 the job says of the run as `Experiment`."""
+
+
+@dataclass(frozen=True)
+class There:
+    """A table as it is: its columns, and how many rows it has, of the run if one was named and the
+    table tells runs apart. Of a view neither is said."""
+
+    columns: tuple[str, ...]
+    rows: int
 
 
 class Sink(Protocol):
@@ -57,6 +67,10 @@ class Sink(Protocol):
 
     def layout(self) -> Layout:
         """The tables and columns that the destination has."""
+
+    def tables(self) -> Mapping[str, There]:
+        """Of the tables under the prefix that there must be, those that are there really: of the
+        layout, of relationships, and of what is said of the run."""
 
     def pictures(self, image_sets: ImageSets) -> Pictures:
         """The pictures of these image sets, those that are loaded."""
@@ -95,8 +109,12 @@ class Sink(Protocol):
         Columns are the layout's `image_key`, for objects `Number_Object_Number`, and the features
         in the order in which they are named, without those that there is no column for; all by
         default. Types are the layout's. `Relationship` has the columns of `tables.RELATIONSHIPS`,
-        by the image set and number of the first object, and takes no features. There is at least
-        one batch, which can be empty. A table in parts is read as one.
+        by the image set and number of the first object, and takes no features; nor does
+        `Experiment`, with those of `experiment.EXPERIMENTS`. There is at least one batch, which can
+        be empty. A table in parts is read as one.
+
+        Raises:
+            ChangedError: a value is of another type than its column, or parts have other rows.
         """
 
     def settings(self) -> dict[str, str]:

@@ -14,12 +14,12 @@ import pymysql
 from pymysql.cursors import SSCursor
 from sqlalchemy.engine import URL, Dialect
 
-from cpexport.errors import SinkError
+from cpexport.errors import ChangedError
 from cpexport.features import NULL, TABLE_NUMBER
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.mysqlerrors import refusal
 from cpexport.sinks.mysqlserver import DIALECT, Connection
-from cpexport.sinks.sql import Query, spans
+from cpexport.sinks.sql import Query, collected, spans
 
 # By its whole key: other rows are not to be locked.
 _FIRST = (
@@ -94,6 +94,16 @@ class MysqlDatabase:
         """The names of all tables and views; asked for once in a transaction."""
         return self._server.names()
 
+    def columns(self) -> dict[str, tuple[str, ...]]:
+        """The columns of all tables by name, and views, of which none is said."""
+        found = self.rows(
+            "SELECT t.table_name, c.column_name FROM information_schema.tables t "
+            "LEFT JOIN information_schema.columns c ON t.table_type = 'BASE TABLE' "
+            "AND c.table_schema = t.table_schema AND c.table_name = t.table_name "
+            "WHERE t.table_schema = DATABASE() ORDER BY t.table_name, c.ordinal_position"
+        )
+        return collected(found)
+
     def between(self, column: str, image_sets: ImageSets, run: int = 0) -> Iterator[str]:
         """Conditions that together hold for the image sets, each of a bounded length: of one run of
         several, by its `TableNumber`, unless that is 0."""
@@ -142,7 +152,7 @@ class MysqlDatabase:
                     for column, field in zip(columns, query.schema, strict=True)
                 ]
             except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-                raise SinkError(
+                raise ChangedError(
                     self.name,
                     f"{query.source} was changed by something else: {error}",
                     "load it anew",

@@ -15,7 +15,7 @@ from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
 from cpexport.experiment import EXPERIMENTS
 from cpexport.features import INTEGER, NULL, REAL, TABLE_NUMBER, TEXT
-from cpexport.tables import Table
+from cpexport.tables import Layout, Table
 
 VERSION = "2"
 KEPT = ("wells",)
@@ -223,6 +223,12 @@ def relationship_view(prefix: str, numbered: bool, dialect: Dialect) -> str:
         f"CREATE VIEW {view} AS SELECT {columns} FROM {types} T JOIN {pairs} R "
         "ON T.relationship_type_id = R.relationship_type_id"
     )
+
+
+def names(layout: Layout, prefix: str) -> list[str]:
+    """The tables and views that a destination must have under a prefix."""
+    own = ("Experiment", "Relationships", "RelationshipTypes", "RelationshipsView")
+    return [*layout.tables, *(f"{prefix}Per_{name}" for name in own)]
 
 
 def data_table(table: Table, name: str | None = None) -> sa.Table:

@@ -1,6 +1,6 @@
 """What the SQL destinations share of SQL: the protocol of a connected database, and names in it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -79,6 +79,9 @@ class Database(Protocol):
     def names(self) -> frozenset[str]:
         """The names of all tables and views; asked for once in a transaction."""
 
+    def columns(self) -> Mapping[str, tuple[str, ...]]:
+        """The columns of all tables by name, and views, of which none is said."""
+
     def between(self, column: str, image_sets: ImageSets, run: int = 0) -> Iterator[str]:
         """Conditions that together hold for the image sets, each of a bounded length: of one run
         of several, by its `TableNumber`, unless that is 0."""
@@ -99,3 +102,13 @@ def spans(image_sets: ImageSets) -> Iterator[tuple[tuple[int, int], ...]]:
     ranges = image_sets.ranges
     for start in range(0, len(ranges), RANGES):
         yield ranges[start : start + RANGES]
+
+
+def collected(rows: Iterable[tuple[str, str | None]]) -> dict[str, tuple[str, ...]]:
+    """Pairs of table and column by table, in their order; None is no column."""
+    found: dict[str, list[str]] = {}
+    for table, column in rows:
+        columns = found.setdefault(table, [])
+        if column is not None:
+            columns.append(column)
+    return {table: tuple(columns) for table, columns in found.items()}

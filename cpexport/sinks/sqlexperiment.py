@@ -4,11 +4,12 @@ The latter two have no prefix, and a row, or rows, of each run in the database (
 exporttodatabase.py, get_create_experiment... statements); those of others are left as they are.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 
-from cpexport.experiment import MODIFIED
+from cpexport.errors import ChangedError
+from cpexport.experiment import EXPERIMENTS, MODIFIED
 from cpexport.sinks import schema
 from cpexport.sinks import sqlledger as ledger
 from cpexport.sinks.scope import Scope
@@ -37,6 +38,18 @@ def write(db: Database, scope: Scope, rows: pa.RecordBatch, first: int) -> None:
         table = f"{scope.prefix}Per_Experiment"
         db.run(f"DELETE FROM {quoted(table)}{_where(scope)}")
         db.ingest(table, rows)
+
+
+def read(db: Database, scope: Scope) -> Iterator[pa.RecordBatch]:
+    """What is said of the run, with the columns of `EXPERIMENTS`."""
+    table, columns = f"{scope.prefix}Per_Experiment", map(quoted, EXPERIMENTS.names)
+    found = db.rows(f"SELECT {', '.join(columns)} FROM {quoted(table)}{_where(scope)}")
+    rows = [dict(zip(EXPERIMENTS.names, row, strict=True)) for row in found]
+    try:
+        yield pa.RecordBatch.from_pylist(rows, EXPERIMENTS)
+    except (pa.ArrowException, TypeError) as error:
+        said = f"{table} was changed by something else: {error}"
+        raise ChangedError(db.name, said, "load it anew") from error
 
 
 def describe(

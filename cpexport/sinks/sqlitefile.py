@@ -1,9 +1,7 @@
 """A SQLite file and the one connection to it, made when it is first needed."""
 
-import errno
 import os
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -14,17 +12,18 @@ from adbc_driver_sqlite import dbapi
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Dialect
 
-from cpexport.errors import SinkError
+from cpexport.errors import ChangedError, SinkError
 from cpexport.features import INTEGER, NULL, TABLE_NUMBER, TEXT
 from cpexport.imagesets import ImageSets
-from cpexport.sinks.sql import Query, spans
+from cpexport.sinks.sql import Query, collected, spans
+from cpexport.sinks.sqliterefusals import reason, refuse_unusable
 
 # SQLITE_MAX_COLUMN of every build that users have; a wider table or view could not even be opened
 # there.
 WIDTH = 2000
 DIALECT = sqlite.dialect()
 
-_MAGIC = b"SQLite format 3\x00"
+
 _BUSY_MS = 30_000
 # Records of wide tables waste a fifth of SQLite's usual pages of 4 KiB.
 _PAGE = 16_384
@@ -56,7 +55,7 @@ class Connection:
         self._made = False
         self._inode = 0
         self._names: frozenset[str] | None = None
-        self._look()
+        refuse_unusable(self.path, self.name)
 
     @property
     def title(self) -> str:
@@ -114,22 +113,22 @@ class Connection:
             cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(size)})
             cursor.execute(sql)
             with cursor.fetch_record_batch() as reader:
-                yield (
-                    self._typed(batch.slice(0 if place else 1), query)
-                    for place, batch in enumerate(reader)
-                )
+                yield self._typed(reader, query)
 
-    def _typed(self, batch: pa.RecordBatch, query: Query) -> pa.RecordBatch:
+    def _typed(self, batches: Iterable[pa.RecordBatch], query: Query) -> Iterator[pa.RecordBatch]:
         try:
-            arrays = [
-                pa.nulls(len(array)) if field.type == NULL else array.cast(field.type)
-                for array, field in zip(batch.columns, query.schema, strict=True)
-            ]
-        except pa.ArrowInvalid as error:
-            raise SinkError(
+            for place, batch in enumerate(batches):
+                columns = batch.slice(0 if place else 1).columns
+                arrays = [
+                    _nothing(array) if field.type == NULL else array.cast(field.type)
+                    for array, field in zip(columns, query.schema, strict=True)
+                ]
+                yield pa.RecordBatch.from_arrays(arrays, schema=query.schema)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+            # An OSError is how the driver says in mid-stream that a value is of another type.
+            raise ChangedError(
                 self.name, f"{query.source} was changed by something else: {error}", "load it anew"
             ) from error
-        return pa.RecordBatch.from_arrays(arrays, schema=query.schema)
 
     def run(self, sql: str, *values: object) -> None:
         """Executes one statement."""
@@ -156,6 +155,14 @@ class Connection:
             found = self.rows("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
             self._names = frozenset(name for (name,) in found)
         return self._names
+
+    def columns(self) -> dict[str, tuple[str, ...]]:
+        """The columns of all tables by name, and views, of which none is said."""
+        found = self.rows(
+            "SELECT m.name, c.name FROM sqlite_master m LEFT JOIN pragma_table_info(m.name) c "
+            "ON m.type = 'table' WHERE m.type IN ('table', 'view') ORDER BY m.name, c.cid"
+        )
+        return collected(found)
 
     def between(self, column: str, image_sets: ImageSets, run: int = 0) -> Iterator[str]:
         """Conditions that together hold for the image sets, each of a bounded length: of one run of
@@ -225,7 +232,7 @@ class Connection:
 
     def _open(self) -> Any:
         if self._connection is None:
-            self._look()
+            refuse_unusable(self.path, self.name)
             with suppress(FileExistsError):
                 os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
                 self._made = True
@@ -237,31 +244,6 @@ class Connection:
                 self.rows(f"PRAGMA {pragma}")
         return self._connection
 
-    def _look(self) -> None:
-        """Refuses what SQLite would refuse later, or worse, would not: with the reason in words."""
-        if not self.path.name or str(self.path) == ":memory:":
-            raise SinkError(self.name, "no file is named", "write sqlite:///screen.sqlite")
-        folder = self.path.parent
-        if not folder.is_dir():
-            raise SinkError(self.name, f"the folder {folder} does not exist", "make it first")
-        if not self.path.exists():
-            if not _writable(folder):
-                raise SinkError(self.name, f"the folder {folder} is read-only", "choose another")
-            return
-        if not self.path.is_file():
-            raise SinkError(self.name, "not a file", "name a file")
-        if not _writable(self.path):
-            raise SinkError(self.name, "read-only", "make it writable, or choose another")
-        if not _writable(folder):
-            raise SinkError(self.name, f"its folder {folder} is read-only", "choose another")
-        if self.path.with_name(f"{self.path.name}-journal").exists():
-            # The first page can be anything until SQLite has rolled the journal back.
-            return
-        with self.path.open("rb") as stream:
-            start = stream.read(len(_MAGIC))
-        if start and start != _MAGIC:
-            raise SinkError(self.name, "not a SQLite database", "choose another file")
-
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
@@ -271,22 +253,10 @@ class Connection:
             # not got. All else that is asked of it, it has.
             raise KeyboardInterrupt from error
         except (adbc_driver_manager.Error, pa.ArrowException) as error:
-            raise SinkError(self.name, *_reason(str(error))) from error
+            raise SinkError(self.name, *reason(str(error))) from error
 
 
-def _reason(text: str) -> tuple[str, str]:
-    # In SQLite's own words, as the driver quotes the statement besides.
-    if re.search(r"database( table| schema)? is locked", text):
-        return "locked by another process", "wait until that has ended, or close it"
-    if "database or disk is full" in text:
-        return f"the disk is full ({os.strerror(errno.ENOSPC)})", "make room and run it again"
-    if "readonly database" in text:
-        return "read-only", "make it writable, or choose another"
-    if re.search(r"file is not a database|disk image is malformed|malformed database", text):
-        return "damaged: not a whole SQLite database", "restore it, or load into a new one"
-    return f"SQLite says: {text}", "nothing was kept of the batch; see what SQLite says"
-
-
-def _writable(path: Path) -> bool:
-    # Mode bits besides access(), which root always has.
-    return os.access(path, os.W_OK) and bool(path.stat().st_mode & 0o222)
+def _nothing(array: pa.Array) -> pa.Array:
+    if array.null_count < len(array):
+        raise pa.ArrowInvalid("a value in a column that no batch has brought one for")
+    return pa.nulls(len(array))

@@ -1,11 +1,13 @@
 """The ledger in a database: what is read of it, and what a batch's transaction writes."""
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import pyarrow as pa
 
+from cpexport.errors import ChangedError
 from cpexport.imagesets import ImageSets
 from cpexport.ledger import Count, Entry, Ledger
 from cpexport.pictures import Pictures, from_identities
@@ -15,10 +17,30 @@ from cpexport.sinks.scope import Scope
 from cpexport.sinks.sql import Database
 from cpexport.tables import Column, Layout
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
 # What a destination is once and for all.
 _OWN = ("schema", "shape", "made", "layout", "changing", "experiment_id", "experiment_first")
 
 
+def _whole(
+    read: Callable[Concatenate[Database, _P], _T],
+) -> Callable[Concatenate[Database, _P], _T]:
+    """What reads the ledger, with an error of ours where it says what cpexport never wrote."""
+
+    @wraps(read)
+    def reading(db: Database, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        try:
+            return read(db, *args, **kwargs)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            said = f"its ledger was changed by something else: {error!r}"
+            raise ChangedError(db.name, said, "restore it, or load into a new one") from error
+
+    return reading
+
+
+@_whole
 def read(db: Database, scope: Scope) -> Ledger:
     """All entries within the scope, in the order in which they were written."""
     counts: dict[int, dict[str, Count]] = {}
@@ -43,6 +65,7 @@ def read(db: Database, scope: Scope) -> Ledger:
     )
 
 
+@_whole
 def layout(db: Database, prefix: str, numbered: bool) -> Layout:
     """The tables and columns under a prefix, with or without numbers of runs in their keys."""
     return Layout(
@@ -79,6 +102,7 @@ def write_layout(db: Database, prefix: str, layout: Layout) -> None:
     )
 
 
+@_whole
 def shape(db: Database, prefix: str) -> Shape | None:
     """What the tables under a prefix look like; None while there are none."""
     found = db.rows(
@@ -94,6 +118,7 @@ def made(db: Database, prefix: str) -> frozenset[str]:
     return frozenset(json.loads(found[0][0])) if found else frozenset()
 
 
+@_whole
 def runs(db: Database, prefix: str) -> dict[str, int]:
     """The numbers of the runs under a prefix by their names, in order."""
     found = db.rows(
@@ -144,6 +169,7 @@ def forget(db: Database, scope: Scope, image_sets: ImageSets) -> None:
         db.run(f"DELETE FROM _cpexport_sets WHERE {scope.ledger} AND ({where})")
 
 
+@_whole
 def pictures(db: Database, scope: Scope, image_sets: ImageSets) -> Pictures:
     """The pictures of these image sets, those that are loaded."""
     found: list[tuple[int, str]] = []

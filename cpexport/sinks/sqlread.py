@@ -1,13 +1,14 @@
 """Rows of a database as a stream of Arrow batches, in order of key."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 
 import pyarrow as pa
 
-from cpexport.errors import SinkError
-from cpexport.features import IMAGE_NUMBER, INTEGER, NUMBER
+from cpexport.errors import ChangedError
+from cpexport.features import IMAGE_NUMBER, INTEGER, NUMBER, TABLE_NUMBER
 from cpexport.imagesets import ImageSets
+from cpexport.sinks import There
 from cpexport.sinks.scope import Scope
 from cpexport.sinks.sql import Database, Query, quoted
 from cpexport.tables import Layout
@@ -59,8 +60,33 @@ def stream(
     for where in _conditions(db, queries[0].numbers, scope, image_sets):
         with ExitStack() as opened:
             readers = [opened.enter_context(db.stream(q, where, rows)) for q in queries]
-            for batches in zip(*readers, strict=True):
+            for batches in _together(readers, db):
                 yield _side_by_side(batches, queries[0].key, db)
+
+
+def _together(
+    readers: Sequence[Iterator[pa.RecordBatch]], db: Database
+) -> Iterator[tuple[pa.RecordBatch, ...]]:
+    try:
+        yield from zip(*readers, strict=True)
+    except ValueError as error:
+        raise ChangedError(
+            db.name, "the parts of a table have other rows", "load it anew"
+        ) from error
+
+
+def there(db: Database, scope: Scope, names: Iterable[str]) -> dict[str, There]:
+    """Of these tables and views those that are there: `Sink.tables`."""
+    columns = db.columns()
+    found = {}
+    for name in names:
+        if name in columns:
+            # Of a view no more is asked: that would be an error where its tables are not there.
+            here = columns[name]
+            of_run = f" WHERE {scope.data}" if scope.data and TABLE_NUMBER in here else ""
+            rows = db.rows(f"SELECT count(*) FROM {quoted(name)}{of_run}") if here else [(0,)]
+            found[name] = There(here, rows[0][0])
+    return found
 
 
 def _conditions(
@@ -81,7 +107,7 @@ def _conditions(
 def _side_by_side(parts: Sequence[pa.RecordBatch], key: int, db: Database) -> pa.RecordBatch:
     first, *more = parts
     if any(part.columns[:key] != first.columns[:key] for part in more):
-        raise SinkError(db.name, "the parts of a table have other rows", "load it anew")
+        raise ChangedError(db.name, "the parts of a table have other rows", "load it anew")
     if not more:
         return first
     arrays = [*first.columns, *(array for part in more for array in part.columns[key:])]

@@ -18,7 +18,7 @@ from cpexport.paths import PathMap
 from cpexport.pictures import Pictures
 from cpexport.room import Room
 from cpexport.shape import VIEW, Shape
-from cpexport.sinks import Write, schema
+from cpexport.sinks import There, Write, schema
 from cpexport.sinks import sqlexperiment as experiment
 from cpexport.sinks import sqlledger as ledger
 from cpexport.sinks import sqlpairs as pairs
@@ -26,7 +26,7 @@ from cpexport.sinks.fitting import fitted
 from cpexport.sinks.replacing import gate, take_back
 from cpexport.sinks.scope import NO_RUN_YET, Scope
 from cpexport.sinks.sql import Database, quoted
-from cpexport.sinks.sqlread import read
+from cpexport.sinks.sqlread import read, there
 from cpexport.tables import Features, Layout, table_of
 
 
@@ -107,6 +107,10 @@ class SqlSink(ABC):
             self._layout = (version, layout)
         return self._layout[1]
 
+    def tables(self) -> Mapping[str, There]:
+        names = schema.names(self.layout(), self.prefix)
+        return there(self._db, self._scope(), names) if self._ours() else {}
+
     def prepare(self, features: Features) -> None:
         self._features = features
 
@@ -156,6 +160,8 @@ class SqlSink(ABC):
     ) -> Iterator[pa.RecordBatch]:
         if object_name == RELATIONSHIP:
             return pairs.read(self._db, self.layout(), self._scope(), image_sets)
+        if object_name == EXPERIMENT:
+            return experiment.read(self._db, self._scope())
         return read(self._db, self.layout(), self._scope(), object_name, features, image_sets)
 
     def settings(self) -> dict[str, str]:
@@ -239,9 +245,7 @@ class SqlSink(ABC):
 
     def _refuse_foreign(self, layout: Layout) -> None:
         ours = {table.lower() for table in self.layout().tables}
-        wanted = {table.lower() for table in layout.tables}
-        own = ("Experiment", "Relationships", "RelationshipTypes", "RelationshipsView")
-        wanted |= {f"{self.prefix}Per_{name}".lower() for name in own}
+        wanted = {table.lower() for table in schema.names(layout, self.prefix)}
         if self.shape.layout == VIEW:
             wanted.add(table_of(OBJECT, self.prefix).lower())
         if ours:

@@ -1,0 +1,92 @@
+"""The commands about what was loaded: a program's way to it, and whether it is all the same."""
+
+from pathlib import Path
+
+import click
+
+from cpexport import options, outcome
+from cpexport.errors import UsageError
+
+
+@click.command()
+@click.option("--to", required=True, help="The destination to show, as a URL.")
+@options.prefix
+@click.option(
+    "--out",
+    "file",
+    type=click.Path(path_type=Path),
+    help="The .properties file to write; default: print it, for the working folder.",
+)
+@click.option(
+    "--object", "object_name", help="The objects to show; default: Nuclei, else Cells, else most."
+)
+@click.option("--plate", metavar="FEATURE", help="Of images; default: Metadata_Plate.")
+@click.option("--well", metavar="FEATURE", help="Of images; default: Metadata_Well.")
+@options.path_map
+@click.option("--workspace", is_flag=True, help="Write a .workspace file with a plot beside it.")
+def properties(
+    to: str,
+    prefix: str,
+    file: Path | None,
+    object_name: str | None,
+    plate: str | None,
+    well: str | None,
+    path_map: tuple[str, ...],
+    workspace: bool,
+) -> int:
+    """The .properties file by which CellProfiler Analyst opens a destination."""
+    from cpexport.paths import PathMap
+    from cpexport.properties import properties, write
+    from cpexport.report import properties_text
+
+    if workspace and file is None:
+        raise UsageError("--workspace goes with --out")
+    found = properties(
+        to,
+        file.parent if file else Path(),
+        prefix=prefix,
+        object_name=object_name,
+        plate=plate,
+        well=well,
+        paths=PathMap.parse(path_map),
+    )
+    if file is None:
+        click.echo(found.text(), nl=False)
+        return outcome.DONE
+    write(found, file, workspace=workspace)
+    click.echo(properties_text(found, file))
+    return outcome.DONE
+
+
+@click.command()
+@options.outputs
+@click.option("--to", required=True, help="The destination to compare with OUTPUTS, as a URL.")
+@options.batch
+@options.prefix
+@click.option("--format", type=click.Choice(["table", "json"]), default="table")
+@options.quiet
+def verify(
+    outputs: tuple[Path, ...],
+    to: str,
+    batch_file: Path | None,
+    prefix: str,
+    format: str,
+    quiet: bool,
+) -> int:
+    """Whether a destination holds what OUTPUTS say, value by value; changes neither.
+
+    Exit status: 0 all is the same; 1 something differs, which the report names; 3 what was compared
+    is the same, but something was not, or is not loaded.
+    """
+    from cpexport.progress import shown
+    from cpexport.report import verify_text
+    from cpexport.runs import verify_runs
+
+    if not outputs:
+        raise UsageError("name the folder that holds the jobs' outputs")
+    with shown(quiet) as progress:
+        found = verify_runs(outputs, to, batch_file=batch_file, prefix=prefix, progress=progress)
+    click.echo(verify_text(found, format))
+    if found.differences:
+        return outcome.FAILED
+    return outcome.DONE if found.whole else outcome.NOT_WHOLE

@@ -1,0 +1,230 @@
+"""Compares rows that must be in a table with those that are, value by value.
+
+Real numbers are equal by value, so that -0.0 is 0.0, as destinations lose its sign; all else is
+equal only if it is the same to the last bit. NaN and infinities are to be NULL.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cpexport.errors import ChangedError
+from cpexport.features import IMAGE_NUMBER, INTEGER, NULL, NUMBER, REAL
+from cpexport.imagesets import ImageSets
+from cpexport.tables import RELATIONSHIPS
+from cpexport.values import align
+
+_Rows = npt.NDArray[np.intp]
+_KEY = (IMAGE_NUMBER, NUMBER)
+_SHOWN = 40
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Something that is not as it must be: `what` was expected, and what is there.
+
+    `image_sets` are the numbers it is about, ascending, as the destination has them, so not always
+    from 1. `column` is empty where rows are meant, and `batch` where no output is. `run` is the
+    name of the run, where the destination numbers runs.
+    """
+
+    table: str
+    column: str
+    what: str
+    image_sets: tuple[int, ...] = ()
+    batch: str = ""
+    run: str = ""
+
+
+@dataclass
+class Tally:
+    """What was compared in a table: rows, values with NULL among them, and how many were NULL."""
+
+    rows: int = 0
+    values: int = 0
+    null: int = 0
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(self.rows + other.rows, self.values + other.values, self.null + other.null)
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """A column (empty: whole rows) that differs in some image sets, and how."""
+
+    column: str
+    what: str
+    image_sets: tuple[int, ...] = field(default=())
+
+
+def whole(parts: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
+    """All parts as one table with these columns, NULL where a part has none.
+
+    Raises:
+        WidthError: a value does not fit its column.
+    """
+    known = set(schema.names)
+    tables = [
+        pa.Table.from_batches(
+            [align(part.select([n for n in part.schema.names if n in known]), schema)]
+        )
+        for part in parts
+    ]
+    return pa.concat_tables([schema.empty_table(), *tables], promote_options="default")
+
+
+def mismatches(
+    expected: pa.Table, read: Callable[[Sequence[str], ImageSets], pa.Table], sets: ImageSets
+) -> Iterator[Mismatch]:
+    """How rows that are to be in a table differ from those that `read` gives, of some features and
+    image sets. Where they cannot be read, which of them cannot."""
+    features = [name for name in expected.column_names if name not in _KEY]
+    try:
+        found = read(features, sets).select(expected.column_names)
+    except ChangedError as error:
+        if len(features) > 1:
+            half = len(features) // 2
+            for some in (features[:half], features[half:]):
+                yield from mismatches(expected.drop_columns(some), read, sets)
+        elif len(sets) > 1:
+            first = ImageSets.of(list(sets)[: len(sets) // 2])
+            for part in (first, sets - first):
+                here = pc.is_in(expected[IMAGE_NUMBER], pa.array(part, INTEGER))
+                yield from mismatches(expected.filter(here), read, part)
+        else:
+            yield Mismatch("".join(features), error.problem, tuple(sets))
+        return
+    yield from row_mismatches(expected, found)
+
+
+def row_mismatches(expected: pa.Table, found: pa.Table) -> Iterator[Mismatch]:
+    """How two tables with the same columns differ, the key first among them: rows and values."""
+    key = [name for name in _KEY if name in expected.column_names]
+    ours, theirs = _keys(expected, key), _keys(found, key)
+    if np.array_equal(ours, theirs):
+        numbers = theirs
+    else:
+        mine, other, missing, more = _matched(ours, theirs)
+        yield from _rows("missing", ours[missing])
+        yield from _rows("too many", theirs[more])
+        expected, found, numbers = expected.take(mine), found.take(other), theirs[other]
+    for name in expected.column_names:
+        if name not in key:
+            yield from _column(name, expected[name], found[name], numbers)
+
+
+def pair_mismatches(expected: pa.Table, found: pa.Table) -> Iterator[Mismatch]:
+    """How two tables with the columns of `tables.RELATIONSHIPS` differ, whatever their order."""
+    names = RELATIONSHIPS.names
+    missing = expected.join(found, keys=names, join_type="left anti")
+    more = found.join(expected, keys=names, join_type="left anti")
+    doubled = (found.num_rows - more.num_rows) - (expected.num_rows - missing.num_rows)
+    for what, pairs in (("missing", missing), ("too many", more)):
+        if pairs.num_rows:
+            (first,) = pairs.sort_by([(n, "ascending") for n in names]).slice(0, 1).to_pylist()
+            yield Mismatch(
+                "", f"{_many(pairs.num_rows, 'pair')} {what}: {_pair(first)}", _of(pairs)
+            )
+    if doubled > 0:
+        yield Mismatch("", f"{_many(doubled, 'pair')} too many, doubled")
+
+
+def nulls(column: pa.ChunkedArray) -> int:
+    """How many values of a column are to be NULL."""
+    return len(column) - int(pc.sum(_valid(column)).as_py() or 0)
+
+
+def some(numbers: npt.NDArray[np.int64]) -> tuple[int, ...]:
+    """Numbers, each once and ascending."""
+    return tuple(np.unique(numbers).tolist())
+
+
+def _keys(table: pa.Table, key: Sequence[str]) -> npt.NDArray[np.int64]:
+    columns = [table[name].to_numpy() for name in key]
+    return np.stack([np.asarray(c, np.int64) for c in columns], axis=1)
+
+
+def _matched(
+    ours: npt.NDArray[np.int64], theirs: npt.NDArray[np.int64]
+) -> tuple[_Rows, _Rows, _Rows, _Rows]:
+    """Rows of both with the same key, rows that are only in ours, and those too many in theirs."""
+    _, codes = np.unique(np.concatenate([ours, theirs]), axis=0, return_inverse=True)
+    codes = codes.reshape(-1)
+    one, other = codes[: len(ours)], codes[len(ours) :]
+    _, mine, there = np.intersect1d(one, other, return_indices=True)
+    missing = np.setdiff1d(np.arange(len(ours)), mine)
+    return mine, there, missing, np.setdiff1d(np.arange(len(theirs)), there)
+
+
+def _rows(what: str, keys: npt.NDArray[np.int64]) -> Iterator[Mismatch]:
+    if len(keys):
+        keys = keys[np.lexsort(keys.T[::-1])]
+        yield Mismatch("", f"{_many(len(keys), 'row')} {what}: {_row(keys[0])}", some(keys[:, 0]))
+
+
+def _column(
+    name: str, expected: pa.ChunkedArray, found: pa.ChunkedArray, keys: npt.NDArray[np.int64]
+) -> Iterator[Mismatch]:
+    differ = _differ(expected, found)
+    if not differ.any():
+        return
+    places = np.flatnonzero(differ)
+    first = places[np.lexsort(keys[places].T[::-1])[0]]
+    must = expected[first].as_py() if _valid(expected.slice(first, 1))[0].as_py() else None
+    what = (
+        f"{_many(len(places), 'value')} not as expected: {_row(keys[first])} must be "
+        f"{short(must)} and is {short(found[first].as_py())}"
+    )
+    yield Mismatch(name, what, some(keys[places, 0]))
+
+
+def _differ(expected: pa.ChunkedArray, found: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+    """Where values differ; a NaN that is there, and not NULL, differs from everything."""
+    if expected.type == NULL:
+        return np.zeros(len(expected), np.bool_)
+    must, there = _valid(expected), found.is_valid()
+    same = pc.fill_null(pc.equal(expected, found), False)
+    alike = pc.or_(pc.and_(must, same), pc.and_not(pc.invert(must), there))
+    return ~np.asarray(alike.to_numpy(), np.bool_)
+
+
+def _valid(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Where a column has a value, and not what becomes NULL."""
+    if column.type == REAL:
+        return pc.fill_null(pc.is_finite(column), False)
+    return column.is_valid()
+
+
+def _of(pairs: pa.Table) -> tuple[int, ...]:
+    known = pairs["image_number1"].drop_null().to_numpy()
+    return some(known)
+
+
+def _row(key: npt.NDArray[np.int64]) -> str:
+    return f"object {key[1]} of image set {key[0]}" if len(key) > 1 else f"image set {key[0]}"
+
+
+def _pair(row: dict[str, Any]) -> str:
+    one, two = (
+        f"{row[f'object_name{side}']} {row[f'object_number{side}']} "
+        f"of image set {row[f'image_number{side}']}"
+        for side in (1, 2)
+    )
+    return f"{row['relationship']} {one} and {two} (module {row['module_number']})"
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" + ("" if count == 1 else "s")
+
+
+def short(value: object) -> str:
+    """A value for people, cut if it is long."""
+    if value is None:
+        return "NULL"
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text)} characters)"
