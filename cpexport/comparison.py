@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cpexport.errors import ChangedError
-from cpexport.features import IMAGE_NUMBER, INTEGER, NULL, NUMBER, REAL
+from cpexport.features import IMAGE_NUMBER, INTEGER, NULL, NUMBER, REAL, TEXT
 from cpexport.imagesets import ImageSets
 from cpexport.tables import RELATIONSHIPS
 from cpexport.values import align
@@ -137,6 +137,22 @@ def pair_mismatches(expected: pa.Table, found: pa.Table) -> Iterator[Mismatch]:
 def nulls(column: pa.ChunkedArray) -> int:
     """How many values of a column are to be NULL."""
     return len(column) - int(pc.sum(_valid(column)).as_py() or 0)
+
+
+def uncertain(parts: Sequence[pa.RecordBatch]) -> tuple[int, int]:
+    """How many missing values rows may have had less, and more, when they were counted.
+
+    They are counted in columns of numbers. A column can have become one of text since, or have had
+    no type before it had a value.
+    """
+    less = more = 0
+    for rows in parts:
+        for column in rows.columns:
+            if column.type == TEXT:
+                more += int(pc.sum(pc.fill_null(pc.equal(column, ""), True)).as_py() or 0)
+            elif missing := nulls(pa.chunked_array([column])):
+                less += missing if missing == len(column) else 0
+    return less, more
 
 
 def some(numbers: npt.NDArray[np.int64]) -> tuple[int, ...]:
