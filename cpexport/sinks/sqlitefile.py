@@ -158,11 +158,13 @@ class Connection:
 
     def columns(self) -> dict[str, tuple[str, ...]]:
         """The columns of all tables by name, and views, of which none is said."""
+        # Asked of its columns, a view whose tables are gone is an error.
+        views = self.rows("SELECT name, NULL FROM sqlite_master WHERE type = 'view'")
         found = self.rows(
-            "SELECT m.name, c.name FROM sqlite_master m LEFT JOIN pragma_table_info(m.name) c "
-            "ON m.type = 'table' WHERE m.type IN ('table', 'view') ORDER BY m.name, c.cid"
+            "SELECT m.name, c.name FROM (SELECT name FROM sqlite_master WHERE type = 'table') m "
+            "JOIN pragma_table_info(m.name) c ORDER BY m.name, c.cid"
         )
-        return collected(found)
+        return collected([*found, *views])
 
     def between(self, column: str, image_sets: ImageSets, run: int = 0) -> Iterator[str]:
         """Conditions that together hold for the image sets, each of a bounded length: of one run of

@@ -1,4 +1,4 @@
-"""Why a file cannot be a SQLite destination, and what SQLite says of errors, in words for people."""
+"""Why a file can be no SQLite destination, and what SQLite says of errors, in people's words."""
 
 import errno
 import os
