@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from cpexport import __version__
+from cpexport.ahead import decoded_ahead
 from cpexport.attempts import Attempts
 from cpexport.batch import Batch, fingerprint
 from cpexport.decode import Decoded, decode
@@ -19,7 +20,7 @@ from cpexport.properties import describe
 from cpexport.sinks import Sink
 from cpexport.steps import Step
 from cpexport.survey import Done, Progress, Survey
-from cpexport.tables import joined, table_of
+from cpexport.tables import Features, joined, table_of
 
 
 class Writing:
@@ -37,18 +38,18 @@ class Writing:
         self.image_sets = self.values = self.unmapped = 0
 
     def write(self, steps: Sequence[Step]) -> list[SourceError]:
-        """The loop of the program. Returns what was damaged; those batches left no trace."""
+        """The loop of the program. Returns what was damaged; those batches left no trace.
+
+        While a batch is written, the next one is decoded.
+        """
         self._features = joined([self._features, *(step.batch.features for step in steps)])
         damaged = []
-        for done, step in enumerate(steps):
+        ahead = decoded_ahead(steps, lambda: self._features, self._decoded)
+        for done, (step, decoded) in enumerate(ahead):
             self._tell(done, len(steps))
-            try:
-                decoded = decode(
-                    step.batch, step.image_sets, self._features, self._sink.shape, self._scratch
-                )
-            except SourceError as error:
-                damaged.append(error)
-                self.damaged.append((step.batch, error))
+            if isinstance(decoded, SourceError):
+                damaged.append(decoded)
+                self.damaged.append((step.batch, decoded))
                 continue
             self._features = joined([self._features, decoded.types])
             self._sink.prepare(self._sink.shape.shaped(self._features))
@@ -77,6 +78,9 @@ class Writing:
         if not self._attempts.again:
             return ()
         return (f"{self._attempts.again} times tried again, as others were writing there too",)
+
+    def _decoded(self, step: Step, types: Features) -> Decoded:
+        return decode(step.batch, step.image_sets, types, self._sink.shape, self._scratch)
 
     def _put(
         self,
