@@ -27,15 +27,22 @@ class Proxy:
         self.port: int = self._listener.getsockname()[1]
         self._fault: tuple[bytes, str, str] | None = None
         self._left: int | None = None
+        self._number = 1
         self.faults = 0
         self.wanted, self.given = b"", b""
         self._open: list[socket.socket] = []
         self._stalled = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def at(self, pattern: bytes, where: str = "before", how: str = "cut") -> None:
-        """From now on the fault happens once, when the pattern comes."""
-        self._fault = (pattern, where, how)
+    def at(
+        self, pattern: bytes, where: str = "before", how: str = "cut", number: int = 1
+    ) -> None:
+        """From now on the fault happens once, when the pattern comes for the `number`th time."""
+        self._fault, self._number = (pattern, where, how), number
+
+    def release(self) -> None:
+        """What was silent is cut."""
+        self._stalled.set()
 
     def after_bytes(self, count: int, how: str = "cut") -> None:
         """From now on the fault happens once, when the client has sent so many bytes."""
@@ -84,7 +91,10 @@ class Proxy:
         if self._left is not None:
             self._left -= len(data)
             return self._left < 0
-        return self._fault is not None and self._fault[0] in data
+        if self._fault is None or self._fault[0] not in data:
+            return False
+        self._number -= 1
+        return not self._number
 
     def _break(self, client: socket.socket, server: socket.socket, how: str) -> None:
         if how == "stall":
