@@ -28,6 +28,8 @@ class Proxy:
         self._fault: tuple[bytes, str, str] | None = None
         self._left: int | None = None
         self._number = 1
+        self._first = b""
+        self._said: set[socket.socket] = set()
         self.faults = 0
         self.wanted, self.given = b"", b""
         self._open: list[socket.socket] = []
@@ -39,6 +41,10 @@ class Proxy:
     ) -> None:
         """From now on the fault happens once, when the pattern comes for the `number`th time."""
         self._fault, self._number = (pattern, where, how), number
+
+    def after(self, first: bytes, pattern: bytes, where: str = "before") -> None:
+        """The same, on the connection that said `first` before."""
+        self._fault, self._first = (pattern, where, "cut"), first
 
     def release(self) -> None:
         """What was silent is cut."""
@@ -73,7 +79,7 @@ class Proxy:
     ) -> None:
         with suppress(OSError):
             while data := client.recv(65536):
-                if self._hit(data) and self._fault is not None:
+                if self._hit(data, client) and self._fault is not None:
                     _, where, how = self._fault
                     self._fault = self._left = None
                     self.faults += 1
@@ -87,11 +93,15 @@ class Proxy:
                 server.sendall(data)
         _shut(server)
 
-    def _hit(self, data: bytes) -> bool:
+    def _hit(self, data: bytes, client: socket.socket) -> bool:
         if self._left is not None:
             self._left -= len(data)
             return self._left < 0
+        if self._first and self._first in data:
+            self._said.add(client)
         if self._fault is None or self._fault[0] not in data:
+            return False
+        if self._first and client not in self._said:
             return False
         self._number -= 1
         return not self._number
