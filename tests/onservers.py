@@ -71,6 +71,13 @@ def of_file(path: Path) -> tuple[Tables, Content]:
         db.close()
 
 
+def rest(database: Database) -> list[str]:
+    """What a change of tables that was cut off has left, which nothing should."""
+    left = "SHOW TABLES WHERE `Tables_in_{0}` REGEXP '^_cpexport_(new|old|texts)'"
+    noted = "SELECT value FROM _cpexport_settings WHERE name = 'changing'"
+    return [str(name) for (name,) in (*database.rows(left.format(database.name)), *database.rows(noted))]
+
+
 def differences(database: Database, path: Path) -> list[str]:
     """What the two hold otherwise: tables, columns and their order, values bit by bit."""
     (tables, ours), (theirs_tables, theirs) = of_server(database), of_file(path)
@@ -91,6 +98,9 @@ def differences(database: Database, path: Path) -> list[str]:
 
 def _content(tables: Tables, rows: Rows, quote: str) -> tuple[Tables, Content]:
     data = {name: of for name, of in tables.items() if not name.startswith("_")}
+    if "Experiment" in data:
+        # Its name is the database's.
+        data["Experiment"] = [column for column in data["Experiment"] if column != "name"]
     merged: Tables = {}
     content: Content = {}
     for name in sorted(data):

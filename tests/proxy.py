@@ -27,15 +27,28 @@ class Proxy:
         self.port: int = self._listener.getsockname()[1]
         self._fault: tuple[bytes, str, str] | None = None
         self._left: int | None = None
+        self._number = 1
+        self._first = b""
+        self._said: set[socket.socket] = set()
         self.faults = 0
         self.wanted, self.given = b"", b""
         self._open: list[socket.socket] = []
         self._stalled = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def at(self, pattern: bytes, where: str = "before", how: str = "cut") -> None:
-        """From now on the fault happens once, when the pattern comes."""
-        self._fault = (pattern, where, how)
+    def at(
+        self, pattern: bytes, where: str = "before", how: str = "cut", number: int = 1
+    ) -> None:
+        """From now on the fault happens once, when the pattern comes for the `number`th time."""
+        self._fault, self._number = (pattern, where, how), number
+
+    def after(self, first: bytes, pattern: bytes, where: str = "before") -> None:
+        """The same, on the connection that said `first` before."""
+        self._fault, self._first = (pattern, where, "cut"), first
+
+    def release(self) -> None:
+        """What was silent is cut."""
+        self._stalled.set()
 
     def after_bytes(self, count: int, how: str = "cut") -> None:
         """From now on the fault happens once, when the client has sent so many bytes."""
@@ -66,7 +79,7 @@ class Proxy:
     ) -> None:
         with suppress(OSError):
             while data := client.recv(65536):
-                if self._hit(data) and self._fault is not None:
+                if self._hit(data, client) and self._fault is not None:
                     _, where, how = self._fault
                     self._fault = self._left = None
                     self.faults += 1
@@ -80,11 +93,18 @@ class Proxy:
                 server.sendall(data)
         _shut(server)
 
-    def _hit(self, data: bytes) -> bool:
+    def _hit(self, data: bytes, client: socket.socket) -> bool:
         if self._left is not None:
             self._left -= len(data)
             return self._left < 0
-        return self._fault is not None and self._fault[0] in data
+        if self._first and self._first in data:
+            self._said.add(client)
+        if self._fault is None or self._fault[0] not in data:
+            return False
+        if self._first and client not in self._said:
+            return False
+        self._number -= 1
+        return not self._number
 
     def _break(self, client: socket.socket, server: socket.socket, how: str) -> None:
         if how == "stall":

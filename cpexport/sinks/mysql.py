@@ -111,7 +111,8 @@ class MysqlSink(SqlSink):
                 self._refuse_taken(
                     mysqllayout.views_of(new).keys() - mysqllayout.views_of(old).keys()
                 )
-                mysqllayout.refuse_lossy(self._server, old, new)
+                # Aside, as whatever this transaction reads could not be changed until its end.
+                mysqllayout.refuse_lossy(self._server.aside, old, new)
                 self._announce(new)
             mysqllayout.change(self._server.aside, new, self.prefix, self.shape)
             self._server.forget_names()

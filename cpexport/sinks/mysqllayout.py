@@ -25,16 +25,18 @@ WIDTH = 4096
 """The most columns of a view (MySQL 8 and 9; MariaDB allows more)."""
 
 _WHOLE = "_all"
-_TEXTS = "_cpexport_texts"
+_NEW, _OLD, _TEXTS = "_cpexport_new_", "_cpexport_old_", "_cpexport_texts"
 
 
 def make_own(db: MysqlDatabase) -> None:
-    """Makes the ledger's tables, where there are none. The last one made is the last to be
-    looked for."""
-    for own in schema.own_tables():
+    """Makes the ledger's tables, where there are none: last the one that others look for, when all
+    else is there, the row too that they lock."""
+    *rest, last = sorted(schema.own_tables(), key=lambda table: table is schema.COLUMNS)
+    for own in rest:
         make(db, own)
     words = f"INSERT IGNORE INTO _cpexport_settings VALUES ('', 0, 'schema', '{schema.VERSION}')"
     db.run(words)
+    make(db, last)
 
 
 def refuse_lossy(db: MysqlDatabase, old: Layout, new: Layout) -> None:
@@ -61,6 +63,9 @@ def change(db: MysqlDatabase, layout: Layout, prefix: str, shape: Shape) -> None
     Types get wider only; numbers that become text read as `cpexport.values.align` writes them. A
     new part of a table gets the keys that the others have.
     """
+    # What a change that was cut off has left.
+    for name in sorted(name for name in db.names() if name.startswith((_NEW, _OLD, _TEXTS))):
+        db.run(f"DROP TABLE {quoted(name)}")
     for of_run in (
         *schema.relationship_tables(prefix, shape.numbered),
         schema.experiment_table(prefix, shape.numbered),
@@ -172,9 +177,7 @@ def _rebuild(
     db: MysqlDatabase, table: Table, differ: list[Column], there: Mapping[str, str], prefix: str
 ) -> None:
     """A table made anew beside itself, and put into its place in one step."""
-    interim, gone = f"_cpexport_new_{table.name}"[:64], f"_cpexport_old_{table.name}"[:64]
-    for name in (interim, gone, _TEXTS):
-        db.run(f"DROP TABLE IF EXISTS {quoted(name)}")
+    interim, gone = f"{_NEW}{table.name}"[:64], f"{_OLD}{table.name}"[:64]
     make(db, schema.data_table(table, interim))
     make(db, _texts_table())
     names, sources = list(table.key), [quoted(key) for key in table.key]

@@ -24,7 +24,7 @@ DIALECT = dialect.MySQLDialect_pymysql(paramstyle="named")
 # Whatever the server has for others. Waiting for a batch to be decoded is no reason to be dropped.
 _SESSION = (
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ANSI_QUOTES', "
-    "wait_timeout = 28800, net_read_timeout = 600, net_write_timeout = 600, lock_wait_timeout = 300"
+    "wait_timeout = 28800, net_read_timeout = 600, net_write_timeout = 600, lock_wait_timeout = 60"
 )
 # Of rows that are made to text at once, which is a few times as large.
 _VALUES = 1_000_000
