@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from cpexport import __version__, options, outcome
+from cpexport.commands import script
 from cpexport.errors import UsageError
 from cpexport.settings import SCHEDULERS, Settings
 
@@ -294,6 +295,9 @@ def runner() -> int:
 
     click.echo(runner(), nl=False)
     return outcome.DONE
+
+
+commands.add_command(script)
 
 
 def main(arguments: list[str] | None = None) -> None:
