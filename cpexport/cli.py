@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from cpexport import __version__, options, outcome
-from cpexport.commands import script
+from cpexport.commands import runner, script
 from cpexport.errors import UsageError
 from cpexport.settings import SCHEDULERS, Settings
 
@@ -288,15 +288,7 @@ def properties(
     return outcome.DONE
 
 
-@commands.command()
-def runner() -> int:
-    """Print run_batch.py, which runs CellProfiler 4 and keeps its measurements as an .h5 file."""
-    from cpexport.scripts import runner
-
-    click.echo(runner(), nl=False)
-    return outcome.DONE
-
-
+commands.add_command(runner)
 commands.add_command(script)
 
 

@@ -80,3 +80,12 @@ def script(
     if not quiet:
         outcome.advise(done.loaded.notes)
     return outcome.DONE if done.loaded.whole else outcome.NOT_WHOLE
+
+
+@click.command()
+def runner() -> int:
+    """Print run_batch.py, which runs CellProfiler 4 and keeps its measurements as an .h5 file."""
+    from cpexport.scripts import runner
+
+    click.echo(runner(), nl=False)
+    return outcome.DONE

@@ -101,7 +101,7 @@ def without_ids(output: str) -> str:
 def test_every_option_of_the_commands_is_in_the_readme(home: Path) -> None:
     readme = (ROOT / "README.md").read_text()
     options = set()
-    for command in ("load", "check", "plan", "properties", "runner"):
+    for command in ("load", "check", "plan", "properties", "runner", "script"):
         options |= set(re.findall(r"(--[a-z-]+)", run(f"cpexport {command} --help", home).stdout))
 
     assert {option for option in options if option not in readme} == {"--help"}

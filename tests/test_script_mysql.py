@@ -121,11 +121,10 @@ DAMAGES = [
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("what", ["Cells"])
 def test_a_damaged_file_stops_the_script_and_nothing_of_its_batch_is_there(
-    database: Database, folder: Path, made: Path, damage: Callable[[Path], None], what: str
+    database: Database, folder: Path, made: Path, damage: Callable[[Path], None]
 ) -> None:
-    file = folder / "data" / f"{BATCH}_{what}.csv"
+    file = folder / "data" / f"{BATCH}_Cells.csv"
     damage(file)
     ran = imported(database, folder)
 
@@ -149,7 +148,7 @@ def test_so_does_a_digit_in_any_file(database: Database, folder: Path, what: str
     assert image_sets(database, folder) == [1, 2, 3, 4, 5, 6]
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("damage", [cut, a_line_less, a_digit_changed, missing])
 def test_under_force_a_damaged_batch_is_left_out_and_the_others_are_there(
     database: Database, folder: Path, made: Path, damage: Callable[[Path], None]
 ) -> None:
@@ -271,9 +270,6 @@ def test_newer_outputs_replace_older_ones_in_a_database_too(
         csv.unlink()
     (file,) = newer.glob("*.h5")
     rewritten(file, "Cells", "AreaShape_Area", doubled)
-    with h5py.File(file, "r+") as opened:
-        group = opened["Measurements"]
-        assert len(group)
     done = written(outputs, out)
 
     assert 0 < done.written < done.files

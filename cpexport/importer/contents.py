@@ -125,6 +125,11 @@ class Unit:
         )
 
     @property
+    def digests(self) -> Mapping[str, str]:
+        """The digest of all by an empty name, and of each file by its table."""
+        return {"": self.digest, **{file.table: file.sha3 for file in self.files}}
+
+    @property
     def digest(self) -> str:
         """The same for the same rows of the same batch, whenever and wherever they are written."""
         entry = self.entry

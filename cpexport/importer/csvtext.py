@@ -62,10 +62,10 @@ def checksum(data: bytes | memoryview) -> tuple[int, int]:
 
 
 def _finite(rows: pa.RecordBatch) -> pa.RecordBatch:
+    real = pa.types.is_floating
+    real = pa.types.is_floating
     arrays = [
-        pc.if_else(pc.is_finite(column), column, None)
-        if pa.types.is_floating(column.type)
-        else column
+        pc.if_else(pc.is_finite(column), column, None) if real(column.type) else column
         for column in rows.columns
     ]
     return pa.RecordBatch.from_arrays(arrays, names=rows.schema.names)

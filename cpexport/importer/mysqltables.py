@@ -1,5 +1,6 @@
 """The tables that a script makes on MariaDB and MySQL alike, and how wide they can be there."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -34,7 +35,8 @@ LONGEST_TEXT: Final = 65_535
 _BITS = 8 * (8126 - 18 - 400) - 7
 _DEFINITION = 65_000
 _OF_COLUMN = 19
-_LONGEST_NAME = 64
+# MySQL makes a question mark of what has more than two bytes.
+_NAME = re.compile(r"[\x01-\uffff]{0,63}(?! )[\x01-\uffff]")
 _KEYS = {"prefix": 64, "name": 255, "signature": 64, "table_name": 64}
 _EMBEDDED = ("Thumbnail_",)
 
@@ -68,13 +70,14 @@ SCRIPTED: Final = Made(
         "prefix": "VARCHAR(64) NOT NULL",
         "table_number": "INT NOT NULL",
         "signature": "VARCHAR(64) NOT NULL",
+        "table_name": "VARCHAR(64) NOT NULL",
         "digest": "VARCHAR(64) NOT NULL",
     },
-    ("prefix", "table_number", "signature"),
+    ("prefix", "table_number", "signature", "table_name"),
     {},
     {},
 )
-"""Which batches a script brought, and of what content."""
+"""Which batches a script brought, and digests of their files by table, of all by an empty name."""
 
 
 def quoted(name: str) -> str:
@@ -149,13 +152,9 @@ def refuse_long_names(contents: Contents) -> None:
     """
     for made in [*tables(contents), *own_tables()]:
         for name in (made.name, *made.columns, *made.unique, *made.indexes):
-            if (
-                len(name) > _LONGEST_NAME
-                or name != name.rstrip()
-                or any(ord(c) > 0xFFFF for c in name)
-            ):
+            if not _NAME.fullmatch(name):
                 raise SinkError(
-                    name, "is no name on MySQL: over 64 characters, or odd ones", "shorten --prefix"
+                    name, "is no name on MySQL, which takes 64 characters", "shorten --prefix"
                 )
 
 

@@ -24,22 +24,23 @@ from cpexport.tables import table_of
 _HEAD = """\
 -- Written by cpexport {version}. Imports the files beside it, each batch once:
 --   sqlite3 FILE < {script}
--- in this folder. It stops with an error, and leaves out all of a batch, if anything of it is not as
--- it was written. What is there already is not loaded again, so run it again after a repair.
+-- in this folder. It stops with an error, and leaves out all of a batch, if anything of it is not
+-- as it was written. What is there already is not loaded again: run it again after a repair.
 .bail on
 PRAGMA synchronous = EXTRA;
 PRAGMA foreign_keys = OFF;
 CREATE TEMP TABLE cpexport_known (signature TEXT PRIMARY KEY);
 CREATE TEMP TABLE cpexport_kinds (number INTEGER PRIMARY KEY, id INTEGER);
 CREATE TEMP TABLE cpexport_loaded (n INTEGER);
-CREATE TEMP TABLE cpexport_batch (id INTEGER, new INTEGER NOT NULL);
+CREATE TEMP TABLE cpexport_batch (id INTEGER, new INTEGER NOT NULL, kept INTEGER NOT NULL);
 BEGIN IMMEDIATE;
 """
 _NEW = "(SELECT new FROM cpexport_batch)"
 _ID = "(SELECT id FROM cpexport_batch)"
 _SCRIPTED = """\
 CREATE TABLE IF NOT EXISTS _cpexport_script (prefix TEXT NOT NULL, table_number INTEGER NOT NULL,
-  signature TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (prefix, table_number, signature));
+  signature TEXT NOT NULL, table_name TEXT NOT NULL, digest TEXT NOT NULL,
+  PRIMARY KEY (prefix, table_number, signature, table_name));
 """
 
 
@@ -57,8 +58,8 @@ def script(contents: Contents, form: Form) -> Iterator[str]:
     for run, said in contents.said.items():
         yield from _said(run, said, contents)
     yield (
-        f"COMMIT;\nSELECT 'cpexport: ' || count(*) || ' of {len(contents.units)} batches loaded, the "
-        "others were there' FROM cpexport_loaded WHERE n;\n"
+        f"COMMIT;\nSELECT 'cpexport: ' || count(*) || ' of {len(contents.units)} batches loaded, "
+        "the others were there' FROM cpexport_loaded WHERE n;\n"
     )
 
 
@@ -118,9 +119,8 @@ def _tables(contents: Contents) -> Iterator[str]:
         yield _check(f"({there} AND {same}) = 1", f"run {number} has another name there")
     yield f"DELETE FROM _cpexport_columns WHERE {where};\n"
     for number, c in enumerate(layout.columns, 1):
-        type = schema.TYPE_NAMES[c.type]
-        row = (prefix, number, c.object, c.feature, c.table, c.name, type)
-        yield _insert("_cpexport_columns", row)
+        values = (prefix, number, c.object, c.feature, c.table, c.name, schema.TYPE_NAMES[c.type])
+        yield _insert("_cpexport_columns", values)
     kinds = quoted(f"{prefix}Per_RelationshipTypes")
     names = ("module_number", "relationship", "object_name1", "object_name2")
     for number, kind in enumerate(contents.kinds, 1):
@@ -152,12 +152,16 @@ def _batch(unit: Unit, contents: Contents, form: Form) -> Iterator[str]:
     prefix, entry, run = contents.prefix, unit.entry, unit.run
     ours = f"prefix = {_literal(prefix)} AND table_number = {run}"
     same = f"{ours} AND signature = {_literal(entry.signature)}"
+    sets = len(entry.loaded)
+    inside = " OR ".join(between("number", entry.loaded)) or "0"
     yield f"""DELETE FROM cpexport_batch;
 INSERT INTO cpexport_batch SELECT max(batch_id), max(batch_id) IS NULL OR coalesce((SELECT digest <>
-  '{unit.digest}' FROM _cpexport_script WHERE {same}), 0) FROM _cpexport_batches WHERE {same};
+  '{unit.digest}' FROM _cpexport_script WHERE {same} AND table_name = ''), 0), 0
+  FROM _cpexport_batches WHERE {same};
+UPDATE cpexport_batch SET kept = (SELECT count(*) = {sets} AND total({inside}) = {sets}
+  FROM {SETS} WHERE {ours} AND batch_id = cpexport_batch.id);
 INSERT INTO cpexport_loaded SELECT new FROM cpexport_batch;
 """
-    inside = " OR ".join(between("number", entry.loaded)) or "0"
     others = (
         f"SELECT count(*) FROM {SETS} JOIN _cpexport_batches b USING (batch_id) "
         f"WHERE b.prefix = {_literal(prefix)} AND b.table_number = {run} AND ({inside}) "
@@ -166,14 +170,23 @@ INSERT INTO cpexport_loaded SELECT new FROM cpexport_batch;
     yield _check(
         f"NOT {_NEW} OR ({others}) = 0", f"image sets {entry.loaded} are there, from others"
     )
-    which = f"{_NEW} AND {ours} AND (batch_id = {_ID} OR {inside})"
+    which = f"{ours} AND (batch_id = {_ID} OR {inside})"
     numbers = f"SELECT number FROM {SETS} WHERE {which}"
     also = f"{TABLE_NUMBER} = {run} AND " if run else ""
     pairs = table_of(RELATIONSHIP, prefix)
+    files = {file.table: file for file in unit.files}
     for table in [*contents.layout.tables, pairs]:
         number = "image_number1" if table == pairs else IMAGE_NUMBER
-        yield f"DELETE FROM {quoted(table)} WHERE {also}{number} IN ({numbers});\n"
-    yield f"DELETE FROM {SETS} WHERE {which};\n"
+        sha3 = files[table].sha3 if table in files else ""
+        changed = (
+            f"SELECT digest <> '{sha3}' FROM _cpexport_script WHERE {same} "
+            f"AND table_name = {_literal(table)}"
+        )
+        fresh = f"(SELECT new AND (NOT kept OR coalesce(({changed}), 1)) FROM cpexport_batch)"
+        yield f"DELETE FROM {quoted(table)} WHERE {fresh} AND {also}{number} IN ({numbers});\n"
+        if table in files:
+            yield from _file(files[table], unit, contents, form, fresh)
+    yield f"DELETE FROM {SETS} WHERE {_NEW} AND {which};\n"
     for table in ("_cpexport_tables", "_cpexport_batches"):
         yield f"DELETE FROM {table} WHERE {_NEW} AND batch_id = {_ID};\n"
     yield f"DELETE FROM _cpexport_script WHERE {_NEW} AND {same};\n"
@@ -182,8 +195,8 @@ INSERT INTO cpexport_loaded SELECT new FROM cpexport_batch;
         "UPDATE cpexport_batch SET id = (SELECT coalesce(max(batch_id), 0) + 1 FROM "
         "_cpexport_batches) WHERE id IS NULL;\n"
     )
-    for file in unit.files:
-        yield from _file(file, unit, contents, form)
+    if SETS in files:
+        yield from _file(files[SETS], unit, contents, form, _NEW)
     row = ", ".join(map(_literal, (prefix, run, *unit.row)))
     yield f"INSERT INTO _cpexport_batches SELECT id, {row} FROM cpexport_batch WHERE new;\n"
     for table, count in entry.counts.items():
@@ -191,10 +204,11 @@ INSERT INTO cpexport_loaded SELECT new FROM cpexport_batch;
         values = (table, count.rows, count.missing, count.infinite, infinite)
         row = ", ".join(map(_literal, values))
         yield f"INSERT INTO _cpexport_tables SELECT id, {row} FROM cpexport_batch WHERE new;\n"
-    yield _insert("_cpexport_script", (prefix, run, entry.signature, unit.digest), _NEW)
+    for table, digest in unit.digests.items():
+        yield _insert("_cpexport_script", (prefix, run, entry.signature, table, digest), _NEW)
 
 
-def _file(file: DataFile, unit: Unit, contents: Contents, form: Form) -> Iterator[str]:
+def _file(file: DataFile, unit: Unit, contents: Contents, form: Form, fresh: str) -> Iterator[str]:
     name = _literal(file.name)
     prefix, run = contents.prefix, unit.run
     yield _check(
@@ -226,7 +240,7 @@ CREATE TEMP TABLE cpexport_rows ({listed});
     table = quoted(file.table)
     yield (
         f"INSERT INTO {table} ({listed}) SELECT {', '.join(values)} FROM temp.cpexport_rows "
-        f"WHERE {_NEW};\n"
+        f"WHERE {fresh};\n"
     )
     there = f"SELECT count(*) FROM {table} WHERE {ours}"
     yield _check(
@@ -265,7 +279,10 @@ def _said(run: int, said: Said, contents: Contents) -> Iterator[str]:
         listed = ", ".join(map(quoted, names))
         yield _insert(f"{table} ({listed})", (*([run] if run else []), *said.experiment))
     if said.name:
-        known = f"SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE {ours} AND name = 'experiment_id'"
+        known = (
+            "SELECT CAST(value AS INTEGER) FROM _cpexport_settings "
+            f"WHERE {ours} AND name = 'experiment_id'"
+        )
         yield (
             f"INSERT INTO Experiment SELECT coalesce(max(experiment_id), 0) + 1, "
             f"{_literal(said.name)} FROM Experiment HAVING NOT EXISTS ({known});\n"
