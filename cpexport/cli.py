@@ -248,6 +248,7 @@ def runner() -> int:
 
 commands.add_command(clidestination.properties)
 commands.add_command(clidestination.verify)
+commands.add_command(clidestination.script)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -27,6 +27,9 @@ from cpexport.sources.hdf5 import SUFFIXES as HDF5_SUFFIXES
 from cpexport.sources.setupsql import SETUP
 from cpexport.sources.sqlnames import sql_jobs
 
+SCRIPT = "cpexport-script.json"
+"""The file that makes a folder one of `cpexport script`, where nothing is a job's."""
+
 _TEMPORARY = re.compile(r"Cpmeasurements.*\.hdf5", re.IGNORECASE)
 _NOT_DATA = re.compile(r"(.*[_.-])?(log|done|readme)([_.-].*)?", re.IGNORECASE)
 _IMAGE_CSV = re.compile(r"(.*)Image", re.DOTALL)
@@ -151,6 +154,9 @@ def _walk(top: Path) -> Iterator[tuple[Path, list[str]]]:
             subfolders.clear()
             continue
         seen.add(real)
+        if SCRIPT in names:
+            subfolders.clear()
+            continue
         subfolders.sort()
         yield Path(path), sorted(names)
 

@@ -12,6 +12,7 @@ from cpexport.check import Check
 from cpexport.load import Report, Run
 from cpexport.plan import Plan, Task
 from cpexport.resubmit import Resubmission
+from cpexport.script import Script
 from cpexport.scripts import SUBMIT
 from cpexport.verify import Verification
 
@@ -67,6 +68,18 @@ def properties_text(found: Properties, file: Path) -> str:
             ["plates", wells or "none"],
         ]
     )
+
+
+def script_text(done: Script, format: str) -> str:
+    """What a folder's script holds, as `table` or `json`, below what was loaded for it."""
+    loaded = load_text(done.loaded, format)
+    if format == "json":
+        said = json.loads(loaded) | {"script": str(done.file)}
+        said |= {"files": done.files, "files_written": done.written}
+        return json.dumps(said, indent=2, ensure_ascii=False)
+    changed = f"{done.written} written, {done.files - done.written} as they were"
+    rows = [["files", changed], [done.form.script, done.command]]
+    return f"{loaded}\n\n{_aligned(rows)}"
 
 
 def _task(task: Task) -> str:

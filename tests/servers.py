@@ -67,7 +67,10 @@ class Server:
         self.socket = home / "socket"
         (self.port,) = free_ports(1)
         self._process: subprocess.Popen[bytes] | None = None
+        # A server that starts clears what others have in a folder for temporary files.
+        (home / "tmp").mkdir()
         self._program = [*_command(kind, "server"), f"--datadir={home / 'data'}"]
+        self._program.append(f"--tmpdir={home / 'tmp'}")
         if os.getuid() == 0:
             self._program.append("--user=root")
         self._certificate()
@@ -168,6 +171,7 @@ class Server:
             words = [*self._program, "--initialize-insecure"]
         else:
             words = ["mariadb-install-db", "--no-defaults", f"--datadir={self.home / 'data'}"]
+            words += [f"--tmpdir={self.home / 'tmp'}"]
             words += ["--auth-root-authentication-method=normal", "--skip-test-db"]
             words += ["--user=root"] if os.getuid() == 0 else []
         with (self.home / "log").open("ab") as log:

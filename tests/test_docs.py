@@ -113,7 +113,7 @@ def test_every_difference_names_tests_that_there_are() -> None:
 def test_every_option_of_the_commands_is_in_the_readme(home: Path) -> None:
     readme = (ROOT / "README.md").read_text()
     options = set()
-    for command in ("load", "check", "plan", "verify", "properties", "runner"):
+    for command in ("load", "check", "plan", "verify", "script", "properties", "runner"):
         options |= set(re.findall(r"(--[a-z-]+)", run(f"cpexport {command} --help", home).stdout))
 
     assert {option for option in options if option not in readme} == {"--help"}

@@ -97,6 +97,12 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def within(column: str, image_sets: ImageSets) -> str:
+    """The condition that holds for the image sets, however long it gets."""
+    ranges = image_sets.ranges
+    return " OR ".join(f"{column} BETWEEN {first} AND {last}" for first, last in ranges) or "0"
+
+
 def spans(image_sets: ImageSets) -> Iterator[tuple[tuple[int, int], ...]]:
     """The ranges of image sets, a bounded number at a time."""
     ranges = image_sets.ranges

@@ -1,0 +1,205 @@
+"""The script for the plain clients of MariaDB and MySQL, which check nothing by themselves.
+
+`LOAD DATA LOCAL` makes mere warnings of what is wrong, and a file that is cut short looks whole. So
+each file is read twice, first for the checksums of its lines. A statement about a table that cannot
+be there is what stops the client, with the message as its name. `@ok` says the same to what follows
+under `--force`, where the client goes on: a batch is committed by its last statement only.
+"""
+
+import json
+from collections.abc import Iterator
+
+from cpexport import __version__
+from cpexport.experiment import EXPERIMENTS
+from cpexport.features import IMAGE_NUMBER, RELATIONSHIP, TABLE_NUMBER
+from cpexport.importer import mysqlhead, mysqltables
+from cpexport.importer.contents import LASTING, SETS, Contents, DataFile, Form, Said, Unit
+from cpexport.importer.csvtext import END
+from cpexport.importer.mysqltables import listed, quoted
+from cpexport.importer.mysqlwords import ID, check, end, literal, select
+from cpexport.sinks.mysqltext import FORMAT
+from cpexport.sinks.sql import within
+from cpexport.tables import table_of
+
+_HEAD = """\
+-- Written by cpexport {version}. Imports the files beside it, each batch once:
+--   mysql --local-infile=1 DATABASE < {script}        (or mariadb, in place of mysql)
+-- in this folder. It stops with an error, and leaves out all of a batch, if anything of it is not
+-- as it was written. What is there already is not loaded again: run it again after a repair.
+SET NAMES utf8mb4;
+SET SESSION sql_mode = 'STRICT_ALL_TABLES,ANSI_QUOTES,NO_ENGINE_SUBSTITUTION', autocommit = 0,
+  group_concat_max_len = 1000000;
+SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;
+SET @ok = 1, @loaded = 0;
+"""
+_LOCK = "CONCAT('cpexport ', LEFT(SHA2(DATABASE(), 256), 40))"
+
+
+def script(contents: Contents, form: Form) -> Iterator[str]:
+    """The statements, in pieces of a few lines."""
+    mysqltables.refuse_long_names(contents)
+    yield _HEAD.format(version=__version__, script=form.script)
+    yield check("DATABASE() IS NOT NULL", "no database; name one after mysql")
+    yield check(f"GET_LOCK({_LOCK}, 60) = 1", "another script runs on this database")
+    yield from mysqlhead.tables(contents)
+    yield from mysqlhead.made_views(contents)
+    yield "COMMIT;\nSET @ready = @ok, @all = @ok;\n"
+    batches = len(contents.units)
+    for number, unit in enumerate(contents.units, 1):
+        sets = unit.entry.loaded or "none any more"
+        yield f"\n-- batch {number} of {batches}: image sets {sets}\n"
+        yield from _batch(unit, contents, form)
+    yield "\n-- the run as a whole\nSTART TRANSACTION;\nSET @ok = @all;\n"
+    for run, said in contents.said.items():
+        yield from _said(run, said, contents)
+    yield end("@ok")
+    yield (
+        f"SELECT CONCAT('cpexport: ', @loaded, ' of {batches} batches loaded, the others were "
+        f"there') AS done FROM DUAL WHERE @all;\nDO RELEASE_LOCK({_LOCK});\n"
+    )
+
+
+def _batch(unit: Unit, contents: Contents, form: Form) -> Iterator[str]:
+    prefix, entry, run = contents.prefix, unit.entry, unit.run
+    ours = f"prefix = {literal(prefix)} AND table_number = {run}"
+    same = f"{ours} AND signature = {literal(entry.signature)}"
+    sets = entry.loaded
+    yield f"""START TRANSACTION;
+SET @ok = @ready;
+SET @id = (SELECT batch_id FROM _cpexport_batches WHERE {same});
+SET @new = @id IS NULL OR COALESCE((SELECT digest <> '{unit.digest}' FROM _cpexport_script
+  WHERE {same} AND table_name = ''), 0);
+SET @kept = (SELECT COUNT(*) = {len(sets)} AND
+  COALESCE(SUM({within("number", sets)}), 0) = {len(sets)}
+  FROM {SETS} WHERE {ours} AND batch_id = @id);
+"""
+    mine = f"s.prefix = {literal(prefix)} AND s.table_number = {run}"
+    others = (
+        f"SELECT COUNT(*) FROM {SETS} s JOIN _cpexport_batches b ON b.batch_id = s.batch_id "
+        f"WHERE {mine} AND ({within('s.number', sets)}) "
+        "AND b.signature NOT IN (SELECT signature FROM cpexport_known)"
+    )
+    what = f"image sets {sets} are there, from others"
+    yield check(f"NOT @new OR ({others}) = 0", what)
+    which = f"{mine} AND (s.batch_id = @id OR {within('s.number', sets)})"
+    files = {file.table: file for file in unit.files}
+    for table, number in _keyed(contents):
+        sha3 = f"'{files[table].sha3}'" if table in files else "''"
+        changed = f"SELECT digest <> {sha3} FROM _cpexport_script WHERE {same}"
+        yield (
+            f"SET @fresh = @new AND (NOT @kept OR "
+            f"COALESCE(({changed} AND table_name = {literal(table)}), 1));\n"
+        )
+        joined = f"t.{quoted(number)} = s.number"
+        joined += f" AND t.{TABLE_NUMBER} = {run}" if run else ""
+        rows = f"{SETS} s JOIN {quoted(table)} t ON {joined}"
+        yield f"DELETE t FROM {rows} WHERE @fresh AND {which};\n"
+        if table in files:
+            yield from _file(files[table], unit, contents, form)
+    yield f"SET @fresh = @new;\nDELETE s FROM {SETS} s WHERE @new AND {which};\n"
+    for table in ("_cpexport_tables", "_cpexport_batches"):
+        yield f"DELETE FROM {table} WHERE @new AND batch_id = @id;\n"
+    yield f"DELETE FROM _cpexport_script WHERE @new AND {same};\n"
+    yield f"DELETE FROM _cpexport_settings WHERE @new AND {ours} AND name NOT IN {LASTING};\n"
+    yield (
+        "SET @id = COALESCE(@id, (SELECT COALESCE(MAX(batch_id), 0) + 1 FROM _cpexport_batches));\n"
+    )
+    if SETS in files:
+        yield from _file(files[SETS], unit, contents, form)
+    yield select("_cpexport_batches", (ID, prefix, run, *unit.row), "@new")
+    for table, count in entry.counts.items():
+        infinite = json.dumps(dict(count.infinite_columns))
+        row = (ID, table, count.rows, count.missing, count.infinite, infinite)
+        yield select("_cpexport_tables", row, "@new")
+    for table, digest in unit.digests.items():
+        brought = (prefix, run, entry.signature, table, digest)
+        yield select("_cpexport_script", brought, "@new")
+    for file in unit.files:
+        yield _count(file, unit, contents)
+    entered = f"SELECT COUNT(*) FROM _cpexport_batches WHERE batch_id = @id AND {same}"
+    yield check(f"({entered}) = 1", "the batch is not in the ledger")
+    yield end("@ok AND @new")
+    yield "SET @all = @all AND COALESCE(@ok, 0), @loaded = @loaded + COALESCE(@ok AND @new, 0);\n"
+
+
+def _keyed(contents: Contents) -> Iterator[tuple[str, str]]:
+    """Tables with rows of image sets, and the column that has their numbers."""
+    for table in contents.layout.tables:
+        yield table, IMAGE_NUMBER
+    # Of a pair whose second object is in a batch, the first one's batch says whether it is true.
+    yield table_of(RELATIONSHIP, contents.prefix), "image_number1"
+
+
+def _file(file: DataFile, unit: Unit, contents: Contents, form: Form) -> Iterator[str]:
+    name = literal(file.name)
+    yield f"""DELETE FROM cpexport_lines;
+LOAD DATA LOCAL INFILE {name} INTO TABLE cpexport_lines CHARACTER SET binary
+  FIELDS TERMINATED BY '\\0' ESCAPED BY '' LINES TERMINATED BY '\\n' (@line) SET crc = CRC32(@line);
+SELECT COUNT(*), COALESCE(SUM(crc), 0) FROM cpexport_lines INTO @lines, @crc;
+"""
+    short = literal(file.name[-34:])
+    said = (
+        f"IF(@lines = {file.lines}, CONCAT({short}, ' is not as it was written'), "
+        f"CONCAT({short}, ' has ', @lines, ' lines, not {file.lines}'))"
+    )
+    yield check(f"@lines = {file.lines} AND @crc = {file.crc}", "", said)
+    columns, assigned = [quoted(column) for column in file.columns], []
+    if file.table == SETS:
+        assigned = [f"prefix = {literal(contents.prefix)}", f"table_number = {unit.run}"]
+        assigned.append("batch_id = @id")
+    elif file.table == table_of(RELATIONSHIP, contents.prefix):
+        kinds = ", ".join(f"@kind{number}" for number in range(1, len(contents.kinds) + 1))
+        columns = ["@kind" if c == "`relationship_type_id`" else c for c in columns]
+        assigned = [f"relationship_type_id = ELT(@kind, {kinds})"]
+    rest = f" SET {', '.join(assigned)}" if assigned else ""
+    ignored = " IGNORE 1 LINES" if form.header else ""
+    yield f"""LOAD DATA LOCAL INFILE {name} INTO TABLE {quoted(file.table)} {FORMAT}{ignored}
+  ({", ".join(columns)}, @{END}){rest};
+SELECT @@warning_count INTO @warnings;
+"""
+    yield check("@warnings = 0 OR NOT @fresh", f"{file.name[-34:]} met rows or limits")
+
+
+def _count(file: DataFile, unit: Unit, contents: Contents) -> str:
+    """A check that the table has just the rows of the file, of the batch's image sets."""
+    where = within(quoted(_number(file, contents)), unit.entry.loaded)
+    if file.table == SETS:
+        where = (
+            f"prefix = {literal(contents.prefix)} AND table_number = {unit.run} AND batch_id = @id"
+        )
+    elif unit.run:
+        where = f"{TABLE_NUMBER} = {unit.run} AND ({where})"
+    there = f"SELECT COUNT(*) FROM {quoted(file.table)} WHERE {where}"
+    value = f"CONCAT(@rows, ' of {file.rows} rows in ', {literal(file.table)})"
+    return f"SET @rows = ({there});\n" + check(f"@rows = {file.rows} OR NOT @new", "", value)
+
+
+def _number(file: DataFile, contents: Contents) -> str:
+    return dict(_keyed(contents)).get(file.table, "number")
+
+
+def _said(run: int, said: Said, contents: Contents) -> Iterator[str]:
+    prefix = literal(contents.prefix)
+    ours = f"prefix = {prefix} AND table_number = {run}"
+    table = quoted(f"{contents.prefix}Per_Experiment")
+    yield f"DELETE FROM {table} WHERE @ok{f' AND {TABLE_NUMBER} = {run}' if run else ''};\n"
+    if said.experiment is not None:
+        names = [*([TABLE_NUMBER] if run else []), *EXPERIMENTS.names]
+        values = (*([run] if run else []), *said.experiment)
+        yield select(f"{table} ({listed(names)})", values, "@ok")
+    if said.properties or said.name:
+        known = f"SELECT MAX(value + 0) FROM _cpexport_settings WHERE {ours}"
+        free = "SELECT COALESCE(MAX(experiment_id), 0) + 1 FROM Experiment"
+        fresh = "@ok AND @known IS NULL"
+        yield f"SET @known = ({known} AND name = 'experiment_id');\n"
+        yield f"SET @id = COALESCE(@known, ({free}));\n"
+        yield select("Experiment (experiment_id, name)", (ID, said.name), fresh)
+        row = (contents.prefix, run, "experiment_id", ID)
+        yield select("_cpexport_settings", row, fresh)
+        yield "DELETE FROM Experiment_Properties WHERE @ok AND experiment_id = @id;\n"
+        into = "Experiment_Properties (experiment_id, object_name, field, value)"
+        for each in said.properties:
+            yield select(into, (ID, *each), "@ok")
+    yield f"DELETE FROM _cpexport_settings WHERE @ok AND {ours} AND name NOT IN {LASTING};\n"
+    for name, value in said.notes.items():
+        yield select("_cpexport_settings", (contents.prefix, run, name, value), "@ok")

@@ -1,0 +1,13 @@
+-- What users need of a server, for its administrator to run: as little as there can be.
+-- Put your database in place of screens, and users, with hosts and passwords, in place of these.
+
+CREATE DATABASE IF NOT EXISTS screens CHARACTER SET utf8mb4;
+
+-- To run import.sql of cpexport script, and to load. MySQL besides needs: SET GLOBAL local_infile = 1.
+CREATE USER IF NOT EXISTS 'loader'@'%' IDENTIFIED BY 'choose one';
+GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP, CREATE VIEW, SHOW VIEW,
+  CREATE TEMPORARY TABLES ON screens.* TO 'loader'@'%';
+
+-- To read: by hand, from R or Python, with cpexport check and cpexport.read.
+CREATE USER IF NOT EXISTS 'reader'@'%' IDENTIFIED BY 'choose another';
+GRANT SELECT, SHOW VIEW ON screens.* TO 'reader'@'%';

@@ -1,0 +1,619 @@
+-- Written by cpexport 0.1.0. Imports the files beside it, each batch once:
+--   mysql --local-infile=1 DATABASE < import.sql        (or mariadb, in place of mysql)
+-- in this folder. It stops with an error, and leaves out all of a batch, if anything of it is not
+-- as it was written. What is there already is not loaded again: run it again after a repair.
+SET NAMES utf8mb4;
+SET SESSION sql_mode = 'STRICT_ALL_TABLES,ANSI_QUOTES,NO_ENGINE_SUBSTITUTION', autocommit = 0,
+  group_concat_max_len = 1000000;
+SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;
+SET @ok = 1, @loaded = 0;
+SET @ok = @ok AND COALESCE((DATABASE() IS NOT NULL), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', 'no database; name one after mysql'), 64)), '`'));
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @ok = @ok AND COALESCE((GET_LOCK(CONCAT('cpexport ', LEFT(SHA2(DATABASE(), 256), 40)), 60) = 1), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', 'another script runs on this database'), 64)), '`'));
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+CREATE TEMPORARY TABLE cpexport_lines (crc INT UNSIGNED NOT NULL) ENGINE=InnoDB;
+CREATE TEMPORARY TABLE cpexport_known (signature VARCHAR(64) NOT NULL PRIMARY KEY) ENGINE=InnoDB
+  DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+CREATE TEMPORARY TABLE cpexport_tables (t VARCHAR(64) NOT NULL PRIMARY KEY, own INT NOT NULL)
+  ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
+CREATE TEMPORARY TABLE cpexport_columns (t VARCHAR(64) NOT NULL, n INT NOT NULL,
+  c VARCHAR(64) NOT NULL, type VARCHAR(64) NOT NULL, position INT, object_name TEXT, feature TEXT,
+  kind TEXT, PRIMARY KEY (t, c)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
+CREATE TEMPORARY TABLE cpexport_there (t VARCHAR(64) NOT NULL, c VARCHAR(64) NOT NULL,
+  type VARCHAR(64) NOT NULL, PRIMARY KEY (t, c))
+  ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
+CREATE TABLE IF NOT EXISTS `_cpexport_batches` (
+  `batch_id` INT NOT NULL,
+  `prefix` VARCHAR(64) NOT NULL,
+  `table_number` INT NOT NULL,
+  `path` LONGTEXT NOT NULL,
+  `format` LONGTEXT NOT NULL,
+  `signature` VARCHAR(64) NOT NULL,
+  `fingerprint` LONGTEXT NOT NULL,
+  `image_sets` LONGTEXT NOT NULL,
+  `complete` LONGTEXT NOT NULL,
+  `refused` LONGTEXT NOT NULL,
+  `group_tags` LONGTEXT NOT NULL,
+  `state` LONGTEXT NOT NULL,
+  `reason` LONGTEXT NOT NULL,
+  `finished` LONGTEXT NOT NULL,
+  `modified_ns` BIGINT NOT NULL,
+  `cellprofiler` LONGTEXT,
+  `pipeline_sha256` LONGTEXT,
+  `loaded_utc` LONGTEXT NOT NULL,
+  `cpexport` LONGTEXT NOT NULL,
+  PRIMARY KEY (`batch_id`),
+  UNIQUE KEY `prefix_table_number_signature` (`prefix`, `table_number`, `signature`)
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS `_cpexport_columns` (
+  `prefix` VARCHAR(64) NOT NULL,
+  `position` INT NOT NULL,
+  `object_name` LONGTEXT NOT NULL,
+  `feature` LONGTEXT NOT NULL,
+  `table_name` LONGTEXT NOT NULL,
+  `column_name` LONGTEXT NOT NULL,
+  `type` LONGTEXT NOT NULL,
+  PRIMARY KEY (`prefix`, `position`)
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS `_cpexport_runs` (
+  `prefix` VARCHAR(64) NOT NULL,
+  `table_number` INT NOT NULL,
+  `name` VARCHAR(255) NOT NULL,
+  PRIMARY KEY (`prefix`, `table_number`),
+  UNIQUE KEY `prefix_name` (`prefix`, `name`)
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS `_cpexport_sets` (
+  `prefix` VARCHAR(64) NOT NULL,
+  `table_number` INT NOT NULL,
+  `number` INT NOT NULL,
+  `batch_id` INT NOT NULL,
+  `identity` LONGTEXT NOT NULL,
+  PRIMARY KEY (`prefix`, `table_number`, `number`)
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS `_cpexport_settings` (
+  `prefix` VARCHAR(64) NOT NULL,
+  `table_number` INT NOT NULL,
+  `name` VARCHAR(255) NOT NULL,
+  `value` LONGTEXT NOT NULL,
+  PRIMARY KEY (`prefix`, `table_number`, `name`)
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS `_cpexport_tables` (
+  `batch_id` INT NOT NULL,
+  `table_name` VARCHAR(64) NOT NULL,
+  `row_count` BIGINT NOT NULL,
+  `missing_count` BIGINT NOT NULL,
+  `infinite_count` BIGINT NOT NULL,
+  `infinite_columns` LONGTEXT NOT NULL,
+  PRIMARY KEY (`batch_id`, `table_name`)
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS `_cpexport_script` (
+  `prefix` VARCHAR(64) NOT NULL,
+  `table_number` INT NOT NULL,
+  `signature` VARCHAR(64) NOT NULL,
+  `table_name` VARCHAR(64) NOT NULL,
+  `digest` VARCHAR(64) NOT NULL,
+  PRIMARY KEY (`prefix`, `table_number`, `signature`, `table_name`)
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS `Experiment` (
+  `experiment_id` INT NOT NULL AUTO_INCREMENT,
+  `name` TEXT,
+  PRIMARY KEY (`experiment_id`)
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS `Experiment_Properties` (
+  `experiment_id` INT NOT NULL,
+  `object_name` VARCHAR(200) NOT NULL,
+  `field` VARCHAR(200) NOT NULL,
+  `value` TEXT,
+  PRIMARY KEY (`experiment_id`, `object_name`, `field`)
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+START TRANSACTION;
+INSERT INTO cpexport_columns VALUES
+  ('_cpexport_batches', 1, 'batch_id', 'INT NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_batches', 2, 'prefix', 'VARCHAR(64) NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_batches', 3, 'table_number', 'INT NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_batches', 4, 'path', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_batches', 5, 'format', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_batches', 6, 'signature', 'VARCHAR(64) NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_batches', 7, 'fingerprint', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_batches', 8, 'image_sets', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_batches', 9, 'complete', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_batches', 10, 'refused', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_batches', 11, 'group_tags', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_batches', 12, 'state', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_batches', 13, 'reason', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_batches', 14, 'finished', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_batches', 15, 'modified_ns', 'BIGINT NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_batches', 16, 'cellprofiler', 'LONGTEXT', NULL, NULL, NULL, NULL),
+  ('_cpexport_batches', 17, 'pipeline_sha256', 'LONGTEXT', NULL, NULL, NULL, NULL),
+  ('_cpexport_batches', 18, 'loaded_utc', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_batches', 19, 'cpexport', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_columns', 1, 'prefix', 'VARCHAR(64) NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_columns', 2, 'position', 'INT NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_columns', 3, 'object_name', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_columns', 4, 'feature', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_columns', 5, 'table_name', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_columns', 6, 'column_name', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_columns', 7, 'type', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_runs', 1, 'prefix', 'VARCHAR(64) NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_runs', 2, 'table_number', 'INT NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_runs', 3, 'name', 'VARCHAR(255) NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_sets', 1, 'prefix', 'VARCHAR(64) NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_sets', 2, 'table_number', 'INT NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_sets', 3, 'number', 'INT NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_sets', 4, 'batch_id', 'INT NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_sets', 5, 'identity', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_settings', 1, 'prefix', 'VARCHAR(64) NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_settings', 2, 'table_number', 'INT NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_settings', 3, 'name', 'VARCHAR(255) NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_settings', 4, 'value', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_tables', 1, 'batch_id', 'INT NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_tables', 2, 'table_name', 'VARCHAR(64) NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_tables', 3, 'row_count', 'BIGINT NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_tables', 4, 'missing_count', 'BIGINT NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_tables', 5, 'infinite_count', 'BIGINT NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_tables', 6, 'infinite_columns', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_script', 1, 'prefix', 'VARCHAR(64) NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_script', 2, 'table_number', 'INT NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_script', 3, 'signature', 'VARCHAR(64) NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_script', 4, 'table_name', 'VARCHAR(64) NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_script', 5, 'digest', 'VARCHAR(64) NOT NULL', NULL, NULL, NULL, NULL),
+  ('Per_Image', 1, 'ImageNumber', 'INT NOT NULL', 1, 'Image', 'ImageNumber', 'integer'),
+  ('Per_Image', 2, 'Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_NumObjectsPerBn', 'BIGINT', 2, 'Image', 'Classify_Intensity_MeanIntensity_DNA_Bin_1_NumObjectsPerBin', 'integer'),
+  ('Per_Image', 3, 'Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_PctObjectsPerBn', 'DOUBLE', 3, 'Image', 'Classify_Intensity_MeanIntensity_DNA_Bin_1_PctObjectsPerBin', 'real'),
+  ('Per_Image', 4, 'Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_NumObjectsPerBn', 'BIGINT', 4, 'Image', 'Classify_Intensity_MeanIntensity_DNA_Bin_2_NumObjectsPerBin', 'integer'),
+  ('Per_Image', 5, 'Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_PctObjectsPerBn', 'DOUBLE', 5, 'Image', 'Classify_Intensity_MeanIntensity_DNA_Bin_2_PctObjectsPerBin', 'real'),
+  ('Per_Image', 6, 'Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_NumObjectsPerBn', 'BIGINT', 6, 'Image', 'Classify_Intensity_MeanIntensity_DNA_Bin_3_NumObjectsPerBin', 'integer'),
+  ('Per_Image', 7, 'Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_PctObjectsPerBn', 'DOUBLE', 7, 'Image', 'Classify_Intensity_MeanIntensity_DNA_Bin_3_PctObjectsPerBin', 'real'),
+  ('Per_Image', 8, 'Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_NumObjectsPerBn', 'BIGINT', 8, 'Image', 'Classify_Intensity_MeanIntensity_DNA_Bin_4_NumObjectsPerBin', 'integer'),
+  ('Per_Image', 9, 'Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_PctObjectsPerBn', 'DOUBLE', 9, 'Image', 'Classify_Intensity_MeanIntensity_DNA_Bin_4_PctObjectsPerBin', 'real'),
+  ('Per_Image', 10, 'Image_Count_BigNuclei', 'BIGINT', 10, 'Image', 'Count_BigNuclei', 'integer'),
+  ('Per_Image', 11, 'Image_Count_Cells', 'BIGINT', 11, 'Image', 'Count_Cells', 'integer'),
+  ('Per_Image', 12, 'Image_Count_Cytoplasm', 'BIGINT', 12, 'Image', 'Count_Cytoplasm', 'integer'),
+  ('Per_Image', 13, 'Image_Count_Nuclei', 'BIGINT', 13, 'Image', 'Count_Nuclei', 'integer'),
+  ('Per_Image', 14, 'Image_Count_SmallNuclei', 'BIGINT', 14, 'Image', 'Count_SmallNuclei', 'integer'),
+  ('Per_Image', 15, 'Image_ExecutionTime_01LoadData', 'DOUBLE', 15, 'Image', 'ExecutionTime_01LoadData', 'real'),
+  ('Per_Image', 16, 'Image_ExecutionTime_02IdentifyPrimaryObjects', 'DOUBLE', 16, 'Image', 'ExecutionTime_02IdentifyPrimaryObjects', 'real'),
+  ('Per_Image', 17, 'Image_ExecutionTime_03IdentifySecondaryObjects', 'DOUBLE', 17, 'Image', 'ExecutionTime_03IdentifySecondaryObjects', 'real'),
+  ('Per_Image', 18, 'Image_ExecutionTime_04IdentifyTertiaryObjects', 'DOUBLE', 18, 'Image', 'ExecutionTime_04IdentifyTertiaryObjects', 'real'),
+  ('Per_Image', 19, 'Image_ExecutionTime_05MeasureObjectSizeShape', 'DOUBLE', 19, 'Image', 'ExecutionTime_05MeasureObjectSizeShape', 'real'),
+  ('Per_Image', 20, 'Image_ExecutionTime_06MeasureObjectIntensity', 'DOUBLE', 20, 'Image', 'ExecutionTime_06MeasureObjectIntensity', 'real'),
+  ('Per_Image', 21, 'Image_ExecutionTime_07MeasureImageIntensity', 'DOUBLE', 21, 'Image', 'ExecutionTime_07MeasureImageIntensity', 'real'),
+  ('Per_Image', 22, 'Image_ExecutionTime_08MeasureObjectNeighbors', 'DOUBLE', 22, 'Image', 'ExecutionTime_08MeasureObjectNeighbors', 'real'),
+  ('Per_Image', 23, 'Image_ExecutionTime_09FilterObjects', 'DOUBLE', 23, 'Image', 'ExecutionTime_09FilterObjects', 'real'),
+  ('Per_Image', 24, 'Image_ExecutionTime_10RelateObjects', 'DOUBLE', 24, 'Image', 'ExecutionTime_10RelateObjects', 'real'),
+  ('Per_Image', 25, 'Image_ExecutionTime_11ClassifyObjects', 'DOUBLE', 25, 'Image', 'ExecutionTime_11ClassifyObjects', 'real'),
+  ('Per_Image', 26, 'Image_ExecutionTime_12FlagImage', 'DOUBLE', 26, 'Image', 'ExecutionTime_12FlagImage', 'real'),
+  ('Per_Image', 27, 'Image_FileName_DNA', 'TEXT', 27, 'Image', 'FileName_DNA', 'text'),
+  ('Per_Image', 28, 'Image_FileName_ER', 'TEXT', 28, 'Image', 'FileName_ER', 'text'),
+  ('Per_Image', 29, 'Image_Group_Index', 'BIGINT', 29, 'Image', 'Group_Index', 'integer'),
+  ('Per_Image', 30, 'Image_Group_Length', 'BIGINT', 30, 'Image', 'Group_Length', 'integer'),
+  ('Per_Image', 31, 'Image_Group_Number', 'BIGINT', 31, 'Image', 'Group_Number', 'integer'),
+  ('Per_Image', 32, 'Image_Height_DNA', 'BIGINT', 32, 'Image', 'Height_DNA', 'integer'),
+  ('Per_Image', 33, 'Image_Height_ER', 'BIGINT', 33, 'Image', 'Height_ER', 'integer'),
+  ('Per_Image', 34, 'Image_Intensity_LowerQuartileIntensity_DNA', 'DOUBLE', 34, 'Image', 'Intensity_LowerQuartileIntensity_DNA', 'real'),
+  ('Per_Image', 35, 'Image_Intensity_LowerQuartileIntensity_ER', 'DOUBLE', 35, 'Image', 'Intensity_LowerQuartileIntensity_ER', 'real'),
+  ('Per_Image', 36, 'Image_Intensity_MADIntensity_DNA', 'DOUBLE', 36, 'Image', 'Intensity_MADIntensity_DNA', 'real'),
+  ('Per_Image', 37, 'Image_Intensity_MADIntensity_ER', 'DOUBLE', 37, 'Image', 'Intensity_MADIntensity_ER', 'real'),
+  ('Per_Image', 38, 'Image_Intensity_MaxIntensity_DNA', 'DOUBLE', 38, 'Image', 'Intensity_MaxIntensity_DNA', 'real'),
+  ('Per_Image', 39, 'Image_Intensity_MaxIntensity_ER', 'DOUBLE', 39, 'Image', 'Intensity_MaxIntensity_ER', 'real'),
+  ('Per_Image', 40, 'Image_Intensity_MeanIntensity_DNA', 'DOUBLE', 40, 'Image', 'Intensity_MeanIntensity_DNA', 'real'),
+  ('Per_Image', 41, 'Image_Intensity_MeanIntensity_ER', 'DOUBLE', 41, 'Image', 'Intensity_MeanIntensity_ER', 'real'),
+  ('Per_Image', 42, 'Image_Intensity_MedianIntensity_DNA', 'DOUBLE', 42, 'Image', 'Intensity_MedianIntensity_DNA', 'real'),
+  ('Per_Image', 43, 'Image_Intensity_MedianIntensity_ER', 'DOUBLE', 43, 'Image', 'Intensity_MedianIntensity_ER', 'real'),
+  ('Per_Image', 44, 'Image_Intensity_MinIntensity_DNA', 'DOUBLE', 44, 'Image', 'Intensity_MinIntensity_DNA', 'real'),
+  ('Per_Image', 45, 'Image_Intensity_MinIntensity_ER', 'DOUBLE', 45, 'Image', 'Intensity_MinIntensity_ER', 'real'),
+  ('Per_Image', 46, 'Image_Intensity_PercentMaximal_DNA', 'DOUBLE', 46, 'Image', 'Intensity_PercentMaximal_DNA', 'real'),
+  ('Per_Image', 47, 'Image_Intensity_PercentMaximal_ER', 'DOUBLE', 47, 'Image', 'Intensity_PercentMaximal_ER', 'real'),
+  ('Per_Image', 48, 'Image_Intensity_StdIntensity_DNA', 'DOUBLE', 48, 'Image', 'Intensity_StdIntensity_DNA', 'real'),
+  ('Per_Image', 49, 'Image_Intensity_StdIntensity_ER', 'DOUBLE', 49, 'Image', 'Intensity_StdIntensity_ER', 'real'),
+  ('Per_Image', 50, 'Image_Intensity_TotalArea_DNA', 'BIGINT', 50, 'Image', 'Intensity_TotalArea_DNA', 'integer'),
+  ('Per_Image', 51, 'Image_Intensity_TotalArea_ER', 'BIGINT', 51, 'Image', 'Intensity_TotalArea_ER', 'integer'),
+  ('Per_Image', 52, 'Image_Intensity_TotalIntensity_DNA', 'DOUBLE', 52, 'Image', 'Intensity_TotalIntensity_DNA', 'real'),
+  ('Per_Image', 53, 'Image_Intensity_TotalIntensity_ER', 'DOUBLE', 53, 'Image', 'Intensity_TotalIntensity_ER', 'real'),
+  ('Per_Image', 54, 'Image_Intensity_UpperQuartileIntensity_DNA', 'DOUBLE', 54, 'Image', 'Intensity_UpperQuartileIntensity_DNA', 'real'),
+  ('Per_Image', 55, 'Image_Intensity_UpperQuartileIntensity_ER', 'DOUBLE', 55, 'Image', 'Intensity_UpperQuartileIntensity_ER', 'real'),
+  ('Per_Image', 56, 'Image_MD5Digest_DNA', 'TEXT', 56, 'Image', 'MD5Digest_DNA', 'text'),
+  ('Per_Image', 57, 'Image_MD5Digest_ER', 'TEXT', 57, 'Image', 'MD5Digest_ER', 'text'),
+  ('Per_Image', 58, 'Image_Metadata_Compound', 'TEXT', 58, 'Image', 'Metadata_Compound', 'text'),
+  ('Per_Image', 59, 'Image_Metadata_Dose', 'BIGINT', 59, 'Image', 'Metadata_Dose', 'integer'),
+  ('Per_Image', 60, 'Image_Metadata_Plate', 'TEXT', 60, 'Image', 'Metadata_Plate', 'text'),
+  ('Per_Image', 61, 'Image_Metadata_QCFlag', 'BIGINT', 61, 'Image', 'Metadata_QCFlag', 'integer'),
+  ('Per_Image', 62, 'Image_Metadata_Site', 'BIGINT', 62, 'Image', 'Metadata_Site', 'integer'),
+  ('Per_Image', 63, 'Image_Metadata_Well', 'TEXT', 63, 'Image', 'Metadata_Well', 'text'),
+  ('Per_Image', 64, 'Image_PathName_DNA', 'TEXT', 64, 'Image', 'PathName_DNA', 'text'),
+  ('Per_Image', 65, 'Image_PathName_ER', 'TEXT', 65, 'Image', 'PathName_ER', 'text'),
+  ('Per_Image', 66, 'Image_Scaling_DNA', 'DOUBLE', 66, 'Image', 'Scaling_DNA', 'real'),
+  ('Per_Image', 67, 'Image_Scaling_ER', 'DOUBLE', 67, 'Image', 'Scaling_ER', 'real'),
+  ('Per_Image', 68, 'Image_Threshold_FinalThreshold_Cells', 'DOUBLE', 68, 'Image', 'Threshold_FinalThreshold_Cells', 'real'),
+  ('Per_Image', 69, 'Image_Threshold_FinalThreshold_Nuclei', 'DOUBLE', 69, 'Image', 'Threshold_FinalThreshold_Nuclei', 'real'),
+  ('Per_Image', 70, 'Image_Threshold_OrigThreshold_Cells', 'DOUBLE', 70, 'Image', 'Threshold_OrigThreshold_Cells', 'real'),
+  ('Per_Image', 71, 'Image_Threshold_OrigThreshold_Nuclei', 'DOUBLE', 71, 'Image', 'Threshold_OrigThreshold_Nuclei', 'real'),
+  ('Per_Image', 72, 'Image_Threshold_SumOfEntropies_Cells', 'DOUBLE', 72, 'Image', 'Threshold_SumOfEntropies_Cells', 'real'),
+  ('Per_Image', 73, 'Image_Threshold_SumOfEntropies_Nuclei', 'DOUBLE', 73, 'Image', 'Threshold_SumOfEntropies_Nuclei', 'real'),
+  ('Per_Image', 74, 'Image_Threshold_WeightedVariance_Cells', 'DOUBLE', 74, 'Image', 'Threshold_WeightedVariance_Cells', 'real'),
+  ('Per_Image', 75, 'Image_Threshold_WeightedVariance_Nuclei', 'DOUBLE', 75, 'Image', 'Threshold_WeightedVariance_Nuclei', 'real'),
+  ('Per_Image', 76, 'Image_URL_DNA', 'TEXT', 76, 'Image', 'URL_DNA', 'text'),
+  ('Per_Image', 77, 'Image_URL_ER', 'TEXT', 77, 'Image', 'URL_ER', 'text'),
+  ('Per_Image', 78, 'Image_Width_DNA', 'BIGINT', 78, 'Image', 'Width_DNA', 'integer'),
+  ('Per_Image', 79, 'Image_Width_ER', 'BIGINT', 79, 'Image', 'Width_ER', 'integer'),
+  ('Per_RelationshipTypes', 1, 'relationship_type_id', 'INT NOT NULL', NULL, NULL, NULL, NULL),
+  ('Per_RelationshipTypes', 2, 'module_number', 'INT', NULL, NULL, NULL, NULL),
+  ('Per_RelationshipTypes', 3, 'relationship', 'VARCHAR(255)', NULL, NULL, NULL, NULL),
+  ('Per_RelationshipTypes', 4, 'object_name1', 'VARCHAR(255)', NULL, NULL, NULL, NULL),
+  ('Per_RelationshipTypes', 5, 'object_name2', 'VARCHAR(255)', NULL, NULL, NULL, NULL),
+  ('Per_Relationships', 1, 'relationship_type_id', 'INT', NULL, NULL, NULL, NULL),
+  ('Per_Relationships', 2, 'image_number1', 'INT', NULL, NULL, NULL, NULL),
+  ('Per_Relationships', 3, 'object_number1', 'INT', NULL, NULL, NULL, NULL),
+  ('Per_Relationships', 4, 'image_number2', 'INT', NULL, NULL, NULL, NULL),
+  ('Per_Relationships', 5, 'object_number2', 'INT', NULL, NULL, NULL, NULL),
+  ('Per_Experiment', 1, 'Pipeline_Pipeline', 'LONGBLOB', NULL, NULL, NULL, NULL),
+  ('Per_Experiment', 2, 'CellProfiler_Version', 'TEXT', NULL, NULL, NULL, NULL),
+  ('Per_Experiment', 3, 'Run_Timestamp', 'TEXT', NULL, NULL, NULL, NULL),
+  ('Per_Experiment', 4, 'Modification_Timestamp', 'TEXT', NULL, NULL, NULL, NULL);
+INSERT INTO cpexport_tables VALUES
+  ('_cpexport_batches', 1),
+  ('_cpexport_columns', 1),
+  ('_cpexport_runs', 1),
+  ('_cpexport_sets', 1),
+  ('_cpexport_settings', 1),
+  ('_cpexport_tables', 1),
+  ('_cpexport_script', 1),
+  ('Per_Image', 0),
+  ('Per_RelationshipTypes', 0),
+  ('Per_Relationships', 0),
+  ('Per_Experiment', 0);
+INSERT INTO cpexport_known VALUES
+  ('<sha>');
+DELETE FROM cpexport_there;
+INSERT INTO cpexport_there SELECT i.table_name, i.column_name, LOWER(i.data_type)
+  FROM information_schema.columns i JOIN cpexport_tables k
+  ON CONVERT(i.table_name USING utf8mb4) COLLATE utf8mb4_general_ci = k.t
+  WHERE i.table_schema = DATABASE() AND i.extra NOT LIKE '%INVISIBLE%';
+SET @t = (SELECT MIN(k.t) FROM cpexport_tables k JOIN (cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c) ON w.t = k.t
+  WHERE COALESCE(i.type <> LOWER(SUBSTRING_INDEX(SUBSTRING_INDEX(w.type, ' ', 1), '(', 1)), 1) AND (k.own OR k.t NOT IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))
+  AND EXISTS (SELECT 1 FROM information_schema.tables x WHERE x.table_schema = DATABASE()
+    AND CONVERT(x.table_name USING utf8mb4) COLLATE utf8mb4_general_ci = k.t));
+SET @ok = @ok AND COALESCE((@t IS NULL), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', CONCAT(@t, ' has other columns')), 64)), '`'));
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @t = (SELECT MIN(i.t) FROM cpexport_there i LEFT JOIN cpexport_columns w
+  ON w.t = i.t AND w.c = i.c WHERE w.c IS NULL);
+SET @ok = @ok AND COALESCE((@t IS NULL), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', CONCAT(@t, ' has other columns')), 64)), '`'));
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @ok = @ok AND COALESCE(((SELECT COUNT(*) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'schema' AND value <> '2') = 0), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', 'the tables have another schema'), 64)), '`'));
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+INSERT INTO _cpexport_settings SELECT '', 0, 'schema', '2' FROM DUAL WHERE @ok AND (SELECT COUNT(*) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'schema') = 0;
+SET @ok = @ok AND COALESCE(((SELECT COUNT(*) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'shape' AND value <> '{"layout": "none", "only": [], "aggregate": [], "max_column_length": 64, "numbered": false, "paths": {"pairs": []}}') = 0), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', 'the tables have another shape'), 64)), '`'));
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+INSERT INTO _cpexport_settings SELECT '', 0, 'shape', '{"layout": "none", "only": [], "aggregate": [], "max_column_length": 64, "numbered": false, "paths": {"pairs": []}}' FROM DUAL WHERE @ok AND (SELECT COUNT(*) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'shape') = 0;
+DELETE FROM _cpexport_columns WHERE @ok AND prefix = '';
+INSERT INTO _cpexport_columns SELECT '', position, object_name, feature, t, c, kind FROM cpexport_columns WHERE @ok AND position IS NOT NULL;
+SET @s = IF(@ok, 'COMMIT', 'ROLLBACK');
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+CREATE TABLE IF NOT EXISTS `Per_Image` (
+  `ImageNumber` INT NOT NULL,
+  `Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_NumObjectsPerBn` BIGINT,
+  `Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_PctObjectsPerBn` DOUBLE,
+  `Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_NumObjectsPerBn` BIGINT,
+  `Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_PctObjectsPerBn` DOUBLE,
+  `Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_NumObjectsPerBn` BIGINT,
+  `Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_PctObjectsPerBn` DOUBLE,
+  `Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_NumObjectsPerBn` BIGINT,
+  `Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_PctObjectsPerBn` DOUBLE,
+  `Image_Count_BigNuclei` BIGINT,
+  `Image_Count_Cells` BIGINT,
+  `Image_Count_Cytoplasm` BIGINT,
+  `Image_Count_Nuclei` BIGINT,
+  `Image_Count_SmallNuclei` BIGINT,
+  `Image_ExecutionTime_01LoadData` DOUBLE,
+  `Image_ExecutionTime_02IdentifyPrimaryObjects` DOUBLE,
+  `Image_ExecutionTime_03IdentifySecondaryObjects` DOUBLE,
+  `Image_ExecutionTime_04IdentifyTertiaryObjects` DOUBLE,
+  `Image_ExecutionTime_05MeasureObjectSizeShape` DOUBLE,
+  `Image_ExecutionTime_06MeasureObjectIntensity` DOUBLE,
+  `Image_ExecutionTime_07MeasureImageIntensity` DOUBLE,
+  `Image_ExecutionTime_08MeasureObjectNeighbors` DOUBLE,
+  `Image_ExecutionTime_09FilterObjects` DOUBLE,
+  `Image_ExecutionTime_10RelateObjects` DOUBLE,
+  `Image_ExecutionTime_11ClassifyObjects` DOUBLE,
+  `Image_ExecutionTime_12FlagImage` DOUBLE,
+  `Image_FileName_DNA` TEXT,
+  `Image_FileName_ER` TEXT,
+  `Image_Group_Index` BIGINT,
+  `Image_Group_Length` BIGINT,
+  `Image_Group_Number` BIGINT,
+  `Image_Height_DNA` BIGINT,
+  `Image_Height_ER` BIGINT,
+  `Image_Intensity_LowerQuartileIntensity_DNA` DOUBLE,
+  `Image_Intensity_LowerQuartileIntensity_ER` DOUBLE,
+  `Image_Intensity_MADIntensity_DNA` DOUBLE,
+  `Image_Intensity_MADIntensity_ER` DOUBLE,
+  `Image_Intensity_MaxIntensity_DNA` DOUBLE,
+  `Image_Intensity_MaxIntensity_ER` DOUBLE,
+  `Image_Intensity_MeanIntensity_DNA` DOUBLE,
+  `Image_Intensity_MeanIntensity_ER` DOUBLE,
+  `Image_Intensity_MedianIntensity_DNA` DOUBLE,
+  `Image_Intensity_MedianIntensity_ER` DOUBLE,
+  `Image_Intensity_MinIntensity_DNA` DOUBLE,
+  `Image_Intensity_MinIntensity_ER` DOUBLE,
+  `Image_Intensity_PercentMaximal_DNA` DOUBLE,
+  `Image_Intensity_PercentMaximal_ER` DOUBLE,
+  `Image_Intensity_StdIntensity_DNA` DOUBLE,
+  `Image_Intensity_StdIntensity_ER` DOUBLE,
+  `Image_Intensity_TotalArea_DNA` BIGINT,
+  `Image_Intensity_TotalArea_ER` BIGINT,
+  `Image_Intensity_TotalIntensity_DNA` DOUBLE,
+  `Image_Intensity_TotalIntensity_ER` DOUBLE,
+  `Image_Intensity_UpperQuartileIntensity_DNA` DOUBLE,
+  `Image_Intensity_UpperQuartileIntensity_ER` DOUBLE,
+  `Image_MD5Digest_DNA` TEXT,
+  `Image_MD5Digest_ER` TEXT,
+  `Image_Metadata_Compound` TEXT,
+  `Image_Metadata_Dose` BIGINT,
+  `Image_Metadata_Plate` TEXT,
+  `Image_Metadata_QCFlag` BIGINT,
+  `Image_Metadata_Site` BIGINT,
+  `Image_Metadata_Well` TEXT,
+  `Image_PathName_DNA` TEXT,
+  `Image_PathName_ER` TEXT,
+  `Image_Scaling_DNA` DOUBLE,
+  `Image_Scaling_ER` DOUBLE,
+  `Image_Threshold_FinalThreshold_Cells` DOUBLE,
+  `Image_Threshold_FinalThreshold_Nuclei` DOUBLE,
+  `Image_Threshold_OrigThreshold_Cells` DOUBLE,
+  `Image_Threshold_OrigThreshold_Nuclei` DOUBLE,
+  `Image_Threshold_SumOfEntropies_Cells` DOUBLE,
+  `Image_Threshold_SumOfEntropies_Nuclei` DOUBLE,
+  `Image_Threshold_WeightedVariance_Cells` DOUBLE,
+  `Image_Threshold_WeightedVariance_Nuclei` DOUBLE,
+  `Image_URL_DNA` TEXT,
+  `Image_URL_ER` TEXT,
+  `Image_Width_DNA` BIGINT,
+  `Image_Width_ER` BIGINT,
+  PRIMARY KEY (`ImageNumber`)
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS `Per_RelationshipTypes` (
+  `relationship_type_id` INT NOT NULL,
+  `module_number` INT,
+  `relationship` VARCHAR(255),
+  `object_name1` VARCHAR(255),
+  `object_name2` VARCHAR(255),
+  PRIMARY KEY (`relationship_type_id`),
+  UNIQUE KEY `Per_RelationshipTypesUnique` (`relationship_type_id`, `module_number`, `relationship`, `object_name1`, `object_name2`)
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS `Per_Relationships` (
+  `relationship_type_id` INT,
+  `image_number1` INT,
+  `object_number1` INT,
+  `image_number2` INT,
+  `object_number2` INT,
+  UNIQUE KEY `Per_RelationshipUnique` (`relationship_type_id`, `image_number1`, `object_number1`, `image_number2`, `object_number2`),
+  KEY `Per_IRelationships1` (`image_number1`, `object_number1`, `relationship_type_id`),
+  KEY `Per_IRelationships2` (`image_number2`, `object_number2`, `relationship_type_id`)
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS `Per_Experiment` (
+  `Pipeline_Pipeline` LONGBLOB,
+  `CellProfiler_Version` TEXT,
+  `Run_Timestamp` TEXT,
+  `Modification_Timestamp` TEXT
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+DELETE FROM cpexport_there;
+INSERT INTO cpexport_there SELECT i.table_name, i.column_name, LOWER(i.data_type)
+  FROM information_schema.columns i JOIN cpexport_tables k
+  ON CONVERT(i.table_name USING utf8mb4) COLLATE utf8mb4_general_ci = k.t
+  WHERE i.table_schema = DATABASE() AND i.extra NOT LIKE '%INVISIBLE%';
+SET @s = (SELECT GROUP_CONCAT(IF(i.c IS NULL, 'ADD', 'MODIFY'), ' COLUMN `',
+    REPLACE(w.c, '`', '``'), '` ', w.type ORDER BY w.n)
+  FROM cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c WHERE @ok AND w.t = 'Per_Image' AND COALESCE(FIELD(i.type, 'bigint', 'double', 'text', 'longtext') < FIELD(LOWER(SUBSTRING_INDEX(SUBSTRING_INDEX(w.type, ' ', 1), '(', 1)), 'bigint', 'double', 'text', 'longtext'), 1));
+SET @s = COALESCE(CONCAT('ALTER TABLE `Per_Image` ', @s), 'DO 0');
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @s = (SELECT GROUP_CONCAT(IF(i.c IS NULL, 'ADD', 'MODIFY'), ' COLUMN `',
+    REPLACE(w.c, '`', '``'), '` ', w.type ORDER BY w.n)
+  FROM cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c WHERE @ok AND w.t = 'Per_RelationshipTypes' AND COALESCE(FIELD(i.type, 'bigint', 'double', 'text', 'longtext') < FIELD(LOWER(SUBSTRING_INDEX(SUBSTRING_INDEX(w.type, ' ', 1), '(', 1)), 'bigint', 'double', 'text', 'longtext'), 1));
+SET @s = COALESCE(CONCAT('ALTER TABLE `Per_RelationshipTypes` ', @s), 'DO 0');
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @s = (SELECT GROUP_CONCAT(IF(i.c IS NULL, 'ADD', 'MODIFY'), ' COLUMN `',
+    REPLACE(w.c, '`', '``'), '` ', w.type ORDER BY w.n)
+  FROM cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c WHERE @ok AND w.t = 'Per_Relationships' AND COALESCE(FIELD(i.type, 'bigint', 'double', 'text', 'longtext') < FIELD(LOWER(SUBSTRING_INDEX(SUBSTRING_INDEX(w.type, ' ', 1), '(', 1)), 'bigint', 'double', 'text', 'longtext'), 1));
+SET @s = COALESCE(CONCAT('ALTER TABLE `Per_Relationships` ', @s), 'DO 0');
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @s = (SELECT GROUP_CONCAT(IF(i.c IS NULL, 'ADD', 'MODIFY'), ' COLUMN `',
+    REPLACE(w.c, '`', '``'), '` ', w.type ORDER BY w.n)
+  FROM cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c WHERE @ok AND w.t = 'Per_Experiment' AND COALESCE(FIELD(i.type, 'bigint', 'double', 'text', 'longtext') < FIELD(LOWER(SUBSTRING_INDEX(SUBSTRING_INDEX(w.type, ' ', 1), '(', 1)), 'bigint', 'double', 'text', 'longtext'), 1));
+SET @s = COALESCE(CONCAT('ALTER TABLE `Per_Experiment` ', @s), 'DO 0');
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+DELETE FROM cpexport_there;
+INSERT INTO cpexport_there SELECT i.table_name, i.column_name, LOWER(i.data_type)
+  FROM information_schema.columns i JOIN cpexport_tables k
+  ON CONVERT(i.table_name USING utf8mb4) COLLATE utf8mb4_general_ci = k.t
+  WHERE i.table_schema = DATABASE() AND i.extra NOT LIKE '%INVISIBLE%';
+SET @t = (SELECT MIN(w.t) FROM cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c WHERE COALESCE(i.type <> LOWER(SUBSTRING_INDEX(SUBSTRING_INDEX(w.type, ' ', 1), '(', 1)), 1));
+SET @ok = @ok AND COALESCE((@t IS NULL), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', CONCAT(@t, ' has other columns')), 64)), '`'));
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @t = (SELECT MIN(k.t) FROM information_schema.tables i JOIN cpexport_tables k
+  ON CONVERT(i.table_name USING utf8mb4) COLLATE utf8mb4_general_ci = k.t
+  WHERE i.table_schema = DATABASE() AND NOT i.engine <=> 'InnoDB');
+SET @ok = @ok AND COALESCE((@t IS NULL), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', CONCAT(@t, ' is not of InnoDB')), 64)), '`'));
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+START TRANSACTION;
+SET @kind1 = (SELECT MIN(relationship_type_id) FROM `Per_RelationshipTypes` WHERE (module_number, relationship, object_name1, object_name2) = (3, 'Parent', 'Nuclei', 'Cells'));
+INSERT INTO `Per_RelationshipTypes` SELECT COALESCE(MAX(relationship_type_id), 0) + 1, 3, 'Parent', 'Nuclei', 'Cells' FROM `Per_RelationshipTypes` HAVING @ok AND @kind1 IS NULL;
+SET @kind1 = (SELECT MIN(relationship_type_id) FROM `Per_RelationshipTypes` WHERE (module_number, relationship, object_name1, object_name2) = (3, 'Parent', 'Nuclei', 'Cells'));
+SET @kind2 = (SELECT MIN(relationship_type_id) FROM `Per_RelationshipTypes` WHERE (module_number, relationship, object_name1, object_name2) = (4, 'Parent', 'Cells', 'Cytoplasm'));
+INSERT INTO `Per_RelationshipTypes` SELECT COALESCE(MAX(relationship_type_id), 0) + 1, 4, 'Parent', 'Cells', 'Cytoplasm' FROM `Per_RelationshipTypes` HAVING @ok AND @kind2 IS NULL;
+SET @kind2 = (SELECT MIN(relationship_type_id) FROM `Per_RelationshipTypes` WHERE (module_number, relationship, object_name1, object_name2) = (4, 'Parent', 'Cells', 'Cytoplasm'));
+SET @kind3 = (SELECT MIN(relationship_type_id) FROM `Per_RelationshipTypes` WHERE (module_number, relationship, object_name1, object_name2) = (4, 'Removed', 'Nuclei', 'Cytoplasm'));
+INSERT INTO `Per_RelationshipTypes` SELECT COALESCE(MAX(relationship_type_id), 0) + 1, 4, 'Removed', 'Nuclei', 'Cytoplasm' FROM `Per_RelationshipTypes` HAVING @ok AND @kind3 IS NULL;
+SET @kind3 = (SELECT MIN(relationship_type_id) FROM `Per_RelationshipTypes` WHERE (module_number, relationship, object_name1, object_name2) = (4, 'Removed', 'Nuclei', 'Cytoplasm'));
+SET @kind4 = (SELECT MIN(relationship_type_id) FROM `Per_RelationshipTypes` WHERE (module_number, relationship, object_name1, object_name2) = (8, 'Neighbors', 'Nuclei', 'Nuclei'));
+INSERT INTO `Per_RelationshipTypes` SELECT COALESCE(MAX(relationship_type_id), 0) + 1, 8, 'Neighbors', 'Nuclei', 'Nuclei' FROM `Per_RelationshipTypes` HAVING @ok AND @kind4 IS NULL;
+SET @kind4 = (SELECT MIN(relationship_type_id) FROM `Per_RelationshipTypes` WHERE (module_number, relationship, object_name1, object_name2) = (8, 'Neighbors', 'Nuclei', 'Nuclei'));
+SET @kind5 = (SELECT MIN(relationship_type_id) FROM `Per_RelationshipTypes` WHERE (module_number, relationship, object_name1, object_name2) = (10, 'Child', 'BigNuclei', 'Cells'));
+INSERT INTO `Per_RelationshipTypes` SELECT COALESCE(MAX(relationship_type_id), 0) + 1, 10, 'Child', 'BigNuclei', 'Cells' FROM `Per_RelationshipTypes` HAVING @ok AND @kind5 IS NULL;
+SET @kind5 = (SELECT MIN(relationship_type_id) FROM `Per_RelationshipTypes` WHERE (module_number, relationship, object_name1, object_name2) = (10, 'Child', 'BigNuclei', 'Cells'));
+SET @kind6 = (SELECT MIN(relationship_type_id) FROM `Per_RelationshipTypes` WHERE (module_number, relationship, object_name1, object_name2) = (10, 'Parent', 'Cells', 'BigNuclei'));
+INSERT INTO `Per_RelationshipTypes` SELECT COALESCE(MAX(relationship_type_id), 0) + 1, 10, 'Parent', 'Cells', 'BigNuclei' FROM `Per_RelationshipTypes` HAVING @ok AND @kind6 IS NULL;
+SET @kind6 = (SELECT MIN(relationship_type_id) FROM `Per_RelationshipTypes` WHERE (module_number, relationship, object_name1, object_name2) = (10, 'Parent', 'Cells', 'BigNuclei'));
+SET @views = COALESCE((SELECT value FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'views'), '[]');
+DELETE FROM _cpexport_settings WHERE @ok AND prefix = '' AND table_number = 0 AND name = 'views';
+SET @mine = '[]';
+SET @free = @ok AND (LOCATE('"Per_RelationshipsView"', @views) > 0 OR NOT EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND LOWER(table_name) = 'per_relationshipsview'));
+SET @mine = IF(@free, JSON_ARRAY_APPEND(@mine, '$', 'Per_RelationshipsView'), @mine);
+SET @s = IF(@free, 'CREATE OR REPLACE VIEW `Per_RelationshipsView` AS SELECT T.module_number, T.relationship, T.object_name1, T.object_name2, R.image_number1, R.object_number1, R.image_number2, R.object_number2 FROM `Per_RelationshipTypes` T JOIN `Per_Relationships` R ON T.relationship_type_id = R.relationship_type_id', 'DO 0');
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @free = @ok AND (LOCATE('"Image"', @views) > 0 OR NOT EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND LOWER(table_name) = 'image'));
+SET @mine = IF(@free, JSON_ARRAY_APPEND(@mine, '$', 'Image'), @mine);
+SET @s = IF(@free, 'CREATE OR REPLACE VIEW `Image` AS /* made by cpexport */ SELECT\n	1 AS `TableNumber`,\n	`ImageNumber`,\n	`Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_NumObjectsPerBn` AS `Classify_Intensity_MeanIntensity_DNA_Bin_1_NumObjectsPerBn`,\n	`Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_PctObjectsPerBn` AS `Classify_Intensity_MeanIntensity_DNA_Bin_1_PctObjectsPerBn`,\n	`Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_NumObjectsPerBn` AS `Classify_Intensity_MeanIntensity_DNA_Bin_2_NumObjectsPerBn`,\n	`Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_PctObjectsPerBn` AS `Classify_Intensity_MeanIntensity_DNA_Bin_2_PctObjectsPerBn`,\n	`Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_NumObjectsPerBn` AS `Classify_Intensity_MeanIntensity_DNA_Bin_3_NumObjectsPerBn`,\n	`Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_PctObjectsPerBn` AS `Classify_Intensity_MeanIntensity_DNA_Bin_3_PctObjectsPerBn`,\n	`Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_NumObjectsPerBn` AS `Classify_Intensity_MeanIntensity_DNA_Bin_4_NumObjectsPerBn`,\n	`Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_PctObjectsPerBn` AS `Classify_Intensity_MeanIntensity_DNA_Bin_4_PctObjectsPerBn`,\n	`Image_Count_BigNuclei` AS `Count_BigNuclei`,\n	`Image_Count_Cells` AS `Count_Cells`,\n	`Image_Count_Cytoplasm` AS `Count_Cytoplasm`,\n	`Image_Count_Nuclei` AS `Count_Nuclei`,\n	`Image_Count_SmallNuclei` AS `Count_SmallNuclei`,\n	`Image_ExecutionTime_01LoadData` AS `ExecutionTime_01LoadData`,\n	`Image_ExecutionTime_02IdentifyPrimaryObjects` AS `ExecutionTime_02IdentifyPrimaryObjects`,\n	`Image_ExecutionTime_03IdentifySecondaryObjects` AS `ExecutionTime_03IdentifySecondaryObjects`,\n	`Image_ExecutionTime_04IdentifyTertiaryObjects` AS `ExecutionTime_04IdentifyTertiaryObjects`,\n	`Image_ExecutionTime_05MeasureObjectSizeShape` AS `ExecutionTime_05MeasureObjectSizeShape`,\n	`Image_ExecutionTime_06MeasureObjectIntensity` AS `ExecutionTime_06MeasureObjectIntensity`,\n	`Image_ExecutionTime_07MeasureImageIntensity` AS `ExecutionTime_07MeasureImageIntensity`,\n	`Image_ExecutionTime_08MeasureObjectNeighbors` AS `ExecutionTime_08MeasureObjectNeighbors`,\n	`Image_ExecutionTime_09FilterObjects` AS `ExecutionTime_09FilterObjects`,\n	`Image_ExecutionTime_10RelateObjects` AS `ExecutionTime_10RelateObjects`,\n	`Image_ExecutionTime_11ClassifyObjects` AS `ExecutionTime_11ClassifyObjects`,\n	`Image_ExecutionTime_12FlagImage` AS `ExecutionTime_12FlagImage`,\n	`Image_FileName_DNA` AS `FileName_DNA`,\n	`Image_FileName_ER` AS `FileName_ER`,\n	`Image_Group_Index` AS `Group_Index`,\n	`Image_Group_Length` AS `Group_Length`,\n	`Image_Group_Number` AS `Group_Number`,\n	`Image_Height_DNA` AS `Height_DNA`,\n	`Image_Height_ER` AS `Height_ER`,\n	`Image_Intensity_LowerQuartileIntensity_DNA` AS `Intensity_LowerQuartileIntensity_DNA`,\n	`Image_Intensity_LowerQuartileIntensity_ER` AS `Intensity_LowerQuartileIntensity_ER`,\n	`Image_Intensity_MADIntensity_DNA` AS `Intensity_MADIntensity_DNA`,\n	`Image_Intensity_MADIntensity_ER` AS `Intensity_MADIntensity_ER`,\n	`Image_Intensity_MaxIntensity_DNA` AS `Intensity_MaxIntensity_DNA`,\n	`Image_Intensity_MaxIntensity_ER` AS `Intensity_MaxIntensity_ER`,\n	`Image_Intensity_MeanIntensity_DNA` AS `Intensity_MeanIntensity_DNA`,\n	`Image_Intensity_MeanIntensity_ER` AS `Intensity_MeanIntensity_ER`,\n	`Image_Intensity_MedianIntensity_DNA` AS `Intensity_MedianIntensity_DNA`,\n	`Image_Intensity_MedianIntensity_ER` AS `Intensity_MedianIntensity_ER`,\n	`Image_Intensity_MinIntensity_DNA` AS `Intensity_MinIntensity_DNA`,\n	`Image_Intensity_MinIntensity_ER` AS `Intensity_MinIntensity_ER`,\n	`Image_Intensity_PercentMaximal_DNA` AS `Intensity_PercentMaximal_DNA`,\n	`Image_Intensity_PercentMaximal_ER` AS `Intensity_PercentMaximal_ER`,\n	`Image_Intensity_StdIntensity_DNA` AS `Intensity_StdIntensity_DNA`,\n	`Image_Intensity_StdIntensity_ER` AS `Intensity_StdIntensity_ER`,\n	`Image_Intensity_TotalArea_DNA` AS `Intensity_TotalArea_DNA`,\n	`Image_Intensity_TotalArea_ER` AS `Intensity_TotalArea_ER`,\n	`Image_Intensity_TotalIntensity_DNA` AS `Intensity_TotalIntensity_DNA`,\n	`Image_Intensity_TotalIntensity_ER` AS `Intensity_TotalIntensity_ER`,\n	`Image_Intensity_UpperQuartileIntensity_DNA` AS `Intensity_UpperQuartileIntensity_DNA`,\n	`Image_Intensity_UpperQuartileIntensity_ER` AS `Intensity_UpperQuartileIntensity_ER`,\n	`Image_MD5Digest_DNA` AS `MD5Digest_DNA`,\n	`Image_MD5Digest_ER` AS `MD5Digest_ER`,\n	`Image_Metadata_Compound` AS `Metadata_Compound`,\n	`Image_Metadata_Dose` AS `Metadata_Dose`,\n	`Image_Metadata_Plate` AS `Metadata_Plate`,\n	`Image_Metadata_QCFlag` AS `Metadata_QCFlag`,\n	`Image_Metadata_Site` AS `Metadata_Site`,\n	`Image_Metadata_Well` AS `Metadata_Well`,\n	`Image_PathName_DNA` AS `PathName_DNA`,\n	`Image_PathName_ER` AS `PathName_ER`,\n	`Image_Scaling_DNA` AS `Scaling_DNA`,\n	`Image_Scaling_ER` AS `Scaling_ER`,\n	`Image_Threshold_FinalThreshold_Cells` AS `Threshold_FinalThreshold_Cells`,\n	`Image_Threshold_FinalThreshold_Nuclei` AS `Threshold_FinalThreshold_Nuclei`,\n	`Image_Threshold_OrigThreshold_Cells` AS `Threshold_OrigThreshold_Cells`,\n	`Image_Threshold_OrigThreshold_Nuclei` AS `Threshold_OrigThreshold_Nuclei`,\n	`Image_Threshold_SumOfEntropies_Cells` AS `Threshold_SumOfEntropies_Cells`,\n	`Image_Threshold_SumOfEntropies_Nuclei` AS `Threshold_SumOfEntropies_Nuclei`,\n	`Image_Threshold_WeightedVariance_Cells` AS `Threshold_WeightedVariance_Cells`,\n	`Image_Threshold_WeightedVariance_Nuclei` AS `Threshold_WeightedVariance_Nuclei`,\n	`Image_URL_DNA` AS `URL_DNA`,\n	`Image_URL_ER` AS `URL_ER`,\n	`Image_Width_DNA` AS `Width_DNA`,\n	`Image_Width_ER` AS `Width_ER`\nFROM `Per_Image`', 'DO 0');
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+INSERT INTO _cpexport_settings SELECT '', 0, 'views', @mine FROM DUAL WHERE @ok;
+COMMIT;
+SET @ready = @ok, @all = @ok;
+
+-- batch 1 of 1: image sets 1
+START TRANSACTION;
+SET @ok = @ready;
+SET @id = (SELECT batch_id FROM _cpexport_batches WHERE prefix = '' AND table_number = 0 AND signature = '<sha>');
+SET @new = @id IS NULL OR COALESCE((SELECT digest <> '<sha>' FROM _cpexport_script
+  WHERE prefix = '' AND table_number = 0 AND signature = '<sha>' AND table_name = ''), 0);
+SET @kept = (SELECT COUNT(*) = 1 AND
+  COALESCE(SUM(number BETWEEN 1 AND 1), 0) = 1 FROM _cpexport_sets WHERE prefix = '' AND table_number = 0 AND batch_id = @id);
+SET @ok = @ok AND COALESCE((NOT @new OR (SELECT COUNT(*) FROM _cpexport_sets s JOIN _cpexport_batches b ON b.batch_id = s.batch_id WHERE s.prefix = '' AND s.table_number = 0 AND (s.number BETWEEN 1 AND 1) AND b.signature NOT IN (SELECT signature FROM cpexport_known)) = 0), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', 'image sets 1 are there, from others'), 64)), '`'));
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @fresh = @new AND (NOT @kept OR COALESCE((SELECT digest <> '<sha>' FROM _cpexport_script WHERE prefix = '' AND table_number = 0 AND signature = '<sha>' AND table_name = 'Per_Image'), 1));
+DELETE t FROM _cpexport_sets s JOIN `Per_Image` t ON t.`ImageNumber` = s.number WHERE @fresh AND s.prefix = '' AND s.table_number = 0 AND (s.batch_id = @id OR s.number BETWEEN 1 AND 1);
+DELETE FROM cpexport_lines;
+LOAD DATA LOCAL INFILE 'data/1_1_Image.csv' INTO TABLE cpexport_lines CHARACTER SET binary
+  FIELDS TERMINATED BY '\0' ESCAPED BY '' LINES TERMINATED BY '\n' (@line) SET crc = CRC32(@line);
+SELECT COUNT(*), COALESCE(SUM(crc), 0) FROM cpexport_lines INTO @lines, @crc;
+SET @ok = @ok AND COALESCE((@lines = 2 AND @crc = 5060554837), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', IF(@lines = 2, CONCAT('data/1_1_Image.csv', ' is not as it was written'), CONCAT('data/1_1_Image.csv', ' has ', @lines, ' lines, not 2'))), 64)), '`'));
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+LOAD DATA LOCAL INFILE 'data/1_1_Image.csv' INTO TABLE `Per_Image` CHARACTER SET utf8mb4 FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '"' ESCAPED BY '\\' LINES STARTING BY '' TERMINATED BY '\n' IGNORE 1 LINES
+  (`ImageNumber`, `Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_NumObjectsPerBn`, `Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_NumObjectsPerBn`, `Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_NumObjectsPerBn`, `Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_NumObjectsPerBn`, `Image_Count_BigNuclei`, `Image_Count_Cells`, `Image_Count_Cytoplasm`, `Image_Count_Nuclei`, `Image_Count_SmallNuclei`, `Image_FileName_DNA`, `Image_FileName_ER`, `Image_Group_Index`, `Image_Group_Length`, `Image_Group_Number`, `Image_Height_DNA`, `Image_Height_ER`, `Image_Intensity_TotalArea_DNA`, `Image_Intensity_TotalArea_ER`, `Image_MD5Digest_DNA`, `Image_MD5Digest_ER`, `Image_Metadata_Compound`, `Image_Metadata_Dose`, `Image_Metadata_Plate`, `Image_Metadata_QCFlag`, `Image_Metadata_Site`, `Image_Metadata_Well`, `Image_PathName_DNA`, `Image_PathName_ER`, `Image_URL_DNA`, `Image_URL_ER`, `Image_Width_DNA`, `Image_Width_ER`, `Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_PctObjectsPerBn`, `Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_PctObjectsPerBn`, `Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_PctObjectsPerBn`, `Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_PctObjectsPerBn`, `Image_ExecutionTime_01LoadData`, `Image_ExecutionTime_02IdentifyPrimaryObjects`, `Image_ExecutionTime_03IdentifySecondaryObjects`, `Image_ExecutionTime_04IdentifyTertiaryObjects`, `Image_ExecutionTime_05MeasureObjectSizeShape`, `Image_ExecutionTime_06MeasureObjectIntensity`, `Image_ExecutionTime_07MeasureImageIntensity`, `Image_ExecutionTime_08MeasureObjectNeighbors`, `Image_ExecutionTime_09FilterObjects`, `Image_ExecutionTime_10RelateObjects`, `Image_ExecutionTime_11ClassifyObjects`, `Image_ExecutionTime_12FlagImage`, `Image_Intensity_LowerQuartileIntensity_DNA`, `Image_Intensity_LowerQuartileIntensity_ER`, `Image_Intensity_MADIntensity_DNA`, `Image_Intensity_MADIntensity_ER`, `Image_Intensity_MaxIntensity_DNA`, `Image_Intensity_MaxIntensity_ER`, `Image_Intensity_MeanIntensity_DNA`, `Image_Intensity_MeanIntensity_ER`, `Image_Intensity_MedianIntensity_DNA`, `Image_Intensity_MedianIntensity_ER`, `Image_Intensity_MinIntensity_DNA`, `Image_Intensity_MinIntensity_ER`, `Image_Intensity_PercentMaximal_DNA`, `Image_Intensity_PercentMaximal_ER`, `Image_Intensity_StdIntensity_DNA`, `Image_Intensity_StdIntensity_ER`, `Image_Intensity_TotalIntensity_DNA`, `Image_Intensity_TotalIntensity_ER`, `Image_Intensity_UpperQuartileIntensity_DNA`, `Image_Intensity_UpperQuartileIntensity_ER`, `Image_Scaling_DNA`, `Image_Scaling_ER`, `Image_Threshold_FinalThreshold_Cells`, `Image_Threshold_FinalThreshold_Nuclei`, `Image_Threshold_OrigThreshold_Cells`, `Image_Threshold_OrigThreshold_Nuclei`, `Image_Threshold_SumOfEntropies_Cells`, `Image_Threshold_SumOfEntropies_Nuclei`, `Image_Threshold_WeightedVariance_Cells`, `Image_Threshold_WeightedVariance_Nuclei`, @end);
+SELECT @@warning_count INTO @warnings;
+SET @ok = @ok AND COALESCE((@warnings = 0 OR NOT @fresh), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', 'data/1_1_Image.csv met rows or limits'), 64)), '`'));
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @fresh = @new AND (NOT @kept OR COALESCE((SELECT digest <> '<sha>' FROM _cpexport_script WHERE prefix = '' AND table_number = 0 AND signature = '<sha>' AND table_name = 'Per_Relationships'), 1));
+DELETE t FROM _cpexport_sets s JOIN `Per_Relationships` t ON t.`image_number1` = s.number WHERE @fresh AND s.prefix = '' AND s.table_number = 0 AND (s.batch_id = @id OR s.number BETWEEN 1 AND 1);
+DELETE FROM cpexport_lines;
+LOAD DATA LOCAL INFILE 'data/1_1_Relationships.csv' INTO TABLE cpexport_lines CHARACTER SET binary
+  FIELDS TERMINATED BY '\0' ESCAPED BY '' LINES TERMINATED BY '\n' (@line) SET crc = CRC32(@line);
+SELECT COUNT(*), COALESCE(SUM(crc), 0) FROM cpexport_lines INTO @lines, @crc;
+SET @ok = @ok AND COALESCE((@lines = 244 AND @crc = 497756165561), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', IF(@lines = 244, CONCAT('data/1_1_Relationships.csv', ' is not as it was written'), CONCAT('data/1_1_Relationships.csv', ' has ', @lines, ' lines, not 244'))), 64)), '`'));
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+LOAD DATA LOCAL INFILE 'data/1_1_Relationships.csv' INTO TABLE `Per_Relationships` CHARACTER SET utf8mb4 FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '"' ESCAPED BY '\\' LINES STARTING BY '' TERMINATED BY '\n' IGNORE 1 LINES
+  (@kind, `image_number1`, `object_number1`, `image_number2`, `object_number2`, @end) SET relationship_type_id = ELT(@kind, @kind1, @kind2, @kind3, @kind4, @kind5, @kind6);
+SELECT @@warning_count INTO @warnings;
+SET @ok = @ok AND COALESCE((@warnings = 0 OR NOT @fresh), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', 'data/1_1_Relationships.csv met rows or limits'), 64)), '`'));
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @fresh = @new;
+DELETE s FROM _cpexport_sets s WHERE @new AND s.prefix = '' AND s.table_number = 0 AND (s.batch_id = @id OR s.number BETWEEN 1 AND 1);
+DELETE FROM _cpexport_tables WHERE @new AND batch_id = @id;
+DELETE FROM _cpexport_batches WHERE @new AND batch_id = @id;
+DELETE FROM _cpexport_script WHERE @new AND prefix = '' AND table_number = 0 AND signature = '<sha>';
+DELETE FROM _cpexport_settings WHERE @new AND prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'experiment_id', 'views');
+SET @id = COALESCE(@id, (SELECT COALESCE(MAX(batch_id), 0) + 1 FROM _cpexport_batches));
+DELETE FROM cpexport_lines;
+LOAD DATA LOCAL INFILE 'data/1_1_Sets.csv' INTO TABLE cpexport_lines CHARACTER SET binary
+  FIELDS TERMINATED BY '\0' ESCAPED BY '' LINES TERMINATED BY '\n' (@line) SET crc = CRC32(@line);
+SELECT COUNT(*), COALESCE(SUM(crc), 0) FROM cpexport_lines INTO @lines, @crc;
+SET @ok = @ok AND COALESCE((@lines = 2 AND @crc = 6339473127), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', IF(@lines = 2, CONCAT('data/1_1_Sets.csv', ' is not as it was written'), CONCAT('data/1_1_Sets.csv', ' has ', @lines, ' lines, not 2'))), 64)), '`'));
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+LOAD DATA LOCAL INFILE 'data/1_1_Sets.csv' INTO TABLE `_cpexport_sets` CHARACTER SET utf8mb4 FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '"' ESCAPED BY '\\' LINES STARTING BY '' TERMINATED BY '\n' IGNORE 1 LINES
+  (`number`, `identity`, @end) SET prefix = '', table_number = 0, batch_id = @id;
+SELECT @@warning_count INTO @warnings;
+SET @ok = @ok AND COALESCE((@warnings = 0 OR NOT @fresh), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', 'data/1_1_Sets.csv met rows or limits'), 64)), '`'));
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+INSERT INTO _cpexport_batches SELECT @id, '', 0, '/data/P1-A01-1', 'spreadsheet', '<sha>', '<sha>', '1', '1', '', '["Metadata_Plate", "Metadata_Well", "Metadata_Site"]', 'complete', '', '<time>', <nanoseconds>, '4.2.8.1', '<sha>', '<time>', '0.1.0' FROM DUAL WHERE @new;
+INSERT INTO _cpexport_tables SELECT @id, 'Per_Image', 1, 0, 0, '{}' FROM DUAL WHERE @new;
+INSERT INTO _cpexport_tables SELECT @id, 'Per_Relationships', 243, 0, 0, '{}' FROM DUAL WHERE @new;
+INSERT INTO _cpexport_script SELECT '', 0, '<sha>', '', '<sha>' FROM DUAL WHERE @new;
+INSERT INTO _cpexport_script SELECT '', 0, '<sha>', 'Per_Image', '<sha>' FROM DUAL WHERE @new;
+INSERT INTO _cpexport_script SELECT '', 0, '<sha>', 'Per_Relationships', '<sha>' FROM DUAL WHERE @new;
+INSERT INTO _cpexport_script SELECT '', 0, '<sha>', '_cpexport_sets', '<sha>' FROM DUAL WHERE @new;
+SET @rows = (SELECT COUNT(*) FROM `Per_Image` WHERE `ImageNumber` BETWEEN 1 AND 1);
+SET @ok = @ok AND COALESCE((@rows = 1 OR NOT @new), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', CONCAT(@rows, ' of 1 rows in ', 'Per_Image')), 64)), '`'));
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @rows = (SELECT COUNT(*) FROM `Per_Relationships` WHERE `image_number1` BETWEEN 1 AND 1);
+SET @ok = @ok AND COALESCE((@rows = 243 OR NOT @new), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', CONCAT(@rows, ' of 243 rows in ', 'Per_Relationships')), 64)), '`'));
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @rows = (SELECT COUNT(*) FROM `_cpexport_sets` WHERE prefix = '' AND table_number = 0 AND batch_id = @id);
+SET @ok = @ok AND COALESCE((@rows = 1 OR NOT @new), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', CONCAT(@rows, ' of 1 rows in ', '_cpexport_sets')), 64)), '`'));
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @ok = @ok AND COALESCE(((SELECT COUNT(*) FROM _cpexport_batches WHERE batch_id = @id AND prefix = '' AND table_number = 0 AND signature = '<sha>') = 1), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', 'the batch is not in the ledger'), 64)), '`'));
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @s = IF(@ok AND @new, 'COMMIT', 'ROLLBACK');
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @all = @all AND COALESCE(@ok, 0), @loaded = @loaded + COALESCE(@ok AND @new, 0);
+
+-- the run as a whole
+START TRANSACTION;
+SET @ok = @all;
+DELETE FROM `Per_Experiment` WHERE @ok;
+INSERT INTO `Per_Experiment` (`Pipeline_Pipeline`, `CellProfiler_Version`, `Run_Timestamp`, `Modification_Timestamp`) SELECT X'<pipeline>', '4.2.8.1', '<time>', '<time>' FROM DUAL WHERE @ok;
+SET @known = (SELECT MAX(value + 0) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id');
+SET @id = COALESCE(@known, (SELECT COALESCE(MAX(experiment_id), 0) + 1 FROM Experiment));
+INSERT INTO Experiment (experiment_id, name) SELECT @id, 'cpexport' FROM DUAL WHERE @ok AND @known IS NULL;
+INSERT INTO _cpexport_settings SELECT '', 0, 'experiment_id', @id FROM DUAL WHERE @ok AND @known IS NULL;
+DELETE FROM Experiment_Properties WHERE @ok AND experiment_id = @id;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'db_type', 'sqlite' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'db_sqlite_file', 'cpexport.sqlite' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'image_table', 'Per_Image' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'object_table', '' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'image_id', 'ImageNumber' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'object_id', '' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'plate_id', 'Image_Metadata_Plate' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'well_id', 'Image_Metadata_Well' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'series_id', 'Image_Group_Number' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'group_id', 'Image_Group_Number' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'timepoint_id', 'Image_Group_Index' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'cell_x_loc', '' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'cell_y_loc', '' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'cell_z_loc', '' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'image_path_cols', 'Image_PathName_DNA,Image_PathName_ER' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'image_file_cols', 'Image_FileName_DNA,Image_FileName_ER' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'image_thumbnail_cols', '' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'image_names', 'DNA,ER' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'image_channel_colors', 'red,green' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'channels_per_image', '1,1' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'image_channel_blend_modes', '' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'image_url_prepend', '' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'group_SQL_Well', 'SELECT ImageNumber, Image_Metadata_Plate, Image_Metadata_Well FROM Per_Image' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'filter_SQL_Plate_P1', 'SELECT ImageNumber FROM Per_Image WHERE Image_Metadata_Plate = ''P1''' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'object_name', 'cell, cells,' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'plate_type', '96' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'classifier_ignore_columns', 'table_number_key_column, image_number_key_column, object_number_key_column' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'image_tile_size', '50' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'image_size', '' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'classification_type', '' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'training_set', '' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'area_scoring_column', '' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'class_table', '' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'check_tables', 'no' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'force_bioformats', 'no' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'use_legacy_fetcher', 'no' FROM DUAL WHERE @ok;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'process_3D', 'False' FROM DUAL WHERE @ok;
+DELETE FROM _cpexport_settings WHERE @ok AND prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'experiment_id', 'views');
+INSERT INTO _cpexport_settings SELECT '', 0, 'groups', 'Metadata_Plate,Metadata_Well,Metadata_Site' FROM DUAL WHERE @ok;
+INSERT INTO _cpexport_settings SELECT '', 0, 'properties', 'described' FROM DUAL WHERE @ok;
+SET @s = IF(@ok, 'COMMIT', 'ROLLBACK');
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SELECT CONCAT('cpexport: ', @loaded, ' of 1 batches loaded, the others were there') AS done FROM DUAL WHERE @all;
+DO RELEASE_LOCK(CONCAT('cpexport ', LEFT(SHA2(DATABASE(), 256), 40)));

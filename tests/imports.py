@@ -1,0 +1,153 @@
+"""Scripts run by plain clients, and what they brought, read by plain drivers."""
+
+import shutil
+import sqlite3
+import struct
+import subprocess
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from conftest import unpacked
+from servers import Database
+
+from cpexport.importer.contents import Form
+from cpexport.script import Script, script
+from cpexport.shape import Shape
+
+Rows = dict[str, dict[str, list[Any]]]
+
+# What a script notes of itself, what only the server's tables have, and where columns are.
+_OWN = {"_cpexport_columns", "_cpexport_script"}
+
+
+def written(
+    outputs: Path | Sequence[Path], out: Path, form: Form | None = None, **words: Any
+) -> Script:
+    """A script's folder, made as the command does."""
+    paths = [outputs] if isinstance(outputs, Path) else outputs
+    return script(paths, out, form or Form(), **words)
+
+
+def imported(
+    database: Database, folder: Path, *words: str, script: str = "import.sql"
+) -> "subprocess.CompletedProcess[str]":
+    """Runs a folder's script by the server's own client, as its first line says."""
+    command = database.server.client("--local-infile=1", *words, database.name)
+    with (folder / script).open() as stream:
+        return subprocess.run(
+            command, cwd=folder, stdin=stream, capture_output=True, text=True, check=False
+        )
+
+
+def shell(
+    file: Path, folder: Path, script: str = "import.sql"
+) -> "subprocess.CompletedProcess[str]":
+    """Runs a folder's script by SQLite's own shell."""
+    with (folder / script).open() as stream:
+        return subprocess.run(
+            ["sqlite3", str(file)],
+            cwd=folder,
+            stdin=stream,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+def in_sqlite(file: Path) -> Rows:
+    """All tables of a file by column, parts as one, rows in an order of their own."""
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as db:
+
+        def query(words: str) -> list[tuple[Any, ...]]:
+            return db.execute(words).fetchall()
+
+        names = query(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'sqlite_sequence'"
+        )
+        columns = {
+            name: [row[1] for row in query(f"PRAGMA table_info('{name}')")] for (name,) in names
+        }
+        return _collected(columns, query, '"')
+
+
+def in_server(database: Database) -> Rows:
+    """The same of a database on a server, by PyMySQL."""
+    columns: dict[str, list[str]] = {}
+    for table, column in database.rows(
+        "SELECT c.table_name, c.column_name FROM information_schema.columns c "
+        "JOIN information_schema.tables t USING (table_schema, table_name) WHERE table_schema = "
+        "DATABASE() AND table_type = 'BASE TABLE' ORDER BY table_name, ordinal_position"
+    ):
+        columns.setdefault(table, []).append(column)
+    return _collected(columns, database.rows, "`")
+
+
+def _collected(columns: dict[str, list[str]], query: Callable[[str], Any], quote: str) -> Rows:
+    found: Rows = {}
+    # Numbers of batches are in the order in which they came.
+    batches = dict(query("SELECT batch_id, signature FROM _cpexport_batches"))
+    for table, names in sorted(columns.items()):
+        if table in _OWN:
+            continue
+        listed = ", ".join(f"{quote}{name}{quote}" for name in names)
+        where = " WHERE name <> 'views'" if table == "_cpexport_settings" else ""
+        rows = query(f"SELECT {listed} FROM {quote}{table}{quote}{where}")
+        if "batch_id" in names:
+            at = names.index("batch_id")
+            rows = [(*row[:at], batches[row[at]], *row[at + 1 :]) for row in rows]
+        rows = sorted(rows, key=_order)
+        mine = found.setdefault(table.partition("_part")[0], {})
+        for place, name in enumerate(names):
+            values = [row[place] for row in rows]
+            assert mine.setdefault(name, values) == values, f"parts of {table} differ in {name}"
+    return found
+
+
+def _order(row: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple((value is not None, str(type(value)), value) for value in row[:6])
+
+
+def exactly(rows: Rows) -> Rows:
+    """The same with each double as its bits, -0.0 as 0.0."""
+    return {
+        table: {
+            name: [struct.pack("<d", v + 0.0) if isinstance(v, float) else v for v in values]
+            for name, values in columns.items()
+        }
+        for table, columns in rows.items()
+    }
+
+
+def same(one: Rows, other: Rows) -> bool:
+    """Whether all values are the same to the last bit; names the first column that is not."""
+    assert {t: sorted(c) for t, c in one.items()} == {t: sorted(c) for t, c in other.items()}
+    mine, theirs = exactly(one), exactly(other)
+    for table, columns in mine.items():
+        for name, values in columns.items():
+            assert values == theirs[table][name], (table, name)
+    return True
+
+
+# Cases, what of each is loaded, and how.
+CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "ranges": ("10_ranges", "outputs", {}),
+    "h5": ("11_h5_and_csv", "outputs", {}),
+    "relationships": ("40_spreadsheet", "outputs", {"prefix": "My_"}),
+    "tracks": ("50_track", "lap_batch/outputs", {}),
+    "wide": ("60_perf", "outputs/batch_1_10", {}),
+    "old": ("70_cp319", "batch/outputs", {}),
+    "side by side": ("70_sqlcsv", "csv_per_job", {"shape": Shape("combined", aggregate=("mean",))}),
+    "view": ("10_ranges", "outputs", {"shape": Shape("view")}),
+}
+
+
+def of_case(name: str, out: Path, form: Form | None = None) -> Script:
+    """The script of one of `CASES`."""
+    folder, part, words = CASES[name]
+    return written(unpacked(folder) / part, out, form, **words)
+
+
+def copied_folder(folder: Path, to: Path) -> Path:
+    return Path(shutil.copytree(folder, to))
