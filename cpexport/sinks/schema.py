@@ -18,7 +18,7 @@ from cpexport.features import INTEGER, NULL, REAL, TABLE_NUMBER, TEXT
 from cpexport.tables import Layout, Table
 
 VERSION = "2"
-KEPT = ("wells",)
+KEPT = ("wells", "experiment_first")
 """The settings that no batch makes untrue, as they say themselves of what they were computed."""
 
 # Names and texts of another case are others, as in SQLite.

@@ -21,7 +21,7 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 # What a destination is once and for all.
-_OWN = ("schema", "shape", "made", "layout", "changing", "experiment_id", "experiment_first")
+_OWN = ("schema", "shape", "made", "layout", "changing", "experiment_id")
 
 
 def _whole(
