@@ -1,11 +1,17 @@
 """Loads into MariaDB and MySQL leave what they leave in SQLite, value by value."""
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from conftest import Ran, measurements
 from onservers import differences, load
-from servers import Database, database, server, servers
+from servers import PASSWORD, USER, Database, database, server, servers
+
+from cpexport import read
 
 __all__ = ["database", "server", "servers"]
 
@@ -58,3 +64,121 @@ def test_a_server_holds_what_a_file_does(
 def _filled(word: str, case: Case) -> str:
     name = word.partition("{")[2].partition("}")[0]
     return word.replace(f"{{{name}}}", str(case(name))) if name else word
+
+
+def other_user(database: Database, privileges: str) -> str:
+    """The URL for a user who may do only that."""
+    database.rows("DROP USER IF EXISTS little@'%'")
+    database.rows(f"CREATE USER little@'%' IDENTIFIED BY '{PASSWORD}'")
+    database.rows(f"GRANT {privileges} ON {database.name}.* TO little@'%'")
+    return database.url().replace(f"{USER}:", "little:")
+
+
+def test_a_user_who_may_not_do_all_is_told_so_before_anything_is_made(
+    database: Database, case: Case, cpexport: Callable[..., Ran]
+) -> None:
+    url = other_user(database, "SELECT, INSERT, CREATE")
+    ran = cpexport("load", case("10_ranges") / "outputs", "--to", url)
+    database.rows("DROP USER little@'%'")
+
+    assert (ran.status, ran.out) == (1, "")
+    (line,) = ran.err.splitlines()
+    assert "the user lacks UPDATE, DELETE, ALTER" in line
+    assert PASSWORD not in line
+    assert database.rows("SHOW TABLES") == []
+
+
+def test_the_grants_in_sql_are_all_that_is_needed(database: Database, case: Case) -> None:
+    text = (Path(__file__).parent.parent / "sql" / "grants.sql").read_text()
+    statements = [line for line in text.split(";") if "GRANT" in line]
+    (granted,) = re.findall(r"GRANT (.+?)\s+ON", " ".join(statements), re.DOTALL)
+    url = other_user(database, " ".join(granted.split()))
+    try:
+        assert load(case("10_ranges") / "outputs", "--to", url) == 0
+    finally:
+        database.rows("DROP USER little@'%'")
+
+
+def test_where_local_is_off_rows_are_inserted_and_a_note_says_how_to_turn_it_on(
+    database: Database, case: Case, tmp_path: Path, cpexport: Callable[..., Ran]
+) -> None:
+    file, outputs = tmp_path / "screen.sqlite", case("40_spreadsheet") / "outputs" / "P1-A01-1"
+    load(outputs, "--to", f"sqlite:///{file}")
+    with database.server.setting("local_infile", 0):
+        ran = cpexport("load", outputs, "--to", database.url())
+
+    assert ran.status == 0
+    assert "SET GLOBAL local_infile = 1 turns it on" in ran.err
+    assert PASSWORD not in ran.out + ran.err
+    assert differences(database, file) == []
+
+
+def test_an_option_file_says_who_and_where(
+    database: Database, case: Case, tmp_path: Path, cpexport: Callable[..., Ran]
+) -> None:
+    file = tmp_path / "lab.cnf"
+    server = database.server
+    words = f"user={USER}\npassword={PASSWORD}\nsocket={server.socket}\nport={server.port}\n"
+    file.write_text(f"[client]\n{words}")
+    to = f"mysql+pymysql:///{database.name}"
+    batch = case("10_ranges") / "Batch_data.h5"
+
+    outputs = case("10_ranges") / "outputs"
+    loaded = cpexport("load", outputs, "--to", to, "--defaults-file", file, "--format", "json")
+    checked = cpexport("check", "--batch", batch, "--to", to, "--defaults-file", "lab.cnf")
+    shown = cpexport("properties", "--defaults-file", file, "--to", to)
+
+    assert [(ran.status, ran.err) for ran in (loaded, checked, shown)] == [(0, "")] * 3
+    assert json.loads(loaded.out)["destination"] == to
+    assert "missing   0" in checked.out
+    assert f"db_name         = {database.name}" in shown.out
+    assert PASSWORD not in loaded.out + checked.out + shown.out
+    wrong = cpexport("load", outputs, "--defaults-file", file)
+    assert (wrong.status, wrong.out) == (2, "")
+
+
+def test_frames_are_read_from_a_server_as_from_a_file(
+    database: Database, case: Case, tmp_path: Path
+) -> None:
+    urls = [f"sqlite:///{tmp_path}/screen.sqlite", database.url()]
+    for url in urls:
+        load(case("70_sqlcsv") / "csv_separate", "--to", url)
+
+    for table in ("Per_Image", "Per_Cells", "Per_RelationshipsView"):
+        of_file, of_server = (read(url, table) for url in urls)
+        assert len(of_file) > 10
+        pd.testing.assert_frame_equal(of_file, of_server)
+
+
+def test_thousands_of_columns_with_long_names_are_all_there(
+    database: Database, copy: Callable[..., Path], tmp_path: Path
+) -> None:
+    file = copy("11_h5_and_csv", "outputs/batch_1_6/batch_1_6.h5", "wide/batch.h5")
+    names = [f"Texture_{'X' * 41}_{number:08}" for number in range(3100)]
+    with measurements(file) as run:
+        area = run["Nuclei"]["AreaShape_Area"]["data"][()]
+        for number, name in enumerate(names):
+            run.copy(run["Nuclei"]["AreaShape_Area"], run["Nuclei"], name)
+            run["Nuclei"][name]["data"][...] = area / (number + 3)
+    sqlite = tmp_path / "screen.sqlite"
+    for url in (f"sqlite:///{sqlite}", database.url()):
+        assert load(file, "--to", url) == 0
+
+    assert differences(database, sqlite) == []
+    parts = [t for (t,) in database.rows("SHOW TABLES") if t.startswith("Per_Nuclei")]
+    assert len(parts) >= 5
+    assert "Per_Nuclei_all" in parts
+    assert len({len(f"Nuclei_{name}") for name in names}) == 1
+    with database.connect() as plain, plain.cursor() as cursor:
+        cursor.execute("SELECT * FROM Per_Nuclei_all ORDER BY 1, 2")
+        place = {column[0]: at for at, column in enumerate(cursor.description)}
+        found = cursor.fetchall()
+    columns = dict(
+        database.rows(
+            "SELECT feature, column_name FROM _cpexport_columns WHERE object_name = 'Nuclei'"
+        )
+    )
+    assert max(map(len, columns.values())) == 64
+    for number in (0, 1000, 3099):
+        values = [row[place[columns[names[number]]]] for row in found]
+        assert sorted(values) == sorted((area / (number + 3)).tolist())

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 import sqlalchemy as sa
 
-from cpexport.errors import WidthError
+from cpexport.errors import SinkError, WidthError
 from cpexport.features import IMAGE, IMAGE_NUMBER, INTEGER, REAL, TABLE_NUMBER, TEXT
 from cpexport.pictures import tells_pictures_apart
 from cpexport.shape import VIEW, Shape
@@ -95,6 +95,10 @@ def make(db: MysqlDatabase, table: sa.Table) -> None:
     create, *more = schema.create(table, db.dialect)
     if not _types(db, table.name):
         db.run(create.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1))
+        ((engine,),) = db.rows(_ENGINE, table.name)
+        if engine != "InnoDB":
+            problem = f"makes tables with {engine}, which takes nothing back that failed"
+            raise SinkError(db.name, problem, "have it make them with InnoDB")
     there = {name for (name,) in db.rows(_INDEXES, table.name)}
     for index, statement in zip(
         sorted(table.indexes, key=lambda i: str(i.name)), more, strict=True
@@ -130,6 +134,10 @@ def views_of(layout: Layout) -> Mapping[str, str]:
     return found
 
 
+_ENGINE = (
+    "SELECT engine FROM information_schema.tables "
+    "WHERE table_schema = DATABASE() AND table_name = ?"
+)
 _INDEXES = (
     "SELECT DISTINCT index_name FROM information_schema.statistics "
     "WHERE table_schema = DATABASE() AND table_name = ?"
