@@ -1,6 +1,7 @@
 """Loads into MariaDB and MySQL leave what they leave in SQLite, value by value."""
 
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +13,17 @@ from onservers import differences, load
 from servers import PASSWORD, USER, Database, database, server, servers
 
 from cpexport import read
+from cpexport.sinks import open_sink, schema
+from cpexport.sinks.mysqlserver import DIALECT
 
 __all__ = ["database", "server", "servers"]
 
 Case = Callable[[str], Path]
+GOLDEN = Path(__file__).parent.parent / "sql" / "schema.mysql.sql"
+HOW = (
+    "-- The tables of a small run (tests/data/cases/13_groups). Made by UPDATE_GOLDEN=1 pytest -k "
+    "schema.\n"
+)
 
 BATCH = "{11_h5_and_csv}/Batch_data.h5"
 # Loads by name: each the words of one after the other, with folders of cases in braces.
@@ -131,7 +139,7 @@ def test_an_option_file_says_who_and_where(
     assert [(ran.status, ran.err) for ran in (loaded, checked, shown)] == [(0, "")] * 3
     assert json.loads(loaded.out)["destination"] == to
     assert "missing   0" in checked.out
-    assert f"db_name         = {database.name}" in shown.out
+    assert f"db_name = {database.name}" in re.sub(" +", " ", shown.out)
     assert PASSWORD not in loaded.out + checked.out + shown.out
     wrong = cpexport("load", outputs, "--defaults-file", file)
     assert (wrong.status, wrong.out) == (2, "")
@@ -150,16 +158,54 @@ def test_frames_are_read_from_a_server_as_from_a_file(
         pd.testing.assert_frame_equal(of_file, of_server)
 
 
+def columns_of(database: Database) -> list[tuple[object, ...]]:
+    return database.rows(
+        "SELECT table_name, column_name, data_type, is_nullable, column_key "
+        "FROM information_schema.columns WHERE table_schema = DATABASE() "
+        "ORDER BY table_name, ordinal_position"
+    )
+
+
+def test_the_schema_in_sql_is_the_one_that_is_made(database: Database, case: Case) -> None:
+    load(case("13_groups") / "outputs", "--to", database.url())
+    made = columns_of(database)
+    with open_sink(database.url()) as sink:
+        layout = sink.layout()
+    wanted = [
+        *schema.own_tables(),
+        *schema.experiment_tables(),
+        schema.experiment_table("", numbered=False),
+        *schema.relationship_tables("", numbered=False),
+        *map(schema.data_table, layout.tables.values()),
+    ]
+    statements = [words for table in wanted for words in schema.create(table, DIALECT)]
+    statements.append(schema.relationship_view("", False, DIALECT))
+    text = HOW + "".join(f"\n{words};\n" for words in statements)
+    text = re.sub(r"[ \t]+\n", "\n", text)
+    if os.environ.get("UPDATE_GOLDEN"):
+        GOLDEN.write_text(text)
+
+    assert GOLDEN.read_text() == text, "if it should have changed: UPDATE_GOLDEN=1 pytest"
+    name = database.name
+    database.rows(f"DROP DATABASE {name}")
+    database.server.rows(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+    with database.connect() as plain, plain.cursor() as cursor:
+        for words in GOLDEN.read_text().partition("\n")[2].split(";\n"):
+            if words.strip():
+                cursor.execute(words)
+    assert columns_of(database) == made
+
+
 def test_thousands_of_columns_with_long_names_are_all_there(
     database: Database, copy: Callable[..., Path], tmp_path: Path
 ) -> None:
     file = copy("11_h5_and_csv", "outputs/batch_1_6/batch_1_6.h5", "wide/batch.h5")
     names = [f"Texture_{'X' * 41}_{number:08}" for number in range(3100)]
     with measurements(file) as run:
-        area = run["Nuclei"]["AreaShape_Area"]["data"][()]
+        real = run["Nuclei"]["AreaShape_FormFactor"]["data"][()]
         for number, name in enumerate(names):
-            run.copy(run["Nuclei"]["AreaShape_Area"], run["Nuclei"], name)
-            run["Nuclei"][name]["data"][...] = area / (number + 3)
+            run.copy(run["Nuclei"]["AreaShape_FormFactor"], run["Nuclei"], name)
+            run["Nuclei"][name]["data"][...] = real / (number + 3)
     sqlite = tmp_path / "screen.sqlite"
     for url in (f"sqlite:///{sqlite}", database.url()):
         assert load(file, "--to", url) == 0
@@ -181,4 +227,4 @@ def test_thousands_of_columns_with_long_names_are_all_there(
     assert max(map(len, columns.values())) == 64
     for number in (0, 1000, 3099):
         values = [row[place[columns[names[number]]]] for row in found]
-        assert sorted(values) == sorted((area / (number + 3)).tolist())
+        assert sorted(values) == sorted((real / (number + 3)).tolist())

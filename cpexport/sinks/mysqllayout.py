@@ -125,12 +125,11 @@ def views_of(layout: Layout) -> Mapping[str, str]:
         columns = [*parts[0].key, *(column.name for part in parts for column in part.columns)]
         if len(parts) > 1 and len(columns) <= WIDTH:
             listed = ", ".join(quoted(column) for column in columns)
-            tables = " JOIN ".join(quoted(part.name) for part in parts)
+            first, *rest = (quoted(part.name) for part in parts)
             using = ", ".join(quoted(key) for key in parts[0].key)
+            joins = "".join(f" JOIN {part} USING ({using})" for part in rest)
             view = parts[0].name + _WHOLE
-            found[view] = (
-                f"CREATE VIEW {quoted(view)} AS SELECT {listed} FROM {tables} USING ({using})"
-            )
+            found[view] = f"CREATE VIEW {quoted(view)} AS SELECT {listed} FROM {first}{joins}"
     return found
 
 
