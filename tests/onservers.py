@@ -75,7 +75,9 @@ def rest(database: Database) -> list[str]:
     """What a change of tables that was cut off has left, which nothing should."""
     left = "SHOW TABLES WHERE `Tables_in_{0}` REGEXP '^_cpexport_(new|old|texts)'"
     noted = "SELECT value FROM _cpexport_settings WHERE name = 'changing'"
-    return [str(name) for (name,) in (*database.rows(left.format(database.name)), *database.rows(noted))]
+    return [
+        str(name) for (name,) in (*database.rows(left.format(database.name)), *database.rows(noted))
+    ]
 
 
 def differences(database: Database, path: Path) -> list[str]:

@@ -36,9 +36,7 @@ class Proxy:
         self._stalled = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def at(
-        self, pattern: bytes, where: str = "before", how: str = "cut", number: int = 1
-    ) -> None:
+    def at(self, pattern: bytes, where: str = "before", how: str = "cut", number: int = 1) -> None:
         """From now on the fault happens once, when the pattern comes for the `number`th time."""
         self._fault, self._number = (pattern, where, how), number
 

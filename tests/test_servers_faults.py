@@ -67,9 +67,9 @@ CUTS = [
     (b"\x03CREATE TABLE", 1),
     (b"\x03CREATE TABLE", 12),
     (b"\x03ALTER TABLE", 1),
-    (b"\x03INSERT INTO \"_cpexport_new_", 1),
+    (b'\x03INSERT INTO "_cpexport_new_', 1),
     (b"\x03RENAME TABLE", 1),
-    (b"\x03DROP TABLE \"_cpexport_old_", 1),
+    (b'\x03DROP TABLE "_cpexport_old_', 1),
     (b"\x03LOAD DATA", 14),
 ]
 
@@ -144,9 +144,7 @@ def until(there: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize(
-    ("pattern", "number"), [(b"\x03LOAD DATA", 15), (b"\x03RENAME TABLE", 1)]
-)
+@pytest.mark.parametrize(("pattern", "number"), [(b"\x03LOAD DATA", 15), (b"\x03RENAME TABLE", 1)])
 def test_a_client_that_is_killed_leaves_nothing_that_another_load_does_not_mend(
     database: Database,
     proxy: Proxy,
@@ -158,7 +156,7 @@ def test_a_client_that_is_killed_leaves_nothing_that_another_load_does_not_mend(
     proxy.at(pattern, "after", "stall", number=number)
     for outputs in widening:
         loader = Loader(database.url(port=proxy.port), outputs)
-        until(lambda: proxy.faults or loader.ended)
+        until(lambda of=loader: proxy.faults or of.ended)
         if proxy.faults:
             break
         loader.end()
