@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import Ran, measurements
-from onservers import differences, load
+from onservers import differences, load, of_server
 from servers import PASSWORD, USER, Database, database, server, servers
 
 from cpexport import read
@@ -94,6 +94,44 @@ def test_a_user_who_may_not_do_all_is_told_so_before_anything_is_made(
     assert "the user lacks UPDATE, DELETE, ALTER" in line
     assert PASSWORD not in line
     assert database.rows("SHOW TABLES") == []
+
+
+def test_a_server_that_takes_no_changes_is_told_so_before_anything_is_made(
+    database: Database, case: Case, cpexport: Callable[..., Ran]
+) -> None:
+    with database.server.setting("read_only", 1):
+        ran = cpexport("load", case("10_ranges") / "outputs", "--to", database.url())
+
+    assert (ran.status, ran.out) == (1, "")
+    (line,) = ran.err.splitlines()
+    assert "the server takes no changes: it is read-only" in line
+    assert database.rows("SHOW TABLES") == []
+
+
+def test_all_tables_are_of_innodb_whatever_the_server_prefers(
+    database: Database, case: Case
+) -> None:
+    with database.server.setting("default_storage_engine", "MyISAM"):
+        assert load(case("10_ranges") / "outputs", "--wells", "mean", "--to", database.url()) == 0
+
+    engines = database.rows(
+        "SELECT DISTINCT engine FROM information_schema.tables "
+        "WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'"
+    )
+    assert engines == [("InnoDB",)]
+
+
+def test_a_collision_changes_nothing(
+    database: Database, case: Case, cpexport: Callable[..., Ran]
+) -> None:
+    assert load(case("40_spreadsheet") / "outputs" / "P1-A01-1", "--to", database.url()) == 0
+    before = of_server(database)
+
+    ran = cpexport("load", case("50_track") / "lap_batch" / "outputs", "--to", database.url())
+
+    assert (ran.status, ran.out) == (1, "")
+    assert "image set 1 is one picture in" in ran.err
+    assert of_server(database) == before
 
 
 def test_the_grants_in_sql_are_all_that_is_needed(database: Database, case: Case) -> None:

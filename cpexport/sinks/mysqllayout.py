@@ -112,6 +112,9 @@ def remake(db: MysqlDatabase, table: sa.Table) -> None:
     wanted = {column.name: _type(table, column.name, db) for column in table.columns}
     there = _types(db, table.name)
     if there != wanted:
+        table = table.to_metadata(sa.MetaData())
+        # Of whatever engine and letters the server prefers, it would be otherwise.
+        table.dialect_kwargs.update(schema.MYSQL)
         db.run(f"DROP TABLE IF EXISTS {quoted(table.name)}")
         make(db, table)
 
