@@ -24,7 +24,7 @@ def commands() -> None:
 
 @commands.command()
 @options.outputs
-@click.option("--to", help="Where to, as a URL; default: sqlite:///NAME OF OUTPUTS.sqlite.")
+@options.to("Where to, as a URL; default: sqlite:///NAME OF OUTPUTS.sqlite.")
 @options.batch
 @options.prefix
 @options.shape
@@ -110,7 +110,7 @@ def load(
 )
 @click.option("--check-images", is_flag=True, help="Look whether every image is there.")
 @options.how_jobs_run
-@click.option("--to", help="Where the last job loads to; default: screen.sqlite in --out.")
+@options.to("Where the last job loads to; default: screen.sqlite in --out.")
 @options.quiet
 def plan(
     batch_file: Path,
@@ -162,7 +162,7 @@ def plan(
 @commands.command()
 @options.outputs
 @options.batch
-@click.option("--to", help="Compare with what this destination holds, not with outputs.")
+@options.to("Compare with what this destination holds, not with outputs.")
 @options.prefix
 @click.option("--run", metavar="NAME", help="With --to: the run that was planned, of several.")
 @click.option(

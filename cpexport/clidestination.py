@@ -10,7 +10,7 @@ from cpexport.errors import UsageError
 
 
 @click.command()
-@click.option("--to", required=True, help="The destination to show, as a URL.")
+@options.to("The destination to show, as a URL.", required=True)
 @options.prefix
 @click.option(
     "--out",
@@ -61,7 +61,7 @@ def properties(
 
 @click.command()
 @options.outputs
-@click.option("--to", required=True, help="The destination to compare with OUTPUTS, as a URL.")
+@options.to("The destination to compare with OUTPUTS, as a URL.", required=True)
 @options.batch
 @options.prefix
 @click.option("--format", type=click.Choice(["table", "json"]), default="table")

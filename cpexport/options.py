@@ -4,9 +4,11 @@ from collections.abc import Callable
 from functools import reduce
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 
+from cpexport.errors import UsageError
 from cpexport.settings import SCHEDULERS, mebibytes, minutes
 
 _Option = Callable[[Any], Any]
@@ -48,6 +50,34 @@ batch = click.option(
 batch_required = click.option(
     "--batch", "batch_file", type=_path, required=True, help="The batch file, Batch_data.h5."
 )
+
+
+def _with_file(context: click.Context, parameter: Any, file: Path | None) -> None:
+    """Has the URL of `--to` name an option file, so that it goes wherever the URL goes."""
+    to = context.params.get("to")
+    if file is None:
+        return
+    if to is None or not to.startswith(("mysql", "mariadb")):
+        raise UsageError("--defaults-file goes with --to mysql+pymysql://...")
+    sign = "&" if "?" in to else "?"
+    context.params["to"] = f"{to}{sign}read_default_file={quote(str(file.absolute()), safe='/')}"
+
+
+def to(text: str, *, required: bool = False) -> _Option:
+    """`--to URL`, and the option file of servers that belongs to it."""
+    return _all(
+        # Read first, as the file is put into it.
+        click.option("--to", help=text, required=required, is_eager=True),
+        click.option(
+            "--defaults-file",
+            type=_path,
+            expose_value=False,
+            callback=_with_file,
+            help="For a server in --to: the option file to read; default: ~/.my.cnf.",
+        ),
+    )
+
+
 prefix = click.option("--prefix", default="", help="Begins the names of the tables: MyExpt_.")
 quiet = click.option("--quiet", is_flag=True, help="No progress, no advice on stderr.")
 size = click.option(

@@ -5,8 +5,8 @@ CREATE DATABASE IF NOT EXISTS screens CHARACTER SET utf8mb4;
 
 -- To run import.sql of cpexport script, and to load. MySQL besides needs: SET GLOBAL local_infile = 1.
 CREATE USER IF NOT EXISTS 'loader'@'%' IDENTIFIED BY 'choose one';
-GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP, CREATE VIEW, SHOW VIEW,
-  CREATE TEMPORARY TABLES ON screens.* TO 'loader'@'%';
+GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP, REFERENCES,
+  CREATE VIEW, SHOW VIEW, CREATE TEMPORARY TABLES ON screens.* TO 'loader'@'%';
 
 -- To read: by hand, from R or Python, with cpexport check and cpexport.read.
 CREATE USER IF NOT EXISTS 'reader'@'%' IDENTIFIED BY 'choose another';

@@ -1,15 +1,29 @@
 """Loads into MariaDB and MySQL leave what they leave in SQLite, value by value."""
 
+import json
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
-from onservers import differences, load
-from servers import Database, database, server, servers
+from conftest import Ran, measurements
+from onservers import differences, load, of_server
+from servers import PASSWORD, USER, Database, database, server, servers
+
+from cpexport import read
+from cpexport.sinks import open_sink, schema
+from cpexport.sinks.mysqlserver import DIALECT
 
 __all__ = ["database", "server", "servers"]
 
 Case = Callable[[str], Path]
+GOLDEN = Path(__file__).parent.parent / "sql" / "schema.mysql.sql"
+HOW = (
+    "-- The tables of a small run (tests/data/cases/13_groups). Made by UPDATE_GOLDEN=1 pytest -k "
+    "schema.\n"
+)
 
 BATCH = "{11_h5_and_csv}/Batch_data.h5"
 # Loads by name: each the words of one after the other, with folders of cases in braces.
@@ -58,3 +72,198 @@ def test_a_server_holds_what_a_file_does(
 def _filled(word: str, case: Case) -> str:
     name = word.partition("{")[2].partition("}")[0]
     return word.replace(f"{{{name}}}", str(case(name))) if name else word
+
+
+def other_user(database: Database, privileges: str) -> str:
+    """The URL for a user who may do only that."""
+    database.rows("DROP USER IF EXISTS little@'%'")
+    database.rows(f"CREATE USER little@'%' IDENTIFIED BY '{PASSWORD}'")
+    database.rows(f"GRANT {privileges} ON {database.name}.* TO little@'%'")
+    # By TLS, as MySQL wants it of whoever comes for the first time.
+    return database.url("").replace(f"{USER}:", "little:")
+
+
+def test_a_user_who_may_not_do_all_is_told_so_before_anything_is_made(
+    database: Database, case: Case, cpexport: Callable[..., Ran]
+) -> None:
+    url = other_user(database, "SELECT, INSERT, CREATE")
+    ran = cpexport("load", case("10_ranges") / "outputs", "--to", url)
+    database.rows("DROP USER little@'%'")
+
+    assert (ran.status, ran.out) == (1, "")
+    (line,) = ran.err.splitlines()
+    assert "the user lacks UPDATE, DELETE, ALTER" in line
+    assert PASSWORD not in line
+    assert database.rows("SHOW TABLES") == []
+
+
+def test_a_server_that_takes_no_changes_is_told_so_before_anything_is_made(
+    database: Database, case: Case, cpexport: Callable[..., Ran]
+) -> None:
+    with database.server.setting("read_only", 1):
+        ran = cpexport("load", case("10_ranges") / "outputs", "--to", database.url())
+
+    assert (ran.status, ran.out) == (1, "")
+    (line,) = ran.err.splitlines()
+    assert "the server takes no changes: it is read-only" in line
+    assert database.rows("SHOW TABLES") == []
+
+
+def test_all_tables_are_of_innodb_whatever_the_server_prefers(
+    database: Database, case: Case
+) -> None:
+    with database.server.setting("default_storage_engine", "MyISAM"):
+        assert load(case("10_ranges") / "outputs", "--wells", "mean", "--to", database.url()) == 0
+
+    engines = database.rows(
+        "SELECT DISTINCT engine FROM information_schema.tables "
+        "WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'"
+    )
+    assert engines == [("InnoDB",)]
+
+
+def test_a_collision_changes_nothing(
+    database: Database, case: Case, cpexport: Callable[..., Ran]
+) -> None:
+    assert load(case("40_spreadsheet") / "outputs" / "P1-A01-1", "--to", database.url()) == 0
+    before = of_server(database)
+
+    ran = cpexport("load", case("50_track") / "lap_batch" / "outputs", "--to", database.url())
+
+    assert (ran.status, ran.out) == (1, "")
+    assert "image set 1 is one picture in" in ran.err
+    assert of_server(database) == before
+
+
+def test_the_grants_in_sql_are_all_that_is_needed(database: Database, case: Case) -> None:
+    text = (Path(__file__).parent.parent / "sql" / "grants.sql").read_text()
+    statements = [line for line in text.split(";") if "GRANT" in line]
+    (granted,) = re.findall(r"GRANT (.+?)\s+ON", " ".join(statements), re.DOTALL)
+    url = other_user(database, " ".join(granted.split()))
+    try:
+        assert load(case("10_ranges") / "outputs", "--to", url) == 0
+    finally:
+        database.rows("DROP USER little@'%'")
+
+
+def test_where_local_is_off_rows_are_inserted_and_a_note_says_how_to_turn_it_on(
+    database: Database, case: Case, tmp_path: Path, cpexport: Callable[..., Ran]
+) -> None:
+    file, outputs = tmp_path / "screen.sqlite", case("40_spreadsheet") / "outputs" / "P1-A01-1"
+    load(outputs, "--to", f"sqlite:///{file}")
+    with database.server.setting("local_infile", 0):
+        ran = cpexport("load", outputs, "--to", database.url())
+
+    assert ran.status == 0
+    assert "SET GLOBAL local_infile = 1 turns it on" in ran.err
+    assert PASSWORD not in ran.out + ran.err
+    assert differences(database, file) == []
+
+
+def test_an_option_file_says_who_and_where(
+    database: Database, case: Case, tmp_path: Path, cpexport: Callable[..., Ran]
+) -> None:
+    file = tmp_path / "lab.cnf"
+    server = database.server
+    words = f"user={USER}\npassword={PASSWORD}\nsocket={server.socket}\nport={server.port}\n"
+    file.write_text(f"[client]\n{words}")
+    to = f"mysql+pymysql:///{database.name}"
+    batch = case("10_ranges") / "Batch_data.h5"
+
+    outputs = case("10_ranges") / "outputs"
+    loaded = cpexport("load", outputs, "--to", to, "--defaults-file", file, "--format", "json")
+    checked = cpexport("check", "--batch", batch, "--to", to, "--defaults-file", "lab.cnf")
+    shown = cpexport("properties", "--defaults-file", file, "--to", to)
+
+    assert [(ran.status, ran.err) for ran in (loaded, checked, shown)] == [(0, "")] * 3
+    assert json.loads(loaded.out)["destination"] == to
+    assert "missing   0" in checked.out
+    assert f"db_name = {database.name}" in re.sub(" +", " ", shown.out)
+    assert PASSWORD not in loaded.out + checked.out + shown.out
+    wrong = cpexport("load", outputs, "--defaults-file", file)
+    assert (wrong.status, wrong.out) == (2, "")
+
+
+def test_frames_are_read_from_a_server_as_from_a_file(
+    database: Database, case: Case, tmp_path: Path
+) -> None:
+    urls = [f"sqlite:///{tmp_path}/screen.sqlite", database.url()]
+    for url in urls:
+        load(case("70_sqlcsv") / "csv_separate", "--to", url)
+
+    for table in ("Per_Image", "Per_Cells", "Per_RelationshipsView"):
+        of_file, of_server = (read(url, table) for url in urls)
+        assert len(of_file) > 10
+        pd.testing.assert_frame_equal(of_file, of_server)
+
+
+def columns_of(database: Database) -> list[tuple[object, ...]]:
+    return database.rows(
+        "SELECT table_name, column_name, data_type, is_nullable, column_key "
+        "FROM information_schema.columns WHERE table_schema = DATABASE() "
+        "ORDER BY table_name, ordinal_position"
+    )
+
+
+def test_the_schema_in_sql_is_the_one_that_is_made(database: Database, case: Case) -> None:
+    load(case("13_groups") / "outputs", "--to", database.url())
+    made = columns_of(database)
+    with open_sink(database.url()) as sink:
+        layout = sink.layout()
+    wanted = [
+        *schema.own_tables(),
+        *schema.experiment_tables(),
+        schema.experiment_table("", numbered=False),
+        *schema.relationship_tables("", numbered=False),
+        *map(schema.data_table, layout.tables.values()),
+    ]
+    statements = [words for table in wanted for words in schema.create(table, DIALECT)]
+    statements.append(schema.relationship_view("", False, DIALECT))
+    text = HOW + "".join(f"\n{words};\n" for words in statements)
+    text = re.sub(r"[ \t]+\n", "\n", text)
+    if os.environ.get("UPDATE_GOLDEN"):
+        GOLDEN.write_text(text)
+
+    assert GOLDEN.read_text() == text, "if it should have changed: UPDATE_GOLDEN=1 pytest"
+    name = database.name
+    database.rows(f"DROP DATABASE {name}")
+    database.server.rows(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+    with database.connect() as plain, plain.cursor() as cursor:
+        for words in GOLDEN.read_text().partition("\n")[2].split(";\n"):
+            if words.strip():
+                cursor.execute(words)
+    assert columns_of(database) == made
+
+
+def test_thousands_of_columns_with_long_names_are_all_there(
+    database: Database, copy: Callable[..., Path], tmp_path: Path
+) -> None:
+    file = copy("11_h5_and_csv", "outputs/batch_1_6/batch_1_6.h5", "wide/batch.h5")
+    names = [f"Texture_{'X' * 41}_{number:08}" for number in range(3100)]
+    with measurements(file) as run:
+        real = run["Nuclei"]["AreaShape_FormFactor"]["data"][()]
+        for number, name in enumerate(names):
+            run.copy(run["Nuclei"]["AreaShape_FormFactor"], run["Nuclei"], name)
+            run["Nuclei"][name]["data"][...] = real / (number + 3)
+    sqlite = tmp_path / "screen.sqlite"
+    for url in (f"sqlite:///{sqlite}", database.url()):
+        assert load(file, "--to", url) == 0
+
+    assert differences(database, sqlite) == []
+    parts = [t for (t,) in database.rows("SHOW TABLES") if t.startswith("Per_Nuclei")]
+    assert len(parts) >= 5
+    assert "Per_Nuclei_all" in parts
+    assert len({len(f"Nuclei_{name}") for name in names}) == 1
+    with database.connect() as plain, plain.cursor() as cursor:
+        cursor.execute("SELECT * FROM Per_Nuclei_all ORDER BY 1, 2")
+        place = {column[0]: at for at, column in enumerate(cursor.description)}
+        found = cursor.fetchall()
+    columns = dict(
+        database.rows(
+            "SELECT feature, column_name FROM _cpexport_columns WHERE object_name = 'Nuclei'"
+        )
+    )
+    assert max(map(len, columns.values())) == 64
+    for number in (0, 1000, 3099):
+        values = [row[place[columns[names[number]]]] for row in found]
+        assert sorted(values) == sorted((real / (number + 3)).tolist())

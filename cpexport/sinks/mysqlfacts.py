@@ -14,6 +14,7 @@ PRIVILEGES = (
     "ALTER",
     "DROP",
     "INDEX",
+    "REFERENCES",
     "CREATE VIEW",
     "SHOW VIEW",
 )

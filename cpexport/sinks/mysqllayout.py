@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 import sqlalchemy as sa
 
-from cpexport.errors import WidthError
+from cpexport.errors import SinkError, WidthError
 from cpexport.features import IMAGE, IMAGE_NUMBER, INTEGER, REAL, TABLE_NUMBER, TEXT
 from cpexport.pictures import tells_pictures_apart
 from cpexport.shape import VIEW, Shape
@@ -95,6 +95,10 @@ def make(db: MysqlDatabase, table: sa.Table) -> None:
     create, *more = schema.create(table, db.dialect)
     if not _types(db, table.name):
         db.run(create.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1))
+        ((engine,),) = db.rows(_ENGINE, table.name)
+        if engine != "InnoDB":
+            problem = f"makes tables with {engine}, which takes nothing back that failed"
+            raise SinkError(db.name, problem, "have it make them with InnoDB")
     there = {name for (name,) in db.rows(_INDEXES, table.name)}
     for index, statement in zip(
         sorted(table.indexes, key=lambda i: str(i.name)), more, strict=True
@@ -108,6 +112,9 @@ def remake(db: MysqlDatabase, table: sa.Table) -> None:
     wanted = {column.name: _type(table, column.name, db) for column in table.columns}
     there = _types(db, table.name)
     if there != wanted:
+        table = table.to_metadata(sa.MetaData())
+        # Of whatever engine and letters the server prefers, it would be otherwise.
+        table.dialect_kwargs.update(schema.MYSQL)
         db.run(f"DROP TABLE IF EXISTS {quoted(table.name)}")
         make(db, table)
 
@@ -121,15 +128,18 @@ def views_of(layout: Layout) -> Mapping[str, str]:
         columns = [*parts[0].key, *(column.name for part in parts for column in part.columns)]
         if len(parts) > 1 and len(columns) <= WIDTH:
             listed = ", ".join(quoted(column) for column in columns)
-            tables = " JOIN ".join(quoted(part.name) for part in parts)
+            first, *rest = (quoted(part.name) for part in parts)
             using = ", ".join(quoted(key) for key in parts[0].key)
+            joins = "".join(f" JOIN {part} USING ({using})" for part in rest)
             view = parts[0].name + _WHOLE
-            found[view] = (
-                f"CREATE VIEW {quoted(view)} AS SELECT {listed} FROM {tables} USING ({using})"
-            )
+            found[view] = f"CREATE VIEW {quoted(view)} AS SELECT {listed} FROM {first}{joins}"
     return found
 
 
+_ENGINE = (
+    "SELECT engine FROM information_schema.tables "
+    "WHERE table_schema = DATABASE() AND table_name = ?"
+)
 _INDEXES = (
     "SELECT DISTINCT index_name FROM information_schema.statistics "
     "WHERE table_schema = DATABASE() AND table_name = ?"
