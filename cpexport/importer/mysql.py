@@ -74,7 +74,8 @@ SET @id = (SELECT batch_id FROM _cpexport_batches WHERE {same});
 SET @new = @id IS NULL OR COALESCE((SELECT digest <> '{unit.digest}' FROM _cpexport_script
   WHERE {same} AND table_name = ''), 0);
 SET @kept = (SELECT COUNT(*) = {len(sets)} AND
-  COALESCE(SUM({_between("number", sets)}), 0) = {len(sets)} FROM {SETS} WHERE {ours} AND batch_id = @id);
+  COALESCE(SUM({_between("number", sets)}), 0) = {len(sets)}
+  FROM {SETS} WHERE {ours} AND batch_id = @id);
 """
     mine = f"s.prefix = {literal(prefix)} AND s.table_number = {run}"
     others = (
