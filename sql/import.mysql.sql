@@ -483,7 +483,8 @@ SET @id = (SELECT batch_id FROM _cpexport_batches WHERE prefix = '' AND table_nu
 SET @new = @id IS NULL OR COALESCE((SELECT digest <> '<sha>' FROM _cpexport_script
   WHERE prefix = '' AND table_number = 0 AND signature = '<sha>' AND table_name = ''), 0);
 SET @kept = (SELECT COUNT(*) = 1 AND
-  COALESCE(SUM(number BETWEEN 1 AND 1), 0) = 1 FROM _cpexport_sets WHERE prefix = '' AND table_number = 0 AND batch_id = @id);
+  COALESCE(SUM(number BETWEEN 1 AND 1), 0) = 1
+  FROM _cpexport_sets WHERE prefix = '' AND table_number = 0 AND batch_id = @id);
 SET @ok = @ok AND COALESCE((NOT @new OR (SELECT COUNT(*) FROM _cpexport_sets s JOIN _cpexport_batches b ON b.batch_id = s.batch_id WHERE s.prefix = '' AND s.table_number = 0 AND (s.number BETWEEN 1 AND 1) AND b.signature NOT IN (SELECT signature FROM cpexport_known)) = 0), 0);
 SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', 'image sets 1 are there, from others'), 64)), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;

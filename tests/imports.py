@@ -137,6 +137,7 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "relationships": ("40_spreadsheet", "outputs", {"prefix": "My_"}),
     "tracks": ("50_track", "lap_batch/outputs", {}),
     "wide": ("60_perf", "outputs/batch_1_10", {}),
+    "parts": ("60_perf", "outputs/batch_1_10", {"shape": Shape("combined")}),
     "old": ("70_cp319", "batch/outputs", {}),
     "side by side": ("70_sqlcsv", "csv_per_job", {"shape": Shape("combined", aggregate=("mean",))}),
     "view": ("10_ranges", "outputs", {"shape": Shape("view")}),

@@ -1,6 +1,7 @@
 """The folder of a script: what is in it, what stays, and what is refused."""
 
 import csv
+import fcntl
 import json
 import os
 import re
@@ -97,6 +98,17 @@ def test_outputs_without_anything_leave_no_folder(tmp_path: Path, cpexport: Run)
     assert ran.status == 1
     assert len(ran.err.splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_two_do_not_write_into_one_folder(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    written(unpacked("10_ranges") / "outputs", out)
+    handle = os.open(out, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    with pytest.raises(SinkError, match="another cpexport script writes there"):
+        written(unpacked("10_ranges") / "outputs", out)
+    os.close(handle)
+    assert written(unpacked("10_ranges") / "outputs", out).written == 0
 
 
 def test_words_that_do_not_go_together_are_refused(tmp_path: Path, cpexport: Run) -> None:

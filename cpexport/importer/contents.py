@@ -17,6 +17,9 @@ SQLITE: Final = "sqlite"
 ANALYST: Final = "cpa"
 DIALECTS: Final = (MYSQL, SQLITE)
 
+DATA: Final = "data"
+"""The folder below with the files, where they are not called as CellProfiler did."""
+
 SETS: Final = "_cpexport_sets"
 """The ledger's table that has a file of each batch: of its image sets."""
 
@@ -66,7 +69,7 @@ class Form:
         if self.kind == ANALYST:
             # Its first letters may be no folder, and the ending says which table it is.
             return f"batch_{numbers}_{what.lower()}.csv"
-        return f"SQL_{numbers}_{what}.CSV" if self.old_names else f"data/{numbers}_{what}.csv"
+        return f"SQL_{numbers}_{what}.CSV" if self.old_names else f"{DATA}/{numbers}_{what}.csv"
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The folder of a script: its files are whole or not there, and what is true stays untouched."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -11,9 +12,9 @@ from typing import Any, Self
 import pyarrow as pa
 
 from cpexport.discover import SCRIPT
-from cpexport.errors import UsageError
+from cpexport.errors import SinkError, UsageError
 from cpexport.importer import csvtext
-from cpexport.importer.contents import DataFile, Form
+from cpexport.importer.contents import DATA, DataFile, Form
 
 STATE = "cpexport.sqlite"
 """The destination that a script's folder loads into first."""
@@ -28,6 +29,7 @@ class Folder:
 
     Raises:
         UsageError: there is something else in it, or a script of another form.
+        SinkError: when it is entered, another process writes there.
     """
 
     def __init__(self, path: Path, form: Form, prefix: str) -> None:
@@ -49,6 +51,13 @@ class Folder:
         if not self.path.exists():
             self.path.mkdir(parents=True)
             self._made.append(self.path)
+        self._lock = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._lock)
+            busy = "another cpexport script writes there"
+            raise SinkError(self.path, busy, "wait until that has ended") from error
         if not self.notes:
             self.note({})
             self._made.insert(0, self.path / SCRIPT)
@@ -56,13 +65,16 @@ class Folder:
 
     def __exit__(self, kind: object, *error: object) -> None:
         """Takes the folder away again if nothing came of it."""
+        os.close(self._lock)
         if kind is None or (self.path / STATE).exists():
             return
         for path in self._made:
             path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
 
     def note(self, notes: Mapping[str, Any]) -> None:
-        """Keeps notes for the next script, in place of those before."""
+        """Keeps notes for the next script, in place of those before, once all files are safe."""
+        if (self.path / DATA).is_dir():
+            _sync(self.path / DATA)
         self.notes = {**self._mine, **notes}
         text = json.dumps(self.notes, ensure_ascii=False, indent=1)
         self.write(SCRIPT, text.encode("utf-8", "surrogatepass"))
@@ -86,7 +98,7 @@ class Folder:
 
     def clear(self, wanted: frozenset[str]) -> None:
         """Takes away files of batches that there are no longer, and parts of files."""
-        for folder in (self.path, self.path / "data"):
+        for folder in (self.path, self.path / DATA):
             for path in sorted(folder.glob("*")) if folder.is_dir() else ():
                 name = str(path.relative_to(self.path))
                 ours = path.suffix.lower() == ".csv" and name not in wanted

@@ -41,9 +41,10 @@ def made_here(statement: str) -> bool:
 
 def _statement(name: str, columns: list[str], parts: tuple[Table, ...], dialect: Dialect) -> str:
     quote = dialect.identifier_preparer.quote_identifier
-    tables = " JOIN ".join(quote(part.name) for part in parts)
-    if len(parts) > 1:
-        tables += f" USING ({', '.join(quote(key) for key in parts[0].key)})"
+    keys = ", ".join(quote(key) for key in parts[0].key)
+    tables = quote(parts[0].name)
+    for part in parts[1:]:
+        tables += f" JOIN {quote(part.name)} USING ({keys})"
     listed = ",\n\t".join(columns)
     return f"CREATE VIEW {quote(name)} AS {_MARK} SELECT\n\t{listed}\nFROM {tables}"
 
