@@ -38,6 +38,7 @@ def commands() -> None:
     type=click.Path(path_type=Path),
     help="Write this .properties file for CellProfiler Analyst at the end.",
 )
+@click.option("--dry-run", "dry", is_flag=True, help="Say what would be loaded into what tables.")
 @options.watch("Load what jobs complete, every so often, until all that is planned is there.")
 @options.quiet
 def load(
@@ -51,15 +52,18 @@ def load(
     well: str | None,
     format: str,
     file: Path | None,
+    dry: bool,
     seconds: float | None,
     quiet: bool,
     **words: Any,
 ) -> int:
     """Load every complete image set of every batch below OUTPUTS; run again, only what is new."""
     from cpexport.batchfile import read_path_map
+    from cpexport.dryrun import dry_run
     from cpexport.progress import shown
     from cpexport.properties import properties, refuse_foreign, write
     from cpexport.report import load_text
+    from cpexport.reportdestination import dry_run_text
     from cpexport.runs import destination, load_runs
     from cpexport.shape import Shape
     from cpexport.watch import follow_load
@@ -72,6 +76,21 @@ def load(
     paths = read_path_map(path_map, batch_file) if path_map else None
     if file:
         refuse_foreign(file)
+    if dry:
+        with shown(quiet) as progress:
+            found = dry_run(
+                outputs,
+                url,
+                batch_file=batch_file,
+                prefix=prefix,
+                shape=shape,
+                paths=paths,
+                progress=progress,
+            )
+        click.echo(dry_run_text(found, format))
+        if not quiet:
+            outcome.advise(tuple(dict.fromkeys(note for one in found for note in one.notes)))
+        return outcome.DONE
     with shown(quiet) as progress:
         once = partial(
             load_runs,

@@ -38,7 +38,7 @@ def properties(
     """The .properties file by which CellProfiler Analyst opens a destination."""
     from cpexport.paths import PathMap
     from cpexport.properties import properties, write
-    from cpexport.report import properties_text
+    from cpexport.reportdestination import properties_text
 
     if workspace and file is None:
         raise UsageError("--workspace goes with --out")
@@ -80,7 +80,7 @@ def verify(
     is the same, but something was not, or is not loaded.
     """
     from cpexport.progress import shown
-    from cpexport.report import verify_text
+    from cpexport.reportdestination import verify_text
     from cpexport.runs import verify_runs
 
     if not outputs:
@@ -141,7 +141,7 @@ def script(
     from cpexport.batchfile import read_path_map
     from cpexport.importer.contents import Form
     from cpexport.progress import shown
-    from cpexport.report import script_text
+    from cpexport.reportdestination import script_text
     from cpexport.script import script
     from cpexport.shape import Shape
 

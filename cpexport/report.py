@@ -3,21 +3,16 @@
 import json
 import shlex
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from cpexport.analyst import Properties
 from cpexport.check import Check
 from cpexport.load import Report, Run
 from cpexport.plan import Plan, Task
 from cpexport.resubmit import Resubmission
-from cpexport.script import Script
 from cpexport.scripts import SUBMIT
-from cpexport.verify import Verification
 
 # Of the image sets that something differs in.
-_SHOWN = 10
 
 
 def plan_text(plan: Plan, format: str) -> str:
@@ -57,31 +52,6 @@ def check_text(
     return text
 
 
-def properties_text(found: Properties, file: Path) -> str:
-    """What a properties file that was written shows."""
-    wells = f"{found.plate_type} wells by {found.well}" if found.plate_type else found.well
-    return _aligned(
-        [
-            ["written", str(file)],
-            ["objects", found.objects.table if found.objects else "none"],
-            ["images", ", ".join(picture.name for picture in found.pictures)],
-            ["plates", wells or "none"],
-        ]
-    )
-
-
-def script_text(done: Script, format: str) -> str:
-    """What a folder's script holds, as `table` or `json`, below what was loaded for it."""
-    loaded = load_text(done.loaded, format)
-    if format == "json":
-        said = json.loads(loaded) | {"script": str(done.file)}
-        said |= {"files": done.files, "files_written": done.written}
-        return json.dumps(said, indent=2, ensure_ascii=False)
-    changed = f"{done.written} written, {done.files - done.written} as they were"
-    rows = [["files", changed], [done.form.script, done.command]]
-    return f"{loaded}\n\n{_aligned(rows)}"
-
-
 def _task(task: Task) -> str:
     job = task.job
     where = [job.first, job.last] if job.by_range else ["", "", job.group_text]
@@ -94,7 +64,7 @@ def _again_table(again: Resubmission) -> str:
     if again.busy:
         rows.append(["under way", str(len(again.busy)), str(again.busy)])
     rows += [["given up", str(len(some)), f"{some}: {why}"] for some, why in again.given_up.items()]
-    return _aligned(rows)
+    return aligned(rows)
 
 
 def _again_json(again: Resubmission) -> dict[str, Any]:
@@ -110,66 +80,6 @@ def _again_json(again: Resubmission) -> dict[str, Any]:
 def load_text(report: Report, format: str) -> str:
     """A load as a table or as JSON."""
     return _load_json(report) if format == "json" else _load_table(report)
-
-
-def verify_text(found: Verification, format: str) -> str:
-    """A verification as a table or as JSON."""
-    return _verify_json(found) if format == "json" else _verify_table(found)
-
-
-def _verify_json(found: Verification) -> str:
-    return json.dumps(
-        {
-            "destination": found.destination,
-            "batches": {
-                "verified": found.verified,
-                "different": found.different,
-                "not_loaded": [asdict(unseen) for unseen in found.not_loaded],
-                "not_verified": [asdict(unseen) for unseen in found.not_verified],
-            },
-            "tables": {name: asdict(tally) for name, tally in found.tables.items()},
-            "differences": [
-                {
-                    **({"run": one.run} if one.run else {}),
-                    "batch": one.batch,
-                    "table": one.table,
-                    "column": one.column,
-                    "image_sets": one.image_sets[:_SHOWN],
-                    "count": len(one.image_sets),
-                    "what": one.what,
-                }
-                for one in found.differences
-            ],
-            "seconds": round(found.seconds, 3),
-        },
-        indent=2,
-        ensure_ascii=False,
-    )
-
-
-def _verify_table(found: Verification) -> str:
-    lines = [
-        ["destination", found.destination],
-        ["batches", f"{found.verified} verified, {found.different} different"],
-    ]
-    lines += [[n, f"{t.rows} rows, {t.values} values"] for n, t in found.tables.items()]
-    text = _aligned(lines)
-    for name, unseen in (
-        ("Not loaded", found.not_loaded),
-        ("Not verified", found.not_verified),
-    ):
-        if unseen:
-            text += f"\n\n{name}:\n" + "\n".join(f"{one.path}: {one.reason}" for one in unseen)
-    if found.differences:
-        rows = [["TABLE", "COLUMN", "IMAGE SETS", "BATCH", "DIFFERENCE"]]
-        for one in found.differences:
-            sets = ",".join(map(str, one.image_sets[:_SHOWN]))
-            if more := len(one.image_sets) - _SHOWN:
-                sets += f" and {more} more" if more > 0 else ""
-            batch = f"{one.run}: {one.batch}" if one.run else one.batch
-            rows.append([one.table, one.column or "-", sets or "-", batch or "-", one.what])
-        text += "\n\nDifferent:\n" + _aligned(rows)
-    return text
 
 
 def _check_json(found: Check, again: Resubmission | None) -> str:
@@ -208,7 +118,7 @@ def _check_table(found: Check) -> str:
     for name, odd in (("unexpected", found.unexpected), ("duplicate", found.duplicate)):
         if odd:
             lines.append([name, str(len(odd)), str(odd)])
-    text = _aligned(lines)
+    text = aligned(lines)
     complete = [seen for seen in found.batches if seen.state == "complete" and not seen.reason]
     text += f"\n\n{len(complete)} of {len(found.batches)} batches are complete"
     rest = [seen for seen in found.batches if seen not in complete]
@@ -217,7 +127,7 @@ def _check_table(found: Check) -> str:
         for seen in rest:
             sets, done = str(seen.image_sets) or "-", str(seen.complete) or "-"
             rows.append([seen.state, sets, done, seen.path, seen.reason])
-        text += "\n" + _aligned(rows)
+        text += "\n" + aligned(rows)
     signs = sorted({seen.evidence for seen in found.batches if seen.evidence})
     if signs:
         text += f"\n\nEvidence that an image set is done: {', '.join(signs)}"
@@ -265,14 +175,14 @@ def _load_table(report: Report) -> str:
             for run in report.runs
         ),
     ]
-    text = _aligned(lines)
+    text = aligned(lines)
     if report.left_out:
         text += "\n\nLeft out:\n"
         text += "\n".join(f"{left.path}: {left.reason}" for left in report.left_out)
     return text
 
 
-def _aligned(rows: Iterable[list[str]]) -> str:
+def aligned(rows: Iterable[list[str]]) -> str:
     """Columns of equal width, two blanks apart, the last one as long as it is."""
     table = list(rows)
     widths = [max(len(row[i]) for row in table) for i in range(len(table[0]) - 1)]

@@ -81,6 +81,9 @@ class Sink(Protocol):
         The only cause for which tables are made or changed, and not before that batch is begun.
         """
 
+    def becoming(self) -> Layout:
+        """The layout that the next batch would find, or make, for what was prepared."""
+
     def batch(self, entry: Entry, pictures: Pictures) -> AbstractContextManager[Write | None]:
         """A transaction that writes one batch and its ledger entry, or nothing.
 

@@ -17,6 +17,7 @@ from sqlalchemy.engine import URL
 from cpexport.errors import SinkError, UsageError
 from cpexport.ledger import Entry
 from cpexport.paths import PathMap
+from cpexport.room import Room
 from cpexport.shape import VIEW, Shape
 from cpexport.sinks import mysqllayout
 from cpexport.sinks import sqlledger as ledger
@@ -54,7 +55,6 @@ class MysqlSink(SqlSink):
         except BaseException:
             self._server.close()
             raise
-        self._room = room(self.facts.kind == "MariaDB", self.facts.innodb_page_size)
         super().__init__(self._server, prefix, shape, run, paths)
 
     @property
@@ -93,6 +93,10 @@ class MysqlSink(SqlSink):
     def _fitted(self, entry: Entry) -> Layout:
         return self.layout()
 
+    @property
+    def _room(self) -> Room:
+        return room(self.facts.kind == "MariaDB", self.facts.innodb_page_size)
+
     def _version(self) -> object:
         return self._said("layout")
 
@@ -101,11 +105,11 @@ class MysqlSink(SqlSink):
         if not self._ours():
             mysqllayout.make_own(self._server.aside)
             self._server.forget_names()
-        old, new = self._extended(self._room)
+        old, new = self._extended()
         if new == old and not self._said("changing"):
             return
         with self._server.transaction(_ALONE):
-            old, new = self._extended(self._room)
+            old, new = self._extended()
             if new != old:
                 self._refuse_foreign(new)
                 self._refuse_taken(

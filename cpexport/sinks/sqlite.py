@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from cpexport.ledger import Entry
 from cpexport.paths import PathMap
+from cpexport.room import Room
 from cpexport.shape import VIEW, Shape
 from cpexport.sinks.objectview import notes_on
 from cpexport.sinks.sql import quoted
@@ -51,13 +52,17 @@ class SqliteSink(SqlSink):
     def _fitted(self, entry: Entry) -> Layout:
         """Within the transaction: DDL rolls back in SQLite."""
         with self._naming(entry):
-            old, new = self._extended(WIDTH)
+            old, new = self._extended()
             if new != old:
                 self._refuse_foreign(new)
                 change(self._file, old, new, self.prefix, self.shape)
                 # data_version does not tell of changes by this very connection.
                 self._layout = None
         return new
+
+    @property
+    def _room(self) -> Room:
+        return Room.columns(WIDTH)
 
     def _version(self) -> object:
         # It changes when another connection commits, so more often than needed.

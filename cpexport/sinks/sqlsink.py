@@ -66,6 +66,11 @@ class SqlSink(ABC):
     def _fitted(self, entry: Entry) -> Layout:
         """The layout that has room for what was prepared, within the transaction of a batch."""
 
+    @property
+    @abstractmethod
+    def _room(self) -> Room:
+        """What a table can hold."""
+
     @abstractmethod
     def _version(self) -> object:
         """What changes whenever the layout does."""
@@ -202,11 +207,14 @@ class SqlSink(ABC):
             advice = "load it into a destination of its own"
             raise SinkError(self.name, f"{entry.path} does not fit: {error}", advice) from error
 
-    def _extended(self, width: int | Room) -> tuple[Layout, Layout]:
+    def becoming(self) -> Layout:
+        return self._extended()[1]
+
+    def _extended(self) -> tuple[Layout, Layout]:
         """The layout that there is, and the one that has room for what was prepared."""
         old = self.layout()
         longest = self.shape.max_column_length
-        new = old.extended(self._features, self.prefix, width, longest).widened(
+        new = old.extended(self._features, self.prefix, self._room, longest).widened(
             {(name, f): type for name, found in self._features.items() for f, type in found.items()}
         )
         return old, new

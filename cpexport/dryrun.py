@@ -1,0 +1,99 @@
+"""What a load would do: which batches it would bring, into which tables. It changes nothing."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cpexport.batch import signature
+from cpexport.imagesets import NONE, ImageSets
+from cpexport.paths import PathMap
+from cpexport.runs import named
+from cpexport.shape import Shape
+from cpexport.sinks import open_sink
+from cpexport.steps import planned
+from cpexport.survey import Progress, survey
+from cpexport.tables import joined
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What would be done for one argument, or for all of them where runs are not numbered.
+
+    `tables` are all that there would be, by the name of their first part, with the number of
+    columns of each part. `notes` are what people should know of the destination.
+    """
+
+    destination: str
+    run: str | None
+    to_load: int
+    already: int
+    left_out: tuple[str, ...]
+    image_sets: ImageSets
+    tables: dict[str, tuple[int, ...]]
+    notes: tuple[str, ...] = field(default=())
+
+
+def dry_run(
+    arguments: Sequence[Path],
+    to: str,
+    *,
+    batch_file: Path | None = None,
+    prefix: str = "",
+    shape: Shape | None = None,
+    paths: PathMap | None = None,
+    progress: Progress = lambda done: None,
+) -> tuple[DryRun, ...]:
+    """What `runs.load_runs` would do, one for each run.
+
+    Columns are those that files name: values that do not fit what a name promises can make more.
+
+    Raises:
+        UsageError, SourceError, CollisionError, SinkError: as the load would.
+    """
+    with open_sink(to, prefix, shape, None, paths) as sink:
+        numbered = sink.shape.numbered
+    groups = [[argument] for argument in arguments] if numbered else [list(arguments)]
+    found = []
+    for group in groups:
+        runs = [named(argument) for argument in group]
+        run = runs[0].name if numbered else None
+        outputs = [one.outputs for one in runs] if numbered else group
+        with open_sink(to, prefix, shape, run, paths) as sink:
+            ledger = sink.ledger()
+            seen = survey(
+                outputs,
+                batch_file,
+                known=lambda source: signature(source) in ledger.by_signature,  # noqa: B023
+                progress=progress,
+            )
+            plan = planned(seen.batches, ledger, sink.pictures, sink.name)
+            steps = [step for step in plan.steps if step.image_sets]
+            had = sink.shape.unshaped(sink.layout().features)
+            features = joined([had, *(step.batch.features for step in steps)])
+            sink.prepare(sink.shape.shaped(features))
+            layout = sink.becoming()
+            found.append(
+                DryRun(
+                    sink.name,
+                    run,
+                    len(steps),
+                    len(seen.known) + len(plan.moved),
+                    tuple(str(b.source.path) for b in seen.batches if not b.complete),
+                    _together(step.image_sets for step in steps),
+                    {
+                        layout.parts(name)[0].name: tuple(
+                            len(part.schema) for part in layout.parts(name)
+                        )
+                        for name in sorted(layout.objects)
+                    },
+                    sink.notes,
+                )
+            )
+    return tuple(found)
+
+
+def _together(many: Iterable[ImageSets]) -> ImageSets:
+    found = NONE
+    for image_sets in many:
+        found |= image_sets
+    return found

@@ -1,0 +1,119 @@
+"""What the commands about destinations print, as text."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from cpexport.analyst import Properties
+from cpexport.dryrun import DryRun
+from cpexport.report import aligned, load_text
+from cpexport.script import Script
+from cpexport.verify import Verification
+
+# Image sets of one difference.
+_SHOWN = 10
+
+
+def properties_text(found: Properties, file: Path) -> str:
+    """What a properties file that was written shows."""
+    wells = f"{found.plate_type} wells by {found.well}" if found.plate_type else found.well
+    return aligned(
+        [
+            ["written", str(file)],
+            ["objects", found.objects.table if found.objects else "none"],
+            ["images", ", ".join(picture.name for picture in found.pictures)],
+            ["plates", wells or "none"],
+        ]
+    )
+
+
+def script_text(done: Script, format: str) -> str:
+    """What a folder's script holds, as `table` or `json`, below what was loaded for it."""
+    loaded = load_text(done.loaded, format)
+    if format == "json":
+        said = json.loads(loaded) | {"script": str(done.file)}
+        said |= {"files": done.files, "files_written": done.written}
+        return json.dumps(said, indent=2, ensure_ascii=False)
+    changed = f"{done.written} written, {done.files - done.written} as they were"
+    rows = [["files", changed], [done.form.script, done.command]]
+    return f"{loaded}\n\n{aligned(rows)}"
+
+
+def dry_run_text(found: Sequence[DryRun], format: str) -> str:
+    """What a load would do, as a table or as JSON."""
+    if format == "json":
+        runs = [asdict(one) | {"image_sets": str(one.image_sets)} for one in found]
+        return json.dumps(runs, indent=2, ensure_ascii=False)
+    lines = []
+    for one in found:
+        lines += [["run", one.run]] if one.run else [["destination", one.destination]]
+        lines += [["batches", f"{one.to_load} to load, {one.already} there already"]]
+        lines += [["image sets", str(one.image_sets) or "none"]]
+        lines += [[name, f"{_listed(parts)} columns"] for name, parts in one.tables.items()]
+        lines += [["left out", path] for path in one.left_out]
+    return aligned(lines)
+
+
+def _listed(parts: tuple[int, ...]) -> str:
+    return " + ".join(map(str, parts))
+
+
+def verify_text(found: Verification, format: str) -> str:
+    """A verification as a table or as JSON."""
+    return _verify_json(found) if format == "json" else _verify_table(found)
+
+
+def _verify_json(found: Verification) -> str:
+    return json.dumps(
+        {
+            "destination": found.destination,
+            "batches": {
+                "verified": found.verified,
+                "different": found.different,
+                "not_loaded": [asdict(unseen) for unseen in found.not_loaded],
+                "not_verified": [asdict(unseen) for unseen in found.not_verified],
+            },
+            "tables": {name: asdict(tally) for name, tally in found.tables.items()},
+            "differences": [
+                {
+                    **({"run": one.run} if one.run else {}),
+                    "batch": one.batch,
+                    "table": one.table,
+                    "column": one.column,
+                    "image_sets": one.image_sets[:_SHOWN],
+                    "count": len(one.image_sets),
+                    "what": one.what,
+                }
+                for one in found.differences
+            ],
+            "seconds": round(found.seconds, 3),
+        },
+        indent=2,
+        ensure_ascii=False,
+    )
+
+
+def _verify_table(found: Verification) -> str:
+    lines = [
+        ["destination", found.destination],
+        ["batches", f"{found.verified} verified, {found.different} different"],
+    ]
+    lines += [[n, f"{t.rows} rows, {t.values} values"] for n, t in found.tables.items()]
+    text = aligned(lines)
+    for name, unseen in (
+        ("Not loaded", found.not_loaded),
+        ("Not verified", found.not_verified),
+    ):
+        if unseen:
+            text += f"\n\n{name}:\n" + "\n".join(f"{one.path}: {one.reason}" for one in unseen)
+    if found.differences:
+        rows = [["TABLE", "COLUMN", "IMAGE SETS", "BATCH", "DIFFERENCE"]]
+        for one in found.differences:
+            sets = ",".join(map(str, one.image_sets[:_SHOWN]))
+            if more := len(one.image_sets) - _SHOWN:
+                sets += f" and {more} more" if more > 0 else ""
+            batch = f"{one.run}: {one.batch}" if one.run else one.batch
+            rows.append([one.table, one.column or "-", sets or "-", batch or "-", one.what])
+        text += "\n\nDifferent:\n" + aligned(rows)
+    return text
