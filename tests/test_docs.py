@@ -12,8 +12,9 @@ import pytest
 from clusters import Slurm, slurm
 from conftest import extract, rows, unpacked
 from lab import Lab, lab
+from servers import PASSWORD, USER, Database, database, server, servers
 
-__all__ = ["lab", "slurm"]
+__all__ = ["database", "lab", "server", "servers", "slurm"]
 
 ROOT = Path(__file__).parent.parent
 _BLOCK = re.compile(r"^```console\n(.*?)^```", re.DOTALL | re.MULTILINE)
@@ -62,6 +63,29 @@ def test_every_command_of_the_readme_prints_what_it_shows(home: Path) -> None:
 
     assert len(shown) >= 8
     assert printed == shown
+
+
+def test_the_commands_for_servers_load_into_one(database: Database, home: Path) -> None:
+    """As they stand, but for where the server is and what the database is called there."""
+    readme = (ROOT / "README.md").read_text()
+    begin = readme.index("## MariaDB and MySQL")
+    commands = re.findall("^cpexport .*$", readme[begin : readme.index("\n## ", begin)], re.M)
+    server = database.server
+    (home / "lab.cnf").write_text(
+        f"[client]\nuser={USER}\npassword={PASSWORD}\nsocket={server.socket}\n"
+    )
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "MYSQL_PWD": PASSWORD}
+    printed = []
+    for command in commands:
+        there = f"mysql+pymysql://{USER}@127.0.0.1:{server.port}/{database.name}"
+        command = command.replace("mysql+pymysql://loader@db.lab.org/screens", there)
+        command = command.replace("mysql+pymysql:///screens", f"mysql+pymysql:///{database.name}")
+        done = run(command, home, environment)
+        printed.append(re.findall("[0-9]+ loaded, [0-9]+ there already", done.stdout + done.stderr))
+
+    assert printed == [["22 loaded, 0 there already"], ["0 loaded, 22 there already"]]
+    assert database.rows("SELECT count(*) FROM Per_Image") == [(22,)]
 
 
 def test_the_page_about_slurm_is_what_happens(slurm: Slurm, lab: Lab) -> None:
