@@ -612,7 +612,9 @@ INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SEL
 INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'use_legacy_fetcher', 'no' FROM DUAL WHERE @ok;
 INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'process_3D', 'False' FROM DUAL WHERE @ok;
 DELETE FROM _cpexport_settings WHERE @ok AND prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'experiment_id', 'views');
+INSERT INTO _cpexport_settings SELECT '', 0, 'experiment_first', '1' FROM DUAL WHERE @ok;
 INSERT INTO _cpexport_settings SELECT '', 0, 'groups', 'Metadata_Plate,Metadata_Well,Metadata_Site' FROM DUAL WHERE @ok;
+INSERT INTO _cpexport_settings SELECT '', 0, 'groups of', 'the image sets that are there' FROM DUAL WHERE @ok;
 INSERT INTO _cpexport_settings SELECT '', 0, 'properties', 'described' FROM DUAL WHERE @ok;
 SET @s = IF(@ok, 'COMMIT', 'ROLLBACK');
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;

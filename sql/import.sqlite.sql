@@ -532,7 +532,9 @@ INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cp
 INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'use_legacy_fetcher', 'no';
 INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'process_3D', 'False';
 DELETE FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'experiment_id', 'views');
+INSERT INTO _cpexport_settings SELECT '', 0, 'experiment_first', '1' WHERE 1;
 INSERT INTO _cpexport_settings SELECT '', 0, 'groups', 'Metadata_Plate,Metadata_Well,Metadata_Site' WHERE 1;
+INSERT INTO _cpexport_settings SELECT '', 0, 'groups of', 'the image sets that are there' WHERE 1;
 INSERT INTO _cpexport_settings SELECT '', 0, 'properties', 'described' WHERE 1;
 COMMIT;
 SELECT 'cpexport: ' || count(*) || ' of 1 batches loaded, the others were there' FROM cpexport_loaded WHERE n;
