@@ -1,11 +1,11 @@
 """What a load would do: which batches it would bring, into which tables. It changes nothing."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cpexport.batch import signature
-from cpexport.imagesets import NONE, ImageSets
+from cpexport.imagesets import ImageSets
 from cpexport.paths import PathMap
 from cpexport.runs import named
 from cpexport.shape import Shape
@@ -52,48 +52,47 @@ def dry_run(
     """
     with open_sink(to, prefix, shape, None, paths) as sink:
         numbered = sink.shape.numbered
-    groups = [[argument] for argument in arguments] if numbered else [list(arguments)]
-    found = []
-    for group in groups:
-        runs = [named(argument) for argument in group]
-        run = runs[0].name if numbered else None
-        outputs = [one.outputs for one in runs] if numbered else group
-        with open_sink(to, prefix, shape, run, paths) as sink:
-            ledger = sink.ledger()
-            seen = survey(
-                outputs,
-                batch_file,
-                known=lambda source: signature(source) in ledger.by_signature,  # noqa: B023
-                progress=progress,
-            )
-            plan = planned(seen.batches, ledger, sink.pictures, sink.name)
-            steps = [step for step in plan.steps if step.image_sets]
-            had = sink.shape.unshaped(sink.layout().features)
-            features = joined([had, *(step.batch.features for step in steps)])
-            sink.prepare(sink.shape.shaped(features))
-            layout = sink.becoming()
-            found.append(
-                DryRun(
-                    sink.name,
-                    run,
-                    len(steps),
-                    len(seen.known) + len(plan.moved),
-                    tuple(str(b.source.path) for b in seen.batches if not b.complete),
-                    _together(step.image_sets for step in steps),
-                    {
-                        layout.parts(name)[0].name: tuple(
-                            len(part.schema) for part in layout.parts(name)
-                        )
-                        for name in sorted(layout.objects)
-                    },
-                    sink.notes,
-                )
-            )
-    return tuple(found)
+    if not numbered:
+        return (_one(arguments, to, None, batch_file, prefix, shape, paths, progress),)
+    runs = [named(argument) for argument in arguments]
+    return tuple(
+        _one([run.outputs], to, run.name, batch_file, prefix, shape, paths, progress)
+        for run in runs
+    )
 
 
-def _together(many: Iterable[ImageSets]) -> ImageSets:
-    found = NONE
-    for image_sets in many:
-        found |= image_sets
-    return found
+def _one(
+    outputs: Sequence[Path],
+    to: str,
+    run: str | None,
+    batch_file: Path | None,
+    prefix: str,
+    shape: Shape | None,
+    paths: PathMap | None,
+    progress: Progress,
+) -> DryRun:
+    with open_sink(to, prefix, shape, run, paths) as sink:
+        ledger = sink.ledger()
+        seen = survey(
+            outputs,
+            batch_file,
+            known=lambda source: signature(source) in ledger.by_signature,
+            progress=progress,
+        )
+        plan = planned(seen.batches, ledger, sink.pictures, sink.name)
+        steps = [step for step in plan.steps if step.image_sets]
+        had = sink.shape.unshaped(sink.layout().features)
+        features = joined([had, *(step.batch.features for step in steps)])
+        sink.prepare(sink.shape.shaped(features))
+        layout = sink.becoming()
+        tables = {name: layout.parts(name) for name in sorted(layout.objects)}
+        return DryRun(
+            sink.name,
+            run,
+            len(steps),
+            len(seen.known) + len(plan.moved),
+            tuple(str(b.source.path) for b in seen.batches if not b.complete),
+            ImageSets.from_ranges(ends for step in steps for ends in step.image_sets.ranges),
+            {parts[0].name: tuple(len(p.schema) for p in parts) for parts in tables.values()},
+            sink.notes,
+        )

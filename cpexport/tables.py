@@ -48,6 +48,9 @@ RELATIONSHIPS = pa.schema(
 """What sources yield for relationships between objects: one row a pair, types spelled out."""
 
 
+_ANY = Room.columns(1_000_000)
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """Where one feature goes: table and column of the destination, and the Arrow type there."""
@@ -126,15 +129,14 @@ class Layout:
         self,
         features: Features,
         prefix: str = "",
-        width: int | Room = 1_000_000,
+        room: Room = _ANY,
         max_column_length: int = 64,
     ) -> "Layout":
         """This layout with the columns that `features` need besides.
 
         Names and order are CellProfiler's, computed over all new features together; a layout that
-        has columns keeps them, and new ones follow. `width` is what a table of the destination can
-        hold, a number of columns or more than that, keys counted; wider object types get parts,
-        `Per_Image_part2` and so on.
+        has columns keeps them, and new ones follow. `room` is what a table of the destination can
+        hold, keys counted; wider object types get parts, `Per_Image_part2` and so on.
         """
         new = {
             (name, feature): wider(type, promised_type(name, feature))
@@ -172,7 +174,6 @@ class Layout:
                 )
                 for feature in mine
             ]
-            room = width if isinstance(width, Room) else Room.columns(width)
             columns += _placed(
                 self.parts(object_name), self.image_key, made, f"{prefix}Per_{object_name}", room
             )

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from cpexport.errors import WidthError
 from cpexport.features import INTEGER, NULL, NUMBER, REAL, TEXT
+from cpexport.room import Room
 from cpexport.tables import Features, Layout, joined, object_of, table_of
 from cpexport.values import align
 
@@ -51,7 +52,7 @@ def test_extending_twice_by_the_same_features_changes_nothing(
 @given(st.integers(5, 40), st.integers(1, 120))
 def test_a_table_too_wide_goes_on_in_parts_with_the_same_key(width: int, count: int) -> None:
     found = {"Nuclei": {f"AreaShape_{i:03}": REAL for i in range(count)}}
-    layout = Layout().extended(found, width=width)
+    layout = Layout().extended(found, room=Room.columns(width))
     parts = layout.parts("Nuclei")
 
     assert all(len(part.columns) + len(part.key) <= width for part in parts)
@@ -62,7 +63,7 @@ def test_a_table_too_wide_goes_on_in_parts_with_the_same_key(width: int, count: 
 
 def test_what_names_the_pictures_is_in_the_first_part() -> None:
     found = {"Image": {f"Intensity_{i:03}": REAL for i in range(50)} | {"Metadata_Well": TEXT}}
-    layout = Layout().extended(found, width=20)
+    layout = Layout().extended(found, room=Room.columns(20))
 
     assert layout.by_feature["Image", "Metadata_Well"].table == "Per_Image"
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from cpexport.errors import UsageError
 from cpexport.ledger import Entry
 from cpexport.shape import Shape
+from cpexport.sinks.sqlledger import OWN
 from cpexport.tables import Layout
 
 MYSQL: Final = "mysql"
@@ -23,7 +24,7 @@ DATA: Final = "data"
 SETS: Final = "_cpexport_sets"
 """The ledger's table that has a file of each batch: of its image sets."""
 
-LASTING: Final = "('schema', 'shape', 'made', 'experiment_id', 'views')"
+LASTING: Final = str(OWN)
 """Settings that stay true when a batch is written, as SQL has them."""
 
 Kind = tuple[int, str, str, str]
@@ -104,28 +105,6 @@ class Unit:
     @property
     def key(self) -> str:
         return f"{self.run}:{self.entry.signature}"
-
-    @property
-    def row(self) -> tuple[Any, ...]:
-        """The batch as the ledger's table has it, from its path on."""
-        entry = self.entry
-        return (
-            entry.path,
-            entry.format,
-            entry.signature,
-            entry.fingerprint,
-            str(entry.image_sets),
-            str(entry.complete),
-            str(entry.refused),
-            json.dumps(entry.group_tags),
-            entry.state,
-            entry.reason,
-            *entry.age,
-            entry.version,
-            entry.pipeline,
-            entry.time,
-            entry.cpexport,
-        )
 
     @property
     def digests(self) -> Mapping[str, str]:

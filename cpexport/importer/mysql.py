@@ -17,6 +17,7 @@ from cpexport.importer.contents import LASTING, SETS, Contents, DataFile, Form, 
 from cpexport.importer.csvtext import END
 from cpexport.importer.mysqltables import listed, quoted
 from cpexport.importer.mysqlwords import ID, check, end, literal, select
+from cpexport.sinks import sqlledger
 from cpexport.sinks.mysqltext import FORMAT
 from cpexport.sinks.sql import within
 from cpexport.tables import table_of
@@ -106,7 +107,7 @@ SET @kept = (SELECT COUNT(*) = {len(sets)} AND
     )
     if SETS in files:
         yield from _file(files[SETS], unit, contents, form)
-    yield select("_cpexport_batches", (ID, prefix, run, *unit.row), "@new")
+    yield select("_cpexport_batches", (ID, prefix, run, *sqlledger.row(entry)), "@new")
     for table, count in entry.counts.items():
         infinite = json.dumps(dict(count.infinite_columns))
         row = (ID, table, count.rows, count.missing, count.infinite, infinite)

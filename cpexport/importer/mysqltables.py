@@ -14,7 +14,6 @@ from cpexport.features import (
     IMAGE,
     IMAGE_NUMBER,
     INTEGER,
-    NULL,
     NUMBER,
     REAL,
     TEXT,
@@ -22,19 +21,15 @@ from cpexport.features import (
 )
 from cpexport.importer.contents import Contents
 from cpexport.sinks import schema
+from cpexport.sinks.mysqlwidth import room
 from cpexport.tables import Column, Layout, Table
 
 OPTIONS: Final = "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
 LONGEST_TEXT: Final = 65_535
 """Bytes in a TEXT column."""
 
-# What a full row of InnoDB takes of half a page of 16 KiB, measured on MariaDB 10.11 and MySQL 9.7:
-# numbers 8 bytes, texts 41 if they are kept elsewhere, and a bit for NULL. Twelve numbers may
-# become texts later. MariaDB's definition of a table is 64 KiB, of which a column takes its name
-# and 19 bytes.
-_BITS = 8 * (8126 - 18 - 400) - 7
-_DEFINITION = 65_000
-_OF_COLUMN = 19
+# MariaDB holds less than MySQL, and so what fits there fits both.
+_ROOM = room(mariadb=True)
 # MySQL makes a question mark of what has more than two bytes.
 _NAME = re.compile(r"[\x01-\uffff]{0,63}(?! )[\x01-\uffff]")
 _KEYS = {"prefix": 64, "name": 255, "signature": 64, "table_name": 64}
@@ -176,9 +171,7 @@ def refuse_long_texts(rows: pa.RecordBatch, table: Table, file: str) -> None:
 
 
 def _fits(columns: list[tuple[str, pa.DataType]]) -> bool:
-    bits = sum((8 * 41 if type in (TEXT, NULL) else 8 * 8) + 1 for _, type in columns)
-    definition = sum(len(name.encode()) + _OF_COLUMN for name, _ in columns)
-    return bits <= _BITS and definition <= _DEFINITION
+    return min(_ROOM.left(columns)) >= 0
 
 
 def _part(first: str, number: int) -> str:

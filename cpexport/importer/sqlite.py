@@ -15,7 +15,7 @@ from cpexport.experiment import EXPERIMENTS
 from cpexport.features import IMAGE_NUMBER, INTEGER, RELATIONSHIP, TABLE_NUMBER, TEXT
 from cpexport.importer.contents import LASTING, SETS, Contents, DataFile, Form, Said, Unit
 from cpexport.shape import VIEW
-from cpexport.sinks import schema, views
+from cpexport.sinks import schema, sqlledger, views
 from cpexport.sinks.objectview import object_view
 from cpexport.sinks.sql import literal as text_literal
 from cpexport.sinks.sql import quoted, within
@@ -198,7 +198,7 @@ INSERT INTO cpexport_loaded SELECT new FROM cpexport_batch;
     )
     if SETS in files:
         yield from _file(files[SETS], unit, contents, form, _NEW)
-    row = ", ".join(map(_literal, (prefix, run, *unit.row)))
+    row = ", ".join(map(_literal, (prefix, run, *sqlledger.row(entry))))
     yield f"INSERT INTO _cpexport_batches SELECT id, {row} FROM cpexport_batch WHERE new;\n"
     for table, count in entry.counts.items():
         infinite = json.dumps(dict(count.infinite_columns))

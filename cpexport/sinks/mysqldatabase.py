@@ -67,10 +67,6 @@ class MysqlDatabase:
         """The rows of a query, as Python values."""
         return self._server.rows(_pyformat(sql, values), *values)
 
-    def arrow(self, sql: str) -> pa.Table:
-        """The rows of a query, as Arrow columns typed by their values."""
-        return self._server.arrow(sql)
-
     def run(self, sql: str, *values: object) -> int:
         """Executes one statement; DDL in a transaction aside, where it is at once there for all."""
         if sql.startswith(_DDL) and self._server.in_transaction:

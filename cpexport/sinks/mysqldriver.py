@@ -1,12 +1,13 @@
 """PyMySQL's connection, taught to load rows from memory, and to give no file to any server."""
 
+import socket
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any, NamedTuple
 
 from pymysql import err
 from pymysql.connections import Connection
-from pymysql.constants import CLIENT, COMMAND
+from pymysql.constants import CLIENT, COMMAND, CR
 
 ROWS = "cpexport-rows"
 """The file that LOAD DATA LOCAL must name, which is none."""
@@ -39,6 +40,23 @@ class Driver(Connection):
             charset="utf8mb4",
             auth_plugin_map={"mysql_clear_password": _NoClearPassword},
         )
+
+    def connect(self, sock: Any = None) -> None:
+        """Connects as PyMySQL does, which leaves a socket open where nobody answers."""
+        wire: Any = self
+        if sock is not None or not wire.unix_socket:
+            super().connect(sock)
+            return
+        with ExitStack() as stack:
+            sock = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            sock.settimeout(wire.connect_timeout)
+            try:
+                sock.connect(wire.unix_socket)
+            except OSError as error:
+                raise err.OperationalError(CR.CR_CONN_HOST_ERROR, str(error)) from error
+            wire._secure = True
+            super().connect(sock)
+            stack.pop_all()
 
     def load(self, statement: str, chunks: Iterable[memoryview]) -> Loaded:
         """Executes LOAD DATA LOCAL INFILE `ROWS`, with chunks of bytes for the file.

@@ -72,14 +72,6 @@ class Connection:
             result = connection.exec_driver_sql(sql, values or None)
             return [tuple(row) for row in result] if result.returns_rows else []
 
-    def arrow(self, sql: str) -> pa.Table:
-        """The rows of a query, as Arrow columns typed by their values."""
-        with self._using() as connection:
-            result = connection.exec_driver_sql(sql)
-            names, found = list(result.keys()), result.fetchall()
-        columns = zip(*found, strict=True) if found else [()] * len(names)
-        return pa.Table.from_arrays([pa.array(column) for column in columns], names=names)
-
     def run(self, sql: str, *values: object) -> int:
         """Executes one statement; how many rows it changed.
 

@@ -57,9 +57,6 @@ class Database(Protocol):
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """The rows of a query, as Python values."""
 
-    def arrow(self, sql: str) -> pa.Table:
-        """The rows of a query, as Arrow columns typed by their values."""
-
     def stream(
         self, query: Query, where: str, size: int
     ) -> AbstractContextManager[Iterator[pa.RecordBatch]]:

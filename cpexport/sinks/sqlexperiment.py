@@ -1,7 +1,7 @@
 """CellProfiler's tables of the run as a whole: Per_Experiment, Experiment, Experiment_Properties.
 
 The latter two have no prefix, and a row, or rows, of each run in the database (CellProfiler 4.2.8,
-exporttodatabase.py, get_create_experiment... statements); those of others are left as they are.
+exporttodatabase.py, create_database_tables); those of others are left as they are.
 """
 
 from collections.abc import Iterator, Mapping

@@ -20,8 +20,8 @@ from cpexport.tables import Column, Layout
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-# What a destination is once and for all.
-_OWN = ("schema", "shape", "made", "layout", "changing", "experiment_id")
+OWN = ("schema", "shape", "made", "views", "layout", "changing", "experiment_id")
+"""The settings that say what a destination is, or is becoming; no batch makes them untrue."""
 
 
 def _whole(
@@ -138,7 +138,7 @@ def enter_run(db: Database, prefix: str, name: str) -> int:
 def settings(db: Database, scope: Scope) -> dict[str, str]:
     """What was noted of a run, and is true as long as no batch is written."""
     words = f"SELECT name, value FROM _cpexport_settings WHERE {scope.ledger}"
-    return dict(db.rows(f"{words} AND name NOT IN {_OWN}"))
+    return dict(db.rows(f"{words} AND name NOT IN {OWN}"))
 
 
 def note(db: Database, scope: Scope, settings: Mapping[str, str]) -> None:
@@ -182,13 +182,9 @@ def pictures(db: Database, scope: Scope, image_sets: ImageSets) -> Pictures:
     return from_identities([n for n, _ in found], [identity for _, identity in found])
 
 
-def write(db: Database, scope: Scope, entry: Entry, pictures: Pictures) -> None:
-    """Enters a batch and its image sets; what was computed over the whole run is out of date."""
-    values = (
-        # The database numbers it.
-        None,
-        scope.prefix,
-        scope.number,
+def row(entry: Entry) -> tuple[Any, ...]:
+    """A batch as the ledger's table has it, from its path on."""
+    return (
         entry.path,
         entry.format,
         entry.signature,
@@ -205,6 +201,12 @@ def write(db: Database, scope: Scope, entry: Entry, pictures: Pictures) -> None:
         entry.time,
         entry.cpexport,
     )
+
+
+def write(db: Database, scope: Scope, entry: Entry, pictures: Pictures) -> None:
+    """Enters a batch and its image sets; what was computed over the whole run is out of date."""
+    # The database numbers it.
+    values = (None, scope.prefix, scope.number, *row(entry))
     db.run(f"INSERT INTO _cpexport_batches VALUES ({', '.join('?' * len(values))})", *values)
     words = f"SELECT batch_id FROM _cpexport_batches WHERE {scope.ledger} AND signature = ?"
     ((batch,),) = db.rows(words, entry.signature)
