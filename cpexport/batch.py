@@ -156,6 +156,11 @@ def signature(source: Source) -> str:
     return hashlib.sha256(os.fsencode("\n".join(parts))).hexdigest()
 
 
+def size(source: Source) -> int:
+    """The bytes of a batch's files, as far as they are there."""
+    return sum(file.stat().st_size for file in source.files if file.exists())
+
+
 def fingerprint(source: Source) -> str:
     """SHA-256 over the names and contents of a batch's files: the same wherever they lie.
 

@@ -39,6 +39,7 @@ def commands() -> None:
     help="Write this .properties file for CellProfiler Analyst at the end.",
 )
 @click.option("--dry-run", "dry", is_flag=True, help="Say what would be loaded into what tables.")
+@options.jobs
 @options.watch("Load what jobs complete, every so often, until all that is planned is there.")
 @options.quiet
 def load(
@@ -53,6 +54,7 @@ def load(
     format: str,
     file: Path | None,
     dry: bool,
+    jobs: int | None,
     seconds: float | None,
     quiet: bool,
     **words: Any,
@@ -68,6 +70,7 @@ def load(
     from cpexport.shape import Shape
     from cpexport.watch import follow_load
     from cpexport.wells import Wells
+    from cpexport.workers import processes
 
     url = destination(outputs, to)
     if (plate or well) and not (kinds or file):
@@ -102,6 +105,7 @@ def load(
             paths=paths,
             wells=None if kinds is None else Wells.parse(kinds, plate, well),
             patient=seconds is not None,
+            workers=processes(jobs),
             progress=progress,
         )
         report = follow_load(once, seconds, progress) if seconds else once()

@@ -123,6 +123,7 @@ def verify(
     help="Files that CellProfiler Analyst opens by itself, and a .properties file.",
 )
 @click.option("--format", type=click.Choice(["table", "json"]), default="table")
+@options.jobs
 @options.quiet
 def script(
     outputs: tuple[Path, ...],
@@ -134,6 +135,7 @@ def script(
     old_names: bool,
     analyst: bool,
     format: str,
+    jobs: int | None,
     quiet: bool,
     **words: Any,
 ) -> int:
@@ -144,6 +146,7 @@ def script(
     from cpexport.reportdestination import script_text
     from cpexport.script import script
     from cpexport.shape import Shape
+    from cpexport.workers import processes
 
     if not outputs:
         raise UsageError("name the folder that holds the jobs' outputs")
@@ -158,6 +161,7 @@ def script(
             prefix=prefix,
             shape=Shape.parse(**words) if asked else None,
             paths=read_path_map(path_map, batch_file) if path_map else None,
+            workers=processes(jobs),
             progress=progress,
         )
     click.echo(script_text(done, format))

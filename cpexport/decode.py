@@ -52,7 +52,6 @@ class Decoded:
     `unmapped` is how many paths of pictures are in no folder of the shape's `paths`.
     """
 
-    batch: Batch
     image_sets: ImageSets
     folder: Path
     files: tuple[tuple[str, Path], ...]
@@ -77,6 +76,11 @@ class Decoded:
         return sum(
             count.rows * len(self.types.get(name, ())) for name, count in self.counts.items()
         )
+
+    @property
+    def size(self) -> int:
+        """The bytes of the files."""
+        return sum(path.stat().st_size for _, path in self.files)
 
     def remove(self) -> None:
         """Deletes the files."""
@@ -142,7 +146,6 @@ def decode(
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return Decoded(
-        batch,
         image_sets,
         folder,
         tuple(files),

@@ -16,6 +16,7 @@ from cpexport.steps import planned
 from cpexport.survey import Progress, Survey, survey
 from cpexport.tables import object_of
 from cpexport.wells import Wells, make_wells
+from cpexport.workers import THREAD, Workers
 from cpexport.writing import Writing
 
 
@@ -71,6 +72,7 @@ def load(
     wells: Wells | None = None,
     run: str | None = None,
     patient: bool = False,
+    workers: Workers = THREAD,
     progress: Progress = lambda done: None,
 ) -> Report:
     """Loads what is new and complete below `outputs` into the destination `to`, a URL.
@@ -80,7 +82,8 @@ def load(
     to look like; without, as the destination's are, or as CellProfiler's separate ones. `paths`
     are the paths of pictures in them; without, as the destination's, or those of the jobs. `wells`
     are wanted besides those that the destination has. `run` is the name of the run that all of
-    `outputs` are of, where the destination numbers runs; then wells are left as they are.
+    `outputs` are of, where the destination numbers runs; then wells are left as they are. `workers`
+    decode batches.
 
     Raises:
         UsageError: a path or URL makes no sense, or a run is named or not where it should be.
@@ -105,7 +108,7 @@ def load(
         )
         if not patient:
             _refuse_nothing(found, outputs)
-        writing = Writing(sink, prefix, scratch, progress)
+        writing = Writing(sink, prefix, scratch, workers, progress)
         todo = list(found.batches)
         while True:
             plan = planned(todo, ledger, sink.pictures, sink.name)

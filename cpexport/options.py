@@ -40,6 +40,12 @@ def watch(what: str) -> _Option:
     return click.option("--watch", "seconds", type=seconds, metavar="SECONDS", help=what)
 
 
+jobs = click.option(
+    "--jobs",
+    type=_count,
+    metavar="N",
+    help="Decode so many batches at once, each in a process; by itself one for each core.",
+)
 outputs = click.argument("outputs", nargs=-1, type=_path)
 batch = click.option(
     "--batch",

@@ -14,6 +14,7 @@ from cpexport.sinks import open_sink
 from cpexport.survey import Progress
 from cpexport.verify import Unseen, Verification, verified_together, verify
 from cpexport.wells import Wells, make_wells
+from cpexport.workers import THREAD, Workers
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ def load_runs(
     paths: PathMap | None = None,
     wells: Wells | None = None,
     patient: bool = False,
+    workers: Workers = THREAD,
     progress: Progress = lambda done: None,
 ) -> Report:
     """`load`, each argument as a run where `shape`, or else the destination, numbers runs.
@@ -84,6 +86,7 @@ def load_runs(
             paths=paths,
             wells=wells,
             patient=patient,
+            workers=workers,
             progress=progress,
         )
     runs = [named(argument) for argument in arguments]
@@ -100,6 +103,7 @@ def load_runs(
                 paths=paths,
                 run=run.name,
                 patient=patient,
+                workers=workers,
                 progress=progress,
             )
         except SourceError as error:

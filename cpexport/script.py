@@ -14,6 +14,7 @@ from cpexport.paths import PathMap
 from cpexport.runs import load_runs
 from cpexport.shape import Shape
 from cpexport.survey import Progress
+from cpexport.workers import THREAD, Workers
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ def script(
     prefix: str = "",
     shape: Shape | None = None,
     paths: PathMap | None = None,
+    workers: Workers = THREAD,
     progress: Progress = lambda done: None,
 ) -> Script:
     """Writes the files of all that is complete below OUTPUTS into the folder `out`.
@@ -67,6 +69,7 @@ def script(
             prefix=prefix,
             shape=shape,
             paths=paths,
+            workers=workers,
             progress=progress,
         )
         done = Written(folder, prefix, progress)

@@ -10,24 +10,30 @@ import pyarrow as pa
 from cpexport import __version__
 from cpexport.ahead import decoded_ahead
 from cpexport.attempts import Attempts
-from cpexport.batch import Batch, fingerprint
+from cpexport.batch import Batch, fingerprint, size
 from cpexport.decode import Decoded, decode
 from cpexport.errors import SourceError
 from cpexport.ledger import Count, Entry
 from cpexport.numbering import number_groups
 from cpexport.pictures import Pictures
 from cpexport.properties import describe
+from cpexport.shape import Shape
 from cpexport.sinks import Sink
 from cpexport.steps import Step
 from cpexport.survey import Done, Progress, Survey
 from cpexport.tables import Features, joined, table_of
+from cpexport.workers import Workers
 
 
 class Writing:
     """Brings batches into a sink, one transaction each, and keeps count."""
 
-    def __init__(self, sink: Sink, prefix: str, scratch: Path, progress: Progress) -> None:
-        self._sink, self._prefix, self._scratch, self._progress = sink, prefix, scratch, progress
+    def __init__(
+        self, sink: Sink, prefix: str, scratch: Path, workers: Workers, progress: Progress
+    ) -> None:
+        self._sink, self._prefix, self._progress = sink, prefix, progress
+        self._workers = workers
+        self._decode = partial(_decoded, shape=sink.shape, scratch=scratch)
         self._attempts = Attempts()
         self._features = sink.shape.unshaped(sink.layout().features)
         self.rows: dict[str, int] = {}
@@ -40,11 +46,12 @@ class Writing:
     def write(self, steps: Sequence[Step]) -> list[SourceError]:
         """The loop of the program. Returns what was damaged; those batches left no trace.
 
-        While a batch is written, the next one is decoded.
+        While a batch is written, the next ones are decoded.
         """
         self._features = joined([self._features, *(step.batch.features for step in steps)])
         damaged = []
-        ahead = decoded_ahead(steps, lambda: self._features, self._decoded)
+        workers = self._workers.fit(sum(size(step.batch.source) for step in steps))
+        ahead = decoded_ahead(steps, lambda: self._features, self._decode, workers)
         for done, (step, decoded) in enumerate(ahead):
             self._tell(done, len(steps))
             if isinstance(decoded, SourceError):
@@ -79,9 +86,6 @@ class Writing:
             return ()
         return (f"{self._attempts.again} times tried again, as others were writing there too",)
 
-    def _decoded(self, step: Step, types: Features) -> Decoded:
-        return decode(step.batch, step.image_sets, types, self._sink.shape, self._scratch)
-
     def _put(
         self,
         entry: Entry,
@@ -109,6 +113,10 @@ class Writing:
             for name, rows in decoded.written.items():
                 table = table_of(name, self._prefix)
                 self.rows[table] = self.rows.get(table, 0) + rows
+
+
+def _decoded(step: Step, types: Features, shape: Shape, scratch: Path) -> Decoded:
+    return decode(step.batch, step.image_sets, types, shape, scratch)
 
 
 def _entry(step: Step, fingerprint: str, counts: Mapping[str, Count], prefix: str) -> Entry:

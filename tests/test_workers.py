@@ -1,0 +1,182 @@
+"""Batches decoded by other processes: the same content, and none is lost when one is killed."""
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Ran, content, rows, unpacked
+from test_killed import Load, screen
+
+from cpexport.ahead import decoded_ahead
+from cpexport.load import load
+from cpexport.steps import Step
+from cpexport.survey import survey
+from cpexport.workers import THREAD, Workers, processes
+
+
+def running(folder: Path) -> set[int]:
+    """The processes that have `folder` as TMPDIR."""
+    found = set()
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if f"TMPDIR={folder}\0".encode() in environ.read_bytes():
+                found.add(int(environ.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def workers_of(one: Load) -> set[int]:
+    """The processes of a load that decode."""
+    found = set()
+    for process in running(one.scratch):
+        with suppress(OSError):
+            words = Path(f"/proc/{process}/cmdline").read_text()
+            found |= {process} if "spawn_main" in words else set()
+    return found
+
+
+def gone(folder: Path) -> bool:
+    """Whether no process has `folder` as TMPDIR any more, within some seconds."""
+    end = time.monotonic() + 20
+    while running(folder):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+@pytest.mark.parametrize(
+    "words",
+    [(), ("--objects", "combined", "--aggregate", "mean")],
+    ids=["separate", "combined"],
+)
+def test_the_content_does_not_depend_on_how_many_processes_decode(
+    cpexport: Callable[..., Ran], tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    found = []
+    for jobs in (1, 3):
+        to = tmp_path / f"{jobs}.sqlite"
+        ran = cpexport(
+            "load", *screen(), "--to", f"sqlite:///{to}", "--jobs", jobs, *words, "--quiet"
+        )
+        assert (ran.status, ran.err) == (0, "")
+        found.append(content(to))
+
+    assert found[0] == found[1]
+    assert len(found[0]["ledger"]) == 24
+
+
+def kills(deadly: str, decode: Callable[..., Any], step: Step, types: Any) -> Any:
+    """Decodes, or kills the process that was to, as the system does for want of memory."""
+    if step.batch.source.path.name == deadly:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return decode(step, types)
+
+
+class Deadly(ProcessPoolExecutor):
+    """A pool in which one batch kills whoever decodes it."""
+
+    def submit(self, call: Callable[..., Any], /, *words: Any, **named: Any) -> Future[Any]:
+        return super().submit(kills, "batch_7_12", call, *words, **named)
+
+
+def test_a_batch_that_kills_its_worker_is_named_and_all_others_are_loaded(tmp_path: Path) -> None:
+    outputs, to = unpacked("10_ranges") / "outputs", tmp_path / "x.sqlite"
+    names = sorted(path.name for path in outputs.iterdir())
+    assert "batch_7_12" in names
+
+    deadly = Workers(partial(Deadly, 3, multiprocessing.get_context("spawn")), 3)
+    report = load([outputs], f"sqlite:///{to}", workers=deadly)
+
+    (left_out,) = report.left_out
+    assert Path(left_out.path).name == "batch_7_12"
+    assert "was killed, for want of memory" in left_out.reason
+    assert not report.whole
+    loaded = rows(to, "SELECT DISTINCT path FROM _cpexport_batches")
+    assert sorted(Path(str(path)).name for (path,) in loaded) == [
+        name for name in names if name != "batch_7_12"
+    ]
+    again = load([outputs], f"sqlite:///{to}")
+    assert (again.loaded, again.whole) == (1, True)
+
+
+def test_a_worker_killed_once_costs_nothing(tmp_path: Path) -> None:
+    quiet = Load(tmp_path / "quiet" / "x.sqlite", screen(), more=("--jobs", "1"))
+    assert quiet.end()[0] == 0
+    one = Load(tmp_path / "one" / "x.sqlite", screen(), more=("--jobs", "2"))
+
+    assert one.wait_until(lambda: bool(workers_of(one)))
+    for worker in workers_of(one):
+        os.kill(worker, signal.SIGKILL)
+
+    status, _, err = one.end()
+    assert (status, err) == (0, "")
+    assert content(one.to) == content(quiet.to)
+    assert list(one.scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_load_that_is_stopped_leaves_no_process_behind(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    one = Load(tmp_path / "one" / "x.sqlite", screen(), more=("--jobs", "2"))
+    assert one.wait_until(lambda: one.to.exists() and one.to.stat().st_size > 0), one.end()
+    assert workers_of(one)
+
+    os.kill(one.group, number)
+
+    _, _, err = one.end()
+    assert gone(one.scratch)
+    assert "Traceback" not in err
+
+
+class Counting(ThreadPoolExecutor):
+    """Counts what was asked of it."""
+
+    asked = 0
+
+    def submit(self, call: Callable[..., Any], /, *words: Any, **named: Any) -> Future[Any]:
+        self.asked += 1
+        return super().submit(call, *words, **named)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_no_more_is_decoded_than_a_slow_destination_can_take(tmp_path: Path, number: int) -> None:
+    found = survey([unpacked("10_ranges") / "outputs"])
+    steps = [Step(batch, batch.complete) for batch in found.batches]
+    executor = Counting(number)
+
+    def make() -> Executor:
+        return executor
+
+    names, most = [], []
+    workers = Workers(make, number)
+    for taken, (step, _) in enumerate(decoded_ahead(steps, dict, decoded(tmp_path), workers), 1):
+        names.append(step)
+        most.append(executor.asked - taken)
+
+    assert names == steps
+    assert max(most) == number + 1
+
+
+def decoded(scratch: Path) -> Any:
+    from cpexport.shape import Shape
+    from cpexport.writing import _decoded
+
+    return partial(_decoded, shape=Shape(), scratch=scratch)
+
+
+def test_processes_are_not_begun_for_little_work() -> None:
+    assert processes(None).fit(1_000_000) is THREAD
+    assert processes(None).fit(10**10) is not THREAD
+    assert processes(2).fit(1_000_000).number == 2
+    assert processes(1) is THREAD
