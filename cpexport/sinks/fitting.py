@@ -28,5 +28,9 @@ def _without_infinities(array: pa.Array) -> pa.Array:
     if array.null_count:
         array = array.fill_null(float("nan"))
     values = array.to_numpy()
+    # A sum is finite only if all values are, and NaN if one is: most columns need no second look.
+    with np.errstate(invalid="ignore", over="ignore"):
+        if np.isfinite(values.sum()):
+            return array
     infinite = np.isinf(values)
     return pa.array(np.where(infinite, np.nan, values)) if infinite.any() else array

@@ -75,10 +75,11 @@ def _rows_of(file: CsvFile, name: str, wanted: ImageSets, rows: ImageRows) -> di
     if len(file.objects) > 1:
         keep &= _own_rows(file, name, rows, images, places, dict(zip(types, columns, strict=True)))
     chosen = np.flatnonzero(keep)
-    chosen = pa.array(chosen[np.lexsort((places[chosen], images[chosen]))])
-    found = {IMAGE_NUMBER: columns[0].take(chosen), NUMBER: columns[1].take(chosen)}
-    for (_, feature), column in zip(names, columns[2:], strict=True):
-        array = column.take(chosen)
+    chosen = chosen[np.lexsort((places[chosen], images[chosen]))]
+    if not np.array_equal(chosen, np.arange(len(images))):
+        columns = [column.take(pa.array(chosen)) for column in columns]
+    found = {IMAGE_NUMBER: columns[0], NUMBER: columns[1]}
+    for (_, feature), array in zip(names, columns[2:], strict=True):
         if feature == NUMBER:
             # ObjectNumber stands for it: the same 1..n, and there for every object.
             continue
