@@ -1,12 +1,13 @@
 """Decodes batches on an executor, a few ahead of the one that is being written."""
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future
 from dataclasses import dataclass
 
 from cpexport.decode import Decoded
-from cpexport.errors import SourceError
+from cpexport.errors import CpexportError, SourceError
 from cpexport.features import IMAGE, TEXT
 from cpexport.steps import Step
 from cpexport.tables import Features
@@ -28,6 +29,10 @@ def decoded_ahead(
     metadata became text is decoded again, so that it is as the job wrote it. When a worker is
     killed, those batches that were on their way are decoded again one by one; one that kills
     another worker so is given up.
+
+    Raises:
+        CpexportError: workers end before they are given anything.
+        SinkError: as `decode`.
     """
     decoding = _Decoding(steps, types, decode, workers)
     try:
@@ -118,6 +123,12 @@ class _Decoding:
     def _renew(self) -> None:
         self._executor.shutdown()
         self._executor = self._workers.executor()
+        try:
+            self._executor.submit(os.getpid).result()
+        except BrokenExecutor as error:
+            raise CpexportError(
+                "processes that decode end as soon as they begin; do without them by --jobs 1"
+            ) from error
 
     def _suspect(self, first: _Task) -> None:
         """Has all that was on its way decoded again, one after the other."""

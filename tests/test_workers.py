@@ -16,6 +16,7 @@ from conftest import Ran, content, rows, unpacked
 from test_killed import Load, screen
 
 from cpexport.ahead import decoded_ahead
+from cpexport.errors import CpexportError
 from cpexport.load import load
 from cpexport.steps import Step
 from cpexport.survey import survey
@@ -75,11 +76,11 @@ def test_the_content_does_not_depend_on_how_many_processes_decode(
     assert len(found[0]["ledger"]) == 24
 
 
-def kills(deadly: str, decode: Callable[..., Any], step: Step, types: Any) -> Any:
-    """Decodes, or kills the process that was to, as the system does for want of memory."""
-    if step.batch.source.path.name == deadly:
+def kills(deadly: str, call: Callable[..., Any], *words: Any) -> Any:
+    """Calls, or kills the process that was to, as the system does for want of memory."""
+    if any(isinstance(word, Step) and word.batch.source.path.name == deadly for word in words):
         os.kill(os.getpid(), signal.SIGKILL)
-    return decode(step, types)
+    return call(*words)
 
 
 class Deadly(ProcessPoolExecutor):
@@ -107,6 +108,26 @@ def test_a_batch_that_kills_its_worker_is_named_and_all_others_are_loaded(tmp_pa
     ]
     again = load([outputs], f"sqlite:///{to}")
     assert (again.loaded, again.whole) == (1, True)
+
+
+class Stillborn(ProcessPoolExecutor):
+    """A pool whose processes end as they begin, as those of a script that is not guarded do."""
+
+    def __init__(self) -> None:
+        super().__init__(1, multiprocessing.get_context("spawn"), os._exit, (1,))
+
+
+def test_where_processes_cannot_begin_no_batch_is_blamed(tmp_path: Path) -> None:
+    to = tmp_path / "x.sqlite"
+
+    with pytest.raises(CpexportError, match="do without them by --jobs 1"):
+        load(
+            [unpacked("10_ranges") / "outputs"],
+            f"sqlite:///{to}",
+            workers=Workers(Stillborn, 1),
+        )
+
+    assert not to.exists()
 
 
 def test_a_worker_killed_once_costs_nothing(tmp_path: Path) -> None:
