@@ -82,6 +82,10 @@ class Source(Protocol):
     def files(self) -> tuple[Path, ...]:
         """All the files that belong to it; their contents are what is loaded."""
 
+    @property
+    def evidence_files(self) -> tuple[Path, ...] | None:
+        """The files that `inspect` reads; None where it looks at more than that."""
+
     def inspect(self) -> Evidence:
         """Reads only what completeness needs.
 

@@ -16,6 +16,7 @@ from cpexport.errors import SourceError, UsageError
 from cpexport.jobs import PLAN
 from cpexport.pictures import Pictures
 from cpexport.plan import Planned, read_plan
+from cpexport.remembered import Remembered
 from cpexport.tables import Features
 
 
@@ -83,11 +84,12 @@ def survey(
     for source in sources:
         (old if known(source) else new).append(source)
     shared: dict[object, Features] = {}
-    inspected = [
-        (source, seen, _shared(evidence, shared))
-        for i, source in enumerate(new)
-        for seen, evidence in [_inspect(source, progress, i, len(new))]
-    ]
+    remembered = Remembered(outputs)
+    inspected = []
+    for i, source in enumerate(new):
+        progress(Done("inspected", i, len(new)))
+        inspected.append((source, *_inspect(source, remembered, shared)))
+    remembered.keep()
     progress(Done("inspected", len(new), len(new)))
     have: dict[str | None, set[str]] = {p: set(names) for p, names in (tables or {}).items()}
     for source, _, evidence in inspected:
@@ -115,13 +117,16 @@ def pictures_of(batch: Batch) -> Pictures:
 
 
 def _inspect(
-    source: Source, progress: Progress, done: int, total: int
+    source: Source, remembered: Remembered, shared: dict[object, Features]
 ) -> tuple[str, Evidence | SourceError]:
     """The signature of a source before it was looked at, and its evidence or what is wrong."""
-    progress(Done("inspected", done, total))
     try:
-        before = signature(source)
-        return before, source.inspect()
+        before, key = signature(source), remembered.key(source)
+        evidence = remembered.evidence(source, key)
+        if evidence is None:
+            evidence = _shared(source.inspect(), shared)
+            remembered.note(source, key, evidence)
+        return before, evidence
     except SourceError as error:
         return "", error
     except OSError as error:
@@ -142,12 +147,8 @@ def _siblings(
     return set().union(*have.values()) if pipeline is None else have[pipeline]
 
 
-def _shared(
-    evidence: Evidence | SourceError, shared: dict[object, Features]
-) -> Evidence | SourceError:
+def _shared(evidence: Evidence, shared: dict[object, Features]) -> Evidence:
     """The same evidence, its features shared with batches that have the very same ones."""
-    if isinstance(evidence, SourceError):
-        return evidence
     key = tuple((name, tuple(types.items())) for name, types in evidence.features.items())
     return replace(evidence, features=shared.setdefault(key, evidence.features))
 

@@ -26,6 +26,10 @@ from cpexport.load import load
 settings.register_profile("cpexport", settings(), deadline=None)
 settings.load_profile("cpexport")
 
+# What is remembered of outputs is of these tests, and not of whoever runs them.
+_CACHE = tempfile.TemporaryDirectory(prefix="cpexport-tests-")
+os.environ["XDG_CACHE_HOME"] = _CACHE.name
+
 DATA = Path(__file__).parent / "data"
 _UNPACKED = DATA / ".unpacked"
 

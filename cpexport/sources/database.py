@@ -65,6 +65,10 @@ class DatabaseSource:
     def files(self) -> tuple[Path, ...]:
         return (self.file,)
 
+    @property
+    def evidence_files(self) -> None:
+        return None
+
     def inspect(self) -> Evidence:
         refuse_unfinished(self.file)
         if self._is_empty():

@@ -48,6 +48,10 @@ class Hdf5Source:
     def files(self) -> tuple[Path, ...]:
         return (self.file,)
 
+    @property
+    def evidence_files(self) -> tuple[Path, ...]:
+        return self.files
+
     def inspect(self) -> Evidence:
         try:
             return self._inspect()

@@ -27,6 +27,10 @@ class LeftoverSource:
     format: str = "none"
     files: tuple[Path, ...] = ()
 
+    @property
+    def evidence_files(self) -> None:
+        return None
+
     def inspect(self) -> Evidence:
         for file in self.temporary:
             self._refuse_running(file)

@@ -57,6 +57,10 @@ class SpreadsheetSource:
     beside: tuple[str, ...] = ()
     format: str = "spreadsheet"
 
+    @property
+    def evidence_files(self) -> tuple[Path, ...]:
+        return self.files if self.done is None else (*self.files, self.done)
+
     def inspect(self) -> Evidence:
         try:
             return _Opened(self).evidence()

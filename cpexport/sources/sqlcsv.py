@@ -43,6 +43,10 @@ class SqlCsvSource:
     done: Path | None = None
     format: str = "sqlcsv"
 
+    @property
+    def evidence_files(self) -> tuple[Path, ...]:
+        return self.files if self.done is None else (*self.files, self.done)
+
     def inspect(self) -> Evidence:
         return _Opened(self).evidence()
 
