@@ -16,7 +16,7 @@ from cpexport.errors import SinkError
 from cpexport.sinks.mysqladdress import address
 from cpexport.sinks.mysqldriver import ROWS, Driver
 from cpexport.sinks.mysqlerrors import at_commit, refusal
-from cpexport.sinks.mysqltext import FORMAT, lines, ordered, tuples
+from cpexport.sinks.mysqltext import FORMAT, lines, made_ahead, ordered, tuples
 
 # Names as they are: with PyMySQL's own paramstyle a percent sign in them would be doubled.
 DIALECT = dialect.MySQLDialect_pymysql(paramstyle="named")
@@ -127,7 +127,7 @@ class Connection:
         taken, warnings = driver.load(
             f"LOAD DATA LOCAL INFILE '{ROWS}' INTO TABLE {quoted(table)} {FORMAT} "
             f"({columns}, @cpexport_end)",
-            (text for some in _slices(rows) for text in lines(some, end)),
+            made_ahead(text for some in _slices(rows) for text in lines(some, end)),
         )
         with driver.cursor() as cursor:
             if warnings:

@@ -4,11 +4,15 @@ Doubles are written as short as they come back the same, NaN and infinities as N
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar, cast
 
 import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
+
+_T = TypeVar("_T")
 
 # How LOAD DATA has to be told to read `lines`. With ENCLOSED BY the bare word NULL is none.
 FORMAT = (
@@ -16,7 +20,7 @@ FORMAT = (
     "ESCAPED BY '\\\\' LINES STARTING BY '' TERMINATED BY '\\n'"
 )
 
-_CHUNK = 120_000
+_CHUNK = 60_000
 _ESCAPED = (("\\", "\\\\"), ("'", "\\'"), ('"', '\\"'), ("\n", "\\n"), ("\0", "\\0"))
 
 
@@ -29,8 +33,7 @@ def ordered(rows: pa.RecordBatch) -> pa.RecordBatch:
 def lines(rows: pa.RecordBatch, end: str) -> Iterator[memoryview]:
     """All rows, `ordered`, as LOAD DATA reads them in `FORMAT`, each with one field more: `end`.
 
-    In chunks of some 12 bytes a value: less than sockets hold, so that a server reads one while the
-    next is made.
+    In chunks of about a megabyte.
     """
     columns = rows.columns
     count = sum(not pa.types.is_floating(column.type) for column in columns)
@@ -43,6 +46,16 @@ def lines(rows: pa.RecordBatch, end: str) -> Iterator[memoryview]:
         if values is not None:
             parts.append(_doubles(values[start : start + step]))
         yield _content(pc.binary_join_element_wise(*parts, f"{end}\n", ","))[0]
+
+
+def made_ahead(chunks: Iterator[_T]) -> Iterator[_T]:
+    """The same chunks, each made by a thread while a server reads the one before."""
+    end = object()
+    with ThreadPoolExecutor(1) as thread:
+        ahead = thread.submit(next, chunks, end)
+        while (chunk := ahead.result()) is not end:
+            ahead = thread.submit(next, chunks, end)
+            yield cast(_T, chunk)
 
 
 def tuples(rows: pa.RecordBatch) -> tuple[memoryview, np.ndarray]:
