@@ -9,6 +9,7 @@ deleted.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,6 +21,7 @@ import pyarrow as pa
 
 from cpexport.errors import RunningError, SourceError
 from cpexport.features import EXPERIMENT, INTEGER, NOT_OBJECTS, NULL, REAL, RELATIONSHIP, TEXT
+from cpexport.hdf5layout import Layout, Unfamiliar
 
 Index = npt.NDArray[np.int64]
 
@@ -89,6 +91,19 @@ class MeasurementFile:
                 self._features[object_name] = tuple(name.decode("utf-8") for name in group)
         return self._features[object_name]
 
+    @cached_property
+    def layout(self) -> Layout | None:
+        """The file past HDF5's library; None if it is not laid out as CellProfiler's are."""
+        try:
+            return Layout(self._file.id.get_vfd_handle())
+        except (Unfamiliar, OSError, ValueError):
+            return None
+
+    def place(self, object_name: str) -> int:
+        """Where the group of an object type begins in the file, in bytes."""
+        with reading(self.path):
+            return int(h5py.h5o.get_info(self._by_name[object_name]).addr)
+
     def index(self, object_name: str, feature: str) -> Index:
         """Rows [image number, start, stop] that are valid, in order of image number.
 
@@ -98,7 +113,7 @@ class MeasurementFile:
             rows = self._read(object_name, f"{feature}/index")
             if rows.ndim != 2 or rows.shape[1] != 3:
                 raise ValueError(f"{object_name}/{feature}/index has the shape {rows.shape}")
-            return _valid(rows)
+            return valid(rows)
 
     def type_of(self, object_name: str, feature: str) -> pa.DataType:
         """The Arrow type of a feature; `null` if it never had a value, whatever HDF5 calls it."""
@@ -245,7 +260,12 @@ def _opening(path: Path, error: OSError) -> SourceError:
     return SourceError(path, f"damaged, HDF5 says: {text}", _RERUN)
 
 
-def _valid(rows: Index) -> Index:
+def valid(rows: Index) -> Index:
+    """The rows of an index that count, in order of image number.
+
+    Raises:
+        ValueError: image numbers that none can have.
+    """
     if (rows[:, 0] == 0).any() or (rows[:, 0] < -1).any():
         raise ValueError("an index has image numbers that none can have")
     rows = rows[rows[:, 0] > 0]
