@@ -71,7 +71,7 @@ class Kind:
         return [
             _message(0x01, 0, shape),
             _message(0x03, 1, bytes.fromhex(_TYPES[self.type])),
-            _message(0x05, 1, bytes([2, 3, 0, 1, 0, 0, 0, 0])),
+            _message(0x05, 1, bytes([2, 3]) + unknown + bytes([1, 0, 0, 0, 0])),
             *([_message(0x0B, 1, pipeline)] if filters else []),
             _message(0x08, 0, layout.ljust(24, b"\0")),
             *([_message(0x12, 0, b"\x01\0\0\0" + unknown * 4)] if self.timed else []),
@@ -109,9 +109,10 @@ def datasets(layout: Layout, headers: Places, kinds: Sequence[Kind]) -> Datasets
     kind = np.full(len(headers), -1)
     trees = np.zeros(len(headers), np.uint64)
     for number, one in enumerate(kinds):
-        known, count, tree = _pattern(one)
+        known, count, fill, tree = _pattern(one)
         end = len(known)
         ours = sound & ((content[:, :end] == known) | (known < 0)).all(axis=1)
+        ours &= (content[:, fill] == 0) | (content[:, fill] == 2)
         # What is left of the room for messages is one message that says nothing.
         left = content[:, end : end + 8].copy().view(_MESSAGE)[:, 0]
         nothing = (left["type"] == 0) & (left["flags"] == 0) & (left["size"] == size - end - 8)
@@ -201,13 +202,15 @@ def _wide(kind: Kind) -> type[np.generic]:
 
 
 @cache
-def _pattern(kind: Kind) -> tuple[npt.NDArray[np.int16], int, int]:
-    """The bytes of such a dataset's messages, or -1; how many messages, and where the tree is."""
+def _pattern(kind: Kind) -> tuple[npt.NDArray[np.int16], int, int, int]:
+    """The bytes of such a dataset's messages, or -1; how many messages; where it says when zeros
+    are filled in, in files always or if asked for; and where the tree is."""
     one, other = (
         np.frombuffer(b"".join(kind.messages(unknown)), np.uint8) for unknown in (b"\0", b"\xff")
     )
     known = np.where(one == other, one.astype(np.int16), -1)
-    return known, len(kind.messages(b"\0")), int(np.flatnonzero(known < 0)[8])
+    different = np.flatnonzero(known < 0).tolist()
+    return known, len(kind.messages(b"\0")), different[8], different[9]
 
 
 def _message(type: int, flags: int, content: bytes) -> bytes:

@@ -1,0 +1,210 @@
+"""Measurement files read through a memory map, against the same read by HDF5's own library."""
+
+import random
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pyarrow as pa
+import pytest
+from conftest import DATA, unpacked
+
+from cpexport.errors import SourceError
+from cpexport.features import IMAGE, IMAGE_NUMBER, TEXT
+from cpexport.measurements import MeasurementFile
+from cpexport.sources.hdf5rows import image_rows, object_rows
+
+Copy = Callable[..., Path]
+RUN = "Measurements/2026-11-22-12-11-17"
+SMALL = ("08_unsorted_groups", "run_g/out.h5")
+
+
+class Watched(MeasurementFile):
+    """Notes the features that are read one by one, by h5py."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.indexes: list[tuple[str, str]] = []
+        self.data: list[tuple[str, str]] = []
+
+    def index(self, object_name, feature):
+        self.indexes.append((object_name, feature))
+        return super().index(object_name, feature)
+
+    def values(self, object_name, feature):
+        self.data.append((object_name, feature))
+        return super().values(object_name, feature)
+
+
+@contextmanager
+def opened(path: Path, by_h5py: bool) -> Iterator[Watched]:
+    with Watched(path) as file:
+        if by_h5py:
+            vars(file)["layout"] = None
+        yield file
+
+
+def read(file: MeasurementFile, every: int = 1) -> dict[str, pa.RecordBatch]:
+    """The rows of all tables, of every so many image sets."""
+    held = file.index(IMAGE, IMAGE_NUMBER)[::every, 0]
+    objects = {name: object_rows(file, name, held) for name in file.objects}
+    return {IMAGE: image_rows(file, held), **objects}
+
+
+def bits(rows: pa.RecordBatch) -> list[tuple[object, ...]]:
+    """What tells columns apart that compare as equal: the sign of 0, which NaN it is."""
+    found = []
+    for field, column in zip(rows.schema, rows.columns, strict=True):
+        known = column.is_valid().to_numpy(zero_copy_only=False)
+        if field.type in (TEXT, pa.null()):
+            values: object = column.to_pylist()
+        else:
+            values = column.fill_null(0).to_numpy()[known].tobytes()
+        found.append((field.name, field.type, known.tobytes(), values))
+    return found
+
+
+def outcome(path: Path, by_h5py: bool) -> dict[str, list[tuple[object, ...]]] | str:
+    """The tables of a file that can be damaged, or that it is."""
+    try:
+        with opened(path, by_h5py) as file:
+            return {name: bits(rows) for name, rows in read(file).items()}
+    except SourceError:
+        return "damaged"
+
+
+def files(name: str) -> list[Path]:
+    found = [path for end in ("h5", "hdf5") for path in unpacked(name).rglob(f"*.{end}")]
+    return sorted(found)
+
+
+CASES = [
+    "02_loaddata_grouped",
+    "08_unsorted_groups",
+    "10_ranges",
+    "11_h5_and_csv",
+    "12_failed",
+    "13_groups",
+    "20_sqlite",
+    "22_exports",
+    "40_spreadsheet",
+    "40_variants",
+    "50_track",
+    "60_perf",
+    "70_cp319",
+    "batch_files",
+]
+
+# HDF5 moved this group, of very long names, into the layout of its later versions.
+LEFT = {"long/h5/measurements.h5": {IMAGE}}
+BLOB = "ImageSet_ImageSet"
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_real_files_are_read_past_the_library_to_the_same_bits(name: str) -> None:
+    for path in files(name):
+        try:
+            with opened(path, by_h5py=True) as file:
+                expected = [read(file, every) if file.groups else {} for every in (1, 2)]
+        except SourceError:
+            assert outcome(path, by_h5py=False) == "damaged"
+            continue
+        with opened(path, by_h5py=False) as file:
+            for every, tables in zip((1, 2), expected, strict=True):
+                found = read(file, every)
+                assert {t: bits(rows) for t, rows in found.items()} == {
+                    t: bits(rows) for t, rows in tables.items()
+                }
+            tables = {name: rows.schema for name, rows in expected[0].items()}
+            # Of image sets the library reads who is held, and bytes that are no vector.
+            one_by_one = set(file.indexes) - {(IMAGE, IMAGE_NUMBER), (IMAGE, BLOB)}
+            numbers = {(t, f) for t, f in file.data if tables[t].field(f).type != TEXT}
+            left = LEFT.get(str(path.relative_to(unpacked(name))), set())
+            assert {t for t, _ in one_by_one | numbers} == left
+
+
+class TestOtherLayouts:
+    """Made by h5py alone. `fast` are the features that are read past the library all the same."""
+
+    def made(self, path: Path, libver: str = "earliest", rows: int = 50, **how: object) -> None:
+        data = np.random.default_rng(3).normal(size=rows)
+        data[[0, 2]] = np.nan, -0.0
+        cut = rows // 2
+        with h5py.File(path, "w", libver=(libver, "latest")) as file:
+            for name, values in {
+                "Image/ImageNumber": np.array([1, 2]),
+                "Nuclei/AreaShape_Area": data,
+                "Nuclei/Number_Object_Number": np.r_[1 : cut + 1, 1 : rows - cut + 1],
+                "Nuclei/Parent_Cells": np.arange(rows)[::-1],
+            }.items():
+                group = file.create_group(f"{RUN}/{name}")
+                index = [[1, 0, cut], [2, cut, rows]] if len(values) > 2 else [[1, 0, 1], [2, 1, 2]]
+                index_how = {"chunks": (1024, 3), "maxshape": (None, 3)}
+                group.create_dataset("index", data=np.array(index, np.int64), **index_how)
+                asked = {"chunks": (1024,), "maxshape": (None,), "shuffle": True} | how
+                asked = {"compression": 4} | asked
+                kind = asked.pop("kinds", {}).get(values.dtype.kind, values.dtype)
+                kept = {name: value for name, value in asked.items() if value is not None}
+                group.create_dataset("data", data=values.astype(kind), **kept)
+
+    def both(self, path: Path) -> tuple[set[str], dict[str, list[object]]]:
+        with opened(path, by_h5py=True) as file:
+            expected = {name: bits(rows) for name, rows in read(file).items()}
+        with opened(path, by_h5py=False) as file:
+            found = read(file)
+            single = {feature for name, feature in file.data if name == "Nuclei"}
+        assert {name: bits(rows) for name, rows in found.items()} == expected
+        assert found["Nuclei"].num_rows
+        return single, {f: found["Nuclei"][f].to_pylist() for f in found["Nuclei"].schema.names}
+
+    @pytest.mark.parametrize(
+        "how",
+        [
+            {"chunks": None, "maxshape": None, "shuffle": None, "compression": None},
+            {"chunks": (512,)},
+            {"shuffle": None},
+            {"compression": 9},
+            {"compression": None},
+            {"fletcher32": True},
+            {"fillvalue": 7},
+            {"maxshape": (10**6,)},
+            {"kinds": {"f": ">f8", "i": ">i8"}},
+            {"kinds": {"f": "f2", "i": "i2"}},
+            {"kinds": {"f": "<f8", "i": "u8"}},
+            {"track_times": True, "scaleoffset": None, "shuffle": None},
+            {"libver": "latest"},
+            {"libver": "v108"},
+        ],
+        ids=str,
+    )
+    def test_another_layout_is_left_to_the_library(self, how: dict, tmp_path: Path) -> None:
+        self.made(tmp_path / "a.h5", **how)
+        single, columns = self.both(tmp_path / "a.h5")
+
+        assert "Parent_Cells" in single
+        assert columns["Parent_Cells"] == list(range(50))[::-1]
+
+    @pytest.mark.parametrize(
+        ("rows", "how"),
+        [
+            (50, {}),
+            (50, {"kinds": {"f": "<f4", "i": "<i4"}}),
+            (50, {"track_times": True}),
+            (1024, {}),
+            (1025, {}),
+            (64 * 1024, {}),
+            (64 * 1024 + 1, {}),
+            (200_000, {"kinds": {"f": "<f4", "i": "<i4"}}),
+        ],
+    )
+    def test_the_layout_of_cellprofiler_is_read_past_it(
+        self, rows: int, how: dict, tmp_path: Path
+    ) -> None:
+        self.made(tmp_path / "a.h5", rows=rows, **how)
+        single, columns = self.both(tmp_path / "a.h5")
+
+        assert single == set()
+        assert columns["Parent_Cells"] == list(range(rows))[::-1]
