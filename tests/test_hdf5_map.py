@@ -19,7 +19,6 @@ from cpexport.sources.hdf5rows import image_rows, object_rows
 
 Copy = Callable[..., Path]
 RUN = "Measurements/2026-11-22-12-11-17"
-SMALL = ("08_unsorted_groups", "run_g/out.h5")
 
 
 class Watched(MeasurementFile):
@@ -208,3 +207,77 @@ class TestOtherLayouts:
 
         assert single == set()
         assert columns["Parent_Cells"] == list(range(rows))[::-1]
+
+
+class Damage:
+    """Ways to damage a file where its groups, headers, trees and chunks are."""
+
+    def __init__(self, path: Path, seed: int) -> None:
+        self.content = path.read_bytes()
+        self.random = random.Random(seed)
+        signs = rb"TREE|SNOD|HEAP|\x01\0[\x01\x05-\x07]\0\x01\0\0\0.\0\0\0"
+        self.signs = [match.start() for match in re.finditer(signs, self.content, re.DOTALL)]
+        with h5py.File(path) as file:
+            self.chunks: list[tuple[int, int]] = []
+            file.visititems(self._note)
+
+    def _note(self, _: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset) and item.chunks:
+            for number in range(item.id.get_num_chunks()):
+                chunk = item.id.get_chunk_info(number)
+                self.chunks.append((chunk.byte_offset, chunk.size))
+
+    def place(self) -> int:
+        """Nearly always where something is that matters."""
+        way = self.random.random()
+        if way < 0.7:
+            place = self.random.choice(self.signs) + self.random.randrange(-8, 160)
+        elif way < 0.95:
+            start, size = self.random.choice(self.chunks)
+            place = start + self.random.randrange(min(size, 200))
+        else:
+            place = self.random.randrange(len(self.content))
+        return max(0, min(place, len(self.content) - 600))
+
+    def done(self) -> bytes:
+        """The file, damaged in one way."""
+        content, place, random = bytearray(self.content), self.place(), self.random
+        way = random.choice(["bit", "bit", "byte", "zeros", "word", "word", "small", "cut"])
+        if way == "bit":
+            content[place] ^= 1 << random.randrange(8)
+        elif way == "byte":
+            content[place] = random.choice([0, 1, 255, random.randrange(256)])
+        elif way == "zeros":
+            length = random.choice([1, 8, 24, 512])
+            content[place : place + length] = bytes(length)
+        elif way == "word":
+            # What leads somewhere leads somewhere else.
+            place, other = place // 8 * 8, self.place() // 8 * 8
+            content[place : place + 8] = self.content[other : other + 8]
+        elif way == "small":
+            place = place // 2 * 2
+            number = int.from_bytes(content[place : place + 2], "little") + random.choice([-1, 1])
+            content[place : place + 2] = (number % 65536).to_bytes(2, "little")
+        else:
+            # Cut, and the superblock says that this is all.
+            length = random.randrange(len(content) // 2, len(content))
+            content[40:48] = length.to_bytes(8, "little")
+            del content[length:]
+        return bytes(content)
+
+
+def test_damaged_files_give_what_the_library_gives_or_are_refused(tmp_path: Path) -> None:
+    damage = Damage(unpacked("08_unsorted_groups") / "run_g/out.h5", seed=6)
+    sound = outcome(unpacked("08_unsorted_groups") / "run_g/out.h5", by_h5py=True)
+    path = tmp_path / "damaged.h5"
+    seen = {"damaged": 0, "as it was": 0, "other values": 0}
+    for _ in range(200):
+        path.write_bytes(damage.done())
+        expected = outcome(path, by_h5py=True)
+        assert outcome(path, by_h5py=False) == expected
+        kind = "damaged" if expected == "damaged" else "other values"
+        seen["as it was" if expected == sound else kind] += 1
+
+    # Neither is all of it harmless, nor does all of it keep the file from being read.
+    assert seen["damaged"] > 50
+    assert seen["as it was"] > 50
