@@ -92,7 +92,7 @@ _GROUP_TREE: Final = _Tree(0, np.dtype([("name", "<u8")]), ("name",), 32)
 
 
 class Layout:
-    """A file that HDF5's library has open under `descriptor` and found not to be cut off, mapped.
+    """A file that HDF5's library has open too, and found not to be cut off, mapped by a descriptor.
 
     As with any map, a file that is cut while it is read ends the process.
 

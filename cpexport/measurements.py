@@ -7,6 +7,7 @@ what is valid: `data` keeps superseded values, rows may be out of order, -1 as i
 deleted.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -95,7 +96,10 @@ class MeasurementFile:
     def layout(self) -> Layout | None:
         """The file past HDF5's library; None if it is not laid out as CellProfiler's are."""
         try:
-            return Layout(self._file.id.get_vfd_handle())
+            # Not by h5py's own descriptor: that would stay locked for as long as it is mapped.
+            with self.path.open("rb") as own:
+                same = os.path.sameopenfile(own.fileno(), self._file.id.get_vfd_handle())
+                return Layout(own.fileno()) if same else None
         except (Unfamiliar, OSError, ValueError):
             return None
 
@@ -261,11 +265,8 @@ def _opening(path: Path, error: OSError) -> SourceError:
 
 
 def valid(rows: Index) -> Index:
-    """The rows of an index that count, in order of image number.
-
-    Raises:
-        ValueError: image numbers that none can have.
-    """
+    """The rows of an index that count, in order of image number; `ValueError` for numbers that no
+    image set can have."""
     if (rows[:, 0] == 0).any() or (rows[:, 0] < -1).any():
         raise ValueError("an index has image numbers that none can have")
     rows = rows[rows[:, 0] > 0]

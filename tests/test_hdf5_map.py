@@ -1,5 +1,6 @@
 """Measurement files read through a memory map, against the same read by HDF5's own library."""
 
+import fcntl
 import random
 import re
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ import h5py
 import numpy as np
 import pyarrow as pa
 import pytest
-from conftest import DATA, unpacked
+from conftest import unpacked
 
 from cpexport.errors import SourceError
 from cpexport.features import IMAGE, IMAGE_NUMBER, TEXT
@@ -123,6 +124,26 @@ def test_real_files_are_read_past_the_library_to_the_same_bits(name: str) -> Non
             numbers = {(t, f) for t, f in file.data if tables[t].field(f).type != TEXT}
             left = LEFT.get(str(path.relative_to(unpacked(name))), set())
             assert {t for t, _ in one_by_one | numbers} == left
+
+
+def test_a_file_is_locked_until_it_is_closed_and_not_for_as_long_as_it_is_mapped(
+    copy: Copy,
+) -> None:
+    path = copy("08_unsorted_groups", "run_g/out.h5")
+
+    def locked() -> bool:
+        with path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            return False
+
+    with MeasurementFile(path) as file:
+        layout = file.layout
+        assert layout is not None
+        assert locked()
+    assert not locked()
 
 
 class TestOtherLayouts:
