@@ -23,7 +23,11 @@ ROWS: Final = 1024
 """How many rows a chunk has."""
 
 _SUPERBLOCK: Final = np.dtype(
-    [("fixed", "V20"), ("flags", "<u4"), ("base", "<u8"), ("free", "<u8"), ("end", "<u8")]
+    {
+        "names": ["fixed", "base", "end", "root"],
+        "formats": ["V20", "<u8", "<u8", "<u8"],
+        "offsets": [0, 24, 40, 64],
+    }
 )
 # Version 0; addresses and lengths of 8 bytes; nodes of 2 * 4 symbols and of 2 * 16 children.
 _SUPERBLOCK_FIXED: Final = b"\x89HDF\r\n\x1a\n\0\0\0\0\0\x08\x08\0\x04\0\x10\0"
@@ -107,6 +111,7 @@ class Layout:
         expect(_is(first["fixed"], _SUPERBLOCK_FIXED), first["base"] == 0)
         expect(first["end"] <= self.end)
         self.end = int(first["end"])
+        self._root = int(first["root"])
 
     def records(self, places: Places, dtype: np.dtype[np.void], room: int = 0) -> Records:
         """What is at `places`, copied. `room` is what each takes if more than that is read."""
@@ -115,22 +120,14 @@ class Layout:
         windows = (self.end - dtype.itemsize + 1,)
         return np.ndarray(windows, dtype, self.bytes, strides=(1,))[places]
 
-    def listed(self, group: int) -> tuple[list[bytes], Places]:
-        """The names in a group, ascending, and the object headers that they stand for."""
-        (header,) = self.records(np.array([group], np.uint64), _GROUP)
-        expect(_is(header["fixed"], _GROUP_FIXED))
-        heap = self._heap(header["heap"])
-        _, found = self._leaves(header["tree"].reshape(1), _GROUP_TREE)
-        owner, symbols = self._symbols(found.child)
-        names = [_name(heap, place) for place in symbols["name"].tolist()]
-        # The library finds a name because it is between its neighbours, and those of its node.
-        expect(all(one < other for one, other in pairwise(names)))
-        begins = np.flatnonzero(np.diff(owner, prepend=-1)).tolist()
-        ends = [*begins[1:], len(names)]
-        keys = zip(found.left["name"].tolist(), found.right["name"].tolist(), strict=True)
-        for (left, right), begin, end in zip(keys, begins, ends, strict=True):
-            expect(_name(heap, left) < names[begin], names[end - 1] <= _name(heap, right))
-        return names, symbols["header"]
+    def listed(self, path: str) -> dict[bytes, int]:
+        """The names in a group, and the object headers that they stand for."""
+        group = self._root
+        for name in path.strip("/").split("/"):
+            there = self._names(group)
+            expect(name.encode() in there)
+            group = there[name.encode()]
+        return self._names(group)
 
     def parts(self, features: Places) -> tuple[Places, Places]:
         """The object headers of `data` and of `index`, which are all that is in these groups."""
@@ -179,6 +176,22 @@ class Layout:
         chunks = Chunks(np.zeros(counts.sum(), np.uint64), np.zeros(counts.sum(), np.int64))
         chunks.places[number], chunks.sizes[number] = places, sizes
         return chunks
+
+    def _names(self, group: int) -> dict[bytes, int]:
+        (header,) = self.records(np.array([group], np.uint64), _GROUP)
+        expect(_is(header["fixed"], _GROUP_FIXED))
+        heap = self._heap(header["heap"])
+        _, found = self._leaves(header["tree"].reshape(1), _GROUP_TREE)
+        owner, symbols = self._symbols(found.child)
+        names = [_name(heap, place) for place in symbols["name"].tolist()]
+        # The library finds a name because it is between its neighbours, and those of its node.
+        expect(all(one < other for one, other in pairwise(names)))
+        begins = np.flatnonzero(np.diff(owner, prepend=-1)).tolist()
+        ends = [*begins[1:], len(names)]
+        keys = zip(found.left["name"].tolist(), found.right["name"].tolist(), strict=True)
+        for (left, right), begin, end in zip(keys, begins, ends, strict=True):
+            expect(_name(heap, left) < names[begin], names[end - 1] <= _name(heap, right))
+        return dict(zip(names, symbols["header"].tolist(), strict=True))
 
     def _heap(self, place: np.uint64) -> bytes:
         (heap,) = self.records(place.reshape(1), _HEAP)

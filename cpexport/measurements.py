@@ -103,10 +103,9 @@ class MeasurementFile:
         except (Unfamiliar, OSError, ValueError):
             return None
 
-    def place(self, object_name: str) -> int:
-        """Where the group of an object type begins in the file, in bytes."""
-        with reading(self.path):
-            return int(h5py.h5o.get_info(self._by_name[object_name]).addr)
+    def group(self, object_name: str) -> str:
+        """The path of an object type's group in the file."""
+        return f"{self._run.name}/{object_name}"
 
     def index(self, object_name: str, feature: str) -> Index:
         """Rows [image number, start, stop] that are valid, in order of image number.

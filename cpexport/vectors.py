@@ -69,8 +69,7 @@ class Vectors:
         layout = self._file.layout
         if layout is None or not self._features:
             raise Unfamiliar
-        names, headers = layout.listed(self._file.place(self._object))
-        places = dict(zip(names, headers.tolist(), strict=True))
+        places = layout.listed(self._file.group(self._object))
         try:
             wanted = [places[feature.encode()] for feature in self._features]
         except KeyError as error:
