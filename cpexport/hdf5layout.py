@@ -59,7 +59,7 @@ class Unfamiliar(Exception):  # noqa: N818 - for the library, and not an error
 def expect(*facts: bool | np.bool_ | npt.NDArray[np.bool_]) -> None:
     """Raises `Unfamiliar` unless all facts are true, single ones and arrays of them."""
     for fact in facts:
-        if fact is not True and not np.all(fact):
+        if not (fact if isinstance(fact, bool) else fact.all()):
             raise Unfamiliar
 
 
@@ -112,6 +112,7 @@ class Layout:
         expect(first["end"] <= self.end)
         self.end = int(first["end"])
         self._root = int(first["root"])
+        self._groups: dict[int, dict[bytes, int]] = {}
 
     def records(self, places: Places, dtype: np.dtype[np.void], room: int = 0) -> Records:
         """What is at `places`, copied. `room` is what each takes if more than that is read."""
@@ -124,9 +125,10 @@ class Layout:
         """The names in a group, and the object headers that they stand for."""
         group = self._root
         for name in path.strip("/").split("/"):
-            there = self._names(group)
-            expect(name.encode() in there)
-            group = there[name.encode()]
+            if group not in self._groups:
+                self._groups[group] = self._names(group)
+            expect(name.encode() in self._groups[group])
+            group = self._groups[group][name.encode()]
         return self._names(group)
 
     def parts(self, features: Places) -> tuple[Places, Places]:

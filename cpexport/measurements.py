@@ -26,6 +26,7 @@ from cpexport.hdf5layout import Layout, Unfamiliar
 
 Index = npt.NDArray[np.int64]
 
+_PAIR = ("ImageNumber_First", "ObjectNumber_First", "ImageNumber_Second", "ObjectNumber_Second")
 _RERUN = "run its image sets again"
 
 
@@ -188,23 +189,15 @@ class MeasurementFile:
         with reading(self.path):
             root = self._run[RELATIONSHIP]
             for module in root:
-                for name in root[module]:
-                    for first in root[module][name]:
-                        for second in root[module][name][first]:
-                            leaf = root[module][name][first][second]
-                            vectors = [
-                                leaf[part][()].astype(np.int64)
-                                for part in (
-                                    "ImageNumber_First",
-                                    "ObjectNumber_First",
-                                    "ImageNumber_Second",
-                                    "ObjectNumber_Second",
-                                )
-                            ]
+                for name, objects in root[module].items():
+                    for first, others in objects.items():
+                        for second in others:
+                            leaf = f"{module}/{name}/{first}/{second}"
+                            vectors = [self._read(RELATIONSHIP, f"{leaf}/{p}") for p in _PAIR]
                             if len({len(vector) for vector in vectors}) != 1:
-                                raise ValueError(f"{leaf.name} has vectors of several lengths")
+                                raise ValueError(f"{leaf} has vectors of several lengths")
                             if any((vector < 1).any() for vector in vectors):
-                                raise ValueError(f"{leaf.name} has numbers below 1")
+                                raise ValueError(f"{leaf} has numbers below 1")
                             yield int(module), name, first, second, vectors
 
     def _read(self, object_name: str, name: str) -> npt.NDArray[np.int64]:
