@@ -146,7 +146,7 @@ class Layout:
         levels, found = self._entries(groups["tree"], _GROUP_TREE)
         expect(levels == 0, len(found.child) == len(features))
         owner, symbols = self._symbols(found.child)
-        expect(len(owner) == 2 * len(features), owner == np.repeat(each, 2)[: len(owner)])
+        expect(bool(np.array_equal(owner, np.repeat(each, 2))))
         symbols = symbols.reshape(-1, 2)
         names = symbols["name"]
         expect(names % 8 == 0, names < 8 * _WORDS, symbols["cache"] == 0)
