@@ -127,8 +127,9 @@ class Layout:
         for name in path.strip("/").split("/"):
             if group not in self._groups:
                 self._groups[group] = self._names(group)
-            expect(name.encode() in self._groups[group])
-            group = self._groups[group][name.encode()]
+            key = name.encode("utf-8", "surrogateescape")
+            expect(key in self._groups[group])
+            group = self._groups[group][key]
         return self._names(group)
 
     def parts(self, features: Places) -> tuple[Places, Places]:

@@ -356,3 +356,13 @@ def test_each_byte_by_which_values_are_found_counts_as_it_does_for_the_library(
     assert len(places) > 3000
     sample = rng.sample(places, 500)
     assert disagreements(tmp_path / "a.h5", sample, lambda: 1 << rng.randrange(8)) == []
+
+
+def test_a_run_whose_name_is_no_text_is_as_it_is_for_the_library(tmp_path: Path) -> None:
+    made(tmp_path / "a.h5")
+    name = RUN.partition("/")[2].encode()
+    content = (tmp_path / "a.h5").read_bytes()
+    (tmp_path / "b.h5").write_bytes(content.replace(name, name[:-1] + b"\xff"))
+
+    found = outcome(tmp_path / "b.h5", by_h5py=False)
+    assert found == outcome(tmp_path / "b.h5", by_h5py=True) == outcome(tmp_path / "a.h5", True)
