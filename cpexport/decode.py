@@ -4,6 +4,7 @@ It runs on any `concurrent.futures.Executor`; what comes back is small, and the 
 the files, memory-mapped, by whoever writes them to the destination.
 """
 
+import math
 import os
 import shutil
 import tempfile
@@ -254,16 +255,15 @@ def _as_written(
 
 def _count(rows: pa.RecordBatch) -> Count:
     missing, infinite = 0, {}
-    for field, array in zip(rows.schema, rows.columns, strict=True):
-        if field.type == REAL:
-            values = array.to_numpy()
-            # A sum is finite only if all values are, and costs a fraction of looking at each.
-            with np.errstate(invalid="ignore", over="ignore"):
-                total = values.sum()
-            if not np.isfinite(total):
-                missing += int(np.isnan(values).sum())
-                if count := int(np.isinf(values).sum()):
-                    infinite[field.name] = count
-        elif field.type == INTEGER:
-            missing += array.null_count
+    with np.errstate(invalid="ignore", over="ignore"):
+        for name, array in zip(rows.schema.names, rows.columns, strict=True):
+            if array.type == REAL:
+                values = array.to_numpy()
+                # A sum is finite only if all values are, and costs a fraction of looking at each.
+                if not math.isfinite(np.add.reduce(values)):
+                    missing += int(np.isnan(values).sum())
+                    if count := int(np.isinf(values).sum()):
+                        infinite[name] = count
+            elif array.type == INTEGER:
+                missing += array.null_count
     return Count(rows.num_rows, missing, sum(infinite.values()), infinite)

@@ -7,8 +7,10 @@ what is valid: `data` keeps superseded values, rows may be out of order, -1 as i
 deleted.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,9 +22,11 @@ import pyarrow as pa
 
 from cpexport.errors import RunningError, SourceError
 from cpexport.features import EXPERIMENT, INTEGER, NOT_OBJECTS, NULL, REAL, RELATIONSHIP, TEXT
+from cpexport.hdf5layout import Layout, Unfamiliar
 
 Index = npt.NDArray[np.int64]
 
+_PAIR = ("ImageNumber_First", "ObjectNumber_First", "ImageNumber_Second", "ObjectNumber_Second")
 _RERUN = "run its image sets again"
 
 
@@ -89,6 +93,21 @@ class MeasurementFile:
                 self._features[object_name] = tuple(name.decode("utf-8") for name in group)
         return self._features[object_name]
 
+    @cached_property
+    def layout(self) -> Layout | None:
+        """The file past HDF5's library; None if it is not laid out as CellProfiler's are."""
+        try:
+            # Not by h5py's own descriptor: that would stay locked for as long as it is mapped.
+            with self.path.open("rb") as own:
+                same = os.path.sameopenfile(own.fileno(), self._file.id.get_vfd_handle())
+                return Layout(own.fileno()) if same else None
+        except (Unfamiliar, OSError, ValueError):
+            return None
+
+    def group(self, object_name: str) -> str:
+        """The path of an object type's group in the file."""
+        return f"{self._run.name}/{object_name}"
+
     def index(self, object_name: str, feature: str) -> Index:
         """Rows [image number, start, stop] that are valid, in order of image number.
 
@@ -98,7 +117,7 @@ class MeasurementFile:
             rows = self._read(object_name, f"{feature}/index")
             if rows.ndim != 2 or rows.shape[1] != 3:
                 raise ValueError(f"{object_name}/{feature}/index has the shape {rows.shape}")
-            return _valid(rows)
+            return valid(rows)
 
     def type_of(self, object_name: str, feature: str) -> pa.DataType:
         """The Arrow type of a feature; `null` if it never had a value, whatever HDF5 calls it."""
@@ -170,23 +189,15 @@ class MeasurementFile:
         with reading(self.path):
             root = self._run[RELATIONSHIP]
             for module in root:
-                for name in root[module]:
-                    for first in root[module][name]:
-                        for second in root[module][name][first]:
-                            leaf = root[module][name][first][second]
-                            vectors = [
-                                leaf[part][()].astype(np.int64)
-                                for part in (
-                                    "ImageNumber_First",
-                                    "ObjectNumber_First",
-                                    "ImageNumber_Second",
-                                    "ObjectNumber_Second",
-                                )
-                            ]
+                for name, objects in root[module].items():
+                    for first, others in objects.items():
+                        for second in others:
+                            leaf = f"{module}/{name}/{first}/{second}"
+                            vectors = [self._read(RELATIONSHIP, f"{leaf}/{p}") for p in _PAIR]
                             if len({len(vector) for vector in vectors}) != 1:
-                                raise ValueError(f"{leaf.name} has vectors of several lengths")
+                                raise ValueError(f"{leaf} has vectors of several lengths")
                             if any((vector < 1).any() for vector in vectors):
-                                raise ValueError(f"{leaf.name} has numbers below 1")
+                                raise ValueError(f"{leaf} has numbers below 1")
                             yield int(module), name, first, second, vectors
 
     def _read(self, object_name: str, name: str) -> npt.NDArray[np.int64]:
@@ -245,7 +256,9 @@ def _opening(path: Path, error: OSError) -> SourceError:
     return SourceError(path, f"damaged, HDF5 says: {text}", _RERUN)
 
 
-def _valid(rows: Index) -> Index:
+def valid(rows: Index) -> Index:
+    """The rows of an index that count, in order of image number; `ValueError` for numbers that no
+    image set can have."""
     if (rows[:, 0] == 0).any() or (rows[:, 0] < -1).any():
         raise ValueError("an index has image numbers that none can have")
     rows = rows[rows[:, 0] > 0]

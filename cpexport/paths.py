@@ -77,10 +77,12 @@ class PathMap:
     def mapped(self, rows: pa.RecordBatch) -> tuple[pa.RecordBatch, int]:
         """Rows of features with `PathName_`, `URL_`, and `FileName_` where it is a whole path, as
         people see them, and how many of their paths are in none of the folders, and stay."""
+        if not self.pairs:
+            return rows, 0
         arrays, strange = [], 0
         for field, array in zip(rows.schema, rows.columns, strict=True):
             feature = _FEATURE.match(field.name)
-            if self.pairs and feature and field.type == TEXT:
+            if feature and field.type == TEXT:
                 array, stay = self._column(feature[1], array)
                 strange += stay
             arrays.append(array)

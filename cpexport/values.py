@@ -35,13 +35,16 @@ def numbers_as_promised(object_name: str, feature: str, column: pa.Array) -> pa.
     """
     if column.type != REAL:
         return column
+    whole = promised_type(object_name, feature) == INTEGER
+    if not whole and not column.null_count:
+        return column
     values = column.fill_null(float("nan")).to_numpy(zero_copy_only=False)
-    if promised_type(object_name, feature) == INTEGER:
+    if whole:
         missing = np.isnan(values)
         known = values[~missing]
         if (known == np.floor(known)).all() and (np.abs(known) < 2**53).all():
-            whole = np.where(missing, 0, values).astype(np.int64)
-            return pa.array(whole, INTEGER, mask=missing if missing.any() else None)
+            integers = np.where(missing, 0, values).astype(np.int64)
+            return pa.array(integers, INTEGER, mask=missing if missing.any() else None)
     return pa.array(values)
 
 

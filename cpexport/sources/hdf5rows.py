@@ -1,6 +1,7 @@
 """The rows of a measurement file: values laid out by what `index` says, one column a feature."""
 
 import base64
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -11,23 +12,78 @@ from cpexport.features import (
     IMAGE,
     IMAGE_NUMBER,
     INTEGER,
+    NULL,
     NUMBER,
-    OBJECT_NUMBER,
+    REAL,
     TEXT,
     is_column,
 )
 from cpexport.measurements import Index, MeasurementFile, check_index
 from cpexport.tables import RELATIONSHIPS
+from cpexport.vectors import Vectors
+
+Numbers = npt.NDArray[np.int64]
+
+_TYPES = {"i": INTEGER, "f": REAL, "O": TEXT}
 
 
-def image_rows(file: MeasurementFile, numbers: npt.NDArray[np.int64]) -> pa.RecordBatch:
-    names, arrays = [IMAGE_NUMBER], [pa.array(numbers)]
-    for feature in file.features(IMAGE):
-        if is_column(feature):
-            array = _blobs if _is_blob(feature) else _one_each
-            names.append(feature)
-            arrays.append(array(file, feature, numbers))
-    return pa.RecordBatch.from_arrays(arrays, names=names)
+def image_rows(file: MeasurementFile, numbers: Numbers) -> pa.RecordBatch:
+    features = [feature for feature in file.features(IMAGE) if is_column(feature)]
+    plain = [feature for feature in features if not _is_blob(feature)]
+    vectors = Vectors(file, IMAGE, plain)
+    recipes: dict[int, _Recipe] = {}
+    columns = {}
+    for feature, index, values in zip(plain, vectors.indexes, vectors.values(), strict=True):
+        if id(index) not in recipes:
+            recipes[id(index)] = _one_each(index, numbers)
+        columns[feature] = recipes[id(index)].lay(file, IMAGE, feature, values)
+    columns |= {
+        feature: _blobs(file, feature, numbers) for feature in features if _is_blob(feature)
+    }
+    arrays = [pa.array(numbers), *(columns[feature] for feature in features)]
+    return pa.RecordBatch.from_arrays(arrays, names=[IMAGE_NUMBER, *features])
+
+
+class _Recipe:
+    """How the values that an index points at are laid in rows: for each row of the table `take` is
+    the position in `data`, or -1 where there is no value."""
+
+    def __init__(self, index: Index, take: Numbers) -> None:
+        self._index, self._take = index, take
+        self._missing = take < 0
+        self._end = int(index[:, 2].max(initial=0))
+        start = int(take[0]) if len(take) else 0
+        along = np.array_equal(take, np.arange(start, start + len(take)))
+        self._run = slice(start, start + len(take)) if along and start >= 0 else None
+        self._checked = False
+
+    def lay(
+        self, file: MeasurementFile, name: str, feature: str, values: npt.NDArray[np.generic]
+    ) -> pa.Array:
+        """The column of a feature.
+
+        Raises:
+            SourceError: the index points outside the values.
+        """
+        if not self._checked or len(values) < self._end:
+            check_index(file, name, feature, self._index, len(values))
+            self._checked = True
+        type = _TYPES[values.dtype.kind] if len(values) else NULL
+        if type == NULL or not len(self._index):
+            return pa.nulls(len(self._take), type)
+        if self._run is not None:
+            return pa.array(values[self._run], type)
+        taken = values[np.maximum(self._take, 0)]
+        return pa.array(taken, type, mask=self._missing if self._missing.any() else None)
+
+
+def _one_each(index: Index, numbers: Numbers) -> _Recipe:
+    """One row an image set, that of its first value."""
+    index = index[index[:, 2] > index[:, 1]]
+    wanted = index[np.isin(index[:, 0], numbers)]
+    take = np.full(len(numbers), -1, np.int64)
+    take[np.searchsorted(numbers, wanted[:, 0])] = wanted[:, 1]
+    return _Recipe(index, take)
 
 
 def _is_blob(feature: str) -> bool:
@@ -35,21 +91,7 @@ def _is_blob(feature: str) -> bool:
     return feature == "ImageSet_ImageSet"
 
 
-def _one_each(file: MeasurementFile, feature: str, numbers: npt.NDArray[np.int64]) -> pa.Array:
-    type = file.type_of(IMAGE, feature)
-    known, values = file.one_each(IMAGE, feature)
-    wanted = np.isin(known, numbers)
-    if not wanted.any() or type == pa.null():
-        return pa.nulls(len(numbers), type)
-    rows = np.searchsorted(numbers, known[wanted])
-    missing = np.ones(len(numbers), bool)
-    missing[rows] = False
-    out = np.zeros(len(numbers), values.dtype)
-    out[rows] = values[wanted]
-    return pa.array(out, type, mask=missing if missing.any() else None)
-
-
-def _blobs(file: MeasurementFile, feature: str, numbers: npt.NDArray[np.int64]) -> pa.Array:
+def _blobs(file: MeasurementFile, feature: str, numbers: Numbers) -> pa.Array:
     """Bytes as ExportToSpreadsheet writes them: Python's text of the base64 of the bytes."""
     index = file.index(IMAGE, feature)
     values = file.values(IMAGE, feature).astype(np.uint8)
@@ -62,12 +104,14 @@ def _blobs(file: MeasurementFile, feature: str, numbers: npt.NDArray[np.int64]) 
     return pa.array([texts.get(number) for number in numbers.tolist()], TEXT)
 
 
-def object_rows(file: MeasurementFile, name: str, numbers: npt.NDArray[np.int64]) -> pa.RecordBatch:
-    features = [f for f in file.features(name) if is_column(f)]
+def object_rows(file: MeasurementFile, name: str, numbers: Numbers) -> pa.RecordBatch:
+    # ObjectNumber, which is no column, is written once for every feature (CellProfiler 4.2.8,
+    # _measurements.py, add_measurement): its copies are only ever 1..n.
+    features = [feature for feature in file.features(name) if is_column(feature)]
     gather = _Gather(file, name, features, numbers)
-    columns = {f: gather.column(f) for f in features if f != NUMBER}
+    columns = dict(zip(features, gather.columns(), strict=True))
     images, number = np.repeat(numbers, gather.counts), gather.positions()
-    own = gather.column(NUMBER) if NUMBER in features else None
+    own = columns.pop(NUMBER, None)
     if own is not None and own.type == INTEGER and not own.null_count:
         _refuse_twins(file, name, images, own.to_numpy(), number)
         number = own.to_numpy()
@@ -80,9 +124,9 @@ def object_rows(file: MeasurementFile, name: str, numbers: npt.NDArray[np.int64]
 def _refuse_twins(
     file: MeasurementFile,
     name: str,
-    images: npt.NDArray[np.int64],
-    numbers: npt.NDArray[np.int64],
-    positions: npt.NDArray[np.int64],
+    images: Numbers,
+    numbers: Numbers,
+    positions: Numbers,
 ) -> None:
     """Refuses objects of one image set that share a number; nearly always those are 1..n."""
     if not np.array_equal(numbers, positions):
@@ -101,61 +145,45 @@ class _Gather:
     """
 
     def __init__(
-        self, file: MeasurementFile, name: str, features: list[str], numbers: npt.NDArray[np.int64]
+        self, file: MeasurementFile, name: str, features: list[str], numbers: Numbers
     ) -> None:
-        self._file, self._name, self._numbers = file, name, numbers
-        self._indexes = {feature: self._index(feature) for feature in features}
-        distinct = {index.tobytes(): (f, index) for f, index in self._indexes.items()}
+        self._file, self._name, self._features, self._numbers = file, name, features, numbers
+        self._vectors = Vectors(file, name, features)
+        distinct = {id(index): n for n, index in enumerate(self._vectors.indexes)}
+        self._indexes: dict[int, Index] = {}
         self.counts = np.zeros(len(numbers), np.int64)
-        for feature, index in distinct.values():
-            check_index(file, name, feature, index, file.length(name, feature))
+        for place, number in distinct.items():
+            index = self._vectors.indexes[number]
+            index = index[np.isin(index[:, 0], numbers)]
+            index = self._indexes[place] = index[index[:, 2] > index[:, 1]]
+            check_index(file, name, features[number], index, self._vectors.length(number))
             rows = np.searchsorted(numbers, index[:, 0])
             self.counts[rows] = np.maximum(self.counts[rows], index[:, 2] - index[:, 1])
         self._starts = np.concatenate([[0], np.cumsum(self.counts)])
-        self._recipes: dict[bytes, npt.NDArray[np.int64]] = {}
 
-    def positions(self) -> npt.NDArray[np.int64]:
+    def positions(self) -> Numbers:
         """1, 2, 3 … for each image set's objects."""
         total = int(self._starts[-1])
         first: Index = np.repeat(self._starts[:-1], self.counts)
         return np.arange(1, total + 1, dtype=np.int64) - first
 
-    def column(self, feature: str) -> pa.Array:
-        index = self._indexes[feature]
-        type = self._file.type_of(self._name, feature)
-        total = int(self._starts[-1])
-        if not len(index) or type == pa.null():
-            return pa.nulls(total, type)
-        values = self._file.values(self._name, feature)
-        check_index(self._file, self._name, feature, index, len(values))
-        take = self._recipe(index)
-        missing = take < 0
-        if not missing.any():
-            return pa.array(values[take], type)
-        return pa.array(values[np.maximum(take, 0)], type, mask=missing)
+    def columns(self) -> Iterator[pa.Array]:
+        """The values of each feature."""
+        recipes = {place: self._recipe(index) for place, index in self._indexes.items()}
+        each = zip(self._features, self._vectors.indexes, self._vectors.values(), strict=True)
+        for feature, index, values in each:
+            yield recipes[id(index)].lay(self._file, self._name, feature, values)
 
-    def _index(self, feature: str) -> Index:
-        # ObjectNumber is written once for every feature; its copies are only ever 1..n (the
-        # source of formats: _measurements.py, add_measurement), so it is never read.
-        assert feature != OBJECT_NUMBER
-        index = self._file.index(self._name, feature)
-        index = index[np.isin(index[:, 0], self._numbers)]
-        return np.ascontiguousarray(index[index[:, 2] > index[:, 1]])
-
-    def _recipe(self, index: Index) -> npt.NDArray[np.int64]:
-        """For each row of the table the position in `data`, or -1 where there is no value."""
-        key = index.tobytes()
-        if key not in self._recipes:
-            take = np.full(int(self._starts[-1]), -1, np.int64)
-            first = self._starts[np.searchsorted(self._numbers, index[:, 0])]
-            lengths = index[:, 2] - index[:, 1]
-            offsets = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-            take[np.repeat(first, lengths) + offsets] = np.repeat(index[:, 1], lengths) + offsets
-            self._recipes[key] = take
-        return self._recipes[key]
+    def _recipe(self, index: Index) -> _Recipe:
+        take = np.full(int(self._starts[-1]), -1, np.int64)
+        first = self._starts[np.searchsorted(self._numbers, index[:, 0])]
+        lengths = index[:, 2] - index[:, 1]
+        offsets = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        take[np.repeat(first, lengths) + offsets] = np.repeat(index[:, 1], lengths) + offsets
+        return _Recipe(index, take)
 
 
-def relationship_rows(file: MeasurementFile, numbers: npt.NDArray[np.int64]) -> pa.RecordBatch:
+def relationship_rows(file: MeasurementFile, numbers: Numbers) -> pa.RecordBatch:
     """Pairs of which both image sets are wanted; each pair once, as in CellProfiler's databases."""
     batches = []
     for module, name, first, second, vectors in file.relationships():
