@@ -26,6 +26,8 @@ Write = Callable[[str, pa.RecordBatch], None]
 """Takes rows of one object type, columns named by feature; relationships as `Relationship`, what
 the job says of the run as `Experiment`."""
 
+_PARQUET = "parquet:"
+
 
 @dataclass(frozen=True)
 class There:
@@ -53,6 +55,10 @@ class Sink(Protocol):
     @property
     def width(self) -> int:
         """The most columns that a table of numbers can have there."""
+
+    @property
+    def infinite(self) -> bool:
+        """Whether infinities stay as they are there; else they become NULL, as NaN always does."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -165,6 +171,8 @@ def absolute(url: str) -> str:
     Raises:
         UsageError: not a URL, or there is a password in it.
     """
+    if url.startswith(_PARQUET):
+        return f"{_PARQUET}{Path(url.removeprefix(_PARQUET)).absolute()}"
     parsed = _parsed(url)
     if parsed.password is not None:
         raise UsageError(
@@ -182,7 +190,9 @@ def open_sink(
     run: str | None = None,
     paths: PathMap | None = None,
 ) -> Sink:
-    """The destination that a SQLAlchemy URL names. It is not made before something is written.
+    """The destination that a SQLAlchemy URL names, or `parquet:FOLDER`.
+
+    It is not made before something is written.
 
     `shape` is what its tables are to look like, and `paths` the paths of pictures in them; without,
     as they do. `run` is the run that all is about where they are numbered; without, what is read is
@@ -192,6 +202,10 @@ def open_sink(
         UsageError: not a URL, or of a kind that there is no sink for.
         SinkError: the destination is there and cannot be used, or its tables look otherwise.
     """
+    if url.startswith(_PARQUET):
+        from cpexport.sinks.parquet import ParquetSink
+
+        return ParquetSink(url.removeprefix(_PARQUET), prefix, shape, run, paths)
     parsed = _parsed(url)
     if parsed.get_backend_name() == "sqlite":
         if parsed.host or parsed.query:

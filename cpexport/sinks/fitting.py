@@ -8,8 +8,9 @@ from cpexport.tables import Table
 from cpexport.values import align
 
 
-def fitted(table: Table, rows: pa.RecordBatch) -> pa.RecordBatch:
-    """The columns of one table (part), named and typed as there; infinities become NaN.
+def fitted(table: Table, rows: pa.RecordBatch, *, infinite: bool = False) -> pa.RecordBatch:
+    """The columns of one table (part), named and typed as there; infinities become NaN, unless
+    they can be `infinite` there.
 
     Destinations take NaN for NULL.
     """
@@ -20,6 +21,8 @@ def fitted(table: Table, rows: pa.RecordBatch) -> pa.RecordBatch:
         if index >= 0 and rows.schema.field(index).type != NULL:
             arrays[column.name] = rows.column(index)
     aligned = align(pa.RecordBatch.from_pydict(arrays), table.schema)
+    if infinite:
+        return aligned
     finite = [_without_infinities(a) if a.type == REAL else a for a in aligned.columns]
     return pa.RecordBatch.from_arrays(finite, schema=aligned.schema)
 
