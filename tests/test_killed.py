@@ -26,14 +26,21 @@ def screen() -> list[str]:
 class Load:
     """One `cpexport load` of the screen as a process, its temporary files in a folder of theirs."""
 
-    def __init__(self, to: Path, words: list[str], *, before: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        to: Path,
+        words: list[str],
+        *,
+        before: tuple[str, ...] = (),
+        kind: str = "sqlite:///",
+    ) -> None:
         self.scratch = to.parent / "tmp"
         self.scratch.mkdir(exist_ok=True)
         self.to = to
         self._process = subprocess.Popen(
             [
                 *(*before, sys.executable, "-m", "cpexport", "load", *words),
-                *("--to", f"sqlite:///{to}", "--format", "json", "--quiet"),
+                *("--to", f"{kind}{to}", "--format", "json", "--quiet"),
             ],
             env={**os.environ, "TMPDIR": str(self.scratch)},
             stdout=subprocess.PIPE,

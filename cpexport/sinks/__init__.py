@@ -183,6 +183,11 @@ def absolute(url: str) -> str:
     return str(parsed.render_as_string())
 
 
+def analyst_reads(url: str) -> bool:
+    """Whether CellProfiler Analyst reads destinations of this kind."""
+    return not url.startswith(_PARQUET)
+
+
 def open_sink(
     url: str,
     prefix: str = "",

@@ -21,10 +21,13 @@ def fitted(table: Table, rows: pa.RecordBatch, *, infinite: bool = False) -> pa.
         if index >= 0 and rows.schema.field(index).type != NULL:
             arrays[column.name] = rows.column(index)
     aligned = align(pa.RecordBatch.from_pydict(arrays), table.schema)
-    if infinite:
-        return aligned
-    finite = [_without_infinities(a) if a.type == REAL else a for a in aligned.columns]
-    return pa.RecordBatch.from_arrays(finite, schema=aligned.schema)
+    return aligned if infinite else without_infinities(aligned)
+
+
+def without_infinities(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Rows with NaN for each infinity."""
+    finite = [_without_infinities(a) if a.type == REAL else a for a in rows.columns]
+    return pa.RecordBatch.from_arrays(finite, schema=rows.schema)
 
 
 def _without_infinities(array: pa.Array) -> pa.Array:

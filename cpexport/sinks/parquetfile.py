@@ -92,8 +92,7 @@ class Writer:
             settings = _LIGHT if self.light else _settings(self.schema)
             self._file = parquet.ParquetWriter(self.path, self.schema, **settings)
         rows = pa.Table.from_batches(self._waiting, self.schema)
-        # Chunks would be pages of their own, however small.
-        self._file.write_table(rows.combine_chunks(), row_group_size=max(1, rows.num_rows))
+        self._file.write_table(rows, row_group_size=max(1, rows.num_rows))
         self._waiting, self._values = [], 0
 
 
