@@ -33,10 +33,14 @@ def content(folder: Path) -> dict[str, list[tuple[object, ...]]]:
 
 
 def leftovers(folder: Path) -> set[str]:
-    """Files that are not what the ledger says there is, and what it says and is not there."""
+    """Files that are not what the ledger says there is, and what it says and is not there.
+
+    SQLite takes the journal of a transaction that never got to the disk away when it next writes.
+    """
     there = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
     said = rows(
         folder / "_cpexport.sqlite",
         "SELECT table_name || '/' || name FROM _cpexport_files WHERE NOT gone",
     )
+    there.discard("_cpexport.sqlite-journal")
     return there ^ {"_cpexport.sqlite", *(str(name) for (name,) in said)}

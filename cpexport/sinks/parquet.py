@@ -63,6 +63,8 @@ class ParquetSink(SqlSink):
         self._writers: dict[str, Writer] = {}
         self._grown = False
         super().__init__(self._file, prefix, shape, run, paths)
+        if self._folder.unsettled:
+            self._settle()
 
     def __exit__(self, *error: object) -> None:
         # What is not gathered is no less right, so nobody is told if it cannot be done now.
@@ -120,6 +122,9 @@ class ParquetSink(SqlSink):
                 self._writers = {}
                 self._folder.discard()
                 raise
+        self._settle()
+
+    def _settle(self) -> None:
         # Who came in between has done it, or whoever comes next will.
         with suppress(SinkError), self._file.transaction():
             self._folder.settle()

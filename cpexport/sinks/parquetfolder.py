@@ -96,6 +96,11 @@ class Folder:
         self._db = db
         self._staging = self.path / _STAGING
 
+    @property
+    def unsettled(self) -> bool:
+        """Whether files may not be in their places: another load is at work, or was killed."""
+        return self._staging.exists()
+
     def names(self) -> list[str]:
         """The tables that there are, whoever made them."""
         there = self.path.iterdir() if self.path.is_dir() else ()
@@ -200,7 +205,7 @@ class Folder:
         A table of which several files change has one meanwhile that no reader can read. Images come
         last, so that whoever sees an image set sees its objects.
         """
-        if not self._staging.exists():
+        if not self.unsettled:
             return
         come, gone = self._pending()
         tables = sorted(come.keys() | gone.keys(), key=lambda name: (name.endswith(IMAGE), name))
