@@ -519,6 +519,33 @@ class TestParquetSink(SinkContract):
             sink.address(tmp_path)
 
 
+class TestDuckdbSink(SinkContract):
+    """DuckDB, too."""
+
+    def url(self, folder: Path) -> str:
+        return f"duckdb:///{folder}/screen.duckdb"
+
+    def read(self, folder: Path, query: str) -> list[tuple[object, ...]]:
+        file = folder / "screen.duckdb"
+        if not file.exists():
+            return []
+        with duckdb.connect(file) as db:
+            there = "SELECT 1 FROM duckdb_tables() WHERE table_name = '_cpexport_batches'"
+            return db.execute(query).fetchall() if db.execute(there).fetchall() else []
+
+    def write(self, folder: Path, statement: str) -> None:
+        with duckdb.connect(folder / "screen.duckdb") as db:
+            db.execute(statement)
+
+    def test_its_address_says_what_it_is_and_no_password(
+        self, sink: Sink, tmp_path: Path, jobs: list[Job]
+    ) -> None:
+        put(sink, jobs[0])
+
+        with pytest.raises(SinkError, match="CellProfiler Analyst reads no DuckDB"):
+            sink.address(tmp_path)
+
+
 class TestMysqlSink(SinkContract):
     """MariaDB and MySQL keep to it, too."""
 

@@ -27,6 +27,7 @@ Write = Callable[[str, pa.RecordBatch], None]
 the job says of the run as `Experiment`."""
 
 _PARQUET = "parquet:"
+_FILES = ("sqlite", "duckdb")
 
 
 @dataclass(frozen=True)
@@ -178,14 +179,14 @@ def absolute(url: str) -> str:
         raise UsageError(
             "--to is written to a file: leave the password out, and put it in ~/.my.cnf"
         )
-    if parsed.get_backend_name() == "sqlite" and parsed.database:
+    if parsed.get_backend_name() in _FILES and parsed.database:
         parsed = parsed.set(database=str(Path(parsed.database).absolute()))
     return str(parsed.render_as_string())
 
 
 def analyst_reads(url: str) -> bool:
     """Whether CellProfiler Analyst reads destinations of this kind."""
-    return not url.startswith(_PARQUET)
+    return not url.startswith((_PARQUET, "duckdb:"))
 
 
 def open_sink(
@@ -212,17 +213,22 @@ def open_sink(
 
         return ParquetSink(url.removeprefix(_PARQUET), prefix, shape, run, paths)
     parsed = _parsed(url)
-    if parsed.get_backend_name() == "sqlite":
-        if parsed.host or parsed.query:
-            raise UsageError("--to names no file; write sqlite:///screen.sqlite, three slashes")
+    kind = parsed.get_backend_name()
+    if kind in _FILES and (parsed.host or parsed.query):
+        raise UsageError(f"--to names no file; write {kind}:///screen.{kind}, three slashes")
+    if kind == "sqlite":
         from cpexport.sinks.sqlite import SqliteSink
 
         return SqliteSink(parsed.database or "", prefix, shape, run, paths)
-    if parsed.get_backend_name() in ("mysql", "mariadb"):
+    if kind == "duckdb":
+        from cpexport.sinks.duckdb import DuckdbSink
+
+        return DuckdbSink(parsed.database or "", prefix, shape, run, paths)
+    if kind in ("mysql", "mariadb"):
         from cpexport.sinks.mysql import MysqlSink
 
         return MysqlSink(parsed, prefix, shape, run, paths)
-    raise UsageError(f"{parsed.get_backend_name()}: not a destination yet; use sqlite:///FILE")
+    raise UsageError(f"{kind}: not a destination yet; use sqlite:///FILE")
 
 
 def _parsed(url: str) -> URL:

@@ -36,3 +36,17 @@ def _without_infinities(array: pa.Array) -> pa.Array:
     values = array.to_numpy()
     infinite = np.isinf(values)
     return pa.array(np.where(infinite, np.nan, values)) if infinite.any() else array
+
+
+def missing_as_null(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Rows with null for each NaN."""
+    arrays = [_without_nan(a) if a.type == REAL else a for a in rows.columns]
+    return pa.RecordBatch.from_arrays(arrays, schema=rows.schema)
+
+
+def _without_nan(array: pa.Array) -> pa.Array:
+    values = array.to_numpy(zero_copy_only=False)
+    # A sum is finite only if all values are, and costs a fraction of looking at each.
+    with np.errstate(invalid="ignore", over="ignore"):
+        finite = np.isfinite(values.sum())
+    return array if finite else pa.array(values, REAL, from_pandas=True)

@@ -30,13 +30,15 @@ from cpexport.shape import VIEW, Shape
 from cpexport.sinks import There, schema
 from cpexport.sinks import parquetchange as change
 from cpexport.sinks import sqlledger as ledger
-from cpexport.sinks.parquetfile import Writer, missing_as_null, stored
+from cpexport.sinks.fitting import missing_as_null
+from cpexport.sinks.parquetfile import Writer
 from cpexport.sinks.parquetfolder import Folder, LedgerFile
 from cpexport.sinks.parquetread import Query, stream
 from cpexport.sinks.parquettables import PAIRS, of_run, pairs, pairs_schema, publish, there
 from cpexport.sinks.scope import Scope
 from cpexport.sinks.sqlitelayout import make_of_run, make_own
 from cpexport.sinks.sqlsink import SqlSink
+from cpexport.sinks.widening import stored
 from cpexport.tables import Layout, table_of
 
 _WIDTH = 1_000_000

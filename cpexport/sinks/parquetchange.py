@@ -1,28 +1,24 @@
 """What takes files of a table written anew: other columns, other values, rows that go, few rows."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cpexport.features import IMAGE, IMAGE_NUMBER, NULL, TABLE_NUMBER, TEXT
+from cpexport.features import IMAGE_NUMBER
 from cpexport.imagesets import ImageSets
-from cpexport.pictures import tells_pictures_apart
-from cpexport.sinks import sqlledger as ledger
-from cpexport.sinks.parquetfile import FULL, stored
+from cpexport.sinks.parquetfile import FULL
 from cpexport.sinks.parquetfolder import File, Folder
 from cpexport.sinks.parquetread import chosen
 from cpexport.sinks.scope import Scope
 from cpexport.sinks.sql import Database
-from cpexport.tables import Column, Table
-from cpexport.values import align
+from cpexport.sinks.widening import Change, stored, widened
+from cpexport.tables import Table
 
 # The most files that do not fill a row group.
 _FEW = 64
-
-Change = Callable[[pa.RecordBatch], pa.RecordBatch]
 
 
 def gather(folder: Folder, table: str, schema: pa.Schema, numbers: list[str], *, all: bool) -> None:
@@ -88,55 +84,9 @@ def grow(folder: Folder, db: Database, prefix: str, before: Table, after: Table)
     Raises:
         WidthError: an integer would lose digits as a real number.
     """
-    had = {column.name: column.type for column in before.columns}
-    known = pa.schema(
-        [f for f in stored(after) if f.name in had or f.name in before.key],
-    )
-    texts = [
-        column
-        for column in after.columns
-        if (column.type, column.object) == (TEXT, IMAGE)
-        and had.get(column.name, NULL) not in (NULL, TEXT)
-        and tells_pictures_apart(column.feature)
-    ]
-
-    def grown(rows: pa.RecordBatch) -> pa.RecordBatch:
-        written = _as_written(db, prefix, rows, texts) if texts else {}
-        rows = align(rows, known)
-        for name, values in written.items():
-            place = rows.schema.get_field_index(name)
-            both = pc.coalesce(values, rows.column(place))
-            rows = rows.set_column(place, rows.schema.field(place), both)
-        return rows
-
+    change = widened(db, prefix, before, after)
     for file in folder.files(after.name):
-        _anew(folder, [file], stored(after), [IMAGE_NUMBER], grown)
-
-
-def _as_written(
-    db: Database, prefix: str, rows: pa.RecordBatch, columns: Iterable[Column]
-) -> dict[str, pa.Array]:
-    """Metadata of rows as the jobs wrote it, by column, as far as the ledger knows."""
-    numbered = TABLE_NUMBER in rows.schema.names
-    own = rows[IMAGE_NUMBER].to_numpy()
-    runs = rows[TABLE_NUMBER].to_numpy() if numbered else np.zeros_like(own)
-    texts: dict[str, list[str | None]] = {column.name: [None] * len(own) for column in columns}
-    for run in np.unique(runs):
-        places = np.flatnonzero(runs == run)
-        sets = ImageSets.of(own[places].tolist())
-        pictures = ledger.pictures(db, Scope(prefix, int(run)), sets)
-        for column in columns:
-            if column.feature in pictures.columns:
-                known = dict(
-                    zip(
-                        pictures.numbers.tolist(),
-                        pictures.columns[column.feature].to_pylist(),
-                        strict=True,
-                    )
-                )
-                for place in places:
-                    texts[column.name][place] = known.get(int(own[place]))
-    return {name: pa.array(values, TEXT) for name, values in texts.items()}
+        _anew(folder, [file], stored(after), [IMAGE_NUMBER], change)
 
 
 def _anew(

@@ -10,30 +10,10 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import parquet
 
-from cpexport.features import INTEGER, NULL, REAL, TEXT
-from cpexport.tables import Table
+from cpexport.features import INTEGER, REAL, TEXT
 
 FULL: Final = 1 << 22
 """Values in a row group: 32 megabytes of real numbers, 6,400 rows of 650 columns."""
-
-
-def stored(table: Table) -> pa.Schema:
-    """The columns of a table as its files have them: real numbers where no value came yet."""
-    return pa.schema([f.with_type(REAL) if f.type == NULL else f for f in table.schema])
-
-
-def missing_as_null(rows: pa.RecordBatch) -> pa.RecordBatch:
-    """Rows with null for each NaN."""
-    arrays = [_without_nan(a) if a.type == REAL else a for a in rows.columns]
-    return pa.RecordBatch.from_arrays(arrays, schema=rows.schema)
-
-
-def _without_nan(array: pa.Array) -> pa.Array:
-    values = array.to_numpy(zero_copy_only=False)
-    # A sum is finite only if all values are, and costs a fraction of looking at each.
-    with np.errstate(invalid="ignore", over="ignore"):
-        finite = np.isfinite(values.sum())
-    return array if finite else pa.array(values, REAL, from_pandas=True)
 
 
 class Writer:
