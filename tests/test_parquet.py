@@ -1,5 +1,6 @@
 """Folders of Parquet: what readers find in them, and that each folder is one table for all."""
 
+import errno
 import json
 import math
 from collections.abc import Callable
@@ -225,6 +226,34 @@ def test_verify_names_whatever_was_changed(tmp_path: Path, what: str) -> None:
 
     assert {d.table for d in differences} == {table}
     assert {d.column for d in differences} == {column}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_who_reads_a_table_whose_files_are_being_replaced_gets_an_error_and_no_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader: str
+) -> None:
+    """The disk fails as the files of two loads become one."""
+    home, to = unpacked("11_h5_and_csv") / "outputs", f"parquet:{tmp_path}/screen"
+    load([home / "batch_1_6"], to)
+    rename = Path.rename
+
+    def failing(path: Path, target: Path) -> Path:
+        if target.parent.name == "Per_Cells" and len(list(target.parent.glob("*replacing*"))):
+            raise OSError(errno.EIO, "Input/output error")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(SinkError, match="Input/output error; see to that, and run it again"):
+        load([home / "batch_7_12"], to)
+    monkeypatch.undo()
+
+    with pytest.raises(Exception, match=r"(?i)parquet|magic"):
+        READERS[reader](tmp_path / "screen/Per_Cells")
+    assert verify([home / "batch_1_6", home / "batch_7_12"], to).differences == ()
+    query = "SELECT sum(row_count) FROM _cpexport_tables WHERE table_name = 'Per_Cells'"
+    ((many,),) = rows(tmp_path / "screen/_cpexport.sqlite", query)
+    assert READERS[reader](tmp_path / "screen/Per_Cells").num_rows == many
+    assert leftovers(tmp_path / "screen") == set()
 
 
 def test_what_others_put_into_a_folder_of_a_table_is_not_deleted(tmp_path: Path) -> None:

@@ -143,6 +143,27 @@ class SinkContract:
         assert sink.layout() == layout
         assert put(sink, other)
 
+    def test_rows_that_come_twice_are_refused_with_their_batch(
+        self, sink: Sink, tmp_path: Path, jobs: list[Job]
+    ) -> None:
+        one, other = jobs
+        put(sink, one)
+        sink.prepare(other.decoded.types)
+
+        def twice() -> None:
+            with sink.batch(other.entry, other.pictures) as write:
+                assert write
+                for name, batch in other.decoded.rows():
+                    write(name, batch)
+                    if name == "Nuclei":
+                        write(name, batch)
+
+        with pytest.raises(SinkError):
+            twice()
+
+        assert self.counted(tmp_path, one.counts()) == one.counts()
+        assert sink.ledger().entries == (one.entry,)
+
     def test_a_batch_that_is_there_is_not_taken_again(
         self, sink: Sink, tmp_path: Path, jobs: list[Job]
     ) -> None:

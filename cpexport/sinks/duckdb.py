@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from cpexport.errors import SinkError
 from cpexport.features import IMAGE, IMAGE_NUMBER
+from cpexport.imagesets import ImageSets
 from cpexport.ledger import Entry
 from cpexport.paths import PathMap
 from cpexport.room import Room
@@ -16,6 +17,7 @@ from cpexport.shape import VIEW, Shape
 from cpexport.sinks.duckdbfile import Connection
 from cpexport.sinks.duckdblayout import change, make
 from cpexport.sinks.objectview import notes_on
+from cpexport.sinks.scope import Scope
 from cpexport.sinks.sql import quoted
 from cpexport.sinks.sqlsink import SqlSink
 from cpexport.tables import Layout
@@ -72,6 +74,16 @@ class DuckdbSink(SqlSink):
         # Whoever changes the columns writes all of them anew.
         return self._file.rows(
             "SELECT count(*), max(rowid) FROM _cpexport_columns WHERE prefix = ?", self.prefix
+        )
+
+    def _count(self, table: str, scope: Scope, image_sets: ImageSets) -> int:
+        """Rows of one key count as one, as nothing else keeps them off."""
+        key = ", ".join(map(quoted, self.layout().tables[table].key))
+        return sum(
+            self._file.rows(
+                f"SELECT count(*) FROM (SELECT DISTINCT {key} FROM {quoted(table)} WHERE {where})"
+            )[0][0]
+            for where in self._file.between(quoted(IMAGE_NUMBER), image_sets, scope.number)
         )
 
     def renumber(self, columns: Mapping[str, pa.Array]) -> None:

@@ -69,13 +69,16 @@ class ParquetSink(SqlSink):
             self._settle()
 
     def __exit__(self, *error: object) -> None:
-        # What is not gathered is no less right, so nobody is told if it cannot be done now.
-        with suppress(SinkError):
+        try:
             if self._grown and error[0] is None:
-                with self.alone():
+                # What is not gathered is no less right, so nobody is told if it cannot be now.
+                with suppress(SinkError), self.alone():
                     for table in self._gathered():
                         change.gather(self._folder, *table, all=True)
-        super().__exit__(*error)
+                if self._folder.unsettled:
+                    self._settle()
+        finally:
+            super().__exit__(*error)
 
     @property
     def width(self) -> int:
@@ -127,9 +130,15 @@ class ParquetSink(SqlSink):
         self._settle()
 
     def _settle(self) -> None:
-        # Who came in between has done it, or whoever comes next will.
-        with suppress(SinkError), self._file.transaction():
-            self._folder.settle()
+        mine = False
+        try:
+            with self._file.transaction():
+                mine = True
+                self._folder.settle()
+        except SinkError:
+            # Else who came in between has done it, or whoever comes next will.
+            if mine:
+                raise
 
     def _fitted(self, entry: Entry) -> Layout:
         with self._naming(entry):
@@ -224,8 +233,14 @@ class ParquetSink(SqlSink):
             self._writers[table].write(missing_as_null(rows))
 
     def _count(self, table: str, scope: Scope, image_sets: ImageSets) -> int:
+        """As the file says; rows of one key count as one, as nothing else keeps them off."""
         writer = self._writers.pop(table)
-        return self._folder.enter(table, writer, light=True).rows if writer.rows else 0
+        if not writer.rows:
+            return 0
+        file = self._folder.enter(table, writer, light=True)
+        key = [*self.layout().tables[table].key]
+        with self._folder.open(file) as opened, self._folder.unchanged(file):
+            return int(opened.read(key).group_by(key).aggregate([]).num_rows)
 
     def _delete(self, scope: Scope, image_sets: ImageSets) -> None:
         for table in self._gathered():
