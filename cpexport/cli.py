@@ -68,6 +68,7 @@ def load(
     from cpexport.reportdestination import dry_run_text
     from cpexport.runs import destination, load_runs
     from cpexport.shape import Shape
+    from cpexport.sinks import analyst_reads
     from cpexport.watch import follow_load
     from cpexport.wells import Wells
     from cpexport.workers import processes
@@ -79,6 +80,8 @@ def load(
     paths = read_path_map(path_map, batch_file) if path_map else None
     if file:
         refuse_foreign(file)
+        if not analyst_reads(url):
+            raise UsageError("--properties goes with SQLite and MySQL, which are all it is for")
     if dry:
         with shown(quiet) as progress:
             found = dry_run(

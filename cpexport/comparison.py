@@ -1,7 +1,8 @@
 """Compares rows that must be in a table with those that are, value by value.
 
 Real numbers are equal by value, so that -0.0 is 0.0, as destinations lose its sign; all else is
-equal only if it is the same to the last bit. NaN and infinities are to be NULL.
+equal only if it is the same to the last bit. NaN is to be NULL, and so are infinities where a
+destination does not keep them.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +17,7 @@ import pyarrow.compute as pc
 from cpexport.errors import ChangedError
 from cpexport.features import IMAGE_NUMBER, INTEGER, NULL, NUMBER, REAL, TEXT
 from cpexport.imagesets import ImageSets
+from cpexport.sinks.fitting import without_infinities
 from cpexport.tables import RELATIONSHIPS
 from cpexport.values import align
 
@@ -62,18 +64,19 @@ class Mismatch:
     image_sets: tuple[int, ...] = field(default=())
 
 
-def whole(parts: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
-    """All parts as one table with these columns, NULL where a part has none.
+def whole(parts: Sequence[pa.RecordBatch], schema: pa.Schema, *, infinite: bool) -> pa.Table:
+    """All parts as one table with these columns, NULL where a part has none, and NaN for infinities
+    unless there are to be any.
 
     Raises:
         WidthError: a value does not fit its column.
     """
     known = set(schema.names)
+    fit = [
+        align(part.select([n for n in part.schema.names if n in known]), schema) for part in parts
+    ]
     tables = [
-        pa.Table.from_batches(
-            [align(part.select([n for n in part.schema.names if n in known]), schema)]
-        )
-        for part in parts
+        pa.Table.from_batches([part if infinite else without_infinities(part)]) for part in fit
     ]
     return pa.concat_tables([schema.empty_table(), *tables], promote_options="default")
 
@@ -212,7 +215,7 @@ def _differ(expected: pa.ChunkedArray, found: pa.ChunkedArray) -> npt.NDArray[np
 def _valid(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Where a column has a value, and not what becomes NULL."""
     if column.type == REAL:
-        return pc.fill_null(pc.is_finite(column), False)
+        return pc.fill_null(pc.invert(pc.is_nan(column)), False)
     return column.is_valid()
 
 

@@ -168,7 +168,7 @@ class Witness:
         key = [pa.field(f, INTEGER) for f in (IMAGE_NUMBER, NUMBER)][: 1 if name == IMAGE else 2]
         schema = pa.schema([*key, *(pa.field(c.feature, c.type) for c in columns)])
         try:
-            expected = whole(parts, schema)
+            expected = whole(parts, schema, infinite=self._sink.infinite)
         except WidthError as error:
             return [*found[:_COLUMNS], Difference(tables[0].name, "", str(error))]
         if name == IMAGE:

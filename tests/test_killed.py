@@ -33,6 +33,7 @@ class Load:
         *,
         before: tuple[str, ...] = (),
         more: tuple[str, ...] = (),
+        kind: str = "sqlite:///",
     ) -> None:
         self.scratch = to.parent / "tmp"
         self.scratch.mkdir(exist_ok=True, parents=True)
@@ -40,7 +41,7 @@ class Load:
         self._process = subprocess.Popen(
             [
                 *(*before, sys.executable, "-m", "cpexport", "load", *words),
-                *("--to", f"sqlite:///{to}", "--format", "json", "--quiet", *more),
+                *("--to", f"{kind}{to}", "--format", "json", "--quiet", *more),
             ],
             env={**os.environ, "TMPDIR": str(self.scratch)},
             stdout=subprocess.PIPE,

@@ -1,15 +1,18 @@
 """What every sink keeps to: the contract, a class that each kind of destination subclasses."""
 
+import re
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 from conftest import rows, unpacked
+from datasets import asked
 from decoded_jobs import Job, job, put, put_as_prepared
 from servers import Database, database, server, servers
 
@@ -139,6 +142,27 @@ class SinkContract:
         assert sink.ledger().entries == (one.entry,)
         assert sink.layout() == layout
         assert put(sink, other)
+
+    def test_rows_that_come_twice_are_refused_with_their_batch(
+        self, sink: Sink, tmp_path: Path, jobs: list[Job]
+    ) -> None:
+        one, other = jobs
+        put(sink, one)
+        sink.prepare(other.decoded.types)
+
+        def twice() -> None:
+            with sink.batch(other.entry, other.pictures) as write:
+                assert write
+                for name, batch in other.decoded.rows():
+                    write(name, batch)
+                    if name == "Nuclei":
+                        write(name, batch)
+
+        with pytest.raises(SinkError):
+            twice()
+
+        assert self.counted(tmp_path, one.counts()) == one.counts()
+        assert sink.ledger().entries == (one.entry,)
 
     def test_a_batch_that_is_there_is_not_taken_again(
         self, sink: Sink, tmp_path: Path, jobs: list[Job]
@@ -486,6 +510,61 @@ class TestSqliteSink(SinkContract):
     def write(self, folder: Path, statement: str) -> None:
         with closing(sqlite3.connect(folder / "screen.sqlite")) as db, db:
             db.execute(statement)
+
+
+class TestParquetSink(SinkContract):
+    """A folder of Parquet keeps to it as well: each folder in it is read as one table."""
+
+    def url(self, folder: Path) -> str:
+        return f"parquet:{folder}/screen"
+
+    def read(self, folder: Path, query: str) -> list[tuple[object, ...]]:
+        ledger = folder / "screen" / "_cpexport.sqlite"
+        if not ledger.exists() or "_cpexport_" in query:
+            return rows(ledger, query) if ledger.exists() else []
+        return asked(folder / "screen", query)
+
+    def write(self, folder: Path, statement: str) -> None:
+        (table,) = re.findall(r"CREATE TABLE (\w+)", statement)
+        (folder / "screen" / table).mkdir()
+        with duckdb.connect() as db:
+            db.execute(statement)
+            db.execute(f"COPY {table} TO '{folder}/screen/{table}/mine.parquet'")
+
+    def test_its_address_says_what_it_is_and_no_password(
+        self, sink: Sink, tmp_path: Path, jobs: list[Job]
+    ) -> None:
+        put(sink, jobs[0])
+
+        with pytest.raises(SinkError, match="CellProfiler Analyst reads no Parquet"):
+            sink.address(tmp_path)
+
+
+class TestDuckdbSink(SinkContract):
+    """DuckDB, too."""
+
+    def url(self, folder: Path) -> str:
+        return f"duckdb:///{folder}/screen.duckdb"
+
+    def read(self, folder: Path, query: str) -> list[tuple[object, ...]]:
+        file = folder / "screen.duckdb"
+        if not file.exists():
+            return []
+        with duckdb.connect(file) as db:
+            there = "SELECT 1 FROM duckdb_tables() WHERE table_name = '_cpexport_batches'"
+            return db.execute(query).fetchall() if db.execute(there).fetchall() else []
+
+    def write(self, folder: Path, statement: str) -> None:
+        with duckdb.connect(folder / "screen.duckdb") as db:
+            db.execute(statement)
+
+    def test_its_address_says_what_it_is_and_no_password(
+        self, sink: Sink, tmp_path: Path, jobs: list[Job]
+    ) -> None:
+        put(sink, jobs[0])
+
+        with pytest.raises(SinkError, match="CellProfiler Analyst reads no DuckDB"):
+            sink.address(tmp_path)
 
 
 class TestMysqlSink(SinkContract):

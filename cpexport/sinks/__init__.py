@@ -26,6 +26,9 @@ Write = Callable[[str, pa.RecordBatch], None]
 """Takes rows of one object type, columns named by feature; relationships as `Relationship`, what
 the job says of the run as `Experiment`."""
 
+_PARQUET = "parquet:"
+_FILES = ("sqlite", "duckdb")
+
 
 @dataclass(frozen=True)
 class There:
@@ -53,6 +56,10 @@ class Sink(Protocol):
     @property
     def width(self) -> int:
         """The most columns that a table of numbers can have there."""
+
+    @property
+    def infinite(self) -> bool:
+        """Whether infinities stay as they are there; else they become NULL, as NaN always does."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -165,14 +172,21 @@ def absolute(url: str) -> str:
     Raises:
         UsageError: not a URL, or there is a password in it.
     """
+    if url.startswith(_PARQUET):
+        return f"{_PARQUET}{Path(url.removeprefix(_PARQUET)).absolute()}"
     parsed = _parsed(url)
     if parsed.password is not None:
         raise UsageError(
             "--to is written to a file: leave the password out, and put it in ~/.my.cnf"
         )
-    if parsed.get_backend_name() == "sqlite" and parsed.database:
+    if parsed.get_backend_name() in _FILES and parsed.database:
         parsed = parsed.set(database=str(Path(parsed.database).absolute()))
     return str(parsed.render_as_string())
+
+
+def analyst_reads(url: str) -> bool:
+    """Whether CellProfiler Analyst reads destinations of this kind."""
+    return not url.startswith((_PARQUET, "duckdb:"))
 
 
 def open_sink(
@@ -182,7 +196,9 @@ def open_sink(
     run: str | None = None,
     paths: PathMap | None = None,
 ) -> Sink:
-    """The destination that a SQLAlchemy URL names. It is not made before something is written.
+    """The destination that a SQLAlchemy URL names, or `parquet:FOLDER`.
+
+    It is not made before something is written.
 
     `shape` is what its tables are to look like, and `paths` the paths of pictures in them; without,
     as they do. `run` is the run that all is about where they are numbered; without, what is read is
@@ -192,18 +208,27 @@ def open_sink(
         UsageError: not a URL, or of a kind that there is no sink for.
         SinkError: the destination is there and cannot be used, or its tables look otherwise.
     """
+    if url.startswith(_PARQUET):
+        from cpexport.sinks.parquet import ParquetSink
+
+        return ParquetSink(url.removeprefix(_PARQUET), prefix, shape, run, paths)
     parsed = _parsed(url)
-    if parsed.get_backend_name() == "sqlite":
-        if parsed.host or parsed.query:
-            raise UsageError("--to names no file; write sqlite:///screen.sqlite, three slashes")
+    kind = parsed.get_backend_name()
+    if kind in _FILES and (parsed.host or parsed.query):
+        raise UsageError(f"--to names no file; write {kind}:///screen.{kind}, three slashes")
+    if kind == "sqlite":
         from cpexport.sinks.sqlite import SqliteSink
 
         return SqliteSink(parsed.database or "", prefix, shape, run, paths)
-    if parsed.get_backend_name() in ("mysql", "mariadb"):
+    if kind == "duckdb":
+        from cpexport.sinks.duckdb import DuckdbSink
+
+        return DuckdbSink(parsed.database or "", prefix, shape, run, paths)
+    if kind in ("mysql", "mariadb"):
         from cpexport.sinks.mysql import MysqlSink
 
         return MysqlSink(parsed, prefix, shape, run, paths)
-    raise UsageError(f"{parsed.get_backend_name()}: not a destination yet; use sqlite:///FILE")
+    raise UsageError(f"{kind}: not a destination yet; use sqlite:///FILE")
 
 
 def _parsed(url: str) -> URL:

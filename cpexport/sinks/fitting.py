@@ -8,8 +8,9 @@ from cpexport.tables import Table
 from cpexport.values import align
 
 
-def fitted(table: Table, rows: pa.RecordBatch) -> pa.RecordBatch:
-    """The columns of one table (part), named and typed as there; infinities become NaN.
+def fitted(table: Table, rows: pa.RecordBatch, *, infinite: bool = False) -> pa.RecordBatch:
+    """The columns of one table (part), named and typed as there; infinities become NaN, unless
+    they can be `infinite` there.
 
     Destinations take NaN for NULL.
     """
@@ -20,17 +21,36 @@ def fitted(table: Table, rows: pa.RecordBatch) -> pa.RecordBatch:
         if index >= 0 and rows.schema.field(index).type != NULL:
             arrays[column.name] = rows.column(index)
     aligned = align(pa.RecordBatch.from_pydict(arrays), table.schema)
-    finite = [_without_infinities(a) if a.type == REAL else a for a in aligned.columns]
-    return pa.RecordBatch.from_arrays(finite, schema=aligned.schema)
+    return aligned if infinite else without_infinities(aligned)
+
+
+def without_infinities(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Rows with NaN for each infinity."""
+    # A sum is finite only if all values are, and NaN if one is: most columns need no second look.
+    with np.errstate(invalid="ignore", over="ignore"):
+        finite = [_without_infinities(a) if a.type == REAL else a for a in rows.columns]
+    return pa.RecordBatch.from_arrays(finite, schema=rows.schema)
 
 
 def _without_infinities(array: pa.Array) -> pa.Array:
     if array.null_count:
         array = array.fill_null(float("nan"))
     values = array.to_numpy()
-    # A sum is finite only if all values are, and NaN if one is: most columns need no second look.
-    with np.errstate(invalid="ignore", over="ignore"):
-        if np.isfinite(values.sum()):
-            return array
+    if np.isfinite(values.sum()):
+        return array
     infinite = np.isinf(values)
     return pa.array(np.where(infinite, np.nan, values)) if infinite.any() else array
+
+
+def missing_as_null(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Rows with null for each NaN."""
+    arrays = [_without_nan(a) if a.type == REAL else a for a in rows.columns]
+    return pa.RecordBatch.from_arrays(arrays, schema=rows.schema)
+
+
+def _without_nan(array: pa.Array) -> pa.Array:
+    values = array.to_numpy(zero_copy_only=False)
+    # A sum is finite only if all values are, and costs a fraction of looking at each.
+    with np.errstate(invalid="ignore", over="ignore"):
+        finite = np.isfinite(values.sum())
+    return array if finite else pa.array(values, REAL, from_pandas=True)

@@ -1,7 +1,5 @@
 """What a batch replaces, and whether it is there whole: the checks of its transaction."""
 
-from collections.abc import Mapping
-
 from cpexport.errors import CollisionError, SinkError
 from cpexport.features import IMAGE_NUMBER
 from cpexport.imagesets import ImageSets
@@ -14,8 +12,8 @@ from cpexport.sinks.sql import Database, quoted
 from cpexport.tables import Layout
 
 
-def take_back(db: Database, layout: Layout, scope: Scope, entry: Entry, pictures: Pictures) -> None:
-    """Deletes the rows of image sets that are there already, if they are the same pictures.
+def replaced(db: Database, scope: Scope, entry: Entry, pictures: Pictures) -> ImageSets:
+    """The image sets of a batch that are there already, as the same pictures: it replaces them.
 
     Raises:
         CollisionError: they are not, or nothing tells.
@@ -23,7 +21,7 @@ def take_back(db: Database, layout: Layout, scope: Scope, entry: Entry, pictures
     """
     there = ledger.batches_of(db, scope, entry.loaded)
     if not there:
-        return
+        return ImageSets()
     old = ImageSets.of(there)
     _refuse_newer(db, entry, set(there.values()), old)
     theirs = ledger.pictures(db, scope, old)
@@ -36,30 +34,37 @@ def take_back(db: Database, layout: Layout, scope: Scope, entry: Entry, pictures
             f"image set {number} of {entry.path} is another picture than the one loaded{why}",
             "load other runs into a destination of their own, or as runs with --table-number",
         )
+    return old
+
+
+def delete(db: Database, layout: Layout, scope: Scope, image_sets: ImageSets) -> None:
+    """Deletes the rows of image sets, and their pairs."""
     for table in layout.tables.values():
-        for where in db.between(quoted(IMAGE_NUMBER), old, scope.number):
+        for where in db.between(quoted(IMAGE_NUMBER), image_sets, scope.number):
             db.run(f"DELETE FROM {quoted(table.name)} WHERE {where}")
-    pairs.delete(db, scope, old)
-    ledger.forget(db, scope, old)
+    pairs.delete(db, scope, image_sets)
 
 
-def gate(db: Database, scope: Scope, loaded: ImageSets, written: Mapping[str, int]) -> None:
-    """Refuses to commit unless every table holds just the rows that were given to it.
+def count(db: Database, table: str, scope: Scope, image_sets: ImageSets) -> int:
+    """How many rows of these image sets a table has."""
+    return sum(
+        db.rows(f"SELECT count(*) FROM {quoted(table)} WHERE {where}")[0][0]
+        for where in db.between(quoted(IMAGE_NUMBER), image_sets, scope.number)
+    )
+
+
+def gate(name: str, table: str, there: int, rows: int) -> None:
+    """Refuses to commit where a table has not just the rows that were given to it.
 
     Raises:
-        SinkError: one does not.
+        SinkError: so it is.
     """
-    for table, rows in written.items():
-        there = sum(
-            db.rows(f"SELECT count(*) FROM {quoted(table)} WHERE {where}")[0][0]
-            for where in db.between(quoted(IMAGE_NUMBER), loaded, scope.number)
+    if there != rows:
+        raise SinkError(
+            name,
+            f"{table} took {there} of {rows} rows",
+            "report this; nothing of the batch was kept",
         )
-        if there != rows:
-            raise SinkError(
-                db.name,
-                f"{table} took {there} of {rows} rows",
-                "report this; nothing of the batch was kept",
-            )
 
 
 def _refuse_newer(db: Database, entry: Entry, batches: set[int], old: ImageSets) -> None:

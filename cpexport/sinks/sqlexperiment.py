@@ -27,9 +27,8 @@ def write(db: Database, scope: Scope, rows: pa.RecordBatch, first: int) -> None:
     """
     where = f"{scope.ledger} AND table_number = {scope.number} AND name = '{FIRST}'"
     # On servers, who comes second waits here, and then sees what the first one wrote.
-    db.run(
-        f"UPDATE _cpexport_settings SET value = ? WHERE {where} AND value + 0 >= ?", first, first
-    )
+    later = f"{where} AND CAST(value AS DECIMAL) >= ?"
+    db.run(f"UPDATE _cpexport_settings SET value = ? WHERE {later}", str(first), first)
     found = db.rows(f"SELECT value FROM _cpexport_settings WHERE {where}")
     if not found:
         words = "INSERT INTO _cpexport_settings VALUES (?, ?, ?, ?)"

@@ -55,7 +55,7 @@ class Connection:
         self._made = False
         self._inode = 0
         self._names: frozenset[str] | None = None
-        refuse_unusable(self.path, self.name)
+        self._refuse_unusable()
 
     @property
     def title(self) -> str:
@@ -234,7 +234,7 @@ class Connection:
 
     def _open(self) -> Any:
         if self._connection is None:
-            refuse_unusable(self.path, self.name)
+            self._refuse_unusable()
             with suppress(FileExistsError):
                 os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
                 self._made = True
@@ -245,6 +245,9 @@ class Connection:
             for pragma in _PRAGMAS:
                 self.rows(f"PRAGMA {pragma}")
         return self._connection
+
+    def _refuse_unusable(self) -> None:
+        refuse_unusable(self.path, self.name)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

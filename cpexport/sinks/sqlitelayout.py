@@ -26,20 +26,13 @@ def change(db: Connection, old: Layout, new: Layout, prefix: str, shape: Shape) 
     `cpexport.values.align` writes them. A new part of a table gets the keys that the others have.
     Without a prefix there are views for pycytominer besides, wherever their names are free.
     """
-    names = db.names()
     if not prefix:
         _drop_views(db)
-    if not any(name.startswith("_cpexport_") for name in names):
-        for own in schema.own_tables():
-            _run_all(db, schema.create(own, DIALECT))
-        db.run("INSERT INTO _cpexport_settings VALUES ('', 0, 'schema', ?)", schema.VERSION)
+    make_own(db)
     if not old.columns:
-        for relationships in schema.relationship_tables(prefix, shape.numbered):
-            _run_all(db, schema.create(relationships, DIALECT))
+        kinds, pairs = schema.relationship_tables(prefix, shape.numbered)
+        make_of_run(db, [kinds, pairs], prefix, shape)
         db.run(schema.relationship_view(prefix, shape.numbered, DIALECT))
-        _run_all(db, schema.create(schema.experiment_table(prefix, shape.numbered), DIALECT))
-        words = "INSERT INTO _cpexport_settings VALUES (?, 0, 'shape', ?)"
-        db.run(words, prefix, shape.as_json())
     if shape.layout == VIEW:
         # SQLite renames no table while a view has one that is not there.
         db.run(f"DROP VIEW IF EXISTS {quoted(table_of(OBJECT, prefix))}")
@@ -55,6 +48,22 @@ def change(db: Connection, old: Layout, new: Layout, prefix: str, shape: Shape) 
     if not prefix:
         _make_views(db, new)
     ledger.write_layout(db, prefix, new)
+
+
+def make_own(db: Connection) -> None:
+    """Makes the ledger's tables, where they are not there."""
+    if not any(name.startswith("_cpexport_") for name in db.names()):
+        for own in schema.own_tables():
+            _run_all(db, schema.create(own, DIALECT))
+        db.run("INSERT INTO _cpexport_settings VALUES ('', 0, 'schema', ?)", schema.VERSION)
+
+
+def make_of_run(db: Connection, pairs: list[sa.Table], prefix: str, shape: Shape) -> None:
+    """Makes these tables of relationships and that of the run, and notes the shape of all."""
+    for table in (*pairs, schema.experiment_table(prefix, shape.numbered)):
+        _run_all(db, schema.create(table, DIALECT))
+    words = "INSERT INTO _cpexport_settings VALUES (?, 0, 'shape', ?)"
+    db.run(words, prefix, shape.as_json())
 
 
 def make(db: Connection, table: sa.Table, rows: pa.Table) -> None:

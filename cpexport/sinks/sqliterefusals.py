@@ -18,14 +18,14 @@ def refuse_unusable(path: Path, name: str) -> None:
     if not folder.is_dir():
         raise SinkError(name, f"the folder {folder} does not exist", "make it first")
     if not path.exists():
-        if not _writable(folder):
+        if not writable(folder):
             raise SinkError(name, f"the folder {folder} is read-only", "choose another")
         return
     if not path.is_file():
         raise SinkError(name, "not a file", "name a file")
-    if not _writable(path):
+    if not writable(path):
         raise SinkError(name, "read-only", "make it writable, or choose another")
-    if not _writable(folder):
+    if not writable(folder):
         raise SinkError(name, f"its folder {folder} is read-only", "choose another")
     if path.with_name(f"{path.name}-journal").exists():
         # The first page can be anything until SQLite has rolled the journal back.
@@ -49,6 +49,7 @@ def reason(text: str) -> tuple[str, str]:
     return f"SQLite says: {text}", "nothing was kept of the batch; see what SQLite says"
 
 
-def _writable(path: Path) -> bool:
+def writable(path: Path) -> bool:
+    """Whether a file can be written, or files made in a folder."""
     # Mode bits besides access(), which root always has.
     return os.access(path, os.W_OK) and bool(path.stat().st_mode & 0o222)

@@ -206,8 +206,10 @@ def row(entry: Entry) -> tuple[Any, ...]:
 def write(db: Database, scope: Scope, entry: Entry, pictures: Pictures) -> None:
     """Enters a batch and its image sets; what was computed over the whole run is out of date."""
     # The database numbers it.
-    values = (None, scope.prefix, scope.number, *row(entry))
-    db.run(f"INSERT INTO _cpexport_batches VALUES ({', '.join('?' * len(values))})", *values)
+    names = [column.name for column in schema.BATCHES.columns][1:]
+    values = (scope.prefix, scope.number, *row(entry))
+    places = ", ".join("?" * len(values))
+    db.run(f"INSERT INTO _cpexport_batches ({', '.join(names)}) VALUES ({places})", *values)
     words = f"SELECT batch_id FROM _cpexport_batches WHERE {scope.ledger} AND signature = ?"
     ((batch,),) = db.rows(words, entry.signature)
     for table, count in entry.counts.items():

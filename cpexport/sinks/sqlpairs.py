@@ -14,8 +14,9 @@ from cpexport.tables import RELATIONSHIPS, Layout
 _KIND = ("module_number", "relationship", "object_name1", "object_name2")
 
 
-def write(db: Database, scope: Scope, rows: pa.RecordBatch) -> None:
-    """Writes pairs with the columns of `tables.RELATIONSHIPS`; new kinds are numbered on."""
+def numbered(db: Database, scope: Scope, rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Pairs with the columns of `tables.RELATIONSHIPS` as their table has them: the numbers of
+    their kinds first. New kinds are numbered on, and entered."""
     kinds = quoted(f"{scope.prefix}Per_RelationshipTypes")
     known = {
         tuple(row[1:]): row[0]
@@ -30,7 +31,7 @@ def write(db: Database, scope: Scope, rows: pa.RecordBatch) -> None:
     pairs = pa.record_batch(
         [ids, *(rows[name] for name in numbers)], names=["relationship_type_id", *numbers]
     )
-    db.ingest(f"{scope.prefix}Per_Relationships", scope.numbered(pairs))
+    return scope.numbered(pairs)
 
 
 def read(

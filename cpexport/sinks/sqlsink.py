@@ -23,7 +23,7 @@ from cpexport.sinks import sqlexperiment as experiment
 from cpexport.sinks import sqlledger as ledger
 from cpexport.sinks import sqlpairs as pairs
 from cpexport.sinks.fitting import fitted
-from cpexport.sinks.replacing import gate, take_back
+from cpexport.sinks.replacing import count, delete, gate, replaced
 from cpexport.sinks.scope import NO_RUN_YET, Scope
 from cpexport.sinks.sql import Database, quoted
 from cpexport.sinks.sqlread import read, there
@@ -32,6 +32,8 @@ from cpexport.tables import Features, Layout, table_of
 
 class SqlSink(ABC):
     """A database. Subclasses know how its tables are made, and when that can be taken back."""
+
+    infinite = False
 
     def __init__(
         self,
@@ -131,14 +133,17 @@ class SqlSink(ABC):
             scope = self._scope()
             if self.run is not None and scope.number == NO_RUN_YET:
                 scope = Scope(self.prefix, ledger.enter_run(self._db, self.prefix, self.run))
-            take_back(self._db, self.layout(), scope, entry, pictures)
+            if old := replaced(self._db, scope, entry, pictures):
+                self._delete(scope, old)
+                ledger.forget(self._db, scope, old)
             # Before the rows: of two that bring the same, one has to wait here for the other.
             ledger.write(self._db, scope, entry, pictures)
             written: dict[str, int] = {}
 
             def write(object_name: str, rows: pa.RecordBatch) -> None:
                 if object_name == RELATIONSHIP:
-                    pairs.write(self._db, scope, rows)
+                    pairs_of = table_of(RELATIONSHIP, self.prefix)
+                    self._append(pairs_of, pairs.numbered(self._db, scope, rows))
                     return
                 rows = scope.numbered(rows)
                 if object_name == EXPERIMENT:
@@ -146,8 +151,8 @@ class SqlSink(ABC):
                     return
                 for table in layout.parts(object_name):
                     with self._naming(entry):
-                        part = fitted(table, rows)
-                    self._db.ingest(table.name, part)
+                        part = fitted(table, rows, infinite=self.infinite)
+                    self._append(table.name, part)
                     written[table.name] = written.get(table.name, 0) + rows.num_rows
 
             try:
@@ -155,7 +160,8 @@ class SqlSink(ABC):
             except BaseException:
                 self._layout = None
                 raise
-            gate(self._db, scope, entry.loaded, written)
+            for name, rows in written.items():
+                gate(self.name, name, self._count(name, scope, entry.loaded), rows)
 
     def read(
         self,
@@ -197,6 +203,22 @@ class SqlSink(ABC):
 
     def note(self, settings: Mapping[str, str]) -> None:
         ledger.note(self._db, self._scope(), settings)
+
+    def _append(self, table: str, rows: pa.RecordBatch) -> None:
+        """Appends rows of a batch to a table, columns by name."""
+        self._db.ingest(table, rows)
+
+    def _delete(self, scope: Scope, image_sets: ImageSets) -> None:
+        """Deletes the rows of image sets, and their pairs."""
+        delete(self._db, self.layout(), scope, image_sets)
+
+    def _count(self, table: str, scope: Scope, image_sets: ImageSets) -> int:
+        """How many rows a table has of the image sets of a batch that was written."""
+        return count(self._db, table, scope, image_sets)
+
+    def _names(self) -> Iterable[str]:
+        """The names of all tables that there are, whoever made them."""
+        return self._db.names()
 
     @contextmanager
     def _naming(self, entry: Entry) -> Iterator[None]:
@@ -262,7 +284,7 @@ class SqlSink(ABC):
 
     def _refuse_taken(self, names: Iterable[str]) -> None:
         wanted = {name.lower() for name in names}
-        for name in self._db.names():
+        for name in self._names():
             if name.lower() in wanted:
                 raise SinkError(
                     self.name,

@@ -1,0 +1,103 @@
+"""DuckDB destinations: a file whose transactions take in Arrow, and changes of tables too."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from cpexport.errors import SinkError
+from cpexport.features import IMAGE, IMAGE_NUMBER
+from cpexport.imagesets import ImageSets
+from cpexport.ledger import Entry
+from cpexport.paths import PathMap
+from cpexport.room import Room
+from cpexport.shape import VIEW, Shape
+from cpexport.sinks.duckdbfile import Connection
+from cpexport.sinks.duckdblayout import change, make
+from cpexport.sinks.objectview import notes_on
+from cpexport.sinks.scope import Scope
+from cpexport.sinks.sql import quoted
+from cpexport.sinks.sqlsink import SqlSink
+from cpexport.tables import Layout
+
+_WIDTH = 1_000_000
+
+
+class DuckdbSink(SqlSink):
+    """A DuckDB file. The first batch makes it, and it is gone again if that comes to nothing."""
+
+    infinite = True
+
+    def __init__(
+        self, path: str, prefix: str, shape: Shape | None, run: str | None, paths: PathMap | None
+    ) -> None:
+        self._file = Connection(Path(path), f"duckdb:///{path}")
+        super().__init__(self._file, prefix, shape, run, paths)
+
+    @property
+    def width(self) -> int:
+        return _WIDTH
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return notes_on(self.layout(), self.prefix, _WIDTH) if self.shape.layout == VIEW else ()
+
+    def address(self, folder: Path | None) -> Mapping[str, str]:
+        raise SinkError(
+            self.name,
+            "CellProfiler Analyst reads no DuckDB",
+            "load into SQLite or MySQL for that",
+        )
+
+    def alone(self) -> AbstractContextManager[None]:
+        return self._file.transaction()
+
+    def _begun(self, entry: Entry) -> AbstractContextManager[None]:
+        return self._file.transaction(create=True)
+
+    def _fitted(self, entry: Entry) -> Layout:
+        with self._naming(entry):
+            old, new = self._extended()
+            if new != old:
+                self._refuse_foreign(new)
+                change(self._file, old, new, self.prefix, self.shape)
+                self._layout = None
+        return new
+
+    @property
+    def _room(self) -> Room:
+        return Room.columns(_WIDTH)
+
+    def _version(self) -> object:
+        # Whoever changes the columns writes all of them anew.
+        return self._file.rows(
+            "SELECT count(*), max(rowid) FROM _cpexport_columns WHERE prefix = ?", self.prefix
+        )
+
+    def _count(self, table: str, scope: Scope, image_sets: ImageSets) -> int:
+        """Rows of one key count as one, as nothing else keeps them off."""
+        key = ", ".join(map(quoted, self.layout().tables[table].key))
+        return sum(
+            self._file.rows(
+                f"SELECT count(*) FROM (SELECT DISTINCT {key} FROM {quoted(table)} WHERE {where})"
+            )[0][0]
+            for where in self._file.between(quoted(IMAGE_NUMBER), image_sets, scope.number)
+        )
+
+    def renumber(self, columns: Mapping[str, pa.Array]) -> None:
+        layout, scope = self.layout(), self._scope()
+        also = f" AND t.{scope.data}" if scope.data else ""
+        with self._file.named(pa.table(dict(columns))) as rows:
+            for feature in columns.keys() - {IMAGE_NUMBER}:
+                column = layout.by_feature.get((IMAGE, feature))
+                if column is not None:
+                    self._file.run(
+                        f"UPDATE {quoted(column.table)} t SET {quoted(column.name)} = "
+                        f"n.{quoted(feature)} FROM {rows} n "
+                        f"WHERE t.{quoted(IMAGE_NUMBER)} = n.{quoted(IMAGE_NUMBER)}{also}"
+                    )
+
+    def _make(self, table: sa.Table, rows: pa.Table) -> None:
+        make(self._file, table.name, rows)

@@ -1,0 +1,260 @@
+"""A DuckDB file and the one connection to it, made when it is first needed."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine import Dialect
+
+from cpexport.errors import ChangedError, RetryError, SinkError, UsageError
+from cpexport.features import NULL, TABLE_NUMBER
+from cpexport.imagesets import ImageSets
+from cpexport.sinks.fitting import missing_as_null
+from cpexport.sinks.sql import Query, collected, quoted, spans
+from cpexport.sinks.sqliterefusals import writable
+
+try:
+    import duckdb
+except ImportError as error:
+    raise UsageError("DuckDB is not installed; run: pip install 'cpexport[duckdb]'") from error
+
+# As SQLite waits for whoever writes.
+_PATIENCE: Final = 30.0
+_SETTINGS: Final = (
+    "memory_limit = '512MB'",
+    # A checkpoint writes all columns of the last rows anew, so not every few batches.
+    "checkpoint_threshold = '256MB'",
+)
+_ROWS: Final = "_cpexport_rows"
+
+
+class Connection:
+    """Statements and transactions on one DuckDB file, errors as `SinkError`.
+
+    Nothing is opened before it is needed, and the file is made only by a transaction that may; if
+    that fails the file is gone again. While it is open no other process can open it.
+
+    Raises:
+        SinkError: the path cannot be a database, or must not be written.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.path, self.name = path, name
+        self._connection: Any = None
+        self._made = False
+        self._names: frozenset[str] | None = None
+        self._refuse_unusable()
+
+    @property
+    def title(self) -> str:
+        """The file's name without its suffix."""
+        return self.path.stem
+
+    @property
+    def dialect(self) -> Dialect:
+        """SQLite's, for names; tables are made by `duckdblayout`."""
+        return sqlite.dialect()
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a database, with or without tables."""
+        return self._connection is not None or self.path.exists()
+
+    def close(self) -> None:
+        if self._connection is not None:
+            with self._errors():
+                self._connection.close()
+            self._connection = None
+
+    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """The rows of a query, as Python values."""
+        with self._errors():
+            return [tuple(row) for row in self._open().execute(sql, list(values)).fetchall()]
+
+    def arrow(self, sql: str) -> pa.Table:
+        """The rows of a query, as Arrow columns."""
+        with self._errors():
+            return self._open().sql(sql).to_arrow_table()
+
+    @contextmanager
+    def stream(self, query: Query, where: str, size: int) -> Iterator[Iterator[pa.RecordBatch]]:
+        """The rows of a query in order of its key, in its types, `size` rows at a time."""
+        sql = (
+            f"SELECT {', '.join(query.columns)} FROM {query.source} "
+            f"WHERE {where} ORDER BY {query.order}"
+        )
+        # Of its own, as statements on one connection end each other's results.
+        with self._errors():
+            cursor = self._open().cursor()
+            try:
+                yield self._typed(cursor.sql(sql).to_arrow_reader(size), query)
+            finally:
+                cursor.close()
+
+    def _typed(self, reader: Any, query: Query) -> Iterator[pa.RecordBatch]:
+        some = False
+        for batch in reader:
+            some = True
+            arrays = []
+            for array, field in zip(batch.columns, query.schema, strict=True):
+                empty = field.type == NULL and array.null_count == len(array)
+                if array.type != field.type and not empty:
+                    said = f"{query.source}: {field.name} is of {array.type}"
+                    raise ChangedError(
+                        self.name, f"was changed by something else: {said}", "load it anew"
+                    )
+                arrays.append(pa.nulls(len(array)) if empty else array)
+            yield pa.RecordBatch.from_arrays(arrays, schema=query.schema)
+        if not some:
+            yield pa.RecordBatch.from_pylist([], query.schema)
+
+    def run(self, sql: str, *values: object) -> None:
+        """Executes one statement."""
+        if sql.startswith(("CREATE", "DROP", "ALTER")):
+            self._names = None
+        if sql.startswith("REPLACE"):
+            sql = f"INSERT OR {sql}"
+        with self._errors():
+            self._open().execute(sql, list(values))
+
+    def run_many(self, sql: str, values: pa.RecordBatch) -> None:
+        """Executes one statement for each row of `values`, columns by position."""
+        rows = [list(row.values()) for row in values.to_pylist()]
+        if rows:
+            with self._errors():
+                self._open().executemany(sql, rows)
+
+    def ingest(self, table: str, rows: pa.RecordBatch) -> None:
+        """Appends rows to a table, columns by name."""
+        if rows.num_rows:
+            with self.named(pa.Table.from_batches([missing_as_null(rows)])) as name:
+                self.run(f"INSERT INTO {quoted(table)} BY NAME SELECT * FROM {name}")
+
+    @contextmanager
+    def named(self, rows: pa.Table) -> Iterator[str]:
+        """A name under which statements find these rows."""
+        connection = self._open()
+        with self._errors():
+            connection.register(_ROWS, rows)
+        try:
+            yield _ROWS
+        finally:
+            connection.unregister(_ROWS)
+
+    def names(self) -> frozenset[str]:
+        """The names of all tables and views; asked for once in a transaction."""
+        if self._names is None:
+            found = self.rows(
+                "SELECT table_name FROM duckdb_tables() WHERE NOT internal UNION ALL "
+                "SELECT view_name FROM duckdb_views() WHERE NOT internal"
+            )
+            self._names = frozenset(name for (name,) in found)
+        return self._names
+
+    def columns(self) -> dict[str, tuple[str, ...]]:
+        """The columns of all tables by name, and views, of which none is said."""
+        return collected(
+            self.rows(
+                "SELECT table_name, column_name FROM (SELECT table_name, column_name, column_index "
+                "FROM duckdb_columns() c WHERE NOT internal AND table_name NOT IN "
+                "(SELECT view_name FROM duckdb_views())) ORDER BY table_name, column_index"
+            )
+            + self.rows("SELECT view_name, NULL FROM duckdb_views() WHERE NOT internal")
+        )
+
+    def between(self, column: str, image_sets: ImageSets, run: int = 0) -> Iterator[str]:
+        """Conditions that together hold for the image sets, each of a bounded length: of one run of
+        several, by its `TableNumber`, unless that is 0."""
+        of = f"{TABLE_NUMBER} = {run} AND " if run else ""
+        for some in spans(image_sets):
+            ranges = " OR ".join(f"{column} BETWEEN {first} AND {last}" for first, last in some)
+            yield f"{of}({ranges})"
+
+    @contextmanager
+    def transaction(self, *, create: bool = False) -> Iterator[None]:
+        """Commits durably when left without an error, and else takes all of it back."""
+        if not create and not self.exists:
+            raise SinkError(self.name, "does not exist", "load something into it first")
+        self._names = None
+        self.run("BEGIN")
+        try:
+            yield
+            self.run("COMMIT")
+            self._made = False
+        except BaseException:
+            with suppress(SinkError):
+                self.run("ROLLBACK")
+            self._unmake()
+            raise
+        finally:
+            self._names = None
+
+    def _unmake(self) -> None:
+        """Takes the file away if this process made it, and nothing was written into it since."""
+        empty = True
+        with suppress(SinkError):
+            empty = not self.names()
+        if self._made and empty:
+            self.close()
+            self.path.unlink(missing_ok=True)
+            self.path.with_name(f"{self.path.name}.wal").unlink(missing_ok=True)
+        self._made = False
+
+    def _refuse_unusable(self) -> None:
+        path, folder = self.path, self.path.parent
+        if not path.name or str(path) == ":memory:":
+            raise SinkError(self.name, "no file is named", "write duckdb:///screen.duckdb")
+        if not folder.is_dir():
+            raise SinkError(self.name, f"the folder {folder} does not exist", "make it first")
+        if not writable(folder):
+            raise SinkError(self.name, f"the folder {folder} is read-only", "choose another")
+        if path.exists() and not path.is_file():
+            raise SinkError(self.name, "not a file", "name a file")
+        if path.exists() and not writable(path):
+            raise SinkError(self.name, "read-only", "make it writable, or choose another")
+
+    def _open(self) -> Any:
+        if self._connection is None:
+            self._refuse_unusable()
+            new = not self.path.exists()
+            until = time.monotonic() + _PATIENCE
+            while self._connection is None:
+                try:
+                    self._connection = duckdb.connect(self.path)
+                except duckdb.IOException as error:
+                    if "set lock on file" not in str(error) or time.monotonic() > until:
+                        raise SinkError(self.name, *_reason(str(error))) from error
+                    time.sleep(0.1)
+                except duckdb.Error as error:
+                    raise SinkError(self.name, *_reason(str(error))) from error
+            self._made = new
+            for setting in _SETTINGS:
+                self._connection.execute(f"SET {setting}")
+        return self._connection
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except duckdb.InterruptException as error:
+            raise KeyboardInterrupt from error
+        except duckdb.TransactionException as error:
+            raise RetryError(self.name, *_reason(str(error))) from error
+        except (duckdb.Error, pa.ArrowException) as error:
+            raise SinkError(self.name, *_reason(str(error))) from error
+
+
+def _reason(text: str) -> tuple[str, str]:
+    if "set lock on file" in text:
+        return "locked by another process", "wait until that has ended, or close it"
+    if "No space left" in text:
+        return f"the disk is full ({os.strerror(28)})", "make room and run it again"
+    if "not a valid DuckDB database" in text:
+        return "not a DuckDB database", "choose another file"
+    first = text.strip().partition("\n")[0]
+    return f"DuckDB says: {first}", "nothing was kept of the batch; see what DuckDB says"

@@ -1,0 +1,138 @@
+"""The tables of a Parquet folder besides those of image sets and objects, and what is there of all.
+
+Pairs of objects are in files of their own. Their kinds, and what is said of runs, are a few rows in
+the ledger's SQLite file, written to a file each whenever they change.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+from pyarrow import parquet
+
+from cpexport.errors import ChangedError
+from cpexport.experiment import EXPERIMENTS
+from cpexport.features import INTEGER, TABLE_NUMBER, TEXT
+from cpexport.imagesets import ImageSets
+from cpexport.sinks import There, schema
+from cpexport.sinks.parquetfolder import Folder
+from cpexport.sinks.parquetread import Query, stream
+from cpexport.sinks.scope import Scope
+from cpexport.sinks.sql import Database, quoted
+from cpexport.tables import RELATIONSHIPS, Layout
+
+PAIRS: Final = ["image_number1", "image_number2"]
+"""The image sets of a pair."""
+_KIND: Final = "relationship_type_id"
+_ENDS: Final = ("image_number1", "object_number1", "image_number2", "object_number2")
+
+
+def pairs_schema(layout: Layout) -> pa.Schema:
+    """The columns of the table of pairs."""
+    return pa.schema([(n, INTEGER) for n in (*layout.image_key[:-1], _KIND, *_ENDS)])
+
+
+def publish(folder: Folder, db: Database, prefix: str, numbered: bool) -> None:
+    """Writes the tables of a few rows that have changed."""
+    kinds, _ = schema.relationship_tables(prefix, numbered)
+    few = (kinds, schema.experiment_table(prefix, numbered), *schema.experiment_tables())
+    for table in few:
+        if table.name not in db.names():
+            continue
+        names = [column.name for column in table.columns]
+        listed = ", ".join(map(quoted, names))
+        order = ", ".join(str(place + 1) for place in range(min(3, len(names))))
+        rows = db.rows(f"SELECT {listed} FROM {quoted(table.name)} ORDER BY {order}")
+        digest = hashlib.sha256(repr(rows).encode("utf-8", "replace")).hexdigest()[:16]
+        files = folder.files(table.name)
+        if [file.name for file in files] == [f"{digest}.parquet"]:
+            continue
+        for file in files:
+            folder.drop(file)
+        fields = pa.schema([(column.name, _arrow_type(column.type)) for column in table.columns])
+        writer = folder.stage(table.name, fields, name=digest)
+        found = [dict(zip(names, row, strict=True)) for row in rows]
+        writer.write(pa.RecordBatch.from_pylist(found, fields))
+        folder.enter(table.name, writer)
+
+
+def pairs(
+    folder: Folder, layout: Layout, scope: Scope, image_sets: ImageSets | None
+) -> Iterator[pa.RecordBatch]:
+    """The pairs of which the first object is in one of these image sets, kinds spelled out."""
+    runs = layout.image_key[:-1]
+    first, last = _ENDS[:2], _ENDS[2:]
+    columns = (*runs, *first, _KIND, *last)
+    query = Query(
+        f"{scope.prefix}Per_Relationships",
+        columns,
+        (INTEGER,) * len(columns),
+        columns,
+        first[0],
+        scope.number,
+    )
+    kinds = _whole(folder, f"{scope.prefix}Per_RelationshipTypes")
+    for rows in stream(folder, query, image_sets):
+        of = pc.index_in(rows[_KIND], kinds[_KIND].combine_chunks())
+        spelled = [kinds[name].combine_chunks().take(of) for name in RELATIONSHIPS.names[:4]]
+        arrays = [*(rows[name] for name in runs), *spelled, *(rows[name] for name in _ENDS)]
+        found = pa.RecordBatch.from_arrays(arrays, names=[*runs, *RELATIONSHIPS.names])
+        yield found.filter(of.is_valid()) if of.null_count else found
+
+
+def of_run(folder: Folder, scope: Scope) -> Iterator[pa.RecordBatch]:
+    """What is said of the run, with the columns of `EXPERIMENTS`."""
+    rows = _whole(folder, f"{scope.prefix}Per_Experiment")
+    if scope.number:
+        rows = rows.filter(pc.equal(rows[TABLE_NUMBER], scope.number))
+    try:
+        rows = rows.select(EXPERIMENTS.names).cast(EXPERIMENTS)
+    except (KeyError, pa.ArrowException) as error:
+        said = f"{scope.prefix}Per_Experiment was changed by something else: {error}"
+        raise ChangedError(folder.name, said, "load it anew") from error
+    yield from rows.to_batches() or [pa.RecordBatch.from_pylist([], EXPERIMENTS)]
+
+
+def there(folder: Folder, scope: Scope, names: Iterable[str]) -> dict[str, There]:
+    """Of these tables those that readers find: `Sink.tables`. There is no view of pairs, but what
+    it is made of."""
+    found = {name: _there(folder, scope, name) for name in names if (folder.path / name).is_dir()}
+    known = {name: table for name, table in found.items() if table is not None}
+    if {f"{scope.prefix}Per_Relationship{end}" for end in ("s", "Types")} <= known.keys():
+        known[f"{scope.prefix}Per_RelationshipsView"] = There((), 0)
+    return known
+
+
+def _there(folder: Folder, scope: Scope, name: str) -> There | None:
+    columns: list[str] | None = None
+    rows = 0
+    for path in sorted((folder.path / name).glob("*.parquet")):
+        try:
+            with parquet.ParquetFile(path) as opened:
+                own = opened.schema_arrow.names
+                columns = own if columns is None else [c for c in columns if c in own]
+                if scope.number and TABLE_NUMBER in own:
+                    runs = opened.read([TABLE_NUMBER])[TABLE_NUMBER]
+                    rows += pc.sum(pc.equal(runs, scope.number)).as_py() or 0
+                else:
+                    rows += opened.metadata.num_rows
+        except (pa.ArrowException, OSError) as error:
+            said = f"{name}/{path.name} cannot be read: {error}"
+            raise ChangedError(folder.name, said, "run it again, or load it anew") from error
+    return None if columns is None else There(tuple(columns), rows)
+
+
+def _whole(folder: Folder, table: str) -> pa.Table:
+    """A table of a few rows."""
+    (file,) = folder.files(table)
+    with folder.open(file) as opened, folder.unchanged(file):
+        return opened.read()
+
+
+def _arrow_type(type: sa.types.TypeEngine[object]) -> pa.DataType:
+    if isinstance(type, sa.Integer):
+        return INTEGER
+    return pa.binary() if isinstance(type, sa.LargeBinary) else TEXT
