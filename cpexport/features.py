@@ -114,4 +114,4 @@ def wider(one: pa.DataType, other: pa.DataType) -> pa.DataType:
     >>> wider(INTEGER, REAL)
     DataType(double)
     """
-    return _WIDTH[max(_WIDTH.index(one), _WIDTH.index(other))]
+    return one if one is other else _WIDTH[max(_WIDTH.index(one), _WIDTH.index(other))]

@@ -209,7 +209,10 @@ def joined(many: Iterable[Features]) -> Features:
         for name, types in features.items():
             mine = found.setdefault(name, {})
             for feature, type in types.items():
-                mine[feature] = wider(mine.get(feature, NULL), type)
+                before = mine.get(feature)
+                # Of thousands of features nearly all have the type that they had.
+                if before is not type:
+                    mine[feature] = type if before is None else wider(before, type)
     return found
 
 

@@ -48,7 +48,7 @@ class Writing:
 
         While a batch is written, the next ones are decoded.
         """
-        self._features = joined([self._features, *(step.batch.features for step in steps)])
+        self._prepare(joined([self._features, *(step.batch.features for step in steps)]))
         damaged = []
         workers = self._workers.fit(sum(size(step.batch.source) for step in steps))
         ahead = decoded_ahead(steps, lambda: self._features, self._decode, workers)
@@ -58,14 +58,18 @@ class Writing:
                 damaged.append(decoded)
                 self.damaged.append((step.batch, decoded))
                 continue
-            self._features = joined([self._features, decoded.types])
-            self._sink.prepare(self._sink.shape.shaped(self._features))
+            self._prepare(joined([self._features, decoded.types]))
             entry = _entry(step, decoded.fingerprint, decoded.counts, self._prefix)
             written = self._attempts(partial(self._put, entry, decoded.pictures, decoded.rows))
             decoded.remove()
             self._count(step, decoded, written)
         self._tell(len(steps), len(steps))
         return damaged
+
+    def _prepare(self, features: Features) -> None:
+        if features != self._features or not self.loaded:
+            self._features = features
+            self._sink.prepare(self._sink.shape.shaped(features))
 
     def note(self, steps: Sequence[Step], noted: list[Batch]) -> None:
         """Enters in the ledger what brings no rows, so that the next run need not look again."""

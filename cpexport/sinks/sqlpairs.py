@@ -1,8 +1,11 @@
 """Relationships between objects in a database: kinds of them, and pairs of objects."""
 
 from collections.abc import Iterator
+from functools import reduce
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cpexport.features import INTEGER
 from cpexport.imagesets import ImageSets
@@ -22,14 +25,17 @@ def numbered(db: Database, scope: Scope, rows: pa.RecordBatch) -> pa.RecordBatch
         tuple(row[1:]): row[0]
         for row in db.rows(f"SELECT relationship_type_id, {', '.join(_KIND)} FROM {kinds}")
     }
-    names = list(zip(*(rows[name].to_pylist() for name in _KIND), strict=True))
-    for name in sorted(set(names) - known.keys()):
-        known[name] = max(known.values(), default=0) + 1
-        db.run(f"INSERT INTO {kinds} VALUES (?, ?, ?, ?, ?)", known[name], *name)
-    ids = pa.array([known[name] for name in names], pa.int64())
+    found = pa.Table.from_batches([rows]).group_by(_KIND).aggregate([]).to_pylist()
+    ids = np.zeros(rows.num_rows, np.int64)
+    for name in sorted(tuple(kind[part] for part in _KIND) for kind in found):
+        if name not in known:
+            known[name] = max(known.values(), default=0) + 1
+            db.run(f"INSERT INTO {kinds} VALUES (?, ?, ?, ?, ?)", known[name], *name)
+        parts = [pc.equal(rows[part], value) for part, value in zip(_KIND, name, strict=True)]
+        ids[reduce(pc.and_, parts).to_numpy(zero_copy_only=False)] = known[name]
     numbers = [name for name in rows.schema.names if name not in _KIND]
     pairs = pa.record_batch(
-        [ids, *(rows[name] for name in numbers)], names=["relationship_type_id", *numbers]
+        [pa.array(ids), *(rows[name] for name in numbers)], names=["relationship_type_id", *numbers]
     )
     return scope.numbered(pairs)
 

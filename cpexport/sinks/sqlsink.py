@@ -47,6 +47,7 @@ class SqlSink(ABC):
         self.name, self.prefix, self.run = database.name, prefix, run
         self._features: Features = {}
         self._layout: tuple[object, Layout] | None = None
+        self._becoming: tuple[Layout, Layout] | None = None
         try:
             self._check_version()
             self.shape = self._agreed(shape, paths)
@@ -119,7 +120,7 @@ class SqlSink(ABC):
         return there(self._db, self._scope(), names) if self._ours() else {}
 
     def prepare(self, features: Features) -> None:
-        self._features = features
+        self._features, self._becoming = features, None
 
     @contextmanager
     def batch(self, entry: Entry, pictures: Pictures) -> Iterator[Write | None]:
@@ -235,10 +236,13 @@ class SqlSink(ABC):
     def _extended(self) -> tuple[Layout, Layout]:
         """The layout that there is, and the one that has room for what was prepared."""
         old = self.layout()
+        if self._becoming and self._becoming[0] is old:
+            return self._becoming
         longest = self.shape.max_column_length
         new = old.extended(self._features, self.prefix, self._room, longest).widened(
             {(name, f): type for name, found in self._features.items() for f, type in found.items()}
         )
+        self._becoming = old, new
         return old, new
 
     def _holds(self, entry: Entry) -> bool:
