@@ -26,6 +26,9 @@ from cpexport.load import load
 settings.register_profile("cpexport", settings(), deadline=None)
 settings.load_profile("cpexport")
 
+# Programs to run, not tests.
+collect_ignore = ["bench"]
+
 DATA = Path(__file__).parent / "data"
 _UNPACKED = DATA / ".unpacked"
 
