@@ -56,10 +56,12 @@ class Inputs:
         return self.home / "planned" / BATCH_FILE
 
 
-def build(home: Path, case: Path, unit: int, sizes: tuple[int, ...] = SIZES) -> Inputs:
+def build(
+    home: Path, case: Path, unit: int, sizes: tuple[int, ...] = SIZES, planned: int = PLANNED
+) -> Inputs:
     """The inputs below `home`, made of the unpacked case if they are not there already.
 
-    16 units of 10 image sets are at most 676 batches, as that many names of plates there are.
+    Of more than 676 batches there would be too few names of plates: `unit` is at most 42.
     """
     home = home / f"unit-{unit}"
     marker = home / "values"
@@ -69,7 +71,7 @@ def build(home: Path, case: Path, unit: int, sizes: tuple[int, ...] = SIZES) -> 
         _write_batches(home, case, job, unit, sizes)
         write_ready(home / "ready", job)
         (home / "planned").mkdir()
-        plan(case / BATCH_FILE, home / "planned" / BATCH_FILE, PLANNED // IMAGE_SETS)
+        plan(case / BATCH_FILE, home / "planned" / BATCH_FILE, planned // IMAGE_SETS)
         marker.write_text(str(job.values))
     return Inputs(home, unit, int(marker.read_text()))
 

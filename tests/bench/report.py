@@ -57,7 +57,9 @@ class Results:
 
     def table(self) -> str:
         """All rows, as Markdown; what was not measured below it."""
-        lines = [HEADER, *(self._line(row) for row in self.rows if not row.missing)]
+        names = list(dict.fromkeys((row.kind, row.name) for row in self.rows))
+        ordered = sorted(self._rows.values(), key=lambda r: (names.index((r.kind, r.name)), r.size))
+        lines = [HEADER, *map(self._line, ordered)]
         widths = [max(len(line[place]) for line in lines) for place in range(len(HEADER))]
         ruler = ["-" * width for width in widths]
         text = [_columns(line, widths) for line in (lines[0], ruler, *lines[1:])]
