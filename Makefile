@@ -4,6 +4,8 @@ PYTEST_ARGS =
 # How many batches of 72 MB the smallest input has; the largest has 16 times as many.
 BENCH_UNIT = 5
 BENCH_ROUNDS = 3
+# On which size, 1, 4 or 16, peers are run that take minutes.
+BENCH_PEERS = 1
 
 RUNS = -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 PYTEST = .venv/bin/pytest -n 2 $(PYTEST_ARGS)
@@ -46,9 +48,10 @@ conformance: venv  ## run plans by the real CellProfiler 4 that is on the PATH
 clients: .venv-clients/.ready  ## let CytoTable and pycytominer read what was loaded; 1 GB in .venv-clients
 	.venv-clients/bin/pytest tests/clients $(PYTEST_ARGS)
 
-bench: .venv-bench/.ready servers  ## measure how fast it is, beside floors and peers; BENCH_UNIT=5 BENCH_ROUNDS=3
+bench: .venv-bench/.ready servers  ## measure how fast it is, beside floors and peers; 15 GB in build/bench
 	-@$(MAKE) --no-print-directory .venv-clients/.ready
-	@PYTHONPATH=tests .venv-bench/bin/python -m bench --unit $(BENCH_UNIT) --rounds $(BENCH_ROUNDS)
+	@PYTHONPATH=tests .venv-bench/bin/python -m bench \
+		--unit $(BENCH_UNIT) --rounds $(BENCH_ROUNDS) --peers $(BENCH_PEERS)
 
 clean:  ## remove .venv and whatever the tools left
 	rm -rf .venv .venv-clients .venv-bench .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist

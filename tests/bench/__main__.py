@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,15 @@ from conftest import unpacked
 from servers import ServerError
 
 from bench import subjects as s
-from bench.inputs import Inputs, build
+from bench.inputs import SIZES, Inputs, build
 from bench.mariadb import MariaDb
 from bench.peers import cytominer
 from bench.report import Results, Row
 from bench.subjects import Subject, Subjects
 
+# Inputs and what is made of them, for each batch of size 1x, in bytes.
+_ROOM = 3e9
+_PACKAGES = ("cpexport", "adbc-driver-sqlite", "duckdb", "h5py", "pandas", "polars", "pyarrow")
 _MEASURED = ("wall", "cpu", "memory")
 
 ROOT = Path(__file__).parent.parent.parent
@@ -31,23 +35,29 @@ HOME = ROOT / "build" / "bench"
 
 
 @click.command()
-@click.option("--unit", default=5, help="How many batches size 1x has.")
-@click.option("--rounds", default=3, help="How often each subject is run.")
-@click.option("--only", default="", help="Only subjects with this in their names.")
-def main(unit: int, rounds: int, only: str) -> None:
+@click.option("--unit", type=click.IntRange(1, 42), required=True, help="Batches in size 1x.")
+@click.option("--rounds", type=click.IntRange(1), required=True, help="Runs of each subject.")
+@click.option("--peers", type=click.IntRange(1, 16), required=True, help="Size for slow peers.")
+def main(unit: int, rounds: int, peers: int) -> None:
     """Measures cpexport, floors and peers, in turn, on the same input."""
-    _say(f"inputs of {unit}, {4 * unit} and {16 * unit} batches in build/bench")
-    inputs = build(HOME, unpacked("60_perf"), unit)
+    if peers not in SIZES:
+        raise click.BadParameter(f"slow peers run on size 1, 4 or 16, not {peers}")
+    HOME.mkdir(parents=True, exist_ok=True)
     out = HOME / "out"
     shutil.rmtree(out, ignore_errors=True)
+    if not (HOME / f"unit-{unit}").exists() and shutil.disk_usage(HOME).free < _ROOM * unit:
+        raise click.ClickException(f"build/bench needs {_ROOM * unit / 1e9:.0f} GB of disk")
+    _say(f"inputs of {unit}, {4 * unit} and {16 * unit} batches in build/bench")
+    inputs = build(HOME, unpacked("60_perf"), unit)
     out.mkdir()
     with ExitStack() as stack:
-        subjects = [subject for subject in _subjects(inputs, out, stack) if only in subject.name]
+        subjects = _subjects(inputs, out, peers, stack)
         runs = _measured(subjects, rounds, out)
     shutil.rmtree(out)
     results = Results([_row(subject, *runs[i], inputs) for i, subject in enumerate(subjects)], unit)
     written = {
         "machine": {"cores": len(os.sched_getaffinity(0)), "system": platform.platform()},
+        "versions": {name: version(name) for name in _PACKAGES},
         "python": platform.python_version(),
         "unit": unit,
         "rounds": rounds,
@@ -61,17 +71,18 @@ def main(unit: int, rounds: int, only: str) -> None:
         click.echo(line)
 
 
-def _subjects(inputs: Inputs, out: Path, stack: ExitStack) -> list[Subject]:
+def _subjects(inputs: Inputs, out: Path, slow: int, stack: ExitStack) -> list[Subject]:
     made = Subjects(inputs, out)
     ours = list(made.cpexport())
     cytotable = ROOT / ".venv-clients" / "bin" / "python"
     words: list[str] = []
     why_not = ""
+    _say(f"{s.CYTOMINER} in build/bench, with a Python of its own")
     try:
         words = cytominer(HOME / "cytominer")
     except FileNotFoundError as error:
         why_not = str(error)
-    peers = made.peers(cytotable, words, why_not)
+    peers = made.peers(slow, cytotable, words, why_not)
     return [*ours, *_on_mariadb(made, out, stack), *made.floors(ours), *peers]
 
 
@@ -126,16 +137,17 @@ def _run(subject: Subject, out: Path) -> dict[str, float]:
     path = f"{ROOT}{os.pathsep}{ROOT / 'tests'}"
     before = subject.server_cpu() if subject.server_cpu else 0.0
     with log.open("w") as said:
-        subprocess.run(
+        ran = subprocess.run(
             [*runner, *subject.command],
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,
             env={**os.environ, "PYTHONPATH": path},
-            check=True,
+            check=False,
         )
-    measured: dict[str, float] = json.loads(report.read_text())
-    if measured["status"] not in subject.statuses:
+    # The runner itself fails if there is no such command.
+    measured: dict[str, float] = {} if ran.returncode else json.loads(report.read_text())
+    if measured.get("status") not in subject.statuses:
         raise _FailedError((log.read_text(errors="replace").splitlines() or ["it failed"])[-1])
     if subject.server_cpu:
         measured["cpu"] += subject.server_cpu() - before

@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench import subjects as s
+from renumbered import IMAGE_SETS
 
-ROW = tuple[str, int]
+from bench import subjects as s
+from bench.inputs import SIZES
+
 HEADER = ("what", "size", "wall s", "CPU s", "memory MB", "M values/s", "x floor", "faster than")
 # What CellProfiler 4.2.8 itself took for an image set of this case, on the machine that ran it.
 EXPORT_TO_DATABASE = 1.83
-IMAGE_SETS = 10
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,14 @@ class Results:
     def get(self, name: str, size: int) -> Row | None:
         return self._rows.get((name, size))
 
+    def common(self, name: str, other: str) -> tuple[Row, Row] | None:
+        """Both rows of the largest size that both were measured in."""
+        for size in reversed(SIZES):
+            pair = self.get(name, size), self.get(other, size)
+            if pair[0] and pair[1]:
+                return pair[0], pair[1]
+        return None
+
     def floor(self, row: Row) -> float | None:
         """The seconds that its floors take together."""
         found = [self.get(floor, row.size) for floor in row.floors]
@@ -63,8 +72,8 @@ class Results:
         widths = [max(len(line[place]) for line in lines) for place in range(len(HEADER))]
         ruler = ["-" * width for width in widths]
         text = [_columns(line, widths) for line in (lines[0], ruler, *lines[1:])]
-        text += [f"\nnot measured: {r.name} {r.size}x: {r.missing}" for r in self.rows if r.missing]
-        return "\n".join(text)
+        missing = [f"* {r.name} {r.size}x: {r.missing}" for r in self.rows if r.missing]
+        return "\n".join([*text, *(["", "Not measured:", "", *missing] if missing else [])])
 
     def _line(self, row: Row) -> tuple[str, ...]:
         floor = self.floor(row)
@@ -129,18 +138,15 @@ def _bars(found: Results) -> Iterator[_Bar]:
         80,
         False,
     )
-    for peer, size, bound in ((s.CYTOMINER, 1, 12), (s.PANDAS, 1, 8), (s.IMPORT, large, 1)):
-        yield _faster(found, 2, s.CSV_SQLITE, peer, size, bound)
-    yield _faster(found, 3, s.CSV_PARQUET, s.CYTOTABLE, 1, 20)
-    ours, theirs = found.get(s.CSV_PARQUET, 1), found.get(s.CYTOTABLE, 1)
+    for peer, bound in ((s.CYTOMINER, 12), (s.PANDAS, 8), (s.IMPORT, 1)):
+        yield _faster(found, 2, s.CSV_SQLITE, peer, bound)
+    yield _faster(found, 3, s.CSV_PARQUET, s.CYTOTABLE, 20)
+    pair = found.common(s.CSV_PARQUET, s.CYTOTABLE)
+    memory = pair[0].memory / pair[1].memory if pair else None
     yield _Bar(
-        3,
-        f"{s.CSV_PARQUET} 1x, memory by that of {s.CYTOTABLE}",
-        ours.memory / theirs.memory if ours and theirs else None,
-        0.25,
-        True,
+        3, f"{_sized(s.CSV_PARQUET, pair)}, memory by that of {s.CYTOTABLE}", memory, 0.25, True
     )
-    yield _faster(found, 3, s.CSV_COMBINED, s.CYTOTABLE, 1, 10)
+    yield _faster(found, 3, s.CSV_COMBINED, s.CYTOTABLE, 10)
     for name in (s.H5_SQLITE, s.CSV_SQLITE, s.CSV_PARQUET):
         yield _growth(found, name, "wall", lambda row: row.wall, 1, 16.5)
         yield _growth(found, name, "memory", lambda row: row.memory, 4, 1.1)
@@ -162,10 +168,15 @@ def _over(row: Row | None, floor: float | None) -> float | None:
     return row.wall / floor if row and floor else None
 
 
-def _faster(found: Results, number: int, name: str, peer: str, size: int, bound: float) -> _Bar:
-    ours, theirs = found.get(name, size), found.get(peer, size)
-    measured = theirs.wall / ours.wall if ours and theirs else None
-    return _Bar(number, f"{name} {size}x, times as fast as {peer}", measured, bound, False)
+def _sized(name: str, pair: tuple[Row, Row] | None) -> str:
+    return f"{name} {pair[0].size}x" if pair else name
+
+
+def _faster(found: Results, number: int, name: str, peer: str, bound: float) -> _Bar:
+    pair = found.common(name, peer)
+    measured = pair[1].wall / pair[0].wall if pair else None
+    what = f"{_sized(name, pair)}, times as fast as {peer}"
+    return _Bar(number, what, measured, bound, False)
 
 
 def _growth(

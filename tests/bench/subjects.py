@@ -14,7 +14,7 @@ CPEXPORT, FLOOR, PEER = "cpexport", "floor", "peer"
 H5_SQLITE, CSV_SQLITE = ".h5 to SQLite", "CSV to SQLite"
 CSV_PARQUET, CSV_COMBINED = "CSV to Parquet", "CSV to Parquet, --objects combined"
 CHECK, AGAIN = "check, one core", "load with nothing new, one core"
-PLANNED, HELP = "check of 100,000 planned image sets", "--help"
+PLANNED, HELP = "check of 100,000 planned image sets", "the help text"
 CYTOMINER, PANDAS, CYTOTABLE, IMPORT = (
     "cytominer-database",
     "pandas",
@@ -70,8 +70,7 @@ class Subjects:
             yield self._load(H5_SQLITE, size, "sqlite", (READ_H5, WRITE_SQLITE))
             yield self._load(CSV_SQLITE, size, "sqlite", (READ_CSV, WRITE_SQLITE), peers)
             yield self._load(CSV_PARQUET, size, "parquet", (CONVERT_CSV,), (CYTOTABLE,))
-        words = ("--objects", "combined")
-        for size in (1, LARGEST):
+            words = ("--objects", "combined")
             yield self._load(
                 CSV_COMBINED, size, "parquet", (CONVERT_CSV,), (CYTOTABLE,), words=words
             )
@@ -158,20 +157,22 @@ class Subjects:
                     FLOOR, name, size, [*command, *([str(target)] if target else [])], target
                 )
 
-    def peers(self, cytotable: Path, cytominer: Sequence[str], why_not: str) -> Iterator[Subject]:
-        """Slow ones on the smallest size only, and not more than twice.
+    def peers(
+        self, slow: int, cytotable: Path, cytominer: Sequence[str], why_not: str
+    ) -> Iterator[Subject]:
+        """Slow ones on one size only, and not more than twice.
 
         `cytotable` is a Python that has it, `cytominer` the words of its ingest, else `why_not`.
         """
-        for size in (1, LARGEST):
+        for size in SIZES:
             yield self._peer(IMPORT, size, [sys.executable, "-m", "bench.peers", "sqlite-import"])
-        yield self._peer(PANDAS, 1, [sys.executable, "-m", "bench.peers", "pandas"], rounds=2)
+        yield self._peer(PANDAS, slow, [sys.executable, "-m", "bench.peers", "pandas"], rounds=2)
         command = [str(cytotable), "-m", "bench.peers", "cytotable"]
         missing = "" if cytotable.is_file() else "not installed: make clients does"
-        yield self._peer(CYTOTABLE, 1, command, rounds=1, missing=missing)
+        yield self._peer(CYTOTABLE, slow, command, rounds=1, missing=missing)
         command = list(cytominer)
         url = "sqlite:///"
-        yield self._peer(CYTOMINER, 1, command, url, rounds=1, missing=why_not)
+        yield self._peer(CYTOMINER, slow, command, url, rounds=1, missing=why_not)
 
     def _peer(
         self,
