@@ -1,12 +1,17 @@
 # The newest Python is not always the one that the dependencies have wheels for, so oldest first.
 PYTHONS = python3.11 python3.12 python3.13 python3
 PYTEST_ARGS =
+# How many batches of 72 MB the smallest input has; the largest has 16 times as many.
+BENCH_UNIT = 5
+BENCH_ROUNDS = 3
+# On which size, 1, 4 or 16, peers are run that take minutes.
+BENCH_PEERS = 1
 
 RUNS = -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 PYTEST = .venv/bin/pytest -n 2 $(PYTEST_ARGS)
 
 .DEFAULT_GOAL = help
-.PHONY: help venv schedulers servers demo test test-mysql check conformance clients clean
+.PHONY: help venv schedulers servers demo test test-mysql check conformance clients bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,16 +48,22 @@ conformance: venv  ## run plans by the real CellProfiler 4 that is on the PATH
 clients: .venv-clients/.ready  ## let CytoTable and pycytominer read what was loaded; 1 GB in .venv-clients
 	.venv-clients/bin/pytest tests/clients $(PYTEST_ARGS)
 
+bench: .venv-bench/.ready servers  ## measure how fast it is, beside floors and peers; 15 GB in build/bench
+	-@$(MAKE) --no-print-directory .venv-clients/.ready
+	@PYTHONPATH=tests .venv-bench/bin/python -m bench \
+		--unit $(BENCH_UNIT) --rounds $(BENCH_ROUNDS) --peers $(BENCH_PEERS)
+
 clean:  ## remove .venv and whatever the tools left
-	rm -rf .venv .venv-clients .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf .venv .venv-clients .venv-bench .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
 	find cpexport tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What is installed besides the project. The clients bring a thousand megabytes of their own.
 .venv/.ready: EXTRAS = test
 .venv-clients/.ready: EXTRAS = test,clients
+.venv-bench/.ready: EXTRAS = test,bench
 
 # A python on the PATH may be a shim of a version manager that only says what it cannot run.
-.venv/.ready .venv-clients/.ready: pyproject.toml
+.venv/.ready .venv-clients/.ready .venv-bench/.ready: pyproject.toml
 	@if ! $(@D)/bin/python $(RUNS); then \
 		rm -rf $(@D); \
 		for python in $(PYTHONS); do \

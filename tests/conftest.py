@@ -30,6 +30,9 @@ settings.load_profile("cpexport")
 _CACHE = tempfile.TemporaryDirectory(prefix="cpexport-tests-")
 os.environ["XDG_CACHE_HOME"] = _CACHE.name
 
+# Programs to run, not tests.
+collect_ignore = ["bench"]
+
 DATA = Path(__file__).parent / "data"
 _UNPACKED = DATA / ".unpacked"
 

@@ -6,57 +6,12 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import h5py
-import numpy as np
 import pytest
 from conftest import rows
+from renumbered import IMAGE_SETS, Renumbered
 
 OUTPUT = "outputs/batch_1_10/measurements.h5"
-IMAGE_SETS, CELLS = 10, 946
-
-
-class Renumbered:
-    """Copies of a measurement file with other image numbers and other file names.
-
-    Nearly all of its image numbers lie in the file as they are, so a copy is made by changing
-    bytes, which is a hundred times as fast as changing thousands of datasets by HDF5.
-    """
-
-    def __init__(self, file: Path) -> None:
-        self._content = file.read_bytes()
-        self._places: list[tuple[int, int, type[np.integer], int]] = []
-        self._packed: list[str] = []
-        with h5py.File(file) as opened:
-            opened.visititems(self._note)
-
-    def _note(self, name: str, item: h5py.Group | h5py.Dataset) -> None:
-        numbers = "/Relationship/" in name and "ImageNumber" in name
-        index = name.endswith("/index") and "/Experiment/" not in name
-        if not isinstance(item, h5py.Dataset) or not (
-            numbers or index or name.endswith("/Image/ImageNumber/data")
-        ):
-            return
-        if item.compression or item.shuffle:
-            self._packed.append(name)
-            return
-        for chunk in range(item.id.get_num_chunks()):
-            found = item.id.get_chunk_info(chunk)
-            # Of an index, the first of three columns is the image number.
-            step = 3 if index else 1
-            self._places.append((found.byte_offset, found.size, item.dtype.type, step))
-
-    def write(self, path: Path, number: int) -> None:
-        """The copy whose first image set is `10 * number + 1`."""
-        content = bytearray(self._content.replace(b"Q1_", f"{chr(65 + number)}1_".encode()))
-        for start, size, dtype, step in self._places:
-            values = np.frombuffer(content, dtype, size // np.dtype(dtype).itemsize, start)[::step]
-            values[values > 0] += IMAGE_SETS * number
-        path.parent.mkdir(parents=True)
-        path.write_bytes(content)
-        with h5py.File(path, "r+") as opened:
-            for name in self._packed:
-                first = (slice(None), 0) if name.endswith("/index") else slice(None)
-                opened[name][first] += IMAGE_SETS * number
+CELLS = 946
 
 
 @pytest.fixture
