@@ -7,6 +7,7 @@ what is valid: `data` keeps superseded values, rows may be out of order, -1 as i
 deleted.
 """
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from cpexport.hdf5layout import Layout, Unfamiliar
 Index = npt.NDArray[np.int64]
 
 _PAIR = ("ImageNumber_First", "ObjectNumber_First", "ImageNumber_Second", "ObjectNumber_Second")
+_FEW = 1 << 20
 _RERUN = "run its image sets again"
 
 
@@ -136,10 +138,11 @@ class MeasurementFile:
         with reading(self.path):
             dataset = h5py.h5d.open(self._by_name[object_name], _c(f"{feature}/data"))
             type = _arrow_type(dataset)
+            shape = self._shape(dataset)
             if type == TEXT:
                 raw = h5py.Dataset(dataset)[()]
                 return np.array([self._text(value) for value in raw], dtype=object)
-            out = np.empty(dataset.shape, np.int64 if type == INTEGER else np.float64)
+            out = np.empty(shape, np.int64 if type == INTEGER else np.float64)
             if out.size:
                 dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, out)
             return out
@@ -202,10 +205,17 @@ class MeasurementFile:
 
     def _read(self, object_name: str, name: str) -> npt.NDArray[np.int64]:
         dataset = h5py.h5d.open(self._by_name[object_name], _c(name))
-        out = np.empty(dataset.shape, np.int64)
+        out = np.empty(self._shape(dataset), np.int64)
         if out.size:
             dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, out)
         return out
+
+    def _shape(self, dataset: h5py.h5d.DatasetID) -> tuple[int, ...]:
+        # HDF5 makes up what is not there, gigabytes of it, if a length is damaged.
+        shape: tuple[int, ...] = dataset.shape
+        if math.prod(shape) > max(self._file.id.get_filesize(), _FEW):
+            raise ValueError(f"{h5py.h5i.get_name(dataset)!r} cannot have {shape[0]} values")
+        return shape
 
     def _text(self, value: bytes) -> str:
         if self._escaped:

@@ -294,10 +294,10 @@ def test_damaged_files_give_what_the_library_gives_or_are_refused(tmp_path: Path
     sound = outcome(unpacked("08_unsorted_groups") / "run_g/out.h5", by_h5py=True)
     path = tmp_path / "damaged.h5"
     seen = {"damaged": 0, "as it was": 0, "other values": 0}
-    for _ in range(150):
+    for _ in range(120):
         path.write_bytes(damage.done())
+        assert not disagree(path)
         expected = outcome(path, by_h5py=True)
-        assert outcome(path, by_h5py=False) == expected
         kind = "damaged" if expected == "damaged" else "other values"
         seen["as it was" if expected == sound else kind] += 1
 
@@ -328,6 +328,28 @@ def looked_at(path: Path) -> list[int]:
     return sorted(seen)
 
 
+def disagree(path: Path) -> bool:
+    """Whether a file is another one for us than for HDF5's library.
+
+    Where the message of an object header that tells what to fill in is damaged, HDF5 2.0 forgets
+    that chunks are compressed, and hands out what they are and whatever follows in memory: not the
+    same twice. So what we leave to the library is not compared with what it says another time.
+    """
+    expected = outcome(path, by_h5py=True)
+    try:
+        with opened(path, by_h5py=False) as file:
+            found = {name: bits(rows) for name, rows in read(file).items()}
+    except SourceError:
+        return expected != "damaged"
+    if isinstance(expected, str) or expected.keys() != found.keys():
+        return True
+    return any(
+        one != other and (name, one[0]) not in file.data
+        for name, columns in found.items()
+        for one, other in zip(columns, expected[name], strict=True)
+    )
+
+
 def disagreements(path: Path, places: list[int], mask: Callable[[], int]) -> list[int]:
     """The bytes that, changed, make a file another one for us than for HDF5's library."""
     found = []
@@ -338,7 +360,7 @@ def disagreements(path: Path, places: list[int], mask: Callable[[], int]) -> lis
             file.seek(place)
             file.write(bytes([byte ^ mask()]))
             file.flush()
-            if outcome(path, by_h5py=False) != outcome(path, by_h5py=True):
+            if disagree(path):
                 found.append(place)
             file.seek(place)
             file.write(bytes([byte]))
@@ -354,7 +376,7 @@ def test_each_byte_by_which_values_are_found_counts_as_it_does_for_the_library(
     rng = random.Random(1)
 
     assert len(places) > 3000
-    sample = rng.sample(places, 500)
+    sample = rng.sample(places, 400)
     assert disagreements(tmp_path / "a.h5", sample, lambda: 1 << rng.randrange(8)) == []
 
 
@@ -366,3 +388,13 @@ def test_a_run_whose_name_is_no_text_is_as_it_is_for_the_library(tmp_path: Path)
 
     found = outcome(tmp_path / "b.h5", by_h5py=False)
     assert found == outcome(tmp_path / "b.h5", by_h5py=True) == outcome(tmp_path / "a.h5", True)
+
+
+def test_a_length_that_the_file_has_no_room_for_is_refused_at_once(tmp_path: Path) -> None:
+    made(tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        file[f"{RUN}/Nuclei/Parent_Cells/data"].resize((2**36,))
+
+    for by_h5py in (True, False):
+        with opened(tmp_path / "a.h5", by_h5py) as file, pytest.raises(SourceError, match="cannot"):
+            read(file)
