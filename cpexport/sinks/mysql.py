@@ -95,7 +95,7 @@ class MysqlSink(SqlSink):
 
     @property
     def _room(self) -> Room:
-        return room(self.facts.kind == "MariaDB", self.facts.innodb_page_size)
+        return room(self.facts.innodb_page_size)
 
     def _version(self) -> object:
         return self._said("layout")

@@ -20,7 +20,7 @@ from cpexport.tables import Column, Layout
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-OWN = ("schema", "shape", "made", "views", "layout", "changing", "experiment_id")
+OWN = ("schema", "shape", "made", "layout", "changing", "experiment_id")
 """The settings that say what a destination is, or is becoming; no batch makes them untrue."""
 
 
