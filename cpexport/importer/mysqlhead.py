@@ -58,6 +58,7 @@ _THERE = "cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w
 _LEDGER = "cpexport_columns w LEFT JOIN cpexport_ledger l ON l.t = w.t AND l.c = w.c"
 _DIFFERS = f"COALESCE(i.type <> {_TYPE}, 1)"
 _WIDTHS = ", ".join(f"'{name}'" for name in TYPE_NAMES.values())
+_EXACT = 1 << 53
 _WIDER = f"FIELD(l.kind, {_WIDTHS}) > FIELD(w.kind, {_WIDTHS})"
 
 
@@ -134,12 +135,18 @@ def _foreign(contents: Contents) -> Iterator[str]:
         "(SELECT 1 FROM _cpexport_script s WHERE s.prefix = b.prefix "
         "AND s.table_number = b.table_number AND s.signature = b.signature)"
     )
-    narrow = f"FIELD(w.kind, {_WIDTHS}) > FIELD(l.kind, {_WIDTHS}) AND l.kind <> 'none yet'"
-    yield f"SET @t = (SELECT MIN(w.t) FROM {_LEDGER} WHERE {narrow});\n"
-    said = "CONCAT(LEFT(@t, 30), ' gets wider: use cpexport load')"
+    numbers = "w.kind = 'text' AND l.kind IN ('integer', 'real')"
+    yield f"SET @t = (SELECT MIN(w.t) FROM {_LEDGER} WHERE {numbers});\n"
+    said = "CONCAT(LEFT(@t, 30), ': texts now, use cpexport load')"
     yield check(f"@t IS NULL OR ({alien}) = 0", "", said)
+    yield f"""SET @big = 0, @s = (SELECT CONCAT('SELECT COUNT(*) INTO @big FROM (', GROUP_CONCAT(
+  'SELECT 1 FROM `', w.t, '` WHERE ABS(`', w.c, '`) > {_EXACT}' SEPARATOR ' UNION ALL '), ') x')
+  FROM {_LEDGER} WHERE w.kind = 'real' AND l.kind = 'integer');
+SET @s = COALESCE(@s, 'DO 0');
+{RUN}"""
+    yield check("@big = 0", "integers have too many digits to become real")
     yield f"""SET @unknown = (SELECT MIN(w.t) FROM {_LEDGER}
-  WHERE {_WIDER} AND w.kind <> 'none yet');
+  WHERE {_WIDER} AND w.kind <> 'none yet' AND l.kind = 'text');
 SET @unknown = COALESCE(@unknown, (SELECT MIN(l.t)
   FROM cpexport_ledger l LEFT JOIN cpexport_tables k ON k.t = l.t
   WHERE k.t IS NULL AND l.object_name IN (SELECT object_name FROM cpexport_columns)));

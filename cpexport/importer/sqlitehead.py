@@ -106,7 +106,8 @@ def _columns(contents: Contents) -> Iterator[str]:
         query = f"SELECT 1 FROM cpexport_columns w JOIN {ledger} ON {one} WHERE NOT ({other})"
         yield check(f"NOT EXISTS ({query})", "it has these columns elsewhere")
     yield f"""INSERT INTO cpexport_unknown SELECT w.t FROM {both}
-  WHERE l.type <> w.kind AND w.kind <> 'none yet';
+  WHERE w.kind <> 'none yet' AND (w.kind, l.type) NOT IN
+    (VALUES (w.kind, w.kind), ('integer', 'real'));
 INSERT INTO cpexport_unknown SELECT table_name FROM {ledger} WHERE table_name NOT IN
   (SELECT t FROM cpexport_columns) AND object_name IN (SELECT object_name FROM cpexport_columns);
 INSERT INTO _cpexport_columns SELECT {literal(contents.prefix)},

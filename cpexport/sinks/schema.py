@@ -256,7 +256,8 @@ def data_table(table: Table, name: str | None = None) -> sa.Table:
 
 def create(table: sa.Table, dialect: Dialect) -> list[str]:
     """The statements that make a table and its indexes."""
-    statements = [str(CreateTable(table).compile(dialect=dialect)).strip()]
+    create = str(CreateTable(table).compile(dialect=dialect)).strip()
+    statements = [create.replace(", \n", ",\n")]
     indexes = sorted(table.indexes, key=lambda index: str(index.name))
     return statements + [str(CreateIndex(index).compile(dialect=dialect)) for index in indexes]
 
