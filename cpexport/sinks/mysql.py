@@ -6,7 +6,7 @@ time: what they are to become is noted first, and a change that was cut off is b
 
 import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -92,6 +92,9 @@ class MysqlSink(SqlSink):
 
     def _fitted(self, entry: Entry) -> Layout:
         return self.layout()
+
+    def _views(self) -> Iterable[str]:
+        return mysqllayout.views(self.layout(), self.prefix, self.shape)
 
     @property
     def _room(self) -> Room:

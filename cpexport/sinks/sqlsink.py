@@ -66,6 +66,10 @@ class SqlSink(ABC):
     def _fitted(self, entry: Entry) -> Layout:
         """The layout that has room for what was prepared, within the transaction of a batch."""
 
+    @abstractmethod
+    def _views(self) -> Iterable[str]:
+        """The names of the views that its layout has."""
+
     @property
     @abstractmethod
     def _room(self) -> Room:
@@ -187,6 +191,27 @@ class SqlSink(ABC):
     def describe(self, properties: Mapping[str, Mapping[str, str]], modified: str) -> None:
         name = self.run or self.prefix.rstrip("_") or self._db.title
         experiment.describe(self._db, self._scope(), name, properties, modified)
+
+    def described(self) -> Mapping[str, Mapping[str, str]] | None:
+        return experiment.described(self._db, self._scope())
+
+    def broken_views(self) -> Mapping[str, str]:
+        found, there = {}, self._db.names()
+        for view in self._views():
+            if view not in there:
+                found[view] = "is not there"
+                continue
+            try:
+                self._db.rows(f"SELECT * FROM {quoted(view)} LIMIT 1")
+            except SinkError as error:
+                found[view] = f"cannot be read: {error.problem}"
+        return found
+
+    def replaced(self, table: str, columns: Sequence[str]) -> list[tuple[object, ...]]:
+        if table not in self._db.names():
+            raise SinkError(self.name, "is not there", "run cpexport load")
+        listed = ", ".join(map(quoted, columns))
+        return self._db.rows(f"SELECT {listed} FROM {quoted(table)}")
 
     def replace(self, table: sa.Table, rows: pa.Table) -> None:
         made = ledger.made(self._db, self.prefix)
