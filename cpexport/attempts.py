@@ -20,6 +20,13 @@ class Attempts:
     def __init__(self) -> None:
         self.again = 0
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What people should know of it."""
+        if not self.again:
+            return ()
+        return (f"{self.again} times tried again, as others were writing there too",)
+
     def __call__(self, do: Callable[[bool], T]) -> T:
         """What `do` returns, told whether an earlier attempt may have been done after all.
 

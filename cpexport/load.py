@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from cpexport.attempts import Attempts
 from cpexport.batch import signature
 from cpexport.decode import scratch_folder
 from cpexport.errors import SourceError, UsageError
@@ -125,8 +126,10 @@ def load(
             _refuse_all_damaged(found, writing)
         writing.settle(found)
         report = _report(sink, found, writing, run)
-    made = make_wells(to, prefix, wells) if run is None else {}
-    return replace(report, made=made, seconds=time.monotonic() - began)
+    attempts = Attempts()
+    made = attempts(lambda _: make_wells(to, prefix, wells)) if run is None else {}
+    notes = (*report.notes, *(f"{report.destination}: {note}" for note in attempts.notes))
+    return replace(report, made=made, notes=notes, seconds=time.monotonic() - began)
 
 
 def _refuse_nothing(found: Survey, outputs: Sequence[Path]) -> None:

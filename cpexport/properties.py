@@ -65,19 +65,29 @@ def describe(sink: Sink, prefix: str) -> None:
     no batch was written since the last time.
     """
     ledger = sink.ledger()
-    if not ledger.loaded or _NOTE in sink.settings():
+    if not ledger.loaded or described(sink):
         return
     with sink.alone():
-        tables = sorted(sink.layout().objects - {IMAGE})
-        found = {}
-        for name in tables or ["None"]:
-            with suppress(SinkError):
-                chosen = name if name in _tables(sink) else None
-                properties = _found(sink, None, prefix, chosen, None, None)
-                found[name] = {k: v for of in properties.sections.values() for k, v in of.items()}
+        found = fields(sink, prefix)
         last = max(entry.age[0] for entry in ledger.entries if entry.loaded)
         sink.describe(found, last)
         sink.note({_NOTE: "described"})
+
+
+def described(sink: Sink) -> bool:
+    """Whether it was done since the last batch was written."""
+    return _NOTE in sink.settings()
+
+
+def fields(sink: Sink, prefix: str) -> dict[str, dict[str, str]]:
+    """The fields that `describe` keeps, by the object type they are about."""
+    found = {}
+    for name in sorted(sink.layout().objects - {IMAGE}) or ["None"]:
+        with suppress(SinkError):
+            chosen = name if name in _tables(sink) else None
+            properties = _found(sink, None, prefix, chosen, None, None)
+            found[name] = {k: v for of in properties.sections.values() for k, v in of.items()}
+    return found
 
 
 def _found(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cpexport.attempts import Attempts
 from cpexport.errors import SourceError, UsageError
 from cpexport.imagesets import ImageSets
 from cpexport.load import LeftOut, Report, load
@@ -112,7 +113,8 @@ def load_runs(
             reports.append(report)
     if not reports:
         raise failed[0]
-    return replace(_together(reports, failed), made=make_wells(to, prefix, wells))
+    made = Attempts()(lambda _: make_wells(to, prefix, wells))
+    return replace(_together(reports, failed), made=made)
 
 
 def verify_runs(

@@ -72,14 +72,21 @@ def script(
             workers=workers,
             progress=progress,
         )
-        done = Written(folder, prefix, progress)
-        files = [file for unit in done.contents.units for file in unit.files]
-        folder.note(done.notes())
-        if form.kind == ANALYST:
-            for name, text in analyst.files(done.contents, form, folder.url, out).items():
-                folder.write(name, text.encode())
-        else:
-            texts = (sqlite if form.kind == SQLITE else mysql).script(done.contents, form)
-            folder.write(form.script, "".join(texts).encode("utf-8", "surrogatepass"))
-        folder.clear(frozenset(file.name for file in files))
-    return Script(out / form.script, form, loaded, len(files), done.written)
+        files, new = written(folder, prefix, progress)
+    return Script(out / form.script, form, loaded, files, new)
+
+
+def written(folder: Folder, prefix: str, progress: Progress) -> tuple[int, int]:
+    """Brings the files of a folder up to what its destination holds, the script last: how many
+    files of data there are, and how many were written now."""
+    form, done = folder.form, Written(folder, prefix, progress)
+    files = [file for unit in done.contents.units for file in unit.files]
+    folder.note(done.notes())
+    if form.kind == ANALYST:
+        for name, text in analyst.files(done.contents, form, folder.url, folder.path).items():
+            folder.write(name, text.encode())
+    else:
+        texts = (sqlite if form.kind == SQLITE else mysql).script(done.contents, form)
+        folder.write(form.script, "".join(texts).encode("utf-8", "surrogatepass"))
+    folder.clear(frozenset(file.name for file in files))
+    return len(files), done.written

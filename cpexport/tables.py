@@ -179,6 +179,24 @@ class Layout:
             )
         return replace(self, columns=tuple(columns))
 
+    def placed(self, before: "Layout", room: Room) -> "Layout":
+        """The same columns in tables that have this room; those that `before` has stay in theirs.
+
+        Names of tables are as `extended` makes them.
+        """
+        mine = self.by_feature
+        kept = [c for c in before.columns if (c.object, c.feature) in mine]
+        columns = [replace(mine[c.object, c.feature], table=c.table) for c in kept]
+        for name in sorted(self.objects, key=lambda name: (name != IMAGE, name)):
+            new = [
+                c
+                for c in self.columns
+                if c.object == name and (name, c.feature) not in before.by_feature
+            ]
+            first = self.parts(name)[0].name
+            columns += _placed(before.parts(name), self.image_key, new, first, room)
+        return replace(self, columns=tuple(columns))
+
     def widened(self, types: Mapping[tuple[str, str], pa.DataType]) -> "Layout":
         """This layout with columns at least as wide as `types` (by object type and feature)."""
         columns = tuple(

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cpexport import computed
 from cpexport.batch import Batch, fingerprint
 from cpexport.comparison import Difference, Tally
 from cpexport.decode import decode, scratch_folder
@@ -90,6 +91,8 @@ def verify(
             verifying.compare(batch)
         progress(Done("verified", len(found.batches), len(found.batches)))
         rest = Remainder(sink, ledger, witness, prefix).differences(verifying.compared)
+        if not witness.structure:
+            rest += computed.differences(sink, prefix)
         if sink.ledger() != ledger:
             raise SinkError(sink.name, "was loaded into while it was verified", "run it again")
         return Verification(

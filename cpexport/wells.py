@@ -108,6 +108,36 @@ def find_metadata(sink: Sink, what: str, feature: str | None) -> str:
     return feature
 
 
+def untrue_wells(sink: Sink, prefix: str) -> Iterator[tuple[str, str]]:
+    """The tables of wells, of all runs together, that are not of the wells that are there now, and
+    what is wrong with each. Values are not compared."""
+    noted = sink.settings().get(_NOTE)
+    if noted is None:
+        return
+    said = json.loads(noted)
+    wanted = Wells(tuple(said["kinds"]), said["plate"], said["well"])
+    names = [name for name in (wanted.plate, wanted.well) if name]
+    groups = [sink.layout().by_feature[IMAGE, name].name for name in names]
+    must: set[tuple[Any, ...]] = set()
+    for rows in sink.read(IMAGE, names):
+        keys = [*([TABLE_NUMBER] if sink.layout().numbered else []), *names]
+        must |= set(zip(*(rows[key].to_pylist() for key in keys), strict=True))
+    columns = [*([TABLE_NUMBER] if sink.layout().numbered else []), *groups]
+    for kind in wanted.kinds:
+        table = f"{prefix}Per_Well_{_NAMES[kind]}"
+        if _state(sink, wanted) != noted:
+            yield table, "was made of other batches than there are; run cpexport load"
+            continue
+        try:
+            found = sink.replaced(table, columns)
+        except SinkError as error:
+            yield table, error.problem
+            continue
+        if len(found) != len(must) or set(found) != must:
+            strange = len(set(found) ^ must)
+            yield table, f"{len(found)} rows where there are {len(must)} wells, {strange} differ"
+
+
 @dataclass(frozen=True)
 class _Plan:
     """What there is to compute: columns of objects by type, then of images, and what groups them,

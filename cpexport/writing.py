@@ -86,9 +86,7 @@ class Writing:
     @property
     def notes(self) -> tuple[str, ...]:
         """What people should know of how it went."""
-        if not self._attempts.again:
-            return ()
-        return (f"{self._attempts.again} times tried again, as others were writing there too",)
+        return self._attempts.notes
 
     def _put(
         self,

@@ -14,152 +14,157 @@ SET @ok = @ok AND COALESCE((GET_LOCK(CONCAT('cpexport ', LEFT(SHA2(DATABASE(), 2
 SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', 'another script runs on this database'), 64)), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 CREATE TEMPORARY TABLE cpexport_lines (crc INT UNSIGNED NOT NULL) ENGINE=InnoDB;
-CREATE TEMPORARY TABLE cpexport_known (signature VARCHAR(64) NOT NULL PRIMARY KEY) ENGINE=InnoDB
+CREATE TEMPORARY TABLE cpexport_known (signature VARCHAR(64) NOT NULL,
+  digest VARCHAR(64) NOT NULL, PRIMARY KEY (signature, digest)) ENGINE=InnoDB
   DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 CREATE TEMPORARY TABLE cpexport_tables (t VARCHAR(64) NOT NULL PRIMARY KEY, own INT NOT NULL)
   ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
 CREATE TEMPORARY TABLE cpexport_columns (t VARCHAR(64) NOT NULL, n INT NOT NULL,
   c VARCHAR(64) NOT NULL, type VARCHAR(64) NOT NULL, position INT, object_name TEXT, feature TEXT,
-  kind TEXT, PRIMARY KEY (t, c)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
+  kind VARCHAR(64), PRIMARY KEY (t, c))
+  ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
 CREATE TEMPORARY TABLE cpexport_there (t VARCHAR(64) NOT NULL, c VARCHAR(64) NOT NULL,
   type VARCHAR(64) NOT NULL, PRIMARY KEY (t, c))
   ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
-CREATE TABLE IF NOT EXISTS `_cpexport_batches` (
-  `batch_id` INT NOT NULL,
-  `prefix` VARCHAR(64) NOT NULL,
-  `table_number` INT NOT NULL,
-  `path` LONGTEXT NOT NULL,
-  `format` LONGTEXT NOT NULL,
-  `signature` VARCHAR(64) NOT NULL,
-  `fingerprint` LONGTEXT NOT NULL,
-  `image_sets` LONGTEXT NOT NULL,
-  `complete` LONGTEXT NOT NULL,
-  `refused` LONGTEXT NOT NULL,
-  `group_tags` LONGTEXT NOT NULL,
-  `state` LONGTEXT NOT NULL,
-  `reason` LONGTEXT NOT NULL,
-  `finished` LONGTEXT NOT NULL,
-  `modified_ns` BIGINT NOT NULL,
-  `cellprofiler` LONGTEXT,
-  `pipeline_sha256` LONGTEXT,
-  `loaded_utc` LONGTEXT NOT NULL,
-  `cpexport` LONGTEXT NOT NULL,
-  PRIMARY KEY (`batch_id`),
-  UNIQUE KEY `prefix_table_number_signature` (`prefix`, `table_number`, `signature`)
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
-CREATE TABLE IF NOT EXISTS `_cpexport_columns` (
-  `prefix` VARCHAR(64) NOT NULL,
-  `position` INT NOT NULL,
-  `object_name` LONGTEXT NOT NULL,
-  `feature` LONGTEXT NOT NULL,
-  `table_name` LONGTEXT NOT NULL,
-  `column_name` LONGTEXT NOT NULL,
-  `type` LONGTEXT NOT NULL,
-  PRIMARY KEY (`prefix`, `position`)
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
-CREATE TABLE IF NOT EXISTS `_cpexport_runs` (
-  `prefix` VARCHAR(64) NOT NULL,
-  `table_number` INT NOT NULL,
-  `name` VARCHAR(255) NOT NULL,
-  PRIMARY KEY (`prefix`, `table_number`),
-  UNIQUE KEY `prefix_name` (`prefix`, `name`)
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
-CREATE TABLE IF NOT EXISTS `_cpexport_sets` (
-  `prefix` VARCHAR(64) NOT NULL,
-  `table_number` INT NOT NULL,
-  `number` INT NOT NULL,
-  `batch_id` INT NOT NULL,
-  `identity` LONGTEXT NOT NULL,
-  PRIMARY KEY (`prefix`, `table_number`, `number`)
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
-CREATE TABLE IF NOT EXISTS `_cpexport_settings` (
-  `prefix` VARCHAR(64) NOT NULL,
-  `table_number` INT NOT NULL,
-  `name` VARCHAR(255) NOT NULL,
-  `value` LONGTEXT NOT NULL,
-  PRIMARY KEY (`prefix`, `table_number`, `name`)
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
-CREATE TABLE IF NOT EXISTS `_cpexport_tables` (
-  `batch_id` INT NOT NULL,
-  `table_name` VARCHAR(64) NOT NULL,
-  `row_count` BIGINT NOT NULL,
-  `missing_count` BIGINT NOT NULL,
-  `infinite_count` BIGINT NOT NULL,
-  `infinite_columns` LONGTEXT NOT NULL,
-  PRIMARY KEY (`batch_id`, `table_name`)
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
-CREATE TABLE IF NOT EXISTS `_cpexport_script` (
-  `prefix` VARCHAR(64) NOT NULL,
-  `table_number` INT NOT NULL,
-  `signature` VARCHAR(64) NOT NULL,
-  `table_name` VARCHAR(64) NOT NULL,
-  `digest` VARCHAR(64) NOT NULL,
-  PRIMARY KEY (`prefix`, `table_number`, `signature`, `table_name`)
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+CREATE TEMPORARY TABLE cpexport_ledger (t VARCHAR(64) NOT NULL, c VARCHAR(64) NOT NULL,
+  position INT NOT NULL, object_name TEXT, feature TEXT, kind VARCHAR(64), PRIMARY KEY (t, c))
+  ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
+CREATE TABLE IF NOT EXISTS _cpexport_batches (
+	batch_id INTEGER NOT NULL AUTO_INCREMENT,
+	prefix VARCHAR(64) NOT NULL,
+	table_number INTEGER NOT NULL,
+	path LONGTEXT NOT NULL,
+	format LONGTEXT NOT NULL,
+	signature VARCHAR(64) NOT NULL,
+	fingerprint LONGTEXT NOT NULL,
+	image_sets LONGTEXT NOT NULL,
+	complete LONGTEXT NOT NULL,
+	refused LONGTEXT NOT NULL,
+	group_tags LONGTEXT NOT NULL,
+	state LONGTEXT NOT NULL,
+	reason LONGTEXT NOT NULL,
+	finished LONGTEXT NOT NULL,
+	modified_ns BIGINT NOT NULL,
+	cellprofiler LONGTEXT,
+	pipeline_sha256 LONGTEXT,
+	loaded_utc LONGTEXT NOT NULL,
+	cpexport LONGTEXT NOT NULL,
+	PRIMARY KEY (batch_id),
+	UNIQUE (prefix, table_number, signature)
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS _cpexport_columns (
+	prefix VARCHAR(64) NOT NULL,
+	position INTEGER NOT NULL,
+	object_name LONGTEXT NOT NULL,
+	feature LONGTEXT NOT NULL,
+	table_name VARCHAR(64) NOT NULL,
+	column_name LONGTEXT NOT NULL,
+	type LONGTEXT NOT NULL,
+	PRIMARY KEY (prefix, position)
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS _cpexport_runs (
+	prefix VARCHAR(64) NOT NULL,
+	table_number INTEGER NOT NULL,
+	name VARCHAR(64) NOT NULL,
+	PRIMARY KEY (prefix, table_number),
+	UNIQUE (prefix, name)
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS _cpexport_sets (
+	prefix VARCHAR(64) NOT NULL,
+	table_number INTEGER NOT NULL,
+	number INTEGER NOT NULL,
+	batch_id INTEGER NOT NULL,
+	identity LONGTEXT NOT NULL,
+	PRIMARY KEY (prefix, table_number, number)
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS _cpexport_settings (
+	prefix VARCHAR(64) NOT NULL,
+	table_number INTEGER NOT NULL,
+	name VARCHAR(64) NOT NULL,
+	value LONGTEXT NOT NULL,
+	PRIMARY KEY (prefix, table_number, name)
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS _cpexport_tables (
+	batch_id INTEGER NOT NULL,
+	table_name VARCHAR(64) NOT NULL,
+	row_count BIGINT NOT NULL,
+	missing_count BIGINT NOT NULL,
+	infinite_count BIGINT NOT NULL,
+	infinite_columns LONGTEXT NOT NULL,
+	PRIMARY KEY (batch_id, table_name)
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS _cpexport_script (
+	prefix VARCHAR(64) NOT NULL,
+	table_number INTEGER NOT NULL,
+	signature VARCHAR(64) NOT NULL,
+	table_name VARCHAR(64) NOT NULL,
+	digest VARCHAR(64) NOT NULL,
+	PRIMARY KEY (prefix, table_number, signature, table_name)
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
 CREATE TABLE IF NOT EXISTS `Experiment` (
-  `experiment_id` INT NOT NULL AUTO_INCREMENT,
-  `name` TEXT,
-  PRIMARY KEY (`experiment_id`)
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+	experiment_id INTEGER NOT NULL AUTO_INCREMENT,
+	name TEXT,
+	PRIMARY KEY (experiment_id)
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
 CREATE TABLE IF NOT EXISTS `Experiment_Properties` (
-  `experiment_id` INT NOT NULL,
-  `object_name` VARCHAR(200) NOT NULL,
-  `field` VARCHAR(200) NOT NULL,
-  `value` TEXT,
-  PRIMARY KEY (`experiment_id`, `object_name`, `field`)
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+	experiment_id INTEGER NOT NULL,
+	object_name VARCHAR(200) NOT NULL,
+	field VARCHAR(200) NOT NULL,
+	value LONGTEXT,
+	PRIMARY KEY (experiment_id, object_name, field)
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
 START TRANSACTION;
 INSERT INTO cpexport_columns VALUES
-  ('_cpexport_batches', 1, 'batch_id', 'INT NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_batches', 2, 'prefix', 'VARCHAR(64) NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_batches', 3, 'table_number', 'INT NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_batches', 4, 'path', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_batches', 5, 'format', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_batches', 6, 'signature', 'VARCHAR(64) NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_batches', 7, 'fingerprint', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_batches', 8, 'image_sets', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_batches', 9, 'complete', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_batches', 10, 'refused', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_batches', 11, 'group_tags', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_batches', 12, 'state', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_batches', 13, 'reason', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_batches', 14, 'finished', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_batches', 15, 'modified_ns', 'BIGINT NOT NULL', NULL, NULL, NULL, NULL),
+  ('_cpexport_batches', 1, 'batch_id', 'INTEGER', NULL, NULL, NULL, NULL),
+  ('_cpexport_batches', 2, 'prefix', 'VARCHAR(64)', NULL, NULL, NULL, NULL),
+  ('_cpexport_batches', 3, 'table_number', 'INTEGER', NULL, NULL, NULL, NULL),
+  ('_cpexport_batches', 4, 'path', 'LONGTEXT', NULL, NULL, NULL, NULL),
+  ('_cpexport_batches', 5, 'format', 'LONGTEXT', NULL, NULL, NULL, NULL),
+  ('_cpexport_batches', 6, 'signature', 'VARCHAR(64)', NULL, NULL, NULL, NULL),
+  ('_cpexport_batches', 7, 'fingerprint', 'LONGTEXT', NULL, NULL, NULL, NULL),
+  ('_cpexport_batches', 8, 'image_sets', 'LONGTEXT', NULL, NULL, NULL, NULL),
+  ('_cpexport_batches', 9, 'complete', 'LONGTEXT', NULL, NULL, NULL, NULL),
+  ('_cpexport_batches', 10, 'refused', 'LONGTEXT', NULL, NULL, NULL, NULL),
+  ('_cpexport_batches', 11, 'group_tags', 'LONGTEXT', NULL, NULL, NULL, NULL),
+  ('_cpexport_batches', 12, 'state', 'LONGTEXT', NULL, NULL, NULL, NULL),
+  ('_cpexport_batches', 13, 'reason', 'LONGTEXT', NULL, NULL, NULL, NULL),
+  ('_cpexport_batches', 14, 'finished', 'LONGTEXT', NULL, NULL, NULL, NULL),
+  ('_cpexport_batches', 15, 'modified_ns', 'BIGINT', NULL, NULL, NULL, NULL),
   ('_cpexport_batches', 16, 'cellprofiler', 'LONGTEXT', NULL, NULL, NULL, NULL),
   ('_cpexport_batches', 17, 'pipeline_sha256', 'LONGTEXT', NULL, NULL, NULL, NULL),
-  ('_cpexport_batches', 18, 'loaded_utc', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_batches', 19, 'cpexport', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_columns', 1, 'prefix', 'VARCHAR(64) NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_columns', 2, 'position', 'INT NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_columns', 3, 'object_name', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_columns', 4, 'feature', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_columns', 5, 'table_name', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_columns', 6, 'column_name', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_columns', 7, 'type', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_runs', 1, 'prefix', 'VARCHAR(64) NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_runs', 2, 'table_number', 'INT NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_runs', 3, 'name', 'VARCHAR(255) NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_sets', 1, 'prefix', 'VARCHAR(64) NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_sets', 2, 'table_number', 'INT NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_sets', 3, 'number', 'INT NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_sets', 4, 'batch_id', 'INT NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_sets', 5, 'identity', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_settings', 1, 'prefix', 'VARCHAR(64) NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_settings', 2, 'table_number', 'INT NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_settings', 3, 'name', 'VARCHAR(255) NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_settings', 4, 'value', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_tables', 1, 'batch_id', 'INT NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_tables', 2, 'table_name', 'VARCHAR(64) NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_tables', 3, 'row_count', 'BIGINT NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_tables', 4, 'missing_count', 'BIGINT NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_tables', 5, 'infinite_count', 'BIGINT NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_tables', 6, 'infinite_columns', 'LONGTEXT NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_script', 1, 'prefix', 'VARCHAR(64) NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_script', 2, 'table_number', 'INT NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_script', 3, 'signature', 'VARCHAR(64) NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_script', 4, 'table_name', 'VARCHAR(64) NOT NULL', NULL, NULL, NULL, NULL),
-  ('_cpexport_script', 5, 'digest', 'VARCHAR(64) NOT NULL', NULL, NULL, NULL, NULL),
-  ('Per_Image', 1, 'ImageNumber', 'INT NOT NULL', 1, 'Image', 'ImageNumber', 'integer'),
+  ('_cpexport_batches', 18, 'loaded_utc', 'LONGTEXT', NULL, NULL, NULL, NULL),
+  ('_cpexport_batches', 19, 'cpexport', 'LONGTEXT', NULL, NULL, NULL, NULL),
+  ('_cpexport_columns', 1, 'prefix', 'VARCHAR(64)', NULL, NULL, NULL, NULL),
+  ('_cpexport_columns', 2, 'position', 'INTEGER', NULL, NULL, NULL, NULL),
+  ('_cpexport_columns', 3, 'object_name', 'LONGTEXT', NULL, NULL, NULL, NULL),
+  ('_cpexport_columns', 4, 'feature', 'LONGTEXT', NULL, NULL, NULL, NULL),
+  ('_cpexport_columns', 5, 'table_name', 'VARCHAR(64)', NULL, NULL, NULL, NULL),
+  ('_cpexport_columns', 6, 'column_name', 'LONGTEXT', NULL, NULL, NULL, NULL),
+  ('_cpexport_columns', 7, 'type', 'LONGTEXT', NULL, NULL, NULL, NULL),
+  ('_cpexport_runs', 1, 'prefix', 'VARCHAR(64)', NULL, NULL, NULL, NULL),
+  ('_cpexport_runs', 2, 'table_number', 'INTEGER', NULL, NULL, NULL, NULL),
+  ('_cpexport_runs', 3, 'name', 'VARCHAR(64)', NULL, NULL, NULL, NULL),
+  ('_cpexport_sets', 1, 'prefix', 'VARCHAR(64)', NULL, NULL, NULL, NULL),
+  ('_cpexport_sets', 2, 'table_number', 'INTEGER', NULL, NULL, NULL, NULL),
+  ('_cpexport_sets', 3, 'number', 'INTEGER', NULL, NULL, NULL, NULL),
+  ('_cpexport_sets', 4, 'batch_id', 'INTEGER', NULL, NULL, NULL, NULL),
+  ('_cpexport_sets', 5, 'identity', 'LONGTEXT', NULL, NULL, NULL, NULL),
+  ('_cpexport_settings', 1, 'prefix', 'VARCHAR(64)', NULL, NULL, NULL, NULL),
+  ('_cpexport_settings', 2, 'table_number', 'INTEGER', NULL, NULL, NULL, NULL),
+  ('_cpexport_settings', 3, 'name', 'VARCHAR(64)', NULL, NULL, NULL, NULL),
+  ('_cpexport_settings', 4, 'value', 'LONGTEXT', NULL, NULL, NULL, NULL),
+  ('_cpexport_tables', 1, 'batch_id', 'INTEGER', NULL, NULL, NULL, NULL),
+  ('_cpexport_tables', 2, 'table_name', 'VARCHAR(64)', NULL, NULL, NULL, NULL),
+  ('_cpexport_tables', 3, 'row_count', 'BIGINT', NULL, NULL, NULL, NULL),
+  ('_cpexport_tables', 4, 'missing_count', 'BIGINT', NULL, NULL, NULL, NULL),
+  ('_cpexport_tables', 5, 'infinite_count', 'BIGINT', NULL, NULL, NULL, NULL),
+  ('_cpexport_tables', 6, 'infinite_columns', 'LONGTEXT', NULL, NULL, NULL, NULL),
+  ('_cpexport_script', 1, 'prefix', 'VARCHAR(64)', NULL, NULL, NULL, NULL),
+  ('_cpexport_script', 2, 'table_number', 'INTEGER', NULL, NULL, NULL, NULL),
+  ('_cpexport_script', 3, 'signature', 'VARCHAR(64)', NULL, NULL, NULL, NULL),
+  ('_cpexport_script', 4, 'table_name', 'VARCHAR(64)', NULL, NULL, NULL, NULL),
+  ('_cpexport_script', 5, 'digest', 'VARCHAR(64)', NULL, NULL, NULL, NULL),
+  ('Per_Image', 1, 'ImageNumber', 'INTEGER', 1, 'Image', 'ImageNumber', 'integer'),
   ('Per_Image', 2, 'Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_NumObjectsPerBn', 'BIGINT', 2, 'Image', 'Classify_Intensity_MeanIntensity_DNA_Bin_1_NumObjectsPerBin', 'integer'),
   ('Per_Image', 3, 'Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_PctObjectsPerBn', 'DOUBLE', 3, 'Image', 'Classify_Intensity_MeanIntensity_DNA_Bin_1_PctObjectsPerBin', 'real'),
   ('Per_Image', 4, 'Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_NumObjectsPerBn', 'BIGINT', 4, 'Image', 'Classify_Intensity_MeanIntensity_DNA_Bin_2_NumObjectsPerBin', 'integer'),
@@ -238,16 +243,16 @@ INSERT INTO cpexport_columns VALUES
   ('Per_Image', 77, 'Image_URL_ER', 'TEXT', 77, 'Image', 'URL_ER', 'text'),
   ('Per_Image', 78, 'Image_Width_DNA', 'BIGINT', 78, 'Image', 'Width_DNA', 'integer'),
   ('Per_Image', 79, 'Image_Width_ER', 'BIGINT', 79, 'Image', 'Width_ER', 'integer'),
-  ('Per_RelationshipTypes', 1, 'relationship_type_id', 'INT NOT NULL', NULL, NULL, NULL, NULL),
-  ('Per_RelationshipTypes', 2, 'module_number', 'INT', NULL, NULL, NULL, NULL),
+  ('Per_RelationshipTypes', 1, 'relationship_type_id', 'INTEGER', NULL, NULL, NULL, NULL),
+  ('Per_RelationshipTypes', 2, 'module_number', 'INTEGER', NULL, NULL, NULL, NULL),
   ('Per_RelationshipTypes', 3, 'relationship', 'VARCHAR(255)', NULL, NULL, NULL, NULL),
   ('Per_RelationshipTypes', 4, 'object_name1', 'VARCHAR(255)', NULL, NULL, NULL, NULL),
   ('Per_RelationshipTypes', 5, 'object_name2', 'VARCHAR(255)', NULL, NULL, NULL, NULL),
-  ('Per_Relationships', 1, 'relationship_type_id', 'INT', NULL, NULL, NULL, NULL),
-  ('Per_Relationships', 2, 'image_number1', 'INT', NULL, NULL, NULL, NULL),
-  ('Per_Relationships', 3, 'object_number1', 'INT', NULL, NULL, NULL, NULL),
-  ('Per_Relationships', 4, 'image_number2', 'INT', NULL, NULL, NULL, NULL),
-  ('Per_Relationships', 5, 'object_number2', 'INT', NULL, NULL, NULL, NULL),
+  ('Per_Relationships', 1, 'relationship_type_id', 'INTEGER', NULL, NULL, NULL, NULL),
+  ('Per_Relationships', 2, 'image_number1', 'INTEGER', NULL, NULL, NULL, NULL),
+  ('Per_Relationships', 3, 'object_number1', 'INTEGER', NULL, NULL, NULL, NULL),
+  ('Per_Relationships', 4, 'image_number2', 'INTEGER', NULL, NULL, NULL, NULL),
+  ('Per_Relationships', 5, 'object_number2', 'INTEGER', NULL, NULL, NULL, NULL),
   ('Per_Experiment', 1, 'Pipeline_Pipeline', 'LONGBLOB', NULL, NULL, NULL, NULL),
   ('Per_Experiment', 2, 'CellProfiler_Version', 'TEXT', NULL, NULL, NULL, NULL),
   ('Per_Experiment', 3, 'Run_Timestamp', 'TEXT', NULL, NULL, NULL, NULL),
@@ -265,143 +270,185 @@ INSERT INTO cpexport_tables VALUES
   ('Per_Relationships', 0),
   ('Per_Experiment', 0);
 INSERT INTO cpexport_known VALUES
-  ('<sha>');
+  ('<sha>', '<sha>');
+INSERT INTO _cpexport_settings SELECT '', 0, 'schema', '2' FROM DUAL WHERE @ok AND (SELECT COUNT(*) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'schema') = 0;
+SET @ok = @ok AND COALESCE(((SELECT COUNT(*) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'schema' AND value <> '2') = 0), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', 'the tables are of another cpexport'), 64)), '`'));
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SELECT value INTO @schema FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'schema' FOR UPDATE;
 DELETE FROM cpexport_there;
 INSERT INTO cpexport_there SELECT i.table_name, i.column_name, LOWER(i.data_type)
   FROM information_schema.columns i JOIN cpexport_tables k
   ON CONVERT(i.table_name USING utf8mb4) COLLATE utf8mb4_general_ci = k.t
   WHERE i.table_schema = DATABASE() AND i.extra NOT LIKE '%INVISIBLE%';
+INSERT INTO cpexport_ledger SELECT table_name, column_name, position, object_name, feature, type FROM _cpexport_columns WHERE prefix = '';
 SET @t = (SELECT MIN(k.t) FROM cpexport_tables k JOIN (cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c) ON w.t = k.t
-  WHERE COALESCE(i.type <> LOWER(SUBSTRING_INDEX(SUBSTRING_INDEX(w.type, ' ', 1), '(', 1)), 1) AND (k.own OR k.t NOT IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))
+  WHERE COALESCE(i.type <> REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int'), 1) AND (k.own OR k.t NOT IN (SELECT t FROM cpexport_ledger))
   AND EXISTS (SELECT 1 FROM information_schema.tables x WHERE x.table_schema = DATABASE()
     AND CONVERT(x.table_name USING utf8mb4) COLLATE utf8mb4_general_ci = k.t));
 SET @ok = @ok AND COALESCE((@t IS NULL), 0);
 SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', CONCAT(@t, ' has other columns')), 64)), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 SET @t = (SELECT MIN(i.t) FROM cpexport_there i LEFT JOIN cpexport_columns w
-  ON w.t = i.t AND w.c = i.c WHERE w.c IS NULL);
+  ON w.t = i.t AND w.c = i.c WHERE w.c IS NULL AND i.t NOT IN (SELECT t FROM cpexport_ledger));
 SET @ok = @ok AND COALESCE((@t IS NULL), 0);
 SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', CONCAT(@t, ' has other columns')), 64)), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
-SET @ok = @ok AND COALESCE(((SELECT COUNT(*) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'schema' AND value <> '2') = 0), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', 'the tables have another schema'), 64)), '`'));
+SET @t = (SELECT MIN(w.t) FROM cpexport_columns w LEFT JOIN cpexport_ledger l ON l.t = w.t AND l.c = w.c WHERE w.position IS NOT NULL
+  AND IF(l.t IS NULL, (w.object_name, w.feature) IN (SELECT object_name, feature FROM _cpexport_columns WHERE prefix = ''),
+    BINARY w.object_name <> l.object_name OR BINARY w.feature <> l.feature));
+SET @ok = @ok AND COALESCE((@t IS NULL), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', CONCAT(@t, ' has other columns')), 64)), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
-INSERT INTO _cpexport_settings SELECT '', 0, 'schema', '2' FROM DUAL WHERE @ok AND (SELECT COUNT(*) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'schema') = 0;
-SET @ok = @ok AND COALESCE(((SELECT COUNT(*) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'shape' AND value <> '{"layout": "none", "only": [], "aggregate": [], "max_column_length": 64, "numbered": false, "paths": {"pairs": []}}') = 0), 0);
+SET @ok = @ok AND COALESCE(((SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND LOWER(table_name) = 'per_relationshipsview' AND NOT (table_type = 'VIEW' AND EXISTS (SELECT 1 FROM cpexport_ledger))) = 0), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', 'Per_RelationshipsView is there, of others'), 64)), '`'));
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @t = (SELECT MIN(w.t) FROM cpexport_columns w LEFT JOIN cpexport_ledger l ON l.t = w.t AND l.c = w.c WHERE w.kind = 'text' AND l.kind IN ('integer', 'real'));
+SET @ok = @ok AND COALESCE((@t IS NULL OR (SELECT COUNT(*) FROM _cpexport_batches b WHERE prefix = '' AND NOT EXISTS (SELECT 1 FROM _cpexport_script s WHERE s.prefix = b.prefix AND s.table_number = b.table_number AND s.signature = b.signature)) = 0), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', CONCAT(LEFT(@t, 30), ': texts now, use cpexport load')), 64)), '`'));
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @big = 0, @s = (SELECT CONCAT('SELECT COUNT(*) INTO @big FROM (', GROUP_CONCAT(
+  'SELECT 1 FROM `', w.t, '` WHERE ABS(`', w.c, '`) > 9007199254740992' SEPARATOR ' UNION ALL '), ') x')
+  FROM cpexport_columns w LEFT JOIN cpexport_ledger l ON l.t = w.t AND l.c = w.c WHERE w.kind = 'real' AND l.kind = 'integer');
+SET @s = COALESCE(@s, 'DO 0');
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @ok = @ok AND COALESCE((@big = 0), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', 'integers have too many digits to become real'), 64)), '`'));
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @unknown = (SELECT MIN(w.t) FROM cpexport_columns w LEFT JOIN cpexport_ledger l ON l.t = w.t AND l.c = w.c
+  WHERE FIELD(l.kind, 'none yet', 'integer', 'real', 'text') > FIELD(w.kind, 'none yet', 'integer', 'real', 'text') AND w.kind <> 'none yet' AND l.kind = 'text');
+SET @unknown = COALESCE(@unknown, (SELECT MIN(l.t)
+  FROM cpexport_ledger l LEFT JOIN cpexport_tables k ON k.t = l.t
+  WHERE k.t IS NULL AND l.object_name IN (SELECT object_name FROM cpexport_columns)));
+UPDATE cpexport_columns w JOIN cpexport_ledger l ON l.t = w.t AND l.c = w.c
+  SET w.kind = l.kind, w.type = CASE WHEN l.kind = 'integer' THEN 'BIGINT'
+    WHEN l.kind = 'real' THEN 'DOUBLE' WHEN w.feature LIKE 'Thumbnail\_%' THEN 'LONGTEXT'
+    ELSE 'TEXT' END WHERE FIELD(l.kind, 'none yet', 'integer', 'real', 'text') > FIELD(w.kind, 'none yet', 'integer', 'real', 'text');
+SET @ok = @ok AND COALESCE(((SELECT COUNT(*) FROM _cpexport_settings WHERE prefix = '' AND name = 'shape' AND value <> '{"layout": "none", "only": [], "aggregate": [], "max_column_length": 64, "numbered": false, "paths": {"pairs": []}}') = 0), 0);
 SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', 'the tables have another shape'), 64)), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
-INSERT INTO _cpexport_settings SELECT '', 0, 'shape', '{"layout": "none", "only": [], "aggregate": [], "max_column_length": 64, "numbered": false, "paths": {"pairs": []}}' FROM DUAL WHERE @ok AND (SELECT COUNT(*) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'shape') = 0;
+INSERT INTO _cpexport_settings SELECT '', 0, 'shape', '{"layout": "none", "only": [], "aggregate": [], "max_column_length": 64, "numbered": false, "paths": {"pairs": []}}' FROM DUAL WHERE @ok AND (SELECT COUNT(*) FROM _cpexport_settings WHERE prefix = '' AND name = 'shape') = 0;
 DELETE FROM _cpexport_columns WHERE @ok AND prefix = '';
-INSERT INTO _cpexport_columns SELECT '', position, object_name, feature, t, c, kind FROM cpexport_columns WHERE @ok AND position IS NOT NULL;
+SET @last = (SELECT COALESCE(MAX(position), 0) FROM cpexport_ledger);
+INSERT INTO _cpexport_columns SELECT '', l.position, l.object_name, l.feature, l.t, l.c,
+  COALESCE(w.kind, l.kind) FROM cpexport_ledger l LEFT JOIN cpexport_columns w
+  ON w.t = l.t AND w.c = l.c WHERE @ok;
+INSERT INTO _cpexport_columns SELECT '', @last + w.position, w.object_name, w.feature, w.t,
+  w.c, w.kind FROM cpexport_columns w LEFT JOIN cpexport_ledger l ON l.t = w.t AND l.c = w.c WHERE @ok AND l.t IS NULL AND w.position IS NOT NULL;
+REPLACE INTO _cpexport_settings SELECT '', 0, 'layout', UUID() FROM DUAL WHERE @ok;
+REPLACE INTO _cpexport_settings SELECT '', 0, 'changing', 'yes' FROM DUAL WHERE @ok;
 SET @s = IF(@ok, 'COMMIT', 'ROLLBACK');
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 CREATE TABLE IF NOT EXISTS `Per_Image` (
-  `ImageNumber` INT NOT NULL,
-  `Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_NumObjectsPerBn` BIGINT,
-  `Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_PctObjectsPerBn` DOUBLE,
-  `Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_NumObjectsPerBn` BIGINT,
-  `Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_PctObjectsPerBn` DOUBLE,
-  `Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_NumObjectsPerBn` BIGINT,
-  `Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_PctObjectsPerBn` DOUBLE,
-  `Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_NumObjectsPerBn` BIGINT,
-  `Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_PctObjectsPerBn` DOUBLE,
-  `Image_Count_BigNuclei` BIGINT,
-  `Image_Count_Cells` BIGINT,
-  `Image_Count_Cytoplasm` BIGINT,
-  `Image_Count_Nuclei` BIGINT,
-  `Image_Count_SmallNuclei` BIGINT,
-  `Image_ExecutionTime_01LoadData` DOUBLE,
-  `Image_ExecutionTime_02IdentifyPrimaryObjects` DOUBLE,
-  `Image_ExecutionTime_03IdentifySecondaryObjects` DOUBLE,
-  `Image_ExecutionTime_04IdentifyTertiaryObjects` DOUBLE,
-  `Image_ExecutionTime_05MeasureObjectSizeShape` DOUBLE,
-  `Image_ExecutionTime_06MeasureObjectIntensity` DOUBLE,
-  `Image_ExecutionTime_07MeasureImageIntensity` DOUBLE,
-  `Image_ExecutionTime_08MeasureObjectNeighbors` DOUBLE,
-  `Image_ExecutionTime_09FilterObjects` DOUBLE,
-  `Image_ExecutionTime_10RelateObjects` DOUBLE,
-  `Image_ExecutionTime_11ClassifyObjects` DOUBLE,
-  `Image_ExecutionTime_12FlagImage` DOUBLE,
-  `Image_FileName_DNA` TEXT,
-  `Image_FileName_ER` TEXT,
-  `Image_Group_Index` BIGINT,
-  `Image_Group_Length` BIGINT,
-  `Image_Group_Number` BIGINT,
-  `Image_Height_DNA` BIGINT,
-  `Image_Height_ER` BIGINT,
-  `Image_Intensity_LowerQuartileIntensity_DNA` DOUBLE,
-  `Image_Intensity_LowerQuartileIntensity_ER` DOUBLE,
-  `Image_Intensity_MADIntensity_DNA` DOUBLE,
-  `Image_Intensity_MADIntensity_ER` DOUBLE,
-  `Image_Intensity_MaxIntensity_DNA` DOUBLE,
-  `Image_Intensity_MaxIntensity_ER` DOUBLE,
-  `Image_Intensity_MeanIntensity_DNA` DOUBLE,
-  `Image_Intensity_MeanIntensity_ER` DOUBLE,
-  `Image_Intensity_MedianIntensity_DNA` DOUBLE,
-  `Image_Intensity_MedianIntensity_ER` DOUBLE,
-  `Image_Intensity_MinIntensity_DNA` DOUBLE,
-  `Image_Intensity_MinIntensity_ER` DOUBLE,
-  `Image_Intensity_PercentMaximal_DNA` DOUBLE,
-  `Image_Intensity_PercentMaximal_ER` DOUBLE,
-  `Image_Intensity_StdIntensity_DNA` DOUBLE,
-  `Image_Intensity_StdIntensity_ER` DOUBLE,
-  `Image_Intensity_TotalArea_DNA` BIGINT,
-  `Image_Intensity_TotalArea_ER` BIGINT,
-  `Image_Intensity_TotalIntensity_DNA` DOUBLE,
-  `Image_Intensity_TotalIntensity_ER` DOUBLE,
-  `Image_Intensity_UpperQuartileIntensity_DNA` DOUBLE,
-  `Image_Intensity_UpperQuartileIntensity_ER` DOUBLE,
-  `Image_MD5Digest_DNA` TEXT,
-  `Image_MD5Digest_ER` TEXT,
-  `Image_Metadata_Compound` TEXT,
-  `Image_Metadata_Dose` BIGINT,
-  `Image_Metadata_Plate` TEXT,
-  `Image_Metadata_QCFlag` BIGINT,
-  `Image_Metadata_Site` BIGINT,
-  `Image_Metadata_Well` TEXT,
-  `Image_PathName_DNA` TEXT,
-  `Image_PathName_ER` TEXT,
-  `Image_Scaling_DNA` DOUBLE,
-  `Image_Scaling_ER` DOUBLE,
-  `Image_Threshold_FinalThreshold_Cells` DOUBLE,
-  `Image_Threshold_FinalThreshold_Nuclei` DOUBLE,
-  `Image_Threshold_OrigThreshold_Cells` DOUBLE,
-  `Image_Threshold_OrigThreshold_Nuclei` DOUBLE,
-  `Image_Threshold_SumOfEntropies_Cells` DOUBLE,
-  `Image_Threshold_SumOfEntropies_Nuclei` DOUBLE,
-  `Image_Threshold_WeightedVariance_Cells` DOUBLE,
-  `Image_Threshold_WeightedVariance_Nuclei` DOUBLE,
-  `Image_URL_DNA` TEXT,
-  `Image_URL_ER` TEXT,
-  `Image_Width_DNA` BIGINT,
-  `Image_Width_ER` BIGINT,
-  PRIMARY KEY (`ImageNumber`)
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+	`ImageNumber` INTEGER NOT NULL,
+	`Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_NumObjectsPerBn` BIGINT,
+	`Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_PctObjectsPerBn` DOUBLE,
+	`Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_NumObjectsPerBn` BIGINT,
+	`Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_PctObjectsPerBn` DOUBLE,
+	`Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_NumObjectsPerBn` BIGINT,
+	`Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_PctObjectsPerBn` DOUBLE,
+	`Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_NumObjectsPerBn` BIGINT,
+	`Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_PctObjectsPerBn` DOUBLE,
+	`Image_Count_BigNuclei` BIGINT,
+	`Image_Count_Cells` BIGINT,
+	`Image_Count_Cytoplasm` BIGINT,
+	`Image_Count_Nuclei` BIGINT,
+	`Image_Count_SmallNuclei` BIGINT,
+	`Image_ExecutionTime_01LoadData` DOUBLE,
+	`Image_ExecutionTime_02IdentifyPrimaryObjects` DOUBLE,
+	`Image_ExecutionTime_03IdentifySecondaryObjects` DOUBLE,
+	`Image_ExecutionTime_04IdentifyTertiaryObjects` DOUBLE,
+	`Image_ExecutionTime_05MeasureObjectSizeShape` DOUBLE,
+	`Image_ExecutionTime_06MeasureObjectIntensity` DOUBLE,
+	`Image_ExecutionTime_07MeasureImageIntensity` DOUBLE,
+	`Image_ExecutionTime_08MeasureObjectNeighbors` DOUBLE,
+	`Image_ExecutionTime_09FilterObjects` DOUBLE,
+	`Image_ExecutionTime_10RelateObjects` DOUBLE,
+	`Image_ExecutionTime_11ClassifyObjects` DOUBLE,
+	`Image_ExecutionTime_12FlagImage` DOUBLE,
+	`Image_FileName_DNA` TEXT,
+	`Image_FileName_ER` TEXT,
+	`Image_Group_Index` BIGINT,
+	`Image_Group_Length` BIGINT,
+	`Image_Group_Number` BIGINT,
+	`Image_Height_DNA` BIGINT,
+	`Image_Height_ER` BIGINT,
+	`Image_Intensity_LowerQuartileIntensity_DNA` DOUBLE,
+	`Image_Intensity_LowerQuartileIntensity_ER` DOUBLE,
+	`Image_Intensity_MADIntensity_DNA` DOUBLE,
+	`Image_Intensity_MADIntensity_ER` DOUBLE,
+	`Image_Intensity_MaxIntensity_DNA` DOUBLE,
+	`Image_Intensity_MaxIntensity_ER` DOUBLE,
+	`Image_Intensity_MeanIntensity_DNA` DOUBLE,
+	`Image_Intensity_MeanIntensity_ER` DOUBLE,
+	`Image_Intensity_MedianIntensity_DNA` DOUBLE,
+	`Image_Intensity_MedianIntensity_ER` DOUBLE,
+	`Image_Intensity_MinIntensity_DNA` DOUBLE,
+	`Image_Intensity_MinIntensity_ER` DOUBLE,
+	`Image_Intensity_PercentMaximal_DNA` DOUBLE,
+	`Image_Intensity_PercentMaximal_ER` DOUBLE,
+	`Image_Intensity_StdIntensity_DNA` DOUBLE,
+	`Image_Intensity_StdIntensity_ER` DOUBLE,
+	`Image_Intensity_TotalArea_DNA` BIGINT,
+	`Image_Intensity_TotalArea_ER` BIGINT,
+	`Image_Intensity_TotalIntensity_DNA` DOUBLE,
+	`Image_Intensity_TotalIntensity_ER` DOUBLE,
+	`Image_Intensity_UpperQuartileIntensity_DNA` DOUBLE,
+	`Image_Intensity_UpperQuartileIntensity_ER` DOUBLE,
+	`Image_MD5Digest_DNA` TEXT,
+	`Image_MD5Digest_ER` TEXT,
+	`Image_Metadata_Compound` TEXT,
+	`Image_Metadata_Dose` BIGINT,
+	`Image_Metadata_Plate` TEXT,
+	`Image_Metadata_QCFlag` BIGINT,
+	`Image_Metadata_Site` BIGINT,
+	`Image_Metadata_Well` TEXT,
+	`Image_PathName_DNA` TEXT,
+	`Image_PathName_ER` TEXT,
+	`Image_Scaling_DNA` DOUBLE,
+	`Image_Scaling_ER` DOUBLE,
+	`Image_Threshold_FinalThreshold_Cells` DOUBLE,
+	`Image_Threshold_FinalThreshold_Nuclei` DOUBLE,
+	`Image_Threshold_OrigThreshold_Cells` DOUBLE,
+	`Image_Threshold_OrigThreshold_Nuclei` DOUBLE,
+	`Image_Threshold_SumOfEntropies_Cells` DOUBLE,
+	`Image_Threshold_SumOfEntropies_Nuclei` DOUBLE,
+	`Image_Threshold_WeightedVariance_Cells` DOUBLE,
+	`Image_Threshold_WeightedVariance_Nuclei` DOUBLE,
+	`Image_URL_DNA` TEXT,
+	`Image_URL_ER` TEXT,
+	`Image_Width_DNA` BIGINT,
+	`Image_Width_ER` BIGINT,
+	PRIMARY KEY (`ImageNumber`)
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
 CREATE TABLE IF NOT EXISTS `Per_RelationshipTypes` (
-  `relationship_type_id` INT NOT NULL,
-  `module_number` INT,
-  `relationship` VARCHAR(255),
-  `object_name1` VARCHAR(255),
-  `object_name2` VARCHAR(255),
-  PRIMARY KEY (`relationship_type_id`),
-  UNIQUE KEY `Per_RelationshipTypesUnique` (`relationship_type_id`, `module_number`, `relationship`, `object_name1`, `object_name2`)
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+	relationship_type_id INTEGER NOT NULL,
+	module_number INTEGER,
+	relationship VARCHAR(255),
+	object_name1 VARCHAR(255),
+	object_name2 VARCHAR(255),
+	PRIMARY KEY (relationship_type_id),
+	CONSTRAINT `Per_RelationshipTypesUnique` UNIQUE (relationship_type_id, module_number, relationship, object_name1, object_name2)
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
 CREATE TABLE IF NOT EXISTS `Per_Relationships` (
-  `relationship_type_id` INT,
-  `image_number1` INT,
-  `object_number1` INT,
-  `image_number2` INT,
-  `object_number2` INT,
-  UNIQUE KEY `Per_RelationshipUnique` (`relationship_type_id`, `image_number1`, `object_number1`, `image_number2`, `object_number2`),
-  KEY `Per_IRelationships1` (`image_number1`, `object_number1`, `relationship_type_id`),
-  KEY `Per_IRelationships2` (`image_number2`, `object_number2`, `relationship_type_id`)
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+	relationship_type_id INTEGER,
+	image_number1 INTEGER,
+	object_number1 INTEGER,
+	image_number2 INTEGER,
+	object_number2 INTEGER,
+	CONSTRAINT `Per_RRTypeIdFK` FOREIGN KEY(relationship_type_id) REFERENCES `Per_RelationshipTypes` (relationship_type_id),
+	CONSTRAINT `Per_RelationshipUnique` UNIQUE (relationship_type_id, image_number1, object_number1, image_number2, object_number2)
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+SET @s = IF((SELECT COUNT(*) FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = 'Per_Relationships' AND index_name = 'Per_IRelationships1') = 0, 'CREATE INDEX `Per_IRelationships1` ON `Per_Relationships` (image_number1, object_number1, relationship_type_id)', 'DO 0');
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @s = IF((SELECT COUNT(*) FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = 'Per_Relationships' AND index_name = 'Per_IRelationships2') = 0, 'CREATE INDEX `Per_IRelationships2` ON `Per_Relationships` (image_number2, object_number2, relationship_type_id)', 'DO 0');
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 CREATE TABLE IF NOT EXISTS `Per_Experiment` (
-  `Pipeline_Pipeline` LONGBLOB,
-  `CellProfiler_Version` TEXT,
-  `Run_Timestamp` TEXT,
-  `Modification_Timestamp` TEXT
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+	`Pipeline_Pipeline` LONGBLOB,
+	`CellProfiler_Version` TEXT,
+	`Run_Timestamp` TEXT,
+	`Modification_Timestamp` TEXT
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
 DELETE FROM cpexport_there;
 INSERT INTO cpexport_there SELECT i.table_name, i.column_name, LOWER(i.data_type)
   FROM information_schema.columns i JOIN cpexport_tables k
@@ -409,30 +456,32 @@ INSERT INTO cpexport_there SELECT i.table_name, i.column_name, LOWER(i.data_type
   WHERE i.table_schema = DATABASE() AND i.extra NOT LIKE '%INVISIBLE%';
 SET @s = (SELECT GROUP_CONCAT(IF(i.c IS NULL, 'ADD', 'MODIFY'), ' COLUMN `',
     REPLACE(w.c, '`', '``'), '` ', w.type ORDER BY w.n)
-  FROM cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c WHERE @ok AND w.t = 'Per_Image' AND COALESCE(FIELD(i.type, 'bigint', 'double', 'text', 'longtext') < FIELD(LOWER(SUBSTRING_INDEX(SUBSTRING_INDEX(w.type, ' ', 1), '(', 1)), 'bigint', 'double', 'text', 'longtext'), 1));
+  FROM cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c WHERE @ok AND w.t = 'Per_Image' AND COALESCE(i.type <> REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int'), 1));
 SET @s = COALESCE(CONCAT('ALTER TABLE `Per_Image` ', @s), 'DO 0');
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 SET @s = (SELECT GROUP_CONCAT(IF(i.c IS NULL, 'ADD', 'MODIFY'), ' COLUMN `',
     REPLACE(w.c, '`', '``'), '` ', w.type ORDER BY w.n)
-  FROM cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c WHERE @ok AND w.t = 'Per_RelationshipTypes' AND COALESCE(FIELD(i.type, 'bigint', 'double', 'text', 'longtext') < FIELD(LOWER(SUBSTRING_INDEX(SUBSTRING_INDEX(w.type, ' ', 1), '(', 1)), 'bigint', 'double', 'text', 'longtext'), 1));
+  FROM cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c WHERE @ok AND w.t = 'Per_RelationshipTypes' AND COALESCE(i.type <> REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int'), 1));
 SET @s = COALESCE(CONCAT('ALTER TABLE `Per_RelationshipTypes` ', @s), 'DO 0');
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 SET @s = (SELECT GROUP_CONCAT(IF(i.c IS NULL, 'ADD', 'MODIFY'), ' COLUMN `',
     REPLACE(w.c, '`', '``'), '` ', w.type ORDER BY w.n)
-  FROM cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c WHERE @ok AND w.t = 'Per_Relationships' AND COALESCE(FIELD(i.type, 'bigint', 'double', 'text', 'longtext') < FIELD(LOWER(SUBSTRING_INDEX(SUBSTRING_INDEX(w.type, ' ', 1), '(', 1)), 'bigint', 'double', 'text', 'longtext'), 1));
+  FROM cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c WHERE @ok AND w.t = 'Per_Relationships' AND COALESCE(i.type <> REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int'), 1));
 SET @s = COALESCE(CONCAT('ALTER TABLE `Per_Relationships` ', @s), 'DO 0');
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 SET @s = (SELECT GROUP_CONCAT(IF(i.c IS NULL, 'ADD', 'MODIFY'), ' COLUMN `',
     REPLACE(w.c, '`', '``'), '` ', w.type ORDER BY w.n)
-  FROM cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c WHERE @ok AND w.t = 'Per_Experiment' AND COALESCE(FIELD(i.type, 'bigint', 'double', 'text', 'longtext') < FIELD(LOWER(SUBSTRING_INDEX(SUBSTRING_INDEX(w.type, ' ', 1), '(', 1)), 'bigint', 'double', 'text', 'longtext'), 1));
+  FROM cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c WHERE @ok AND w.t = 'Per_Experiment' AND COALESCE(i.type <> REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int'), 1));
 SET @s = COALESCE(CONCAT('ALTER TABLE `Per_Experiment` ', @s), 'DO 0');
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @s = IF(@ok, 'CREATE OR REPLACE VIEW `Per_RelationshipsView` AS SELECT T.module_number, T.relationship, T.object_name1, T.object_name2, R.image_number1, R.object_number1, R.image_number2, R.object_number2 FROM `Per_RelationshipTypes` T JOIN `Per_Relationships` R ON T.relationship_type_id = R.relationship_type_id', 'DO 0');
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 DELETE FROM cpexport_there;
 INSERT INTO cpexport_there SELECT i.table_name, i.column_name, LOWER(i.data_type)
   FROM information_schema.columns i JOIN cpexport_tables k
   ON CONVERT(i.table_name USING utf8mb4) COLLATE utf8mb4_general_ci = k.t
   WHERE i.table_schema = DATABASE() AND i.extra NOT LIKE '%INVISIBLE%';
-SET @t = (SELECT MIN(w.t) FROM cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c WHERE COALESCE(i.type <> LOWER(SUBSTRING_INDEX(SUBSTRING_INDEX(w.type, ' ', 1), '(', 1)), 1));
+SET @t = (SELECT MIN(w.t) FROM cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c WHERE COALESCE(i.type <> REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int'), 1));
 SET @ok = @ok AND COALESCE((@t IS NULL), 0);
 SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', CONCAT(@t, ' has other columns')), 64)), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
@@ -443,6 +492,7 @@ SET @ok = @ok AND COALESCE((@t IS NULL), 0);
 SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', CONCAT(@t, ' is not of InnoDB')), 64)), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 START TRANSACTION;
+SELECT value INTO @schema FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'schema' FOR UPDATE;
 SET @kind1 = (SELECT MIN(relationship_type_id) FROM `Per_RelationshipTypes` WHERE (module_number, relationship, object_name1, object_name2) = (3, 'Parent', 'Nuclei', 'Cells'));
 INSERT INTO `Per_RelationshipTypes` SELECT COALESCE(MAX(relationship_type_id), 0) + 1, 3, 'Parent', 'Nuclei', 'Cells' FROM `Per_RelationshipTypes` HAVING @ok AND @kind1 IS NULL;
 SET @kind1 = (SELECT MIN(relationship_type_id) FROM `Per_RelationshipTypes` WHERE (module_number, relationship, object_name1, object_name2) = (3, 'Parent', 'Nuclei', 'Cells'));
@@ -461,25 +511,16 @@ SET @kind5 = (SELECT MIN(relationship_type_id) FROM `Per_RelationshipTypes` WHER
 SET @kind6 = (SELECT MIN(relationship_type_id) FROM `Per_RelationshipTypes` WHERE (module_number, relationship, object_name1, object_name2) = (10, 'Parent', 'Cells', 'BigNuclei'));
 INSERT INTO `Per_RelationshipTypes` SELECT COALESCE(MAX(relationship_type_id), 0) + 1, 10, 'Parent', 'Cells', 'BigNuclei' FROM `Per_RelationshipTypes` HAVING @ok AND @kind6 IS NULL;
 SET @kind6 = (SELECT MIN(relationship_type_id) FROM `Per_RelationshipTypes` WHERE (module_number, relationship, object_name1, object_name2) = (10, 'Parent', 'Cells', 'BigNuclei'));
-SET @views = COALESCE((SELECT value FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'views'), '[]');
-DELETE FROM _cpexport_settings WHERE @ok AND prefix = '' AND table_number = 0 AND name = 'views';
-SET @mine = '[]';
-SET @free = @ok AND (LOCATE('"Per_RelationshipsView"', @views) > 0 OR NOT EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND LOWER(table_name) = 'per_relationshipsview'));
-SET @mine = IF(@free, JSON_ARRAY_APPEND(@mine, '$', 'Per_RelationshipsView'), @mine);
-SET @s = IF(@free, 'CREATE OR REPLACE VIEW `Per_RelationshipsView` AS SELECT T.module_number, T.relationship, T.object_name1, T.object_name2, R.image_number1, R.object_number1, R.image_number2, R.object_number2 FROM `Per_RelationshipTypes` T JOIN `Per_Relationships` R ON T.relationship_type_id = R.relationship_type_id', 'DO 0');
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
-SET @free = @ok AND (LOCATE('"Image"', @views) > 0 OR NOT EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND LOWER(table_name) = 'image'));
-SET @mine = IF(@free, JSON_ARRAY_APPEND(@mine, '$', 'Image'), @mine);
-SET @s = IF(@free, 'CREATE OR REPLACE VIEW `Image` AS /* made by cpexport */ SELECT\n	1 AS `TableNumber`,\n	`ImageNumber`,\n	`Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_NumObjectsPerBn` AS `Classify_Intensity_MeanIntensity_DNA_Bin_1_NumObjectsPerBn`,\n	`Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_PctObjectsPerBn` AS `Classify_Intensity_MeanIntensity_DNA_Bin_1_PctObjectsPerBn`,\n	`Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_NumObjectsPerBn` AS `Classify_Intensity_MeanIntensity_DNA_Bin_2_NumObjectsPerBn`,\n	`Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_PctObjectsPerBn` AS `Classify_Intensity_MeanIntensity_DNA_Bin_2_PctObjectsPerBn`,\n	`Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_NumObjectsPerBn` AS `Classify_Intensity_MeanIntensity_DNA_Bin_3_NumObjectsPerBn`,\n	`Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_PctObjectsPerBn` AS `Classify_Intensity_MeanIntensity_DNA_Bin_3_PctObjectsPerBn`,\n	`Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_NumObjectsPerBn` AS `Classify_Intensity_MeanIntensity_DNA_Bin_4_NumObjectsPerBn`,\n	`Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_PctObjectsPerBn` AS `Classify_Intensity_MeanIntensity_DNA_Bin_4_PctObjectsPerBn`,\n	`Image_Count_BigNuclei` AS `Count_BigNuclei`,\n	`Image_Count_Cells` AS `Count_Cells`,\n	`Image_Count_Cytoplasm` AS `Count_Cytoplasm`,\n	`Image_Count_Nuclei` AS `Count_Nuclei`,\n	`Image_Count_SmallNuclei` AS `Count_SmallNuclei`,\n	`Image_ExecutionTime_01LoadData` AS `ExecutionTime_01LoadData`,\n	`Image_ExecutionTime_02IdentifyPrimaryObjects` AS `ExecutionTime_02IdentifyPrimaryObjects`,\n	`Image_ExecutionTime_03IdentifySecondaryObjects` AS `ExecutionTime_03IdentifySecondaryObjects`,\n	`Image_ExecutionTime_04IdentifyTertiaryObjects` AS `ExecutionTime_04IdentifyTertiaryObjects`,\n	`Image_ExecutionTime_05MeasureObjectSizeShape` AS `ExecutionTime_05MeasureObjectSizeShape`,\n	`Image_ExecutionTime_06MeasureObjectIntensity` AS `ExecutionTime_06MeasureObjectIntensity`,\n	`Image_ExecutionTime_07MeasureImageIntensity` AS `ExecutionTime_07MeasureImageIntensity`,\n	`Image_ExecutionTime_08MeasureObjectNeighbors` AS `ExecutionTime_08MeasureObjectNeighbors`,\n	`Image_ExecutionTime_09FilterObjects` AS `ExecutionTime_09FilterObjects`,\n	`Image_ExecutionTime_10RelateObjects` AS `ExecutionTime_10RelateObjects`,\n	`Image_ExecutionTime_11ClassifyObjects` AS `ExecutionTime_11ClassifyObjects`,\n	`Image_ExecutionTime_12FlagImage` AS `ExecutionTime_12FlagImage`,\n	`Image_FileName_DNA` AS `FileName_DNA`,\n	`Image_FileName_ER` AS `FileName_ER`,\n	`Image_Group_Index` AS `Group_Index`,\n	`Image_Group_Length` AS `Group_Length`,\n	`Image_Group_Number` AS `Group_Number`,\n	`Image_Height_DNA` AS `Height_DNA`,\n	`Image_Height_ER` AS `Height_ER`,\n	`Image_Intensity_LowerQuartileIntensity_DNA` AS `Intensity_LowerQuartileIntensity_DNA`,\n	`Image_Intensity_LowerQuartileIntensity_ER` AS `Intensity_LowerQuartileIntensity_ER`,\n	`Image_Intensity_MADIntensity_DNA` AS `Intensity_MADIntensity_DNA`,\n	`Image_Intensity_MADIntensity_ER` AS `Intensity_MADIntensity_ER`,\n	`Image_Intensity_MaxIntensity_DNA` AS `Intensity_MaxIntensity_DNA`,\n	`Image_Intensity_MaxIntensity_ER` AS `Intensity_MaxIntensity_ER`,\n	`Image_Intensity_MeanIntensity_DNA` AS `Intensity_MeanIntensity_DNA`,\n	`Image_Intensity_MeanIntensity_ER` AS `Intensity_MeanIntensity_ER`,\n	`Image_Intensity_MedianIntensity_DNA` AS `Intensity_MedianIntensity_DNA`,\n	`Image_Intensity_MedianIntensity_ER` AS `Intensity_MedianIntensity_ER`,\n	`Image_Intensity_MinIntensity_DNA` AS `Intensity_MinIntensity_DNA`,\n	`Image_Intensity_MinIntensity_ER` AS `Intensity_MinIntensity_ER`,\n	`Image_Intensity_PercentMaximal_DNA` AS `Intensity_PercentMaximal_DNA`,\n	`Image_Intensity_PercentMaximal_ER` AS `Intensity_PercentMaximal_ER`,\n	`Image_Intensity_StdIntensity_DNA` AS `Intensity_StdIntensity_DNA`,\n	`Image_Intensity_StdIntensity_ER` AS `Intensity_StdIntensity_ER`,\n	`Image_Intensity_TotalArea_DNA` AS `Intensity_TotalArea_DNA`,\n	`Image_Intensity_TotalArea_ER` AS `Intensity_TotalArea_ER`,\n	`Image_Intensity_TotalIntensity_DNA` AS `Intensity_TotalIntensity_DNA`,\n	`Image_Intensity_TotalIntensity_ER` AS `Intensity_TotalIntensity_ER`,\n	`Image_Intensity_UpperQuartileIntensity_DNA` AS `Intensity_UpperQuartileIntensity_DNA`,\n	`Image_Intensity_UpperQuartileIntensity_ER` AS `Intensity_UpperQuartileIntensity_ER`,\n	`Image_MD5Digest_DNA` AS `MD5Digest_DNA`,\n	`Image_MD5Digest_ER` AS `MD5Digest_ER`,\n	`Image_Metadata_Compound` AS `Metadata_Compound`,\n	`Image_Metadata_Dose` AS `Metadata_Dose`,\n	`Image_Metadata_Plate` AS `Metadata_Plate`,\n	`Image_Metadata_QCFlag` AS `Metadata_QCFlag`,\n	`Image_Metadata_Site` AS `Metadata_Site`,\n	`Image_Metadata_Well` AS `Metadata_Well`,\n	`Image_PathName_DNA` AS `PathName_DNA`,\n	`Image_PathName_ER` AS `PathName_ER`,\n	`Image_Scaling_DNA` AS `Scaling_DNA`,\n	`Image_Scaling_ER` AS `Scaling_ER`,\n	`Image_Threshold_FinalThreshold_Cells` AS `Threshold_FinalThreshold_Cells`,\n	`Image_Threshold_FinalThreshold_Nuclei` AS `Threshold_FinalThreshold_Nuclei`,\n	`Image_Threshold_OrigThreshold_Cells` AS `Threshold_OrigThreshold_Cells`,\n	`Image_Threshold_OrigThreshold_Nuclei` AS `Threshold_OrigThreshold_Nuclei`,\n	`Image_Threshold_SumOfEntropies_Cells` AS `Threshold_SumOfEntropies_Cells`,\n	`Image_Threshold_SumOfEntropies_Nuclei` AS `Threshold_SumOfEntropies_Nuclei`,\n	`Image_Threshold_WeightedVariance_Cells` AS `Threshold_WeightedVariance_Cells`,\n	`Image_Threshold_WeightedVariance_Nuclei` AS `Threshold_WeightedVariance_Nuclei`,\n	`Image_URL_DNA` AS `URL_DNA`,\n	`Image_URL_ER` AS `URL_ER`,\n	`Image_Width_DNA` AS `Width_DNA`,\n	`Image_Width_ER` AS `Width_ER`\nFROM `Per_Image`', 'DO 0');
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
-INSERT INTO _cpexport_settings SELECT '', 0, 'views', @mine FROM DUAL WHERE @ok;
+DELETE FROM _cpexport_settings WHERE @ok AND prefix = '' AND table_number = 0 AND name = 'changing';
 COMMIT;
 SET @ready = @ok, @all = @ok;
 
 -- batch 1 of 1: image sets 1
 START TRANSACTION;
+SELECT value INTO @schema FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'schema' FOR UPDATE;
 SET @ok = @ready;
-SET @id = (SELECT batch_id FROM _cpexport_batches WHERE prefix = '' AND table_number = 0 AND signature = '<sha>');
+SET @id = COALESCE((SELECT batch_id FROM _cpexport_batches WHERE prefix = '' AND table_number = 0 AND signature = '<sha>'),
+  (SELECT MIN(batch_id) FROM _cpexport_batches WHERE prefix = '' AND table_number = 0 AND fingerprint = '<sha>'));
 SET @new = @id IS NULL OR COALESCE((SELECT digest <> '<sha>' FROM _cpexport_script
   WHERE prefix = '' AND table_number = 0 AND signature = '<sha>' AND table_name = ''), 0);
 SET @kept = (SELECT COUNT(*) = 1 AND
@@ -487,6 +528,9 @@ SET @kept = (SELECT COUNT(*) = 1 AND
   FROM _cpexport_sets WHERE prefix = '' AND table_number = 0 AND batch_id = @id);
 SET @ok = @ok AND COALESCE((NOT @new OR (SELECT COUNT(*) FROM _cpexport_sets s JOIN _cpexport_batches b ON b.batch_id = s.batch_id WHERE s.prefix = '' AND s.table_number = 0 AND (s.number BETWEEN 1 AND 1) AND b.signature NOT IN (SELECT signature FROM cpexport_known)) = 0), 0);
 SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', 'image sets 1 are there, from others'), 64)), '`'));
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @ok = @ok AND COALESCE((NOT @new OR @unknown IS NULL), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', CONCAT(@unknown, ' holds more: write the script anew')), 64)), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 SET @fresh = @new AND (NOT @kept OR COALESCE((SELECT digest <> '<sha>' FROM _cpexport_script WHERE prefix = '' AND table_number = 0 AND signature = '<sha>' AND table_name = 'Per_Image'), 1));
 DELETE t FROM _cpexport_sets s JOIN `Per_Image` t ON t.`ImageNumber` = s.number WHERE @fresh AND s.prefix = '' AND s.table_number = 0 AND (s.batch_id = @id OR s.number BETWEEN 1 AND 1);
@@ -523,7 +567,7 @@ DELETE s FROM _cpexport_sets s WHERE @new AND s.prefix = '' AND s.table_number =
 DELETE FROM _cpexport_tables WHERE @new AND batch_id = @id;
 DELETE FROM _cpexport_batches WHERE @new AND batch_id = @id;
 DELETE FROM _cpexport_script WHERE @new AND prefix = '' AND table_number = 0 AND signature = '<sha>';
-DELETE FROM _cpexport_settings WHERE @new AND prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'views', 'layout', 'changing', 'experiment_id');
+DELETE FROM _cpexport_settings WHERE @new AND prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'layout', 'changing', 'experiment_id', 'wells', 'experiment_first');
 SET @id = COALESCE(@id, (SELECT COALESCE(MAX(batch_id), 0) + 1 FROM _cpexport_batches));
 DELETE FROM cpexport_lines;
 LOAD DATA LOCAL INFILE 'data/1_1_Sets.csv' INTO TABLE cpexport_lines CHARACTER SET binary
@@ -557,7 +601,7 @@ SET @rows = (SELECT COUNT(*) FROM `_cpexport_sets` WHERE prefix = '' AND table_n
 SET @ok = @ok AND COALESCE((@rows = 1 OR NOT @new), 0);
 SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', CONCAT(@rows, ' of 1 rows in ', '_cpexport_sets')), 64)), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
-SET @ok = @ok AND COALESCE(((SELECT COUNT(*) FROM _cpexport_batches WHERE batch_id = @id AND prefix = '' AND table_number = 0 AND signature = '<sha>') = 1), 0);
+SET @ok = @ok AND COALESCE(((SELECT COUNT(*) FROM _cpexport_batches WHERE batch_id = @id AND prefix = '' AND table_number = 0) = 1), 0);
 SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', 'the batch is not in the ledger'), 64)), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 SET @s = IF(@ok AND @new, 'COMMIT', 'ROLLBACK');
@@ -566,56 +610,60 @@ SET @all = @all AND COALESCE(@ok, 0), @loaded = @loaded + COALESCE(@ok AND @new,
 
 -- the run as a whole
 START TRANSACTION;
+SELECT value INTO @schema FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'schema' FOR UPDATE;
 SET @ok = @all;
-DELETE FROM `Per_Experiment` WHERE @ok;
-INSERT INTO `Per_Experiment` (`Pipeline_Pipeline`, `CellProfiler_Version`, `Run_Timestamp`, `Modification_Timestamp`) SELECT X'<pipeline>', '4.2.8.1', '<time>', '<time>' FROM DUAL WHERE @ok;
+SET @whole = @ok AND (SELECT COUNT(*) FROM _cpexport_batches b WHERE prefix = '' AND table_number = 0 AND NOT EXISTS (SELECT 1 FROM _cpexport_script s JOIN cpexport_known k USING (signature, digest) WHERE s.prefix = '' AND table_number = 0 AND s.table_name = '' AND s.signature = b.signature)) = 0;
+SET @first = @ok AND (@whole OR COALESCE((SELECT MIN(value + 0) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_first') > 1, 1));
+DELETE FROM `Per_Experiment` WHERE @first;
+INSERT INTO `Per_Experiment` (`Pipeline_Pipeline`, `CellProfiler_Version`, `Run_Timestamp`, `Modification_Timestamp`) SELECT X'<pipeline>', '4.2.8.1', '<time>', '<time>' FROM DUAL WHERE @first;
+DELETE FROM _cpexport_settings WHERE @first AND prefix = '' AND table_number = 0 AND name = 'experiment_first';
+INSERT INTO _cpexport_settings SELECT '', 0, 'experiment_first', '1' FROM DUAL WHERE @first;
 SET @known = (SELECT MAX(value + 0) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id');
 SET @id = COALESCE(@known, (SELECT COALESCE(MAX(experiment_id), 0) + 1 FROM Experiment));
-INSERT INTO Experiment (experiment_id, name) SELECT @id, 'cpexport' FROM DUAL WHERE @ok AND @known IS NULL;
-INSERT INTO _cpexport_settings SELECT '', 0, 'experiment_id', @id FROM DUAL WHERE @ok AND @known IS NULL;
-DELETE FROM Experiment_Properties WHERE @ok AND experiment_id = @id;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'db_type', 'sqlite' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'db_sqlite_file', 'cpexport.sqlite' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'image_table', 'Per_Image' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'object_table', '' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'image_id', 'ImageNumber' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'object_id', '' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'plate_id', 'Image_Metadata_Plate' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'well_id', 'Image_Metadata_Well' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'series_id', 'Image_Group_Number' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'group_id', 'Image_Group_Number' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'timepoint_id', 'Image_Group_Index' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'cell_x_loc', '' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'cell_y_loc', '' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'cell_z_loc', '' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'image_path_cols', 'Image_PathName_DNA,Image_PathName_ER' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'image_file_cols', 'Image_FileName_DNA,Image_FileName_ER' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'image_thumbnail_cols', '' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'image_names', 'DNA,ER' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'image_channel_colors', 'red,green' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'channels_per_image', '1,1' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'image_channel_blend_modes', '' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'image_url_prepend', '' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'group_SQL_Well', 'SELECT ImageNumber, Image_Metadata_Plate, Image_Metadata_Well FROM Per_Image' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'filter_SQL_Plate_P1', 'SELECT ImageNumber FROM Per_Image WHERE Image_Metadata_Plate = ''P1''' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'object_name', 'cell, cells,' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'plate_type', '96' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'classifier_ignore_columns', 'table_number_key_column, image_number_key_column, object_number_key_column' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'image_tile_size', '50' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'image_size', '' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'classification_type', '' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'training_set', '' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'area_scoring_column', '' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'class_table', '' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'check_tables', 'no' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'force_bioformats', 'no' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'use_legacy_fetcher', 'no' FROM DUAL WHERE @ok;
-INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'process_3D', 'False' FROM DUAL WHERE @ok;
-DELETE FROM _cpexport_settings WHERE @ok AND prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'views', 'layout', 'changing', 'experiment_id');
-INSERT INTO _cpexport_settings SELECT '', 0, 'experiment_first', '1' FROM DUAL WHERE @ok;
-INSERT INTO _cpexport_settings SELECT '', 0, 'groups', 'Metadata_Plate,Metadata_Well,Metadata_Site' FROM DUAL WHERE @ok;
-INSERT INTO _cpexport_settings SELECT '', 0, 'groups of', 'the image sets that are there' FROM DUAL WHERE @ok;
-INSERT INTO _cpexport_settings SELECT '', 0, 'properties', 'described' FROM DUAL WHERE @ok;
+INSERT INTO Experiment (experiment_id, name) SELECT @id, 'cpexport' FROM DUAL WHERE @whole AND @known IS NULL;
+INSERT INTO _cpexport_settings SELECT '', 0, 'experiment_id', @id FROM DUAL WHERE @whole AND @known IS NULL;
+DELETE FROM Experiment_Properties WHERE @whole AND experiment_id = @id;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'db_type', 'sqlite' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'db_sqlite_file', 'cpexport.sqlite' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'image_table', 'Per_Image' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'object_table', '' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'image_id', 'ImageNumber' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'object_id', '' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'plate_id', 'Image_Metadata_Plate' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'well_id', 'Image_Metadata_Well' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'series_id', 'Image_Group_Number' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'group_id', 'Image_Group_Number' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'timepoint_id', 'Image_Group_Index' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'cell_x_loc', '' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'cell_y_loc', '' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'cell_z_loc', '' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'image_path_cols', 'Image_PathName_DNA,Image_PathName_ER' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'image_file_cols', 'Image_FileName_DNA,Image_FileName_ER' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'image_thumbnail_cols', '' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'image_names', 'DNA,ER' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'image_channel_colors', 'red,green' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'channels_per_image', '1,1' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'image_channel_blend_modes', '' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'image_url_prepend', '' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'group_SQL_Well', 'SELECT ImageNumber, Image_Metadata_Plate, Image_Metadata_Well FROM Per_Image' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'filter_SQL_Plate_P1', 'SELECT ImageNumber FROM Per_Image WHERE Image_Metadata_Plate = ''P1''' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'object_name', 'cell, cells,' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'plate_type', '96' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'classifier_ignore_columns', 'table_number_key_column, image_number_key_column, object_number_key_column' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'image_tile_size', '50' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'image_size', '' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'classification_type', '' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'training_set', '' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'area_scoring_column', '' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'class_table', '' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'check_tables', 'no' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'force_bioformats', 'no' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'use_legacy_fetcher', 'no' FROM DUAL WHERE @whole;
+INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'process_3D', 'False' FROM DUAL WHERE @whole;
+DELETE FROM _cpexport_settings WHERE @whole AND prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'layout', 'changing', 'experiment_id', 'wells', 'experiment_first');
+INSERT INTO _cpexport_settings SELECT '', 0, 'groups', 'Metadata_Plate,Metadata_Well,Metadata_Site' FROM DUAL WHERE @whole;
+INSERT INTO _cpexport_settings SELECT '', 0, 'groups of', 'the image sets that are there' FROM DUAL WHERE @whole;
+INSERT INTO _cpexport_settings SELECT '', 0, 'properties', 'described' FROM DUAL WHERE @whole;
 SET @s = IF(@ok, 'COMMIT', 'ROLLBACK');
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 SELECT CONCAT('cpexport: ', @loaded, ' of 1 batches loaded, the others were there') AS done FROM DUAL WHERE @all;

@@ -5,234 +5,246 @@
 .bail on
 PRAGMA synchronous = EXTRA;
 PRAGMA foreign_keys = OFF;
-CREATE TEMP TABLE cpexport_known (signature TEXT PRIMARY KEY);
+CREATE TEMP TABLE cpexport_known (signature TEXT, digest TEXT, PRIMARY KEY (signature, digest));
 CREATE TEMP TABLE cpexport_kinds (number INTEGER PRIMARY KEY, id INTEGER);
 CREATE TEMP TABLE cpexport_loaded (n INTEGER);
 CREATE TEMP TABLE cpexport_batch (id INTEGER, new INTEGER NOT NULL, kept INTEGER NOT NULL);
+CREATE TEMP TABLE cpexport_columns (position INTEGER PRIMARY KEY, object_name TEXT, feature TEXT,
+  t TEXT, c TEXT, kind TEXT, UNIQUE (t, c));
+CREATE TEMP TABLE cpexport_unknown (t TEXT);
+CREATE TEMP TABLE cpexport_whole (whole INTEGER, first INTEGER);
 BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS _cpexport_batches (
-	batch_id INTEGER NOT NULL, 
-	prefix TEXT NOT NULL, 
-	table_number INTEGER NOT NULL, 
-	path TEXT NOT NULL, 
-	format TEXT NOT NULL, 
-	signature TEXT NOT NULL, 
-	fingerprint TEXT NOT NULL, 
-	image_sets TEXT NOT NULL, 
-	complete TEXT NOT NULL, 
-	refused TEXT NOT NULL, 
-	group_tags TEXT NOT NULL, 
-	state TEXT NOT NULL, 
-	reason TEXT NOT NULL, 
-	finished TEXT NOT NULL, 
-	modified_ns BIGINT NOT NULL, 
-	cellprofiler TEXT, 
-	pipeline_sha256 TEXT, 
-	loaded_utc TEXT NOT NULL, 
-	cpexport TEXT NOT NULL, 
-	PRIMARY KEY (batch_id), 
-	UNIQUE (prefix, table_number, signature)
-);
-DROP TABLE IF EXISTS temp.cpexport_check;
-CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "_cpexport_batches has other columns" CHECK (ok));
-INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT json_group_array(name) FROM pragma_table_info('_cpexport_batches')) = json('["batch_id", "prefix", "table_number", "path", "format", "signature", "fingerprint", "image_sets", "complete", "refused", "group_tags", "state", "reason", "finished", "modified_ns", "cellprofiler", "pipeline_sha256", "loaded_utc", "cpexport"]')), 0);
 CREATE TABLE IF NOT EXISTS _cpexport_columns (
-	prefix TEXT NOT NULL, 
-	position INTEGER NOT NULL, 
-	object_name TEXT NOT NULL, 
-	feature TEXT NOT NULL, 
-	table_name TEXT NOT NULL, 
-	column_name TEXT NOT NULL, 
-	type TEXT NOT NULL, 
+	prefix TEXT NOT NULL,
+	position INTEGER NOT NULL,
+	object_name TEXT NOT NULL,
+	feature TEXT NOT NULL,
+	table_name TEXT NOT NULL,
+	column_name TEXT NOT NULL,
+	type TEXT NOT NULL,
 	PRIMARY KEY (prefix, position)
 );
 DROP TABLE IF EXISTS temp.cpexport_check;
 CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "_cpexport_columns has other columns" CHECK (ok));
-INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT json_group_array(name) FROM pragma_table_info('_cpexport_columns')) = json('["prefix", "position", "object_name", "feature", "table_name", "column_name", "type"]')), 0);
+INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["prefix", "position", "object_name", "feature", "table_name", "column_name", "type"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('_cpexport_columns'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('_cpexport_columns'))) = 7 OR '_cpexport_columns' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
+CREATE TABLE IF NOT EXISTS _cpexport_batches (
+	batch_id INTEGER NOT NULL,
+	prefix TEXT NOT NULL,
+	table_number INTEGER NOT NULL,
+	path TEXT NOT NULL,
+	format TEXT NOT NULL,
+	signature TEXT NOT NULL,
+	fingerprint TEXT NOT NULL,
+	image_sets TEXT NOT NULL,
+	complete TEXT NOT NULL,
+	refused TEXT NOT NULL,
+	group_tags TEXT NOT NULL,
+	state TEXT NOT NULL,
+	reason TEXT NOT NULL,
+	finished TEXT NOT NULL,
+	modified_ns BIGINT NOT NULL,
+	cellprofiler TEXT,
+	pipeline_sha256 TEXT,
+	loaded_utc TEXT NOT NULL,
+	cpexport TEXT NOT NULL,
+	PRIMARY KEY (batch_id),
+	UNIQUE (prefix, table_number, signature)
+);
+DROP TABLE IF EXISTS temp.cpexport_check;
+CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "_cpexport_batches has other columns" CHECK (ok));
+INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["batch_id", "prefix", "table_number", "path", "format", "signature", "fingerprint", "image_sets", "complete", "refused", "group_tags", "state", "reason", "finished", "modified_ns", "cellprofiler", "pipeline_sha256", "loaded_utc", "cpexport"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('_cpexport_batches'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('_cpexport_batches'))) = 19 OR '_cpexport_batches' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
 CREATE TABLE IF NOT EXISTS _cpexport_runs (
-	prefix TEXT NOT NULL, 
-	table_number INTEGER NOT NULL, 
-	name TEXT NOT NULL, 
-	PRIMARY KEY (prefix, table_number), 
+	prefix TEXT NOT NULL,
+	table_number INTEGER NOT NULL,
+	name TEXT NOT NULL,
+	PRIMARY KEY (prefix, table_number),
 	UNIQUE (prefix, name)
 );
 DROP TABLE IF EXISTS temp.cpexport_check;
 CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "_cpexport_runs has other columns" CHECK (ok));
-INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT json_group_array(name) FROM pragma_table_info('_cpexport_runs')) = json('["prefix", "table_number", "name"]')), 0);
+INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["prefix", "table_number", "name"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('_cpexport_runs'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('_cpexport_runs'))) = 3 OR '_cpexport_runs' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
 CREATE TABLE IF NOT EXISTS _cpexport_sets (
-	prefix TEXT NOT NULL, 
-	table_number INTEGER NOT NULL, 
-	number INTEGER NOT NULL, 
-	batch_id INTEGER NOT NULL, 
-	identity TEXT NOT NULL, 
+	prefix TEXT NOT NULL,
+	table_number INTEGER NOT NULL,
+	number INTEGER NOT NULL,
+	batch_id INTEGER NOT NULL,
+	identity TEXT NOT NULL,
 	PRIMARY KEY (prefix, table_number, number)
 );
 DROP TABLE IF EXISTS temp.cpexport_check;
 CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "_cpexport_sets has other columns" CHECK (ok));
-INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT json_group_array(name) FROM pragma_table_info('_cpexport_sets')) = json('["prefix", "table_number", "number", "batch_id", "identity"]')), 0);
+INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["prefix", "table_number", "number", "batch_id", "identity"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('_cpexport_sets'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('_cpexport_sets'))) = 5 OR '_cpexport_sets' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
 CREATE TABLE IF NOT EXISTS _cpexport_settings (
-	prefix TEXT NOT NULL, 
-	table_number INTEGER NOT NULL, 
-	name TEXT NOT NULL, 
-	value TEXT NOT NULL, 
+	prefix TEXT NOT NULL,
+	table_number INTEGER NOT NULL,
+	name TEXT NOT NULL,
+	value TEXT NOT NULL,
 	PRIMARY KEY (prefix, table_number, name)
 );
 DROP TABLE IF EXISTS temp.cpexport_check;
 CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "_cpexport_settings has other columns" CHECK (ok));
-INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT json_group_array(name) FROM pragma_table_info('_cpexport_settings')) = json('["prefix", "table_number", "name", "value"]')), 0);
+INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["prefix", "table_number", "name", "value"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('_cpexport_settings'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('_cpexport_settings'))) = 4 OR '_cpexport_settings' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
 CREATE TABLE IF NOT EXISTS _cpexport_tables (
-	batch_id INTEGER NOT NULL, 
-	table_name TEXT NOT NULL, 
-	row_count BIGINT NOT NULL, 
-	missing_count BIGINT NOT NULL, 
-	infinite_count BIGINT NOT NULL, 
-	infinite_columns TEXT NOT NULL, 
+	batch_id INTEGER NOT NULL,
+	table_name TEXT NOT NULL,
+	row_count BIGINT NOT NULL,
+	missing_count BIGINT NOT NULL,
+	infinite_count BIGINT NOT NULL,
+	infinite_columns TEXT NOT NULL,
 	PRIMARY KEY (batch_id, table_name)
 );
 DROP TABLE IF EXISTS temp.cpexport_check;
 CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "_cpexport_tables has other columns" CHECK (ok));
-INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT json_group_array(name) FROM pragma_table_info('_cpexport_tables')) = json('["batch_id", "table_name", "row_count", "missing_count", "infinite_count", "infinite_columns"]')), 0);
+INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["batch_id", "table_name", "row_count", "missing_count", "infinite_count", "infinite_columns"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('_cpexport_tables'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('_cpexport_tables'))) = 6 OR '_cpexport_tables' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
+CREATE TABLE IF NOT EXISTS _cpexport_script (
+	prefix TEXT NOT NULL,
+	table_number INTEGER NOT NULL,
+	signature TEXT NOT NULL,
+	table_name TEXT NOT NULL,
+	digest TEXT NOT NULL,
+	PRIMARY KEY (prefix, table_number, signature, table_name)
+);
+DROP TABLE IF EXISTS temp.cpexport_check;
+CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "_cpexport_script has other columns" CHECK (ok));
+INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["prefix", "table_number", "signature", "table_name", "digest"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('_cpexport_script'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('_cpexport_script'))) = 5 OR '_cpexport_script' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
 CREATE TABLE IF NOT EXISTS "Per_Image" (
-	"ImageNumber" INTEGER NOT NULL, 
-	"Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_NumObjectsPerBn" INTEGER, 
-	"Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_PctObjectsPerBn" REAL, 
-	"Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_NumObjectsPerBn" INTEGER, 
-	"Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_PctObjectsPerBn" REAL, 
-	"Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_NumObjectsPerBn" INTEGER, 
-	"Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_PctObjectsPerBn" REAL, 
-	"Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_NumObjectsPerBn" INTEGER, 
-	"Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_PctObjectsPerBn" REAL, 
-	"Image_Count_BigNuclei" INTEGER, 
-	"Image_Count_Cells" INTEGER, 
-	"Image_Count_Cytoplasm" INTEGER, 
-	"Image_Count_Nuclei" INTEGER, 
-	"Image_Count_SmallNuclei" INTEGER, 
-	"Image_ExecutionTime_01LoadData" REAL, 
-	"Image_ExecutionTime_02IdentifyPrimaryObjects" REAL, 
-	"Image_ExecutionTime_03IdentifySecondaryObjects" REAL, 
-	"Image_ExecutionTime_04IdentifyTertiaryObjects" REAL, 
-	"Image_ExecutionTime_05MeasureObjectSizeShape" REAL, 
-	"Image_ExecutionTime_06MeasureObjectIntensity" REAL, 
-	"Image_ExecutionTime_07MeasureImageIntensity" REAL, 
-	"Image_ExecutionTime_08MeasureObjectNeighbors" REAL, 
-	"Image_ExecutionTime_09FilterObjects" REAL, 
-	"Image_ExecutionTime_10RelateObjects" REAL, 
-	"Image_ExecutionTime_11ClassifyObjects" REAL, 
-	"Image_ExecutionTime_12FlagImage" REAL, 
-	"Image_FileName_DNA" TEXT, 
-	"Image_FileName_ER" TEXT, 
-	"Image_Group_Index" INTEGER, 
-	"Image_Group_Length" INTEGER, 
-	"Image_Group_Number" INTEGER, 
-	"Image_Height_DNA" INTEGER, 
-	"Image_Height_ER" INTEGER, 
-	"Image_Intensity_LowerQuartileIntensity_DNA" REAL, 
-	"Image_Intensity_LowerQuartileIntensity_ER" REAL, 
-	"Image_Intensity_MADIntensity_DNA" REAL, 
-	"Image_Intensity_MADIntensity_ER" REAL, 
-	"Image_Intensity_MaxIntensity_DNA" REAL, 
-	"Image_Intensity_MaxIntensity_ER" REAL, 
-	"Image_Intensity_MeanIntensity_DNA" REAL, 
-	"Image_Intensity_MeanIntensity_ER" REAL, 
-	"Image_Intensity_MedianIntensity_DNA" REAL, 
-	"Image_Intensity_MedianIntensity_ER" REAL, 
-	"Image_Intensity_MinIntensity_DNA" REAL, 
-	"Image_Intensity_MinIntensity_ER" REAL, 
-	"Image_Intensity_PercentMaximal_DNA" REAL, 
-	"Image_Intensity_PercentMaximal_ER" REAL, 
-	"Image_Intensity_StdIntensity_DNA" REAL, 
-	"Image_Intensity_StdIntensity_ER" REAL, 
-	"Image_Intensity_TotalArea_DNA" INTEGER, 
-	"Image_Intensity_TotalArea_ER" INTEGER, 
-	"Image_Intensity_TotalIntensity_DNA" REAL, 
-	"Image_Intensity_TotalIntensity_ER" REAL, 
-	"Image_Intensity_UpperQuartileIntensity_DNA" REAL, 
-	"Image_Intensity_UpperQuartileIntensity_ER" REAL, 
-	"Image_MD5Digest_DNA" TEXT, 
-	"Image_MD5Digest_ER" TEXT, 
-	"Image_Metadata_Compound" TEXT, 
-	"Image_Metadata_Dose" INTEGER, 
-	"Image_Metadata_Plate" TEXT, 
-	"Image_Metadata_QCFlag" INTEGER, 
-	"Image_Metadata_Site" INTEGER, 
-	"Image_Metadata_Well" TEXT, 
-	"Image_PathName_DNA" TEXT, 
-	"Image_PathName_ER" TEXT, 
-	"Image_Scaling_DNA" REAL, 
-	"Image_Scaling_ER" REAL, 
-	"Image_Threshold_FinalThreshold_Cells" REAL, 
-	"Image_Threshold_FinalThreshold_Nuclei" REAL, 
-	"Image_Threshold_OrigThreshold_Cells" REAL, 
-	"Image_Threshold_OrigThreshold_Nuclei" REAL, 
-	"Image_Threshold_SumOfEntropies_Cells" REAL, 
-	"Image_Threshold_SumOfEntropies_Nuclei" REAL, 
-	"Image_Threshold_WeightedVariance_Cells" REAL, 
-	"Image_Threshold_WeightedVariance_Nuclei" REAL, 
-	"Image_URL_DNA" TEXT, 
-	"Image_URL_ER" TEXT, 
-	"Image_Width_DNA" INTEGER, 
-	"Image_Width_ER" INTEGER, 
+	"ImageNumber" INTEGER NOT NULL,
+	"Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_NumObjectsPerBn" INTEGER,
+	"Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_PctObjectsPerBn" REAL,
+	"Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_NumObjectsPerBn" INTEGER,
+	"Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_PctObjectsPerBn" REAL,
+	"Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_NumObjectsPerBn" INTEGER,
+	"Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_PctObjectsPerBn" REAL,
+	"Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_NumObjectsPerBn" INTEGER,
+	"Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_PctObjectsPerBn" REAL,
+	"Image_Count_BigNuclei" INTEGER,
+	"Image_Count_Cells" INTEGER,
+	"Image_Count_Cytoplasm" INTEGER,
+	"Image_Count_Nuclei" INTEGER,
+	"Image_Count_SmallNuclei" INTEGER,
+	"Image_ExecutionTime_01LoadData" REAL,
+	"Image_ExecutionTime_02IdentifyPrimaryObjects" REAL,
+	"Image_ExecutionTime_03IdentifySecondaryObjects" REAL,
+	"Image_ExecutionTime_04IdentifyTertiaryObjects" REAL,
+	"Image_ExecutionTime_05MeasureObjectSizeShape" REAL,
+	"Image_ExecutionTime_06MeasureObjectIntensity" REAL,
+	"Image_ExecutionTime_07MeasureImageIntensity" REAL,
+	"Image_ExecutionTime_08MeasureObjectNeighbors" REAL,
+	"Image_ExecutionTime_09FilterObjects" REAL,
+	"Image_ExecutionTime_10RelateObjects" REAL,
+	"Image_ExecutionTime_11ClassifyObjects" REAL,
+	"Image_ExecutionTime_12FlagImage" REAL,
+	"Image_FileName_DNA" TEXT,
+	"Image_FileName_ER" TEXT,
+	"Image_Group_Index" INTEGER,
+	"Image_Group_Length" INTEGER,
+	"Image_Group_Number" INTEGER,
+	"Image_Height_DNA" INTEGER,
+	"Image_Height_ER" INTEGER,
+	"Image_Intensity_LowerQuartileIntensity_DNA" REAL,
+	"Image_Intensity_LowerQuartileIntensity_ER" REAL,
+	"Image_Intensity_MADIntensity_DNA" REAL,
+	"Image_Intensity_MADIntensity_ER" REAL,
+	"Image_Intensity_MaxIntensity_DNA" REAL,
+	"Image_Intensity_MaxIntensity_ER" REAL,
+	"Image_Intensity_MeanIntensity_DNA" REAL,
+	"Image_Intensity_MeanIntensity_ER" REAL,
+	"Image_Intensity_MedianIntensity_DNA" REAL,
+	"Image_Intensity_MedianIntensity_ER" REAL,
+	"Image_Intensity_MinIntensity_DNA" REAL,
+	"Image_Intensity_MinIntensity_ER" REAL,
+	"Image_Intensity_PercentMaximal_DNA" REAL,
+	"Image_Intensity_PercentMaximal_ER" REAL,
+	"Image_Intensity_StdIntensity_DNA" REAL,
+	"Image_Intensity_StdIntensity_ER" REAL,
+	"Image_Intensity_TotalArea_DNA" INTEGER,
+	"Image_Intensity_TotalArea_ER" INTEGER,
+	"Image_Intensity_TotalIntensity_DNA" REAL,
+	"Image_Intensity_TotalIntensity_ER" REAL,
+	"Image_Intensity_UpperQuartileIntensity_DNA" REAL,
+	"Image_Intensity_UpperQuartileIntensity_ER" REAL,
+	"Image_MD5Digest_DNA" TEXT,
+	"Image_MD5Digest_ER" TEXT,
+	"Image_Metadata_Compound" TEXT,
+	"Image_Metadata_Dose" INTEGER,
+	"Image_Metadata_Plate" TEXT,
+	"Image_Metadata_QCFlag" INTEGER,
+	"Image_Metadata_Site" INTEGER,
+	"Image_Metadata_Well" TEXT,
+	"Image_PathName_DNA" TEXT,
+	"Image_PathName_ER" TEXT,
+	"Image_Scaling_DNA" REAL,
+	"Image_Scaling_ER" REAL,
+	"Image_Threshold_FinalThreshold_Cells" REAL,
+	"Image_Threshold_FinalThreshold_Nuclei" REAL,
+	"Image_Threshold_OrigThreshold_Cells" REAL,
+	"Image_Threshold_OrigThreshold_Nuclei" REAL,
+	"Image_Threshold_SumOfEntropies_Cells" REAL,
+	"Image_Threshold_SumOfEntropies_Nuclei" REAL,
+	"Image_Threshold_WeightedVariance_Cells" REAL,
+	"Image_Threshold_WeightedVariance_Nuclei" REAL,
+	"Image_URL_DNA" TEXT,
+	"Image_URL_ER" TEXT,
+	"Image_Width_DNA" INTEGER,
+	"Image_Width_ER" INTEGER,
 	PRIMARY KEY ("ImageNumber")
 );
 DROP TABLE IF EXISTS temp.cpexport_check;
 CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "Per_Image has other columns" CHECK (ok));
-INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT json_group_array(name) FROM pragma_table_info('Per_Image')) = json('["ImageNumber", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_NumObjectsPerBn", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_PctObjectsPerBn", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_NumObjectsPerBn", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_PctObjectsPerBn", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_NumObjectsPerBn", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_PctObjectsPerBn", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_NumObjectsPerBn", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_PctObjectsPerBn", "Image_Count_BigNuclei", "Image_Count_Cells", "Image_Count_Cytoplasm", "Image_Count_Nuclei", "Image_Count_SmallNuclei", "Image_ExecutionTime_01LoadData", "Image_ExecutionTime_02IdentifyPrimaryObjects", "Image_ExecutionTime_03IdentifySecondaryObjects", "Image_ExecutionTime_04IdentifyTertiaryObjects", "Image_ExecutionTime_05MeasureObjectSizeShape", "Image_ExecutionTime_06MeasureObjectIntensity", "Image_ExecutionTime_07MeasureImageIntensity", "Image_ExecutionTime_08MeasureObjectNeighbors", "Image_ExecutionTime_09FilterObjects", "Image_ExecutionTime_10RelateObjects", "Image_ExecutionTime_11ClassifyObjects", "Image_ExecutionTime_12FlagImage", "Image_FileName_DNA", "Image_FileName_ER", "Image_Group_Index", "Image_Group_Length", "Image_Group_Number", "Image_Height_DNA", "Image_Height_ER", "Image_Intensity_LowerQuartileIntensity_DNA", "Image_Intensity_LowerQuartileIntensity_ER", "Image_Intensity_MADIntensity_DNA", "Image_Intensity_MADIntensity_ER", "Image_Intensity_MaxIntensity_DNA", "Image_Intensity_MaxIntensity_ER", "Image_Intensity_MeanIntensity_DNA", "Image_Intensity_MeanIntensity_ER", "Image_Intensity_MedianIntensity_DNA", "Image_Intensity_MedianIntensity_ER", "Image_Intensity_MinIntensity_DNA", "Image_Intensity_MinIntensity_ER", "Image_Intensity_PercentMaximal_DNA", "Image_Intensity_PercentMaximal_ER", "Image_Intensity_StdIntensity_DNA", "Image_Intensity_StdIntensity_ER", "Image_Intensity_TotalArea_DNA", "Image_Intensity_TotalArea_ER", "Image_Intensity_TotalIntensity_DNA", "Image_Intensity_TotalIntensity_ER", "Image_Intensity_UpperQuartileIntensity_DNA", "Image_Intensity_UpperQuartileIntensity_ER", "Image_MD5Digest_DNA", "Image_MD5Digest_ER", "Image_Metadata_Compound", "Image_Metadata_Dose", "Image_Metadata_Plate", "Image_Metadata_QCFlag", "Image_Metadata_Site", "Image_Metadata_Well", "Image_PathName_DNA", "Image_PathName_ER", "Image_Scaling_DNA", "Image_Scaling_ER", "Image_Threshold_FinalThreshold_Cells", "Image_Threshold_FinalThreshold_Nuclei", "Image_Threshold_OrigThreshold_Cells", "Image_Threshold_OrigThreshold_Nuclei", "Image_Threshold_SumOfEntropies_Cells", "Image_Threshold_SumOfEntropies_Nuclei", "Image_Threshold_WeightedVariance_Cells", "Image_Threshold_WeightedVariance_Nuclei", "Image_URL_DNA", "Image_URL_ER", "Image_Width_DNA", "Image_Width_ER"]')), 0);
+INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["ImageNumber", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_NumObjectsPerBn", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_PctObjectsPerBn", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_NumObjectsPerBn", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_PctObjectsPerBn", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_NumObjectsPerBn", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_PctObjectsPerBn", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_NumObjectsPerBn", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_PctObjectsPerBn", "Image_Count_BigNuclei", "Image_Count_Cells", "Image_Count_Cytoplasm", "Image_Count_Nuclei", "Image_Count_SmallNuclei", "Image_ExecutionTime_01LoadData", "Image_ExecutionTime_02IdentifyPrimaryObjects", "Image_ExecutionTime_03IdentifySecondaryObjects", "Image_ExecutionTime_04IdentifyTertiaryObjects", "Image_ExecutionTime_05MeasureObjectSizeShape", "Image_ExecutionTime_06MeasureObjectIntensity", "Image_ExecutionTime_07MeasureImageIntensity", "Image_ExecutionTime_08MeasureObjectNeighbors", "Image_ExecutionTime_09FilterObjects", "Image_ExecutionTime_10RelateObjects", "Image_ExecutionTime_11ClassifyObjects", "Image_ExecutionTime_12FlagImage", "Image_FileName_DNA", "Image_FileName_ER", "Image_Group_Index", "Image_Group_Length", "Image_Group_Number", "Image_Height_DNA", "Image_Height_ER", "Image_Intensity_LowerQuartileIntensity_DNA", "Image_Intensity_LowerQuartileIntensity_ER", "Image_Intensity_MADIntensity_DNA", "Image_Intensity_MADIntensity_ER", "Image_Intensity_MaxIntensity_DNA", "Image_Intensity_MaxIntensity_ER", "Image_Intensity_MeanIntensity_DNA", "Image_Intensity_MeanIntensity_ER", "Image_Intensity_MedianIntensity_DNA", "Image_Intensity_MedianIntensity_ER", "Image_Intensity_MinIntensity_DNA", "Image_Intensity_MinIntensity_ER", "Image_Intensity_PercentMaximal_DNA", "Image_Intensity_PercentMaximal_ER", "Image_Intensity_StdIntensity_DNA", "Image_Intensity_StdIntensity_ER", "Image_Intensity_TotalArea_DNA", "Image_Intensity_TotalArea_ER", "Image_Intensity_TotalIntensity_DNA", "Image_Intensity_TotalIntensity_ER", "Image_Intensity_UpperQuartileIntensity_DNA", "Image_Intensity_UpperQuartileIntensity_ER", "Image_MD5Digest_DNA", "Image_MD5Digest_ER", "Image_Metadata_Compound", "Image_Metadata_Dose", "Image_Metadata_Plate", "Image_Metadata_QCFlag", "Image_Metadata_Site", "Image_Metadata_Well", "Image_PathName_DNA", "Image_PathName_ER", "Image_Scaling_DNA", "Image_Scaling_ER", "Image_Threshold_FinalThreshold_Cells", "Image_Threshold_FinalThreshold_Nuclei", "Image_Threshold_OrigThreshold_Cells", "Image_Threshold_OrigThreshold_Nuclei", "Image_Threshold_SumOfEntropies_Cells", "Image_Threshold_SumOfEntropies_Nuclei", "Image_Threshold_WeightedVariance_Cells", "Image_Threshold_WeightedVariance_Nuclei", "Image_URL_DNA", "Image_URL_ER", "Image_Width_DNA", "Image_Width_ER"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('Per_Image'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('Per_Image'))) = 79 OR 'Per_Image' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
 CREATE TABLE IF NOT EXISTS "Per_RelationshipTypes" (
-	relationship_type_id INTEGER NOT NULL, 
-	module_number INTEGER, 
-	relationship VARCHAR(255), 
-	object_name1 VARCHAR(255), 
-	object_name2 VARCHAR(255), 
-	PRIMARY KEY (relationship_type_id), 
+	relationship_type_id INTEGER NOT NULL,
+	module_number INTEGER,
+	relationship VARCHAR(255),
+	object_name1 VARCHAR(255),
+	object_name2 VARCHAR(255),
+	PRIMARY KEY (relationship_type_id),
 	CONSTRAINT "Per_RelationshipTypesUnique" UNIQUE (relationship_type_id, module_number, relationship, object_name1, object_name2)
 );
 DROP TABLE IF EXISTS temp.cpexport_check;
 CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "Per_RelationshipTypes has other columns" CHECK (ok));
-INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT json_group_array(name) FROM pragma_table_info('Per_RelationshipTypes')) = json('["relationship_type_id", "module_number", "relationship", "object_name1", "object_name2"]')), 0);
+INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["relationship_type_id", "module_number", "relationship", "object_name1", "object_name2"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('Per_RelationshipTypes'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('Per_RelationshipTypes'))) = 5 OR 'Per_RelationshipTypes' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
 CREATE TABLE IF NOT EXISTS "Per_Relationships" (
-	relationship_type_id INTEGER, 
-	image_number1 INTEGER, 
-	object_number1 INTEGER, 
-	image_number2 INTEGER, 
-	object_number2 INTEGER, 
-	CONSTRAINT "Per_RRTypeIdFK" FOREIGN KEY(relationship_type_id) REFERENCES "Per_RelationshipTypes" (relationship_type_id), 
+	relationship_type_id INTEGER,
+	image_number1 INTEGER,
+	object_number1 INTEGER,
+	image_number2 INTEGER,
+	object_number2 INTEGER,
+	CONSTRAINT "Per_RRTypeIdFK" FOREIGN KEY(relationship_type_id) REFERENCES "Per_RelationshipTypes" (relationship_type_id),
 	CONSTRAINT "Per_RelationshipUnique" UNIQUE (relationship_type_id, image_number1, object_number1, image_number2, object_number2)
 );
 CREATE INDEX IF NOT EXISTS "Per_IRelationships1" ON "Per_Relationships" (image_number1, object_number1, relationship_type_id);
 CREATE INDEX IF NOT EXISTS "Per_IRelationships2" ON "Per_Relationships" (image_number2, object_number2, relationship_type_id);
 DROP TABLE IF EXISTS temp.cpexport_check;
 CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "Per_Relationships has other columns" CHECK (ok));
-INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT json_group_array(name) FROM pragma_table_info('Per_Relationships')) = json('["relationship_type_id", "image_number1", "object_number1", "image_number2", "object_number2"]')), 0);
+INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["relationship_type_id", "image_number1", "object_number1", "image_number2", "object_number2"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('Per_Relationships'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('Per_Relationships'))) = 5 OR 'Per_Relationships' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
 CREATE TABLE IF NOT EXISTS "Per_Experiment" (
-	"Pipeline_Pipeline" BLOB, 
-	"CellProfiler_Version" TEXT, 
-	"Run_Timestamp" TEXT, 
+	"Pipeline_Pipeline" BLOB,
+	"CellProfiler_Version" TEXT,
+	"Run_Timestamp" TEXT,
 	"Modification_Timestamp" TEXT
 );
 DROP TABLE IF EXISTS temp.cpexport_check;
 CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "Per_Experiment has other columns" CHECK (ok));
-INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT json_group_array(name) FROM pragma_table_info('Per_Experiment')) = json('["Pipeline_Pipeline", "CellProfiler_Version", "Run_Timestamp", "Modification_Timestamp"]')), 0);
+INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["Pipeline_Pipeline", "CellProfiler_Version", "Run_Timestamp", "Modification_Timestamp"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('Per_Experiment'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('Per_Experiment'))) = 4 OR 'Per_Experiment' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
 CREATE TABLE IF NOT EXISTS "Experiment" (
-	experiment_id INTEGER NOT NULL, 
-	name TEXT, 
+	experiment_id INTEGER NOT NULL,
+	name TEXT,
 	PRIMARY KEY (experiment_id)
 );
 DROP TABLE IF EXISTS temp.cpexport_check;
 CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "Experiment has other columns" CHECK (ok));
-INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT json_group_array(name) FROM pragma_table_info('Experiment')) = json('["experiment_id", "name"]')), 0);
+INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["experiment_id", "name"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('Experiment'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('Experiment'))) = 2 OR 'Experiment' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
 CREATE TABLE IF NOT EXISTS "Experiment_Properties" (
-	experiment_id INTEGER NOT NULL, 
-	object_name VARCHAR(200) NOT NULL, 
-	field VARCHAR(200) NOT NULL, 
-	value TEXT, 
+	experiment_id INTEGER NOT NULL,
+	object_name VARCHAR(200) NOT NULL,
+	field VARCHAR(200) NOT NULL,
+	value TEXT,
 	PRIMARY KEY (experiment_id, object_name, field)
 );
 DROP TABLE IF EXISTS temp.cpexport_check;
 CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "Experiment_Properties has other columns" CHECK (ok));
-INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT json_group_array(name) FROM pragma_table_info('Experiment_Properties')) = json('["experiment_id", "object_name", "field", "value"]')), 0);
-CREATE TABLE IF NOT EXISTS _cpexport_script (prefix TEXT NOT NULL, table_number INTEGER NOT NULL,
-  signature TEXT NOT NULL, table_name TEXT NOT NULL, digest TEXT NOT NULL,
-  PRIMARY KEY (prefix, table_number, signature, table_name));
+INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["experiment_id", "object_name", "field", "value"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('Experiment_Properties'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('Experiment_Properties'))) = 4 OR 'Experiment_Properties' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
 CREATE VIEW IF NOT EXISTS "Per_RelationshipsView" AS SELECT T.module_number, T.relationship, T.object_name1, T.object_name2, R.image_number1, R.object_number1, R.image_number2, R.object_number2 FROM "Per_RelationshipTypes" T JOIN "Per_Relationships" R ON T.relationship_type_id = R.relationship_type_id;
 CREATE VIEW IF NOT EXISTS "Image" AS /* made by cpexport */ SELECT
 	1 AS "TableNumber",
@@ -324,86 +336,99 @@ INSERT INTO _cpexport_settings SELECT '', 0, 'shape', '{"layout": "none", "only"
 DROP TABLE IF EXISTS temp.cpexport_check;
 CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "another shape there" CHECK (ok));
 INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'shape' AND value = '{"layout": "none", "only": [], "aggregate": [], "max_column_length": 64, "numbered": false, "paths": {"pairs": []}}') = 1), 0);
-DELETE FROM _cpexport_columns WHERE prefix = '';
-INSERT INTO _cpexport_columns SELECT '', 1, 'Image', 'ImageNumber', 'Per_Image', 'ImageNumber', 'integer' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 2, 'Image', 'Classify_Intensity_MeanIntensity_DNA_Bin_1_NumObjectsPerBin', 'Per_Image', 'Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_NumObjectsPerBn', 'integer' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 3, 'Image', 'Classify_Intensity_MeanIntensity_DNA_Bin_1_PctObjectsPerBin', 'Per_Image', 'Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_PctObjectsPerBn', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 4, 'Image', 'Classify_Intensity_MeanIntensity_DNA_Bin_2_NumObjectsPerBin', 'Per_Image', 'Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_NumObjectsPerBn', 'integer' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 5, 'Image', 'Classify_Intensity_MeanIntensity_DNA_Bin_2_PctObjectsPerBin', 'Per_Image', 'Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_PctObjectsPerBn', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 6, 'Image', 'Classify_Intensity_MeanIntensity_DNA_Bin_3_NumObjectsPerBin', 'Per_Image', 'Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_NumObjectsPerBn', 'integer' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 7, 'Image', 'Classify_Intensity_MeanIntensity_DNA_Bin_3_PctObjectsPerBin', 'Per_Image', 'Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_PctObjectsPerBn', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 8, 'Image', 'Classify_Intensity_MeanIntensity_DNA_Bin_4_NumObjectsPerBin', 'Per_Image', 'Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_NumObjectsPerBn', 'integer' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 9, 'Image', 'Classify_Intensity_MeanIntensity_DNA_Bin_4_PctObjectsPerBin', 'Per_Image', 'Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_PctObjectsPerBn', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 10, 'Image', 'Count_BigNuclei', 'Per_Image', 'Image_Count_BigNuclei', 'integer' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 11, 'Image', 'Count_Cells', 'Per_Image', 'Image_Count_Cells', 'integer' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 12, 'Image', 'Count_Cytoplasm', 'Per_Image', 'Image_Count_Cytoplasm', 'integer' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 13, 'Image', 'Count_Nuclei', 'Per_Image', 'Image_Count_Nuclei', 'integer' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 14, 'Image', 'Count_SmallNuclei', 'Per_Image', 'Image_Count_SmallNuclei', 'integer' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 15, 'Image', 'ExecutionTime_01LoadData', 'Per_Image', 'Image_ExecutionTime_01LoadData', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 16, 'Image', 'ExecutionTime_02IdentifyPrimaryObjects', 'Per_Image', 'Image_ExecutionTime_02IdentifyPrimaryObjects', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 17, 'Image', 'ExecutionTime_03IdentifySecondaryObjects', 'Per_Image', 'Image_ExecutionTime_03IdentifySecondaryObjects', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 18, 'Image', 'ExecutionTime_04IdentifyTertiaryObjects', 'Per_Image', 'Image_ExecutionTime_04IdentifyTertiaryObjects', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 19, 'Image', 'ExecutionTime_05MeasureObjectSizeShape', 'Per_Image', 'Image_ExecutionTime_05MeasureObjectSizeShape', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 20, 'Image', 'ExecutionTime_06MeasureObjectIntensity', 'Per_Image', 'Image_ExecutionTime_06MeasureObjectIntensity', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 21, 'Image', 'ExecutionTime_07MeasureImageIntensity', 'Per_Image', 'Image_ExecutionTime_07MeasureImageIntensity', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 22, 'Image', 'ExecutionTime_08MeasureObjectNeighbors', 'Per_Image', 'Image_ExecutionTime_08MeasureObjectNeighbors', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 23, 'Image', 'ExecutionTime_09FilterObjects', 'Per_Image', 'Image_ExecutionTime_09FilterObjects', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 24, 'Image', 'ExecutionTime_10RelateObjects', 'Per_Image', 'Image_ExecutionTime_10RelateObjects', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 25, 'Image', 'ExecutionTime_11ClassifyObjects', 'Per_Image', 'Image_ExecutionTime_11ClassifyObjects', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 26, 'Image', 'ExecutionTime_12FlagImage', 'Per_Image', 'Image_ExecutionTime_12FlagImage', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 27, 'Image', 'FileName_DNA', 'Per_Image', 'Image_FileName_DNA', 'text' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 28, 'Image', 'FileName_ER', 'Per_Image', 'Image_FileName_ER', 'text' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 29, 'Image', 'Group_Index', 'Per_Image', 'Image_Group_Index', 'integer' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 30, 'Image', 'Group_Length', 'Per_Image', 'Image_Group_Length', 'integer' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 31, 'Image', 'Group_Number', 'Per_Image', 'Image_Group_Number', 'integer' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 32, 'Image', 'Height_DNA', 'Per_Image', 'Image_Height_DNA', 'integer' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 33, 'Image', 'Height_ER', 'Per_Image', 'Image_Height_ER', 'integer' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 34, 'Image', 'Intensity_LowerQuartileIntensity_DNA', 'Per_Image', 'Image_Intensity_LowerQuartileIntensity_DNA', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 35, 'Image', 'Intensity_LowerQuartileIntensity_ER', 'Per_Image', 'Image_Intensity_LowerQuartileIntensity_ER', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 36, 'Image', 'Intensity_MADIntensity_DNA', 'Per_Image', 'Image_Intensity_MADIntensity_DNA', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 37, 'Image', 'Intensity_MADIntensity_ER', 'Per_Image', 'Image_Intensity_MADIntensity_ER', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 38, 'Image', 'Intensity_MaxIntensity_DNA', 'Per_Image', 'Image_Intensity_MaxIntensity_DNA', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 39, 'Image', 'Intensity_MaxIntensity_ER', 'Per_Image', 'Image_Intensity_MaxIntensity_ER', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 40, 'Image', 'Intensity_MeanIntensity_DNA', 'Per_Image', 'Image_Intensity_MeanIntensity_DNA', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 41, 'Image', 'Intensity_MeanIntensity_ER', 'Per_Image', 'Image_Intensity_MeanIntensity_ER', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 42, 'Image', 'Intensity_MedianIntensity_DNA', 'Per_Image', 'Image_Intensity_MedianIntensity_DNA', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 43, 'Image', 'Intensity_MedianIntensity_ER', 'Per_Image', 'Image_Intensity_MedianIntensity_ER', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 44, 'Image', 'Intensity_MinIntensity_DNA', 'Per_Image', 'Image_Intensity_MinIntensity_DNA', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 45, 'Image', 'Intensity_MinIntensity_ER', 'Per_Image', 'Image_Intensity_MinIntensity_ER', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 46, 'Image', 'Intensity_PercentMaximal_DNA', 'Per_Image', 'Image_Intensity_PercentMaximal_DNA', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 47, 'Image', 'Intensity_PercentMaximal_ER', 'Per_Image', 'Image_Intensity_PercentMaximal_ER', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 48, 'Image', 'Intensity_StdIntensity_DNA', 'Per_Image', 'Image_Intensity_StdIntensity_DNA', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 49, 'Image', 'Intensity_StdIntensity_ER', 'Per_Image', 'Image_Intensity_StdIntensity_ER', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 50, 'Image', 'Intensity_TotalArea_DNA', 'Per_Image', 'Image_Intensity_TotalArea_DNA', 'integer' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 51, 'Image', 'Intensity_TotalArea_ER', 'Per_Image', 'Image_Intensity_TotalArea_ER', 'integer' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 52, 'Image', 'Intensity_TotalIntensity_DNA', 'Per_Image', 'Image_Intensity_TotalIntensity_DNA', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 53, 'Image', 'Intensity_TotalIntensity_ER', 'Per_Image', 'Image_Intensity_TotalIntensity_ER', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 54, 'Image', 'Intensity_UpperQuartileIntensity_DNA', 'Per_Image', 'Image_Intensity_UpperQuartileIntensity_DNA', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 55, 'Image', 'Intensity_UpperQuartileIntensity_ER', 'Per_Image', 'Image_Intensity_UpperQuartileIntensity_ER', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 56, 'Image', 'MD5Digest_DNA', 'Per_Image', 'Image_MD5Digest_DNA', 'text' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 57, 'Image', 'MD5Digest_ER', 'Per_Image', 'Image_MD5Digest_ER', 'text' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 58, 'Image', 'Metadata_Compound', 'Per_Image', 'Image_Metadata_Compound', 'text' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 59, 'Image', 'Metadata_Dose', 'Per_Image', 'Image_Metadata_Dose', 'integer' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 60, 'Image', 'Metadata_Plate', 'Per_Image', 'Image_Metadata_Plate', 'text' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 61, 'Image', 'Metadata_QCFlag', 'Per_Image', 'Image_Metadata_QCFlag', 'integer' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 62, 'Image', 'Metadata_Site', 'Per_Image', 'Image_Metadata_Site', 'integer' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 63, 'Image', 'Metadata_Well', 'Per_Image', 'Image_Metadata_Well', 'text' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 64, 'Image', 'PathName_DNA', 'Per_Image', 'Image_PathName_DNA', 'text' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 65, 'Image', 'PathName_ER', 'Per_Image', 'Image_PathName_ER', 'text' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 66, 'Image', 'Scaling_DNA', 'Per_Image', 'Image_Scaling_DNA', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 67, 'Image', 'Scaling_ER', 'Per_Image', 'Image_Scaling_ER', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 68, 'Image', 'Threshold_FinalThreshold_Cells', 'Per_Image', 'Image_Threshold_FinalThreshold_Cells', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 69, 'Image', 'Threshold_FinalThreshold_Nuclei', 'Per_Image', 'Image_Threshold_FinalThreshold_Nuclei', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 70, 'Image', 'Threshold_OrigThreshold_Cells', 'Per_Image', 'Image_Threshold_OrigThreshold_Cells', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 71, 'Image', 'Threshold_OrigThreshold_Nuclei', 'Per_Image', 'Image_Threshold_OrigThreshold_Nuclei', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 72, 'Image', 'Threshold_SumOfEntropies_Cells', 'Per_Image', 'Image_Threshold_SumOfEntropies_Cells', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 73, 'Image', 'Threshold_SumOfEntropies_Nuclei', 'Per_Image', 'Image_Threshold_SumOfEntropies_Nuclei', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 74, 'Image', 'Threshold_WeightedVariance_Cells', 'Per_Image', 'Image_Threshold_WeightedVariance_Cells', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 75, 'Image', 'Threshold_WeightedVariance_Nuclei', 'Per_Image', 'Image_Threshold_WeightedVariance_Nuclei', 'real' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 76, 'Image', 'URL_DNA', 'Per_Image', 'Image_URL_DNA', 'text' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 77, 'Image', 'URL_ER', 'Per_Image', 'Image_URL_ER', 'text' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 78, 'Image', 'Width_DNA', 'Per_Image', 'Image_Width_DNA', 'integer' WHERE 1;
-INSERT INTO _cpexport_columns SELECT '', 79, 'Image', 'Width_ER', 'Per_Image', 'Image_Width_ER', 'integer' WHERE 1;
+INSERT INTO cpexport_columns SELECT 1, 'Image', 'ImageNumber', 'Per_Image', 'ImageNumber', 'integer' WHERE 1;
+INSERT INTO cpexport_columns SELECT 2, 'Image', 'Classify_Intensity_MeanIntensity_DNA_Bin_1_NumObjectsPerBin', 'Per_Image', 'Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_NumObjectsPerBn', 'integer' WHERE 1;
+INSERT INTO cpexport_columns SELECT 3, 'Image', 'Classify_Intensity_MeanIntensity_DNA_Bin_1_PctObjectsPerBin', 'Per_Image', 'Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_PctObjectsPerBn', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 4, 'Image', 'Classify_Intensity_MeanIntensity_DNA_Bin_2_NumObjectsPerBin', 'Per_Image', 'Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_NumObjectsPerBn', 'integer' WHERE 1;
+INSERT INTO cpexport_columns SELECT 5, 'Image', 'Classify_Intensity_MeanIntensity_DNA_Bin_2_PctObjectsPerBin', 'Per_Image', 'Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_PctObjectsPerBn', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 6, 'Image', 'Classify_Intensity_MeanIntensity_DNA_Bin_3_NumObjectsPerBin', 'Per_Image', 'Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_NumObjectsPerBn', 'integer' WHERE 1;
+INSERT INTO cpexport_columns SELECT 7, 'Image', 'Classify_Intensity_MeanIntensity_DNA_Bin_3_PctObjectsPerBin', 'Per_Image', 'Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_PctObjectsPerBn', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 8, 'Image', 'Classify_Intensity_MeanIntensity_DNA_Bin_4_NumObjectsPerBin', 'Per_Image', 'Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_NumObjectsPerBn', 'integer' WHERE 1;
+INSERT INTO cpexport_columns SELECT 9, 'Image', 'Classify_Intensity_MeanIntensity_DNA_Bin_4_PctObjectsPerBin', 'Per_Image', 'Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_PctObjectsPerBn', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 10, 'Image', 'Count_BigNuclei', 'Per_Image', 'Image_Count_BigNuclei', 'integer' WHERE 1;
+INSERT INTO cpexport_columns SELECT 11, 'Image', 'Count_Cells', 'Per_Image', 'Image_Count_Cells', 'integer' WHERE 1;
+INSERT INTO cpexport_columns SELECT 12, 'Image', 'Count_Cytoplasm', 'Per_Image', 'Image_Count_Cytoplasm', 'integer' WHERE 1;
+INSERT INTO cpexport_columns SELECT 13, 'Image', 'Count_Nuclei', 'Per_Image', 'Image_Count_Nuclei', 'integer' WHERE 1;
+INSERT INTO cpexport_columns SELECT 14, 'Image', 'Count_SmallNuclei', 'Per_Image', 'Image_Count_SmallNuclei', 'integer' WHERE 1;
+INSERT INTO cpexport_columns SELECT 15, 'Image', 'ExecutionTime_01LoadData', 'Per_Image', 'Image_ExecutionTime_01LoadData', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 16, 'Image', 'ExecutionTime_02IdentifyPrimaryObjects', 'Per_Image', 'Image_ExecutionTime_02IdentifyPrimaryObjects', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 17, 'Image', 'ExecutionTime_03IdentifySecondaryObjects', 'Per_Image', 'Image_ExecutionTime_03IdentifySecondaryObjects', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 18, 'Image', 'ExecutionTime_04IdentifyTertiaryObjects', 'Per_Image', 'Image_ExecutionTime_04IdentifyTertiaryObjects', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 19, 'Image', 'ExecutionTime_05MeasureObjectSizeShape', 'Per_Image', 'Image_ExecutionTime_05MeasureObjectSizeShape', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 20, 'Image', 'ExecutionTime_06MeasureObjectIntensity', 'Per_Image', 'Image_ExecutionTime_06MeasureObjectIntensity', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 21, 'Image', 'ExecutionTime_07MeasureImageIntensity', 'Per_Image', 'Image_ExecutionTime_07MeasureImageIntensity', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 22, 'Image', 'ExecutionTime_08MeasureObjectNeighbors', 'Per_Image', 'Image_ExecutionTime_08MeasureObjectNeighbors', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 23, 'Image', 'ExecutionTime_09FilterObjects', 'Per_Image', 'Image_ExecutionTime_09FilterObjects', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 24, 'Image', 'ExecutionTime_10RelateObjects', 'Per_Image', 'Image_ExecutionTime_10RelateObjects', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 25, 'Image', 'ExecutionTime_11ClassifyObjects', 'Per_Image', 'Image_ExecutionTime_11ClassifyObjects', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 26, 'Image', 'ExecutionTime_12FlagImage', 'Per_Image', 'Image_ExecutionTime_12FlagImage', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 27, 'Image', 'FileName_DNA', 'Per_Image', 'Image_FileName_DNA', 'text' WHERE 1;
+INSERT INTO cpexport_columns SELECT 28, 'Image', 'FileName_ER', 'Per_Image', 'Image_FileName_ER', 'text' WHERE 1;
+INSERT INTO cpexport_columns SELECT 29, 'Image', 'Group_Index', 'Per_Image', 'Image_Group_Index', 'integer' WHERE 1;
+INSERT INTO cpexport_columns SELECT 30, 'Image', 'Group_Length', 'Per_Image', 'Image_Group_Length', 'integer' WHERE 1;
+INSERT INTO cpexport_columns SELECT 31, 'Image', 'Group_Number', 'Per_Image', 'Image_Group_Number', 'integer' WHERE 1;
+INSERT INTO cpexport_columns SELECT 32, 'Image', 'Height_DNA', 'Per_Image', 'Image_Height_DNA', 'integer' WHERE 1;
+INSERT INTO cpexport_columns SELECT 33, 'Image', 'Height_ER', 'Per_Image', 'Image_Height_ER', 'integer' WHERE 1;
+INSERT INTO cpexport_columns SELECT 34, 'Image', 'Intensity_LowerQuartileIntensity_DNA', 'Per_Image', 'Image_Intensity_LowerQuartileIntensity_DNA', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 35, 'Image', 'Intensity_LowerQuartileIntensity_ER', 'Per_Image', 'Image_Intensity_LowerQuartileIntensity_ER', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 36, 'Image', 'Intensity_MADIntensity_DNA', 'Per_Image', 'Image_Intensity_MADIntensity_DNA', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 37, 'Image', 'Intensity_MADIntensity_ER', 'Per_Image', 'Image_Intensity_MADIntensity_ER', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 38, 'Image', 'Intensity_MaxIntensity_DNA', 'Per_Image', 'Image_Intensity_MaxIntensity_DNA', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 39, 'Image', 'Intensity_MaxIntensity_ER', 'Per_Image', 'Image_Intensity_MaxIntensity_ER', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 40, 'Image', 'Intensity_MeanIntensity_DNA', 'Per_Image', 'Image_Intensity_MeanIntensity_DNA', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 41, 'Image', 'Intensity_MeanIntensity_ER', 'Per_Image', 'Image_Intensity_MeanIntensity_ER', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 42, 'Image', 'Intensity_MedianIntensity_DNA', 'Per_Image', 'Image_Intensity_MedianIntensity_DNA', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 43, 'Image', 'Intensity_MedianIntensity_ER', 'Per_Image', 'Image_Intensity_MedianIntensity_ER', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 44, 'Image', 'Intensity_MinIntensity_DNA', 'Per_Image', 'Image_Intensity_MinIntensity_DNA', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 45, 'Image', 'Intensity_MinIntensity_ER', 'Per_Image', 'Image_Intensity_MinIntensity_ER', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 46, 'Image', 'Intensity_PercentMaximal_DNA', 'Per_Image', 'Image_Intensity_PercentMaximal_DNA', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 47, 'Image', 'Intensity_PercentMaximal_ER', 'Per_Image', 'Image_Intensity_PercentMaximal_ER', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 48, 'Image', 'Intensity_StdIntensity_DNA', 'Per_Image', 'Image_Intensity_StdIntensity_DNA', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 49, 'Image', 'Intensity_StdIntensity_ER', 'Per_Image', 'Image_Intensity_StdIntensity_ER', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 50, 'Image', 'Intensity_TotalArea_DNA', 'Per_Image', 'Image_Intensity_TotalArea_DNA', 'integer' WHERE 1;
+INSERT INTO cpexport_columns SELECT 51, 'Image', 'Intensity_TotalArea_ER', 'Per_Image', 'Image_Intensity_TotalArea_ER', 'integer' WHERE 1;
+INSERT INTO cpexport_columns SELECT 52, 'Image', 'Intensity_TotalIntensity_DNA', 'Per_Image', 'Image_Intensity_TotalIntensity_DNA', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 53, 'Image', 'Intensity_TotalIntensity_ER', 'Per_Image', 'Image_Intensity_TotalIntensity_ER', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 54, 'Image', 'Intensity_UpperQuartileIntensity_DNA', 'Per_Image', 'Image_Intensity_UpperQuartileIntensity_DNA', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 55, 'Image', 'Intensity_UpperQuartileIntensity_ER', 'Per_Image', 'Image_Intensity_UpperQuartileIntensity_ER', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 56, 'Image', 'MD5Digest_DNA', 'Per_Image', 'Image_MD5Digest_DNA', 'text' WHERE 1;
+INSERT INTO cpexport_columns SELECT 57, 'Image', 'MD5Digest_ER', 'Per_Image', 'Image_MD5Digest_ER', 'text' WHERE 1;
+INSERT INTO cpexport_columns SELECT 58, 'Image', 'Metadata_Compound', 'Per_Image', 'Image_Metadata_Compound', 'text' WHERE 1;
+INSERT INTO cpexport_columns SELECT 59, 'Image', 'Metadata_Dose', 'Per_Image', 'Image_Metadata_Dose', 'integer' WHERE 1;
+INSERT INTO cpexport_columns SELECT 60, 'Image', 'Metadata_Plate', 'Per_Image', 'Image_Metadata_Plate', 'text' WHERE 1;
+INSERT INTO cpexport_columns SELECT 61, 'Image', 'Metadata_QCFlag', 'Per_Image', 'Image_Metadata_QCFlag', 'integer' WHERE 1;
+INSERT INTO cpexport_columns SELECT 62, 'Image', 'Metadata_Site', 'Per_Image', 'Image_Metadata_Site', 'integer' WHERE 1;
+INSERT INTO cpexport_columns SELECT 63, 'Image', 'Metadata_Well', 'Per_Image', 'Image_Metadata_Well', 'text' WHERE 1;
+INSERT INTO cpexport_columns SELECT 64, 'Image', 'PathName_DNA', 'Per_Image', 'Image_PathName_DNA', 'text' WHERE 1;
+INSERT INTO cpexport_columns SELECT 65, 'Image', 'PathName_ER', 'Per_Image', 'Image_PathName_ER', 'text' WHERE 1;
+INSERT INTO cpexport_columns SELECT 66, 'Image', 'Scaling_DNA', 'Per_Image', 'Image_Scaling_DNA', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 67, 'Image', 'Scaling_ER', 'Per_Image', 'Image_Scaling_ER', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 68, 'Image', 'Threshold_FinalThreshold_Cells', 'Per_Image', 'Image_Threshold_FinalThreshold_Cells', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 69, 'Image', 'Threshold_FinalThreshold_Nuclei', 'Per_Image', 'Image_Threshold_FinalThreshold_Nuclei', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 70, 'Image', 'Threshold_OrigThreshold_Cells', 'Per_Image', 'Image_Threshold_OrigThreshold_Cells', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 71, 'Image', 'Threshold_OrigThreshold_Nuclei', 'Per_Image', 'Image_Threshold_OrigThreshold_Nuclei', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 72, 'Image', 'Threshold_SumOfEntropies_Cells', 'Per_Image', 'Image_Threshold_SumOfEntropies_Cells', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 73, 'Image', 'Threshold_SumOfEntropies_Nuclei', 'Per_Image', 'Image_Threshold_SumOfEntropies_Nuclei', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 74, 'Image', 'Threshold_WeightedVariance_Cells', 'Per_Image', 'Image_Threshold_WeightedVariance_Cells', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 75, 'Image', 'Threshold_WeightedVariance_Nuclei', 'Per_Image', 'Image_Threshold_WeightedVariance_Nuclei', 'real' WHERE 1;
+INSERT INTO cpexport_columns SELECT 76, 'Image', 'URL_DNA', 'Per_Image', 'Image_URL_DNA', 'text' WHERE 1;
+INSERT INTO cpexport_columns SELECT 77, 'Image', 'URL_ER', 'Per_Image', 'Image_URL_ER', 'text' WHERE 1;
+INSERT INTO cpexport_columns SELECT 78, 'Image', 'Width_DNA', 'Per_Image', 'Image_Width_DNA', 'integer' WHERE 1;
+INSERT INTO cpexport_columns SELECT 79, 'Image', 'Width_ER', 'Per_Image', 'Image_Width_ER', 'integer' WHERE 1;
+DROP TABLE IF EXISTS temp.cpexport_check;
+CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "it has these columns elsewhere" CHECK (ok));
+INSERT INTO temp.cpexport_check SELECT coalesce((NOT EXISTS (SELECT 1 FROM cpexport_columns w JOIN (SELECT * FROM _cpexport_columns WHERE prefix = '') l ON l.object_name = w.object_name AND l.feature = w.feature WHERE NOT (l.table_name = w.t AND l.column_name = w.c))), 0);
+DROP TABLE IF EXISTS temp.cpexport_check;
+CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "it has these columns elsewhere" CHECK (ok));
+INSERT INTO temp.cpexport_check SELECT coalesce((NOT EXISTS (SELECT 1 FROM cpexport_columns w JOIN (SELECT * FROM _cpexport_columns WHERE prefix = '') l ON l.table_name = w.t AND l.column_name = w.c WHERE NOT (l.object_name = w.object_name AND l.feature = w.feature))), 0);
+INSERT INTO cpexport_unknown SELECT w.t FROM cpexport_columns w JOIN (SELECT * FROM _cpexport_columns WHERE prefix = '') l ON l.table_name = w.t AND l.column_name = w.c
+  WHERE w.kind <> 'none yet' AND (w.kind, l.type) NOT IN
+    (VALUES (w.kind, w.kind), ('integer', 'real'));
+INSERT INTO cpexport_unknown SELECT table_name FROM (SELECT * FROM _cpexport_columns WHERE prefix = '') l WHERE table_name NOT IN
+  (SELECT t FROM cpexport_columns) AND object_name IN (SELECT object_name FROM cpexport_columns);
+INSERT INTO _cpexport_columns SELECT '',
+  (SELECT coalesce(max(position), 0) FROM (SELECT * FROM _cpexport_columns WHERE prefix = '') l) + position, object_name, feature, t, c, kind
+  FROM cpexport_columns WHERE (t, c) NOT IN (SELECT table_name, column_name FROM (SELECT * FROM _cpexport_columns WHERE prefix = '') l);
 INSERT INTO "Per_RelationshipTypes" SELECT coalesce(max(relationship_type_id), 0) + 1, 3, 'Parent', 'Nuclei', 'Cells' FROM "Per_RelationshipTypes" HAVING NOT EXISTS (SELECT 1 FROM "Per_RelationshipTypes" WHERE module_number = 3 AND relationship = 'Parent' AND object_name1 = 'Nuclei' AND object_name2 = 'Cells');
 INSERT INTO cpexport_kinds SELECT 1, min(relationship_type_id) FROM "Per_RelationshipTypes" WHERE module_number = 3 AND relationship = 'Parent' AND object_name1 = 'Nuclei' AND object_name2 = 'Cells';
 INSERT INTO "Per_RelationshipTypes" SELECT coalesce(max(relationship_type_id), 0) + 1, 4, 'Parent', 'Cells', 'Cytoplasm' FROM "Per_RelationshipTypes" HAVING NOT EXISTS (SELECT 1 FROM "Per_RelationshipTypes" WHERE module_number = 4 AND relationship = 'Parent' AND object_name1 = 'Cells' AND object_name2 = 'Cytoplasm');
@@ -416,7 +441,7 @@ INSERT INTO "Per_RelationshipTypes" SELECT coalesce(max(relationship_type_id), 0
 INSERT INTO cpexport_kinds SELECT 5, min(relationship_type_id) FROM "Per_RelationshipTypes" WHERE module_number = 10 AND relationship = 'Child' AND object_name1 = 'BigNuclei' AND object_name2 = 'Cells';
 INSERT INTO "Per_RelationshipTypes" SELECT coalesce(max(relationship_type_id), 0) + 1, 10, 'Parent', 'Cells', 'BigNuclei' FROM "Per_RelationshipTypes" HAVING NOT EXISTS (SELECT 1 FROM "Per_RelationshipTypes" WHERE module_number = 10 AND relationship = 'Parent' AND object_name1 = 'Cells' AND object_name2 = 'BigNuclei');
 INSERT INTO cpexport_kinds SELECT 6, min(relationship_type_id) FROM "Per_RelationshipTypes" WHERE module_number = 10 AND relationship = 'Parent' AND object_name1 = 'Cells' AND object_name2 = 'BigNuclei';
-INSERT INTO cpexport_known SELECT '<sha>' WHERE 1;
+INSERT INTO cpexport_known SELECT '<sha>', '<sha>' WHERE 1;
 COMMIT;
 
 -- batch 1 of 1: image sets 1
@@ -424,13 +449,16 @@ BEGIN IMMEDIATE;
 DELETE FROM cpexport_batch;
 INSERT INTO cpexport_batch SELECT max(batch_id), max(batch_id) IS NULL OR coalesce((SELECT digest <>
   '<sha>' FROM _cpexport_script WHERE prefix = '' AND table_number = 0 AND signature = '<sha>' AND table_name = ''), 0), 0
-  FROM _cpexport_batches WHERE prefix = '' AND table_number = 0 AND signature = '<sha>';
+  FROM _cpexport_batches WHERE prefix = '' AND table_number = 0 AND (signature = '<sha>' OR (fingerprint = '<sha>' AND NOT EXISTS (SELECT 1 FROM _cpexport_batches WHERE prefix = '' AND table_number = 0 AND signature = '<sha>')));
 UPDATE cpexport_batch SET kept = (SELECT count(*) = 1 AND total(number BETWEEN 1 AND 1) = 1
   FROM _cpexport_sets WHERE prefix = '' AND table_number = 0 AND batch_id = cpexport_batch.id);
 INSERT INTO cpexport_loaded SELECT new FROM cpexport_batch;
 DROP TABLE IF EXISTS temp.cpexport_check;
 CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "image sets 1 are there, from others" CHECK (ok));
 INSERT INTO temp.cpexport_check SELECT coalesce((NOT (SELECT new FROM cpexport_batch) OR (SELECT count(*) FROM _cpexport_sets JOIN _cpexport_batches b USING (batch_id) WHERE b.prefix = '' AND b.table_number = 0 AND (number BETWEEN 1 AND 1) AND signature NOT IN (SELECT signature FROM cpexport_known)) = 0), 0);
+DROP TABLE IF EXISTS temp.cpexport_check;
+CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "tables hold more: write the script anew, or use cpexport load" CHECK (ok));
+INSERT INTO temp.cpexport_check SELECT coalesce((NOT (SELECT new FROM cpexport_batch) OR NOT EXISTS (SELECT 1 FROM cpexport_unknown)), 0);
 DELETE FROM "Per_Image" WHERE (SELECT new AND (NOT kept OR coalesce((SELECT digest <> '<sha>' FROM _cpexport_script WHERE prefix = '' AND table_number = 0 AND signature = '<sha>' AND table_name = 'Per_Image'), 1)) FROM cpexport_batch) AND ImageNumber IN (SELECT number FROM _cpexport_sets WHERE prefix = '' AND table_number = 0 AND (batch_id = (SELECT id FROM cpexport_batch) OR number BETWEEN 1 AND 1));
 DROP TABLE IF EXISTS temp.cpexport_check;
 CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "data/1_1_Image.csv is not as it was written" CHECK (ok));
@@ -463,7 +491,7 @@ DELETE FROM _cpexport_sets WHERE (SELECT new FROM cpexport_batch) AND prefix = '
 DELETE FROM _cpexport_tables WHERE (SELECT new FROM cpexport_batch) AND batch_id = (SELECT id FROM cpexport_batch);
 DELETE FROM _cpexport_batches WHERE (SELECT new FROM cpexport_batch) AND batch_id = (SELECT id FROM cpexport_batch);
 DELETE FROM _cpexport_script WHERE (SELECT new FROM cpexport_batch) AND prefix = '' AND table_number = 0 AND signature = '<sha>';
-DELETE FROM _cpexport_settings WHERE (SELECT new FROM cpexport_batch) AND prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'views', 'layout', 'changing', 'experiment_id');
+DELETE FROM _cpexport_settings WHERE (SELECT new FROM cpexport_batch) AND prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'layout', 'changing', 'experiment_id', 'wells', 'experiment_first');
 UPDATE cpexport_batch SET id = (SELECT coalesce(max(batch_id), 0) + 1 FROM _cpexport_batches) WHERE id IS NULL;
 DROP TABLE IF EXISTS temp.cpexport_check;
 CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "data/1_1_Sets.csv is not as it was written" CHECK (ok));
@@ -489,52 +517,55 @@ COMMIT;
 
 -- the run as a whole
 BEGIN IMMEDIATE;
-DELETE FROM "Per_Experiment";
-INSERT INTO "Per_Experiment" ("Pipeline_Pipeline", "CellProfiler_Version", "Run_Timestamp", "Modification_Timestamp") SELECT X'<pipeline>', '4.2.8.1', '<time>', '<time>' WHERE 1;
-INSERT INTO Experiment SELECT coalesce(max(experiment_id), 0) + 1, 'cpexport' FROM Experiment HAVING NOT EXISTS (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id');
-INSERT INTO _cpexport_settings SELECT '', 0, 'experiment_id', CAST(max(experiment_id) AS TEXT) FROM Experiment HAVING NOT EXISTS (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id');
-DELETE FROM Experiment_Properties WHERE experiment_id = (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id');
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'db_type', 'sqlite';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'db_sqlite_file', 'cpexport.sqlite';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'image_table', 'Per_Image';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'object_table', '';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'image_id', 'ImageNumber';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'object_id', '';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'plate_id', 'Image_Metadata_Plate';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'well_id', 'Image_Metadata_Well';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'series_id', 'Image_Group_Number';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'group_id', 'Image_Group_Number';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'timepoint_id', 'Image_Group_Index';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'cell_x_loc', '';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'cell_y_loc', '';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'cell_z_loc', '';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'image_path_cols', 'Image_PathName_DNA,Image_PathName_ER';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'image_file_cols', 'Image_FileName_DNA,Image_FileName_ER';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'image_thumbnail_cols', '';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'image_names', 'DNA,ER';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'image_channel_colors', 'red,green';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'channels_per_image', '1,1';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'image_channel_blend_modes', '';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'image_url_prepend', '';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'group_SQL_Well', 'SELECT ImageNumber, Image_Metadata_Plate, Image_Metadata_Well FROM Per_Image';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'filter_SQL_Plate_P1', 'SELECT ImageNumber FROM Per_Image WHERE Image_Metadata_Plate = ''P1''';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'object_name', 'cell, cells,';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'plate_type', '96';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'classifier_ignore_columns', 'table_number_key_column, image_number_key_column, object_number_key_column';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'image_tile_size', '50';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'image_size', '';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'classification_type', '';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'training_set', '';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'area_scoring_column', '';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'class_table', '';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'check_tables', 'no';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'force_bioformats', 'no';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'use_legacy_fetcher', 'no';
-INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'process_3D', 'False';
-DELETE FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'views', 'layout', 'changing', 'experiment_id');
-INSERT INTO _cpexport_settings SELECT '', 0, 'experiment_first', '1' WHERE 1;
-INSERT INTO _cpexport_settings SELECT '', 0, 'groups', 'Metadata_Plate,Metadata_Well,Metadata_Site' WHERE 1;
-INSERT INTO _cpexport_settings SELECT '', 0, 'groups of', 'the image sets that are there' WHERE 1;
-INSERT INTO _cpexport_settings SELECT '', 0, 'properties', 'described' WHERE 1;
+DELETE FROM cpexport_whole;
+INSERT INTO cpexport_whole SELECT (SELECT count(*) FROM _cpexport_batches b WHERE prefix = '' AND table_number = 0 AND NOT EXISTS (SELECT 1 FROM _cpexport_script s JOIN cpexport_known k USING (signature, digest) WHERE s.prefix = '' AND table_number = 0 AND s.table_name = '' AND signature = b.signature)) = 0, coalesce((SELECT min(value + 0) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_first') > 1, 1);
+DELETE FROM "Per_Experiment" WHERE (SELECT whole OR first FROM cpexport_whole);
+INSERT INTO "Per_Experiment" ("Pipeline_Pipeline", "CellProfiler_Version", "Run_Timestamp", "Modification_Timestamp") SELECT X'<pipeline>', '4.2.8.1', '<time>', '<time>' WHERE (SELECT whole OR first FROM cpexport_whole);
+DELETE FROM _cpexport_settings WHERE (SELECT whole OR first FROM cpexport_whole) AND prefix = '' AND table_number = 0 AND name = 'experiment_first';
+INSERT INTO _cpexport_settings SELECT '', 0, 'experiment_first', '1' WHERE (SELECT whole OR first FROM cpexport_whole);
+INSERT INTO Experiment SELECT coalesce(max(experiment_id), 0) + 1, 'cpexport' FROM Experiment HAVING (SELECT whole FROM cpexport_whole) AND NOT EXISTS (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id');
+INSERT INTO _cpexport_settings SELECT '', 0, 'experiment_id', CAST(max(experiment_id) AS TEXT) FROM Experiment HAVING (SELECT whole FROM cpexport_whole) AND NOT EXISTS (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id');
+DELETE FROM Experiment_Properties WHERE (SELECT whole FROM cpexport_whole) AND experiment_id = (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id');
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'db_type', 'sqlite' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'db_sqlite_file', 'cpexport.sqlite' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'image_table', 'Per_Image' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'object_table', '' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'image_id', 'ImageNumber' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'object_id', '' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'plate_id', 'Image_Metadata_Plate' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'well_id', 'Image_Metadata_Well' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'series_id', 'Image_Group_Number' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'group_id', 'Image_Group_Number' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'timepoint_id', 'Image_Group_Index' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'cell_x_loc', '' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'cell_y_loc', '' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'cell_z_loc', '' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'image_path_cols', 'Image_PathName_DNA,Image_PathName_ER' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'image_file_cols', 'Image_FileName_DNA,Image_FileName_ER' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'image_thumbnail_cols', '' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'image_names', 'DNA,ER' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'image_channel_colors', 'red,green' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'channels_per_image', '1,1' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'image_channel_blend_modes', '' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'image_url_prepend', '' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'group_SQL_Well', 'SELECT ImageNumber, Image_Metadata_Plate, Image_Metadata_Well FROM Per_Image' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'filter_SQL_Plate_P1', 'SELECT ImageNumber FROM Per_Image WHERE Image_Metadata_Plate = ''P1''' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'object_name', 'cell, cells,' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'plate_type', '96' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'classifier_ignore_columns', 'table_number_key_column, image_number_key_column, object_number_key_column' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'image_tile_size', '50' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'image_size', '' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'classification_type', '' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'training_set', '' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'area_scoring_column', '' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'class_table', '' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'check_tables', 'no' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'force_bioformats', 'no' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'use_legacy_fetcher', 'no' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'process_3D', 'False' WHERE (SELECT whole FROM cpexport_whole);
+DELETE FROM _cpexport_settings WHERE (SELECT whole FROM cpexport_whole) AND prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'layout', 'changing', 'experiment_id', 'wells', 'experiment_first');
+INSERT INTO _cpexport_settings SELECT '', 0, 'groups', 'Metadata_Plate,Metadata_Well,Metadata_Site' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO _cpexport_settings SELECT '', 0, 'groups of', 'the image sets that are there' WHERE (SELECT whole FROM cpexport_whole);
+INSERT INTO _cpexport_settings SELECT '', 0, 'properties', 'described' WHERE (SELECT whole FROM cpexport_whole);
 COMMIT;
 SELECT 'cpexport: ' || count(*) || ' of 1 batches loaded, the others were there' FROM cpexport_loaded WHERE n;

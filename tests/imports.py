@@ -92,7 +92,7 @@ def _collected(columns: dict[str, list[str]], query: Callable[[str], Any], quote
         if table in _OWN:
             continue
         listed = ", ".join(f"{quote}{name}{quote}" for name in names)
-        where = " WHERE name <> 'views'" if table == "_cpexport_settings" else ""
+        where = " WHERE name <> 'layout'" if table == "_cpexport_settings" else ""
         rows = query(f"SELECT {listed} FROM {quote}{table}{quote}{where}")
         if "batch_id" in names:
             at = names.index("batch_id")

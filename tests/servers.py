@@ -12,8 +12,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -244,7 +244,24 @@ def servers() -> Iterator[dict[str, Server | ServerError]]:
 @pytest.fixture(params=KINDS)
 def server(request: pytest.FixtureRequest, servers: dict[str, Server | ServerError]) -> Server:
     """MariaDB and MySQL in turn."""
-    kind = request.param
+    return _started(request.param, servers)
+
+
+@pytest.fixture
+def database(server: Server) -> Iterator[Database]:
+    """A fresh database on each of the servers in turn."""
+    with _fresh(server) as made:
+        yield made
+
+
+@pytest.fixture
+def databases(servers: dict[str, Server | ServerError]) -> Iterator[Callable[[str], Database]]:
+    """Makes fresh databases on the server of a kind, as many as are asked for."""
+    with ExitStack() as made:
+        yield lambda kind: made.enter_context(_fresh(_started(kind, servers)))
+
+
+def _started(kind: str, servers: dict[str, Server | ServerError]) -> Server:
     if kind not in servers:
         # Paths of sockets must be short.
         home = Path(tempfile.mkdtemp(prefix=f"{kind}-"))
@@ -259,9 +276,8 @@ def server(request: pytest.FixtureRequest, servers: dict[str, Server | ServerErr
     return found
 
 
-@pytest.fixture
-def database(server: Server) -> Iterator[Database]:
-    """A fresh database on each of the servers in turn."""
+@contextmanager
+def _fresh(server: Server) -> Iterator[Database]:
     name = f"test_{next(_counter)}"
     server.rows(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
     server.rows(f"GRANT ALL ON {name}.* TO {USER}@'%'")

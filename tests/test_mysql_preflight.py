@@ -124,7 +124,7 @@ _SQL = {REAL: "DOUBLE", TEXT: "LONGTEXT", INTEGER: "BIGINT"}
 def test_a_full_row_fits_into_every_part(database: Database, wide: str) -> None:
     types, length = WIDE[wide]
     features = {f"F_{n}_".ljust(length - 6, "x"): _TYPES[type] for n, type in enumerate(types)}
-    limits = room(database.server.kind == "mariadb")
+    limits = room()
     layout = Layout().extended({"Cells": features}, room=limits)
     parts = layout.parts("Cells")
     assert len(parts) > 1
@@ -175,7 +175,7 @@ def refuses(database: Database, part: Table) -> bool:
 
 
 def test_columns_that_come_later_fill_the_last_part_and_then_another(database: Database) -> None:
-    limits = room(database.server.kind == "mariadb")
+    limits = room()
     layout = Layout().extended({"Cells": {f"F_{n}": REAL for n in range(500)}}, room=limits)
     assert len(layout.parts("Cells")) == 1
     later = layout.extended({"Cells": {f"G_{n}": REAL for n in range(600)}}, room=limits)

@@ -238,17 +238,21 @@ def test_tables_that_are_not_of_innodb_are_refused(database: Database, folder: P
 
 
 def test_image_sets_of_others_are_not_replaced(
-    database: Database, folder: Path, tmp_path: Path, copy: Callable[..., Path]
+    database: Database, tmp_path: Path, copy: Callable[..., Path]
 ) -> None:
-    """The same image set numbers from another place."""
-    imported(database, folder)
-    other = copy("10_ranges", "outputs/batch_1_6", "elsewhere")
+    """The same image set numbers from another place, with another content."""
+    first = tmp_path / "first"
+    written(unpacked("11_h5_and_csv") / "outputs" / "batch_1_6", first)
+    imported(database, first)
+    other = copy("11_h5_and_csv", "outputs/batch_1_6", "elsewhere")
+    (file,) = other.glob("*.h5")
+    rewritten(file, "Cells", "AreaShape_Area", lambda values: [2 * value for value in values])
     written(other, tmp_path / "other")
     ran = imported(database, tmp_path / "other")
 
     assert ran.returncode != 0
     assert "image sets 1-6 are there, from others" in ran.stderr
-    assert whole(database, folder)
+    assert whole(database, first)
 
 
 def test_runs_are_kept_apart(database: Database, tmp_path: Path) -> None:
@@ -284,15 +288,15 @@ def test_a_view_shows_the_parts_of_a_table_as_one(database: Database, tmp_path: 
     imported(database, tmp_path / "out")
     query = "SELECT COUNT(*), COUNT(DISTINCT table_name) FROM information_schema.columns "
     query += "WHERE table_schema = DATABASE() AND table_name "
-    ((columns, parts),) = database.rows(query + "LIKE 'Per\\_Object%'")
-    ((shown, _),) = database.rows(query + "= 'Object'")
+    ((columns, parts),) = database.rows(query + "REGEXP '^Per_Object(_part.)?$'")
+    ((shown, _),) = database.rows(query + "= 'Per_Object_all'")
 
     assert parts > 1
-    # Keys are there once, behind a TableNumber.
-    assert shown == columns - 2 * (parts - 1) + 1
+    # Keys are there once.
+    assert shown == columns - 2 * (parts - 1)
     last = database.rows(f"SELECT * FROM Per_Object_part{parts} ORDER BY 1, 2 LIMIT 3")
     width = len(last[0]) - 2
-    view = database.rows("SELECT * FROM `Object` ORDER BY 2, 3 LIMIT 3")
+    view = database.rows("SELECT * FROM Per_Object_all ORDER BY 1, 2 LIMIT 3")
     assert [row[-width:] for row in view] == [row[2:] for row in last]
 
 

@@ -116,15 +116,20 @@ def test_newer_outputs_replace_older_ones(
 
 
 def test_image_sets_of_others_are_not_replaced(
-    folder: Path, tmp_path: Path, to: Path, copy: Callable[..., Path]
+    tmp_path: Path, to: Path, copy: Callable[..., Path]
 ) -> None:
-    shell(to, folder)
-    written(copy("10_ranges", "outputs/batch_1_6", "elsewhere"), tmp_path / "other", FORM)
+    first = tmp_path / "first"
+    written(unpacked("11_h5_and_csv") / "outputs" / "batch_1_6", first, FORM)
+    shell(to, first)
+    other = copy("11_h5_and_csv", "outputs/batch_1_6", "elsewhere")
+    (file,) = other.glob("*.h5")
+    rewritten(file, "Cells", "AreaShape_Area", lambda values: [2 * value for value in values])
+    written(other, tmp_path / "other", FORM)
     ran = shell(to, tmp_path / "other")
 
     assert ran.returncode != 0
     assert "image sets 1-6 are there, from others" in ran.stderr
-    assert same(in_sqlite(to), in_sqlite(folder / "cpexport.sqlite"))
+    assert same(in_sqlite(to), in_sqlite(first / "cpexport.sqlite"))
 
 
 def test_tables_of_others_are_refused(folder: Path, to: Path) -> None:

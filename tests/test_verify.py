@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from cpexport.paths import PathMap
 from cpexport.runs import load_runs, verify_runs
 from cpexport.shape import Shape
 from cpexport.verify import Verification, verify
+from cpexport.wells import Wells
 
 Copy = Callable[..., Path]
 Case = Callable[[str], Path]
@@ -580,3 +582,53 @@ class TestCommand:
 
         with pytest.raises(UsageError, match="no run two; there are one"):
             verify_runs([Path(f"two={outputs(TRACK)}")], to)
+
+
+class TestComputed:
+    """What loads make from all batches, and views."""
+
+    @pytest.mark.parametrize(
+        ("statement", "table", "said"),
+        [
+            ("DELETE FROM Experiment", "Experiment", "must have one row"),
+            (
+                "UPDATE Experiment_Properties SET value = 'x' WHERE field = 'plate_id' "
+                "AND object_name = 'Cells'",
+                "Experiment_Properties",
+                "plate_id of Cells must be .* and is 'x'",
+            ),
+            (
+                "DELETE FROM Experiment_Properties WHERE object_name = 'Nuclei'",
+                "Experiment_Properties",
+                "what is said of Nuclei is not there",
+            ),
+            ("DROP TABLE Per_Well_avg", "Per_Well_avg", "is not there"),
+            ("DELETE FROM Per_Well_avg", "Per_Well_avg", "0 rows where there are 1 wells"),
+            ("DROP VIEW Nuclei", "Nuclei", "is not there"),
+            ("CREATE VIEW v AS SELECT 1", "", ""),
+        ],
+    )
+    def test_what_is_changed_is_named(
+        self, tmp_path: Path, statement: str, table: str, said: str
+    ) -> None:
+        home, file = outputs("40_spreadsheet/outputs/P1-A01-1"), tmp_path / "screen.sqlite"
+        load([home], f"sqlite:///{file}", wells=Wells(("mean",)))
+        with closing(sqlite3.connect(file)) as db, db:
+            db.execute(statement)
+
+        found = verify([home], f"sqlite:///{file}").differences
+
+        assert {one.table for one in found} == ({table} if table else set())
+        assert all(re.search(said, found[0].what) for one in found[:1])
+
+    def test_wells_of_other_batches_are_said_to_be(self, tmp_path: Path) -> None:
+        home, file = outputs("40_spreadsheet/outputs/P1-A01-1"), tmp_path / "screen.sqlite"
+        load([home], f"sqlite:///{file}", wells=Wells(("mean",)))
+        with closing(sqlite3.connect(file)) as db, db:
+            words = (
+                'UPDATE _cpexport_settings SET value = replace(value, \'"of": "\', \'"of": "0\')'
+            )
+            db.execute(words)
+
+        (one,) = verify([home], f"sqlite:///{file}").differences
+        assert (one.table, one.what[:30]) == ("Per_Well_avg", "was made of other batches than")

@@ -10,6 +10,8 @@ from typing import Any, Final
 from cpexport.errors import UsageError
 from cpexport.ledger import Entry
 from cpexport.shape import Shape
+from cpexport.sinks.schema import KEPT
+from cpexport.sinks.sqlexperiment import FIRST
 from cpexport.sinks.sqlledger import OWN
 from cpexport.tables import Layout
 
@@ -24,7 +26,7 @@ DATA: Final = "data"
 SETS: Final = "_cpexport_sets"
 """The ledger's table that has a file of each batch: of its image sets."""
 
-LASTING: Final = str(OWN)
+LASTING: Final = str((*OWN, *KEPT))
 """Settings that stay true when a batch is written, as SQL has them."""
 
 Kind = tuple[int, str, str, str]
@@ -130,6 +132,16 @@ class Said:
     name: str = ""
     properties: tuple[tuple[str, str, str], ...] = ()
     notes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def first(self) -> int:
+        """The first image set of the job that said what is in `experiment`."""
+        return int(self.notes.get(FIRST, "0"))
+
+    @property
+    def passing(self) -> dict[str, str]:
+        """The notes that the next batch makes untrue."""
+        return {name: value for name, value in self.notes.items() if name not in KEPT}
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,12 @@ from cpexport.features import IMAGE_NUMBER, RELATIONSHIP, TABLE_NUMBER
 from cpexport.importer import mysqlhead, mysqltables
 from cpexport.importer.contents import LASTING, SETS, Contents, DataFile, Form, Said, Unit
 from cpexport.importer.csvtext import END
-from cpexport.importer.mysqltables import listed, quoted
 from cpexport.importer.mysqlwords import ID, check, end, literal, select
 from cpexport.sinks import sqlledger
+from cpexport.sinks.mysqlserver import quoted
 from cpexport.sinks.mysqltext import FORMAT
 from cpexport.sinks.sql import within
+from cpexport.sinks.sqlexperiment import FIRST
 from cpexport.tables import table_of
 
 _HEAD = """\
@@ -43,14 +44,13 @@ def script(contents: Contents, form: Form) -> Iterator[str]:
     yield check("DATABASE() IS NOT NULL", "no database; name one after mysql")
     yield check(f"GET_LOCK({_LOCK}, 60) = 1", "another script runs on this database")
     yield from mysqlhead.tables(contents)
-    yield from mysqlhead.made_views(contents)
-    yield "COMMIT;\nSET @ready = @ok, @all = @ok;\n"
+    yield "SET @ready = @ok, @all = @ok;\n"
     batches = len(contents.units)
     for number, unit in enumerate(contents.units, 1):
         sets = unit.entry.loaded or "none any more"
         yield f"\n-- batch {number} of {batches}: image sets {sets}\n"
         yield from _batch(unit, contents, form)
-    yield "\n-- the run as a whole\nSTART TRANSACTION;\nSET @ok = @all;\n"
+    yield f"\n-- the run as a whole\nSTART TRANSACTION;\n{mysqlhead.ALONE}SET @ok = @all;\n"
     for run, said in contents.said.items():
         yield from _said(run, said, contents)
     yield end("@ok")
@@ -65,9 +65,12 @@ def _batch(unit: Unit, contents: Contents, form: Form) -> Iterator[str]:
     ours = f"prefix = {literal(prefix)} AND table_number = {run}"
     same = f"{ours} AND signature = {literal(entry.signature)}"
     sets = entry.loaded
+    # The same files somewhere else.
+    known = f"{ours} AND fingerprint = {literal(entry.fingerprint)}" if sets else same
     yield f"""START TRANSACTION;
-SET @ok = @ready;
-SET @id = (SELECT batch_id FROM _cpexport_batches WHERE {same});
+{mysqlhead.ALONE}SET @ok = @ready;
+SET @id = COALESCE((SELECT batch_id FROM _cpexport_batches WHERE {same}),
+  (SELECT MIN(batch_id) FROM _cpexport_batches WHERE {known}));
 SET @new = @id IS NULL OR COALESCE((SELECT digest <> '{unit.digest}' FROM _cpexport_script
   WHERE {same} AND table_name = ''), 0);
 SET @kept = (SELECT COUNT(*) = {len(sets)} AND
@@ -82,6 +85,8 @@ SET @kept = (SELECT COUNT(*) = {len(sets)} AND
     )
     what = f"image sets {sets} are there, from others"
     yield check(f"NOT @new OR ({others}) = 0", what)
+    unknown = "CONCAT(@unknown, ' holds more: write the script anew')"
+    yield check("NOT @new OR @unknown IS NULL", "", unknown)
     which = f"{mine} AND (s.batch_id = @id OR {within('s.number', sets)})"
     files = {file.table: file for file in unit.files}
     for table, number in _keyed(contents):
@@ -117,7 +122,7 @@ SET @kept = (SELECT COUNT(*) = {len(sets)} AND
         yield select("_cpexport_script", brought, "@new")
     for file in unit.files:
         yield _count(file, unit, contents)
-    entered = f"SELECT COUNT(*) FROM _cpexport_batches WHERE batch_id = @id AND {same}"
+    entered = f"SELECT COUNT(*) FROM _cpexport_batches WHERE batch_id = @id AND {ours}"
     yield check(f"({entered}) = 1", "the batch is not in the ledger")
     yield end("@ok AND @new")
     yield "SET @all = @all AND COALESCE(@ok, 0), @loaded = @loaded + COALESCE(@ok AND @new, 0);\n"
@@ -180,27 +185,39 @@ def _number(file: DataFile, contents: Contents) -> str:
 
 
 def _said(run: int, said: Said, contents: Contents) -> Iterator[str]:
+    """What is said of the whole run: all of it only if nobody else brought batches of it, and else
+    what its first job says. The rest a load makes true."""
     prefix = literal(contents.prefix)
     ours = f"prefix = {prefix} AND table_number = {run}"
-    table = quoted(f"{contents.prefix}Per_Experiment")
-    yield f"DELETE FROM {table} WHERE @ok{f' AND {TABLE_NUMBER} = {run}' if run else ''};\n"
+    brought = (
+        "SELECT 1 FROM _cpexport_script s JOIN cpexport_known k USING (signature, digest) "
+        f"WHERE s.{ours} AND s.table_name = '' AND s.signature = b.signature"
+    )
+    others = f"SELECT COUNT(*) FROM _cpexport_batches b WHERE {ours} AND NOT EXISTS ({brought})"
+    first = f"SELECT MIN(value + 0) FROM _cpexport_settings WHERE {ours} AND name = '{FIRST}'"
+    yield f"SET @whole = @ok AND ({others}) = 0;\n"
     if said.experiment is not None:
-        names = [*([TABLE_NUMBER] if run else []), *EXPERIMENTS.names]
+        yield f"SET @first = @ok AND (@whole OR COALESCE(({first}) > {said.first}, 1));\n"
+        table = quoted(f"{contents.prefix}Per_Experiment")
+        yield f"DELETE FROM {table} WHERE @first{f' AND {TABLE_NUMBER} = {run}' if run else ''};\n"
+        names = ", ".join(map(quoted, [*([TABLE_NUMBER] if run else []), *EXPERIMENTS.names]))
         values = (*([run] if run else []), *said.experiment)
-        yield select(f"{table} ({listed(names)})", values, "@ok")
+        yield select(f"{table} ({names})", values, "@first")
+        yield f"DELETE FROM _cpexport_settings WHERE @first AND {ours} AND name = '{FIRST}';\n"
+        yield select("_cpexport_settings", (contents.prefix, run, FIRST, str(said.first)), "@first")
     if said.properties or said.name:
         known = f"SELECT MAX(value + 0) FROM _cpexport_settings WHERE {ours}"
         free = "SELECT COALESCE(MAX(experiment_id), 0) + 1 FROM Experiment"
-        fresh = "@ok AND @known IS NULL"
+        fresh = "@whole AND @known IS NULL"
         yield f"SET @known = ({known} AND name = 'experiment_id');\n"
         yield f"SET @id = COALESCE(@known, ({free}));\n"
         yield select("Experiment (experiment_id, name)", (ID, said.name), fresh)
         row = (contents.prefix, run, "experiment_id", ID)
         yield select("_cpexport_settings", row, fresh)
-        yield "DELETE FROM Experiment_Properties WHERE @ok AND experiment_id = @id;\n"
+        yield "DELETE FROM Experiment_Properties WHERE @whole AND experiment_id = @id;\n"
         into = "Experiment_Properties (experiment_id, object_name, field, value)"
         for each in said.properties:
-            yield select(into, (ID, *each), "@ok")
-    yield f"DELETE FROM _cpexport_settings WHERE @ok AND {ours} AND name NOT IN {LASTING};\n"
-    for name, value in said.notes.items():
-        yield select("_cpexport_settings", (contents.prefix, run, name, value), "@ok")
+            yield select(into, (ID, *each), "@whole")
+    yield f"DELETE FROM _cpexport_settings WHERE @whole AND {ours} AND name NOT IN {LASTING};\n"
+    for name, value in said.passing.items():
+        yield select("_cpexport_settings", (contents.prefix, run, name, value), "@whole")

@@ -1,38 +1,44 @@
 """The first part of a script for MariaDB and MySQL: tables that are as they should be, and views.
 
 What the server has is compared with what should be there before anything is made, and again after.
+A load may have been there before, or since: its columns stay, and types are the wider ones of both.
 """
 
-import json
 from collections.abc import Iterator
 
-from sqlalchemy.dialects import mysql
+import sqlalchemy as sa
 
-from cpexport.features import OBJECT, RELATIONSHIP
 from cpexport.importer import mysqltables
 from cpexport.importer.contents import Contents
-from cpexport.importer.mysqltables import Made, quoted
-from cpexport.importer.mysqlwords import RUN, Variable, check, end, insert, literal, select
-from cpexport.shape import VIEW
-from cpexport.sinks import schema, views
-from cpexport.sinks.objectview import object_view
-from cpexport.tables import table_of
+from cpexport.importer.mysqlwords import RUN, check, end, insert, literal, select
+from cpexport.sinks import mysqllayout, schema
+from cpexport.sinks.mysqlserver import quoted
+from cpexport.sinks.schema import TYPE_NAMES
 
-_WIDEST_VIEW = 4096
+ALONE = (
+    "SELECT value INTO @schema FROM _cpexport_settings "
+    "WHERE prefix = '' AND table_number = 0 AND name = 'schema' FOR UPDATE;\n"
+)
+"""Has loads wait until the transaction ends, which all lock that row first."""
 
 # Of the tables what they should have, and what the server says they have. It is asked once for all,
 # as every look into its information_schema takes long, and compares as no other table does.
 _TEMPORARY = """\
 CREATE TEMPORARY TABLE cpexport_lines (crc INT UNSIGNED NOT NULL) ENGINE=InnoDB;
-CREATE TEMPORARY TABLE cpexport_known (signature VARCHAR(64) NOT NULL PRIMARY KEY) ENGINE=InnoDB
+CREATE TEMPORARY TABLE cpexport_known (signature VARCHAR(64) NOT NULL,
+  digest VARCHAR(64) NOT NULL, PRIMARY KEY (signature, digest)) ENGINE=InnoDB
   DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 CREATE TEMPORARY TABLE cpexport_tables (t VARCHAR(64) NOT NULL PRIMARY KEY, own INT NOT NULL)
   ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
 CREATE TEMPORARY TABLE cpexport_columns (t VARCHAR(64) NOT NULL, n INT NOT NULL,
   c VARCHAR(64) NOT NULL, type VARCHAR(64) NOT NULL, position INT, object_name TEXT, feature TEXT,
-  kind TEXT, PRIMARY KEY (t, c)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
+  kind VARCHAR(64), PRIMARY KEY (t, c))
+  ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
 CREATE TEMPORARY TABLE cpexport_there (t VARCHAR(64) NOT NULL, c VARCHAR(64) NOT NULL,
   type VARCHAR(64) NOT NULL, PRIMARY KEY (t, c))
+  ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
+CREATE TEMPORARY TABLE cpexport_ledger (t VARCHAR(64) NOT NULL, c VARCHAR(64) NOT NULL,
+  position INT NOT NULL, object_name TEXT, feature TEXT, kind VARCHAR(64), PRIMARY KEY (t, c))
   ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
 """
 _LOOK = """\
@@ -47,59 +53,145 @@ SET @t = (SELECT MIN(k.t) FROM information_schema.tables i JOIN cpexport_tables 
   ON CONVERT(i.table_name USING utf8mb4) COLLATE utf8mb4_general_ci = k.t
   WHERE i.table_schema = DATABASE() AND NOT i.engine <=> 'InnoDB');
 """
-_TYPE = "LOWER(SUBSTRING_INDEX(SUBSTRING_INDEX(w.type, ' ', 1), '(', 1))"
-_BOTH = "cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c"
+_TYPE = "REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int')"
+_THERE = "cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c"
+_LEDGER = "cpexport_columns w LEFT JOIN cpexport_ledger l ON l.t = w.t AND l.c = w.c"
 _DIFFERS = f"COALESCE(i.type <> {_TYPE}, 1)"
+_WIDTHS = ", ".join(f"'{name}'" for name in TYPE_NAMES.values())
+_EXACT = 1 << 53
+_WIDER = f"FIELD(l.kind, {_WIDTHS}) > FIELD(w.kind, {_WIDTHS})"
 
 
 def tables(contents: Contents) -> Iterator[str]:
-    """Makes the tables, or adds to those that an earlier script made; stops at any other."""
+    """Makes the tables, or adds to those that are there; stops at any other."""
     prefix = literal(contents.prefix)
     own, mine = mysqltables.own_tables(), mysqltables.tables(contents)
     yield _TEMPORARY
-    yield "\n".join(made.statement for made in [*own, *mysqltables.shared_tables()]) + "\n"
+    for table in [*own, *schema.experiment_tables()]:
+        yield from mysqltables.made(table)
     yield "START TRANSACTION;\n"
     yield from insert("cpexport_columns", _wanted(contents, [*own, *mine]))
-    yield from insert("cpexport_tables", [(made.name, int(made in own)) for made in [*own, *mine]])
-    yield from insert("cpexport_known", dict.fromkeys((u.entry.signature,) for u in contents.units))
+    yield from insert("cpexport_tables", [(t.name, int(t in own)) for t in [*own, *mine]])
+    known = dict.fromkeys((unit.entry.signature, unit.digest) for unit in contents.units)
+    yield from insert("cpexport_known", known)
+    yield from _version()
+    yield ALONE + _LOOK
+    yield (
+        "INSERT INTO cpexport_ledger SELECT table_name, column_name, position, object_name, "
+        f"feature, type FROM _cpexport_columns WHERE prefix = {prefix};\n"
+    )
+    yield from _foreign(contents)
+    yield from _settings(contents)
+    yield from _enter(prefix)
+    yield end("@ok")
+    for table in mine:
+        yield from mysqltables.made(table)
     yield _LOOK
-    ledger = f"SELECT table_name FROM _cpexport_columns WHERE prefix = {prefix}"
+    for table in mine:
+        yield _grow(table.name)
+    yield from _keys(contents)
+    for statement in _views(contents).values():
+        yield f"SET @s = IF(@ok, {literal(statement)}, 'DO 0');\n{RUN}"
+    yield _LOOK + _first(f"SELECT MIN(w.t) FROM {_THERE} WHERE {_DIFFERS}")
+    yield _ENGINE + check("@t IS NULL", "", "CONCAT(@t, ' is not of InnoDB')")
+    yield "START TRANSACTION;\n" + ALONE
+    yield from _kinds(contents)
+    done = f"prefix = {prefix} AND table_number = 0 AND name = 'changing'"
+    yield f"DELETE FROM _cpexport_settings WHERE @ok AND {done};\nCOMMIT;\n"
+
+
+def _foreign(contents: Contents) -> Iterator[str]:
+    """Stops at tables and views of others, and columns that are elsewhere. `@unknown` is then a
+    table of ours that holds more than this script knows of, if there is one."""
+    prefix = literal(contents.prefix)
+    ours = "SELECT t FROM cpexport_ledger"
     yield _first(
-        f"""SELECT MIN(k.t) FROM cpexport_tables k JOIN ({_BOTH}) ON w.t = k.t
-  WHERE {_DIFFERS} AND (k.own OR k.t NOT IN ({ledger}))
+        f"""SELECT MIN(k.t) FROM cpexport_tables k JOIN ({_THERE}) ON w.t = k.t
+  WHERE {_DIFFERS} AND (k.own OR k.t NOT IN ({ours}))
   AND EXISTS (SELECT 1 FROM information_schema.tables x WHERE x.table_schema = DATABASE()
     AND CONVERT(x.table_name USING utf8mb4) COLLATE utf8mb4_general_ci = k.t)"""
     )
     yield _first(
-        """SELECT MIN(i.t) FROM cpexport_there i LEFT JOIN cpexport_columns w
-  ON w.t = i.t AND w.c = i.c WHERE w.c IS NULL"""
+        f"""SELECT MIN(i.t) FROM cpexport_there i LEFT JOIN cpexport_columns w
+  ON w.t = i.t AND w.c = i.c WHERE w.c IS NULL AND i.t NOT IN ({ours})"""
     )
-    yield from _settings(contents)
-    yield f"DELETE FROM _cpexport_columns WHERE @ok AND prefix = {prefix};\n"
-    yield (
-        f"INSERT INTO _cpexport_columns SELECT {prefix}, position, object_name, feature, t, c, "
-        "kind FROM cpexport_columns WHERE @ok AND position IS NOT NULL;\n"
+    elsewhere = f"SELECT object_name, feature FROM _cpexport_columns WHERE prefix = {prefix}"
+    yield _first(
+        f"""SELECT MIN(w.t) FROM {_LEDGER} WHERE w.position IS NOT NULL
+  AND IF(l.t IS NULL, (w.object_name, w.feature) IN ({elsewhere}),
+    BINARY w.object_name <> l.object_name OR BINARY w.feature <> l.feature)"""
     )
-    yield end("@ok")
-    yield "\n".join(made.statement for made in mine) + "\n" + _LOOK
-    for made in mine:
-        yield _grow(made.name)
-    yield _LOOK + _first(f"SELECT MIN(w.t) FROM {_BOTH} WHERE {_DIFFERS}")
-    yield _ENGINE + check("@t IS NULL", "", "CONCAT(@t, ' is not of InnoDB')")
-    yield "START TRANSACTION;\n"
-    yield from _kinds(contents)
+    for view in _views(contents):
+        first = view.removesuffix(mysqllayout.WHOLE)
+        part = f" WHERE t = {literal(f'{first}_part2')}" if first != view else ""
+        others = (
+            "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() "
+            f"AND LOWER(table_name) = {literal(view.lower())} "
+            f"AND NOT (table_type = 'VIEW' AND EXISTS (SELECT 1 FROM cpexport_ledger{part}))"
+        )
+        yield check(f"({others}) = 0", f"{view[-40:]} is there, of others")
+    alien = (
+        f"SELECT COUNT(*) FROM _cpexport_batches b WHERE prefix = {prefix} AND NOT EXISTS "
+        "(SELECT 1 FROM _cpexport_script s WHERE s.prefix = b.prefix "
+        "AND s.table_number = b.table_number AND s.signature = b.signature)"
+    )
+    numbers = "w.kind = 'text' AND l.kind IN ('integer', 'real')"
+    yield f"SET @t = (SELECT MIN(w.t) FROM {_LEDGER} WHERE {numbers});\n"
+    said = "CONCAT(LEFT(@t, 30), ': texts now, use cpexport load')"
+    yield check(f"@t IS NULL OR ({alien}) = 0", "", said)
+    yield f"""SET @big = 0, @s = (SELECT CONCAT('SELECT COUNT(*) INTO @big FROM (', GROUP_CONCAT(
+  'SELECT 1 FROM `', w.t, '` WHERE ABS(`', w.c, '`) > {_EXACT}' SEPARATOR ' UNION ALL '), ') x')
+  FROM {_LEDGER} WHERE w.kind = 'real' AND l.kind = 'integer');
+SET @s = COALESCE(@s, 'DO 0');
+{RUN}"""
+    yield check("@big = 0", "integers have too many digits to become real")
+    yield f"""SET @unknown = (SELECT MIN(w.t) FROM {_LEDGER}
+  WHERE {_WIDER} AND w.kind <> 'none yet' AND l.kind = 'text');
+SET @unknown = COALESCE(@unknown, (SELECT MIN(l.t)
+  FROM cpexport_ledger l LEFT JOIN cpexport_tables k ON k.t = l.t
+  WHERE k.t IS NULL AND l.object_name IN (SELECT object_name FROM cpexport_columns)));
+UPDATE cpexport_columns w JOIN cpexport_ledger l ON l.t = w.t AND l.c = w.c
+  SET w.kind = l.kind, w.type = CASE WHEN l.kind = 'integer' THEN 'BIGINT'
+    WHEN l.kind = 'real' THEN 'DOUBLE' WHEN w.feature LIKE 'Thumbnail\\_%' THEN 'LONGTEXT'
+    ELSE 'TEXT' END WHERE {_WIDER};
+"""
+
+
+def _enter(prefix: str) -> Iterator[str]:
+    """What the tables are to become, before anything of it is made: a load that comes in between
+    makes it too."""
+    yield f"""DELETE FROM _cpexport_columns WHERE @ok AND prefix = {prefix};
+SET @last = (SELECT COALESCE(MAX(position), 0) FROM cpexport_ledger);
+INSERT INTO _cpexport_columns SELECT {prefix}, l.position, l.object_name, l.feature, l.t, l.c,
+  COALESCE(w.kind, l.kind) FROM cpexport_ledger l LEFT JOIN cpexport_columns w
+  ON w.t = l.t AND w.c = l.c WHERE @ok;
+INSERT INTO _cpexport_columns SELECT {prefix}, @last + w.position, w.object_name, w.feature, w.t,
+  w.c, w.kind FROM {_LEDGER} WHERE @ok AND l.t IS NULL AND w.position IS NOT NULL;
+"""
+    for name, value in (("layout", "UUID()"), ("changing", "'yes'")):
+        yield (
+            f"REPLACE INTO _cpexport_settings SELECT {prefix}, 0, '{name}', {value} FROM DUAL "
+            "WHERE @ok;\n"
+        )
+
+
+def _version() -> Iterator[str]:
+    there = "prefix = '' AND table_number = 0 AND name = 'schema'"
+    count = f"SELECT COUNT(*) FROM _cpexport_settings WHERE {there}"
+    row = ("", 0, "schema", schema.VERSION)
+    yield select("_cpexport_settings", row, f"@ok AND ({count}) = 0")
+    other = f"{count} AND value <> {literal(schema.VERSION)}"
+    yield check(f"({other}) = 0", "the tables are of another cpexport")
 
 
 def _settings(contents: Contents) -> Iterator[str]:
     """Shape and runs must be those that are there, or become them."""
     prefix = literal(contents.prefix)
     shape = contents.shape.as_json()
-    for scope, name, value in (("", "schema", schema.VERSION), (contents.prefix, "shape", shape)):
-        where = f"prefix = {literal(scope)} AND table_number = 0 AND name = '{name}'"
-        there = f"SELECT COUNT(*) FROM _cpexport_settings WHERE {where}"
-        other = f"{there} AND value <> {literal(value)}"
-        yield check(f"({other}) = 0", f"the tables have another {name}")
-        yield select("_cpexport_settings", (scope, 0, name, value), f"@ok AND ({there}) = 0")
+    there = f"SELECT COUNT(*) FROM _cpexport_settings WHERE prefix = {prefix} AND name = 'shape'"
+    yield check(f"({there} AND value <> {literal(shape)}) = 0", "the tables have another shape")
+    found = (contents.prefix, 0, "shape", shape)
+    yield select("_cpexport_settings", found, f"@ok AND ({there}) = 0")
     for run, number in contents.runs.items():
         same = f"(table_number = {number}) + (name = {literal(run)})"
         there = f"SELECT COUNT(*) FROM _cpexport_runs WHERE prefix = {prefix} AND {same}"
@@ -123,17 +215,17 @@ def _kinds(contents: Contents) -> Iterator[str]:
         )
 
 
-def _wanted(contents: Contents, tables: list[Made]) -> Iterator[tuple[object, ...]]:
+def _wanted(contents: Contents, tables: list[sa.Table]) -> Iterator[tuple[object, ...]]:
     """Rows of cpexport_columns: every column of every table, and what the ledger keeps of it."""
     layout = contents.layout
     known = {(c.table, c.name): (n, c) for n, c in enumerate(layout.columns, 1)}
-    for made in tables:
-        for number, (name, type) in enumerate(made.columns.items(), 1):
-            position, column = known.get((made.name, name), (None, None))
+    for table in tables:
+        for number, (name, type) in enumerate(mysqltables.types(table).items(), 1):
+            position, column = known.get((table.name, name), (None, None))
             kept: tuple[object, ...] = (None, None, None)
             if column is not None:
-                kept = (column.object, column.feature, schema.TYPE_NAMES[column.type])
-            yield made.name, number, name, type, position, *kept
+                kept = (column.object, column.feature, TYPE_NAMES[column.type])
+            yield table.name, number, name, type, position, *kept
 
 
 def _first(query: str) -> str:
@@ -142,41 +234,27 @@ def _first(query: str) -> str:
 
 
 def _grow(table: str) -> str:
-    """Adds what a table of an earlier script has not got, and makes its types wider."""
-    rank = "FIELD({}, 'bigint', 'double', 'text', 'longtext')"
-    wider = f"{rank.format('i.type')} < {rank.format(_TYPE)}"
+    """Adds what a table has not got, and makes its types those of the ledger."""
     name = quoted(table).replace("'", "''")
     return f"""SET @s = (SELECT GROUP_CONCAT(IF(i.c IS NULL, 'ADD', 'MODIFY'), ' COLUMN `',
     REPLACE(w.c, '`', '``'), '` ', w.type ORDER BY w.n)
-  FROM {_BOTH} WHERE @ok AND w.t = {literal(table)} AND COALESCE({wider}, 1));
+  FROM {_THERE} WHERE @ok AND w.t = {literal(table)} AND {_DIFFERS});
 SET @s = COALESCE(CONCAT('ALTER TABLE {name} ', @s), 'DO 0');
 {RUN}"""
 
 
-def made_views(contents: Contents) -> Iterator[str]:
-    """Views where their names are free, or have been given to such a view before."""
-    prefix, layout, dialect = contents.prefix, contents.layout, mysql.dialect()
-    numbered = contents.shape.numbered
-    found = {
-        f"{prefix}Per_{RELATIONSHIP}sView": schema.relationship_view(prefix, numbered, dialect)
-    }
-    view = object_view(layout, prefix) if contents.shape.layout == VIEW else None
-    if view is not None and view.width <= _WIDEST_VIEW:
-        found[table_of(OBJECT, prefix)] = view.statement
-    if not prefix:
-        found |= views.statements(layout, dialect, _WIDEST_VIEW)
-    where = f"prefix = {literal(prefix)} AND table_number = 0 AND name = 'views'"
-    yield f"SET @views = COALESCE((SELECT value FROM _cpexport_settings WHERE {where}), '[]');\n"
-    yield f"DELETE FROM _cpexport_settings WHERE @ok AND {where};\nSET @mine = '[]';\n"
-    for name, statement in found.items():
-        again = statement.replace("CREATE VIEW", "CREATE OR REPLACE VIEW", 1)
-        ours = f"LOCATE({literal(json.dumps(name))}, @views) > 0"
-        free = (
-            "NOT EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() "
-            f"AND LOWER(table_name) = {literal(name.lower())})"
-        )
-        yield f"SET @free = @ok AND ({ours} OR {free});\n"
-        more = f"JSON_ARRAY_APPEND(@mine, '$', {literal(name)})"
-        yield f"SET @mine = IF(@free, {more}, @mine);\n"
-        yield f"SET @s = IF(@free, {literal(again)}, 'DO 0');\n{RUN}"
-    yield select("_cpexport_settings", (prefix, 0, "views", Variable("@mine")), "@ok")
+def _keys(contents: Contents) -> Iterator[str]:
+    """A new part of a table gets the keys that the others have."""
+    for table in contents.layout.tables.values():
+        first = contents.layout.parts(table.object)[0]
+        if table is not first:
+            keys = ", ".join(map(quoted, table.key))
+            yield (
+                f"INSERT IGNORE INTO {quoted(table.name)} ({keys}) SELECT {keys} FROM "
+                f"{quoted(first.name)} WHERE @ok AND "
+                f"NOT EXISTS (SELECT 1 FROM {quoted(table.name)} p);\n"
+            )
+
+
+def _views(contents: Contents) -> dict[str, str]:
+    return mysqllayout.views(contents.layout, contents.prefix, contents.shape)

@@ -1,8 +1,7 @@
-"""The tables that a script makes on MariaDB and MySQL alike, and how wide they can be there."""
+"""The tables of a script for MariaDB and MySQL: those that the sinks make there, by statements."""
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
 from typing import Final
 
 import pyarrow as pa
@@ -10,133 +9,51 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from cpexport.errors import SinkError
-from cpexport.features import (
-    IMAGE,
-    IMAGE_NUMBER,
-    INTEGER,
-    NUMBER,
-    REAL,
-    TEXT,
-    promised_type,
-)
+from cpexport.features import TEXT
 from cpexport.importer.contents import Contents
-from cpexport.sinks import schema
-from cpexport.sinks.mysqlwidth import room
-from cpexport.tables import Column, Layout, Table
+from cpexport.importer.mysqlwords import RUN, literal
+from cpexport.sinks import mysqllayout, schema
+from cpexport.sinks.mysqlserver import DIALECT
+from cpexport.tables import Table
 
-OPTIONS: Final = "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
 LONGEST_TEXT: Final = 65_535
 """Bytes in a TEXT column."""
 
-# MariaDB holds less than MySQL, and so what fits there fits both.
-_ROOM = room(mariadb=True)
 # MySQL makes a question mark of what has more than two bytes.
 _NAME = re.compile(r"[\x01-\uffff]{0,63}(?! )[\x01-\uffff]")
-_KEYS = {"prefix": 64, "name": 255, "signature": 64, "table_name": 64}
-_EMBEDDED = ("Thumbnail_",)
 
 
-@dataclass(frozen=True)
-class Made:
-    """A table: columns by name with their types, `key` its primary key, `unique` and `indexes`
-    columns by name."""
-
-    name: str
-    columns: dict[str, str]
-    key: tuple[str, ...]
-    unique: dict[str, tuple[str, ...]]
-    indexes: dict[str, tuple[str, ...]]
-
-    @property
-    def statement(self) -> str:
-        """Makes it unless there is one of that name."""
-        inner = [f"{quoted(name)} {type}" for name, type in self.columns.items()]
-        if self.key:
-            inner.append(f"PRIMARY KEY ({listed(self.key)})")
-        inner += [f"UNIQUE KEY {quoted(n)} ({listed(c)})" for n, c in self.unique.items()]
-        inner += [f"KEY {quoted(n)} ({listed(c)})" for n, c in self.indexes.items()]
-        body = ",\n  ".join(inner)
-        return f"CREATE TABLE IF NOT EXISTS {quoted(self.name)} (\n  {body}\n) {OPTIONS};"
-
-
-SCRIPTED: Final = Made(
-    "_cpexport_script",
-    {
-        "prefix": "VARCHAR(64) NOT NULL",
-        "table_number": "INT NOT NULL",
-        "signature": "VARCHAR(64) NOT NULL",
-        "table_name": "VARCHAR(64) NOT NULL",
-        "digest": "VARCHAR(64) NOT NULL",
-    },
-    ("prefix", "table_number", "signature", "table_name"),
-    {},
-    {},
-)
-"""Which batches a script brought, and digests of their files by table, of all by an empty name."""
-
-
-def quoted(name: str) -> str:
-    """A name as SQL has it."""
-    return "`" + name.replace("`", "``") + "`"
-
-
-def listed(names: Iterable[str]) -> str:
-    return ", ".join(map(quoted, names))
-
-
-def grown(old: Layout, features: Layout) -> Layout:
-    """A layout with all columns of `features`, in parts that fit: what `old` has stays in place.
-
-    Parts have names and keys as `Layout.extended` gives them.
-    """
-    placed = {(c.object, c.feature): c.table for c in old.columns}
-    columns = []
-    for name in sorted(features.objects, key=lambda name: (name != IMAGE, name)):
-        mine = [c for c in features.columns if c.object == name]
-        first = features.parts(name)[0]
-        before = [c for c in mine if (name, c.feature) in placed]
-        fresh = [c for c in mine if (name, c.feature) not in placed]
-        keys = [*((key, INTEGER) for key in first.key)]
-        if not before and not _fits([*keys, *((c.name, c.type) for c in fresh)]):
-            # What names and places the pictures belongs in the first part, where tools look.
-            fresh.sort(key=lambda c: (not _is_key(c), promised_type(name, c.feature) == REAL))
-        tables = [c.table for c in before]
-        parts = len(dict.fromkeys(tables)) or 1
-        columns += [replace(c, table=placed[name, c.feature]) for c in before]
-        last = [(c.name, c.type) for c in columns if c.table == _part(first.name, parts)]
-        held = [*keys, *(column for column in last if column not in keys)]
-        for column in fresh:
-            size = (column.name, column.type)
-            if not _is_key(column):
-                if not _fits([*held, size]):
-                    parts, held = parts + 1, list(keys)
-                held.append(size)
-            columns.append(replace(column, table=_part(first.name, parts)))
-    order = {(c.object, c.feature): place for place, c in enumerate(old.columns)}
-    columns.sort(key=lambda c: order.get((c.object, c.feature), len(order)))
-    return Layout(tuple(columns), features.numbered)
-
-
-def tables(contents: Contents) -> list[Made]:
+def tables(contents: Contents) -> list[sa.Table]:
     """The data tables, those of relationships, and of what ran."""
     prefix, numbered = contents.prefix, contents.shape.numbered
-    found = [_data(table) for table in contents.layout.tables.values()]
-    for table in (
+    return [
+        *map(schema.data_table, contents.layout.tables.values()),
         *schema.relationship_tables(prefix, numbered),
         schema.experiment_table(prefix, numbered),
-    ):
-        found.append(_made(table))
-    return found
+    ]
 
 
-def own_tables() -> list[Made]:
+def own_tables() -> list[sa.Table]:
     """The ledger's tables, and which batches came by a script."""
-    return [*map(_made, schema.own_tables()), SCRIPTED]
+    return [*schema.own_tables(), schema.SCRIPTED]
 
 
-def shared_tables() -> list[Made]:
-    """Those that all prefixes share, with CellProfiler's own databases."""
-    return [_made(table) for table in schema.experiment_tables()]
+def made(table: sa.Table) -> Iterator[str]:
+    """Statements that make a table and its indexes where there are none of their names."""
+    create, *more = schema.create(table, DIALECT)
+    yield create.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1) + ";\n"
+    indexes = sorted(table.indexes, key=lambda index: str(index.name))
+    for index, statement in zip(indexes, more, strict=True):
+        there = (
+            "SELECT COUNT(*) FROM information_schema.statistics WHERE table_schema = DATABASE() "
+            f"AND table_name = {literal(table.name)} AND index_name = {literal(index.name)}"
+        )
+        yield f"SET @s = IF(({there}) = 0, {literal(statement)}, 'DO 0');\n{RUN}"
+
+
+def types(table: sa.Table) -> dict[str, str]:
+    """The types of a table's columns by their names."""
+    return {c.name: str(c.type.compile(dialect=DIALECT)) for c in table.columns}
 
 
 def refuse_long_names(contents: Contents) -> None:
@@ -145,12 +62,16 @@ def refuse_long_names(contents: Contents) -> None:
     Raises:
         SinkError: one has more than 64 characters.
     """
-    for made in [*tables(contents), *own_tables()]:
-        for name in (made.name, *made.columns, *made.unique, *made.indexes):
-            if not _NAME.fullmatch(name):
-                raise SinkError(
-                    name, "is no name on MySQL, which takes 64 characters", "shorten --prefix"
-                )
+    found = set(mysqllayout.views(contents.layout, contents.prefix, contents.shape))
+    for table in tables(contents):
+        found |= {table.name, *table.columns.keys()}
+        found |= {str(index.name) for index in table.indexes}
+        found |= {str(constraint.name) for constraint in table.constraints if constraint.name}
+    for name in sorted(found):
+        if not _NAME.fullmatch(name):
+            raise SinkError(
+                name, "is no name on MySQL, which takes 64 characters", "shorten --prefix"
+            )
 
 
 def refuse_long_texts(rows: pa.RecordBatch, table: Table, file: str) -> None:
@@ -159,8 +80,9 @@ def refuse_long_texts(rows: pa.RecordBatch, table: Table, file: str) -> None:
     Raises:
         SinkError: there is one.
     """
+    bounded = {name for name, type in types(schema.data_table(table)).items() if type == "TEXT"}
     for column in table.columns:
-        if column.type == TEXT and not column.feature.startswith(_EMBEDDED):
+        if column.name in bounded:
             longest = pc.max(pc.binary_length(rows[column.name].cast(TEXT))).as_py() or 0
             if longest > LONGEST_TEXT:
                 raise SinkError(
@@ -168,59 +90,3 @@ def refuse_long_texts(rows: pa.RecordBatch, table: Table, file: str) -> None:
                     f"{column.name} has a text of {longest} bytes, and TEXT holds {LONGEST_TEXT}",
                     "load it into SQLite",
                 )
-
-
-def _fits(columns: list[tuple[str, pa.DataType]]) -> bool:
-    return min(_ROOM.left(columns)) >= 0
-
-
-def _part(first: str, number: int) -> str:
-    return first + (f"_part{number}" if number > 1 else "")
-
-
-def _is_key(column: Column) -> bool:
-    return column.feature in (IMAGE_NUMBER, NUMBER)
-
-
-def _data(table: Table) -> Made:
-    columns = dict.fromkeys(table.key, "INT NOT NULL")
-    for column in table.columns:
-        if column.type == TEXT:
-            columns[column.name] = "LONGTEXT" if column.feature.startswith(_EMBEDDED) else "TEXT"
-        else:
-            columns[column.name] = "BIGINT" if column.type == INTEGER else "DOUBLE"
-    return Made(table.name, columns, table.key, {}, {})
-
-
-def _made(table: sa.Table) -> Made:
-    key = tuple(column.name for column in table.primary_key.columns)
-    unique = {
-        str(constraint.name or "_".join(c.name for c in constraint.columns)): tuple(
-            c.name for c in constraint.columns
-        )
-        for constraint in table.constraints
-        if isinstance(constraint, sa.UniqueConstraint)
-    }
-    named = {name for columns in unique.values() for name in columns} | set(key)
-    columns = {}
-    for column in table.columns:
-        type = _type(column, column.name in named, table.name.startswith("_cpexport_"))
-        grows = table.name == "Experiment" and column.name in key
-        rest = " AUTO_INCREMENT" if grows else ""
-        columns[column.name] = type + ("" if column.nullable else " NOT NULL") + rest
-    indexes = {str(i.name): tuple(c.name for c in i.columns) for i in table.indexes}
-    return Made(table.name, columns, key, unique, dict(sorted(indexes.items())))
-
-
-def _type(column: "sa.Column[object]", named: bool, own: bool) -> str:
-    type = column.type
-    if isinstance(type, sa.BigInteger):
-        return "BIGINT"
-    if isinstance(type, sa.Integer):
-        return "INT"
-    if isinstance(type, sa.LargeBinary):
-        return "LONGBLOB"
-    if isinstance(type, sa.Text):
-        return f"VARCHAR({_KEYS[column.name]})" if named else "LONGTEXT" if own else "TEXT"
-    assert isinstance(type, sa.String)
-    return f"VARCHAR({type.length})"

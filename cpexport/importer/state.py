@@ -18,6 +18,7 @@ from cpexport.importer.contents import ANALYST, MYSQL, SETS, Contents, DataFile,
 from cpexport.importer.folder import STATE, Folder, Writer
 from cpexport.ledger import Entry
 from cpexport.sinks import Sink, open_sink, schema
+from cpexport.sinks.mysqlwidth import room
 from cpexport.sinks.sql import literal, quoted
 from cpexport.sinks.sqlitefile import Connection
 from cpexport.survey import Done, Progress
@@ -48,7 +49,7 @@ class Written:
         self._shown: Mapping[str, str] | None = None
         self._layout = features
         if folder.form.kind == MYSQL:
-            self._layout = mysqltables.grown(old, features)
+            self._layout = features.placed(old, room())
         elif folder.form.kind == ANALYST:
             self._shown = analyst.shown(folder.url, folder.path, prefix)
             columns = tuple(c for c in features.columns if c.table in self._shown)

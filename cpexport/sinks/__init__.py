@@ -155,6 +155,16 @@ class Sink(Protocol):
             SinkError: something else made a table of that name.
         """
 
+    def described(self) -> Mapping[str, Mapping[str, str]] | None:
+        """The fields that `describe` has written, by object type; None if the run is not in
+        Experiment."""
+
+    def broken_views(self) -> Mapping[str, str]:
+        """The views that there must be and that cannot be read, and why not."""
+
+    def replaced(self, table: str, columns: Sequence[str]) -> list[tuple[object, ...]]:
+        """These columns of a table that `replace` made, in no order."""
+
     def note(self, settings: Mapping[str, str]) -> None:
         """Notes what was computed over the whole run, until the next batch makes it untrue.
 

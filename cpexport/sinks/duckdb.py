@@ -1,6 +1,6 @@
 """DuckDB destinations: a file whose transactions take in Arrow, and changes of tables too."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from cpexport.errors import SinkError
-from cpexport.features import IMAGE, IMAGE_NUMBER
+from cpexport.features import IMAGE, IMAGE_NUMBER, OBJECT, RELATIONSHIP
 from cpexport.imagesets import ImageSets
 from cpexport.ledger import Entry
 from cpexport.paths import PathMap
@@ -16,11 +16,11 @@ from cpexport.room import Room
 from cpexport.shape import VIEW, Shape
 from cpexport.sinks.duckdbfile import Connection
 from cpexport.sinks.duckdblayout import change, make
-from cpexport.sinks.objectview import notes_on
+from cpexport.sinks.objectview import notes_on, object_view
 from cpexport.sinks.scope import Scope
 from cpexport.sinks.sql import quoted
 from cpexport.sinks.sqlsink import SqlSink
-from cpexport.tables import Layout
+from cpexport.tables import Layout, table_of
 
 _WIDTH = 1_000_000
 
@@ -65,6 +65,12 @@ class DuckdbSink(SqlSink):
                 change(self._file, old, new, self.prefix, self.shape)
                 self._layout = None
         return new
+
+    def _views(self) -> Iterable[str]:
+        found = [f"{self.prefix}Per_{RELATIONSHIP}sView"]
+        if self.shape.layout == VIEW and object_view(self.layout(), self.prefix):
+            found.append(table_of(OBJECT, self.prefix))
+        return found
 
     @property
     def _room(self) -> Room:

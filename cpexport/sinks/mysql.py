@@ -6,7 +6,7 @@ time: what they are to become is noted first, and a change that was cut off is b
 
 import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -93,9 +93,12 @@ class MysqlSink(SqlSink):
     def _fitted(self, entry: Entry) -> Layout:
         return self.layout()
 
+    def _views(self) -> Iterable[str]:
+        return mysqllayout.views(self.layout(), self.prefix, self.shape)
+
     @property
     def _room(self) -> Room:
-        return room(self.facts.kind == "MariaDB", self.facts.innodb_page_size)
+        return room(self.facts.innodb_page_size)
 
     def _version(self) -> object:
         return self._said("layout")

@@ -11,20 +11,32 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from cpexport.errors import SinkError, WidthError
-from cpexport.features import IMAGE, IMAGE_NUMBER, INTEGER, REAL, TABLE_NUMBER, TEXT
+from cpexport.features import (
+    IMAGE,
+    IMAGE_NUMBER,
+    INTEGER,
+    OBJECT,
+    REAL,
+    RELATIONSHIP,
+    TABLE_NUMBER,
+    TEXT,
+)
 from cpexport.pictures import tells_pictures_apart
 from cpexport.shape import VIEW, Shape
 from cpexport.sinks import schema
 from cpexport.sinks.mysqldatabase import MysqlDatabase
+from cpexport.sinks.mysqlserver import DIALECT
 from cpexport.sinks.objectview import object_view
 from cpexport.sinks.sql import literal, quoted
-from cpexport.tables import Column, Layout, Table
+from cpexport.tables import Column, Layout, Table, table_of
 from cpexport.values import as_text
 
 WIDTH = 4096
 """The most columns of a view (MySQL 8 and 9; MariaDB allows more)."""
 
-_WHOLE = "_all"
+WHOLE = "_all"
+"""What the name of a view of all parts of a table ends in."""
+
 _NEW, _OLD, _TEXTS = "_cpexport_new_", "_cpexport_old_", "_cpexport_texts"
 
 
@@ -71,8 +83,6 @@ def change(db: MysqlDatabase, layout: Layout, prefix: str, shape: Shape) -> None
         schema.experiment_table(prefix, shape.numbered),
     ):
         make(db, of_run)
-    view = schema.relationship_view(prefix, shape.numbered, db.dialect)
-    db.run(view.replace("CREATE VIEW", "CREATE OR REPLACE VIEW", 1))
     for table in layout.tables.values():
         there = _types(db, table.name)
         if there:
@@ -86,8 +96,8 @@ def change(db: MysqlDatabase, layout: Layout, prefix: str, shape: Shape) -> None
                 f"INSERT IGNORE INTO {quoted(table.name)} ({keys}) "
                 f"SELECT {keys} FROM {quoted(first.name)}"
             )
-    for statement in _views(layout, prefix, shape):
-        db.run(statement.replace("CREATE VIEW", "CREATE OR REPLACE VIEW", 1))
+    for statement in views(layout, prefix, shape).values():
+        db.run(statement)
 
 
 def make(db: MysqlDatabase, table: sa.Table) -> None:
@@ -119,6 +129,17 @@ def remake(db: MysqlDatabase, table: sa.Table) -> None:
         make(db, table)
 
 
+def views(layout: Layout, prefix: str, shape: Shape) -> dict[str, str]:
+    """The statements that make all views under a prefix, or make them anew, by their names."""
+    relationships = f"{prefix}Per_{RELATIONSHIP}sView"
+    found = {relationships: schema.relationship_view(prefix, shape.numbered, DIALECT)}
+    found |= views_of(layout)
+    if shape.layout == VIEW and (view := object_view(layout, prefix)) and view.width <= WIDTH:
+        found[table_of(OBJECT, prefix)] = view.statement
+    again = "CREATE OR REPLACE VIEW"
+    return {name: view.replace("CREATE VIEW", again, 1) for name, view in found.items()}
+
+
 def views_of(layout: Layout) -> Mapping[str, str]:
     """The statement for a view of all columns of each table in parts, by the view's name; none
     where it would be wider than a view can be."""
@@ -131,7 +152,7 @@ def views_of(layout: Layout) -> Mapping[str, str]:
             first, *rest = (quoted(part.name) for part in parts)
             using = ", ".join(quoted(key) for key in parts[0].key)
             joins = "".join(f" JOIN {part} USING ({using})" for part in rest)
-            view = parts[0].name + _WHOLE
+            view = parts[0].name + WHOLE
             found[view] = f"CREATE VIEW {quoted(view)} AS SELECT {listed} FROM {first}{joins}"
     return found
 
@@ -144,13 +165,6 @@ _INDEXES = (
     "SELECT DISTINCT index_name FROM information_schema.statistics "
     "WHERE table_schema = DATABASE() AND table_name = ?"
 )
-
-
-def _views(layout: Layout, prefix: str, shape: Shape) -> list[str]:
-    found = list(views_of(layout).values())
-    if shape.layout == VIEW and (view := object_view(layout, prefix)) and view.width <= WIDTH:
-        found.append(view.statement)
-    return found
 
 
 def _type(table: sa.Table, column: str, db: MysqlDatabase) -> str:

@@ -1,7 +1,8 @@
 """How wide a table of InnoDB can be, in bytes: a full row of it must fit in half a page.
 
 Measured on MariaDB 10.11 and MySQL 9.7, which agree on rows; MariaDB finds some of it out at the
-first full row only, and has a limit for the definition of a table besides.
+first full row only, and has a limit for the definition of a table besides. That
+holds here for both, so that tables are the same on either.
 """
 
 import pyarrow as pa
@@ -20,16 +21,15 @@ _DEFINITION, _OF_COLUMN = 65_000, 19
 _RESERVE = 400
 
 
-def room(mariadb: bool, page_size: int = 16_384) -> Room:
+def room(page_size: int = 16_384) -> Room:
     """What a table of a server holds: bits of a row, columns, bytes of its definition.
 
-    >>> room(mariadb=True).sizes
+    >>> room().sizes
     (61657, 1017, 65000)
     """
     row = min((page_size - _PAGE) // 2, 16_383) - _RECORD - _RESERVE
-    definition = _DEFINITION if mariadb else _COLUMNS * (4 * 64 + _OF_COLUMN)
     # The bits that say NULL come in whole bytes.
-    return Room((8 * row - 7, _COLUMNS, definition), _cost)
+    return Room((8 * row - 7, _COLUMNS, _DEFINITION), _cost)
 
 
 def _cost(name: str, type: pa.DataType) -> tuple[int, int, int]:

@@ -34,7 +34,7 @@ from cpexport.sinks.fitting import missing_as_null
 from cpexport.sinks.parquetfile import Writer
 from cpexport.sinks.parquetfolder import Folder, LedgerFile
 from cpexport.sinks.parquetread import Query, stream
-from cpexport.sinks.parquettables import PAIRS, of_run, pairs, pairs_schema, publish, there
+from cpexport.sinks.parquettables import PAIRS, of_run, pairs, pairs_schema, publish, there, whole
 from cpexport.sinks.scope import Scope
 from cpexport.sinks.sqlitelayout import make_of_run, make_own
 from cpexport.sinks.sqlsink import SqlSink
@@ -159,6 +159,9 @@ class ParquetSink(SqlSink):
                 self._layout = None
         return new
 
+    def _views(self) -> Iterable[str]:
+        return ()
+
     def tables(self) -> Mapping[str, There]:
         names = schema.names(self.layout(), self.prefix)
         return there(self._folder, self._scope(), names) if self._ours() else {}
@@ -214,6 +217,12 @@ class ParquetSink(SqlSink):
             for batch in rows.cast(writer.schema).to_batches():
                 writer.write(missing_as_null(batch))
         self._folder.enter(table.name, writer)
+
+    def replaced(self, table: str, columns: Sequence[str]) -> list[tuple[object, ...]]:
+        if not self._folder.files(table):
+            raise SinkError(self.name, "is not there", "run cpexport load")
+        rows = whole(self._folder, table)
+        return list(zip(*(rows[column].to_pylist() for column in columns), strict=True))
 
     @property
     def _room(self) -> Room:

@@ -74,7 +74,7 @@ def pairs(
         first[0],
         scope.number,
     )
-    kinds = _whole(folder, f"{scope.prefix}Per_RelationshipTypes")
+    kinds = whole(folder, f"{scope.prefix}Per_RelationshipTypes")
     for rows in stream(folder, query, image_sets):
         of = pc.index_in(rows[_KIND], kinds[_KIND].combine_chunks())
         spelled = [kinds[name].combine_chunks().take(of) for name in RELATIONSHIPS.names[:4]]
@@ -85,7 +85,7 @@ def pairs(
 
 def of_run(folder: Folder, scope: Scope) -> Iterator[pa.RecordBatch]:
     """What is said of the run, with the columns of `EXPERIMENTS`."""
-    rows = _whole(folder, f"{scope.prefix}Per_Experiment")
+    rows = whole(folder, f"{scope.prefix}Per_Experiment")
     if scope.number:
         rows = rows.filter(pc.equal(rows[TABLE_NUMBER], scope.number))
     try:
@@ -125,7 +125,7 @@ def _there(folder: Folder, scope: Scope, name: str) -> There | None:
     return None if columns is None else There(tuple(columns), rows)
 
 
-def _whole(folder: Folder, table: str) -> pa.Table:
+def whole(folder: Folder, table: str) -> pa.Table:
     """A table of a few rows."""
     (file,) = folder.files(table)
     with folder.open(file) as opened, folder.unchanged(file):

@@ -108,6 +108,19 @@ SETTINGS = sa.Table(
     **MYSQL,
 )
 
+SCRIPTED = sa.Table(
+    "_cpexport_script",
+    sa.MetaData(),
+    sa.Column("prefix", _NAME, primary_key=True),
+    sa.Column("table_number", sa.Integer, primary_key=True),
+    sa.Column("signature", _NAME, primary_key=True),
+    sa.Column("table_name", _NAME, primary_key=True),
+    sa.Column("digest", _NAME, nullable=False),
+    **MYSQL,
+)
+"""Which batches a script brought, which alone makes it: digests of their files by table, and of all
+by an empty name."""
+
 TYPE_NAMES: dict[pa.DataType, str] = {
     NULL: "none yet",
     INTEGER: "integer",
@@ -243,7 +256,8 @@ def data_table(table: Table, name: str | None = None) -> sa.Table:
 
 def create(table: sa.Table, dialect: Dialect) -> list[str]:
     """The statements that make a table and its indexes."""
-    statements = [str(CreateTable(table).compile(dialect=dialect)).strip()]
+    create = str(CreateTable(table).compile(dialect=dialect)).strip()
+    statements = [create.replace(", \n", ",\n")]
     indexes = sorted(table.indexes, key=lambda index: str(index.name))
     return statements + [str(CreateIndex(index).compile(dialect=dialect)) for index in indexes]
 

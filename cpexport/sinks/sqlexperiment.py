@@ -71,6 +71,21 @@ def describe(
             db.run(words, number, object_name, field, value)
 
 
+def described(db: Database, scope: Scope) -> dict[str, dict[str, str]] | None:
+    """The fields that `describe` has written, by object type; None if the run has no row."""
+    number = _known(db, scope)
+    tables = {table.name for table in schema.experiment_tables()}
+    if number is None or not tables <= db.names():
+        return None
+    if len(db.rows("SELECT 1 FROM Experiment WHERE experiment_id = ?", number)) != 1:
+        return None
+    found: dict[str, dict[str, str]] = {}
+    words = "SELECT object_name, field, value FROM Experiment_Properties WHERE experiment_id = ?"
+    for object_name, field, value in db.rows(words, number):
+        found.setdefault(object_name, {})[field] = value
+    return found
+
+
 def _known(db: Database, scope: Scope) -> int | None:
     words = f"SELECT value FROM _cpexport_settings WHERE {scope.ledger} AND name = ?"
     found = db.rows(words, ID)

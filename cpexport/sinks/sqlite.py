@@ -4,7 +4,7 @@ One connection, and one SQLite library, for everything: a second library in the 
 drop the first one's locks when it closes the file (sqlite.org/howtocorrupt.html, section 2.2).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from cpexport.ledger import Entry
 from cpexport.paths import PathMap
 from cpexport.room import Room
 from cpexport.shape import VIEW, Shape
+from cpexport.sinks import sqlitelayout
 from cpexport.sinks.objectview import notes_on
 from cpexport.sinks.sql import quoted
 from cpexport.sinks.sqlitefile import WIDTH, Connection
@@ -59,6 +60,9 @@ class SqliteSink(SqlSink):
                 # data_version does not tell of changes by this very connection.
                 self._layout = None
         return new
+
+    def _views(self) -> Iterable[str]:
+        return sqlitelayout.views_of(self._file, self.layout(), self.prefix, self.shape)
 
     @property
     def _room(self) -> Room:

@@ -6,7 +6,16 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from cpexport.errors import WidthError
-from cpexport.features import IMAGE, IMAGE_NUMBER, INTEGER, OBJECT, REAL, TABLE_NUMBER, TEXT
+from cpexport.features import (
+    IMAGE,
+    IMAGE_NUMBER,
+    INTEGER,
+    OBJECT,
+    REAL,
+    RELATIONSHIP,
+    TABLE_NUMBER,
+    TEXT,
+)
 from cpexport.pictures import tells_pictures_apart
 from cpexport.shape import VIEW, Shape
 from cpexport.sinks import schema, views
@@ -64,6 +73,19 @@ def make_of_run(db: Connection, pairs: list[sa.Table], prefix: str, shape: Shape
         _run_all(db, schema.create(table, DIALECT))
     words = "INSERT INTO _cpexport_settings VALUES (?, 0, 'shape', ?)"
     db.run(words, prefix, shape.as_json())
+
+
+def views_of(db: Connection, layout: Layout, prefix: str, shape: Shape) -> list[str]:
+    """The names of the views that a database has, or must have, without those that somebody else
+    has for something else."""
+    found = [f"{prefix}Per_{RELATIONSHIP}sView"]
+    if shape.layout == VIEW and (view := object_view(layout, prefix)) and view.width <= WIDTH:
+        found.append(table_of(OBJECT, prefix))
+    if not prefix:
+        rows = db.rows("SELECT lower(name), sql FROM sqlite_master WHERE type <> 'trigger'")
+        others = {name for name, sql in rows if not views.made_here(sql or "")}
+        found += [n for n in views.statements(layout, DIALECT, WIDTH) if n.lower() not in others]
+    return found
 
 
 def make(db: Connection, table: sa.Table, rows: pa.Table) -> None:

@@ -7,9 +7,10 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import pyarrow as pa
 
-from cpexport.errors import ChangedError
+from cpexport.errors import ChangedError, SinkError
 from cpexport.imagesets import ImageSets
 from cpexport.ledger import Count, Entry, Ledger
+from cpexport.paths import PathMap
 from cpexport.pictures import Pictures, from_identities
 from cpexport.shape import Shape
 from cpexport.sinks import schema
@@ -20,7 +21,7 @@ from cpexport.tables import Column, Layout
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-OWN = ("schema", "shape", "made", "views", "layout", "changing", "experiment_id")
+OWN = ("schema", "shape", "made", "layout", "changing", "experiment_id")
 """The settings that say what a destination is, or is becoming; no batch makes them untrue."""
 
 
@@ -103,12 +104,41 @@ def write_layout(db: Database, prefix: str, layout: Layout) -> None:
 
 
 @_whole
-def shape(db: Database, prefix: str) -> Shape | None:
+def _shape(db: Database, prefix: str) -> Shape | None:
     """What the tables under a prefix look like; None while there are none."""
     found = db.rows(
         "SELECT value FROM _cpexport_settings WHERE prefix = ? AND name = 'shape'", prefix
     )
     return Shape.from_json(found[0][0]) if found else None
+
+
+def agreed(db: Database, prefix: str, shape: Shape | None, paths: PathMap | None) -> Shape:
+    """The shape that the tables have, or are to have if there are none yet.
+
+    Raises:
+        SinkError: another one is asked for. Tables are not made anew.
+    """
+    has = _shape(db, prefix)
+    wanted = (has or Shape()).asked(shape, paths)
+    if has in (None, wanted):
+        return wanted
+    raise SinkError(
+        db.name,
+        f"was made with {has}, not with {wanted}",
+        "leave that out, or choose another destination or --prefix",
+    )
+
+
+def check_version(db: Database) -> None:
+    """Refuses a database that another cpexport made.
+
+    Raises:
+        SinkError: so it is.
+    """
+    found = dict(db.rows("SELECT name, value FROM _cpexport_settings WHERE prefix = ''"))
+    version = found.get("schema", schema.VERSION)
+    if version != schema.VERSION:
+        raise SinkError(db.name, f"made by another cpexport (schema {version})", "use it")
 
 
 def made(db: Database, prefix: str) -> frozenset[str]:

@@ -49,7 +49,8 @@ class SqlSink(ABC):
         self._layout: tuple[object, Layout] | None = None
         self._becoming: tuple[Layout, Layout] | None = None
         try:
-            self._check_version()
+            if self._ours():
+                ledger.check_version(self._db)
             self.shape = self._agreed(shape, paths)
             if self._db.exists:
                 self._refuse_foreign(Layout().extended({IMAGE: {}}, self.prefix))
@@ -68,6 +69,10 @@ class SqlSink(ABC):
     @abstractmethod
     def _fitted(self, entry: Entry) -> Layout:
         """The layout that has room for what was prepared, within the transaction of a batch."""
+
+    @abstractmethod
+    def _views(self) -> Iterable[str]:
+        """The names of the views that its layout has."""
 
     @property
     @abstractmethod
@@ -195,6 +200,27 @@ class SqlSink(ABC):
         name = self.run or self.prefix.rstrip("_") or self._db.title
         experiment.describe(self._db, self._scope(), name, properties, modified)
 
+    def described(self) -> Mapping[str, Mapping[str, str]] | None:
+        return experiment.described(self._db, self._scope())
+
+    def broken_views(self) -> Mapping[str, str]:
+        found, there = {}, self._db.names()
+        for view in self._views():
+            if view not in there:
+                found[view] = "is not there"
+                continue
+            try:
+                self._db.rows(f"SELECT * FROM {quoted(view)} LIMIT 1")
+            except SinkError as error:
+                found[view] = f"cannot be read: {error.problem}"
+        return found
+
+    def replaced(self, table: str, columns: Sequence[str]) -> list[tuple[object, ...]]:
+        if table not in self._db.names():
+            raise SinkError(self.name, "is not there", "run cpexport load")
+        listed = ", ".join(map(quoted, columns))
+        return self._db.rows(f"SELECT {listed} FROM {quoted(table)}")
+
     def replace(self, table: sa.Table, rows: pa.Table) -> None:
         made = ledger.made(self._db, self.prefix)
         if table.name not in made:
@@ -256,26 +282,11 @@ class SqlSink(ABC):
         """The rows that are meant; asked for anew, as any process may have numbered the run."""
         return Scope(self.prefix, 0 if self.run is None else self.runs().get(self.run, NO_RUN_YET))
 
-    def _check_version(self) -> None:
-        """Refuses a database that another cpexport made."""
-        if self._ours():
-            version = dict(
-                self._db.rows("SELECT name, value FROM _cpexport_settings WHERE prefix = ''")
-            ).get("schema", schema.VERSION)
-            if version != schema.VERSION:
-                raise SinkError(self.name, f"made by another cpexport (schema {version})", "use it")
-
     def _agreed(self, shape: Shape | None, paths: PathMap | None) -> Shape:
-        """The shape that the tables have; they are not made anew for another one."""
-        has = ledger.shape(self._db, self.prefix) if self._ours() else None
-        wanted = (has or Shape()).asked(shape, paths)
-        if has in (None, wanted):
-            return wanted
-        raise SinkError(
-            self.name,
-            f"was made with {has}, not with {wanted}",
-            "leave that out, or choose another destination or --prefix",
-        )
+        """The shape that the tables have, or are to have."""
+        if not self._ours():
+            return Shape().asked(shape, paths)
+        return ledger.agreed(self._db, self.prefix, shape, paths)
 
     def _refuse_foreign(self, layout: Layout) -> None:
         ours = {table.lower() for table in self.layout().tables}

@@ -1,0 +1,133 @@
+"""The first part of a script for SQLite: tables that are as they should be, and views.
+
+The shell has no statements that depend on what is there, so tables that lack a column are refused.
+What a load brought besides stays.
+"""
+
+import json
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+
+from cpexport.importer.contents import Contents
+from cpexport.importer.sqlitewords import check, insert, literal
+from cpexport.shape import VIEW
+from cpexport.sinks import schema, views
+from cpexport.sinks.objectview import object_view
+from cpexport.sinks.sql import quoted
+from cpexport.sinks.sqlitefile import DIALECT, WIDTH
+
+
+def tables(contents: Contents) -> Iterator[str]:
+    """Makes tables and views where there are none; stops at any other."""
+    prefix, numbered, layout = contents.prefix, contents.shape.numbered, contents.layout
+    where = f"prefix = {literal(prefix)}"
+    for table in [
+        # The first, as the checks ask it which tables are ours.
+        *sorted(schema.own_tables(), key=lambda table: table is not schema.COLUMNS),
+        schema.SCRIPTED,
+        *(schema.data_table(table) for table in layout.tables.values()),
+        *schema.relationship_tables(prefix, numbered),
+        schema.experiment_table(prefix, numbered),
+        *schema.experiment_tables(),
+    ]:
+        yield from _made(table, where)
+    yield from _keys(contents)
+    found = [schema.relationship_view(prefix, numbered, DIALECT)]
+    if contents.shape.layout == VIEW and (view := object_view(layout, prefix)):
+        found += [view.statement] if view.width <= WIDTH else []
+    found += [] if prefix else views.statements(layout, DIALECT, WIDTH).values()
+    for statement in found:
+        yield statement.replace("CREATE VIEW", "CREATE VIEW IF NOT EXISTS", 1) + ";\n"
+    yield from _settings(contents)
+    yield from _columns(contents)
+    yield from _kinds(contents)
+    for known in dict.fromkeys((unit.entry.signature, unit.digest) for unit in contents.units):
+        yield insert("cpexport_known", known)
+
+
+def _made(table: sa.Table, where: str) -> Iterator[str]:
+    first, *indexes = schema.create(table, DIALECT)
+    yield first.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1) + ";\n"
+    for statement in indexes:
+        yield statement.replace("CREATE INDEX", "CREATE INDEX IF NOT EXISTS", 1) + ";\n"
+    name = literal(table.name)
+    names = literal(json.dumps([column.name for column in table.columns], ensure_ascii=False))
+    there = f"SELECT name FROM pragma_table_info({name})"
+    ours = f"SELECT table_name FROM _cpexport_columns WHERE {where}"
+    yield check(
+        f"(SELECT count(*) FROM json_each({names}) WHERE value NOT IN ({there})) = 0 AND "
+        f"((SELECT count(*) FROM ({there})) = {len(table.columns)} OR {name} IN ({ours}))",
+        f"{table.name} has other columns",
+    )
+
+
+def _keys(contents: Contents) -> Iterator[str]:
+    """A new part of a table gets the keys that the others have."""
+    for table in contents.layout.tables.values():
+        first = contents.layout.parts(table.object)[0]
+        if table is not first:
+            keys = ", ".join(map(quoted, table.key))
+            yield (
+                f"INSERT INTO {quoted(table.name)} ({keys}) SELECT {keys} FROM "
+                f"{quoted(first.name)} WHERE NOT EXISTS (SELECT 1 FROM {quoted(table.name)});\n"
+            )
+
+
+def _settings(contents: Contents) -> Iterator[str]:
+    """Shape and runs must be those that are there, or become them."""
+    prefix = contents.prefix
+    settings = (("", "schema", schema.VERSION), (prefix, "shape", contents.shape.as_json()))
+    for scope, name, value in settings:
+        row = f"prefix = {literal(scope)} AND table_number = 0 AND name = '{name}'"
+        there = f"SELECT count(*) FROM _cpexport_settings WHERE {row}"
+        yield insert("_cpexport_settings", (scope, 0, name, value), f"({there}) = 0")
+        yield check(f"({there} AND value = {literal(value)}) = 1", f"another {name} there")
+    for name, number in contents.runs.items():
+        there = f"SELECT count(*) FROM _cpexport_runs WHERE prefix = {literal(prefix)}"
+        same = f"table_number = {number} AND name = {literal(name)}"
+        either = f"(table_number = {number} OR name = {literal(name)})"
+        yield insert("_cpexport_runs", (prefix, number, name), f"({there} AND {either}) = 0")
+        yield check(f"({there} AND {same}) = 1", f"run {number} has another name there")
+
+
+def _columns(contents: Contents) -> Iterator[str]:
+    """Enters new columns in the ledger. `cpexport_unknown` are then tables that hold other types,
+    or more parts, than this script knows of."""
+    for number, c in enumerate(contents.layout.columns, 1):
+        values = (number, c.object, c.feature, c.table, c.name, schema.TYPE_NAMES[c.type])
+        yield insert("cpexport_columns", values)
+    where = f"prefix = {literal(contents.prefix)}"
+    ledger = f"(SELECT * FROM _cpexport_columns WHERE {where}) l"
+    both = f"cpexport_columns w JOIN {ledger} ON l.table_name = w.t AND l.column_name = w.c"
+    same = "l.object_name = w.object_name AND l.feature = w.feature"
+    place = "l.table_name = w.t AND l.column_name = w.c"
+    for one, other in ((same, place), (place, same)):
+        query = f"SELECT 1 FROM cpexport_columns w JOIN {ledger} ON {one} WHERE NOT ({other})"
+        yield check(f"NOT EXISTS ({query})", "it has these columns elsewhere")
+    yield f"""INSERT INTO cpexport_unknown SELECT w.t FROM {both}
+  WHERE w.kind <> 'none yet' AND (w.kind, l.type) NOT IN
+    (VALUES (w.kind, w.kind), ('integer', 'real'));
+INSERT INTO cpexport_unknown SELECT table_name FROM {ledger} WHERE table_name NOT IN
+  (SELECT t FROM cpexport_columns) AND object_name IN (SELECT object_name FROM cpexport_columns);
+INSERT INTO _cpexport_columns SELECT {literal(contents.prefix)},
+  (SELECT coalesce(max(position), 0) FROM {ledger}) + position, object_name, feature, t, c, kind
+  FROM cpexport_columns WHERE (t, c) NOT IN (SELECT table_name, column_name FROM {ledger});
+"""
+
+
+def _kinds(contents: Contents) -> Iterator[str]:
+    """Kinds of relationships as the database numbers them."""
+    kinds = quoted(f"{contents.prefix}Per_RelationshipTypes")
+    names = ("module_number", "relationship", "object_name1", "object_name2")
+    for number, kind in enumerate(contents.kinds, 1):
+        is_it = " AND ".join(
+            f"{name} = {literal(value)}" for name, value in zip(names, kind, strict=True)
+        )
+        yield (
+            f"INSERT INTO {kinds} SELECT coalesce(max(relationship_type_id), 0) + 1, "
+            f"{', '.join(map(literal, kind))} FROM {kinds} "
+            f"HAVING NOT EXISTS (SELECT 1 FROM {kinds} WHERE {is_it});\n"
+            f"INSERT INTO cpexport_kinds SELECT {number}, min(relationship_type_id) FROM {kinds} "
+            f"WHERE {is_it};\n"
+        )
