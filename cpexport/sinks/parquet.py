@@ -36,7 +36,7 @@ from cpexport.sinks.parquetfolder import Folder, LedgerFile
 from cpexport.sinks.parquetread import Query, stream
 from cpexport.sinks.parquettables import PAIRS, of_run, pairs, pairs_schema, publish, there, whole
 from cpexport.sinks.scope import Scope
-from cpexport.sinks.sqlitelayout import make_of_run, make_own
+from cpexport.sinks.sqlitelayout import make, make_of_run, make_own
 from cpexport.sinks.sqlsink import SqlSink
 from cpexport.sinks.widening import stored
 from cpexport.tables import Layout, table_of
@@ -149,7 +149,8 @@ class ParquetSink(SqlSink):
                 self._folder.make_ledger()
                 if not old.columns:
                     kinds, _ = schema.relationship_tables(self.prefix, self.shape.numbered)
-                    make_of_run(self._file, [kinds], self.prefix, self.shape)
+                    make(self._file, kinds, pa.table({}))
+                    make_of_run(self._file, self.prefix, self.shape)
                 for name, table in new.tables.items():
                     before = old.tables.get(name)
                     if before is not None and stored(before) != stored(table):

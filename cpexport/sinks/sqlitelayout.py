@@ -39,9 +39,10 @@ def change(db: Connection, old: Layout, new: Layout, prefix: str, shape: Shape) 
         _drop_views(db)
     make_own(db)
     if not old.columns:
-        kinds, pairs = schema.relationship_tables(prefix, shape.numbered)
-        make_of_run(db, [kinds, pairs], prefix, shape)
+        for relationships in schema.relationship_tables(prefix, shape.numbered):
+            _run_all(db, schema.create(relationships, DIALECT))
         db.run(schema.relationship_view(prefix, shape.numbered, DIALECT))
+        make_of_run(db, prefix, shape)
     if shape.layout == VIEW:
         # SQLite renames no table while a view has one that is not there.
         db.run(f"DROP VIEW IF EXISTS {quoted(table_of(OBJECT, prefix))}")
@@ -67,10 +68,9 @@ def make_own(db: Connection) -> None:
         db.run("INSERT INTO _cpexport_settings VALUES ('', 0, 'schema', ?)", schema.VERSION)
 
 
-def make_of_run(db: Connection, pairs: list[sa.Table], prefix: str, shape: Shape) -> None:
-    """Makes these tables of relationships and that of the run, and notes the shape of all."""
-    for table in (*pairs, schema.experiment_table(prefix, shape.numbered)):
-        _run_all(db, schema.create(table, DIALECT))
+def make_of_run(db: Connection, prefix: str, shape: Shape) -> None:
+    """Makes the table of what is said of the run, and notes the shape of all tables."""
+    _run_all(db, schema.create(schema.experiment_table(prefix, shape.numbered), DIALECT))
     words = "INSERT INTO _cpexport_settings VALUES (?, 0, 'shape', ?)"
     db.run(words, prefix, shape.as_json())
 
