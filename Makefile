@@ -46,7 +46,7 @@ conformance: venv  ## run plans by the real CellProfiler 4 that is on the PATH
 	CPEXPORT_CONFORMANCE=1 .venv/bin/pytest tests/conformance $(PYTEST_ARGS)
 
 clients: .venv-clients/.ready  ## let CytoTable and pycytominer read what was loaded; 1 GB in .venv-clients
-	.venv-clients/bin/pytest tests/clients $(PYTEST_ARGS)
+	.venv-clients/bin/pytest tests/clients tests/test_parquet.py $(PYTEST_ARGS)
 
 bench: .venv-bench/.ready servers  ## measure how fast it is, beside floors and peers; 15 GB in build/bench
 	-@$(MAKE) --no-print-directory .venv-clients/.ready

@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ _BYTES = 2**30
 
 def decoded_ahead(
     steps: Sequence[Step], types: Callable[[], Features], decode: Decode, workers: Workers
-) -> Iterator[tuple[Step, Decoded | SourceError]]:
+) -> Generator[tuple[Step, Decoded | SourceError], None, None]:
     """Each step with what it was decoded to, or why it could not be, in order.
 
     `types` are the newest types, which become wider by what comes: a batch that was decoded before

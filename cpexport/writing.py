@@ -1,6 +1,7 @@
 """Brings batches into a destination: the loop of a load, one transaction a batch."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -52,17 +53,19 @@ class Writing:
         damaged = []
         workers = self._workers.fit(sum(size(step.batch.source) for step in steps))
         ahead = decoded_ahead(steps, lambda: self._features, self._decode, workers)
-        for done, (step, decoded) in enumerate(ahead):
-            self._tell(done, len(steps))
-            if isinstance(decoded, SourceError):
-                damaged.append(decoded)
-                self.damaged.append((step.batch, decoded))
-                continue
-            self._prepare(joined([self._features, decoded.types]))
-            entry = _entry(step, decoded.fingerprint, decoded.counts, self._prefix)
-            written = self._attempts(partial(self._put, entry, decoded.pictures, decoded.rows))
-            decoded.remove()
-            self._count(step, decoded, written)
+        # When writing fails, nobody may be left to write into the scratch folder.
+        with closing(ahead):
+            for done, (step, decoded) in enumerate(ahead):
+                self._tell(done, len(steps))
+                if isinstance(decoded, SourceError):
+                    damaged.append(decoded)
+                    self.damaged.append((step.batch, decoded))
+                    continue
+                self._prepare(joined([self._features, decoded.types]))
+                entry = _entry(step, decoded.fingerprint, decoded.counts, self._prefix)
+                written = self._attempts(partial(self._put, entry, decoded.pictures, decoded.rows))
+                decoded.remove()
+                self._count(step, decoded, written)
         self._tell(len(steps), len(steps))
         return damaged
 

@@ -31,6 +31,7 @@ _SETTINGS: Final = (
     "checkpoint_threshold = '256MB'",
 )
 _ROWS: Final = "_cpexport_rows"
+_FULL: Final = "No space left"
 
 
 class Connection:
@@ -66,10 +67,10 @@ class Connection:
         return self._connection is not None or self.path.exists()
 
     def close(self) -> None:
-        if self._connection is not None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
             with self._errors():
-                self._connection.close()
-            self._connection = None
+                connection.close()
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """The rows of a query, as Python values."""
@@ -195,15 +196,16 @@ class Connection:
             self._names = None
 
     def _unmake(self) -> None:
-        """Takes the file away if this process made it, and nothing was written into it since."""
-        empty = True
-        with suppress(SinkError):
-            empty = not self.names()
-        if self._made and empty:
-            self.close()
-            self.path.unlink(missing_ok=True)
-            self.path.with_name(f"{self.path.name}.wal").unlink(missing_ok=True)
+        """Takes the file away if this transaction made it: nobody else could open it yet."""
+        if self._made:
+            with suppress(SinkError):
+                self.close()
+            self._remove()
         self._made = False
+
+    def _remove(self) -> None:
+        for file in (self.path, self.path.with_name(f"{self.path.name}.wal")):
+            file.unlink(missing_ok=True)
 
     def _refuse_unusable(self) -> None:
         path, folder = self.path, self.path.parent
@@ -226,12 +228,13 @@ class Connection:
             while self._connection is None:
                 try:
                     self._connection = duckdb.connect(self.path)
-                except duckdb.IOException as error:
-                    if "set lock on file" not in str(error) or time.monotonic() > until:
+                except duckdb.Error as error:
+                    locked = "set lock on file" in str(error)
+                    if not locked or time.monotonic() > until:
+                        if new and not locked:
+                            self._remove()
                         raise SinkError(self.name, *_reason(str(error))) from error
                     time.sleep(0.1)
-                except duckdb.Error as error:
-                    raise SinkError(self.name, *_reason(str(error))) from error
             self._made = new
             for setting in _SETTINGS:
                 self._connection.execute(f"SET {setting}")
@@ -243,16 +246,16 @@ class Connection:
             yield
         except duckdb.InterruptException as error:
             raise KeyboardInterrupt from error
-        except duckdb.TransactionException as error:
-            raise RetryError(self.name, *_reason(str(error))) from error
         except (duckdb.Error, pa.ArrowException) as error:
-            raise SinkError(self.name, *_reason(str(error))) from error
+            # A commit fails in the same way for want of room, and for what others did.
+            others = isinstance(error, duckdb.TransactionException) and _FULL not in str(error)
+            raise (RetryError if others else SinkError)(self.name, *_reason(str(error))) from error
 
 
 def _reason(text: str) -> tuple[str, str]:
     if "set lock on file" in text:
         return "locked by another process", "wait until that has ended, or close it"
-    if "No space left" in text:
+    if _FULL in text:
         return f"the disk is full ({os.strerror(28)})", "make room and run it again"
     if "not a valid DuckDB database" in text:
         return "not a DuckDB database", "choose another file"
