@@ -36,7 +36,7 @@ def _without_infinities(array: pa.Array) -> pa.Array:
     if array.null_count:
         array = array.fill_null(float("nan"))
     values = array.to_numpy()
-    if np.isfinite(values.sum()):
+    if np.isfinite(np.add.reduce(values)):
         return array
     infinite = np.isinf(values)
     return pa.array(np.where(infinite, np.nan, values)) if infinite.any() else array
