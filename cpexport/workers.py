@@ -2,13 +2,19 @@
 
 import multiprocessing
 import os
+import pickle
 import signal
+import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import ParamSpec, TypeVar
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from cpexport.decode import scratch_folder
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -60,13 +66,59 @@ def _pool(number: int) -> Executor:
 
 
 class _Pool(ProcessPoolExecutor):
+    """Processes that are called, and answer, through files.
+
+    A pool sends both through pipes, and waits for ever for the rest of what a killed process began
+    to read or write (CPython issue 94777). What is sent here is the name of a file, which pipes
+    take as a whole.
+    """
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._stack = ExitStack()
+        self._folder = self._stack.enter_context(scratch_folder())
+
     def submit(self, call: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
+        number, name = tempfile.mkstemp(dir=self._folder)
+        with os.fdopen(number, "wb") as file:
+            pickle.dump((call, args, kwargs), file)
         # Ctrl-C reaches a worker that starts only when it is ready for it.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            return super().submit(call, *args, **kwargs)
+            sent = super().submit(_called, name)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        answer: Future[_T] = Future()
+        sent.add_done_callback(lambda done: _answer(name, done, answer))
+        return answer
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        super().shutdown(wait, cancel_futures=cancel_futures)
+        self._stack.close()
+
+
+def _called(name: str) -> None:
+    """Calls what a file says, and puts there what came of it."""
+    file = Path(name)
+    call, args, kwargs = pickle.loads(file.read_bytes())
+    try:
+        came: tuple[Any, Exception | None] = (call(*args, **kwargs), None)
+    except Exception as error:
+        came = (None, error)
+    file.write_bytes(pickle.dumps(came))
+
+
+def _answer(name: str, done: Future[None], answer: Future[Any]) -> None:
+    try:
+        done.result()
+        result, error = pickle.loads(Path(name).read_bytes())
+        Path(name).unlink()
+    except BaseException as other:
+        result, error = None, other
+    if error is None:
+        answer.set_result(result)
+    else:
+        answer.set_exception(error)
 
 
 def _ready() -> None:

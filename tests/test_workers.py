@@ -20,7 +20,7 @@ from cpexport.errors import CpexportError
 from cpexport.load import load
 from cpexport.steps import Step
 from cpexport.survey import survey
-from cpexport.workers import THREAD, Workers, processes
+from cpexport.workers import THREAD, Workers, _Pool, _ready, processes
 
 
 def running(folder: Path) -> set[int]:
@@ -83,7 +83,7 @@ def kills(deadly: str, call: Callable[..., Any], *words: Any) -> Any:
     return call(*words)
 
 
-class Deadly(ProcessPoolExecutor):
+class Deadly(_Pool):
     """A pool in which one batch kills whoever decodes it."""
 
     def submit(self, call: Callable[..., Any], /, *words: Any, **named: Any) -> Future[Any]:
@@ -95,7 +95,7 @@ def test_a_batch_that_kills_its_worker_is_named_and_all_others_are_loaded(tmp_pa
     names = sorted(path.name for path in outputs.iterdir())
     assert "batch_7_12" in names
 
-    deadly = Workers(partial(Deadly, 3, multiprocessing.get_context("spawn")), 3)
+    deadly = Workers(partial(Deadly, 3, multiprocessing.get_context("spawn"), _ready), 3)
     report = load([outputs], f"sqlite:///{to}", workers=deadly)
 
     (left_out,) = report.left_out
