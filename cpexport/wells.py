@@ -116,18 +116,18 @@ def untrue_wells(sink: Sink, prefix: str) -> Iterator[tuple[str, str]]:
         return
     said = json.loads(noted)
     wanted = Wells(tuple(said["kinds"]), said["plate"], said["well"])
+    tables = [f"{prefix}Per_Well_{_NAMES[kind]}" for kind in wanted.kinds]
+    if _state(sink, wanted) != noted:
+        for table in tables:
+            yield table, "was made of other batches than there are; run cpexport load"
+        return
     names = [name for name in (wanted.plate, wanted.well) if name]
-    groups = [sink.layout().by_feature[IMAGE, name].name for name in names]
+    runs = sink.layout().image_key[:-1]
     must: set[tuple[Any, ...]] = set()
     for rows in sink.read(IMAGE, names):
-        keys = [*([TABLE_NUMBER] if sink.layout().numbered else []), *names]
-        must |= set(zip(*(rows[key].to_pylist() for key in keys), strict=True))
-    columns = [*([TABLE_NUMBER] if sink.layout().numbered else []), *groups]
-    for kind in wanted.kinds:
-        table = f"{prefix}Per_Well_{_NAMES[kind]}"
-        if _state(sink, wanted) != noted:
-            yield table, "was made of other batches than there are; run cpexport load"
-            continue
+        must |= set(zip(*(rows[key].to_pylist() for key in (*runs, *names)), strict=True))
+    columns = [*runs, *(sink.layout().by_feature[IMAGE, name].name for name in names)]
+    for table in tables:
         try:
             found = sink.replaced(table, columns)
         except SinkError as error:

@@ -58,13 +58,9 @@ class DuckdbSink(SqlSink):
         return self._file.transaction(create=True)
 
     def _fitted(self, entry: Entry) -> Layout:
-        with self._naming(entry):
-            old, new = self._extended()
-            if new != old:
-                self._refuse_foreign(new)
-                change(self._file, old, new, self.prefix, self.shape)
-                self._layout = None
-        return new
+        return self._made_to_fit(
+            entry, lambda old, new: change(self._file, old, new, self.prefix, self.shape)
+        )
 
     def _views(self) -> Iterable[str]:
         found = [f"{self.prefix}Per_{RELATIONSHIP}sView"]

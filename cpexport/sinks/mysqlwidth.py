@@ -1,8 +1,8 @@
 """How wide a table of InnoDB can be, in bytes: a full row of it must fit in half a page.
 
 Measured on MariaDB 10.11 and MySQL 9.7, which agree on rows; MariaDB finds some of it out at the
-first full row only, and has a limit for the definition of a table besides. That
-holds here for both, so that tables are the same on either.
+first full row only, and has a limit for the definition of a table besides. That holds here for
+both, so that tables are the same on either.
 """
 
 import pyarrow as pa

@@ -141,24 +141,20 @@ class ParquetSink(SqlSink):
                 raise
 
     def _fitted(self, entry: Entry) -> Layout:
-        with self._naming(entry):
-            old, new = self._extended()
-            if new != old:
-                self._refuse_foreign(new)
-                make_own(self._file)
-                self._folder.make_ledger()
-                if not old.columns:
-                    kinds, _ = schema.relationship_tables(self.prefix, self.shape.numbered)
-                    make(self._file, kinds, pa.table({}))
-                    make_of_run(self._file, self.prefix, self.shape)
-                for name, table in new.tables.items():
-                    before = old.tables.get(name)
-                    if before is not None and stored(before) != stored(table):
-                        change.grow(self._folder, self._file, self.prefix, before, table)
-                ledger.write_layout(self._file, self.prefix, new)
-                # data_version does not tell of changes by this very connection.
-                self._layout = None
-        return new
+        return self._made_to_fit(entry, self._change)
+
+    def _change(self, old: Layout, new: Layout) -> None:
+        make_own(self._file)
+        self._folder.make_ledger()
+        if not old.columns:
+            kinds, _ = schema.relationship_tables(self.prefix, self.shape.numbered)
+            make(self._file, kinds, pa.table({}))
+            make_of_run(self._file, self.prefix, self.shape)
+        for name, table in new.tables.items():
+            before = old.tables.get(name)
+            if before is not None and stored(before) != stored(table):
+                change.grow(self._folder, self._file, self.prefix, before, table)
+        ledger.write_layout(self._file, self.prefix, new)
 
     def _views(self) -> Iterable[str]:
         return ()

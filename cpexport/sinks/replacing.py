@@ -1,7 +1,11 @@
 """What a batch replaces, and whether it is there whole: the checks of its transaction."""
 
+from collections.abc import Mapping
+
+import pyarrow as pa
+
 from cpexport.errors import CollisionError, SinkError
-from cpexport.features import IMAGE_NUMBER
+from cpexport.features import IMAGE, IMAGE_NUMBER
 from cpexport.imagesets import ImageSets
 from cpexport.ledger import Entry
 from cpexport.pictures import Pictures, comparable, differences
@@ -43,6 +47,19 @@ def delete(db: Database, layout: Layout, scope: Scope, image_sets: ImageSets) ->
         for where in db.between(quoted(IMAGE_NUMBER), image_sets, scope.number):
             db.run(f"DELETE FROM {quoted(table.name)} WHERE {where}")
     pairs.delete(db, scope, image_sets)
+
+
+def renumber(db: Database, layout: Layout, scope: Scope, columns: Mapping[str, pa.Array]) -> None:
+    """Replaces values of images by feature, in the image sets that `ImageNumber` names."""
+    also = f" AND {scope.data}" if scope.data else ""
+    for feature, values in columns.items():
+        column = layout.by_feature.get((IMAGE, feature))
+        if column is not None and feature != IMAGE_NUMBER:
+            db.run_many(
+                f"UPDATE {quoted(column.table)} SET {quoted(column.name)} = ? "
+                f"WHERE {quoted(IMAGE_NUMBER)} = ?{also}",
+                pa.record_batch([values, columns[IMAGE_NUMBER]], names=["value", "number"]),
+            )
 
 
 def count(db: Database, table: str, scope: Scope, image_sets: ImageSets) -> int:

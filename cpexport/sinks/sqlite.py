@@ -51,15 +51,9 @@ class SqliteSink(SqlSink):
         return self._file.transaction(create=True)
 
     def _fitted(self, entry: Entry) -> Layout:
-        """Within the transaction: DDL rolls back in SQLite."""
-        with self._naming(entry):
-            old, new = self._extended()
-            if new != old:
-                self._refuse_foreign(new)
-                change(self._file, old, new, self.prefix, self.shape)
-                # data_version does not tell of changes by this very connection.
-                self._layout = None
-        return new
+        return self._made_to_fit(
+            entry, lambda old, new: change(self._file, old, new, self.prefix, self.shape)
+        )
 
     def _views(self) -> Iterable[str]:
         return sqlitelayout.views_of(self._file, self.layout(), self.prefix, self.shape)

@@ -23,7 +23,6 @@ from cpexport.sinks.sqliterefusals import reason, refuse_unusable
 WIDTH = 2000
 DIALECT = sqlite.dialect()
 
-
 _BUSY_MS = 30_000
 # Records of wide tables waste a fifth of SQLite's usual pages of 4 KiB.
 _PAGE = 16_384

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pyarrow as pa
 
-from cpexport.errors import ChangedError
+from cpexport.errors import ChangedError, SinkError
 from cpexport.features import IMAGE_NUMBER, INTEGER, NUMBER, TABLE_NUMBER
 from cpexport.imagesets import ImageSets
 from cpexport.sinks import There
@@ -86,6 +86,20 @@ def there(db: Database, scope: Scope, names: Iterable[str]) -> dict[str, There]:
             of_run = f" WHERE {scope.data}" if scope.data and TABLE_NUMBER in here else ""
             rows = db.rows(f"SELECT count(*) FROM {quoted(name)}{of_run}") if here else [(0,)]
             found[name] = There(here, rows[0][0])
+    return found
+
+
+def broken(db: Database, views: Iterable[str]) -> dict[str, str]:
+    """Of these views those that cannot be read, and why not: `Sink.broken_views`."""
+    found, names = {}, db.names()
+    for view in views:
+        if view not in names:
+            found[view] = "is not there"
+            continue
+        try:
+            db.rows(f"SELECT * FROM {quoted(view)} LIMIT 1")
+        except SinkError as error:
+            found[view] = f"cannot be read: {error.problem}"
     return found
 
 

@@ -2,7 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Self
@@ -11,7 +11,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from cpexport.errors import SinkError, WidthError
-from cpexport.features import EXPERIMENT, IMAGE, IMAGE_NUMBER, OBJECT, RELATIONSHIP
+from cpexport.features import EXPERIMENT, IMAGE, OBJECT, RELATIONSHIP
 from cpexport.imagesets import ImageSets
 from cpexport.ledger import Entry, Ledger
 from cpexport.paths import PathMap
@@ -23,10 +23,10 @@ from cpexport.sinks import sqlexperiment as experiment
 from cpexport.sinks import sqlledger as ledger
 from cpexport.sinks import sqlpairs as pairs
 from cpexport.sinks.fitting import fitted
-from cpexport.sinks.replacing import count, delete, gate, replaced
+from cpexport.sinks.replacing import count, delete, gate, renumber, replaced
 from cpexport.sinks.scope import NO_RUN_YET, Scope
 from cpexport.sinks.sql import Database, quoted
-from cpexport.sinks.sqlread import read, there
+from cpexport.sinks.sqlread import broken, read, there
 from cpexport.tables import Features, Layout, table_of
 
 
@@ -185,16 +185,7 @@ class SqlSink(ABC):
         return ledger.settings(self._db, self._scope()) if self._ours() else {}
 
     def renumber(self, columns: Mapping[str, pa.Array]) -> None:
-        layout, scope = self.layout(), self._scope()
-        also = f" AND {scope.data}" if scope.data else ""
-        for feature, values in columns.items():
-            column = layout.by_feature.get((IMAGE, feature))
-            if column is not None and feature != IMAGE_NUMBER:
-                self._db.run_many(
-                    f"UPDATE {quoted(column.table)} SET {quoted(column.name)} = ? "
-                    f"WHERE {quoted(IMAGE_NUMBER)} = ?{also}",
-                    pa.record_batch([values, columns[IMAGE_NUMBER]], names=["value", "number"]),
-                )
+        renumber(self._db, self.layout(), self._scope(), columns)
 
     def describe(self, properties: Mapping[str, Mapping[str, str]], modified: str) -> None:
         name = self.run or self.prefix.rstrip("_") or self._db.title
@@ -204,16 +195,7 @@ class SqlSink(ABC):
         return experiment.described(self._db, self._scope())
 
     def broken_views(self) -> Mapping[str, str]:
-        found, there = {}, self._db.names()
-        for view in self._views():
-            if view not in there:
-                found[view] = "is not there"
-                continue
-            try:
-                self._db.rows(f"SELECT * FROM {quoted(view)} LIMIT 1")
-            except SinkError as error:
-                found[view] = f"cannot be read: {error.problem}"
-        return found
+        return broken(self._db, self._views())
 
     def replaced(self, table: str, columns: Sequence[str]) -> list[tuple[object, ...]]:
         if table not in self._db.names():
@@ -258,6 +240,17 @@ class SqlSink(ABC):
 
     def becoming(self) -> Layout:
         return self._extended()[1]
+
+    def _made_to_fit(self, entry: Entry, change: Callable[[Layout, Layout], None]) -> Layout:
+        """`_fitted`, where tables can be changed within the transaction of a batch."""
+        with self._naming(entry):
+            old, new = self._extended()
+            if new != old:
+                self._refuse_foreign(new)
+                change(old, new)
+                # A version need not tell of changes by this very connection.
+                self._layout = None
+        return new
 
     def _extended(self) -> tuple[Layout, Layout]:
         """The layout that there is, and the one that has room for what was prepared."""
