@@ -12,19 +12,17 @@ from cpexport.errors import SourceError
 from cpexport.features import IMAGE
 from cpexport.jobs import PART, PLAN, STAMP, STATUS, STATUS_SUFFIXES
 from cpexport.pipeline import Pipeline
-from cpexport.sources import (
-    DatabaseSource,
-    Hdf5Source,
-    LeftoverSource,
-    SpreadsheetSource,
-    SqlCsvSource,
-)
 from cpexport.sources.csvfile import SUFFIXES as CSV_SUFFIXES
 from cpexport.sources.csvfile import CsvFile, open_csv
+from cpexport.sources.database import DatabaseSource
 from cpexport.sources.databasefile import SUFFIXES as DATABASE_SUFFIXES
 from cpexport.sources.databasefile import Contents, contents
 from cpexport.sources.hdf5 import SUFFIXES as HDF5_SUFFIXES
+from cpexport.sources.hdf5 import Hdf5Source
+from cpexport.sources.leftover import LeftoverSource
 from cpexport.sources.setupsql import SETUP
+from cpexport.sources.spreadsheet import SpreadsheetSource
+from cpexport.sources.sqlcsv import SqlCsvSource
 from cpexport.sources.sqlnames import sql_jobs
 
 SCRIPT = "cpexport-script.json"

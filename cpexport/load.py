@@ -3,8 +3,10 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
+from cpexport.ahead import inspected_ahead
 from cpexport.attempts import Attempts
 from cpexport.batch import signature
 from cpexport.decode import scratch_folder
@@ -17,7 +19,7 @@ from cpexport.steps import planned
 from cpexport.survey import Progress, Survey, survey
 from cpexport.tables import object_of
 from cpexport.wells import Wells, make_wells
-from cpexport.workers import THREAD, Workers
+from cpexport.workers import THREAD, Crew, Workers
 from cpexport.writing import Writing
 
 
@@ -84,7 +86,7 @@ def load(
     are the paths of pictures in them; without, as the destination's, or those of the jobs. `wells`
     are wanted besides those that the destination has. `run` is the name of the run that all of
     `outputs` are of, where the destination numbers runs; then wells are left as they are. `workers`
-    decode batches.
+    look at batches and decode them.
 
     Raises:
         UsageError: a path or URL makes no sense, or a run is named or not where it should be.
@@ -93,7 +95,11 @@ def load(
         SinkError: the destination refuses. Batches that were committed before stay.
     """
     began = time.monotonic()
-    with open_sink(to, prefix, shape, run, paths) as sink, scratch_folder() as scratch:
+    with (
+        open_sink(to, prefix, shape, run, paths) as sink,
+        scratch_folder() as scratch,
+        Crew(workers) as crew,
+    ):
         if sink.shape.numbered != (run is not None):
             raise UsageError("name a run where the destination numbers runs, and only there")
         ledger = sink.ledger()
@@ -105,11 +111,12 @@ def load(
                 pipeline: {object_of(name, prefix) for name in names}
                 for pipeline, names in ledger.csv_tables.items()
             },
+            look=partial(inspected_ahead, crew),
             progress=progress,
         )
         if not patient:
             _refuse_nothing(found, outputs)
-        writing = Writing(sink, prefix, scratch, workers, progress)
+        writing = Writing(sink, prefix, scratch, crew, progress)
         todo = list(found.batches)
         while True:
             plan = planned(todo, ledger, sink.pictures, sink.name)

@@ -35,6 +35,24 @@ Progress = Callable[[Done], None]
 """Told again and again; may raise to stop between two batches."""
 
 
+def look_at(source: Source) -> Evidence | SourceError:
+    """The evidence of a source, or what is wrong with it; can be sent to another process."""
+    try:
+        return source.inspect()
+    except SourceError as error:
+        return error
+    except OSError as error:
+        return _gone(source, error)
+
+
+Look = Callable[[Sequence[Source]], Iterable[Evidence | SourceError]]
+
+
+def one_by_one(sources: Sequence[Source]) -> Iterable[Evidence | SourceError]:
+    """What is found by looking at each of the sources, in order, when it is asked for."""
+    return map(look_at, sources)
+
+
 @dataclass(frozen=True)
 class Survey:
     """What was found: the batch file, the batches judged, and sources that were known already.
@@ -56,13 +74,14 @@ def survey(
     *,
     known: Callable[[Source], bool] = lambda source: False,
     tables: Mapping[str | None, Collection[str]] | None = None,
+    look: Look = one_by_one,
     progress: Progress = lambda done: None,
 ) -> Survey:
     """All batches below `outputs`, compared with the batch file.
 
     `batch_file` is found beside or below the outputs, or in their plan, where it is not given.
     Sources that are `known` are not opened. `tables` are tables that known CSV outputs have, by
-    their pipelines.
+    their pipelines. `look` is how all others are looked at.
 
     Raises:
         UsageError: several batch files were found.
@@ -83,27 +102,12 @@ def survey(
     new: list[Source] = []
     for source in sources:
         (old if known(source) else new).append(source)
-    shared: dict[object, Features] = {}
-    remembered = Remembered(outputs)
-    inspected = []
-    for i, source in enumerate(new):
-        progress(Done("inspected", i, len(new)))
-        inspected.append((source, *_inspect(source, remembered, shared)))
-    remembered.keep()
-    progress(Done("inspected", len(new), len(new)))
+    inspected = _inspected(new, Remembered(outputs), look, progress)
     have: dict[str | None, set[str]] = {p: set(names) for p, names in (tables or {}).items()}
-    for source, _, evidence in inspected:
-        if isinstance(evidence, Evidence) and source.format == "spreadsheet":
-            have.setdefault(_pipeline(evidence), set()).update(evidence.tables)
-    batches = [
-        replace(
-            judge(source, evidence, plan, _siblings(source, evidence, have))
-            if isinstance(evidence, Evidence)
-            else not_readable(source, evidence),
-            signature=seen,
-        )
-        for source, seen, evidence in inspected
-    ]
+    for one in inspected:
+        if isinstance(one.found, Evidence) and one.source.format == "spreadsheet":
+            have.setdefault(_pipeline(one.found), set()).update(one.found.tables)
+    batches = [_judged(one, plan, have) for one in inspected]
     return Survey(plan, tuple(batches), tuple(old), plans, found.histories)
 
 
@@ -116,21 +120,56 @@ def pictures_of(batch: Batch) -> Pictures:
     return batch.source.pictures().without(batch.flags)
 
 
-def _inspect(
-    source: Source, remembered: Remembered, shared: dict[object, Features]
-) -> tuple[str, Evidence | SourceError]:
-    """The signature of a source before it was looked at, and its evidence or what is wrong."""
+@dataclass
+class _Inspected:
+    """A source, its signature and its files before anybody looked at it, and what was found."""
+
+    source: Source
+    signature: str
+    key: str
+    found: Evidence | SourceError | None
+
+
+def _inspected(
+    sources: Sequence[Source], remembered: Remembered, look: Look, progress: Progress
+) -> list[_Inspected]:
+    every = [_recalled(source, remembered) for source in sources]
+    unseen = [one for one in every if one.found is None]
+    shared: dict[object, Features] = {}
+    done = len(every) - len(unseen)
+    progress(Done("inspected", done, len(every)))
+    for one, found in zip(unseen, look([one.source for one in unseen]), strict=True):
+        one.found = found
+        if isinstance(found, Evidence):
+            one.found = _shared(found, shared)
+            remembered.note(one.source, one.key, one.found)
+        done += 1
+        progress(Done("inspected", done, len(every)))
+    remembered.keep()
+    return every
+
+
+def _recalled(source: Source, remembered: Remembered) -> _Inspected:
+    """What is remembered of a source, if anything."""
     try:
-        before, key = signature(source), remembered.key(source)
-        evidence = remembered.evidence(source, key)
-        if evidence is None:
-            evidence = _shared(source.inspect(), shared)
-            remembered.note(source, key, evidence)
-        return before, evidence
-    except SourceError as error:
-        return "", error
+        key = remembered.key(source)
+        return _Inspected(source, signature(source), key, remembered.evidence(source, key))
     except OSError as error:
-        return "", SourceError(source.path, f"cannot be read: {error.strerror}", "check it")
+        return _Inspected(source, "", "", _gone(source, error))
+
+
+def _gone(source: Source, error: OSError) -> SourceError:
+    return SourceError(source.path, f"cannot be read: {error.strerror}", "check it")
+
+
+def _judged(
+    one: _Inspected, plan: BatchFile | None, have: Mapping[str | None, Collection[str]]
+) -> Batch:
+    assert one.found is not None
+    if isinstance(one.found, SourceError):
+        return not_readable(one.source, one.found)
+    batch = judge(one.source, one.found, plan, _siblings(one.source, one.found, have))
+    return replace(batch, signature=one.signature)
 
 
 def _pipeline(evidence: Evidence) -> str | None:

@@ -1,4 +1,4 @@
-"""Where batches are decoded: in a thread, in processes, or on any other executor."""
+"""Who reads batches: a thread, processes, or any other executor."""
 
 import multiprocessing
 import os
@@ -7,14 +7,22 @@ import signal
 import tempfile
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import (
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from types import TracebackType
+from typing import Any, ParamSpec, Self, TypeVar
 
 from cpexport.decode import scratch_folder
+from cpexport.start import without_pandas
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -24,11 +32,11 @@ _WORTH = 200_000_000
 
 @dataclass(frozen=True)
 class Workers:
-    """Makes executors, which decode `number` batches at once.
+    """Makes executors, which do `number` things at once.
 
     `executor` is asked for another one when one breaks, as a pool does of which a process was
     killed. Whatever it makes has to see the outputs and the scratch folder under the same paths.
-    Less than `worth` bytes of outputs are decoded in a thread of this process instead.
+    Less than `worth` bytes of outputs are read by a thread of this process instead.
     """
 
     executor: Callable[[], Executor]
@@ -36,12 +44,67 @@ class Workers:
     worth: int = 0
 
     def fit(self, size: int) -> "Workers":
-        """What decodes `size` bytes of outputs."""
+        """What reads `size` bytes of outputs."""
         return self if size >= self.worth else THREAD
 
 
 THREAD = Workers(partial(ThreadPoolExecutor, 1), 1)
 """One batch is decoded while another is written; both by this process."""
+
+
+class Crew:
+    """Workers at work: begun when there is something to do, until closed; a context manager.
+
+    When it is closed, nobody is left who could write into the scratch folder.
+    """
+
+    def __init__(self, workers: Workers) -> None:
+        self._all = workers
+        self._workers = THREAD
+        self._executor: Executor | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._end()
+
+    @property
+    def number(self) -> int:
+        """How many things are done at once."""
+        return self._workers.number
+
+    def fit(self, size: int) -> None:
+        """Gets ready for `size` bytes of outputs; those who are more than that needs stay."""
+        fitting = self._all.fit(size)
+        if fitting is not self._workers and fitting is not THREAD:
+            self._end()
+            self._workers = fitting
+
+    def submit(self, call: Callable[[], _T]) -> Future[_T]:
+        """Has something done; that all of them are gone is said by what comes of it."""
+        if self._executor is None:
+            self._executor = self._workers.executor()
+        try:
+            return self._executor.submit(call)
+        except BrokenExecutor as error:
+            broken: Future[_T] = Future()
+            broken.set_exception(error)
+            return broken
+
+    def renew(self) -> None:
+        """Lets those go of whom one was killed; others come when there is something to do."""
+        self._end()
+
+    def _end(self) -> None:
+        if self._executor is not None:
+            self._executor.shutdown(cancel_futures=True)
+            self._executor = None
 
 
 def processes(number: int | None) -> Workers:
@@ -122,7 +185,8 @@ def _answer(name: str, done: Future[None], answer: Future[Any]) -> None:
 
 
 def _ready() -> None:
-    """Has a worker end at once, and without a word, when Ctrl-C is pressed or its parent dies."""
+    """Begins a worker, which ends at once and without a word at Ctrl-C, or when its parent dies."""
+    without_pandas()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     parent = multiprocessing.parent_process()

@@ -1,7 +1,6 @@
 """Brings batches into a destination: the loop of a load, one transaction a batch."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,7 @@ import pyarrow as pa
 from cpexport import __version__
 from cpexport.ahead import decoded_ahead
 from cpexport.attempts import Attempts
-from cpexport.batch import Batch, fingerprint, size
+from cpexport.batch import Batch, fingerprint
 from cpexport.decode import Decoded, decode
 from cpexport.errors import SourceError
 from cpexport.ledger import Count, Entry
@@ -23,17 +22,17 @@ from cpexport.sinks import Sink
 from cpexport.steps import Step
 from cpexport.survey import Done, Progress, Survey
 from cpexport.tables import Features, joined, table_of
-from cpexport.workers import Workers
+from cpexport.workers import Crew
 
 
 class Writing:
     """Brings batches into a sink, one transaction each, and keeps count."""
 
     def __init__(
-        self, sink: Sink, prefix: str, scratch: Path, workers: Workers, progress: Progress
+        self, sink: Sink, prefix: str, scratch: Path, crew: Crew, progress: Progress
     ) -> None:
         self._sink, self._prefix, self._progress = sink, prefix, progress
-        self._workers = workers
+        self._crew = crew
         self._decode = partial(_decoded, shape=sink.shape, scratch=scratch)
         self._attempts = Attempts()
         self._features = sink.shape.unshaped(sink.layout().features)
@@ -51,21 +50,18 @@ class Writing:
         """
         self._prepare(joined([self._features, *(step.batch.features for step in steps)]))
         damaged = []
-        workers = self._workers.fit(sum(size(step.batch.source) for step in steps))
-        ahead = decoded_ahead(steps, lambda: self._features, self._decode, workers)
-        # When writing fails, nobody may be left to write into the scratch folder.
-        with closing(ahead):
-            for done, (step, decoded) in enumerate(ahead):
-                self._tell(done, len(steps))
-                if isinstance(decoded, SourceError):
-                    damaged.append(decoded)
-                    self.damaged.append((step.batch, decoded))
-                    continue
-                self._prepare(joined([self._features, decoded.types]))
-                entry = _entry(step, decoded.fingerprint, decoded.counts, self._prefix)
-                written = self._attempts(partial(self._put, entry, decoded.pictures, decoded.rows))
-                decoded.remove()
-                self._count(step, decoded, written)
+        ahead = decoded_ahead(self._crew, steps, lambda: self._features, self._decode)
+        for done, (step, decoded) in enumerate(ahead):
+            self._tell(done, len(steps))
+            if isinstance(decoded, SourceError):
+                damaged.append(decoded)
+                self.damaged.append((step.batch, decoded))
+                continue
+            self._prepare(joined([self._features, decoded.types]))
+            entry = _entry(step, decoded.fingerprint, decoded.counts, self._prefix)
+            written = self._attempts(partial(self._put, entry, decoded.pictures, decoded.rows))
+            decoded.remove()
+            self._count(step, decoded, written)
         self._tell(len(steps), len(steps))
         return damaged
 

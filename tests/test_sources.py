@@ -18,7 +18,9 @@ from cpexport.errors import SourceError
 from cpexport.experiment import EXPERIMENTS
 from cpexport.features import EXPERIMENT
 from cpexport.imagesets import ImageSets
-from cpexport.sources import DatabaseSource, Hdf5Source, SpreadsheetSource
+from cpexport.sources.database import DatabaseSource
+from cpexport.sources.hdf5 import Hdf5Source
+from cpexport.sources.spreadsheet import SpreadsheetSource
 from cpexport.tables import RELATIONSHIPS
 
 Copy = Callable[..., Path]

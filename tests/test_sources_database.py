@@ -29,7 +29,8 @@ from cpexport.discover import find
 from cpexport.errors import RunningError, SourceError
 from cpexport.imagesets import ImageSets
 from cpexport.load import load
-from cpexport.sources import DatabaseSource, databaserows
+from cpexport.sources import databaserows
+from cpexport.sources.database import DatabaseSource
 from cpexport.survey import survey
 
 Case = Callable[[str], Path]

@@ -25,7 +25,7 @@ from cpexport.discover import find
 from cpexport.errors import SourceError
 from cpexport.imagesets import ImageSets
 from cpexport.load import load
-from cpexport.sources import SqlCsvSource
+from cpexport.sources.sqlcsv import SqlCsvSource
 from cpexport.sources.sqlnames import SqlJob
 from cpexport.survey import survey
 

@@ -5,7 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from cpexport.errors import CpexportError
 from cpexport.load import load
 from cpexport.steps import Step
 from cpexport.survey import survey
-from cpexport.workers import THREAD, Workers, _Pool, _ready, processes
+from cpexport.workers import THREAD, Crew, Workers, _Pool, _ready, processes
 
 
 def running(folder: Path) -> set[int]:
@@ -76,27 +76,40 @@ def test_the_content_does_not_depend_on_how_many_processes_decode(
     assert len(found[0]["ledger"]) == 24
 
 
-def kills(deadly: str, call: Callable[..., Any], *words: Any) -> Any:
+def kills(what: str, call: Callable[[], Any]) -> Any:
     """Calls, or kills the process that was to, as the system does for want of memory."""
-    if any(isinstance(word, Step) and word.batch.source.path.name == deadly for word in words):
+    assert isinstance(call, partial)
+    steps = [word.batch.source for word in call.args if isinstance(word, Step)]
+    sources = steps if what == "decoded" else call.args
+    if any(getattr(source, "path", Path()).name == "batch_7_12" for source in sources):
         os.kill(os.getpid(), signal.SIGKILL)
-    return call(*words)
+    return call()
 
 
 class Deadly(_Pool):
-    """A pool in which one batch kills whoever decodes it."""
+    """A pool in which one batch kills whoever looks at it, or decodes it."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(3, multiprocessing.get_context("spawn"), _ready)
+        self._what = what
 
     def submit(self, call: Callable[..., Any], /, *words: Any, **named: Any) -> Future[Any]:
-        return super().submit(kills, "batch_7_12", call, *words, **named)
+        if not isinstance(call, partial):
+            return super().submit(call)
+        return super().submit(kills, self._what, call)
 
 
-def test_a_batch_that_kills_its_worker_is_named_and_all_others_are_loaded(tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", ["inspected", "decoded"])
+def test_a_batch_that_kills_its_worker_is_named_and_all_others_are_loaded(
+    tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What is remembered is not looked at.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     outputs, to = unpacked("10_ranges") / "outputs", tmp_path / "x.sqlite"
     names = sorted(path.name for path in outputs.iterdir())
     assert "batch_7_12" in names
 
-    deadly = Workers(partial(Deadly, 3, multiprocessing.get_context("spawn"), _ready), 3)
-    report = load([outputs], f"sqlite:///{to}", workers=deadly)
+    report = load([outputs], f"sqlite:///{to}", workers=Workers(partial(Deadly, what), 3))
 
     (left_out,) = report.left_out
     assert Path(left_out.path).name == "batch_7_12"
@@ -110,7 +123,7 @@ def test_a_batch_that_kills_its_worker_is_named_and_all_others_are_loaded(tmp_pa
     assert (again.loaded, again.whole) == (1, True)
 
 
-class Stillborn(ProcessPoolExecutor):
+class Stillborn(_Pool):
     """A pool whose processes end as they begin, as those of a script that is not guarded do."""
 
     def __init__(self) -> None:
@@ -180,10 +193,11 @@ def test_no_more_is_decoded_than_a_slow_destination_can_take(tmp_path: Path, num
         return executor
 
     names, most = [], []
-    workers = Workers(make, number)
-    for taken, (step, _) in enumerate(decoded_ahead(steps, dict, decoded(tmp_path), workers), 1):
-        names.append(step)
-        most.append(executor.asked - taken)
+    with Crew(Workers(make, number)) as crew:
+        ahead = decoded_ahead(crew, steps, dict, decoded(tmp_path))
+        for taken, (step, _) in enumerate(ahead, 1):
+            names.append(step)
+            most.append(executor.asked - taken)
 
     assert names == steps
     assert max(most) == number + 1

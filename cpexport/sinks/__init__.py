@@ -238,7 +238,10 @@ def open_sink(
         from cpexport.sinks.mysql import MysqlSink
 
         return MysqlSink(parsed, prefix, shape, run, paths)
-    raise UsageError(f"{kind}: not a destination yet; use sqlite:///FILE")
+    raise UsageError(
+        f"{kind} is no destination; use sqlite:///FILE, duckdb:///FILE, parquet:FOLDER or "
+        "mysql+pymysql://USER@HOST/DATABASE"
+    )
 
 
 def _parsed(url: str) -> URL:

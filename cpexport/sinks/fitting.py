@@ -10,17 +10,16 @@ from cpexport.values import align
 
 def fitted(table: Table, rows: pa.RecordBatch, *, infinite: bool = False) -> pa.RecordBatch:
     """The columns of one table (part), named and typed as there; infinities become NaN, unless
-    they can be `infinite` there.
+    they can stay, or there are none: then they are `infinite`.
 
     Destinations take NaN for NULL.
     """
-    names = dict(zip(table.key, rows.schema.names, strict=False))
-    arrays = {key: rows[feature] for key, feature in names.items()}
-    for column in table.columns:
-        index = rows.schema.get_field_index(column.feature)
-        if index >= 0 and rows.schema.field(index).type != NULL:
-            arrays[column.name] = rows.column(index)
-    aligned = align(pa.RecordBatch.from_pydict(arrays), table.schema)
+    types = rows.schema.types
+    place = {name: i for i, name in enumerate(rows.schema.names) if types[i] != NULL}
+    columns = [(c.name, place[c.feature]) for c in table.columns if c.feature in place]
+    names = [*table.key, *(name for name, _ in columns)]
+    chosen = rows.select([*range(len(table.key)), *(i for _, i in columns)])
+    aligned = align(chosen.rename_columns(names), table.schema)
     return aligned if infinite else without_infinities(aligned)
 
 

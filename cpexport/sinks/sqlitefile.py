@@ -6,12 +6,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import adbc_driver_manager
 import pyarrow as pa
-from adbc_driver_sqlite import dbapi
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Dialect
 
+from cpexport import adbc
 from cpexport.errors import ChangedError, SinkError
 from cpexport.features import INTEGER, NULL, TABLE_NUMBER, TEXT
 from cpexport.imagesets import ImageSets
@@ -50,7 +49,7 @@ class Connection:
 
     def __init__(self, path: Path, name: str) -> None:
         self.path, self.name = path, name
-        self._connection: Any = None
+        self._connection: adbc.Connection | None = None
         self._made = False
         self._inode = 0
         self._names: frozenset[str] | None = None
@@ -86,15 +85,13 @@ class Connection:
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """The rows of a query, as Python values."""
-        with self._errors(), self._open().cursor() as cursor:
-            cursor.execute(sql, values or None)
-            return [tuple(row) for row in cursor.fetchall()]
+        with self._errors():
+            return self._open().rows(sql, *values)
 
     def arrow(self, sql: str) -> pa.Table:
         """The rows of a query, as Arrow columns typed by their first values."""
-        with self._errors(), self._open().cursor() as cursor:
-            cursor.execute(sql)
-            return cursor.fetch_arrow_table()
+        with self._errors():
+            return self._open().table(sql)
 
     @contextmanager
     def stream(self, query: Query, where: str, size: int) -> Iterator[Iterator[pa.RecordBatch]]:
@@ -108,11 +105,8 @@ class Connection:
             f"SELECT {', '.join(samples)} UNION ALL SELECT {', '.join(query.columns)} "
             f"FROM {query.source} WHERE {where} ORDER BY {query.order}"
         )
-        with self._errors(), self._open().cursor() as cursor:
-            cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(size)})
-            cursor.execute(sql)
-            with cursor.fetch_record_batch() as reader:
-                yield self._typed(reader, query)
+        with self._errors(), self._open().reader(sql, size=size) as reader:
+            yield self._typed(reader, query)
 
     def _typed(self, batches: Iterable[pa.RecordBatch], query: Query) -> Iterator[pa.RecordBatch]:
         try:
@@ -133,20 +127,18 @@ class Connection:
         """Executes one statement."""
         if sql.startswith(("CREATE", "DROP", "ALTER")):
             self._names = None
-        with self._errors(), self._open().cursor() as cursor:
-            cursor.execute(sql, values or None)
-            cursor.fetchall() if cursor.description else None
+        self.rows(sql, *values)
 
     def run_many(self, sql: str, values: pa.RecordBatch) -> None:
         """Executes one statement for each row of `values`, columns by position."""
-        with self._errors(), self._open().cursor() as cursor:
-            cursor.executemany(sql, values)
+        with self._errors():
+            self._open().run_many(sql, values)
 
     def ingest(self, table: str, rows: pa.RecordBatch) -> None:
         """Appends rows to a table, columns by name."""
         if rows.num_rows:
-            with self._errors(), self._open().cursor() as cursor:
-                cursor.adbc_ingest(table, rows, mode="append")
+            with self._errors():
+                self._open().ingest(table, rows)
 
     def names(self) -> frozenset[str]:
         """The names of all tables and views; asked for once in a transaction."""
@@ -231,16 +223,15 @@ class Connection:
         self.close()
         self._made = False
 
-    def _open(self) -> Any:
+    def _open(self) -> adbc.Connection:
         if self._connection is None:
             self._refuse_unusable()
             with suppress(FileExistsError):
                 os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
                 self._made = True
             self._inode = self.path.stat().st_ino
-            # dbapi's own commit() does nothing on such a connection: transactions are SQL here.
             with self._errors():
-                self._connection = dbapi.connect(str(self.path), autocommit=True)
+                self._connection = adbc.Connection(str(self.path))
             for pragma in _PRAGMAS:
                 self.rows(f"PRAGMA {pragma}")
         return self._connection
@@ -252,11 +243,7 @@ class Connection:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except adbc_driver_manager.NotSupportedError as error:
-            # An interrupt: the driver manager answers it by cancelling, which SQLite's driver has
-            # not got. All else that is asked of it, it has.
-            raise KeyboardInterrupt from error
-        except (adbc_driver_manager.Error, pa.ArrowException) as error:
+        except (adbc.Error, pa.ArrowException) as error:
             raise SinkError(self.name, *reason(str(error))) from error
 
 

@@ -145,6 +145,8 @@ class SqlSink(ABC):
             # Before the rows: of two that bring the same, one has to wait here for the other.
             ledger.write(self._db, scope, entry, pictures)
             written: dict[str, int] = {}
+            # An aggregate can be infinite where no value is.
+            finite = not self.shape.aggregate and not any(c.infinite for c in entry.counts.values())
 
             def write(object_name: str, rows: pa.RecordBatch) -> None:
                 if object_name == RELATIONSHIP:
@@ -157,7 +159,7 @@ class SqlSink(ABC):
                     return
                 for table in layout.parts(object_name):
                     with self._naming(entry):
-                        part = fitted(table, rows, infinite=self.infinite)
+                        part = fitted(table, rows, infinite=finite or self.infinite)
                     self._append(table.name, part)
                     written[table.name] = written.get(table.name, 0) + rows.num_rows
 

@@ -11,17 +11,16 @@ import re
 import struct
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from enum import Enum, auto
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
-import adbc_driver_manager
 import pyarrow as pa
-from adbc_driver_sqlite import dbapi
 
+from cpexport import adbc
 from cpexport.errors import RunningError, SourceError
 
 SUFFIXES = frozenset({".db", ".sqlite", ".sqlite3", ".db3"})
@@ -38,7 +37,6 @@ _WAL = 2
 _RESERVED_BYTE = 0x40000001
 _FLOCK = "hhqqi4x"
 _BUSY_MS = 2_000
-_BATCH_ROWS = "adbc.sqlite.query.batch_rows"
 
 
 class Contents(Enum):
@@ -64,10 +62,10 @@ def contents(path: Path) -> Contents:
     if start != _MAGIC:
         return Contents.OTHER
     try:
-        with _connected(path, "immutable=1") as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            names = {name for (name,) in cursor.fetchall()}
-    except (adbc_driver_manager.Error, UnicodeDecodeError):
+        with closing(adbc.Connection(_uri(path, "immutable=1"))) as connection:
+            tables = connection.rows("SELECT name FROM sqlite_master WHERE type = 'table'")
+        names = {name for (name,) in tables}
+    except (adbc.Error, UnicodeDecodeError):
         return Contents.EXPORT
     if not names:
         return Contents.NOTHING
@@ -98,7 +96,7 @@ class DatabaseFile:
         # not to change; CellProfiler does not write such, so a person made this one of it.
         how = "immutable=1" if header[18] == _WAL else "mode=ro"
         with self._errors():
-            self._connection = dbapi.connect(_uri(path, how), autocommit=True)
+            self._connection = adbc.Connection(_uri(path, how))
         try:
             self.rows(f"PRAGMA busy_timeout = {_BUSY_MS}")
         except BaseException:
@@ -128,9 +126,8 @@ class DatabaseFile:
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """The rows of a query, as Python values."""
-        with self._errors(), self._connection.cursor() as cursor:
-            cursor.execute(sql)
-            return [tuple(row) for row in cursor.fetchall()]
+        with self._errors():
+            return self._connection.rows(sql)
 
     def arrow(self, sql: str, rows: int) -> pa.RecordBatch:
         """The rows of a query that has `rows` of them, columns by position.
@@ -142,11 +139,8 @@ class DatabaseFile:
             RunningError: there are more rows, or fewer, as a job has changed them meanwhile.
             SourceError: there are more rows, or fewer.
         """
-        with self._errors(), self._connection.cursor() as cursor:
-            # The driver decides on types by the first batch, so that must be all of it.
-            cursor.adbc_statement.set_options(**{_BATCH_ROWS: str(rows + 1)})
-            cursor.execute(sql)
-            table = cursor.fetch_arrow_table()
+        with self._errors():
+            table = self._connection.table(sql, typed_by=rows + 1)
         if table.num_rows != rows:
             with self._errors():
                 changed = _state(self.path)[1] != self._changed
@@ -165,15 +159,12 @@ class DatabaseFile:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except adbc_driver_manager.NotSupportedError as error:
-            # An interrupt, as in sinks/sqlitefile.py: the driver cannot cancel.
-            raise KeyboardInterrupt from error
         except OSError as error:
             problem = f"cannot be read: {error.strerror}"
             raise SourceError(self.path, problem, "check it") from error
         except UnicodeDecodeError as error:
             raise SourceError(self.path, "damaged: text that is not UTF-8", RERUN) from error
-        except (adbc_driver_manager.Error, pa.ArrowException) as error:
+        except (adbc.Error, pa.ArrowException) as error:
             raise _reason(self.path, str(error)) from error
 
 
@@ -224,15 +215,6 @@ def _has_writer(path: Path) -> bool:
         # Gone, or on a file system without locks; the first of them is told when it is opened.
         return False
     return bool(struct.unpack(_FLOCK, answer)[0] != fcntl.F_UNLCK)
-
-
-@contextmanager
-def _connected(path: Path, how: str) -> Iterator[Any]:
-    connection = dbapi.connect(_uri(path, how), autocommit=True)
-    try:
-        yield connection
-    finally:
-        connection.close()
 
 
 def _uri(path: Path, how: str) -> str:

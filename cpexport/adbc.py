@@ -1,0 +1,105 @@
+"""One connection to SQLite by ADBC, rows as Arrow.
+
+ADBC's own DB-API layer does the same, but its import takes longer than all of SQLite's part here.
+"""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import adbc_driver_sqlite
+import pyarrow as pa
+from adbc_driver_manager import (
+    INGEST_OPTION_MODE,
+    INGEST_OPTION_MODE_APPEND,
+    INGEST_OPTION_TARGET_TABLE,
+    AdbcConnection,
+    AdbcStatement,
+    AdbcStatusCode,
+    Error,
+    OperationalError,
+)
+
+__all__ = ["Connection", "Error"]
+
+_BATCH_ROWS = "adbc.sqlite.query.batch_rows"
+
+
+class Connection:
+    """A connection in SQLite's own autocommit: transactions are statements.
+
+    `uri` is a path, or a `file:` URI as SQLite has them. Every method raises `Error` for what
+    SQLite or the driver says.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self._database = adbc_driver_sqlite.connect(uri)
+        try:
+            self._connection = AdbcConnection(self._database)
+        except BaseException:
+            self._database.close()
+            raise
+
+    def close(self) -> None:
+        self._connection.close()
+        self._database.close()
+
+    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """The rows of a statement, as Python values; `values` are those of its placeholders."""
+        columns = [column.to_pylist() for column in self.table(sql, *values).columns]
+        return list(zip(*columns, strict=True))
+
+    def table(self, sql: str, *values: object, typed_by: int | None = None) -> pa.Table:
+        """The rows of a statement, columns typed by its first `typed_by` rows, or some."""
+        with self.reader(sql, *values, size=typed_by) as reader:
+            try:
+                return reader.read_all()
+            except OSError as error:
+                raise OperationalError(str(error), status_code=AdbcStatusCode.IO) from error
+
+    @contextmanager
+    def reader(
+        self, sql: str, *values: object, size: int | None = None
+    ) -> Iterator[pa.RecordBatchReader]:
+        """The rows of a statement, `size` at a time, columns typed by the first so many.
+
+        Raises:
+            OSError: while it is read, as pyarrow does: a later value is of another type.
+        """
+        with self._statement() as statement:
+            if size is not None:
+                statement.set_options(**{_BATCH_ROWS: str(size)})
+            statement.set_sql_query(sql)
+            statement.prepare()
+            if values:
+                names = [str(place) for place in range(len(values))]
+                arrays = [pa.array([value]) for value in values]
+                statement.bind(pa.RecordBatch.from_arrays(arrays, names))
+            handle, _ = statement.execute_query()
+            with pa.RecordBatchReader.from_stream(handle) as reader:
+                yield reader
+
+    def run_many(self, sql: str, values: pa.RecordBatch) -> None:
+        """Executes a statement for each row of `values`, columns by position."""
+        with self._statement() as statement:
+            statement.set_sql_query(sql)
+            statement.prepare()
+            statement.bind(values)
+            statement.execute_update()
+
+    def ingest(self, table: str, rows: pa.RecordBatch) -> None:
+        """Appends rows to a table, columns by name."""
+        with self._statement() as statement:
+            statement.set_options(
+                **{
+                    INGEST_OPTION_TARGET_TABLE: table,
+                    INGEST_OPTION_MODE: INGEST_OPTION_MODE_APPEND,
+                }
+            )
+            statement.bind(rows)
+            statement.execute_update()
+
+    @contextmanager
+    def _statement(self) -> Iterator[AdbcStatement]:
+        with closing(AdbcStatement(self._connection)) as statement:
+            yield statement
