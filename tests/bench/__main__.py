@@ -126,8 +126,12 @@ class _FailedError(Exception):
 
 
 def _run(subject: Subject, out: Path) -> dict[str, float]:
+    cache = out / "cache"
     if subject.fresh and subject.target:
         _remove(subject.target)
+        # Nor is it remembered what its inputs hold.
+        cache = out / "cache-of-none"
+        _remove(cache)
     if subject.prepare:
         subject.prepare()
     # What was written before is not to be in the way of what is written now.
@@ -142,7 +146,7 @@ def _run(subject: Subject, out: Path) -> dict[str, float]:
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, "PYTHONPATH": path, "XDG_CACHE_HOME": str(cache)},
             check=False,
         )
     # The runner itself fails if there is no such command.
