@@ -1,16 +1,15 @@
 """Has workers look at batches and decode them, a few ahead of the one whose answer is used."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Future
+from concurrent.futures import BrokenExecutor, Future, wait
 from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
 
 from cpexport.batch import Evidence, Source, size
 from cpexport.decode import Decoded
-from cpexport.errors import CpexportError, SourceError
+from cpexport.errors import SourceError
 from cpexport.features import IMAGE, TEXT
 from cpexport.steps import Step
 from cpexport.survey import look_at
@@ -64,7 +63,6 @@ def decoded_ahead(
         call,
         lambda step: step.batch.source,
         room=lambda there: sum(decoded.size for decoded in there) < _BYTES,
-        drop=Decoded.remove,
     )
     for step, found in calls:
         if isinstance(found, Decoded) and _outdated(found, asked[id(step)], types()):
@@ -76,11 +74,11 @@ def decoded_ahead(
 
 @dataclass(frozen=True)
 class _Sent(Generic[_T, _R]):
-    """A task on its way, and whether no other was beside it."""
+    """A task on its way, and whether a worker that was to do it has been killed before."""
 
     task: _T
     future: Future[_R]
-    alone: bool
+    again: bool
 
     @property
     def there(self) -> list[_R]:
@@ -92,10 +90,9 @@ class _Sent(Generic[_T, _R]):
 class _Calls(Generic[_T, _R]):
     """Tasks with their answers, in order; a few more are on their way meanwhile.
 
-    `call` makes of a task what is sent; `source` is what it reads. When a worker is killed, those
-    tasks that were on their way are sent again one by one; one that kills another worker so is
-    given up. `room` is whether more may be sent where so many answers wait; `drop` is told of an
-    answer that nobody will use.
+    `call` makes of a task what is sent; `source` is what it reads. A task whose worker is killed is
+    sent once more, with no other beside it, and then given up. `room` is whether more may be sent
+    where so many answers wait.
     """
 
     def __init__(
@@ -105,74 +102,50 @@ class _Calls(Generic[_T, _R]):
         call: Callable[[_T], Callable[[], _R]],
         source: Callable[[_T], Source],
         room: Callable[[Iterable[_R]], bool] = lambda there: True,
-        drop: Callable[[_R], None] = lambda answer: None,
     ) -> None:
-        self._crew, self._call, self._source = crew, call, source
-        self._room, self._drop = room, drop
+        self._crew, self._call, self._source, self._room = crew, call, source, room
         self._waiting, self._sent = deque(tasks), deque[_Sent[_T, _R]]()
-        # How many of those that wait must be sent alone.
-        self._suspects = 0
 
     def __iter__(self) -> Iterator[tuple[_T, _R | SourceError]]:
         while self._waiting or self._sent:
             self._fill()
             sent = self._sent.popleft()
             try:
-                answer = sent.future.result()
+                answer: _R | SourceError = sent.future.result()
             except SourceError as error:
-                yield sent.task, error
+                answer = error
             except BrokenExecutor:
-                self._renew()
-                if sent.alone:
-                    problem = "the process that read it was killed, for want of memory as a rule"
-                    advice = "load it where there is more"
-                    path = self._source(sent.task).path
-                    yield sent.task, SourceError(path, problem, advice)
-                else:
-                    self._suspect(sent)
-            else:
-                # Others are on their way while this one is used.
-                self._fill()
-                yield sent.task, answer
+                if not sent.again:
+                    wait([other.future for other in self._sent])
+                    self._send_next(sent.task, again=True)
+                    continue
+                answer = SourceError(
+                    self._source(sent.task).path,
+                    "the process that read it was killed, for want of memory as a rule",
+                    "load it where there is more",
+                )
+            # Others are on their way while this one is used.
+            self._fill()
+            yield sent.task, answer
 
     def again(self, task: _T) -> None:
         """Sends a task once more, whose answer comes next."""
-        self._sent.appendleft(self._send(task, alone=False))
+        self._send_next(task, again=False)
+
+    def _send_next(self, task: _T, *, again: bool) -> None:
+        self._sent.appendleft(_Sent(task, self._crew.submit(self._call(task)), again))
 
     def _fill(self) -> None:
         while self._waiting and self._has_room:
-            alone = self._suspects > 0
-            self._suspects -= alone
-            self._sent.append(self._send(self._waiting.popleft(), alone))
+            task = self._waiting.popleft()
+            self._sent.append(_Sent(task, self._crew.submit(self._call(task)), again=False))
 
     @property
     def _has_room(self) -> bool:
-        if self._suspects or any(sent.alone for sent in self._sent):
-            return not self._sent
+        if any(sent.again for sent in self._sent):
+            return False
         there = (answer for sent in self._sent for answer in sent.there)
         return len(self._sent) <= self._crew.number and self._room(there)
-
-    def _send(self, task: _T, alone: bool) -> _Sent[_T, _R]:
-        return _Sent(task, self._crew.submit(self._call(task)), alone)
-
-    def _renew(self) -> None:
-        self._crew.renew()
-        try:
-            self._crew.submit(os.getpid).result()
-        except BrokenExecutor as error:
-            raise CpexportError(
-                "processes that decode end as soon as they begin; do without them by --jobs 1"
-            ) from error
-
-    def _suspect(self, first: _Sent[_T, _R]) -> None:
-        """Has all that was on its way done again, one after the other."""
-        every = [first, *self._sent]
-        for sent in every:
-            for answer in sent.there:
-                self._drop(answer)
-        self._sent.clear()
-        self._waiting.extendleft(sent.task for sent in reversed(every))
-        self._suspects += len(every)
 
 
 def _outdated(decoded: Decoded, asked: Features, newest: Features) -> bool:

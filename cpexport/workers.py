@@ -2,26 +2,18 @@
 
 import multiprocessing
 import os
-import pickle
 import signal
-import tempfile
 import threading
 from collections.abc import Callable
-from concurrent.futures import (
-    BrokenExecutor,
-    Executor,
-    Future,
-    ProcessPoolExecutor,
-    ThreadPoolExecutor,
-)
-from contextlib import ExitStack
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
-from cpexport.decode import scratch_folder
+from cpexport.errors import CpexportError
 from cpexport.start import without_pandas
 
 _P = ParamSpec("_P")
@@ -87,19 +79,18 @@ class Crew:
             self._workers = fitting
 
     def submit(self, call: Callable[[], _T]) -> Future[_T]:
-        """Has something done; that all of them are gone is said by what comes of it."""
+        """Has something done."""
+        try:
+            return self._begun().submit(call)
+        except BrokenExecutor:
+            # One of those was killed, and with it they all are gone.
+            self._end()
+            return self._begun().submit(call)
+
+    def _begun(self) -> Executor:
         if self._executor is None:
             self._executor = self._workers.executor()
-        try:
-            return self._executor.submit(call)
-        except BrokenExecutor as error:
-            broken: Future[_T] = Future()
-            broken.set_exception(error)
-            return broken
-
-    def renew(self) -> None:
-        """Lets those go of whom one was killed; others come when there is something to do."""
-        self._end()
+        return self._executor
 
     def _end(self) -> None:
         if self._executor is not None:
@@ -113,8 +104,8 @@ def processes(number: int | None) -> Workers:
         return THREAD
     if number is None:
         cores = _cores()
-        return Workers(partial(_pool, cores), cores, _WORTH)
-    return Workers(partial(_pool, number), number)
+        return Workers(partial(Processes, cores), cores, _WORTH)
+    return Workers(partial(Processes, number), number)
 
 
 def _cores() -> int:
@@ -123,72 +114,117 @@ def _cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def _pool(number: int) -> Executor:
-    # A fork would share this process's open files, and drop a database's locks as it ends.
-    return _Pool(number, multiprocessing.get_context("spawn"), _ready)
+class Processes(Executor):
+    """So many processes, each called through a pipe of its own by a thread of this one.
 
-
-class _Pool(ProcessPoolExecutor):
-    """Processes that are called, and answer, through files.
-
-    A pool sends both through pipes, and waits for ever for the rest of what a killed process began
-    to read or write (CPython issue 94777). What is sent here is the name of a file, which pipes
-    take as a whole.
+    A process that is killed breaks its call, with BrokenExecutor, and no other; the next call has a
+    new one. CPython's own pool has its processes share pipes and locks, and can wait for ever when
+    one of them is killed in mid-word, or as it begins (CPython issue 94777).
     """
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self._stack = ExitStack()
-        self._folder = self._stack.enter_context(scratch_folder())
+    def __init__(self, number: int) -> None:
+        self._threads = ThreadPoolExecutor(number)
+        self._of_thread = threading.local()
+        self._all: list[_Process] = []
 
     def submit(self, call: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
-        number, name = tempfile.mkstemp(dir=self._folder)
-        with os.fdopen(number, "wb") as file:
-            pickle.dump((call, args, kwargs), file)
-        # Ctrl-C reaches a worker that starts only when it is ready for it.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            sent = super().submit(_called, name)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        answer: Future[_T] = Future()
-        sent.add_done_callback(lambda done: _answer(name, done, answer))
-        return answer
+        return self._threads.submit(self._called, partial(call, *args, **kwargs))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        super().shutdown(wait, cancel_futures=cancel_futures)
-        self._stack.close()
+        self._threads.shutdown(wait, cancel_futures=cancel_futures)
+        for process in self._all:
+            process.end()
+
+    def _called(self, call: Callable[[], _T]) -> _T:
+        process: _Process | None = getattr(self._of_thread, "process", None)
+        if process is None or process.ended:
+            process = self._of_thread.process = _Process()
+            self._all.append(process)
+        return process.call(call)
 
 
-def _called(name: str) -> None:
-    """Calls what a file says, and puts there what came of it."""
-    file = Path(name)
-    call, args, kwargs = pickle.loads(file.read_bytes())
-    try:
-        came: tuple[Any, Exception | None] = (call(*args, **kwargs), None)
-    except Exception as error:
-        came = (None, error)
-    file.write_bytes(pickle.dumps(came))
+class _Process:
+    """One process, which does what it is told until the pipe to it is closed.
+
+    Raises:
+        BrokenExecutor: it was killed.
+        CpexportError: it ended by itself before it could be told anything.
+    """
+
+    def __init__(self) -> None:
+        # A fork would share this process's open files, and drop a database's locks as it ends.
+        spawn = multiprocessing.get_context("spawn")
+        self._pipe, theirs = spawn.Pipe()
+        self._process = spawn.Process(target=_serve, args=(theirs,), daemon=True)
+        with _ONE_AT_A_TIME:
+            # Ctrl-C reaches a process that starts only when it is ready for it.
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                self._process.start()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+                theirs.close()
+        self.ended = False
+        try:
+            self._pipe.recv()
+        except (EOFError, OSError) as lost:
+            self._process.join()
+            killed = (self._process.exitcode or 0) < 0
+            self.end()
+            if killed:
+                raise BrokenExecutor("a process was killed") from lost
+            raise CpexportError(
+                "processes that decode end as soon as they begin; do without them by --jobs 1"
+            ) from lost
+
+    def call(self, call: Callable[[], _T]) -> _T:
+        """What the process answers, or raises.
+
+        Raises:
+            BrokenExecutor: it was killed.
+        """
+        try:
+            self._pipe.send(call)
+            answer, error = self._pipe.recv()
+        except (EOFError, OSError) as lost:
+            self.end()
+            raise BrokenExecutor("a process was killed") from lost
+        if error is not None:
+            raise error
+        result: _T = answer
+        return result
+
+    def end(self) -> None:
+        """Ends it, whatever it does."""
+        self.ended = True
+        self._pipe.close()
+        self._process.kill()
+        self._process.join()
 
 
-def _answer(name: str, done: Future[None], answer: Future[Any]) -> None:
-    try:
-        done.result()
-        result, error = pickle.loads(Path(name).read_bytes())
-        Path(name).unlink()
-    except BaseException as other:
-        result, error = None, other
-    if error is None:
-        answer.set_result(result)
-    else:
-        answer.set_exception(error)
+_ONE_AT_A_TIME = threading.Lock()
 
 
-def _ready() -> None:
-    """Begins a worker, which ends at once and without a word at Ctrl-C, or when its parent dies."""
+def _serve(calls: Connection) -> None:
+    """Does what comes, in a process of its own."""
     without_pandas()
+    _end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    # Nobody is there any more who calls, or waits for an answer.
+    with suppress(EOFError, OSError):
+        calls.send("ready")
+        while True:
+            call = calls.recv()
+            try:
+                answer: tuple[Any, Exception | None] = (call(), None)
+            except Exception as error:
+                answer = (None, error)
+            calls.send(answer)
+
+
+def _end_with_parent() -> None:
+    """Ends this process at once, and without a word, when its parent ends or is killed."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 

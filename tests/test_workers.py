@@ -3,9 +3,11 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -16,11 +18,10 @@ from conftest import Ran, content, rows, unpacked
 from test_killed import Load, screen
 
 from cpexport.ahead import decoded_ahead
-from cpexport.errors import CpexportError
 from cpexport.load import load
 from cpexport.steps import Step
 from cpexport.survey import survey
-from cpexport.workers import THREAD, Crew, Workers, _Pool, _ready, processes
+from cpexport.workers import THREAD, Crew, Processes, Workers, processes
 
 
 def running(folder: Path) -> set[int]:
@@ -86,22 +87,32 @@ def kills(what: str, call: Callable[[], Any]) -> Any:
     return call()
 
 
-class Deadly(_Pool):
-    """A pool in which one batch kills whoever looks at it, or decodes it."""
+class Deadly(Processes):
+    """Processes of which one batch kills whoever looks at it, or decodes it."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(3, multiprocessing.get_context("spawn"), _ready)
+        super().__init__(3)
         self._what = what
 
     def submit(self, call: Callable[..., Any], /, *words: Any, **named: Any) -> Future[Any]:
-        if not isinstance(call, partial):
-            return super().submit(call)
         return super().submit(kills, self._what, call)
 
 
+class DeadlyPool(ProcessPoolExecutor):
+    """CPython's own pool, which is lost as a whole when a process of it is killed."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(3, multiprocessing.get_context("spawn"))
+        self._what = what
+
+    def submit(self, call: Callable[..., Any], /, *words: Any, **named: Any) -> Future[Any]:
+        return super().submit(kills, self._what, call)
+
+
+@pytest.mark.parametrize("executor", [Deadly, DeadlyPool])
 @pytest.mark.parametrize("what", ["inspected", "decoded"])
 def test_a_batch_that_kills_its_worker_is_named_and_all_others_are_loaded(
-    tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, what: str, executor: Callable[..., Executor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # What is remembered is not looked at.
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -109,7 +120,7 @@ def test_a_batch_that_kills_its_worker_is_named_and_all_others_are_loaded(
     names = sorted(path.name for path in outputs.iterdir())
     assert "batch_7_12" in names
 
-    report = load([outputs], f"sqlite:///{to}", workers=Workers(partial(Deadly, what), 3))
+    report = load([outputs], f"sqlite:///{to}", workers=Workers(partial(executor, what), 3))
 
     (left_out,) = report.left_out
     assert Path(left_out.path).name == "batch_7_12"
@@ -123,23 +134,32 @@ def test_a_batch_that_kills_its_worker_is_named_and_all_others_are_loaded(
     assert (again.loaded, again.whole) == (1, True)
 
 
-class Stillborn(_Pool):
-    """A pool whose processes end as they begin, as those of a script that is not guarded do."""
+UNGUARDED = """
+import sys
+from pathlib import Path
+from cpexport.load import load
+from cpexport.workers import processes
 
-    def __init__(self) -> None:
-        super().__init__(1, multiprocessing.get_context("spawn"), os._exit, (1,))
+load([Path(sys.argv[1])], sys.argv[2], workers=processes(2))
+"""
 
 
-def test_where_processes_cannot_begin_no_batch_is_blamed(tmp_path: Path) -> None:
-    to = tmp_path / "x.sqlite"
+def test_a_script_in_which_processes_cannot_begin_is_told_so(tmp_path: Path) -> None:
+    script, to = tmp_path / "unguarded.py", tmp_path / "x.sqlite"
+    script.write_text(UNGUARDED)
 
-    with pytest.raises(CpexportError, match="do without them by --jobs 1"):
-        load(
-            [unpacked("10_ranges") / "outputs"],
-            f"sqlite:///{to}",
-            workers=Workers(Stillborn, 1),
-        )
+    ran = subprocess.run(
+        [sys.executable, script, unpacked("10_ranges") / "outputs", f"sqlite:///{to}"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines()[-1].endswith(
+        "processes that decode end as soon as they begin; do without them by --jobs 1"
+    )
     assert not to.exists()
 
 
