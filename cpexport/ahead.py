@@ -10,7 +10,6 @@ from typing import Generic, TypeVar
 from cpexport.batch import Evidence, Source, size
 from cpexport.decode import Decoded
 from cpexport.errors import SourceError
-from cpexport.features import IMAGE, TEXT
 from cpexport.steps import Step
 from cpexport.survey import look_at
 from cpexport.tables import Features
@@ -43,33 +42,21 @@ def decoded_ahead(
 ) -> Iterator[tuple[Step, Decoded | SourceError]]:
     """Each step with what it was decoded to, or why it could not be, in order.
 
-    `types` are the newest types, which become wider by what comes: a batch that was decoded before
-    metadata became text is decoded again, so that it is as the job wrote it.
+    `types` are the newest types, which become wider by what comes; those of images are known from
+    `inspect`.
 
     Raises:
         CpexportError: workers end before they are given anything.
         SinkError: as `decode`.
     """
     crew.fit(sum(size(step.batch.source) for step in steps))
-    asked: dict[int, Features] = {}
-
-    def call(step: Step) -> Callable[[], Decoded]:
-        asked[id(step)] = types()
-        return partial(decode, step, asked[id(step)])
-
-    calls = _Calls(
+    yield from _Calls(
         crew,
         steps,
-        call,
+        lambda step: partial(decode, step, types()),
         lambda step: step.batch.source,
         room=lambda there: sum(decoded.size for decoded in there) < _BYTES,
     )
-    for step, found in calls:
-        if isinstance(found, Decoded) and _outdated(found, asked[id(step)], types()):
-            found.remove()
-            calls.again(step)
-        else:
-            yield step, found
 
 
 @dataclass(frozen=True)
@@ -117,7 +104,8 @@ class _Calls(Generic[_T, _R]):
             except BrokenExecutor:
                 if not sent.again:
                     wait([other.future for other in self._sent])
-                    self._send_next(sent.task, again=True)
+                    future = self._crew.submit(self._call(sent.task))
+                    self._sent.appendleft(_Sent(sent.task, future, again=True))
                     continue
                 answer = SourceError(
                     self._source(sent.task).path,
@@ -127,13 +115,6 @@ class _Calls(Generic[_T, _R]):
             # Others are on their way while this one is used.
             self._fill()
             yield sent.task, answer
-
-    def again(self, task: _T) -> None:
-        """Sends a task once more, whose answer comes next."""
-        self._send_next(task, again=False)
-
-    def _send_next(self, task: _T, *, again: bool) -> None:
-        self._sent.appendleft(_Sent(task, self._crew.submit(self._call(task)), again))
 
     def _fill(self) -> None:
         while self._waiting and self._has_room:
@@ -146,11 +127,3 @@ class _Calls(Generic[_T, _R]):
             return False
         there = (answer for sent in self._sent for answer in sent.there)
         return len(self._sent) <= self._crew.number and self._room(there)
-
-
-def _outdated(decoded: Decoded, asked: Features, newest: Features) -> bool:
-    before, now = asked.get(IMAGE, {}), newest.get(IMAGE, {})
-    return any(
-        type != TEXT and now.get(feature) == TEXT and before.get(feature) != TEXT
-        for feature, type in decoded.types.get(IMAGE, {}).items()
-    )

@@ -3,6 +3,7 @@
 import functools
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -29,6 +30,9 @@ settings.load_profile("cpexport")
 # What is remembered of outputs is of these tests, and not of whoever runs them.
 _CACHE = tempfile.TemporaryDirectory(prefix="cpexport-tests-")
 os.environ["XDG_CACHE_HOME"] = _CACHE.name
+
+# A shell has what it runs in the background ignore Ctrl-C, and so all that this starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Programs to run, not tests.
 collect_ignore = ["bench"]

@@ -1,5 +1,6 @@
 """Batches decoded by other processes: the same content, and none is lost when one is killed."""
 
+import csv
 import multiprocessing
 import os
 import signal
@@ -75,6 +76,33 @@ def test_the_content_does_not_depend_on_how_many_processes_decode(
 
     assert found[0] == found[1]
     assert len(found[0]["ledger"]) == 24
+
+
+def doses(file: Path, change: Callable[[str], str]) -> None:
+    """Changes the doses in an Image.csv."""
+    with file.open(newline="") as stream:
+        header, *lines = csv.reader(stream)
+    place = header.index("Metadata_Dose")
+    for line in lines:
+        line[place] = change(line[place])
+    with file.open("w", newline="") as stream:
+        csv.writer(stream).writerows([header, *lines])
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_what_was_decoded_as_numbers_is_text_as_the_job_wrote_it_once_it_has_to_be_text(
+    cpexport: Callable[..., Ran], copy: Callable[..., Path], tmp_path: Path, jobs: int
+) -> None:
+    copy("10_ranges", "outputs", "outputs")
+    for batch in ("batch_13_18", "batch_19_24"):
+        doses(tmp_path / "outputs" / batch / "Image.csv", lambda dose: "1.50")
+    doses(tmp_path / "outputs" / "batch_7_12" / "Image.csv", lambda dose: "much")
+
+    ran = cpexport("load", "outputs", "--to", "sqlite:///x.sqlite", "--jobs", jobs, "--quiet")
+
+    assert (ran.status, ran.err) == (0, "")
+    words = "SELECT DISTINCT Image_Metadata_Dose FROM Per_Image WHERE ImageNumber > 6 ORDER BY 1"
+    assert rows(tmp_path / "x.sqlite", words) == [("1.50",), ("much",)]
 
 
 def kills(what: str, call: Callable[[], Any]) -> Any:
