@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -20,9 +20,11 @@ from test_killed import Load, screen
 
 from cpexport.ahead import decoded_ahead
 from cpexport.load import load
+from cpexport.shape import Shape
 from cpexport.steps import Step
 from cpexport.survey import survey
 from cpexport.workers import THREAD, Crew, Processes, Workers, processes
+from cpexport.writing import _decoded
 
 
 def running(folder: Path) -> set[int]:
@@ -224,38 +226,52 @@ def test_a_load_that_is_stopped_leaves_no_process_behind(
 class Counting(ThreadPoolExecutor):
     """Counts what was asked of it."""
 
-    asked = 0
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.asked: list[Future[Any]] = []
 
     def submit(self, call: Callable[..., Any], /, *words: Any, **named: Any) -> Future[Any]:
-        self.asked += 1
-        return super().submit(call, *words, **named)
+        self.asked.append(super().submit(call, *words, **named))
+        return self.asked[-1]
+
+
+def steps() -> list[Step]:
+    found = survey([unpacked("10_ranges") / "outputs"])
+    return [Step(batch, batch.complete) for batch in found.batches]
 
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_no_more_is_decoded_than_a_slow_destination_can_take(tmp_path: Path, number: int) -> None:
-    found = survey([unpacked("10_ranges") / "outputs"])
-    steps = [Step(batch, batch.complete) for batch in found.batches]
-    executor = Counting(number)
-
-    def make() -> Executor:
-        return executor
-
+    executor, todo = Counting(number), steps()
     names, most = [], []
-    with Crew(Workers(make, number)) as crew:
-        ahead = decoded_ahead(crew, steps, dict, decoded(tmp_path))
+
+    with Crew(Workers(lambda: executor, number)) as crew:
+        ahead = decoded_ahead(crew, todo, dict, partial(_decoded, shape=Shape(), scratch=tmp_path))
         for taken, (step, _) in enumerate(ahead, 1):
             names.append(step)
-            most.append(executor.asked - taken)
+            most.append(len(executor.asked) - taken)
 
-    assert names == steps
+    assert names == todo
     assert max(most) == number + 1
 
 
-def decoded(scratch: Path) -> Any:
-    from cpexport.shape import Shape
-    from cpexport.writing import _decoded
+def test_no_more_is_asked_for_while_too_many_bytes_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cpexport.ahead._BYTES", 1)
+    executor, todo = Counting(1), steps()
+    asked = []
 
-    return partial(_decoded, shape=Shape(), scratch=scratch)
+    with Crew(Workers(lambda: executor, 1)) as crew:
+        for _ in decoded_ahead(
+            crew, todo, dict, partial(_decoded, shape=Shape(), scratch=tmp_path)
+        ):
+            asked.append(len(executor.asked))
+            wait(executor.asked)
+
+    # As the second is used the third waits, and is too much already for a fourth.
+    assert asked[1] == 3
+    assert asked[-1] == len(todo) == 4
 
 
 def test_processes_are_not_begun_for_little_work() -> None:
