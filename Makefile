@@ -8,7 +8,8 @@ BENCH_ROUNDS = 3
 BENCH_PEERS = 1
 
 RUNS = -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
-PYTEST = .venv/bin/pytest -n 2 $(PYTEST_ARGS)
+# Tests wait for servers, schedulers and disks: one more at once than CI has cores.
+PYTEST = .venv/bin/pytest -n 3 --dist worksteal $(PYTEST_ARGS)
 
 .DEFAULT_GOAL = help
 .PHONY: help venv schedulers servers demo test test-mysql check conformance clients bench clean

@@ -65,8 +65,7 @@ def load(
     from cpexport.dryrun import dry_run
     from cpexport.progress import shown
     from cpexport.properties import properties, refuse_foreign, write
-    from cpexport.report import load_text
-    from cpexport.reportdestination import dry_run_text
+    from cpexport.reportdestination import dry_run_text, load_text
     from cpexport.runs import destination, load_runs
     from cpexport.shape import Shape
     from cpexport.sinks import analyst_reads

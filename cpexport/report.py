@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from cpexport.check import Check
-from cpexport.load import Report, Run
 from cpexport.plan import Plan, Task
 from cpexport.resubmit import Resubmission
 from cpexport.scripts import SUBMIT
@@ -77,11 +76,6 @@ def _again_json(again: Resubmission) -> dict[str, Any]:
     }
 
 
-def load_text(report: Report, format: str) -> str:
-    """A load as a table or as JSON."""
-    return _load_json(report) if format == "json" else _load_table(report)
-
-
 def _check_json(found: Check, again: Resubmission | None) -> str:
     return json.dumps(
         {
@@ -131,54 +125,6 @@ def _check_table(found: Check) -> str:
     signs = sorted({seen.evidence for seen in found.batches if seen.evidence})
     if signs:
         text += f"\n\nEvidence that an image set is done: {', '.join(signs)}"
-    return text
-
-
-def _load_json(report: Report) -> str:
-    return json.dumps(
-        {
-            "destination": report.destination,
-            "batches": {
-                "loaded": report.loaded,
-                "already": report.already,
-                "left_out": [{"path": b.path, "reason": b.reason} for b in report.left_out],
-            },
-            "image_sets": report.image_sets,
-            "missing": report.missing.ranges,
-            "rows": {**report.rows, **report.made},
-            "seconds": round(report.seconds, 3),
-            "notes": report.notes,
-            **({"runs": [_run_json(run) for run in report.runs]} if report.runs else {}),
-        },
-        indent=2,
-        ensure_ascii=False,
-    )
-
-
-def _run_json(run: Run) -> dict[str, Any]:
-    return {
-        "name": run.name,
-        "table_number": run.table_number,
-        "missing": run.missing.ranges,
-    }
-
-
-def _load_table(report: Report) -> str:
-    lines = [
-        ["destination", report.destination],
-        ["batches", f"{report.loaded} loaded, {report.already} there already"],
-        ["image sets", f"{report.image_sets} loaded"],
-        *([name, f"{rows} rows"] for name, rows in {**report.rows, **report.made}.items()),
-        *([] if report.runs else [["missing", str(report.missing) or "none"]]),
-        *(
-            [f"run {run.table_number}", f"{run.name}, missing {run.missing or 'none'}"]
-            for run in report.runs
-        ),
-    ]
-    text = aligned(lines)
-    if report.left_out:
-        text += "\n\nLeft out:\n"
-        text += "\n".join(f"{left.path}: {left.reason}" for left in report.left_out)
     return text
 
 

@@ -4,10 +4,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from cpexport.analyst import Properties
 from cpexport.dryrun import DryRun
-from cpexport.report import aligned, load_text
+from cpexport.load import Report, Run
+from cpexport.report import aligned
 from cpexport.script import Script
 from cpexport.verify import Verification
 
@@ -117,3 +119,56 @@ def _verify_table(found: Verification) -> str:
             rows.append([one.table, one.column or "-", sets or "-", batch or "-", one.what])
         text += "\n\nDifferent:\n" + aligned(rows)
     return text
+
+
+def load_text(report: Report, format: str) -> str:
+    """A load as a table or as JSON."""
+    return _load_json(report) if format == "json" else _load_table(report)
+
+
+def _load_table(report: Report) -> str:
+    lines = [
+        ["destination", report.destination],
+        ["batches", f"{report.loaded} loaded, {report.already} there already"],
+        ["image sets", f"{report.image_sets} loaded"],
+        *([name, f"{rows} rows"] for name, rows in {**report.rows, **report.made}.items()),
+        *([] if report.runs else [["missing", str(report.missing) or "none"]]),
+        *(
+            [f"run {run.table_number}", f"{run.name}, missing {run.missing or 'none'}"]
+            for run in report.runs
+        ),
+    ]
+    text = aligned(lines)
+    if report.left_out:
+        text += "\n\nLeft out:\n"
+        text += "\n".join(f"{left.path}: {left.reason}" for left in report.left_out)
+    return text
+
+
+def _load_json(report: Report) -> str:
+    return json.dumps(
+        {
+            "destination": report.destination,
+            "batches": {
+                "loaded": report.loaded,
+                "already": report.already,
+                "left_out": [{"path": b.path, "reason": b.reason} for b in report.left_out],
+            },
+            "image_sets": report.image_sets,
+            "missing": report.missing.ranges,
+            "rows": {**report.rows, **report.made},
+            "seconds": round(report.seconds, 3),
+            "notes": report.notes,
+            **({"runs": [_run_json(run) for run in report.runs]} if report.runs else {}),
+        },
+        indent=2,
+        ensure_ascii=False,
+    )
+
+
+def _run_json(run: Run) -> dict[str, Any]:
+    return {
+        "name": run.name,
+        "table_number": run.table_number,
+        "missing": run.missing.ranges,
+    }

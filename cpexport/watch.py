@@ -5,11 +5,15 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from cpexport.check import Check
 from cpexport.imagesets import ImageSets
-from cpexport.load import Report
 from cpexport.survey import Done, Progress
+
+if TYPE_CHECKING:
+    # A check needs nothing of what it brings along.
+    from cpexport.load import Report
 
 _TICK = 0.1
 
@@ -56,7 +60,7 @@ def follow_check(
         pause(seconds, lambda: None)
 
 
-def follow_load(load: Callable[[], Report], seconds: float, progress: Progress) -> Report:
+def follow_load(load: "Callable[[], Report]", seconds: float, progress: Progress) -> "Report":
     """Loads what has become complete every so many seconds, until nothing planned is missing.
 
     Returns one report of all that was done. `progress` is told in between, and may raise to stop.
@@ -81,7 +85,7 @@ def _eta(now: Standing, seconds: float, done: int) -> float | None:
     return seconds / done * left if done else None
 
 
-def _sum(before: Report, after: Report) -> Report:
+def _sum(before: "Report", after: "Report") -> "Report":
     """Both reports as one: what was done adds up, what is there is as it was seen last."""
     return replace(
         after,

@@ -7,12 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 import pyarrow as pa
-import sqlalchemy as sa
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
 
 from cpexport.errors import UsageError
 from cpexport.imagesets import ImageSets
@@ -21,6 +18,11 @@ from cpexport.paths import PathMap
 from cpexport.pictures import Pictures
 from cpexport.shape import Shape
 from cpexport.tables import Features, Layout
+
+if TYPE_CHECKING:
+    # It takes longer to come than most checks take, which need no destination.
+    import sqlalchemy as sa
+    from sqlalchemy.engine import URL
 
 Write = Callable[[str, pa.RecordBatch], None]
 """Takes rows of one object type, columns named by feature; relationships as `Relationship`, what
@@ -146,7 +148,7 @@ class Sink(Protocol):
         Within `alone` only.
         """
 
-    def replace(self, table: sa.Table, rows: pa.Table) -> None:
+    def replace(self, table: "sa.Table", rows: pa.Table) -> None:
         """Replaces a table that is computed from others, wholly; it is made if it is not there.
 
         Within `alone` only.
@@ -244,7 +246,10 @@ def open_sink(
     )
 
 
-def _parsed(url: str) -> URL:
+def _parsed(url: str) -> "URL":
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
     try:
         return make_url(url)
     except (ArgumentError, ValueError) as error:
