@@ -197,13 +197,14 @@ class Layout:
             columns += _placed(before.parts(name), self.image_key, new, first, room)
         return replace(self, columns=tuple(columns))
 
-    def widened(self, types: Mapping[tuple[str, str], pa.DataType]) -> "Layout":
-        """This layout with columns at least as wide as `types` (by object type and feature)."""
-        columns = tuple(
-            replace(c, type=wider(c.type, types.get((c.object, c.feature), NULL)))
-            for c in self.columns
-        )
-        return self if columns == self.columns else replace(self, columns=columns)
+    def widened(self, features: Features) -> "Layout":
+        """This layout with columns at least as wide as those of `features`."""
+        columns = []
+        for column in self.columns:
+            known = features.get(column.object, {}).get(column.feature, NULL)
+            type = wider(column.type, known)
+            columns.append(column if type == column.type else replace(column, type=type))
+        return self if tuple(columns) == self.columns else replace(self, columns=tuple(columns))
 
     @cached_property
     def features(self) -> Features:

@@ -17,18 +17,27 @@ def align(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     Raises:
         WidthError: an integer beyond 2**53 would lose digits as a real number.
     """
-    if schema.names == batch.schema.names and schema.types == batch.schema.types:
-        # So it is with nearly all batches of a run.
-        return batch
-    arrays = []
-    fields = []
-    for name, array in zip(batch.schema.names, batch.columns, strict=True):
-        type = schema.field(name).type
-        if array.type != type:
-            array = _cast(array, type, name)
-        arrays.append(array)
-        fields.append(pa.field(name, type))
-    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
+    for place, (name, type) in enumerate(zip(batch.schema.names, batch.schema.types, strict=True)):
+        wanted = schema.field(name).type
+        if type != wanted:
+            batch = batch.set_column(place, name, widened(batch.column(place), wanted, name))
+    return batch
+
+
+def widened(array: pa.Array, type: pa.DataType, name: str) -> pa.Array:
+    """The values of the column `name` as a wider type, as `align` makes them.
+
+    Raises:
+        WidthError: as `align`.
+    """
+    if type == TEXT and array.type == REAL:
+        return as_text(array)
+    try:
+        return array.cast(type)
+    except pa.ArrowInvalid as error:
+        raise WidthError(
+            f"column {name}: an integer has too many digits for a column of real numbers"
+        ) from error
 
 
 def numbers_as_promised(object_name: str, feature: str, column: pa.Array) -> pa.Array:
@@ -64,14 +73,3 @@ def as_text(numbers: pa.DoubleArray) -> pa.StringArray:
     whole = (np.abs(values) <= 2**53) & (values == np.floor(values))
     integers = pa.array(np.where(whole, values, 0).astype(np.int64))
     return pc.if_else(pa.array(whole), integers.cast(TEXT), known.cast(TEXT))
-
-
-def _cast(array: pa.Array, type: pa.DataType, name: str) -> pa.Array:
-    if type == TEXT and array.type == REAL:
-        return as_text(array)
-    try:
-        return array.cast(type)
-    except pa.ArrowInvalid as error:
-        raise WidthError(
-            f"column {name}: an integer has too many digits for a column of real numbers"
-        ) from error

@@ -5,22 +5,47 @@ import pyarrow as pa
 
 from cpexport.features import NULL, REAL
 from cpexport.tables import Table
-from cpexport.values import align
+from cpexport.values import widened
 
 
-def fitted(table: Table, rows: pa.RecordBatch, *, infinite: bool = False) -> pa.RecordBatch:
-    """The columns of one table (part), named and typed as there; infinities become NaN, unless
-    they can stay, or there are none: then they are `infinite`.
+class Fitting:
+    """Makes rows fit tables; how is found once for a table, as most batches of a run are alike."""
 
-    Destinations take NaN for NULL.
-    """
-    types = rows.schema.types
-    place = {name: i for i, name in enumerate(rows.schema.names) if types[i] != NULL}
-    columns = [(c.name, place[c.feature]) for c in table.columns if c.feature in place]
-    names = [*table.key, *(name for name, _ in columns)]
-    chosen = rows.select([*range(len(table.key)), *(i for _, i in columns)])
-    aligned = align(chosen.rename_columns(names), table.schema)
-    return aligned if infinite else without_infinities(aligned)
+    def __init__(self) -> None:
+        self._known: dict[str, _Choice] = {}
+
+    def fitted(
+        self, table: Table, rows: pa.RecordBatch, *, infinite: bool = False
+    ) -> pa.RecordBatch:
+        """The columns of one table (part), named and typed as there; infinities become NaN, unless
+        they can stay, or there are none: then they are `infinite`.
+
+        Destinations take NaN for NULL.
+        """
+        choice = self._known.get(table.name)
+        if choice is None or choice.table is not table or not choice.rows.equals(rows.schema):
+            choice = self._known[table.name] = _Choice(table, rows.schema)
+        chosen = rows.select(choice.places).rename_columns(choice.names)
+        for place, column in choice.narrower:
+            array = widened(chosen.column(place), column.type, column.name)
+            chosen = chosen.set_column(place, column.name, array)
+        return chosen if infinite else without_infinities(chosen)
+
+
+class _Choice:
+    """Which columns of rows a table takes, and under which names; those of narrower types there."""
+
+    def __init__(self, table: Table, rows: pa.Schema) -> None:
+        self.table, self.rows = table, rows
+        place = {field.name: i for i, field in enumerate(rows) if field.type != NULL}
+        columns = [(c, place[c.feature]) for c in table.columns if c.feature in place]
+        self.places = [*range(len(table.key)), *(i for _, i in columns)]
+        self.names = [*table.key, *(column.name for column, _ in columns)]
+        self.narrower = [
+            (place, column)
+            for place, (column, i) in enumerate(columns, len(table.key))
+            if rows.field(i).type != column.type
+        ]
 
 
 def without_infinities(rows: pa.RecordBatch) -> pa.RecordBatch:

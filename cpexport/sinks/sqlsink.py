@@ -22,7 +22,7 @@ from cpexport.sinks import There, Write, schema
 from cpexport.sinks import sqlexperiment as experiment
 from cpexport.sinks import sqlledger as ledger
 from cpexport.sinks import sqlpairs as pairs
-from cpexport.sinks.fitting import fitted
+from cpexport.sinks.fitting import Fitting
 from cpexport.sinks.replacing import count, delete, gate, renumber, replaced
 from cpexport.sinks.scope import NO_RUN_YET, Scope
 from cpexport.sinks.sql import Database, quoted
@@ -48,6 +48,7 @@ class SqlSink(ABC):
         self._features: Features = {}
         self._layout: tuple[object, Layout] | None = None
         self._becoming: tuple[Layout, Layout] | None = None
+        self._fitting = Fitting()
         try:
             if self._ours():
                 ledger.check_version(self._db)
@@ -159,7 +160,7 @@ class SqlSink(ABC):
                     return
                 for table in layout.parts(object_name):
                     with self._naming(entry):
-                        part = fitted(table, rows, infinite=finite or self.infinite)
+                        part = self._fitting.fitted(table, rows, infinite=finite or self.infinite)
                     self._append(table.name, part)
                     written[table.name] = written.get(table.name, 0) + rows.num_rows
 
@@ -260,11 +261,9 @@ class SqlSink(ABC):
         if self._becoming and self._becoming[0] is old:
             return self._becoming
         longest = self.shape.max_column_length
-        new = old.extended(self._features, self.prefix, self._room, longest).widened(
-            {(name, f): type for name, found in self._features.items() for f, type in found.items()}
-        )
-        self._becoming = old, new
-        return old, new
+        new = old.extended(self._features, self.prefix, self._room, longest)
+        self._becoming = old, new.widened(self._features)
+        return self._becoming
 
     def _holds(self, entry: Entry) -> bool:
         """Whether another process has written this very batch since this one looked."""
