@@ -160,13 +160,13 @@ class Subjects:
     def peers(
         self, slow: int, cytotable: Path, cytominer: Sequence[str], why_not: str
     ) -> Iterator[Subject]:
-        """Slow ones on one size only, and not more than twice.
+        """Slow ones on one size only, and once.
 
         `cytotable` is a Python that has it, `cytominer` the words of its ingest, else `why_not`.
         """
         for size in SIZES:
             yield self._peer(IMPORT, size, [sys.executable, "-m", "bench.peers", "sqlite-import"])
-        yield self._peer(PANDAS, slow, [sys.executable, "-m", "bench.peers", "pandas"], rounds=2)
+        yield self._peer(PANDAS, slow, [sys.executable, "-m", "bench.peers", "pandas"], rounds=1)
         command = [str(cytotable), "-m", "bench.peers", "cytotable"]
         missing = "" if cytotable.is_file() else "not installed: make clients does"
         yield self._peer(CYTOTABLE, slow, command, rounds=1, missing=missing)
