@@ -242,16 +242,14 @@ def write(db: Database, scope: Scope, entry: Entry, pictures: Pictures) -> None:
     db.run(f"INSERT INTO _cpexport_batches ({', '.join(names)}) VALUES ({places})", *values)
     words = f"SELECT batch_id FROM _cpexport_batches WHERE {scope.ledger} AND signature = ?"
     ((batch,),) = db.rows(words, entry.signature)
-    for table, count in entry.counts.items():
-        db.run(
-            "INSERT INTO _cpexport_tables VALUES (?, ?, ?, ?, ?, ?)",
-            batch,
-            table,
-            count.rows,
-            count.missing,
-            count.infinite,
-            json.dumps(dict(count.infinite_columns)),
-        )
+    counts = [
+        (batch, table, c.rows, c.missing, c.infinite, json.dumps(dict(c.infinite_columns)))
+        for table, c in entry.counts.items()
+    ]
+    names = [column.name for column in schema.TABLES.columns]
+    found = [dict(zip(names, count, strict=True)) for count in counts]
+    words = "INSERT INTO _cpexport_tables VALUES (?, ?, ?, ?, ?, ?)"
+    db.run_many(words, pa.RecordBatch.from_pylist(found))
     rows = len(pictures)
     columns = {
         "prefix": pa.repeat(pa.scalar(scope.prefix), rows),
