@@ -242,14 +242,18 @@ def write(db: Database, scope: Scope, entry: Entry, pictures: Pictures) -> None:
     db.run(f"INSERT INTO _cpexport_batches ({', '.join(names)}) VALUES ({places})", *values)
     words = f"SELECT batch_id FROM _cpexport_batches WHERE {scope.ledger} AND signature = ?"
     ((batch,),) = db.rows(words, entry.signature)
-    counts = [
-        (batch, table, c.rows, c.missing, c.infinite, json.dumps(dict(c.infinite_columns)))
-        for table, c in entry.counts.items()
+    counts = entry.counts.values()
+    infinite = [json.dumps(dict(count.infinite_columns)) for count in counts]
+    counted = [
+        pa.repeat(pa.scalar(batch, pa.int64()), len(counts)),
+        pa.array(list(entry.counts), pa.string()),
+        pa.array([count.rows for count in counts], pa.int64()),
+        pa.array([count.missing for count in counts], pa.int64()),
+        pa.array([count.infinite for count in counts], pa.int64()),
+        pa.array(infinite, pa.string()),
     ]
-    names = [column.name for column in schema.TABLES.columns]
-    found = [dict(zip(names, count, strict=True)) for count in counts]
     words = "INSERT INTO _cpexport_tables VALUES (?, ?, ?, ?, ?, ?)"
-    db.run_many(words, pa.RecordBatch.from_pylist(found))
+    db.run_many(words, pa.record_batch(counted, names=schema.TABLES.columns.keys()))
     rows = len(pictures)
     columns = {
         "prefix": pa.repeat(pa.scalar(scope.prefix), rows),
