@@ -1,5 +1,7 @@
 """A TCP proxy that does to a connection what networks do: cuts it, resets it, or goes silent."""
 
+import re
+import select
 import socket
 import struct
 import threading
@@ -8,6 +10,12 @@ from contextlib import contextmanager, suppress
 
 COMMIT = b"\x03COMMIT"
 """How a client says COMMIT to MySQL or MariaDB: command 3, COM_QUERY."""
+LOAD_DATA = b"\x03LOAD DATA LOCAL"
+PREPARE = b"\x16INSERT INTO"
+BULK = re.compile(rb"...\0\xfa....\x80\0", re.DOTALL)
+"""How rows come in bulk, for a statement of any number: of which types, and then the values."""
+
+Pattern = bytes | re.Pattern[bytes]
 
 
 class Proxy:
@@ -17,7 +25,9 @@ class Proxy:
     it is dropped). `how` is `cut`, `reset` or `stall`, or `ask`: then the client is told, as by a
     server gone bad, to send the file `wanted`, and what it sends is `given`.
 
-    One fault, and later connections are whole.
+    One fault, and later connections are whole. Without `bulk` the server does not offer to take
+    rows in bulk, as MySQL and what stands between it and others do not.
+
     Patterns are looked for in what arrives at once, which is enough for short statements.
     """
 
@@ -25,18 +35,21 @@ class Proxy:
         self._to = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
-        self._fault: tuple[bytes, str, str] | None = None
+        self._fault: tuple[Pattern, str, str] | None = None
         self._left: int | None = None
         self._number = 1
         self._first = b""
         self._said: set[socket.socket] = set()
         self.faults = 0
         self.wanted, self.given = b"", b""
+        self.bulk = True
         self._open: list[socket.socket] = []
         self._stalled = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def at(self, pattern: bytes, where: str = "before", how: str = "cut", number: int = 1) -> None:
+    def at(
+        self, pattern: Pattern, where: str = "before", how: str = "cut", number: int = 1
+    ) -> None:
         """From now on the fault happens once, when the pattern comes for the `number`th time."""
         self._fault, self._number = (pattern, where, how), number
 
@@ -84,8 +97,9 @@ class Proxy:
                     silent.set()
                     if where == "after":
                         server.sendall(data)
-                        # Its answer is there: what was asked for has been done.
-                        server.recv(1, socket.MSG_PEEK)
+                        # When its answer is there, what was asked for has been done.
+                        while server not in select.select([client, server], [], [])[0]:
+                            server.sendall(client.recv(65536))
                     self._break(client, server, how)
                     return
                 server.sendall(data)
@@ -97,7 +111,7 @@ class Proxy:
             return self._left < 0
         if self._first and self._first in data:
             self._said.add(client)
-        if self._fault is None or self._fault[0] not in data:
+        if self._fault is None or not _is_in(self._fault[0], data):
             return False
         if self._first and client not in self._said:
             return False
@@ -126,6 +140,8 @@ class Proxy:
         self, client: socket.socket, server: socket.socket, silent: threading.Event
     ) -> None:
         with suppress(OSError):
+            greeting = server.recv(65536)
+            client.sendall(greeting if self.bulk else _without_bulk(greeting))
             while True:
                 if not server.recv(1, socket.MSG_PEEK) or silent.is_set():
                     break
@@ -134,14 +150,26 @@ class Proxy:
             _shut(client)
 
 
+def _is_in(pattern: Pattern, data: bytes) -> bool:
+    return pattern in data if isinstance(pattern, bytes) else pattern.match(data) is not None
+
+
+def _without_bulk(greeting: bytes) -> bytes:
+    """A greeting whose last four of ten reserved bytes are zero, as MySQL's are."""
+    # Behind a length, a number, the protocol's and a text: 22 bytes, and then the ten.
+    reserved = greeting.index(b"\0", 5) + 22
+    return greeting[: reserved + 6] + bytes(4) + greeting[reserved + 10 :]
+
+
 def _shut(one: socket.socket) -> None:
     with suppress(OSError):
         one.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager
-def proxied(port: int) -> Iterator[Proxy]:
+def proxied(port: int, *, bulk: bool = True) -> Iterator[Proxy]:
     proxy = Proxy(port)
+    proxy.bulk = bulk
     try:
         yield proxy
     finally:

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pymysql
 import pytest
+from proxy import proxied
 from servers import PASSWORD, USER, Database, Server, database, server, servers
 from sqlalchemy.engine import make_url
 
@@ -22,10 +23,15 @@ from cpexport.tables import Layout, Table
 __all__ = ["database", "server", "servers"]
 
 
-def asked(database: Database, query: str = "", user: str = USER) -> Facts:
-    connection = Connection(make_url(database.url(query).replace(USER, user)))
+def asked(database: Database, query: str = "", user: str = USER, port: int | None = None) -> Facts:
+    connection = Connection(make_url(database.url(query, port).replace(USER, user)))
     try:
-        return facts(connection.rows, database.name, local=connection.address.local)
+        return facts(
+            connection.rows,
+            database.name,
+            local=connection.address.local,
+            takes_bulk=connection.takes_bulk,
+        )
     finally:
         connection.close()
 
@@ -41,19 +47,24 @@ def test_a_usual_server_has_no_problems(database: Database) -> None:
     assert found.default_storage_engine == "InnoDB"
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "said"),
-    [
-        ("local_infile", 0, "local_infile is off"),
-        ("innodb_flush_log_at_trx_commit", 2, "innodb_flush_log_at_trx_commit is 2"),
-    ],
-)
-def test_what_is_weaker_is_noted(database: Database, name: str, value: int, said: str) -> None:
-    with database.server.setting(name, value):
+def test_what_is_weaker_is_noted(database: Database) -> None:
+    with database.server.setting("innodb_flush_log_at_trx_commit", 2):
         found = asked(database)
     assert found.problems == ()
     (note,) = found.notes
-    assert said in note
+    assert "innodb_flush_log_at_trx_commit is 2" in note
+
+
+def test_local_that_is_off_is_noted_where_rows_would_go_by_it(database: Database) -> None:
+    with (
+        proxied(database.server.port, bulk=False) as proxy,
+        database.server.setting("local_infile", 0),
+    ):
+        found, without_bulk = asked(database), asked(database, port=proxy.port)
+    (note,) = without_bulk.notes
+    assert "local_infile is off" in note
+    assert found.notes == (() if database.server.kind == "mariadb" else without_bulk.notes)
+    assert found.takes_bulk == (database.server.kind == "mariadb")
 
 
 def test_a_server_that_cannot_be_used_says_why(database: Database) -> None:

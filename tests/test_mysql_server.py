@@ -9,18 +9,17 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from proxy import COMMIT, Proxy, proxied
+from proxy import BULK, COMMIT, LOAD_DATA, PREPARE, Proxy, proxied
 from servers import PASSWORD, USER, Database, database, server, servers
 from sqlalchemy.engine import make_url
 
 from cpexport.errors import OutcomeUnknownError, RetryError, SinkError
-from cpexport.sinks import mysqlserver
+from cpexport.sinks import mysqlbulk, mysqltext
 from cpexport.sinks.mysqlserver import Connection
 
 __all__ = ["database", "server", "servers"]
 
 QUICK = "ssl_disabled=true&read_timeout=3&write_timeout=3"
-LOAD = b"LOAD DATA LOCAL"
 Connect = Callable[..., Connection]
 
 
@@ -39,9 +38,11 @@ def connect(database: Database) -> Iterator[Connect]:
         connection.close()
 
 
-@pytest.fixture
-def proxy(database: Database) -> Iterator[Proxy]:
-    with proxied(database.server.port) as proxy:
+@pytest.fixture(params=[True, False], ids=["as it is", "without bulk"])
+def proxy(database: Database, request: pytest.FixtureRequest) -> Iterator[Proxy]:
+    if request.param and database.server.kind == "mysql":
+        pytest.skip("MySQL takes no rows in bulk")
+    with proxied(database.server.port, bulk=request.param) as proxy:
         yield proxy
 
 
@@ -110,7 +111,7 @@ def test_after_an_error_the_next_statement_has_a_new_connection(
     database: Database, connect: Connect, proxy: Proxy
 ) -> None:
     connection = connect(proxy.port)
-    proxy.at(LOAD, "before", "cut")
+    proxy.at(PREPARE if proxy.bulk else LOAD_DATA, "before", "cut")
     with pytest.raises(SinkError):
         load(connection, rows())
     load(connection, rows())
@@ -149,19 +150,28 @@ def test_a_transaction_that_swallowed_an_error_does_not_commit(
 
 @pytest.mark.parametrize("after", [0, 1])
 def test_rows_that_cannot_be_made_are_not_half_there(
-    database: Database, connect: Connect, monkeypatch: pytest.MonkeyPatch, after: int
+    database: Database,
+    connect: Connect,
+    proxy: Proxy,
+    monkeypatch: pytest.MonkeyPatch,
+    after: int,
 ) -> None:
-    def lines(*of: Any) -> Iterator[memoryview]:
-        for number, text in enumerate(real(*of)):
+    def broken(*of: Any) -> Iterator[Any]:
+        for number, some in enumerate(real(*of)):
             if number == after:
                 raise OSError(5, "Input/output error")
-            yield text
+            yield some
 
-    real = mysqlserver.lines
-    monkeypatch.setattr(mysqlserver, "lines", lines)
+    module, name = (mysqlbulk, "packets") if proxy.bulk else (mysqltext, "lines")
+    real = getattr(module, name)
+    monkeypatch.setattr(module, name, broken)
+    connection = connect(proxy.port)
     with pytest.raises(OSError, match="Input/output error"):
-        load(connect(), rows(200_000))
+        load(connection, rows(200_000))
     assert settled(database) == 0
+    monkeypatch.undo()
+    load(connection, rows(200_000))
+    assert count(database) == 200_000
 
 
 def test_a_server_that_is_killed_has_none_of_the_batch_and_takes_it_again(
@@ -190,14 +200,16 @@ def test_a_server_that_asks_for_a_file_gets_nothing(
     secret = tmp_path / "secret"
     secret.write_text("canary of a file")
     connection = connect(proxy.port)
-    for statement in (b"SELECT 7", LOAD):
+    of_rows = [PREPARE, BULK] if proxy.bulk else [LOAD_DATA]
+    for statement in (b"SELECT 7", *of_rows):
         connection.rows("SELECT 1")
         proxy.wanted, proxy.given = str(secret).encode(), b""
         proxy.at(statement, "before", "ask")
-        with pytest.raises(SinkError, match=r"asked for a file|asks for something else"):
-            connection.rows("SELECT 7") if statement != LOAD else load(connection, rows())
+        said = r"asked for a file|asks for something else|connection was lost"
+        with pytest.raises(SinkError, match=said):
+            connection.rows("SELECT 7") if statement == b"SELECT 7" else load(connection, rows())
         assert proxy.given.strip(b"\x00\x01\x02\x03") == b""
-    assert proxy.faults == 2
+    assert proxy.faults == 1 + len(of_rows)
 
 
 def test_a_deadlock_is_said_to_be_one_and_the_batch_can_be_tried_again(

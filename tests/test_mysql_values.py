@@ -1,22 +1,25 @@
-"""Values on their way into MariaDB and MySQL: by LOAD DATA and by INSERT, read by plain PyMySQL."""
+"""Values on their way into MariaDB and MySQL, in every way that there is, read by plain PyMySQL."""
 
+import itertools
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from servers import Database, database, server, servers
+from proxy import proxied
+from servers import KINDS, Database, databases, servers
 from sqlalchemy.engine import make_url
 
 from cpexport.errors import SinkError
 from cpexport.sinks.mysqlserver import Connection
 
-__all__ = ["database", "server", "servers"]
+__all__ = ["databases", "servers"]
 
 EXTREMES = [0.0, -0.0, 5e-324, -5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, 0.1]
+EXTREMES += [-1.7976931348623157e308, math.nextafter(2.2250738585072014e-308, 0), math.pi]
 EXTREMES += [1e22, 1e23, 123456789012345678.0, 1e-5, 1e-7, 9007199254740993.0, 1 / 3, -1e-300]
 TEXTS = [
     "",
@@ -36,14 +39,50 @@ TEXTS = [
 ]
 
 
-@pytest.fixture(params=["LOAD", "INSERT"])
-def connection(database: Database, request: pytest.FixtureRequest) -> Iterator[Connection]:
-    """A connection of ours, to a server with `local_infile` on and off."""
+# Which rows go which way: MySQL takes none in bulk, nor does MariaDB where it does not offer it.
+WAYS = [("mariadb", "bulk"), *itertools.product(KINDS, ["LOAD", "INSERT"])]
+
+
+@pytest.fixture(params=WAYS, ids="-".join)
+def way(request: pytest.FixtureRequest) -> tuple[str, str]:
+    return request.param
+
+
+@pytest.fixture
+def database(way: tuple[str, str], databases: Callable[[str], Database]) -> Database:
+    return databases(way[0])
+
+
+@pytest.fixture
+def connection(way: tuple[str, str], database: Database) -> Iterator[Connection]:
+    """A connection of ours by which rows go that way."""
     server = database.server
-    with server.setting("local_infile", int(request.param == "LOAD")):
-        connection = Connection(make_url(database.url()))
+    with (
+        proxied(server.port, bulk=way[1] == "bulk") as proxy,
+        server.setting("local_infile", int(way[1] == "LOAD")),
+    ):
+        connection = Connection(make_url(database.url(port=proxy.port)))
         yield connection
         connection.close()
+
+
+def test_rows_go_the_way_that_is_meant(
+    database: Database, connection: Connection, way: tuple[str, str]
+) -> None:
+    """As the server counts what it was asked for."""
+
+    def counted() -> tuple[int, int]:
+        names = "'Com_stmt_prepare', 'Com_load'"
+        found = database.rows(f"SHOW GLOBAL STATUS WHERE variable_name IN ({names})")
+        return int(dict(found)["Com_stmt_prepare"]), int(dict(found)["Com_load"])
+
+    connection.run("CREATE TABLE t (x DOUBLE)")
+    before = counted()
+    connection.ingest("t", batch(x=[0.5]))
+    prepared, loaded = (int(n > m) for n, m in zip(counted(), before, strict=True))
+
+    assert (prepared, loaded) == {"bulk": (1, 0), "LOAD": (0, 1), "INSERT": (0, 0)}[way[1]]
+    assert database.rows("SELECT * FROM t") == [(0.5,)]
 
 
 def stored(database: Database, connection: Connection, rows: pa.RecordBatch, types: str) -> list:
@@ -56,7 +95,7 @@ def stored(database: Database, connection: Connection, rows: pa.RecordBatch, typ
 
 
 def bits(value: float, kind: str) -> bytes:
-    # MariaDB 10.11 makes -0.0 of text to 0.0.
+    # MariaDB 10.11 makes -0.0 to 0.0, however it comes.
     return struct.pack("<d", value + 0.0 if kind == "mariadb" and value == 0 else value)
 
 
@@ -64,11 +103,12 @@ def batch(**columns: list) -> pa.RecordBatch:
     return pa.RecordBatch.from_pydict({name: pa.array(of) for name, of in columns.items()})
 
 
-def test_doubles_come_back_bit_by_bit(database: Database, connection: Connection) -> None:
+def test_doubles_come_back_bit_by_bit(
+    database: Database, connection: Connection, way: tuple[str, str]
+) -> None:
     rows = batch(n=list(range(len(EXTREMES))), x=EXTREMES)
     found = stored(database, connection, rows, "n BIGINT, x DOUBLE")
-    kind = database.server.kind
-    assert [bits(x, kind) for _, x in found] == [bits(x, kind) for x in EXTREMES]
+    assert [bits(x, way[0]) for _, x in found] == [bits(x, way[0]) for x in EXTREMES]
 
 
 def test_what_no_double_can_hold_there_is_null(database: Database, connection: Connection) -> None:
@@ -94,7 +134,7 @@ def test_null_is_no_text(database: Database, connection: Connection) -> None:
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_whatever_doubles_and_texts_come_back(
-    database: Database, connection: Connection, data: st.DataObject
+    database: Database, connection: Connection, way: tuple[str, str], data: st.DataObject
 ) -> None:
     double = st.floats(allow_nan=False, allow_infinity=False)
     text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -108,10 +148,9 @@ def test_whatever_doubles_and_texts_come_back(
         names=["k", "a column, `with` %s", "t"],
     )
     back = stored(database, connection, rows, "k INT, `a column, ``with`` %s` DOUBLE, t LONGTEXT")
-    kind = database.server.kind
     assert [t for _, _, t in back] == [t for _, t in found]
-    assert [x if x is None else bits(x, kind) for _, x, _ in back] == [
-        x if x is None else bits(x, kind) for x, _ in found
+    assert [x if x is None else bits(x, way[0]) for _, x, _ in back] == [
+        x if x is None else bits(x, way[0]) for x, _ in found
     ]
 
 

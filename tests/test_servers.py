@@ -10,13 +10,14 @@ import pandas as pd
 import pytest
 from conftest import Ran, measurements
 from onservers import differences, load, of_server
-from servers import PASSWORD, USER, Database, database, server, servers
+from proxy import proxied
+from servers import PASSWORD, USER, Database, database, databases, server, servers
 
 from cpexport import read
 from cpexport.sinks import open_sink, schema
 from cpexport.sinks.mysqlserver import DIALECT
 
-__all__ = ["database", "server", "servers"]
+__all__ = ["database", "databases", "server", "servers"]
 
 Case = Callable[[str], Path]
 GOLDEN = Path(__file__).parent.parent / "sql" / "schema.mysql.sql"
@@ -149,14 +150,54 @@ def test_the_grants_in_sql_are_all_that_is_needed(database: Database, case: Case
 def test_where_local_is_off_rows_are_inserted_and_a_note_says_how_to_turn_it_on(
     database: Database, case: Case, tmp_path: Path, cpexport: Callable[..., Ran]
 ) -> None:
+    """By MySQL, and by MariaDB behind something that does not let rows through in bulk."""
     file, outputs = tmp_path / "screen.sqlite", case("40_spreadsheet") / "outputs" / "P1-A01-1"
     load(outputs, "--to", f"sqlite:///{file}")
-    with database.server.setting("local_infile", 0):
-        ran = cpexport("load", outputs, "--to", database.url())
+    with (
+        proxied(database.server.port, bulk=False) as proxy,
+        database.server.setting("local_infile", 0),
+    ):
+        ran = cpexport("load", outputs, "--to", database.url(port=proxy.port))
 
     assert ran.status == 0
     assert "SET GLOBAL local_infile = 1 turns it on" in ran.err
     assert PASSWORD not in ran.out + ran.err
+    assert differences(database, file) == []
+
+
+def test_mariadb_needs_no_local_at_all(
+    databases: Callable[[str], Database],
+    case: Case,
+    tmp_path: Path,
+    cpexport: Callable[..., Ran],
+) -> None:
+    database, file = databases("mariadb"), tmp_path / "screen.sqlite"
+    outputs = case("40_spreadsheet") / "outputs"
+    load(outputs, "--to", f"sqlite:///{file}")
+    loads = "SHOW GLOBAL STATUS LIKE 'Com_load'"
+    before = database.rows(loads)
+    with database.server.setting("local_infile", 0):
+        told = cpexport("load", outputs, "--to", database.url(), "--dry-run")
+        ran = cpexport("load", outputs, "--to", database.url())
+
+    assert (told.status, ran.status) == (0, 3)
+    assert "local_infile" not in told.out + told.err + ran.out + ran.err
+    assert differences(database, file) == []
+    assert database.rows(loads) == before
+
+
+@pytest.mark.parametrize("name", ["newer outputs in place of older ones", "MySQL / CSV", "runs"])
+def test_mariadb_that_takes_no_bulk_holds_the_same(
+    databases: Callable[[str], Database], case: Case, tmp_path: Path, name: str
+) -> None:
+    """By LOAD DATA LOCAL then, as into MySQL."""
+    database, file = databases("mariadb"), tmp_path / "screen.sqlite"
+    with proxied(database.server.port, bulk=False) as proxy:
+        for words in LOADS[name]:
+            given = [_filled(word, case) for word in words]
+            for to in (f"sqlite:///{file}", database.url(port=proxy.port)):
+                assert load(*given, "--to", to) in (0, 3)
+
     assert differences(database, file) == []
 
 

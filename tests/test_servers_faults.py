@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from conftest import rewritten, rows, unpacked
 from onservers import differences, load, rest
-from proxy import COMMIT, Proxy, proxied
-from servers import Database, database, server, servers
+from proxy import BULK, COMMIT, LOAD_DATA, PREPARE, Pattern, Proxy, proxied
+from servers import Database, database, databases, server, servers
 
-__all__ = ["database", "server", "servers"]
+__all__ = ["database", "databases", "server", "servers"]
 
 # Of Metadata_Site in each batch: whole numbers, so that it is a column of real ones in the second,
 # and of text in the third.
@@ -62,7 +62,9 @@ def whole(database: Database, batches: Sequence[Path], quiet: Path) -> bool:
     return True
 
 
-# What a client says, and at which time of it the connection is lost.
+# How rows are sent.
+ROWS: dict[str, Pattern] = {"mariadb": BULK, "mysql": LOAD_DATA}
+# What a client says, or that it sends rows, and at which time of it the connection is lost.
 CUTS = [
     (b"\x03CREATE TABLE", 1),
     (b"\x03CREATE TABLE", 12),
@@ -70,7 +72,7 @@ CUTS = [
     (b'\x03INSERT INTO "_cpexport_new_', 1),
     (b"\x03RENAME TABLE", 1),
     (b'\x03DROP TABLE "_cpexport_old_', 1),
-    (b"\x03LOAD DATA", 14),
+    (b"rows", 14),
 ]
 
 
@@ -85,10 +87,33 @@ def test_a_connection_cut_at_any_statement_costs_nothing_but_another_load(
     number: int,
     where: str,
 ) -> None:
-    proxy.at(pattern, where, number=number)
+    proxy.at(ROWS[database.server.kind] if pattern == b"rows" else pattern, where, number=number)
     statuses = [load(outputs, "--to", database.url(port=proxy.port)) for outputs in widening]
 
     assert proxy.faults == 1
+    assert set(statuses) <= {0, 1}
+    assert whole(database, widening, quiet)
+
+
+@pytest.mark.parametrize("where", ["before", "after"])
+@pytest.mark.parametrize(
+    ("bulk", "pattern", "number"), [(True, PREPARE, 6), (False, LOAD_DATA, 14)]
+)
+def test_a_connection_to_mariadb_cut_while_it_takes_rows_costs_nothing_but_another_load(
+    databases: Callable[[str], Database],
+    widening: list[Path],
+    quiet: Path,
+    bulk: bool,
+    pattern: bytes,
+    number: int,
+    where: str,
+) -> None:
+    database = databases("mariadb")
+    with proxied(database.server.port, bulk=bulk) as proxy:
+        proxy.at(pattern, where, number=number)
+        statuses = [load(outputs, "--to", database.url(port=proxy.port)) for outputs in widening]
+        assert proxy.faults == 1
+
     assert set(statuses) <= {0, 1}
     assert whole(database, widening, quiet)
 
@@ -144,7 +169,7 @@ def until(there: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize(("pattern", "number"), [(b"\x03LOAD DATA", 15), (b"\x03RENAME TABLE", 1)])
+@pytest.mark.parametrize(("pattern", "number"), [(b"rows", 15), (b"\x03RENAME TABLE", 1)])
 def test_a_client_that_is_killed_leaves_nothing_that_another_load_does_not_mend(
     database: Database,
     proxy: Proxy,
@@ -153,7 +178,8 @@ def test_a_client_that_is_killed_leaves_nothing_that_another_load_does_not_mend(
     pattern: bytes,
     number: int,
 ) -> None:
-    proxy.at(pattern, "after", "stall", number=number)
+    said = ROWS[database.server.kind] if pattern == b"rows" else pattern
+    proxy.at(said, "after", "stall", number=number)
     for outputs in widening:
         loader = Loader(database.url(port=proxy.port), outputs)
         until(lambda of=loader: proxy.faults or of.ended)
@@ -172,7 +198,7 @@ def test_a_server_that_is_killed_and_started_again_has_each_batch_whole(
 ) -> None:
     url = database.url(port=proxy.port)
     assert load(widening[0], "--to", url) == 0
-    proxy.at(b"\x03LOAD DATA", "after", "stall", number=4)
+    proxy.at(ROWS[database.server.kind], "after", "stall", number=4)
     loader = Loader(url, widening[1])
     until(lambda: proxy.faults)
     database.server.kill()

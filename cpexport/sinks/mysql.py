@@ -1,4 +1,4 @@
-"""MySQL and MariaDB destinations: rows by LOAD DATA, in one transaction with their ledger entry.
+"""MySQL and MariaDB destinations: rows in one transaction with their ledger entry.
 
 DDL commits by itself there, so tables are changed before a batch's transaction, by one process at a
 time: what they are to become is noted first, and a change that was cut off is begun again.
@@ -49,7 +49,12 @@ class MysqlSink(SqlSink):
             raise UsageError(f"--prefix {prefix}: on a server, letters, digits, _ and $ only")
         location = self._server.location
         try:
-            self.facts = facts(self._server.rows, location.database, local=location.local)
+            self.facts = facts(
+                self._server.rows,
+                location.database,
+                local=location.local,
+                takes_bulk=self._server.takes_bulk,
+            )
             if self.facts.problems:
                 raise SinkError(self._server.name, "; ".join(self.facts.problems), _ASK)
         except BaseException:

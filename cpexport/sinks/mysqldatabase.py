@@ -49,6 +49,11 @@ class MysqlDatabase:
         return DIALECT
 
     @property
+    def takes_bulk(self) -> bool:
+        """Whether the server takes rows in bulk: `mysqlrows`."""
+        return self._server.takes_bulk
+
+    @property
     def exists(self) -> bool:
         """It does, or connecting to it fails."""
         return True

@@ -40,7 +40,7 @@ _VARIABLES = (
 )
 # Of a database in a grant: the session says which quotes names have.
 _NAME = '\\*|`(?:[^`]|``)+`|"(?:[^"]|"")+"'
-# Rows of a thousand columns must fit into one statement where LOAD DATA is off.
+# Rows of a thousand columns must fit into one, but where LOAD DATA takes them.
 _PACKET = 1_000_000
 
 
@@ -55,6 +55,8 @@ class Facts:
     """The server's own; a connection of ours has another."""
     innodb: bool
     tls: bool
+    takes_bulk: bool
+    """Whether rows go in bulk, and LOAD DATA is not needed."""
     missing: tuple[str, ...]
     """The privileges that the user lacks, of `PRIVILEGES`."""
     local_infile: bool
@@ -97,7 +99,8 @@ class Facts:
         """What is slower or weaker than it could be, a line each."""
         found = {
             "local_infile is off there, so rows go by INSERT, which is slower; "
-            "SET GLOBAL local_infile = 1 turns it on": not self.local_infile,
+            "SET GLOBAL local_infile = 1 turns it on": not self.local_infile
+            and not self.takes_bulk,
             f"innodb_flush_log_at_trx_commit is {self.innodb_flush_log_at_trx_commit}: a power cut "
             "there can take back what was loaded last; 1 is durable": (
                 self.innodb_flush_log_at_trx_commit != 1
@@ -109,8 +112,12 @@ class Facts:
         return tuple(line for line, true in found.items() if true)
 
 
-def facts(rows: Callable[[str], list[tuple[Any, ...]]], database: str, *, local: bool) -> Facts:
-    """Asks a server by `rows`, which answers queries; `local` if the way to it needs no TLS."""
+def facts(
+    rows: Callable[[str], list[tuple[Any, ...]]], database: str, *, local: bool, takes_bulk: bool
+) -> Facts:
+    """Asks a server by `rows`, which answers queries; `local` if the way to it needs no TLS,
+    `takes_bulk` if that has been found out of it.
+    """
     ((*values,),) = rows("SELECT " + ", ".join(f"@@{name}" for name in _VARIABLES))
     found = dict(zip(_VARIABLES, values, strict=True))
     version, comment = str(found.pop("version")), str(found.pop("version_comment"))
@@ -138,6 +145,7 @@ def facts(rows: Callable[[str], list[tuple[Any, ...]]], database: str, *, local:
         sql_mode=str(sql_mode),
         innodb=any(support in ("YES", "DEFAULT") for (support,) in engines),
         tls=local or any(name for _, name in cipher),
+        takes_bulk=takes_bulk,
         missing=tuple(name for name in PRIVILEGES if name not in granted),
         **said,
     )

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, cast
 
-import numpy as np
 import pyarrow as pa
 import pymysql
 import sqlalchemy as sa
@@ -14,9 +13,9 @@ from sqlalchemy.exc import DBAPIError, InvalidRequestError
 
 from cpexport.errors import SinkError
 from cpexport.sinks.mysqladdress import address
-from cpexport.sinks.mysqldriver import ROWS, Driver
+from cpexport.sinks.mysqldriver import Driver
 from cpexport.sinks.mysqlerrors import at_commit, refusal
-from cpexport.sinks.mysqltext import FORMAT, lines, made_ahead, ordered, tuples
+from cpexport.sinks.mysqlrows import send
 
 # Names as they are: with PyMySQL's own paramstyle a percent sign in them would be doubled.
 DIALECT = dialect.MySQLDialect_pymysql(paramstyle="named")
@@ -26,10 +25,6 @@ _SESSION = (
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ANSI_QUOTES', "
     "wait_timeout = 28800, net_read_timeout = 600, net_write_timeout = 600, lock_wait_timeout = 60"
 )
-# Of rows that are made to text at once, which is a few times as large.
-_VALUES = 1_000_000
-_BYTES = 8_000_000
-_STATEMENT = 4_000_000
 _COMMITS = ("CREATE", "DROP", "ALTER", "RENAME", "TRUNCATE")
 
 
@@ -48,7 +43,6 @@ class Connection:
     def __init__(self, url: URL) -> None:
         self.address = address(url)
         self.name = self.address.name
-        self._loads = 0
         self._names: frozenset[str] | None = None
         self._within: sa.Connection | None = None
         self._engine = sa.create_engine(
@@ -57,6 +51,8 @@ class Connection:
             pool_size=1,
             max_overflow=0,
             pool_pre_ping=True,
+            # Whatever goes back to the pool was committed or taken back, else it is closed.
+            pool_reset_on_return=None,
             isolation_level="READ COMMITTED",
             hide_parameters=True,
             # A percent sign in a statement without values is one.
@@ -92,50 +88,16 @@ class Connection:
                 connection.exec_driver_sql(sql, list(zip(*columns, strict=True)))
 
     def ingest(self, table: str, rows: pa.RecordBatch) -> None:
-        """Appends rows to a table, columns by name, all of them or none; NaN as NULL.
+        """Appends rows to a table, all of them or none: `mysqlrows.send`."""
+        if rows.num_rows:
+            with self._using() as connection:
+                send(_driver(connection), self.name, table, rows)
 
-        By LOAD DATA LOCAL, else by INSERT where the server has that off.
-
-        Raises:
-            SinkError: the server warned of a value, or took another number of rows.
-        """
-        if not rows.num_rows:
-            return
+    @property
+    def takes_bulk(self) -> bool:
+        """Whether the server takes rows in bulk."""
         with self._using() as connection:
-            driver = cast(Driver, connection.connection.driver_connection)
-            local, packet = connection.exec_driver_sql(
-                "SELECT @@local_infile, @@max_allowed_packet"
-            ).one()
-            if local:
-                taken, warnings = self._loaded(driver, table, rows)
-            else:
-                taken, warnings = _inserted(driver, table, rows, min(packet, _STATEMENT))
-            if warnings:
-                problem = f"{table} would not hold what was sent: {driver.warning()}"
-                raise SinkError(self.name, problem, "report it")
-            if taken != rows.num_rows:
-                raise SinkError(
-                    self.name, f"{table} took {taken} rows of {rows.num_rows}", "report it"
-                )
-
-    def _loaded(self, driver: Driver, table: str, rows: pa.RecordBatch) -> tuple[int, int]:
-        self._loads += 1
-        # Of this load and no other: what stands at the end of every row must arrive there.
-        end = f"E{self._loads}"
-        rows = ordered(rows)
-        columns = ", ".join(quoted(name) for name in rows.schema.names)
-        taken, warnings = driver.load(
-            f"LOAD DATA LOCAL INFILE '{ROWS}' INTO TABLE {quoted(table)} {FORMAT} "
-            f"({columns}, @cpexport_end)",
-            made_ahead(text for some in _slices(rows) for text in lines(some, end)),
-        )
-        with driver.cursor() as cursor:
-            if warnings:
-                return taken, warnings
-            cursor.execute("SELECT @cpexport_end")
-            if cursor.fetchone() != (end,):
-                raise SinkError(self.name, f"{table} took a torn row", "report it")
-        return taken, warnings
+            return _driver(connection).takes_bulk
 
     def names(self) -> frozenset[str]:
         """The names of all tables and views; in a transaction asked for once."""
@@ -199,7 +161,9 @@ class Connection:
             connection = self._engine.connect()
         except DBAPIError as error:
             raise refusal(self.name, error.orig or error) from error
+        # Rows are sent past SQLAlchemy, which would not know that there is something to commit.
         with connection:
+            connection.begin()
             yield connection
 
     @contextmanager
@@ -214,7 +178,7 @@ class Connection:
         except BaseException as error:
             if not connection.invalidated:
                 with suppress(DBAPIError, InvalidRequestError):
-                    cast(Driver, connection.connection.driver_connection).abandon()
+                    _driver(connection).abandon()
                     connection.invalidate()
             if isinstance(error, DBAPIError):
                 raise reason(self.name, error.orig or error) from error
@@ -242,31 +206,8 @@ def quoted(name: str) -> str:
     return DIALECT.identifier_preparer.quote_identifier(name)
 
 
-def _inserted(driver: Driver, table: str, rows: pa.RecordBatch, packet: int) -> tuple[int, int]:
-    columns = ", ".join(quoted(name) for name in rows.schema.names)
-    start = f"INSERT INTO {quoted(table)} ({columns}) VALUES ".encode()
-    taken = 0
-    with driver.cursor() as cursor:
-        for text, ends in map(tuples, _slices(rows)):
-            begin = 0
-            while begin < len(text):
-                # As many rows as fit, and if not one does, the server says so.
-                fit = np.searchsorted(ends, begin + packet - len(start) - 16, side="right")
-                stop = int(ends[max(fit - 1, np.searchsorted(ends, begin, side="right"))])
-                # The cursor's stubs know of text only.
-                statement: Any = start + text[begin + 1 : stop]
-                taken += cursor.execute(statement)
-                if cursor.warning_count:
-                    return taken, cursor.warning_count
-                begin = stop
-    return taken, 0
-
-
-def _slices(rows: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """The rows in slices, of at least one row each."""
-    step = min(_VALUES // rows.num_columns, _BYTES * rows.num_rows // max(rows.nbytes, 1))
-    for start in range(0, rows.num_rows, max(step, 1)):
-        yield rows.slice(start, max(step, 1))
+def _driver(connection: sa.Connection) -> Driver:
+    return cast(Driver, connection.connection.driver_connection)
 
 
 def _python(column: pa.Array) -> list[Any]:

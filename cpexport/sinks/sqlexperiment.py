@@ -65,10 +65,17 @@ def describe(
     if number is None:
         number = _entered(db, scope, name)
     db.run("DELETE FROM Experiment_Properties WHERE experiment_id = ?", number)
-    for object_name, fields in properties.items():
-        for field, value in fields.items():
-            words = "INSERT INTO Experiment_Properties VALUES (?, ?, ?, ?)"
-            db.run(words, number, object_name, field, value)
+    fields = [
+        (of, field, said) for of, found in properties.items() for field, said in found.items()
+    ]
+    values = {
+        "number": pa.repeat(pa.scalar(number, pa.int64()), len(fields)),
+        "object_name": pa.array([of for of, _, _ in fields], pa.string()),
+        "field": pa.array([field for _, field, _ in fields], pa.string()),
+        "value": pa.array([said for _, _, said in fields], pa.string()),
+    }
+    words = "INSERT INTO Experiment_Properties VALUES (?, ?, ?, ?)"
+    db.run_many(words, pa.RecordBatch.from_pydict(values))
 
 
 def described(db: Database, scope: Scope) -> dict[str, dict[str, str]] | None:

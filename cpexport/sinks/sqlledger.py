@@ -242,16 +242,18 @@ def write(db: Database, scope: Scope, entry: Entry, pictures: Pictures) -> None:
     db.run(f"INSERT INTO _cpexport_batches ({', '.join(names)}) VALUES ({places})", *values)
     words = f"SELECT batch_id FROM _cpexport_batches WHERE {scope.ledger} AND signature = ?"
     ((batch,),) = db.rows(words, entry.signature)
-    for table, count in entry.counts.items():
-        db.run(
-            "INSERT INTO _cpexport_tables VALUES (?, ?, ?, ?, ?, ?)",
-            batch,
-            table,
-            count.rows,
-            count.missing,
-            count.infinite,
-            json.dumps(dict(count.infinite_columns)),
-        )
+    counts = entry.counts.values()
+    infinite = [json.dumps(dict(count.infinite_columns)) for count in counts]
+    counted = [
+        pa.repeat(pa.scalar(batch, pa.int64()), len(counts)),
+        pa.array(list(entry.counts), pa.string()),
+        pa.array([count.rows for count in counts], pa.int64()),
+        pa.array([count.missing for count in counts], pa.int64()),
+        pa.array([count.infinite for count in counts], pa.int64()),
+        pa.array(infinite, pa.string()),
+    ]
+    words = "INSERT INTO _cpexport_tables VALUES (?, ?, ?, ?, ?, ?)"
+    db.run_many(words, pa.record_batch(counted, names=schema.TABLES.columns.keys()))
     rows = len(pictures)
     columns = {
         "prefix": pa.repeat(pa.scalar(scope.prefix), rows),
