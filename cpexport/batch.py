@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -144,7 +145,7 @@ class Batch:
 
         Where the job did not say when it ended, the files do, in local time as CellProfiler does.
         """
-        newest = max((file.stat().st_mtime_ns for file in self.source.files), default=0)
+        newest = max((stat.st_mtime_ns for stat in _there(self.source)), default=0)
         return (self.finished or datetime.fromtimestamp(newest / 1e9).isoformat(), newest)
 
 
@@ -163,7 +164,14 @@ def signature(source: Source) -> str:
 
 def size(source: Source) -> int:
     """The bytes of a batch's files, as far as they are there."""
-    return sum(file.stat().st_size for file in source.files if file.exists())
+    return sum(stat.st_size for stat in _there(source))
+
+
+def _there(source: Source) -> Iterator[os.stat_result]:
+    for file in source.files:
+        # A job's folder gets another name when it is complete.
+        with suppress(OSError):
+            yield file.stat()
 
 
 def fingerprint(source: Source) -> str:

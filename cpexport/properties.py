@@ -64,13 +64,12 @@ def describe(sink: Sink, prefix: str) -> None:
     centers are not known are left out, and all where there is nothing to show. Does nothing when
     no batch was written since the last time.
     """
-    ledger = sink.ledger()
-    if not ledger.loaded or described(sink):
+    if not sink.ledger().loaded or described(sink):
         return
     with sink.alone():
-        found = fields(sink, prefix)
-        last = max(entry.age[0] for entry in ledger.entries if entry.loaded)
-        sink.describe(found, last)
+        # Until here other loads could bring batches.
+        last = max(entry.age[0] for entry in sink.ledger().entries if entry.loaded)
+        sink.describe(fields(sink, prefix), last)
         sink.note({_NOTE: "described"})
 
 

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 import h5py
@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from cpexport.errors import SinkError
 from cpexport.experiment import without_passwords
 from cpexport.load import load
-from cpexport.properties import properties
+from cpexport.properties import describe, properties
 from cpexport.shape import Shape
+from cpexport.sinks.sqlite import SqliteSink
 
 Case = Callable[[str], Path]
 CELLPROFILERS = "20_sqlite"
@@ -82,6 +83,26 @@ class TestPerExperiment:
 
         assert content(forth)["Per_Experiment"] == content(back)["Per_Experiment"]
         assert len(content(back)["Per_Experiment"]) == 1
+
+    def test_a_batch_that_comes_while_the_whole_run_is_described_is_not_forgotten(
+        self, case: Case, tmp_path: Path
+    ) -> None:
+        first, *others = sorted((case("11_h5_and_csv") / "outputs").iterdir())
+        database = made(tmp_path / "screen.sqlite", first)
+        with closing(sqlite3.connect(database)) as connection, connection:
+            connection.execute("DELETE FROM _cpexport_settings WHERE name = 'properties'")
+
+        class Late(SqliteSink):
+            def alone(self) -> AbstractContextManager[None]:
+                made(database, *others)
+                return super().alone()
+
+        with Late(str(database), "", None, None, None) as sink:
+            describe(sink, "")
+
+        newest = max(said(f, "Modification_Timestamp") for f in first.parent.glob("*/*.h5"))
+        found = rows(database, "SELECT Modification_Timestamp FROM Per_Experiment")
+        assert found == [(newest,)]
 
     def test_no_password_gets_in(self, case: Case, tmp_path: Path) -> None:
         home = copied(case("11_h5_and_csv") / "outputs", tmp_path, without="*.csv")

@@ -40,9 +40,11 @@ class MariaDb:
 
     def importing(self, ready: Path, batches: int) -> list[str]:
         """The client's command that loads the rows of so many batches from ready files."""
+        home = self._home / str(batches)
+        home.mkdir(parents=True)
         lines, schemas = [], dict[str, pa.Schema]()
         for name, number, table in copies(str(ready), batches):
-            file = self._home / f"{name}_{number}.tsv"
+            file = home / f"{name}_{number}.tsv"
             write_text(table, file, separator="\t", null_value="\\N")
             schemas[name] = table.schema
             lines.append(f"LOAD DATA LOCAL INFILE '{file}' INTO TABLE `{name}`;")
@@ -50,7 +52,7 @@ class MariaDb:
             declared(name, schema, "DOUBLE", "TEXT").replace('"', "`") + ";"
             for name, schema in schemas.items()
         ]
-        script = self._home / "load.sql"
+        script = home / "load.sql"
         script.write_text("\n".join([*tables, *lines]))
         return [*self._server.client("--local-infile=1", _NAME), "-e", f"source {script}"]
 

@@ -122,13 +122,14 @@ class Subjects:
 
     def on_mariadb(self, name: str, server: MariaDb) -> Iterator[Subject]:
         """A load into a server, and what its own client needs for the same rows."""
-        command = _cpexport("load", str(self.inputs.h5(1)), "--to", server.url, "--quiet")
-        importing = server.importing(self.inputs.ready, self.inputs.batches(1))
-        for subject in (
-            Subject(CPEXPORT, name, 1, command, floors=(READ_H5, LOAD_DATA)),
-            Subject(FLOOR, LOAD_DATA, 1, importing),
-        ):
-            yield replace(subject, prepare=server.fresh, server_cpu=lambda: server.cpu)
+        for size in (1, 4):
+            command = _cpexport("load", str(self.inputs.h5(size)), "--to", server.url, "--quiet")
+            importing = server.importing(self.inputs.ready, self.inputs.batches(size))
+            for subject in (
+                Subject(CPEXPORT, name, size, command, floors=(READ_H5, LOAD_DATA)),
+                Subject(FLOOR, LOAD_DATA, size, importing),
+            ):
+                yield replace(subject, prepare=server.fresh, server_cpu=lambda: server.cpu)
 
     def floors(self, wanted: Iterable[Subject]) -> Iterator[Subject]:
         """Those that others name, each in the sizes that they need."""
