@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -177,7 +178,11 @@ def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Rep
             left_out.append(LeftOut(str(batch.source.path), errors[id(batch)]))
         elif lost or unknown:
             left_out.append(LeftOut(str(batch.source.path), batch.reason))
-    known = {signature(source) for source in found.known}
+    known = set()
+    for source in found.known:
+        # It can have got another name since.
+        with suppress(OSError):
+            known.add(signature(source))
     for entry in ledger.entries:
         if entry.signature in known and ((entry.image_sets - there) | entry.refused):
             left_out.append(LeftOut(entry.path, entry.reason))

@@ -101,7 +101,7 @@ def survey(
     old: list[Source] = []
     new: list[Source] = []
     for source in sources:
-        (old if known(source) else new).append(source)
+        (old if _is_known(source, known) else new).append(source)
     inspected = _inspected(new, Remembered(outputs), look, progress)
     have: dict[str | None, set[str]] = {p: set(names) for p, names in (tables or {}).items()}
     for one in inspected:
@@ -118,6 +118,14 @@ def pictures_of(batch: Batch) -> Pictures:
         SourceError: the batch cannot be read any more.
     """
     return batch.source.pictures().without(batch.flags)
+
+
+def _is_known(source: Source, known: Callable[[Source], bool]) -> bool:
+    try:
+        return known(source)
+    except OSError:
+        # Whoever looks at it says what is wrong: often that a job has just given it another name.
+        return False
 
 
 @dataclass

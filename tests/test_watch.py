@@ -8,15 +8,18 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from conftest import Ran, rows
 from lab import Case, Lab, lab
 
+from cpexport.batch import Source, State, signature
 from cpexport.batchfile import read_batch_file
 from cpexport.check import Check, Seen
 from cpexport.history import Attempt, History
 from cpexport.imagesets import NONE, ImageSets
+from cpexport.survey import survey
 from cpexport.watch import Standing, follow_check, standing
 
 __all__ = ["lab"]
@@ -149,3 +152,21 @@ def test_an_interrupt_ends_a_watch_at_once(running: Lab) -> None:
         watch.send_signal(2)
 
         assert watch.wait(10) == 130
+
+
+def test_a_folder_that_gets_another_name_while_it_is_looked_at_stops_nothing(
+    copy: Callable[..., Path],
+) -> None:
+    outputs = copy("10_ranges", "outputs", "outputs")
+    (outputs / "batch_1_6").rename(outputs / "batch_1_6.part")
+
+    def known(source: Source) -> bool:
+        if source.path.name == "batch_1_6.part":
+            source.path.rename(outputs / "batch_1_6")
+        return signature(source) == ""
+
+    gone, *others = sorted(survey([outputs], known=known).batches, key=lambda b: len(b.complete))
+
+    assert (gone.source.path.name, gone.state) == ("batch_1_6.part", State.UNREADABLE)
+    assert "cannot be read: No such file" in gone.reason
+    assert [len(batch.complete) for batch in others] == [6, 6, 6]
