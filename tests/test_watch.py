@@ -14,7 +14,7 @@ import pytest
 from conftest import Ran, rows
 from lab import Case, Lab, lab
 
-from cpexport.batch import Source, State, signature
+from cpexport.batch import Source, signature
 from cpexport.batchfile import read_batch_file
 from cpexport.check import Check, Seen
 from cpexport.history import Attempt, History
@@ -167,6 +167,6 @@ def test_a_folder_that_gets_another_name_while_it_is_looked_at_stops_nothing(
 
     gone, *others = sorted(survey([outputs], known=known).batches, key=lambda b: len(b.complete))
 
-    assert (gone.source.path.name, gone.state) == ("batch_1_6.part", State.UNREADABLE)
+    assert (gone.source.path.name, len(gone.complete)) == ("batch_1_6.part", 0)
     assert "cannot be read: No such file" in gone.reason
     assert [len(batch.complete) for batch in others] == [6, 6, 6]
