@@ -1,6 +1,7 @@
 """One connection to SQLite by ADBC, rows as Arrow.
 
-ADBC's own DB-API layer does the same, but its import takes longer than all of SQLite's part here.
+ADBC's own DB-API layer does the same, but with it come pyarrow's datasets, which take longer to
+import than many a command takes to run.
 """
 
 from collections.abc import Iterator

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cpexport.batch import signature
 from cpexport.imagesets import ImageSets
 from cpexport.paths import PathMap
 from cpexport.runs import named
@@ -76,7 +75,7 @@ def _one(
         seen = survey(
             outputs,
             batch_file,
-            known=lambda source: signature(source) in ledger.by_signature,
+            known=ledger.by_signature,
             progress=progress,
         )
         plan = planned(seen.batches, ledger, sink.pictures, sink.name)

@@ -2,14 +2,13 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from cpexport.ahead import inspected_ahead
 from cpexport.attempts import Attempts
-from cpexport.batch import signature
 from cpexport.decode import scratch_folder
 from cpexport.errors import SourceError, UsageError
 from cpexport.imagesets import ImageSets
@@ -99,7 +98,7 @@ def load(
     with (
         open_sink(to, prefix, shape, run, paths) as sink,
         scratch_folder() as scratch,
-        Crew(workers) as crew,
+        closing(Crew(workers)) as crew,
     ):
         if sink.shape.numbered != (run is not None):
             raise UsageError("name a run where the destination numbers runs, and only there")
@@ -107,7 +106,7 @@ def load(
         found = survey(
             outputs,
             batch_file,
-            known=lambda source: signature(source) in ledger.by_signature,
+            known=ledger.by_signature,
             tables={
                 pipeline: {object_of(name, prefix) for name in names}
                 for pipeline, names in ledger.csv_tables.items()
@@ -178,11 +177,7 @@ def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Rep
             left_out.append(LeftOut(str(batch.source.path), errors[id(batch)]))
         elif lost or unknown:
             left_out.append(LeftOut(str(batch.source.path), batch.reason))
-    known = set()
-    for source in found.known:
-        # It can have got another name since.
-        with suppress(OSError):
-            known.add(signature(source))
+    known = set(found.known)
     for entry in ledger.entries:
         if entry.signature in known and ((entry.image_sets - there) | entry.refused):
             left_out.append(LeftOut(entry.path, entry.reason))

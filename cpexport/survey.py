@@ -55,7 +55,7 @@ def one_by_one(sources: Sequence[Source]) -> Iterable[Evidence | SourceError]:
 
 @dataclass(frozen=True)
 class Survey:
-    """What was found: the batch file, the batches judged, and sources that were known already.
+    """What was found: the batch file, the batches judged, and signatures that were known already.
 
     `plans` are those by which jobs were submitted, the newest last; `histories` the folders in
     which jobs keep count of their attempts.
@@ -63,7 +63,7 @@ class Survey:
 
     plan: BatchFile | None
     batches: tuple[Batch, ...]
-    known: tuple[Source, ...] = ()
+    known: tuple[str, ...] = ()
     plans: tuple[Planned, ...] = ()
     histories: tuple[Path, ...] = ()
 
@@ -72,7 +72,7 @@ def survey(
     outputs: Sequence[Path],
     batch_file: Path | None = None,
     *,
-    known: Callable[[Source], bool] = lambda source: False,
+    known: Collection[str] = (),
     tables: Mapping[str | None, Collection[str]] | None = None,
     look: Look = one_by_one,
     progress: Progress = lambda done: None,
@@ -80,8 +80,8 @@ def survey(
     """All batches below `outputs`, compared with the batch file.
 
     `batch_file` is found beside or below the outputs, or in their plan, where it is not given.
-    Sources that are `known` are not opened. `tables` are tables that known CSV outputs have, by
-    their pipelines. `look` is how all others are looked at.
+    Sources with `known` signatures are not opened. `tables` are tables that known CSV outputs
+    have, by their pipelines. `look` is how all others are looked at.
 
     Raises:
         UsageError: several batch files were found.
@@ -98,17 +98,16 @@ def survey(
     if plan:
         _refuse_others(plan, plans, found.stamps)
     sources = found.sources(plan.pipeline if plan else None)
-    old: list[Source] = []
-    new: list[Source] = []
-    for source in sources:
-        (old if _is_known(source, known) else new).append(source)
-    inspected = _inspected(new, Remembered(outputs), look, progress)
+    every = [_signed(source) for source in sources]
+    inspected = [one for one in every if one.signature not in known]
+    _inspect(inspected, Remembered(outputs), look, progress)
     have: dict[str | None, set[str]] = {p: set(names) for p, names in (tables or {}).items()}
     for one in inspected:
         if isinstance(one.found, Evidence) and one.source.format == "spreadsheet":
             have.setdefault(_pipeline(one.found), set()).update(one.found.tables)
     batches = [_judged(one, plan, have) for one in inspected]
-    return Survey(plan, tuple(batches), tuple(old), plans, found.histories)
+    old = tuple(one.signature for one in every if one.signature in known)
+    return Survey(plan, tuple(batches), old, plans, found.histories)
 
 
 def pictures_of(batch: Batch) -> Pictures:
@@ -120,28 +119,31 @@ def pictures_of(batch: Batch) -> Pictures:
     return batch.source.pictures().without(batch.flags)
 
 
-def _is_known(source: Source, known: Callable[[Source], bool]) -> bool:
-    try:
-        return known(source)
-    except OSError:
-        # Whoever looks at it says what is wrong: often that a job has just given it another name.
-        return False
-
-
 @dataclass
 class _Inspected:
     """A source, its signature and its files before anybody looked at it, and what was found."""
 
     source: Source
     signature: str
-    key: str
-    found: Evidence | SourceError | None
+    key: str = ""
+    found: Evidence | SourceError | None = None
 
 
-def _inspected(
-    sources: Sequence[Source], remembered: Remembered, look: Look, progress: Progress
-) -> list[_Inspected]:
-    every = [_recalled(source, remembered) for source in sources]
+def _signed(source: Source) -> _Inspected:
+    try:
+        return _Inspected(source, signature(source))
+    except OSError as error:
+        # Often because a job has just given its folder another name.
+        return _Inspected(source, "", found=_gone(source, error))
+
+
+def _inspect(
+    every: Sequence[_Inspected], remembered: Remembered, look: Look, progress: Progress
+) -> None:
+    for one in every:
+        if one.found is None:
+            one.key = remembered.key(one.source)
+            one.found = remembered.evidence(one.source, one.key)
     unseen = [one for one in every if one.found is None]
     shared: dict[object, Features] = {}
     done = len(every) - len(unseen)
@@ -154,16 +156,6 @@ def _inspected(
         done += 1
         progress(Done("inspected", done, len(every)))
     remembered.keep()
-    return every
-
-
-def _recalled(source: Source, remembered: Remembered) -> _Inspected:
-    """What is remembered of a source, if anything."""
-    try:
-        key = remembered.key(source)
-        return _Inspected(source, signature(source), key, remembered.evidence(source, key))
-    except OSError as error:
-        return _Inspected(source, "", "", _gone(source, error))
 
 
 def _gone(source: Source, error: OSError) -> SourceError:

@@ -10,8 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
-from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from cpexport.errors import CpexportError
 from cpexport.start import without_pandas
@@ -45,7 +44,7 @@ THREAD = Workers(partial(ThreadPoolExecutor, 1), 1)
 
 
 class Crew:
-    """Workers at work: begun when there is something to do, until closed; a context manager.
+    """Workers at work: begun when there is something to do, until closed.
 
     When it is closed, nobody is left who could write into the scratch folder.
     """
@@ -55,16 +54,11 @@ class Crew:
         self._workers = THREAD
         self._executor: Executor | None = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._end()
+    def close(self) -> None:
+        """Waits for what is being done, and lets all go."""
+        if self._executor is not None:
+            self._executor.shutdown(cancel_futures=True)
+            self._executor = None
 
     @property
     def number(self) -> int:
@@ -75,7 +69,7 @@ class Crew:
         """Gets ready for `size` bytes of outputs; those who are more than that needs stay."""
         fitting = self._all.fit(size)
         if fitting is not self._workers and fitting is not THREAD:
-            self._end()
+            self.close()
             self._workers = fitting
 
     def submit(self, call: Callable[[], _T]) -> Future[_T]:
@@ -84,18 +78,13 @@ class Crew:
             return self._begun().submit(call)
         except BrokenExecutor:
             # One of those was killed, and with it they all are gone.
-            self._end()
+            self.close()
             return self._begun().submit(call)
 
     def _begun(self) -> Executor:
         if self._executor is None:
             self._executor = self._workers.executor()
         return self._executor
-
-    def _end(self) -> None:
-        if self._executor is not None:
-            self._executor.shutdown(cancel_futures=True)
-            self._executor = None
 
 
 def processes(number: int | None) -> Workers:

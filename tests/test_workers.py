@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -245,7 +245,7 @@ def test_no_more_is_decoded_than_a_slow_destination_can_take(tmp_path: Path, num
     executor, todo = Counting(number), steps()
     names, most = [], []
 
-    with Crew(Workers(lambda: executor, number)) as crew:
+    with closing(Crew(Workers(lambda: executor, number))) as crew:
         ahead = decoded_ahead(crew, todo, dict, partial(_decoded, shape=Shape(), scratch=tmp_path))
         for taken, (step, _) in enumerate(ahead, 1):
             names.append(step)
@@ -262,7 +262,7 @@ def test_no_more_is_asked_for_while_too_many_bytes_wait(
     executor, todo = Counting(1), steps()
     asked = []
 
-    with Crew(Workers(lambda: executor, 1)) as crew:
+    with closing(Crew(Workers(lambda: executor, 1))) as crew:
         for _ in decoded_ahead(
             crew, todo, dict, partial(_decoded, shape=Shape(), scratch=tmp_path)
         ):

@@ -3,8 +3,8 @@ give no file to any server."""
 
 import socket
 import struct
-from collections.abc import Iterable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -86,12 +86,9 @@ class Driver(Connection):
             seen.append(read(*words))
             return seen[-1]
 
-        wire._read_packet = reading
-        try:
-            pymysql: Any = super()
+        pymysql: Any = super()
+        with self._instead("_read_packet", reading):
             pymysql._get_server_information()
-        finally:
-            del wire._read_packet
         self._offers_bulk = any(mysqlbulk.offered(packet.get_all_data()) for packet in seen)
 
     def _request_authentication(self) -> None:
@@ -104,12 +101,18 @@ class Driver(Connection):
             self.takes_bulk = self.takes_bulk or changed is not None
             write(changed or payload)
 
-        wire.write_packet = asking
-        try:
-            pymysql: Any = super()
+        pymysql: Any = super()
+        with self._instead("write_packet", asking):
             pymysql._request_authentication()
+
+    @contextmanager
+    def _instead(self, name: str, method: Callable[..., Any]) -> Iterator[None]:
+        """Has PyMySQL's own steps call `method` for one of its methods."""
+        vars(self)[name] = method
+        try:
+            yield
         finally:
-            del wire.write_packet
+            del vars(self)[name]
 
     def load(self, statement: str, chunks: Iterable[memoryview]) -> Taken:
         """Executes LOAD DATA LOCAL INFILE `ROWS`, with chunks of bytes for the file.

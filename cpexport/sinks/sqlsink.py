@@ -117,8 +117,7 @@ class SqlSink(ABC):
             return Layout(numbered=self.shape.numbered)
         version = self._version()
         if self._layout is None or self._layout[0] != version:
-            layout = ledger.layout(self._db, self.prefix, self.shape.numbered)
-            self._layout = (version, layout)
+            self._layout = version, ledger.layout(self._db, self.prefix, self.shape.numbered)
         return self._layout[1]
 
     def tables(self) -> Mapping[str, There]:
@@ -260,8 +259,7 @@ class SqlSink(ABC):
         old = self.layout()
         if self._becoming and self._becoming[0] is old:
             return self._becoming
-        longest = self.shape.max_column_length
-        new = old.extended(self._features, self.prefix, self._room, longest)
+        new = old.extended(self._features, self.prefix, self._room, self.shape.max_column_length)
         self._becoming = old, new.widened(self._features)
         return self._becoming
 
