@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
 
-from cpexport.batch import Evidence, Source, size
+from cpexport.batch import Batch, Evidence, Source, size
 from cpexport.decode import Decoded
 from cpexport.errors import SourceError
+from cpexport.imagesets import ImageSets
 from cpexport.steps import Step
 from cpexport.survey import look_at
 from cpexport.tables import Features
@@ -18,7 +19,7 @@ from cpexport.workers import Crew
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
-Decode = Callable[[Step, Features], Decoded]
+Decode = Callable[[Batch, ImageSets, Features], Decoded]
 """A function that can be sent to another process."""
 
 _BYTES = 2**30
@@ -53,7 +54,7 @@ def decoded_ahead(
     yield from _Calls(
         crew,
         steps,
-        lambda step: partial(decode, step, types()),
+        lambda step: partial(decode, step.batch, step.image_sets, types()),
         lambda step: step.batch.source,
         room=lambda there: sum(decoded.size for decoded in there) < _BYTES,
     )

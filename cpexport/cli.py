@@ -10,7 +10,7 @@ import click
 from cpexport import __version__, clidestination, options, outcome
 from cpexport.errors import UsageError
 from cpexport.settings import SCHEDULERS, Settings
-from cpexport.start import without_pandas
+from cpexport.start import begin
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -279,5 +279,5 @@ commands.add_command(clidestination.script)
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command line, and ends the process with its exit status."""
-    without_pandas()
+    begin()
     sys.exit(outcome.run(lambda: commands.main(arguments, standalone_mode=False)))

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from typing import Any, ParamSpec, TypeVar
 
 from cpexport.errors import CpexportError
-from cpexport.start import without_pandas
+from cpexport.start import begin
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -196,7 +196,7 @@ _ONE_AT_A_TIME = threading.Lock()
 
 def _serve(calls: Connection) -> None:
     """Does what comes, in a process of its own."""
-    without_pandas()
+    begin()
     _end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

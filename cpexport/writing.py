@@ -17,7 +17,6 @@ from cpexport.ledger import Count, Entry
 from cpexport.numbering import number_groups
 from cpexport.pictures import Pictures
 from cpexport.properties import describe
-from cpexport.shape import Shape
 from cpexport.sinks import Sink
 from cpexport.steps import Step
 from cpexport.survey import Done, Progress, Survey
@@ -33,7 +32,7 @@ class Writing:
     ) -> None:
         self._sink, self._prefix, self._progress = sink, prefix, progress
         self._crew = crew
-        self._decode = partial(_decoded, shape=sink.shape, scratch=scratch)
+        self._decode = partial(decode, shape=sink.shape, scratch=scratch)
         self._attempts = Attempts()
         self._features = sink.shape.unshaped(sink.layout().features)
         self.rows: dict[str, int] = {}
@@ -114,10 +113,6 @@ class Writing:
             for name, rows in decoded.written.items():
                 table = table_of(name, self._prefix)
                 self.rows[table] = self.rows.get(table, 0) + rows
-
-
-def _decoded(step: Step, types: Features, shape: Shape, scratch: Path) -> Decoded:
-    return decode(step.batch, step.image_sets, types, shape, scratch)
 
 
 def _entry(step: Step, fingerprint: str, counts: Mapping[str, Count], prefix: str) -> Entry:

@@ -19,12 +19,13 @@ from conftest import Ran, content, rows, unpacked
 from test_killed import Load, screen
 
 from cpexport.ahead import decoded_ahead
+from cpexport.batch import Batch
+from cpexport.decode import decode
 from cpexport.load import load
 from cpexport.shape import Shape
 from cpexport.steps import Step
 from cpexport.survey import survey
 from cpexport.workers import THREAD, Crew, Processes, Workers, processes
-from cpexport.writing import _decoded
 
 
 def running(folder: Path) -> set[int]:
@@ -110,7 +111,7 @@ def test_what_was_decoded_as_numbers_is_text_as_the_job_wrote_it_once_it_has_to_
 def kills(what: str, call: Callable[[], Any]) -> Any:
     """Calls, or kills the process that was to, as the system does for want of memory."""
     assert isinstance(call, partial)
-    steps = [word.batch.source for word in call.args if isinstance(word, Step)]
+    steps = [word.source for word in call.args if isinstance(word, Batch)]
     sources = steps if what == "decoded" else call.args
     if any(getattr(source, "path", Path()).name == "batch_7_12" for source in sources):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -246,7 +247,7 @@ def test_no_more_is_decoded_than_a_slow_destination_can_take(tmp_path: Path, num
     names, most = [], []
 
     with closing(Crew(Workers(lambda: executor, number))) as crew:
-        ahead = decoded_ahead(crew, todo, dict, partial(_decoded, shape=Shape(), scratch=tmp_path))
+        ahead = decoded_ahead(crew, todo, dict, partial(decode, shape=Shape(), scratch=tmp_path))
         for taken, (step, _) in enumerate(ahead, 1):
             names.append(step)
             most.append(len(executor.asked) - taken)
@@ -263,9 +264,7 @@ def test_no_more_is_asked_for_while_too_many_bytes_wait(
     asked = []
 
     with closing(Crew(Workers(lambda: executor, 1))) as crew:
-        for _ in decoded_ahead(
-            crew, todo, dict, partial(_decoded, shape=Shape(), scratch=tmp_path)
-        ):
+        for _ in decoded_ahead(crew, todo, dict, partial(decode, shape=Shape(), scratch=tmp_path)):
             asked.append(len(executor.asked))
             wait(executor.asked)
 

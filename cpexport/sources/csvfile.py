@@ -12,11 +12,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from cpexport.errors import SourceError
-from cpexport.features import EXPERIMENT, IMAGE, IMAGE_NUMBER, OBJECT_NUMBER, RELATIONSHIP
+from cpexport.features import (
+    EXPERIMENT,
+    IMAGE,
+    IMAGE_NUMBER,
+    INTEGER,
+    OBJECT_NUMBER,
+    RELATIONSHIP,
+)
 
 SUFFIXES = frozenset({".csv", ".txt", ".tsv"})
 OBJECTS = "Objects"
@@ -27,6 +36,7 @@ _MISSING = ["", "nan", "NaN", "NAN", "-nan", "None", "NULL"]
 _BAD_VALUE = re.compile(r"In CSV column #(\d+): (?:Row #(\d+): )?.*invalid value '(.*)'", re.S)
 _BAD_ROW = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
 _BIGGEST_BLOCK = 1 << 30
+_NUMBER = re.compile(rb"[1-9][0-9]{0,17}")
 
 Name = tuple[str | None, str]
 """A column: the object type over it, where the file has a line of them, and its feature."""
@@ -65,15 +75,7 @@ class CsvFile:
             SourceError: a line of another length than the header, a value that is not of its type,
                 text that is not UTF-8, NUL bytes, a file that cannot be read.
         """
-        try:
-            content = self.path.read_bytes()
-        except OSError as error:
-            raise SourceError(self.path, f"cannot be read: {error.strerror}", "check it") from error
-        body = content[: content.rfind(b"\n") + 1]
-        cut = len(body) < len(content)
-        if 0 in body:
-            line = body[: body.index(0)].count(b"\n") + 1
-            raise self._error(f"line {line}: NUL bytes", RERUN)
+        body, cut = self._lines()
         positions = [str(i) for i in range(len(self.names))]
         place = {name: i for i, name in reversed(list(enumerate(self.names)))}
         wanted = [str(place[name]) for name in types]
@@ -81,7 +83,7 @@ class CsvFile:
         asked = dict(zip(wanted, types.values(), strict=True))
         for twin in twins:
             asked[str(twin)] = asked.setdefault(str(twin - 1), pa.string())
-        if self._ends_with_header(body):
+        if self._end_of_header(body) == len(body):
             empty = [pa.array([], type) for type in types.values()]
             return pa.table(empty, names=[str(i) for i in range(len(empty))]), cut
         try:
@@ -109,11 +111,57 @@ class CsvFile:
                 raise self._error(self._twice(twin), RERUN)
         return table.select(wanted).rename_columns([str(i) for i in range(len(types))]), cut
 
-    def _ends_with_header(self, body: bytes) -> bool:
+    def image_sets(self) -> tuple[npt.NDArray[np.int64], bool]:
+        """The image set of each row, and whether the file's end is missing.
+
+        A file with as many fields as rows of its header make is taken to have them in all rows,
+        which only `read` makes sure of; it takes several times as long.
+
+        Raises:
+            SourceError: as `read`, or a row has no image set.
+        """
+        body, cut = self._lines()
+        name = self.name_of(IMAGE_NUMBER)
+        numbers = self._begins(body) if self.names[0] == name else None
+        if numbers is None:
+            table, _ = self.read({name: INTEGER})
+            if table[0].null_count:
+                raise self._error("a row without ImageNumber", RERUN)
+            numbers = table[0].to_numpy()
+        return numbers, cut
+
+    def _begins(self, body: bytes) -> npt.NDArray[np.int64] | None:
+        """The numbers that lines begin with; None where it takes a parser to tell lines or fields
+        apart, or those that are wrong."""
+        start = self._end_of_header(body)
+        content = np.frombuffer(body, np.uint8)[start:]
+        ends = np.flatnonzero(content == ord("\n")) + start
+        between = np.count_nonzero(content == ord(self.delimiter))
+        if between != len(ends) * (len(self.names) - 1) or body.find(b'"', start) >= 0:
+            return None
+        begins = [start, *(ends[:-1] + 1).tolist()]
+        first = [body[at : body.find(self.delimiter.encode(), at)] for at in begins[: len(ends)]]
+        if not all(map(_NUMBER.fullmatch, first)):
+            return None
+        return np.array(list(map(int, first)), np.int64)
+
+    def _lines(self) -> tuple[bytes, bool]:
+        """All lines that have an end, and whether one has none."""
+        try:
+            content = self.path.read_bytes()
+        except OSError as error:
+            raise SourceError(self.path, f"cannot be read: {error.strerror}", "check it") from error
+        body = content[: content.rfind(b"\n") + 1]
+        if 0 in body:
+            line = body[: body.index(0)].count(b"\n") + 1
+            raise self._error(f"line {line}: NUL bytes", RERUN)
+        return body, len(body) < len(content)
+
+    def _end_of_header(self, body: bytes) -> int:
         end = 0
         for _ in range(self.header_lines):
             end = body.find(b"\n", end) + 1
-        return end in (0, len(body))
+        return end or len(body)
 
     def _twice(self, position: int) -> str:
         return f"the column {self.names[position][1]} is there twice, with different values"
@@ -170,7 +218,7 @@ def open_csv(path: Path) -> CsvFile | None:
     if odd:
         raise SourceError(path, "text that is not UTF-8", RERUN)
     seen: dict[Name, int] = {}
-    for place, name in enumerate(names):
+    for place, name in enumerate(names if len(set(names)) < len(names) else ()):
         if seen.get(name, place - 1) != place - 1:
             raise SourceError(path, f"the column {name[1]} is there twice", RERUN)
         seen[name] = place

@@ -69,7 +69,10 @@ def _rows_of(file: CsvFile, name: str, wanted: ImageSets, rows: ImageRows) -> di
     types = {number: INTEGER, position: INTEGER}
     types |= {n: TEXT if is_repeated(n[1]) else REAL for n in names}
     table, _ = file.read(types)
-    columns = [column.combine_chunks() for column in table.columns]
+    columns = [
+        column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+        for column in table.columns
+    ]
     images, places = columns[0].to_numpy(), columns[1].to_numpy(zero_copy_only=False)
     keep = np.isin(images, np.fromiter(wanted, np.int64, len(wanted)))
     if len(file.objects) > 1:

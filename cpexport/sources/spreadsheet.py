@@ -17,8 +17,6 @@ from cpexport.experiment import experiment_rows
 from cpexport.features import (
     EXPERIMENT,
     IMAGE,
-    IMAGE_NUMBER,
-    INTEGER,
     NULL,
     RELATIONSHIP,
     is_column,
@@ -205,11 +203,9 @@ class _Opened:
         has: dict[int, int] = {}
         cut = False
         for file in files:
-            table, end_is_cut = file.read({file.name_of(IMAGE_NUMBER): INTEGER})
+            image_sets, end_is_cut = file.image_sets()
             cut |= end_is_cut
-            if table[0].null_count:
-                raise SourceError(file.path, "a row without ImageNumber", RERUN)
-            numbers, found = np.unique(table[0].to_numpy(), return_counts=True)
+            numbers, found = np.unique(image_sets, return_counts=True)
             for number, count in zip(numbers.tolist(), found.tolist(), strict=True):
                 has[number] = has.get(number, 0) + count
         where = files[0].path.name
