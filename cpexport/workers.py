@@ -18,7 +18,7 @@ from cpexport.start import begin
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-_WORTH = 200_000_000
+_WORTH = 500_000_000
 
 
 @dataclass(frozen=True)

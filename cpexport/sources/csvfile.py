@@ -8,6 +8,7 @@ lines, object types over features. Every row ends with a line end, so a file tha
 import csv
 import io
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,7 @@ _MISSING = ["", "nan", "NaN", "NAN", "-nan", "None", "NULL"]
 _BAD_VALUE = re.compile(r"In CSV column #(\d+): (?:Row #(\d+): )?.*invalid value '(.*)'", re.S)
 _BAD_ROW = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
 _BIGGEST_BLOCK = 1 << 30
+_LIMIT = threading.Lock()
 _NUMBER = re.compile(rb"[1-9][0-9]{0,17}")
 
 Name = tuple[str | None, str]
@@ -235,13 +237,15 @@ def read_experiment(file: CsvFile) -> dict[str, str]:
         text = file.path.read_bytes().decode("utf-8-sig", "replace")
     except OSError as error:
         raise SourceError(file.path, f"cannot be read: {error.strerror}", "check it") from error
-    before = csv.field_size_limit(max(len(text), 1) + 1)
-    try:
-        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=file.delimiter))
-    except csv.Error as error:
-        raise SourceError(file.path, f"not CSV: {error}", "run the job again") from error
-    finally:
-        csv.field_size_limit(before)
+    # The limit is one for all threads.
+    with _LIMIT:
+        before = csv.field_size_limit(max(len(text), 1) + 1)
+        try:
+            rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=file.delimiter))
+        except csv.Error as error:
+            raise SourceError(file.path, f"not CSV: {error}", "run the job again") from error
+        finally:
+            csv.field_size_limit(before)
     if not text.endswith("\n"):
         rows = rows[:-1]
     return {row[0]: row[1].replace("\r\n", "\n") for row in rows[1:] if len(row) == 2}
