@@ -230,7 +230,7 @@ def joined(many: Iterable[Features]) -> Features:
             for feature, type in types.items():
                 before = mine.get(feature)
                 # Of thousands of features nearly all have the type that they had.
-                if before is not type:
+                if before != type:
                     mine[feature] = type if before is None else wider(before, type)
     return found
 
