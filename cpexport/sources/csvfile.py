@@ -148,7 +148,7 @@ class CsvFile:
             first.append(body[at : body.find(self.delimiter.encode(), at)])
             at = body.find(b"\n", at) + 1
         sound = fields == len(first) * (len(self.names) - 1) and b"".join(first).isdigit()
-        if not (sound and 0 < min(map(len, first)) and max(map(len, first)) <= _DIGITS):
+        if not (sound and min(map(len, first)) > 0 and max(map(len, first)) <= _DIGITS):
             return None
         return np.array(list(map(int, first)), np.int64)
 
