@@ -1,5 +1,6 @@
 """What processes of the command line import: the start of most commands is all that they take."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -39,3 +40,15 @@ def test_a_command_imports_no_more_than_it_needs(words: tuple[str, ...], needed:
     outputs = [unpacked("11_h5_and_csv") / "outputs"] if words == ("check",) else []
 
     assert HEAVY & imported(*words, *outputs) == needed
+
+
+def test_numpy_begins_no_threads_that_only_wait() -> None:
+    words = "import os; from cpexport.start import begin; begin(); import numpy; "
+    words += "print(len(os.listdir('/proc/self/task')))"
+    environment = {k: v for k, v in os.environ.items() if k != "OPENBLAS_NUM_THREADS"}
+
+    ran = subprocess.run(
+        [sys.executable, "-c", words], env=environment, capture_output=True, text=True, check=True
+    )
+
+    assert ran.stdout == "1\n"

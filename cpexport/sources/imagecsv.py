@@ -104,7 +104,7 @@ def text_type(column: pa.StringArray) -> pa.DataType:
     A number only if the text can be had back from it exactly: `007` and `1.50` stay text, and one
     empty field makes all of it text (CellProfiler 4.2.8, modules/loaddata.py, prepare_run).
     """
-    values = column.to_pylist()
+    values = column.unique().to_pylist()
     if not values or not all(values):
         return TEXT if values else NULL
     if all(_WHOLE.fullmatch(value) for value in values):
