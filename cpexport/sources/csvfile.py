@@ -140,9 +140,9 @@ class CsvFile:
         at = self._end_of_header(body)
         if body.find(b'"', at) >= 0:
             return None
-        content, fields = np.frombuffer(body, np.uint8), 0
-        for piece in range(at, len(body), _PIECE):
-            fields += np.count_nonzero(content[piece : piece + _PIECE] == ord(self.delimiter))
+        content = np.frombuffer(body, np.uint8)
+        pieces = (content[place : place + _PIECE] for place in range(at, len(body), _PIECE))
+        fields = sum(int(np.count_nonzero(piece == ord(self.delimiter))) for piece in pieces)
         first = []
         while at < len(body):
             first.append(body[at : body.find(self.delimiter.encode(), at)])
