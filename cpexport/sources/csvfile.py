@@ -142,12 +142,12 @@ class CsvFile:
             return None
         content = np.frombuffer(body, np.uint8)
         pieces = (content[place : place + _PIECE] for place in range(at, len(body), _PIECE))
-        fields = sum(int(np.count_nonzero(piece == ord(self.delimiter))) for piece in pieces)
+        delimiters = sum(int(np.count_nonzero(piece == ord(self.delimiter))) for piece in pieces)
         first = []
         while at < len(body):
             first.append(body[at : body.find(self.delimiter.encode(), at)])
             at = body.find(b"\n", at) + 1
-        sound = fields == len(first) * (len(self.names) - 1) and b"".join(first).isdigit()
+        sound = delimiters == len(first) * (len(self.names) - 1) and b"".join(first).isdigit()
         if not (sound and min(map(len, first)) > 0 and max(map(len, first)) <= _DIGITS):
             return None
         return np.array(list(map(int, first)), np.int64)
