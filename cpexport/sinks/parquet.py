@@ -246,7 +246,7 @@ class ParquetSink(SqlSink):
         file = self._folder.enter(table, writer, light=True)
         key = [*self.layout().tables[table].key]
         with self._folder.open(file) as opened, self._folder.unchanged(file):
-            return int(opened.read(key).group_by(key).aggregate([]).num_rows)
+            return int(opened.read(key, use_threads=False).group_by(key, use_threads=False).aggregate([]).num_rows)
 
     def _delete(self, scope: Scope, image_sets: ImageSets) -> None:
         for table in self._gathered():

@@ -106,5 +106,7 @@ def _anew(
 
 
 def _batches(folder: Folder, file: File, opened: Any) -> Iterable[pa.RecordBatch]:
+    size = max(1, FULL // max(1, file.columns))
     with folder.unchanged(file):
-        yield from opened.iter_batches(batch_size=max(1, FULL // max(1, file.columns)))
+        # Threads cost more than they bring: most files are small, with many columns.
+        yield from opened.iter_batches(size, use_threads=False)
