@@ -1,6 +1,5 @@
 """One Parquet file: how its rows are stored, and written in row groups of useful size."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +16,7 @@ FULL: Final = 1 << 22
 
 
 class Writer:
-    """A new file. It is made by the first rows, and is whole, and on the disk, once it is closed.
+    """A new file. It is made by the first rows, and is whole once it is closed.
 
     What fills a row group is compressed. What does not is soon gathered with more of its kind, and
     therefore written in the fastest way: it is `light`. `numbers` are the columns of image sets,
@@ -59,8 +58,6 @@ class Writer:
             self._group()
         self._file.close()
         self._file = None
-        with self.path.open("rb") as stream:
-            os.fsync(stream.fileno())
 
     def _span(self, numbers: npt.NDArray[np.int64]) -> None:
         if len(numbers):
