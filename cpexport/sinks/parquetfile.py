@@ -37,15 +37,9 @@ class Writer:
 
     def write(self, rows: pa.RecordBatch) -> None:
         """Appends rows, columns by name; null in those that are not there."""
-        arrays = [
-            rows.column(place)
-            if (place := rows.schema.get_field_index(field.name)) >= 0
-            else pa.nulls(rows.num_rows, field.type)
-            for field in self.schema
-        ]
-        self._waiting.append(pa.RecordBatch.from_arrays(arrays, schema=self.schema))
+        self._waiting.append(rows if rows.schema.equals(self.schema) else self._fitted(rows))
         self.rows += rows.num_rows
-        self._values += rows.num_rows * len(arrays)
+        self._values += rows.num_rows * len(self.schema)
         for name in self._numbers:
             self._span(rows[name].drop_null().to_numpy())
         if self._values >= FULL:
@@ -58,6 +52,14 @@ class Writer:
             self._group()
         self._file.close()
         self._file = None
+
+    def _fitted(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        there = dict(zip(rows.schema.names, rows.columns, strict=True))
+        arrays = [
+            there[name] if name in there else pa.nulls(rows.num_rows, self.schema.field(name).type)
+            for name in self.schema.names
+        ]
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
     def _span(self, numbers: npt.NDArray[np.int64]) -> None:
         if len(numbers):

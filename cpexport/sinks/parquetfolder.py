@@ -161,9 +161,7 @@ class Folder:
             writer.path.rename(self._staged(table, name))
         size = (writer.rows, len(writer.schema))
         file = File(table, name, *size, writer.first, writer.last, int(writer.light))
-        self._db.run(
-            "INSERT INTO _cpexport_files VALUES (?, ?, ?, ?, ?, ?, ?, 0)", *astuple(file)
-        )
+        self._db.run("INSERT INTO _cpexport_files VALUES (?, ?, ?, ?, ?, ?, ?, 0)", *astuple(file))
         return file
 
     def drop(self, file: File) -> None:
