@@ -69,7 +69,10 @@ class Writer:
     def _group(self) -> None:
         if self._file is None:
             settings = _LIGHT if self.light else _settings(self.schema)
-            self._file = parquet.ParquetWriter(self.path, self.schema, **settings)
+            # Arrow's own words for the schema say no more of these types, and are a few percent.
+            self._file = parquet.ParquetWriter(
+                self.path, self.schema, store_schema=False, **settings
+            )
         rows = pa.Table.from_batches(self._waiting, self.schema)
         self._file.write_table(rows, row_group_size=max(1, rows.num_rows))
         self._waiting, self._values = [], 0
