@@ -1,5 +1,7 @@
 """Rows as one table of a destination takes them: its columns, by its names, of its types."""
 
+import math
+
 import numpy as np
 import pyarrow as pa
 
@@ -60,7 +62,7 @@ def _without_infinities(array: pa.Array) -> pa.Array:
     if array.null_count:
         array = array.fill_null(float("nan"))
     values = array.to_numpy()
-    if np.isfinite(np.add.reduce(values)):
+    if math.isfinite(np.add.reduce(values)):
         return array
     infinite = np.isinf(values)
     return pa.array(np.where(infinite, np.nan, values)) if infinite.any() else array
@@ -68,13 +70,13 @@ def _without_infinities(array: pa.Array) -> pa.Array:
 
 def missing_as_null(rows: pa.RecordBatch) -> pa.RecordBatch:
     """Rows with null for each NaN."""
-    arrays = [_without_nan(a) if a.type == REAL else a for a in rows.columns]
+    with np.errstate(invalid="ignore", over="ignore"):
+        arrays = [_without_nan(a) if a.type == REAL else a for a in rows.columns]
     return pa.RecordBatch.from_arrays(arrays, schema=rows.schema)
 
 
 def _without_nan(array: pa.Array) -> pa.Array:
     values = array.to_numpy(zero_copy_only=False)
     # A sum is finite only if all values are, and costs a fraction of looking at each.
-    with np.errstate(invalid="ignore", over="ignore"):
-        finite = np.isfinite(values.sum())
+    finite = math.isfinite(np.add.reduce(values))
     return array if finite else pa.array(values, REAL, from_pandas=True)

@@ -42,6 +42,7 @@ from cpexport.sinks.widening import stored
 from cpexport.tables import Layout, table_of
 
 _WIDTH = 1_000_000
+_Tables = Mapping[str, tuple[pa.Schema, list[str]]]
 
 
 class ParquetSink(SqlSink):
@@ -63,6 +64,7 @@ class ParquetSink(SqlSink):
         self._file = LedgerFile(Path(path), f"parquet:{path}")
         self._folder = Folder(self._file)
         self._writers: dict[str, Writer] = {}
+        self._tables: tuple[Layout, _Tables] | None = None
         self._grown = False
         super().__init__(self._file, prefix, shape, run, paths)
         if self._folder.unsettled:
@@ -73,8 +75,8 @@ class ParquetSink(SqlSink):
             if self._grown and error[0] is None:
                 # What is not gathered is no less right, so nobody is told if it cannot be now.
                 with suppress(SinkError), self.alone():
-                    for table in self._gathered():
-                        change.gather(self._folder, *table, all=True)
+                    for table, of in self._gathered().items():
+                        change.gather(self._folder, table, *of, all=True)
                 if self._folder.unsettled:
                     self._settle()
         finally:
@@ -233,8 +235,7 @@ class ParquetSink(SqlSink):
 
     def _append(self, table: str, rows: pa.RecordBatch) -> None:
         if table not in self._writers:
-            (of,) = (of for of in self._gathered() if of[0] == table)
-            self._writers[table] = self._folder.stage(*of)
+            self._writers[table] = self._folder.stage(table, *self._gathered()[table])
         with self._folder.errors():
             self._writers[table].write(missing_as_null(rows))
 
@@ -246,28 +247,32 @@ class ParquetSink(SqlSink):
         file = self._folder.enter(table, writer, light=True)
         key = [*self.layout().tables[table].key]
         with self._folder.open(file) as opened, self._folder.unchanged(file):
-            return int(opened.read(key).group_by(key).aggregate([]).num_rows)
+            rows = opened.read(key, use_threads=False)
+            return int(rows.group_by(key, use_threads=False).aggregate([]).num_rows)
 
     def _delete(self, scope: Scope, image_sets: ImageSets) -> None:
-        for table in self._gathered():
-            change.remove(self._folder, *table, scope, image_sets)
+        for table, of in self._gathered().items():
+            change.remove(self._folder, table, *of, scope, image_sets)
 
-    def _gathered(self) -> Iterator[tuple[str, pa.Schema, list[str]]]:
-        """The tables that batches bring rows of, with their columns of image sets."""
+    def _gathered(self) -> _Tables:
+        """The tables that batches bring rows of: their columns, and those of image sets."""
         layout = self.layout()
-        for table in layout.tables.values():
-            yield table.name, stored(table), [IMAGE_NUMBER]
-        if layout.columns:
-            yield table_of(RELATIONSHIP, self.prefix), pairs_schema(layout), PAIRS
+        # Kept, as it is asked with every part of a batch, and columns are hundreds.
+        if self._tables is None or self._tables[0] is not layout:
+            found = {name: (stored(of), [IMAGE_NUMBER]) for name, of in layout.tables.items()}
+            if layout.columns:
+                found[table_of(RELATIONSHIP, self.prefix)] = pairs_schema(layout), PAIRS
+            self._tables = layout, found
+        return self._tables[1]
 
     def _finish(self) -> None:
         """Enters what was staged, gathers what came to be small files, and publishes few rows."""
         for name, writer in self._writers.items():
             if writer.rows:
                 self._folder.enter(name, writer, light=True)
-        for table in self._gathered():
-            change.gather(self._folder, *table, all=False)
+        for table, of in self._gathered().items():
+            change.gather(self._folder, table, *of, all=False)
             # Without a file nobody could read that there is nothing.
-            if not self._folder.files(table[0]):
-                self._folder.enter(table[0], self._folder.stage(*table))
+            if not self._folder.files(table):
+                self._folder.enter(table, self._folder.stage(table, *of))
         publish(self._folder, self._file, self.prefix, self.shape.numbered)

@@ -46,9 +46,8 @@ def remove(
         gone = [chosen(rows, number, scope.number, image_sets) for number in numbers]
         return rows.filter(pa.array(~np.logical_or.reduce(gone)))
 
-    for file in folder.files(table):
-        if file.may_have(image_sets):
-            _anew(folder, [file], schema, numbers, kept)
+    there = [file for file in folder.files(table) if file.may_have(image_sets)]
+    _each_anew(folder, there, schema, numbers, kept)
 
 
 def renumber(
@@ -72,9 +71,8 @@ def renumber(
         return rows
 
     sets = ImageSets.of(known.tolist())
-    for file in folder.files(table.name):
-        if file.may_have(sets):
-            _anew(folder, [file], stored(table), [IMAGE_NUMBER], replaced)
+    there = [file for file in folder.files(table.name) if file.may_have(sets)]
+    _each_anew(folder, there, stored(table), [IMAGE_NUMBER], replaced)
 
 
 def grow(folder: Folder, db: Database, prefix: str, before: Table, after: Table) -> None:
@@ -85,8 +83,17 @@ def grow(folder: Folder, db: Database, prefix: str, before: Table, after: Table)
         WidthError: an integer would lose digits as a real number.
     """
     change = widened(db, prefix, before, after)
-    for file in folder.files(after.name):
-        _anew(folder, [file], stored(after), [IMAGE_NUMBER], change)
+    _each_anew(folder, folder.files(after.name), stored(after), [IMAGE_NUMBER], change)
+
+
+def _each_anew(
+    folder: Folder, files: list[File], schema: pa.Schema, numbers: list[str], change: Change
+) -> None:
+    """Makes each file anew, rows changed; of those that do not fill a row group one."""
+    small = [file for file in files if file.values < FULL]
+    full = [[file] for file in files if file.values >= FULL]
+    for some in [small, *full] if small else full:
+        _anew(folder, some, schema, numbers, change)
 
 
 def _anew(
@@ -106,5 +113,7 @@ def _anew(
 
 
 def _batches(folder: Folder, file: File, opened: Any) -> Iterable[pa.RecordBatch]:
+    size = max(1, FULL // max(1, file.columns))
     with folder.unchanged(file):
-        yield from opened.iter_batches(batch_size=max(1, FULL // max(1, file.columns)))
+        # Threads cost more than they bring: most files are small, with many columns.
+        yield from opened.iter_batches(size, use_threads=False)

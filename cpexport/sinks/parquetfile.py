@@ -1,6 +1,5 @@
 """One Parquet file: how its rows are stored, and written in row groups of useful size."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +16,7 @@ FULL: Final = 1 << 22
 
 
 class Writer:
-    """A new file. It is made by the first rows, and is whole, and on the disk, once it is closed.
+    """A new file. It is made by the first rows, and is whole once it is closed.
 
     What fills a row group is compressed. What does not is soon gathered with more of its kind, and
     therefore written in the fastest way: it is `light`. `numbers` are the columns of image sets,
@@ -38,15 +37,9 @@ class Writer:
 
     def write(self, rows: pa.RecordBatch) -> None:
         """Appends rows, columns by name; null in those that are not there."""
-        arrays = [
-            rows.column(place)
-            if (place := rows.schema.get_field_index(field.name)) >= 0
-            else pa.nulls(rows.num_rows, field.type)
-            for field in self.schema
-        ]
-        self._waiting.append(pa.RecordBatch.from_arrays(arrays, schema=self.schema))
+        self._waiting.append(rows if rows.schema.equals(self.schema) else self._fitted(rows))
         self.rows += rows.num_rows
-        self._values += rows.num_rows * len(arrays)
+        self._values += rows.num_rows * len(self.schema)
         for name in self._numbers:
             self._span(rows[name].drop_null().to_numpy())
         if self._values >= FULL:
@@ -59,8 +52,14 @@ class Writer:
             self._group()
         self._file.close()
         self._file = None
-        with self.path.open("rb") as stream:
-            os.fsync(stream.fileno())
+
+    def _fitted(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        there = dict(zip(rows.schema.names, rows.columns, strict=True))
+        arrays = [
+            there[name] if name in there else pa.nulls(rows.num_rows, self.schema.field(name).type)
+            for name in self.schema.names
+        ]
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
     def _span(self, numbers: npt.NDArray[np.int64]) -> None:
         if len(numbers):
@@ -70,7 +69,10 @@ class Writer:
     def _group(self) -> None:
         if self._file is None:
             settings = _LIGHT if self.light else _settings(self.schema)
-            self._file = parquet.ParquetWriter(self.path, self.schema, **settings)
+            # Arrow's own words for the schema say no more of these types, and are a few percent.
+            self._file = parquet.ParquetWriter(
+                self.path, self.schema, store_schema=False, **settings
+            )
         rows = pa.Table.from_batches(self._waiting, self.schema)
         self._file.write_table(rows, row_group_size=max(1, rows.num_rows))
         self._waiting, self._values = [], 0

@@ -10,7 +10,7 @@ import secrets
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -159,14 +159,9 @@ class Folder:
             span = f"{writer.first:09}-{writer.last:09}-" if writer.last else ""
             name = span + writer.path.name.rpartition("@")[2]
             writer.path.rename(self._staged(table, name))
-            with parquet.ParquetFile(self._staged(table, name)) as written:
-                rows = written.metadata.num_rows
-        columns = len(writer.schema)
-        file = File(table, name, rows, columns, writer.first, writer.last, int(writer.light))
-        self._db.run(
-            "INSERT INTO _cpexport_files VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
-            *(table, name, rows, columns, file.first, file.last, file.light),
-        )
+        size = (writer.rows, len(writer.schema))
+        file = File(table, name, *size, writer.first, writer.last, int(writer.light))
+        self._db.run("INSERT INTO _cpexport_files VALUES (?, ?, ?, ?, ?, ?, ?, 0)", *astuple(file))
         return file
 
     def drop(self, file: File) -> None:
@@ -196,8 +191,11 @@ class Folder:
         """Has what was staged outlast a power cut."""
         if self._staging.exists():
             with self.errors():
-                _sync_folder(self._staging)
-                _sync_folder(self.path)
+                # Not as each is closed: what is gathered in the same transaction is gone by now.
+                for staged in self._staging.iterdir():
+                    _sync(staged)
+                _sync(self._staging)
+                _sync(self.path)
 
     def settle(self) -> None:
         """Puts files in their places, and takes away those that no longer count, as committed.
@@ -227,8 +225,8 @@ class Folder:
                     self._staged(table, name).rename(self.path / table / name)
             for table in tables:
                 (self.path / table / _BUSY).unlink(missing_ok=True)
-                _sync_folder(self.path / table)
-            _sync_folder(self.path)
+                _sync(self.path / table)
+            _sync(self.path)
             shutil.rmtree(self._staging)
 
     def _pending(self) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
@@ -275,7 +273,7 @@ class Folder:
             raise ChangedError(self.name, said, "load it anew") from error
 
 
-def _sync_folder(path: Path) -> None:
+def _sync(path: Path) -> None:
     opened = os.open(path, os.O_RDONLY)
     try:
         os.fsync(opened)

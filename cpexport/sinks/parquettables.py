@@ -6,6 +6,7 @@ the ledger's SQLite file, written to a file each whenever they change.
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Final
 
 import pyarrow as pa
@@ -37,9 +38,7 @@ def pairs_schema(layout: Layout) -> pa.Schema:
 
 def publish(folder: Folder, db: Database, prefix: str, numbered: bool) -> None:
     """Writes the tables of a few rows that have changed."""
-    kinds, _ = schema.relationship_tables(prefix, numbered)
-    few = (kinds, schema.experiment_table(prefix, numbered), *schema.experiment_tables())
-    for table in few:
+    for table in _few(prefix, numbered):
         if table.name not in db.names():
             continue
         names = [column.name for column in table.columns]
@@ -57,6 +56,12 @@ def publish(folder: Folder, db: Database, prefix: str, numbered: bool) -> None:
         found = [dict(zip(names, row, strict=True)) for row in rows]
         writer.write(pa.RecordBatch.from_pylist(found, fields))
         folder.enter(table.name, writer)
+
+
+@cache
+def _few(prefix: str, numbered: bool) -> tuple[sa.Table, ...]:
+    kinds, _ = schema.relationship_tables(prefix, numbered)
+    return kinds, schema.experiment_table(prefix, numbered), *schema.experiment_tables()
 
 
 def pairs(
