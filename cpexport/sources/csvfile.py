@@ -213,15 +213,15 @@ def open_csv(path: Path) -> CsvFile | None:
         odd = True
     upper, lower = (line.decode("utf-8-sig", "replace") for line in (first, second))
     delimiter = "\t" if upper.count("\t") > upper.count(",") else ","
-    top, below = _fields(upper, delimiter), _fields(lower, delimiter)
+    top = _fields(upper, delimiter)
     kind = _kind(top)
-    if kind is None and len(top) == len(below) and IMAGE in top and _kind(below) == OBJECTS:
-        names: tuple[Name, ...] = tuple(zip(top, below, strict=True))
-        kind, lines = OBJECTS, 2
-    elif kind is None:
-        return None
-    else:
-        names, lines = tuple((None, field) for field in top), 1
+    names: tuple[Name, ...] = tuple((None, field) for field in top)
+    lines = 1
+    if kind is None:
+        below = _fields(lower, delimiter)
+        if len(top) != len(below) or IMAGE not in top or _kind(below) != OBJECTS:
+            return None
+        kind, names, lines = OBJECTS, tuple(zip(top, below, strict=True)), 2
     if odd:
         raise SourceError(path, "text that is not UTF-8", RERUN)
     seen: dict[Name, int] = {}
