@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from conftest import Ran, content, rows, unpacked
 from test_killed import Load, screen
@@ -271,6 +272,19 @@ def test_no_more_is_asked_for_while_too_many_bytes_wait(
     # As the second is used the third waits, and is too much already for a fourth.
     assert asked[1] == 3
     assert asked[-1] == len(todo) == 4
+
+
+def allocator() -> str:
+    """What Arrow has memory from, in the process that calls."""
+    return str(pa.default_memory_pool().backend_name)
+
+
+def test_what_a_process_frees_goes_back_to_the_system() -> None:
+    executor = Processes(1)
+    try:
+        assert executor.submit(allocator).result() == "system"
+    finally:
+        executor.shutdown()
 
 
 def test_processes_are_not_begun_for_little_work() -> None:

@@ -69,6 +69,7 @@ def _rows_of(file: CsvFile, name: str, wanted: ImageSets, rows: ImageRows) -> di
     types = {number: INTEGER, position: INTEGER}
     types |= {n: TEXT if is_repeated(n[1]) else REAL for n in names}
     table, _ = file.read(types)
+    # To combine even one chunk is to copy it.
     columns = [
         column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
         for column in table.columns
