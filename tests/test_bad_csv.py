@@ -59,6 +59,11 @@ def longer(table: list[list[str]]) -> None:
     table[4].append("1.5")
 
 
+def one_shorter_and_one_longer(table: list[list[str]]) -> None:
+    shorter(table)
+    table[5].append("1.5")
+
+
 def twice_side_by_side(table: list[list[str]]) -> None:
     place = table[0].index("AreaShape_Area")
     for number, row in enumerate(table):
@@ -90,6 +95,12 @@ DAMAGES = [
     Damage("cut relationships", "Object relationships.csv", lambda c: c[:-9], ("cut off",)),
     Damage("short row", "Nuclei.csv", on_rows(shorter), ("Nuclei.csv", "fields", "line 5")),
     Damage("long row", "Nuclei.csv", on_rows(longer), ("Nuclei.csv", "fields", "line 5")),
+    Damage(
+        "short row and long row",
+        "Nuclei.csv",
+        on_rows(one_shorter_and_one_longer),
+        ("Nuclei.csv", "fields", "line 5"),
+    ),
     Damage(
         "text among numbers",
         "Nuclei.csv",
