@@ -4,16 +4,14 @@ ADBC's own DB-API layer does the same, but with it come pyarrow's datasets, whic
 import than many a command takes to run.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from itertools import chain
 from typing import Any
 
 import adbc_driver_sqlite
 import pyarrow as pa
 from adbc_driver_manager import (
-    INGEST_OPTION_MODE,
-    INGEST_OPTION_MODE_APPEND,
-    INGEST_OPTION_TARGET_TABLE,
     AdbcConnection,
     AdbcStatement,
     AdbcStatusCode,
@@ -80,25 +78,34 @@ class Connection:
             with pa.RecordBatchReader.from_stream(handle) as reader:
                 yield reader
 
-    def run_many(self, sql: str, values: pa.RecordBatch) -> None:
-        """Executes a statement for each row of `values`, columns by position."""
+    def run_many(self, sql: str, blocks: Iterable[pa.RecordBatch]) -> None:
+        """Executes a statement for each row of some blocks, columns by position.
+
+        The blocks are asked for one after the other, and what that raises is raised here.
+        """
+        failed: list[BaseException] = []
+
+        def asked() -> Iterator[pa.RecordBatch]:
+            try:
+                yield from rest
+            except BaseException as error:
+                # Of it the driver would only hand on the words.
+                failed.append(error)
+                raise
+
+        rest = iter(blocks)
+        first = next(rest)
+        rows = chain([first], asked())
         with self._statement() as statement:
             statement.set_sql_query(sql)
             statement.prepare()
-            statement.bind(values)
-            statement.execute_update()
-
-    def ingest(self, table: str, rows: pa.RecordBatch) -> None:
-        """Appends rows to a table, columns by name."""
-        with self._statement() as statement:
-            statement.set_options(
-                **{
-                    INGEST_OPTION_TARGET_TABLE: table,
-                    INGEST_OPTION_MODE: INGEST_OPTION_MODE_APPEND,
-                }
-            )
-            statement.bind(rows)
-            statement.execute_update()
+            statement.bind_stream(pa.RecordBatchReader.from_batches(first.schema, rows))
+            try:
+                statement.execute_update()
+            except Error:
+                if failed:
+                    raise failed[0] from None
+                raise
 
     @contextmanager
     def _statement(self) -> Iterator[AdbcStatement]:

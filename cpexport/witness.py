@@ -102,7 +102,7 @@ class Witness:
         sets = decoded.image_sets
         parts: dict[str, list[pa.RecordBatch]] = {}
         for name, rows in decoded.rows():
-            parts.setdefault(name, []).append(rows)
+            parts.setdefault(name, []).extend(rows)
         said = parts.pop(EXPERIMENT, None)
         pairs = parts.pop(RELATIONSHIP, [])
         found = [*self._counts(decoded, entries, parts), *self._pictures(decoded)]

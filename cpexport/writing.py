@@ -90,7 +90,7 @@ class Writing:
         self,
         entry: Entry,
         pictures: Pictures,
-        rows: Callable[[], Iterable[tuple[str, pa.RecordBatch]]],
+        rows: Callable[[], Iterable[tuple[str, pa.RecordBatchReader]]],
         unknown: bool,
     ) -> bool:
         """Writes one batch; False if another process had written it. `unknown` is whether an

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
     from sqlalchemy.engine import URL
 
-Write = Callable[[str, pa.RecordBatch], None]
-"""Takes rows of one object type, columns named by feature; relationships as `Relationship`, what
-the job says of the run as `Experiment`."""
+Write = Callable[[str, pa.RecordBatchReader], None]
+"""Takes rows of one object type in blocks, columns named by feature; relationships come as
+`Relationship`, what the job says of the run as `Experiment`."""
 
 _PARQUET = "parquet:"
 _FILES = ("sqlite", "duckdb")

@@ -1,6 +1,7 @@
 """Rows as one table of a destination takes them: its columns, by its names, of its types."""
 
 import math
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -11,43 +12,50 @@ from cpexport.values import widened
 
 
 class Fitting:
-    """Makes rows fit tables; how is found once for a table, as most batches of a run are alike."""
+    """How rows fit tables; found once for a table, as most batches of a run are alike."""
 
     def __init__(self) -> None:
-        self._known: dict[str, _Choice] = {}
+        self._known: dict[str, Fit] = {}
 
-    def fitted(
-        self, table: Table, rows: pa.RecordBatch, *, infinite: bool = False
-    ) -> pa.RecordBatch:
-        """The columns of one table (part), named and typed as there; infinities become NaN, unless
-        they can stay, or there are none: then they are `infinite`.
-
-        Destinations take NaN for NULL.
-        """
-        choice = self._known.get(table.name)
-        if choice is None or choice.table is not table or not choice.rows.equals(rows.schema):
-            choice = self._known[table.name] = _Choice(table, rows.schema)
-        chosen = rows.select(choice.places).rename_columns(choice.names)
-        for place, column in choice.narrower:
-            array = widened(chosen.column(place), column.type, column.name)
-            chosen = chosen.set_column(place, column.name, array)
-        return chosen if infinite else without_infinities(chosen)
+    def of(self, table: Table, rows: pa.Schema) -> "Fit":
+        """How rows of this schema fit one table (part)."""
+        fit = self._known.get(table.name)
+        if fit is None or fit.table is not table or not fit.rows.equals(rows):
+            fit = self._known[table.name] = Fit(table, rows)
+        return fit
 
 
-class _Choice:
-    """Which columns of rows a table takes, and under which names; those of narrower types there."""
+class Fit:
+    """Which columns of some rows a table takes; `names` are what it calls them."""
 
     def __init__(self, table: Table, rows: pa.Schema) -> None:
         self.table, self.rows = table, rows
         place = {field.name: i for i, field in enumerate(rows) if field.type != NULL}
         columns = [(c, place[c.feature]) for c in table.columns if c.feature in place]
-        self.places = [*range(len(table.key)), *(i for _, i in columns)]
         self.names = [*table.key, *(column.name for column, _ in columns)]
-        self.narrower = [
+        self._places = [*range(len(table.key)), *(i for _, i in columns)]
+        self._all = self._places == [*range(len(rows))]
+        self._narrower = [
             (place, column)
             for place, (column, i) in enumerate(columns, len(table.key))
             if rows.field(i).type != column.type
         ]
+
+    def fitted(
+        self, blocks: Iterable[pa.RecordBatch], *, infinite: bool = False
+    ) -> Iterator[pa.RecordBatch]:
+        """The columns that the table takes, in the order of `names` and typed as there; infinities
+        become NaN, unless they can stay, or there are none: then they are `infinite`.
+
+        Destinations take NaN for NULL.
+        """
+        for block in blocks:
+            # To name hundreds of columns anew takes as long as to write some of their rows.
+            chosen = block if self._all else block.select(self._places)
+            for place, column in self._narrower:
+                array = widened(chosen.column(place), column.type, column.name)
+                chosen = chosen.set_column(place, column.name, array)
+            yield chosen if infinite else without_infinities(chosen)
 
 
 def without_infinities(rows: pa.RecordBatch) -> pa.RecordBatch:

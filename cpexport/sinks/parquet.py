@@ -233,9 +233,10 @@ class ParquetSink(SqlSink):
     def _names(self) -> Iterable[str]:
         return self._folder.names()
 
-    def _append(self, table: str, rows: pa.RecordBatch) -> None:
+    def _append(self, table: str, names: Sequence[str], blocks: Iterable[pa.RecordBatch]) -> None:
         if table not in self._writers:
             self._writers[table] = self._folder.stage(table, *self._gathered()[table])
+        rows = pa.concat_batches(list(blocks)).rename_columns(names)
         with self._folder.errors():
             self._writers[table].write(missing_as_null(rows))
 

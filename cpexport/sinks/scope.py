@@ -30,6 +30,10 @@ class Scope:
         """The condition for rows of data tables; empty if all are meant."""
         return f"{TABLE_NUMBER} = {self.number}" if self.number else ""
 
+    def named(self, schema: pa.Schema) -> pa.Schema:
+        """The schema of rows that are `numbered`."""
+        return schema.insert(0, pa.field(TABLE_NUMBER, INTEGER)) if self.number else schema
+
     def numbered(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """Rows as data tables take them: `TableNumber` first, where there are runs."""
         if not self.number:

@@ -4,7 +4,7 @@ One connection, and one SQLite library, for everything: a second library in the 
 drop the first one's locks when it closes the file (sqlite.org/howtocorrupt.html, section 2.2).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -57,6 +57,9 @@ class SqliteSink(SqlSink):
 
     def _views(self) -> Iterable[str]:
         return sqlitelayout.views_of(self._file, self.layout(), self.prefix, self.shape)
+
+    def _append(self, table: str, names: Sequence[str], blocks: Iterable[pa.RecordBatch]) -> None:
+        self._file.append(table, names, blocks)
 
     @property
     def _room(self) -> Room:

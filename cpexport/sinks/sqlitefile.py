@@ -1,7 +1,7 @@
 """A SQLite file and the one connection to it, made when it is first needed."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from cpexport import adbc
 from cpexport.errors import ChangedError, SinkError
 from cpexport.features import INTEGER, NULL, TABLE_NUMBER, TEXT
 from cpexport.imagesets import ImageSets
-from cpexport.sinks.sql import Query, collected, spans
+from cpexport.sinks.sql import Query, collected, quoted, spans
 from cpexport.sinks.sqliterefusals import reason, refuse_unusable
 
 # SQLITE_MAX_COLUMN of every build that users have; a wider table or view could not even be opened
@@ -132,13 +132,18 @@ class Connection:
     def run_many(self, sql: str, values: pa.RecordBatch) -> None:
         """Executes one statement for each row of `values`, columns by position."""
         with self._errors():
-            self._open().run_many(sql, values)
+            self._open().run_many(sql, [values])
 
     def ingest(self, table: str, rows: pa.RecordBatch) -> None:
         """Appends rows to a table, columns by name."""
-        if rows.num_rows:
-            with self._errors():
-                self._open().ingest(table, rows)
+        self.append(table, rows.schema.names, [rows])
+
+    def append(self, table: str, names: Sequence[str], blocks: Iterable[pa.RecordBatch]) -> None:
+        """Appends rows to a table: blocks of columns with these names there."""
+        listed, places = ", ".join(map(quoted, names)), ", ".join("?" * len(names))
+        sql = f"INSERT INTO {quoted(table)} ({listed}) VALUES ({places})"
+        with self._errors():
+            self._open().run_many(sql, blocks)
 
     def names(self) -> frozenset[str]:
         """The names of all tables and views; asked for once in a transaction."""

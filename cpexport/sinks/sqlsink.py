@@ -4,6 +4,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from itertools import tee
 from pathlib import Path
 from typing import Self
 
@@ -148,20 +149,26 @@ class SqlSink(ABC):
             # An aggregate can be infinite where no value is.
             finite = not self.shape.aggregate and not any(c.infinite for c in entry.counts.values())
 
-            def write(object_name: str, rows: pa.RecordBatch) -> None:
+            def write(object_name: str, rows: pa.RecordBatchReader) -> None:
                 if object_name == RELATIONSHIP:
                     pairs_of = table_of(RELATIONSHIP, self.prefix)
-                    self._append(pairs_of, pairs.numbered(self._db, scope, rows))
+                    for block in rows:
+                        some = pairs.numbered(self._db, scope, block)
+                        self._append(pairs_of, some.schema.names, [some])
                     return
-                rows = scope.numbered(rows)
                 if object_name == EXPERIMENT:
-                    experiment.write(self._db, scope, rows, entry.loaded.first)
+                    for block in rows:
+                        said = scope.numbered(block)
+                        experiment.write(self._db, scope, said, entry.loaded.first)
                     return
-                for table in layout.parts(object_name):
+                parts = layout.parts(object_name)
+                numbered = map(scope.numbered, rows)
+                for table, blocks in zip(parts, tee(numbered, len(parts)), strict=True):
+                    fit = self._fitting.of(table, scope.named(rows.schema))
+                    counted = _counted(table.name, blocks, written)
+                    fitted = fit.fitted(counted, infinite=finite or self.infinite)
                     with self._naming(entry):
-                        part = self._fitting.fitted(table, rows, infinite=finite or self.infinite)
-                    self._append(table.name, part)
-                    written[table.name] = written.get(table.name, 0) + rows.num_rows
+                        self._append(table.name, fit.names, fitted)
 
             try:
                 yield write
@@ -215,9 +222,9 @@ class SqlSink(ABC):
     def note(self, settings: Mapping[str, str]) -> None:
         ledger.note(self._db, self._scope(), settings)
 
-    def _append(self, table: str, rows: pa.RecordBatch) -> None:
-        """Appends rows of a batch to a table, columns by name."""
-        self._db.ingest(table, rows)
+    def _append(self, table: str, names: Sequence[str], blocks: Iterable[pa.RecordBatch]) -> None:
+        """Appends rows of a batch to a table: blocks of columns with these names there."""
+        self._db.ingest(table, pa.concat_batches(list(blocks)).rename_columns(names))
 
     def _delete(self, scope: Scope, image_sets: ImageSets) -> None:
         """Deletes the rows of image sets, and their pairs."""
@@ -298,3 +305,12 @@ class SqlSink(ABC):
                     f"has a table {name} that cpexport did not make",
                     "choose another destination, or a --prefix",
                 )
+
+
+def _counted(
+    table: str, blocks: Iterable[pa.RecordBatch], written: dict[str, int]
+) -> Iterator[pa.RecordBatch]:
+    """The blocks, whose rows are counted as they are taken."""
+    for block in blocks:
+        written[table] = written.get(table, 0) + block.num_rows
+        yield block
