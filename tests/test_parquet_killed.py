@@ -47,12 +47,12 @@ def doubled(to: Path) -> list[tuple[object, ...]]:
         if list(table.glob("*.parquet")) and table.name not in ("Per_Relationships",):
             try:
                 names = [row[0] for row in asked(to, f"DESCRIBE {table.name}")][:2]
+                if names[0] == "ImageNumber":
+                    key = names[0] if table.name == "Per_Image" else ", ".join(names)
+                    query = f"SELECT {key} FROM {table.name} GROUP BY ALL HAVING count(*) > 1"
+                    found += asked(to, query)
             except duckdb.Error:
-                continue
-            if names[0] == "ImageNumber":
-                key = names[0] if table.name == "Per_Image" else ", ".join(names)
-                query = f"SELECT {key} FROM {table.name} GROUP BY ALL HAVING count(*) > 1"
-                found += asked(to, query)
+                assert list(to.glob("*/cpexport_is_replacing_files_here.parquet"))
     return found
 
 
