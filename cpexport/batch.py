@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -95,6 +95,18 @@ class Source(Protocol):
             SourceError: damaged, or not what it should be.
         """
 
+    def open(self) -> AbstractContextManager["Opened"]:
+        """Its files, to be read until they are closed.
+
+        Raises:
+            SourceError: damaged, or not what `inspect` saw; here, or as it is read.
+        """
+
+
+class Opened(Protocol):
+    """The files of a source, open."""
+
+    @property
     def pictures(self) -> Pictures:
         """The pictures of all its image sets, texts as the job wrote them."""
 
@@ -108,10 +120,18 @@ class Source(Protocol):
         as `Experiment` with those of `experiment.EXPERIMENTS`. `types` are the types that the
         destination has; a column may come with another one where its values do not fit or nothing
         was promised.
-
-        Raises:
-            SourceError: damaged, or not what `inspect` saw.
         """
+
+
+class Nothing:
+    """What is open of a source that holds nothing: an `Opened`."""
+
+    @property
+    def pictures(self) -> Pictures:
+        return Pictures()
+
+    def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
+        return iter(())
 
 
 @dataclass(frozen=True)

@@ -113,39 +113,17 @@ def decode(
     folder = Path(tempfile.mkdtemp(dir=scratch))
     try:
         files: list[tuple[str, Path]] = []
-        found: Features = {}
-        counts: dict[str, Count] = {}
         written: dict[str, int] = {}
+        tally = _Tally(shape, types.get(IMAGE, {}))
         numbers = np.fromiter(image_sets, np.int64, len(image_sets))
-        pictures = source.pictures().select(numbers).without(batch.flags)
-
-        unmapped = 0
-
-        def settled() -> Iterator[tuple[str, pa.RecordBatch]]:
-            nonlocal found, unmapped
-            for name, rows in source.read(image_sets, types):
-                if name == EXPERIMENT:
-                    yield name, rows
-                    continue
-                if not shape.keeps(name):
-                    continue
-                rows = _settled(name, rows)
-                if name == IMAGE:
-                    here = pictures.select(rows[IMAGE_NUMBER].to_numpy())
-                    rows = _as_written(rows, here, types.get(IMAGE, {}))
-                rows, stay = shape.paths.mapped(rows)
-                unmapped += stay
-                counts[name] = counts[name] + _count(rows) if name in counts else _count(rows)
-                if name != RELATIONSHIP:
-                    came = {f.name: f.type for f in rows.schema if f.name != IMAGE_NUMBER}
-                    found = joined([found, {name: came}])
-                yield name, rows
-
-        for name, rows in _shaped(settled(), shape):
-            files.append((name, folder / f"{len(files)}.arrow"))
-            _write(rows, files[-1][1])
-            if name != EXPERIMENT:
-                written[name] = written.get(name, 0) + rows.num_rows
+        with source.open() as opened:
+            pictures = opened.pictures.select(numbers).without(batch.flags)
+            settled = tally.settled(opened.read(image_sets, types), pictures)
+            for name, rows in _shaped(settled, shape):
+                files.append((name, folder / f"{len(files)}.arrow"))
+                _write(rows, files[-1][1])
+                if name != EXPERIMENT:
+                    written[name] = written.get(name, 0) + rows.num_rows
         if signature(source) != batch.signature:
             raise SourceError(source.path, "changed while it was read", "run cpexport again")
     except BaseException:
@@ -155,13 +133,52 @@ def decode(
         image_sets,
         folder,
         tuple(files),
-        found,
-        counts,
+        tally.types,
+        tally.counts,
         written,
         pictures,
         content,
-        unmapped,
+        tally.unmapped,
     )
+
+
+class _Tally:
+    """What is known of the rows of a batch once all have come: see `Decoded`.
+
+    `images` are the types that the destination has for the features of image sets.
+    """
+
+    def __init__(self, shape: Shape, images: Mapping[str, pa.DataType]) -> None:
+        self.types: dict[str, Mapping[str, pa.DataType]] = {}
+        self.counts: dict[str, Count] = {}
+        self.unmapped = 0
+        self._shape, self._images = shape, images
+
+    def settled(
+        self, parts: Iterable[tuple[str, pa.RecordBatch]], pictures: Pictures
+    ) -> Iterator[tuple[str, pa.RecordBatch]]:
+        """The rows that the shape keeps, with values as destinations have them."""
+        for name, rows in parts:
+            if name == EXPERIMENT:
+                yield name, rows
+            elif self._shape.keeps(name):
+                rows = _settled(name, rows)
+                if name == IMAGE:
+                    here = pictures.select(rows[IMAGE_NUMBER].to_numpy())
+                    rows = _as_written(rows, here, self._images)
+                rows, stay = self._shape.paths.mapped(rows)
+                self.unmapped += stay
+                self._count(name, rows)
+                yield name, rows
+
+    def _count(self, name: str, rows: pa.RecordBatch) -> None:
+        count = _count(rows)
+        self.counts[name] = self.counts[name] + count if name in self.counts else count
+        if name != RELATIONSHIP:
+            came = dict(zip(rows.schema.names, rows.schema.types, strict=True))
+            del came[IMAGE_NUMBER]
+            known = {name: self.types.get(name, {})}
+            self.types |= joined([known, {name: came}])
 
 
 @contextmanager
@@ -245,8 +262,8 @@ def _settled(name: str, rows: pa.RecordBatch) -> pa.RecordBatch:
     if name == RELATIONSHIP:
         return rows
     arrays = [
-        numbers_as_promised(name, field.name, array)
-        for field, array in zip(rows.schema, rows.columns, strict=True)
+        numbers_as_promised(name, feature, array)
+        for feature, array in zip(rows.schema.names, rows.columns, strict=True)
     ]
     return pa.RecordBatch.from_arrays(arrays, names=rows.schema.names)
 

@@ -34,6 +34,10 @@ _MESSAGE: Final = np.dtype([("type", "<u2"), ("size", "<u2"), ("flags", "<u4")])
 # The number of rows comes first of what differs between headers, and then the tree.
 _ROWS_AT: Final = 16
 
+Block = npt.NDArray[np.generic]
+"""What is in datasets of one kind and length, those along the first axis: int64, or float64 for
+real numbers."""
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -125,9 +129,9 @@ def datasets(layout: Layout, headers: Places, kinds: Sequence[Kind]) -> Datasets
     return Datasets(kinds, kind, np.where(kind < 0, 0, rows), trees)
 
 
-def vectors(layout: Layout, found: Datasets) -> Iterator[npt.NDArray[np.generic] | None]:
-    """All that is in each of some datasets, in order: int64, or float64 for real numbers; None
-    where it is of no kind.
+def vectors(layout: Layout, found: Datasets) -> Iterator[tuple[int, Block | None]]:
+    """All that is in some datasets, in order: how many come together, and a block of what is in
+    those, or None where they are of no kind.
 
     Raises:
         Unfamiliar: damaged, or not as CellProfiler's HDF5 writes it; after those that are sound.
@@ -145,16 +149,18 @@ def vectors(layout: Layout, found: Datasets) -> Iterator[npt.NDArray[np.generic]
         alike = list(group)
         begin, many = alike[0][2], len(alike)
         if kind < 0:
-            yield from [None] * many
+            yield many, None
         elif not rows:
-            yield from np.empty((many, 0, *found.kinds[kind].rest[:-1]), _wide(found.kinds[kind]))
+            one = found.kinds[kind]
+            yield many, np.empty((many, 0, *one.rest[:-1]), _wide(one))
         else:
-            yield from _alike(layout, found.kinds[kind], rows, many, chunks[kind], begin)
+            for block in _alike(layout, found.kinds[kind], rows, many, chunks[kind], begin):
+                yield len(block), block
 
 
 def _alike(
     layout: Layout, kind: Kind, rows: int, many: int, chunks: Chunks, begin: int
-) -> Iterator[npt.NDArray[np.generic]]:
+) -> Iterator[Block]:
     """What is in `many` datasets of one kind and length, whose chunks begin with number `begin`."""
     each = -(-rows // ROWS)
     whole = kind.shuffled or kind.deflated or each > 1
@@ -179,7 +185,7 @@ def _alike(
             planes = planes.reshape(len(places), size, -1)[:, :, : used // size].transpose(0, 2, 1)
         numbers = np.ascontiguousarray(planes).view(kind.type)
         shape = (len(places) // each, -1, *kind.rest[:-1])
-        yield from numbers.reshape(shape)[:, :rows].astype(_wide(kind), copy=False)
+        yield numbers.reshape(shape)[:, :rows].astype(_wide(kind), copy=False)
 
 
 def _inflated(layout: Layout, places: Places, sizes: Numbers, length: int) -> npt.NDArray[np.uint8]:

@@ -116,7 +116,8 @@ def pictures_of(batch: Batch) -> Pictures:
     Raises:
         SourceError: the batch cannot be read any more.
     """
-    return batch.source.pictures().without(batch.flags)
+    with batch.source.open() as opened:
+        return opened.pictures.without(batch.flags)
 
 
 @dataclass

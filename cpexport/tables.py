@@ -226,12 +226,17 @@ def joined(many: Iterable[Features]) -> Features:
     found: dict[str, dict[str, pa.DataType]] = {}
     for features in many:
         for name, types in features.items():
-            mine = found.setdefault(name, {})
+            if name not in found:
+                found[name] = dict(types)
+                continue
+            mine = found[name]
             for feature, type in types.items():
                 before = mine.get(feature)
+                if before is None:
+                    mine[feature] = type
                 # Of thousands of features nearly all have the type that they had.
-                if before != type:
-                    mine[feature] = type if before is None else wider(before, type)
+                elif before != type:
+                    mine[feature] = wider(before, type)
     return found
 
 

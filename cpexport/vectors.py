@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cpexport.hdf5layout import Unfamiliar
-from cpexport.hdf5values import DATA, INDEX, Datasets, datasets, vectors
+from cpexport.hdf5values import DATA, INDEX, Block, Datasets, datasets, vectors
 from cpexport.measurements import Index, MeasurementFile, reading, valid
 
 
@@ -54,16 +54,20 @@ class Vectors:
             return int(self._data.rows[number])
         return self._file.length(self._object, self._features[number])
 
-    def values(self) -> Iterator[npt.NDArray[np.generic]]:
-        """What `MeasurementFile.values` gives for each, in order."""
+    def values(self) -> Iterator[tuple[slice, Block]]:
+        """What `MeasurementFile.values` gives for each, in order: those of several features that
+        follow each other and are alike, one a row."""
         done = 0
         if self._data is not None and self._file.layout is not None:
             with suppress(Unfamiliar):
-                for values in vectors(self._file.layout, self._data):
-                    yield self._read(done) if values is None else values
-                    done += 1
-        for number in range(done, len(self._features)):
-            yield self._read(number)
+                for many, block in vectors(self._file.layout, self._data):
+                    here = slice(done, done + many)
+                    if block is None:
+                        yield from self._read(here)
+                    else:
+                        yield here, block
+                    done += many
+        yield from self._read(slice(done, len(self._features)))
 
     def _mapped(self) -> tuple[Datasets, list[npt.NDArray[np.generic] | None]]:
         layout = self._file.layout
@@ -75,7 +79,9 @@ class Vectors:
         except KeyError as error:
             raise Unfamiliar from error
         data, index = layout.parts(np.array(wanted, np.uint64))
-        rows = list(vectors(layout, datasets(layout, index, INDEX)))
+        rows: list[npt.NDArray[np.generic] | None] = []
+        for many, block in vectors(layout, datasets(layout, index, INDEX)):
+            rows.extend([None] * many if block is None else block)
         return datasets(layout, data, DATA), rows
 
     def _index(self, feature: str, rows: npt.NDArray[np.generic] | None) -> Index:
@@ -84,5 +90,7 @@ class Vectors:
         with reading(self._file.path):
             return valid(rows.astype(np.int64, copy=False))
 
-    def _read(self, number: int) -> npt.NDArray[np.generic]:
-        return self._file.values(self._object, self._features[number])
+    def _read(self, some: slice) -> Iterator[tuple[slice, Block]]:
+        for number in range(some.start, some.stop):
+            values = self._file.values(self._object, self._features[number])
+            yield slice(number, number + 1), values[np.newaxis]

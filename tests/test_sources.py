@@ -30,9 +30,10 @@ ALL = ImageSets.parse("1-6")
 def tables(source: Source, wanted: str) -> dict[str, pa.Table]:
     """What a source reads, by object type, without what it says of the run."""
     found: dict[str, list[pa.RecordBatch]] = {}
-    for name, rows in source.read(ImageSets.parse(wanted) if wanted else ImageSets(), {}):
-        if name != EXPERIMENT:
-            found.setdefault(name, []).append(rows)
+    with source.open() as opened:
+        for name, rows in opened.read(ImageSets.parse(wanted) if wanted else ImageSets(), {}):
+            if name != EXPERIMENT:
+                found.setdefault(name, []).append(rows)
     return {name: pa.Table.from_batches(batches) for name, batches in found.items()}
 
 
@@ -82,7 +83,8 @@ class SourceContract:
             source.inspect()
 
     def test_what_it_says_of_the_run_is_one_row_without_passwords(self, folder: Path) -> None:
-        said = [rows for name, rows in self.source(folder).read(ALL, {}) if name == EXPERIMENT]
+        with self.source(folder).open() as opened:
+            said = [rows for name, rows in opened.read(ALL, {}) if name == EXPERIMENT]
 
         assert [rows.schema for rows in said] == [EXPERIMENTS]
         (row,) = said[0].to_pylist()

@@ -88,9 +88,10 @@ def read(file: Path) -> None:
     """All that a load reads of a file."""
     source = DatabaseSource(file, file)
     evidence = source.inspect()
-    source.pictures()
-    for _ in source.read(evidence.held, {}):
-        pass
+    with source.open() as opened:
+        assert opened.pictures
+        for _ in opened.read(evidence.held, {}):
+            pass
 
 
 def without_times(database: Path) -> dict[str, dict[str, list[object]]]:
@@ -163,7 +164,8 @@ class TestValues:
         file = case("20_sqlite") / "combined.db"
         monkeypatch.setattr(databaserows, "_VALUES", 10_000)
         source = DatabaseSource(file, file)
-        parts = [name for name, _ in source.read(ALL, {})]
+        with source.open() as opened:
+            parts = [name for name, _ in opened.read(ALL, {})]
         load([file], f"sqlite:///{tmp_path}/portions.sqlite")
 
         assert parts.count("Nuclei") > 12
@@ -394,22 +396,24 @@ class TestJobsThatRun:
         """CellProfiler waits five seconds for a lock, and then the job fails."""
         source = DatabaseSource(file, file)
         source.inspect()
-        reading = source.read(ALL, {})
-        next(reading)
-        with writer(file, *_BEGIN, "COMMIT"):
-            pass
-        found = dict(reading)
+        with source.open() as opened:
+            reading = opened.read(ALL, {})
+            next(reading)
+            with writer(file, *_BEGIN, "COMMIT"):
+                pass
+            found = dict(reading)
 
         assert found["Nuclei"].num_rows == 546
         assert rows(file, "SELECT count(*) FROM MyExpt_Per_Image") == [(23,)]
 
     def test_rows_that_a_job_changes_while_they_are_read_are_no_damage(self, file: Path) -> None:
-        reading = DatabaseSource(file, file).read(ALL, {})
-        next(reading)
-        change(file, "DELETE FROM MyExpt_Per_Nuclei WHERE ImageNumber = 24")
+        with DatabaseSource(file, file).open() as opened:
+            reading = opened.read(ALL, {})
+            next(reading)
+            change(file, "DELETE FROM MyExpt_Per_Nuclei WHERE ImageNumber = 24")
 
-        with pytest.raises(RunningError, match="wrote into it while it was read"):
-            list(reading)
+            with pytest.raises(RunningError, match="wrote into it while it was read"):
+                list(reading)
 
     def test_a_file_that_a_person_put_into_wal_mode_is_read_without_files_beside_it(
         self, file: Path
@@ -472,7 +476,7 @@ class TestDamage:
         )
 
         with pytest.raises(SourceError, match="object 1 of image set 3 has two rows"):
-            list(DatabaseSource(file, file).read(ALL, {}))
+            read(file)
 
     @pytest.mark.parametrize("seed", range(60))
     def test_flipped_bytes_are_damage_or_other_values_but_never_a_crash(

@@ -6,6 +6,7 @@ Jobs with one output folder write into one file, each image set in a transaction
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from cpexport import pipeline
-from cpexport.batch import Evidence
+from cpexport.batch import Evidence, Nothing, Opened
 from cpexport.batchfile import read_group_tags
 from cpexport.errors import SourceError
 from cpexport.experiment import experiment_rows
@@ -77,17 +78,13 @@ class DatabaseSource:
         with DatabaseFile(self.file) as file:
             return _Opened(self, file).evidence()
 
-    def pictures(self) -> Pictures:
+    @contextmanager
+    def open(self) -> Iterator[Opened]:
         if self._is_empty():
-            return Pictures()
-        with DatabaseFile(self.file) as file:
-            return _Opened(self, file).images.pictures
-
-    def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
-        if self._is_empty():
+            yield Nothing()
             return
         with DatabaseFile(self.file) as file:
-            yield from _Opened(self, file).read(wanted)
+            yield _Opened(self, file)
 
     def _is_empty(self) -> bool:
         return contents(self.file) is Contents.NOTHING
@@ -136,8 +133,11 @@ class _Opened:
             notes=row + notes(self._image, self._objects, self._pipeline),
         )
 
-    def read(self, wanted: ImageSets) -> Iterator[tuple[str, pa.RecordBatch]]:
-        """See `Source.read`."""
+    @property
+    def pictures(self) -> Pictures:
+        return self.images.pictures
+
+    def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
         for table in (self._image, *self._objects):
             yield from table_rows(self._file, table, wanted, self._rows[table.name])
         if self._pairs:

@@ -1,6 +1,7 @@
 """Measurement files (.h5) of single jobs, as CellProfiler writes them: all versions since 2.2."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,19 +92,31 @@ class Hdf5Source:
                 notes=note("the .h5 is", self.beside),
             )
 
-    def pictures(self) -> Pictures:
+    @contextmanager
+    def open(self) -> Iterator["_Opened"]:
         with MeasurementFile(self.file) as file:
-            return read_pictures(file, _held(file))
+            yield _Opened(file)
+
+
+class _Opened:
+    """The file of a source, for as long as it is looked at."""
+
+    def __init__(self, file: MeasurementFile) -> None:
+        self._file = file
+
+    @property
+    def pictures(self) -> Pictures:
+        return read_pictures(self._file, _held(self._file))
 
     def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
-        numbers = np.fromiter(wanted, np.int64, len(wanted))
-        with MeasurementFile(self.file) as file:
-            yield IMAGE, image_rows(file, numbers)
-            for name in file.objects:
-                yield name, object_rows(file, name, numbers)
-            yield RELATIONSHIP, relationship_rows(file, numbers)
-            said = {name: file.experiment(name) or "" for name in EXPERIMENTS.names}
-        yield from experiment_rows(said)
+        file, numbers = self._file, np.fromiter(wanted, np.int64, len(wanted))
+        yield IMAGE, image_rows(file, numbers)
+        for name in file.objects:
+            yield name, object_rows(file, name, numbers)
+        yield RELATIONSHIP, relationship_rows(file, numbers)
+        yield from experiment_rows(
+            {name: file.experiment(name) or "" for name in EXPERIMENTS.names}
+        )
 
 
 def _held(file: MeasurementFile) -> ImageSets:

@@ -1,7 +1,8 @@
 """The rows of a measurement file: values laid out by what `index` says, one column a feature."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from cpexport.features import (
     TEXT,
     is_column,
 )
+from cpexport.hdf5values import Block
 from cpexport.measurements import Index, MeasurementFile, check_index
 from cpexport.tables import RELATIONSHIPS
 from cpexport.vectors import Vectors
@@ -31,13 +33,8 @@ def image_rows(file: MeasurementFile, numbers: Numbers) -> pa.RecordBatch:
     features = [feature for feature in file.features(IMAGE) if is_column(feature)]
     plain = [feature for feature in features if not _is_blob(feature)]
     vectors = Vectors(file, IMAGE, plain)
-    recipes: dict[int, _Recipe] = {}
-    columns = {}
-    for feature, index, values in zip(plain, vectors.indexes, vectors.values(), strict=True):
-        if id(index) not in recipes:
-            recipes[id(index)] = _one_each(index, numbers)
-        columns[feature] = recipes[id(index)].lay(file, IMAGE, feature, values)
-    columns |= {
+    laid = _columns(file, IMAGE, plain, vectors, lambda index: _one_each(index, numbers))
+    columns = dict(zip(plain, laid, strict=True)) | {
         feature: _blobs(file, feature, numbers) for feature in features if _is_blob(feature)
     }
     arrays = [pa.array(numbers), *(columns[feature] for feature in features)]
@@ -58,23 +55,48 @@ class _Recipe:
         self._checked = False
 
     def lay(
-        self, file: MeasurementFile, name: str, feature: str, values: npt.NDArray[np.generic]
-    ) -> pa.Array:
-        """The column of a feature.
+        self, file: MeasurementFile, name: str, feature: str, block: Block
+    ) -> Iterator[pa.Array]:
+        """The columns of features, one for each row of a block; the first is `feature`.
 
         Raises:
             SourceError: the index points outside the values.
         """
-        if not self._checked or len(values) < self._end:
-            check_index(file, name, feature, self._index, len(values))
+        length = block.shape[1]
+        if not self._checked or length < self._end:
+            check_index(file, name, feature, self._index, length)
             self._checked = True
-        type = _TYPES[values.dtype.kind] if len(values) else NULL
+        type = _TYPES[block.dtype.kind] if length else NULL
         if type == NULL or not len(self._index):
-            return pa.nulls(len(self._take), type)
-        if self._run is not None:
-            return pa.array(values[self._run], type)
-        taken = values[np.maximum(self._take, 0)]
-        return pa.array(taken, type, mask=self._missing if self._missing.any() else None)
+            yield from [pa.nulls(len(self._take), type)] * len(block)
+        elif self._run is not None:
+            for values in block[:, self._run]:
+                yield pa.array(values, type)
+        else:
+            mask = self._missing if self._missing.any() else None
+            for values in block[:, np.maximum(self._take, 0)]:
+                yield pa.array(values, type, mask=mask)
+
+
+def _columns(
+    file: MeasurementFile,
+    name: str,
+    features: Sequence[str],
+    vectors: Vectors,
+    recipe: Callable[[Index], _Recipe],
+) -> Iterator[pa.Array]:
+    """The columns of features, laid by a recipe for each distinct index."""
+    recipes: dict[int, _Recipe] = {}
+    for some, block in vectors.values():
+        begin = 0
+        for _, alike in groupby(vectors.indexes[some], id):
+            index, *others = alike
+            if id(index) not in recipes:
+                recipes[id(index)] = recipe(index)
+            end = begin + 1 + len(others)
+            feature = features[some.start + begin]
+            yield from recipes[id(index)].lay(file, name, feature, block[begin:end])
+            begin = end
 
 
 def _one_each(index: Index, numbers: Numbers) -> _Recipe:
@@ -169,12 +191,10 @@ class _Gather:
 
     def columns(self) -> Iterator[pa.Array]:
         """The values of each feature."""
-        recipes = {place: self._recipe(index) for place, index in self._indexes.items()}
-        each = zip(self._features, self._vectors.indexes, self._vectors.values(), strict=True)
-        for feature, index, values in each:
-            yield recipes[id(index)].lay(self._file, self._name, feature, values)
+        return _columns(self._file, self._name, self._features, self._vectors, self._recipe)
 
     def _recipe(self, index: Index) -> _Recipe:
+        index = self._indexes[id(index)]
         take = np.full(int(self._starts[-1]), -1, np.int64)
         first = self._starts[np.searchsorted(self._numbers, index[:, 0])]
         lengths = index[:, 2] - index[:, 1]

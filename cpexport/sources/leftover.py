@@ -1,17 +1,14 @@
 """Folders of jobs that left no measurements: only a done file, or CellProfiler's temporary file."""
 
-from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-
-from cpexport.batch import Evidence
+from cpexport.batch import Evidence, Nothing
 from cpexport.errors import RunningError, SourceError
 from cpexport.imagesets import ImageSets
 from cpexport.measurements import MeasurementFile
 from cpexport.pictures import Pictures
-from cpexport.tables import Features
 
 
 @dataclass(frozen=True)
@@ -46,11 +43,8 @@ class LeftoverSource:
             nothing="it left no .h5 and no CSV",
         )
 
-    def pictures(self) -> Pictures:
-        return Pictures()
-
-    def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
-        yield from ()
+    def open(self) -> AbstractContextManager[Nothing]:
+        return nullcontext(Nothing())
 
     def _refuse_running(self, file: Path) -> None:
         """Raises RunningError if a process has the file open: HDF5 locks what it writes."""

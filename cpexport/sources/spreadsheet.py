@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -65,11 +66,8 @@ class SpreadsheetSource:
         except SourceError as error:
             raise advised(error, self.beside) from error
 
-    def pictures(self) -> Pictures:
-        return _Opened(self).rows().pictures
-
-    def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
-        return _Opened(self).read(wanted, types)
+    def open(self) -> AbstractContextManager["_Opened"]:
+        return nullcontext(_Opened(self))
 
 
 class _Opened:
@@ -81,7 +79,8 @@ class _Opened:
         headers = ((path, open_csv(path)) for path in source.files)
         self._headers = tuple(header for _, header in headers if header)
 
-    def rows(self) -> ImageRows:
+    @cached_property
+    def _rows(self) -> ImageRows:
         """What the job's Image.csv says."""
         return ImageRows(self._images(), self._pipeline)
 
@@ -95,7 +94,7 @@ class _Opened:
     def evidence(self) -> Evidence:
         """See `Source.inspect`."""
         experiment, done = self._experiment, self._source.done
-        rows = self.rows()
+        rows = self._rows
         short = self._shortfalls(rows)
         held = rows.held | ImageSets.of(short)
         return Evidence(
@@ -125,12 +124,14 @@ class _Opened:
             found += ("no ModuleError or ExecutionTime columns: a row counts as measured",)
         return found
 
+    @property
+    def pictures(self) -> Pictures:
+        return self._rows.pictures
+
     def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
-        """See `Source.read`."""
         yield IMAGE, image_rows(self._images(), wanted, dict(types.get(IMAGE, {})))
-        rows = self.rows()
         for name, files in self._objects.items():
-            yield name, object_rows(files, name, wanted, rows)
+            yield name, object_rows(files, name, wanted, self._rows)
         for file in self._of_kind(RELATIONSHIP):
             yield RELATIONSHIP, relationship_rows(file, wanted)
         yield from experiment_rows(self._experiment)

@@ -5,6 +5,7 @@ The means, medians and standard deviations in Per_Image are left out: they are n
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -50,11 +51,8 @@ class SqlCsvSource:
     def inspect(self) -> Evidence:
         return _Opened(self).evidence()
 
-    def pictures(self) -> Pictures:
-        return _Opened(self).images.pictures
-
-    def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
-        return _Opened(self).read(wanted)
+    def open(self) -> AbstractContextManager["_Opened"]:
+        return nullcontext(_Opened(self))
 
 
 class _Opened:
@@ -106,8 +104,11 @@ class _Opened:
             notes=self._notes(flags),
         )
 
-    def read(self, wanted: ImageSets) -> Iterator[tuple[str, pa.RecordBatch]]:
-        """See `Source.read`."""
+    @property
+    def pictures(self) -> Pictures:
+        return self.images.pictures
+
+    def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
         yield IMAGE, self.images.rows(wanted)
         for table in self._objects:
             yield from table.rows(wanted)
