@@ -120,6 +120,10 @@ class Layout:
         windows = (self.end - dtype.itemsize + 1,)
         return np.ndarray(windows, dtype, self.bytes, strides=(1,))[places]
 
+    def release(self) -> None:
+        """Gives back the memory of what was read; what is read again is mapped again."""
+        self.bytes.madvise(mmap.MADV_DONTNEED)
+
     def listed(self, path: str) -> dict[bytes, int]:
         """The names in a group, and the object headers that they stand for."""
         group = self._root

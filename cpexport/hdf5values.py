@@ -167,6 +167,7 @@ def _alike(
     read = (ROWS if whole else rows) * kind.row
     at_once = max(1, _AT_ONCE // (each * read))
     for first in range(0, many, at_once):
+        layout.release()
         part = slice(begin + first * each, begin + min(first + at_once, many) * each)
         places, sizes = chunks.places[part], chunks.sizes[part]
         if kind.deflated:
