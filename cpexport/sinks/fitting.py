@@ -30,27 +30,31 @@ class Fit:
 
     def __init__(self, table: Table, rows: pa.Schema) -> None:
         self.table, self.rows = table, rows
-        place = {field.name: i for i, field in enumerate(rows) if field.type != NULL}
-        columns = [(c, place[c.feature]) for c in table.columns if c.feature in place]
-        self.names = [*table.key, *(column.name for column, _ in columns)]
-        self._places = [*range(len(table.key)), *(i for _, i in columns)]
-        self._all = self._places == [*range(len(rows))]
+        known = {column.feature: column for column in table.columns}
+        taken = [
+            (place, known[field.name])
+            for place, field in enumerate(rows)
+            if field.name in known and field.type != NULL
+        ]
+        self.names = [*table.key, *(column.name for _, column in taken)]
+        self._places = [*range(len(table.key)), *(place for place, _ in taken)]
+        self._all = len(self._places) == len(rows)
         self._narrower = [
-            (place, column)
-            for place, (column, i) in enumerate(columns, len(table.key))
-            if rows.field(i).type != column.type
+            (number, column)
+            for number, (place, column) in enumerate(taken, len(table.key))
+            if rows.field(place).type != column.type
         ]
 
     def fitted(
         self, blocks: Iterable[pa.RecordBatch], *, infinite: bool = False
     ) -> Iterator[pa.RecordBatch]:
-        """The columns that the table takes, in the order of `names` and typed as there; infinities
+        """The columns that the table takes, in the order of `names`, typed as there; infinities
         become NaN, unless they can stay, or there are none: then they are `infinite`.
 
         Destinations take NaN for NULL.
         """
         for block in blocks:
-            # To name hundreds of columns anew takes as long as to write some of their rows.
+            # To put hundreds of columns together anew takes as long as to write some rows.
             chosen = block if self._all else block.select(self._places)
             for place, column in self._narrower:
                 array = widened(chosen.column(place), column.type, column.name)
