@@ -4,14 +4,17 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cpexport.analyst import Properties
 from cpexport.dryrun import DryRun
 from cpexport.load import Report, Run
 from cpexport.report import aligned
-from cpexport.script import Script
 from cpexport.verify import Verification
+
+if TYPE_CHECKING:
+    # With it come drivers of servers, which most loads do without.
+    from cpexport.script import Script
 
 # Image sets of one difference.
 _SHOWN = 10
@@ -30,7 +33,7 @@ def properties_text(found: Properties, file: Path) -> str:
     )
 
 
-def script_text(done: Script, format: str) -> str:
+def script_text(done: "Script", format: str) -> str:
     """What a folder's script holds, as `table` or `json`, below what was loaded for it."""
     loaded = load_text(done.loaded, format)
     if format == "json":
