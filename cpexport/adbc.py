@@ -79,7 +79,7 @@ class Connection:
                 yield reader
 
     def run_many(self, sql: str, blocks: Iterable[pa.RecordBatch]) -> None:
-        """Executes a statement for each row of some blocks, columns by position.
+        """Executes a statement for each row of some blocks, one at least, columns by position.
 
         The blocks are asked for one after the other, and what that raises is raised here.
         """

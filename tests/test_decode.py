@@ -4,10 +4,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from cpexport.decode import decode, scratch_folder
 from cpexport.errors import SourceError
+from cpexport.features import EXPERIMENT
 from cpexport.imagesets import ImageSets
 from cpexport.shape import Shape
 from cpexport.survey import survey
@@ -36,6 +38,29 @@ def test_decoding_leaves_nothing_in_the_scratch_folder_but_what_it_returns(
 
         assert there == sorted(path for _, path in decoded.files)
         assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize("block", [1, 700, 1 << 30])
+def test_rows_come_in_blocks_of_so_many_values_and_one_at_least(
+    case: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    (batch,) = survey([case("40_spreadsheet") / "outputs" / "P1-A01-1"]).batches
+    whole = {
+        name: rows.read_all()
+        for name, rows in decode(batch, batch.complete, {}, Shape(), tmp_path).rows()
+    }
+    monkeypatch.setattr("cpexport.decode._BLOCK", block)
+
+    for name, rows in decode(batch, batch.complete, {}, Shape(), tmp_path).rows():
+        blocks = list(rows)
+        sizes = {some.num_rows for some in blocks[:-1]}
+        # As text, in which NaN is NaN.
+        assert str(pa.Table.from_batches(blocks).to_pylist()) == str(whole[name].to_pylist())
+        assert sizes <= {max(1, block // whole[name].num_columns)}
+    nothing = decode(batch, ImageSets(), {}, Shape(), tmp_path)
+    assert {name: [some.num_rows for some in rows] for name, rows in nothing.rows()} == {
+        name: [1 if name == EXPERIMENT else 0] for name in whole
+    }
 
 
 def test_scratch_folders_of_processes_that_died_are_deleted(

@@ -3,6 +3,7 @@
 import fcntl
 import random
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -388,6 +389,28 @@ def test_a_run_whose_name_is_no_text_is_as_it_is_for_the_library(tmp_path: Path)
 
     found = outcome(tmp_path / "b.h5", by_h5py=False)
     assert found == outcome(tmp_path / "b.h5", by_h5py=True) == outcome(tmp_path / "a.h5", True)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc/self/smaps is Linux's")
+def test_hardly_anything_of_a_file_that_was_read_stays_in_memory() -> None:
+    path = unpacked("60_perf") / "outputs" / "batch_1_10" / "measurements.h5"
+    with opened(path, by_h5py=False) as file:
+        held = file.index(IMAGE, IMAGE_NUMBER)[:, 0]
+        mapped = {}
+        for name in file.objects:
+            object_rows(file, name, held)
+            mapped[name] = in_memory(path)
+
+    assert max(mapped.values()) < path.stat().st_size / 8
+    assert min(mapped.values()) > 0
+
+
+def in_memory(path: Path) -> int:
+    """How many bytes of a file that this process maps are in its memory."""
+    lines = Path("/proc/self/smaps").read_text().splitlines()
+    places = [n for n, line in enumerate(lines) if line.endswith(str(path))]
+    sizes = (next(line for line in lines[n:] if line.startswith("Rss:")) for n in places)
+    return sum(1024 * int(size.split()[1]) for size in sizes)
 
 
 def test_a_length_that_the_file_has_no_room_for_is_refused_at_once(tmp_path: Path) -> None:

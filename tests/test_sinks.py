@@ -45,10 +45,15 @@ def noted(sink: Sink) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def jobs(tmp_path_factory: pytest.TempPathFactory) -> list[Job]:
-    """Two batches of one run: image set 1, and image set 2."""
+    """Two batches of one run, image set 1 and image set 2, whose rows come in many blocks."""
     scratch = tmp_path_factory.mktemp("scratch")
     home = unpacked("40_spreadsheet") / "outputs"
-    return [job(home / name, scratch) for name in ("P1-A01-1", "P1-A01-2")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cpexport.decode._BLOCK", 500)
+        found = [job(home / name, scratch) for name in ("P1-A01-1", "P1-A01-2")]
+    blocks = {name: len(list(rows)) for name, rows in found[1].decoded.rows()}
+    assert min(blocks["Nuclei"], blocks["Cells"], blocks[RELATIONSHIP]) > 2
+    return found
 
 
 class SinkContract:

@@ -173,7 +173,11 @@ def test_an_image_table_of_thousands_of_columns_is_kept_in_parts(copy: Copy, to:
         assert found == [tuple(mine.values())]
 
 
-def test_an_object_table_of_thousands_of_columns_is_kept_in_parts(copy: Copy, to: Path) -> None:
+@pytest.mark.parametrize("block", [1 << 14, 1 << 30])
+def test_an_object_table_of_thousands_of_columns_is_kept_in_parts(
+    copy: Copy, to: Path, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    monkeypatch.setattr("cpexport.decode._BLOCK", block)
     folder = copy("40_spreadsheet", "outputs/P1-A01-1", "outputs/1")
     new = widen(folder, "Nuclei.csv", 4500)
 
@@ -188,6 +192,9 @@ def test_an_object_table_of_thousands_of_columns_is_kept_in_parts(copy: Copy, to
     for part in parts:
         assert len(found[part]) <= 2000
         assert rows(to, f"SELECT {keys} FROM {part} ORDER BY 1, 2") == first
+        mine = [feature for feature in new if f"Nuclei_{feature}" in found[part]]
+        listed = ", ".join(f"Nuclei_{feature}" for feature in mine)
+        assert rows(to, f"SELECT DISTINCT {listed} FROM {part}") == [tuple(map(new.get, mine))]
     placed = dict(rows(to, "SELECT column_name, table_name FROM _cpexport_columns"))
     names = [f"Nuclei_{feature}" for feature in new]
     assert {(name, placed[name]) for name in names} == {

@@ -143,9 +143,9 @@ class CsvFile:
         content = np.frombuffer(body, np.uint8)
         pieces = (content[place : place + _PIECE] for place in range(at, len(body), _PIECE))
         delimiters = sum(int(np.count_nonzero(piece == ord(self.delimiter))) for piece in pieces)
-        first = []
+        first, delimiter = [], self.delimiter.encode()
         while at < len(body):
-            first.append(body[at : body.find(self.delimiter.encode(), at)])
+            first.append(body[at : body.find(delimiter, at)])
             at = body.find(b"\n", at) + 1
         sound = delimiters == len(first) * (len(self.names) - 1) and b"".join(first).isdigit()
         if not (sound and min(map(len, first)) > 0 and max(map(len, first)) <= _DIGITS):

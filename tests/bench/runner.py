@@ -3,7 +3,7 @@
 `python runner.py REPORT COMMAND...` writes {"status", "wall", "cpu", "memory"} to REPORT: seconds,
 and MB. CPU is that of all processes, user and system, those included that outlive their parents.
 Memory is the largest sum over the tree of PSS (pages that n processes share count 1/n in each),
-some 20 times a second; mapped files count as far as they are in memory.
+some 10 times a second; mapped files count as far as they are in memory.
 """
 
 import ctypes
@@ -36,8 +36,8 @@ class Memory(threading.Thread):
             began = time.thread_time()
             # A process can end while it is looked at.
             self.peak = max(self.peak, sum(map(_pss, _below(os.getpid()))))
-            # At most a twentieth of one core goes into looking.
-            pause = max(_PERIOD, 20 * (time.thread_time() - began))
+            # At most a fiftieth of one core goes into looking, which also stops who is looked at.
+            pause = max(_PERIOD, 50 * (time.thread_time() - began))
 
     def stop(self) -> None:
         self._stopped.set()
