@@ -38,7 +38,7 @@ class Fit:
         ]
         self.names = [*table.key, *(column.name for _, column in taken)]
         self._places = [*range(len(table.key)), *(place for place, _ in taken)]
-        self._all = len(self._places) == len(rows)
+        self._all = self._places == [*range(len(rows))]
         self._narrower = [
             (number, column)
             for number, (place, column) in enumerate(taken, len(table.key))

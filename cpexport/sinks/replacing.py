@@ -1,6 +1,6 @@
 """What a batch replaces, and whether it is there whole: the checks of its transaction."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import pyarrow as pa
 
@@ -68,6 +68,15 @@ def count(db: Database, table: str, scope: Scope, image_sets: ImageSets) -> int:
         db.rows(f"SELECT count(*) FROM {quoted(table)} WHERE {where}")[0][0]
         for where in db.between(quoted(IMAGE_NUMBER), image_sets, scope.number)
     )
+
+
+def counted(
+    table: str, blocks: Iterable[pa.RecordBatch], written: dict[str, int]
+) -> Iterator[pa.RecordBatch]:
+    """The blocks, whose rows are counted as they are taken."""
+    for block in blocks:
+        written[table] = written.get(table, 0) + block.num_rows
+        yield block
 
 
 def gate(name: str, table: str, there: int, rows: int) -> None:

@@ -24,7 +24,7 @@ from cpexport.sinks import sqlexperiment as experiment
 from cpexport.sinks import sqlledger as ledger
 from cpexport.sinks import sqlpairs as pairs
 from cpexport.sinks.fitting import Fitting
-from cpexport.sinks.replacing import count, delete, gate, renumber, replaced
+from cpexport.sinks.replacing import count, counted, delete, gate, renumber, replaced
 from cpexport.sinks.scope import NO_RUN_YET, Scope
 from cpexport.sinks.sql import Database, quoted
 from cpexport.sinks.sqlread import broken, read, there
@@ -165,8 +165,8 @@ class SqlSink(ABC):
                 numbered = map(scope.numbered, rows)
                 for table, blocks in zip(parts, tee(numbered, len(parts)), strict=True):
                     fit = self._fitting.of(table, scope.named(rows.schema))
-                    counted = _counted(table.name, blocks, written)
-                    fitted = fit.fitted(counted, infinite=finite or self.infinite)
+                    given = counted(table.name, blocks, written)
+                    fitted = fit.fitted(given, infinite=finite or self.infinite)
                     with self._naming(entry):
                         self._append(table.name, fit.names, fitted)
 
@@ -305,12 +305,3 @@ class SqlSink(ABC):
                     f"has a table {name} that cpexport did not make",
                     "choose another destination, or a --prefix",
                 )
-
-
-def _counted(
-    table: str, blocks: Iterable[pa.RecordBatch], written: dict[str, int]
-) -> Iterator[pa.RecordBatch]:
-    """The blocks, whose rows are counted as they are taken."""
-    for block in blocks:
-        written[table] = written.get(table, 0) + block.num_rows
-        yield block
