@@ -391,6 +391,50 @@ def test_a_run_whose_name_is_no_text_is_as_it_is_for_the_library(tmp_path: Path)
     assert found == outcome(tmp_path / "b.h5", by_h5py=True) == outcome(tmp_path / "a.h5", True)
 
 
+def nuclei(file: h5py.File) -> Iterator[h5py.Group]:
+    """The features of nuclei in a real job's file, but for their numbers."""
+    (run,) = file["Measurements"].values()
+    yield from (run["Nuclei"][name] for name in run["Nuclei"] if name != "Number_Object_Number")
+
+
+def test_features_side_by_side_can_have_indexes_of_their_own(copy: Copy) -> None:
+    path = copy("11_h5_and_csv", "outputs/batch_1_6/batch_1_6.h5")
+    with opened(path, by_h5py=False) as file:
+        expected = bits(read(file)["Nuclei"])
+    with h5py.File(path, "r+") as file:
+        for feature in list(nuclei(file))[1::3]:
+            index, data = feature["index"][:], feature["data"][:]
+            parts = [data[start:stop] for _, start, stop in index]
+            assert sum(map(len, parts)) == len(data)
+            # The values of the last image set first, and so on.
+            stops = np.cumsum([len(part) for part in parts[::-1]])[::-1]
+            feature["data"][:] = np.concatenate(parts[::-1])
+            feature["index"][:, 1:] = np.stack([stops - index[:, 2] + index[:, 1], stops], axis=1)
+
+    with opened(path, by_h5py=False) as file:
+        found = bits(read(file)["Nuclei"])
+        assert ("Nuclei", "AreaShape_Area") not in file.data
+
+    assert found == expected
+
+
+@pytest.mark.parametrize("by_h5py", [True, False])
+@pytest.mark.parametrize("number", [0, 5, -1])
+def test_a_feature_with_fewer_values_than_the_others_is_damage(
+    copy: Copy, by_h5py: bool, number: int
+) -> None:
+    path = copy("11_h5_and_csv", "outputs/batch_1_6/batch_1_6.h5")
+    with h5py.File(path, "r+") as file:
+        data = list(nuclei(file))[number]["data"]
+        data.resize((len(data) - 1,))
+
+    with (
+        opened(path, by_h5py) as file,
+        pytest.raises(SourceError, match="points outside its values"),
+    ):
+        read(file)
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc/self/smaps is Linux's")
 def test_hardly_anything_of_a_file_that_was_read_stays_in_memory() -> None:
     path = unpacked("60_perf") / "outputs" / "batch_1_10" / "measurements.h5"
