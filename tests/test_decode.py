@@ -1,6 +1,7 @@
 """Decoding one batch, apart from what is done with it."""
 
 import os
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from cpexport.decode import decode, scratch_folder
-from cpexport.errors import SourceError
+from cpexport.errors import SinkError, SourceError
 from cpexport.features import EXPERIMENT
 from cpexport.imagesets import ImageSets
 from cpexport.shape import Shape
@@ -76,3 +77,19 @@ def test_scratch_folders_of_processes_that_died_are_deleted(
 
     assert dead.name not in left
     assert mine.name in left
+
+
+def test_a_scratch_folder_without_room_is_named_and_nothing_stays_there(
+    case: Callable[[str], Path], tmp_path: Path
+) -> None:
+    (batch,) = survey([case("40_spreadsheet") / "outputs" / "P1-A01-1"]).batches
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(SinkError, match="File too large; make room, or name another") as said:
+            decode(batch, batch.complete, {}, Shape(), tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert str(tmp_path) in str(said.value)
+    assert list(tmp_path.iterdir()) == []
