@@ -1,7 +1,7 @@
 """Decodes one batch into Arrow files in a scratch folder: a function of the batch and nothing else.
 
 It runs on any `concurrent.futures.Executor`; what comes back is small, and the rows are read from
-the files, memory-mapped, by whoever writes them to the destination.
+the files, block by block, by whoever writes them to the destination.
 """
 
 import math
@@ -168,10 +168,10 @@ class _Tally:
                     rows = _as_written(rows, here, self._images)
                 rows, stay = self._shape.paths.mapped(rows)
                 self.unmapped += stay
-                self._count(name, rows)
+                self._add(name, rows)
                 yield name, rows
 
-    def _count(self, name: str, rows: pa.RecordBatch) -> None:
+    def _add(self, name: str, rows: pa.RecordBatch) -> None:
         count = _count(rows)
         self.counts[name] = self.counts[name] + count if name in self.counts else count
         if name != RELATIONSHIP:

@@ -1,12 +1,14 @@
 """Rows as one table of a destination takes them: its columns, by its names, of its types."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+from itertools import tee
 
 import numpy as np
 import pyarrow as pa
 
 from cpexport.features import NULL, REAL
+from cpexport.sinks.scope import Scope
 from cpexport.tables import Table
 from cpexport.values import widened
 
@@ -15,17 +17,25 @@ class Fitting:
     """How rows fit tables; found once for a table, as most batches of a run are alike."""
 
     def __init__(self) -> None:
-        self._known: dict[str, Fit] = {}
+        self._known: dict[str, _Fit] = {}
 
-    def of(self, table: Table, rows: pa.Schema) -> "Fit":
-        """How rows of this schema fit one table (part)."""
-        fit = self._known.get(table.name)
-        if fit is None or fit.table is not table or not fit.rows.equals(rows):
-            fit = self._known[table.name] = Fit(table, rows)
-        return fit
+    def parted(
+        self, tables: Sequence[Table], scope: Scope, rows: pa.RecordBatchReader, finite: bool
+    ) -> Iterator[tuple[str, Sequence[str], Iterator[pa.RecordBatch]]]:
+        """Each of the tables that take a part of some rows: what it is called, and its columns;
+        and blocks of these, typed as there. Where they have to be `finite`, infinities become NaN,
+        which destinations take for NULL.
+        """
+        schema, blocks = scope.named(rows.schema), map(scope.numbered, rows)
+        for table, mine in zip(tables, tee(blocks, len(tables)), strict=True):
+            fit = self._known.get(table.name)
+            if fit is None or fit.table is not table or not fit.rows.equals(schema):
+                fit = self._known[table.name] = _Fit(table, schema)
+            fitted = map(fit.of, mine)
+            yield table.name, fit.names, map(without_infinities, fitted) if finite else fitted
 
 
-class Fit:
+class _Fit:
     """Which columns of some rows a table takes; `names` are what it calls them."""
 
     def __init__(self, table: Table, rows: pa.Schema) -> None:
@@ -45,21 +55,14 @@ class Fit:
             if rows.field(place).type != column.type
         ]
 
-    def fitted(
-        self, blocks: Iterable[pa.RecordBatch], *, infinite: bool = False
-    ) -> Iterator[pa.RecordBatch]:
-        """The columns that the table takes, in the order of `names`, typed as there; infinities
-        become NaN, unless they can stay, or there are none: then they are `infinite`.
-
-        Destinations take NaN for NULL.
-        """
-        for block in blocks:
-            # To put hundreds of columns together anew takes as long as to write some rows.
-            chosen = block if self._all else block.select(self._places)
-            for place, column in self._narrower:
-                array = widened(chosen.column(place), column.type, column.name)
-                chosen = chosen.set_column(place, column.name, array)
-            yield chosen if infinite else without_infinities(chosen)
+    def of(self, block: pa.RecordBatch) -> pa.RecordBatch:
+        """The columns that the table takes, in the order of `names`, typed as there."""
+        # To put hundreds of columns together anew takes as long as to write some rows.
+        chosen = block if self._all else block.select(self._places)
+        for place, column in self._narrower:
+            array = widened(chosen.column(place), column.type, column.name)
+            chosen = chosen.set_column(place, column.name, array)
+        return chosen
 
 
 def without_infinities(rows: pa.RecordBatch) -> pa.RecordBatch:

@@ -36,7 +36,7 @@ def write(db: Database, scope: Scope, rows: pa.RecordBatch, first: int) -> None:
     if not found or int(found[0][0]) == first:
         table = f"{scope.prefix}Per_Experiment"
         db.run(f"DELETE FROM {quoted(table)}{_where(scope)}")
-        db.ingest(table, rows)
+        db.ingest(table, scope.numbered(rows))
 
 
 def read(db: Database, scope: Scope) -> Iterator[pa.RecordBatch]:

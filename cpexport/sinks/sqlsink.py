@@ -4,7 +4,6 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from itertools import tee
 from pathlib import Path
 from typing import Self
 
@@ -147,28 +146,21 @@ class SqlSink(ABC):
             ledger.write(self._db, scope, entry, pictures)
             written: dict[str, int] = {}
             # An aggregate can be infinite where no value is.
-            finite = not self.shape.aggregate and not any(c.infinite for c in entry.counts.values())
+            infinite = bool(self.shape.aggregate) or any(c.infinite for c in entry.counts.values())
 
             def write(object_name: str, rows: pa.RecordBatchReader) -> None:
                 if object_name == RELATIONSHIP:
-                    pairs_of = table_of(RELATIONSHIP, self.prefix)
                     for block in rows:
                         some = pairs.numbered(self._db, scope, block)
-                        self._append(pairs_of, some.schema.names, [some])
-                    return
-                if object_name == EXPERIMENT:
+                        self._append(table_of(RELATIONSHIP, self.prefix), some.schema.names, [some])
+                elif object_name == EXPERIMENT:
                     for block in rows:
-                        said = scope.numbered(block)
-                        experiment.write(self._db, scope, said, entry.loaded.first)
-                    return
-                parts = layout.parts(object_name)
-                numbered = map(scope.numbered, rows)
-                for table, blocks in zip(parts, tee(numbered, len(parts)), strict=True):
-                    fit = self._fitting.of(table, scope.named(rows.schema))
-                    given = counted(table.name, blocks, written)
-                    fitted = fit.fitted(given, infinite=finite or self.infinite)
-                    with self._naming(entry):
-                        self._append(table.name, fit.names, fitted)
+                        experiment.write(self._db, scope, block, entry.loaded.first)
+                else:
+                    tables, finite = layout.parts(object_name), infinite and not self.infinite
+                    for table, names, blocks in self._fitting.parted(tables, scope, rows, finite):
+                        with self._naming(entry):
+                            self._append(table, names, counted(table, blocks, written))
 
             try:
                 yield write
