@@ -90,6 +90,8 @@ def tables(contents: Contents) -> Iterator[str]:
     for table in mine:
         yield _grow(table.name)
     yield from _keys(contents)
+    for index in mysqllayout.indexes(contents.layout, contents.prefix, contents.shape):
+        yield mysqltables.indexed(index.table, index.name, index.statement)
     for statement in _views(contents).values():
         yield f"SET @s = IF(@ok, {literal(statement)}, 'DO 0');\n{RUN}"
     yield _LOOK + _first(f"SELECT MIN(w.t) FROM {_THERE} WHERE {_DIFFERS}")

@@ -44,11 +44,16 @@ def made(table: sa.Table) -> Iterator[str]:
     yield create.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1) + ";\n"
     indexes = sorted(table.indexes, key=lambda index: str(index.name))
     for index, statement in zip(indexes, more, strict=True):
-        there = (
-            "SELECT COUNT(*) FROM information_schema.statistics WHERE table_schema = DATABASE() "
-            f"AND table_name = {literal(table.name)} AND index_name = {literal(index.name)}"
-        )
-        yield f"SET @s = IF(({there}) = 0, {literal(statement)}, 'DO 0');\n{RUN}"
+        yield indexed(table.name, str(index.name), statement)
+
+
+def indexed(table: str, index: str, statement: str) -> str:
+    """Statements that make an index where the table has none of this name."""
+    there = (
+        "SELECT COUNT(*) FROM information_schema.statistics WHERE table_schema = DATABASE() "
+        f"AND table_name = {literal(table)} AND index_name = {literal(index)}"
+    )
+    return f"SET @s = IF(@ok AND ({there}) = 0, {literal(statement)}, 'DO 0');\n{RUN}"
 
 
 def types(table: sa.Table) -> dict[str, str]:

@@ -35,7 +35,11 @@ def tables(contents: Contents) -> Iterator[str]:
     yield from _keys(contents)
     found = [schema.relationship_view(prefix, numbered, DIALECT)]
     if contents.shape.layout == VIEW and (view := object_view(layout, prefix)):
-        found += [view.statement] if view.width <= WIDTH else []
+        if view.width <= WIDTH:
+            found.append(view.statement)
+            for index in view.indexes:
+                words = "CREATE INDEX IF NOT EXISTS"
+                yield index.statement.replace("CREATE INDEX", words, 1) + ";\n"
     found += [] if prefix else views.statements(layout, DIALECT, WIDTH).values()
     for statement in found:
         yield statement.replace("CREATE VIEW", "CREATE VIEW IF NOT EXISTS", 1) + ";\n"

@@ -26,7 +26,7 @@ from cpexport.shape import VIEW, Shape
 from cpexport.sinks import schema
 from cpexport.sinks.mysqldatabase import MysqlDatabase
 from cpexport.sinks.mysqlserver import DIALECT
-from cpexport.sinks.objectview import object_view
+from cpexport.sinks.objectview import ObjectView, ParentIndex, object_view
 from cpexport.sinks.sql import literal, quoted
 from cpexport.tables import Column, Layout, Table, table_of
 from cpexport.values import as_text
@@ -96,6 +96,14 @@ def change(db: MysqlDatabase, layout: Layout, prefix: str, shape: Shape) -> None
                 f"INSERT IGNORE INTO {quoted(table.name)} ({keys}) "
                 f"SELECT {keys} FROM {quoted(first.name)}"
             )
+    make_views(db, layout, prefix, shape)
+
+
+def make_views(db: MysqlDatabase, layout: Layout, prefix: str, shape: Shape) -> None:
+    """Makes all views anew, and the indexes that they need where there are none."""
+    for index in indexes(layout, prefix, shape):
+        if (index.name,) not in db.rows(_INDEXES, index.table):
+            db.run(index.statement)
     for statement in views(layout, prefix, shape).values():
         db.run(statement)
 
@@ -134,10 +142,21 @@ def views(layout: Layout, prefix: str, shape: Shape) -> dict[str, str]:
     relationships = f"{prefix}Per_{RELATIONSHIP}sView"
     found = {relationships: schema.relationship_view(prefix, shape.numbered, DIALECT)}
     found |= views_of(layout)
-    if shape.layout == VIEW and (view := object_view(layout, prefix)) and view.width <= WIDTH:
+    if view := _object_view(layout, prefix, shape):
         found[table_of(OBJECT, prefix)] = view.statement
     again = "CREATE OR REPLACE VIEW"
     return {name: view.replace("CREATE VIEW", again, 1) for name, view in found.items()}
+
+
+def indexes(layout: Layout, prefix: str, shape: Shape) -> tuple[ParentIndex, ...]:
+    """The indexes that the views need."""
+    view = _object_view(layout, prefix, shape)
+    return view.indexes if view else ()
+
+
+def _object_view(layout: Layout, prefix: str, shape: Shape) -> ObjectView | None:
+    view = object_view(layout, prefix) if shape.layout == VIEW else None
+    return view if view and view.width <= WIDTH else None
 
 
 def views_of(layout: Layout) -> Mapping[str, str]:
