@@ -80,6 +80,7 @@ class Writing:
         """Brings up to date what depends on the whole run."""
         self._attempts(lambda _: number_groups(self._sink, found.plan))
         self._attempts(lambda _: describe(self._sink, self._prefix))
+        self._attempts(lambda _: self._sink.renew_views())
 
     @property
     def notes(self) -> tuple[str, ...]:

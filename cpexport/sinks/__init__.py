@@ -123,7 +123,8 @@ class Sink(Protocol):
         default. Types are the layout's. `Relationship` has the columns of `tables.RELATIONSHIPS`,
         by the image set and number of the first object, and takes no features; nor does
         `Experiment`, with those of `experiment.EXPERIMENTS`. There is at least one batch, which can
-        be empty. A table in parts is read as one.
+        be empty. A table in parts is read as one. `Object` is the view of all objects where the
+        shape has one; its features are called as its columns.
 
         Raises:
             ChangedError: a value is of another type than its column, or parts have other rows.
@@ -162,7 +163,10 @@ class Sink(Protocol):
         Experiment."""
 
     def broken_views(self) -> Mapping[str, str]:
-        """The views that there must be and that cannot be read, and why not."""
+        """The views that there must be and that are not right, and why not."""
+
+    def renew_views(self) -> None:
+        """Makes views anew that an older version of cpexport made otherwise."""
 
     def replaced(self, table: str, columns: Sequence[str]) -> list[tuple[object, ...]]:
         """These columns of a table that `replace` made, in no order."""

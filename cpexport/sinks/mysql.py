@@ -19,7 +19,7 @@ from cpexport.ledger import Entry
 from cpexport.paths import PathMap
 from cpexport.room import Room
 from cpexport.shape import VIEW, Shape
-from cpexport.sinks import mysqllayout
+from cpexport.sinks import mysqllayout, objectview
 from cpexport.sinks import sqlledger as ledger
 from cpexport.sinks.mysqldatabase import MysqlDatabase
 from cpexport.sinks.mysqlfacts import facts
@@ -101,6 +101,9 @@ class MysqlSink(SqlSink):
     def _views(self) -> Iterable[str]:
         return mysqllayout.views(self.layout(), self.prefix, self.shape)
 
+    def _make_object_view(self) -> None:
+        mysqllayout.make_views(self._server.aside, self.layout(), self.prefix, self.shape)
+
     @property
     def _room(self) -> Room:
         return room(self.facts.innodb_page_size)
@@ -127,6 +130,8 @@ class MysqlSink(SqlSink):
                 mysqllayout.refuse_lossy(self._server.aside, old, new)
                 self._announce(new)
             mysqllayout.change(self._server.aside, new, self.prefix, self.shape)
+            if self.shape.layout == VIEW:
+                ledger.note(self._server.aside, Scope(self.prefix), {"view": objectview.FORM})
             self._server.forget_names()
             # By its whole key, as everywhere: other rows are not to be locked.
             done = (

@@ -8,9 +8,18 @@ where all types have the same objects: a type with three objects in a run leaves
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from cpexport.features import IMAGE, INTEGER, NUMBER, OBJECT, OBJECT_NUMBER, REAL
-from cpexport.sinks.sql import quoted
+import pyarrow as pa
+
+from cpexport.features import IMAGE, IMAGE_NUMBER, INTEGER, NUMBER, OBJECT, OBJECT_NUMBER, REAL
+from cpexport.imagesets import ImageSets
+from cpexport.sinks.scope import Scope
+from cpexport.sinks.sql import Database, Query, quoted
+from cpexport.sinks.sqlread import stream
 from cpexport.tables import Column, Layout, Table, table_of
+
+FORM = "2"
+"""What a destination notes of its view. Version 0.1.0 noted nothing, and its view left objects
+out."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,44 @@ def object_view(layout: Layout, prefix: str) -> ObjectView | None:
     )
 
 
+def untrue(db: Database, layout: Layout, prefix: str) -> dict[str, str]:
+    """What is wrong with the view that a database has, by its name: whether each type has as many
+    objects there as in its table, and the same numbers in total."""
+    view = table_of(OBJECT, prefix)
+    numbers = [layout.by_feature[name, NUMBER] for name in sorted(layout.objects - {IMAGE})]
+    counts = ", ".join(f"count({quoted(c.name)}), sum({quoted(c.name)})" for c in numbers)
+    (found,) = db.rows(f"SELECT {counts} FROM {quoted(view)}")
+    for place, column in enumerate(numbers):
+        name = quoted(column.name)
+        (must,) = db.rows(f"SELECT count({name}), sum({name}) FROM {quoted(column.table)}")
+        if (there := found[2 * place : 2 * place + 2]) != must:
+            said = f"has {column.object} {there[0]} times, which are {must[0]} objects"
+            if there[0] == must[0]:
+                said = f"has some {column.object} more than once and others not at all"
+            return {view: f"{said}; run cpexport load"}
+    return {}
+
+
+def read(
+    db: Database,
+    layout: Layout,
+    scope: Scope,
+    columns: Sequence[str] | None,
+    image_sets: ImageSets | None,
+) -> Iterator[pa.RecordBatch]:
+    """The rows of the view of a database: the columns of `layout.image_key`,
+    `Number_Object_Number` for `ObjectNumber`, and those that are named; all by default."""
+    types = {c.name: c.type for c in layout.columns if c.object != IMAGE}
+    chosen = [name for name in (types if columns is None else columns) if name in types]
+    key = [*layout.image_key, OBJECT_NUMBER]
+    fields = [*((name, INTEGER) for name in (*layout.image_key, NUMBER))]
+    schema = pa.schema([*fields, *((name, types[name]) for name in chosen)])
+    listed = tuple(map(quoted, (*key, *chosen)))
+    view = quoted(table_of(OBJECT, scope.prefix))
+    query = Query(view, listed, quoted(IMAGE_NUMBER), len(key), schema)
+    return stream(db, [query], scope, image_sets)
+
+
 def notes_on(layout: Layout, prefix: str, width: int) -> tuple[str, ...]:
     """What people should know of the view of a layout, in a database with views of this width."""
     view = object_view(layout, prefix)
@@ -114,18 +161,16 @@ class _Hung:
 
     def joins(self, layout: Layout) -> Iterator[str]:
         """The joins that bring objects of this type beside those of the other."""
-        parts = layout.parts(self.name)
-        one, *more = parts
-        on = f"{_number(layout, self.name)} = {_number(layout, self.on)}"
-        if self.parent is not None and self.parent.object == self.name:
-            one = layout.tables[self.parent.table]
-            more = [part for part in parts if part is not one]
-            on = f"{_at(self.parent)} = {_number(layout, self.on)}"
-        elif self.parent is not None:
-            on = f"{_at(self.parent)} = {_number(layout, self.name)}"
-        if self.parent is not None:
-            on += f" AND NOT {self._later(layout)}"
+        one, *more = layout.parts(self.name)
         other = layout.parts(self.on)[0]
+        number, theirs = _number(layout, self.name), _number(layout, self.on)
+        if self.parent is None:
+            on = f"{number} = {theirs}"
+        elif self.parent.object == self.name:
+            on = f"{number} = {self._first(layout, other, theirs)}"
+        else:
+            child, at = layout.tables[self.parent.table], _at(self.parent)
+            on = f"{number} = {at} AND {theirs} = {self._first(layout, child, at)}"
         yield f"LEFT JOIN {quoted(one.name)} ON {_same(one, other, layout.image_key)} AND {on}"
         for part in more:
             yield _part(one, part)
@@ -133,22 +178,25 @@ class _Hung:
     def alone(self, layout: Layout) -> str:
         """The condition for objects of this type that `joins` brings beside none of the other."""
         mine, other = layout.parts(self.name)[0], layout.parts(self.on)[0]
-        number, theirs = _number(layout, self.name), _key(layout, self.on)
+        number, theirs = _number(layout, self.name), layout.by_feature[self.on, NUMBER].name
         if self.parent is None:
-            return f"NOT {_exists(layout, other, mine, {theirs: number})}"
+            return f"NOT {_exists(layout, other, mine, theirs, number)}"
+        child, at = layout.tables[self.parent.table], _at(self.parent)
         if self.parent.object != self.name:
-            child = layout.tables[self.parent.table]
-            return f"NOT {_exists(layout, child, mine, {self.parent.name: number})}"
-        found = _exists(layout, other, mine, {theirs: _at(self.parent)})
-        return f"(NOT {found} OR {self._later(layout)})"
+            return f"NOT {_exists(layout, child, mine, self.parent.name, number)}"
+        there = _exists(layout, other, mine, theirs, at)
+        return f"NOT ({there} AND {number} = {self._first(layout, child, at)})"
 
-    def _later(self, layout: Layout) -> str:
-        """Whether another child of the same parent has a smaller number."""
+    def _first(self, layout: Layout, beside: Table, parent: str) -> str:
+        """The smallest number of the children of `parent` in the image set of a row of `beside`.
+
+        Asked for in this way, and not by what has no smaller sibling, MariaDB finds it by the index
+        before it has counted the rows.
+        """
         assert self.parent is not None
         child = layout.tables[self.parent.table]
-        key = quoted(child.key[-1])
-        smaller = f" AND o.{key} < {quoted(child.name)}.{key}"
-        return _exists(layout, child, child, {self.parent.name: _at(self.parent)}, smaller)
+        least = f"SELECT min(o.{quoted(child.key[-1])}) FROM {quoted(child.name)} o"
+        return f"({least} WHERE {_where(layout, beside, self.parent.name, parent)})"
 
 
 def _hung(layout: Layout, names: Sequence[str]) -> list[_Hung]:
@@ -202,13 +250,15 @@ def _row(begins: str, hung: Sequence[_Hung]) -> list[str]:
     return found
 
 
-def _exists(
-    layout: Layout, table: Table, other: Table, equal: Mapping[str, str], more: str = ""
-) -> str:
-    """Whether `table` has a row of the image set of `other` with these values by column."""
-    same = [f"o.{quoted(key)} = {quoted(other.name)}.{quoted(key)}" for key in layout.image_key]
-    same += [f"o.{quoted(column)} = {value}" for column, value in equal.items()]
-    return f"EXISTS (SELECT 1 FROM {quoted(table.name)} o WHERE {' AND '.join(same)}{more})"
+def _exists(layout: Layout, table: Table, beside: Table, column: str, value: str) -> str:
+    where = _where(layout, beside, column, value)
+    return f"EXISTS (SELECT 1 FROM {quoted(table.name)} o WHERE {where})"
+
+
+def _where(layout: Layout, beside: Table, column: str, value: str) -> str:
+    """The condition for rows `o` of the image set of a row of `beside` with a value in a column."""
+    keys = [f"o.{quoted(key)} = {quoted(beside.name)}.{quoted(key)}" for key in layout.image_key]
+    return " AND ".join([*keys, f"o.{quoted(column)} = {value}"])
 
 
 def _most(layout: Layout, name: str, other: Table) -> str:
@@ -228,10 +278,6 @@ def _indexes(layout: Layout, hung: Sequence[_Hung], prefix: str) -> Iterator[Par
             listed = ", ".join(map(quoted, (*layout.image_key, column.name, table.key[-1])))
             words = f"CREATE INDEX {quoted(name)} ON {quoted(table.name)} ({listed})"
             yield ParentIndex(name, table.name, words)
-
-
-def _key(layout: Layout, name: str) -> str:
-    return layout.by_feature[name, NUMBER].name
 
 
 def _number(layout: Layout, name: str) -> str:

@@ -21,7 +21,7 @@ from cpexport.tables import Column, Layout
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-OWN = ("schema", "shape", "made", "layout", "changing", "experiment_id")
+OWN = ("schema", "shape", "made", "layout", "changing", "experiment_id", "view")
 """The settings that say what a destination is, or is becoming; no batch makes them untrue."""
 
 
@@ -139,6 +139,13 @@ def check_version(db: Database) -> None:
     version = found.get("schema", schema.VERSION)
     if version != schema.VERSION:
         raise SinkError(db.name, f"made by another cpexport (schema {version})", "use it")
+
+
+def view(db: Database, prefix: str) -> str | None:
+    """The form of the view of all objects under a prefix, as it was noted."""
+    words = "SELECT value FROM _cpexport_settings WHERE prefix = ? AND name = 'view'"
+    found = db.rows(words, prefix)
+    return found[0][0] if found else None
 
 
 def made(db: Database, prefix: str) -> frozenset[str]:
