@@ -22,6 +22,8 @@ from cpexport.wells import Wells, make_wells
 from cpexport.workers import THREAD, Crew, Workers
 from cpexport.writing import Writing
 
+_DELETED = "somebody deleted image sets of it from the destination; restore that, or load all anew"
+
 
 @dataclass(frozen=True)
 class LeftOut:
@@ -180,7 +182,7 @@ def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Rep
     known = set(found.known)
     for entry in ledger.entries:
         if entry.signature in known and ((entry.image_sets - there) | entry.refused):
-            left_out.append(LeftOut(entry.path, entry.reason))
+            left_out.append(LeftOut(entry.path, entry.reason or _DELETED))
             held |= entry.image_sets
     missing = (found.plan.planned if found.plan else held) - there
     notes = [f"{b.source.path}: newer outputs have its image sets" for b in writing.superseded]

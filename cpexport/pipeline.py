@@ -14,6 +14,7 @@ _MODULE = re.compile(r"^(\w+):\[(module_num:.*)\]\s*$")
 _SETTING = re.compile(r"^    ([^:]*):(.*)$")
 # should_stop_writing_measurements() is true for these: nothing is recorded from there on.
 _EXPORTS = frozenset({"ExportToSpreadsheet", "ExportToDatabase"})
+_GROUPING = ("Do you want to group your images?", "Group images by metadata?")
 # Modules that go back over a group at its end, so that a part of a group is not the whole of it.
 _AFTER_GROUP = frozenset({"TrackObjects", "MakeProjection", "CorrectIlluminationCalculate"})
 
@@ -116,6 +117,15 @@ class Pipeline:
             module.name == "ExportToSpreadsheet"
             and ("Select the measurements to export", "Yes") in module.settings
             for module in self.modules
+        )
+
+    @property
+    def grouped(self) -> bool:
+        """Whether an input module groups the image sets: Groups, or LoadData and LoadImages."""
+        return any(
+            module.enabled and (name, "Yes") in module.settings
+            for module in self.modules
+            for name in _GROUPING
         )
 
     @property

@@ -8,6 +8,7 @@ from cpexport.attempts import Attempts
 from cpexport.errors import SourceError, UsageError
 from cpexport.imagesets import ImageSets
 from cpexport.load import LeftOut, Report, load
+from cpexport.numbering import number_other_runs
 from cpexport.paths import PathMap
 from cpexport.remainder import strange_runs
 from cpexport.shape import Shape
@@ -113,6 +114,7 @@ def load_runs(
             reports.append(report)
     if not reports:
         raise failed[0]
+    Attempts()(lambda _: number_other_runs(to, prefix))
     made = Attempts()(lambda _: make_wells(to, prefix, wells))
     return replace(_together(reports, failed), made=made)
 

@@ -99,7 +99,9 @@ class Shape:
     def asked(self, shape: "Shape | None", paths: PathMap | None) -> "Shape":
         """What is asked of a destination with this shape: what is not said is as it is."""
         asked = self if shape is None else shape
-        return replace(asked, paths=self.paths if paths is None else paths)
+        if paths is None or paths.same(self.paths):
+            paths = self.paths
+        return replace(asked, paths=paths)
 
     def keeps(self, name: str) -> bool:
         """Whether rows of an object type become rows of the destination."""

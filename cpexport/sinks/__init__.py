@@ -133,6 +133,9 @@ class Sink(Protocol):
     def settings(self) -> dict[str, str]:
         """What `note` noted, and the batches since have not made untrue; `schema.KEPT` stays."""
 
+    def noted(self, name: str) -> Mapping[str, str]:
+        """What each run has in its `settings` under a name, by the run's name."""
+
     def alone(self) -> AbstractContextManager[None]:
         """A transaction in which nobody else writes: what is read in it stays true."""
 

@@ -95,10 +95,11 @@ def gate(name: str, table: str, there: int, rows: int) -> None:
 
 def _refuse_newer(db: Database, entry: Entry, batches: set[int], old: ImageSets) -> None:
     for batch in batches:
-        ((finished, modified),) = db.rows(
+        ages = db.rows(
             "SELECT finished, modified_ns FROM _cpexport_batches WHERE batch_id = ?", batch
         )
-        if (finished, modified) > entry.age:
+        # There is none where somebody has deleted the batch by hand, but not its image sets.
+        if any(age > entry.age for age in ages):
             raise SinkError(
                 db.name,
                 f"another process loaded newer rows of image sets {old} meanwhile",

@@ -178,6 +178,16 @@ def settings(db: Database, scope: Scope) -> dict[str, str]:
     return dict(db.rows(f"{words} AND name NOT IN {OWN}"))
 
 
+def noted(db: Database, prefix: str, name: str) -> dict[str, str]:
+    """What was noted of each run under a name, by the run's name."""
+    words = (
+        "SELECT r.name, s.value FROM _cpexport_runs r JOIN _cpexport_settings s "
+        "ON s.prefix = r.prefix AND s.table_number = r.table_number "
+        "WHERE r.prefix = ? AND s.name = ?"
+    )
+    return dict(db.rows(words, prefix, name))
+
+
 def note(db: Database, scope: Scope, settings: Mapping[str, str]) -> None:
     """Notes what `settings` then gives."""
     words = "REPLACE INTO _cpexport_settings VALUES (?, ?, ?, ?)"

@@ -191,6 +191,9 @@ class SqlSink(ABC):
     def settings(self) -> dict[str, str]:
         return ledger.settings(self._db, self._scope()) if self._ours() else {}
 
+    def noted(self, name: str) -> Mapping[str, str]:
+        return ledger.noted(self._db, self.prefix, name) if self._ours() else {}
+
     def renumber(self, columns: Mapping[str, pa.Array]) -> None:
         renumber(self._db, self.layout(), self._scope(), columns)
 

@@ -1,0 +1,63 @@
+"""Which entries of a ledger are of which outputs: those of one content, and of the same job."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from cpexport.batch import Batch, fingerprint
+from cpexport.errors import SourceError
+from cpexport.ledger import Entry, Ledger
+
+
+@dataclass
+class Matched:
+    """A batch and the entries that are of it; none for a copy of one that has them. `known` is
+    whether the ledger has its content, of whichever copy."""
+
+    batch: Batch
+    known: bool
+    entries: list[Entry] = field(default_factory=list)
+
+
+def matches(batches: Sequence[Batch], ledger: Ledger) -> list[Matched]:
+    """The batches of which something is complete, each with its entries.
+
+    Of several batches with one content, an entry is of the one with its signature, else of one
+    whose job ended at the same time: jobs that found nothing leave equal files. Outputs that were
+    moved are known by the time alone.
+
+    Raises:
+        SourceError: a file cannot be read.
+    """
+    by_content: dict[str, list[Matched]] = {}
+    for entry in ledger.entries:
+        by_content[entry.fingerprint] = []
+    found = []
+    for batch in batches:
+        if batch.complete:
+            content = _content(batch)
+            found.append(Matched(batch, content in by_content))
+            by_content.setdefault(content, []).append(found[-1])
+    for entry in ledger.entries:
+        if mine := _of(entry, by_content[entry.fingerprint]):
+            mine.entries.append(entry)
+    return found
+
+
+def _of(entry: Entry, alike: Sequence[Matched]) -> Matched | None:
+    """Which of batches with the content of an entry it is of."""
+    for one in alike:
+        if one.batch.signature == entry.signature:
+            return one
+    for one in alike:
+        # Where a job does not say when it ended, nothing tells its copies apart.
+        if one.batch.finished in ("", entry.age[0]):
+            return one
+    return None
+
+
+def _content(batch: Batch) -> str:
+    try:
+        return fingerprint(batch.source)
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}"
+        raise SourceError(batch.source.path, problem, "check it") from error
