@@ -21,9 +21,9 @@ class Matched:
 def matches(batches: Sequence[Batch], ledger: Ledger) -> list[Matched]:
     """The batches of which something is complete, each with its entries.
 
-    Of several batches with one content, an entry is of the one with its signature, else of one
-    whose job ended at the same time: jobs that found nothing leave equal files. Outputs that were
-    moved are known by the time alone.
+    Of several batches with one content, an entry is of the one with its signature, else, as outputs
+    may have been moved, of one with its times, or whose job ended when its did: jobs that found
+    nothing leave equal files.
 
     Raises:
         SourceError: a file cannot be read.
@@ -45,14 +45,24 @@ def matches(batches: Sequence[Batch], ledger: Ledger) -> list[Matched]:
 
 def _of(entry: Entry, alike: Sequence[Matched]) -> Matched | None:
     """Which of batches with the content of an entry it is of."""
-    for one in alike:
-        if one.batch.signature == entry.signature:
-            return one
-    for one in alike:
-        # Where a job does not say when it ended, nothing tells its copies apart.
-        if one.batch.finished in ("", entry.age[0]):
-            return one
+    for same in (_same_files, _same_age, _same_end):
+        for one in alike:
+            if same(one.batch, entry):
+                return one
     return None
+
+
+def _same_files(batch: Batch, entry: Entry) -> bool:
+    return batch.signature == entry.signature
+
+
+def _same_age(batch: Batch, entry: Entry) -> bool:
+    return batch.age == entry.age
+
+
+def _same_end(batch: Batch, entry: Entry) -> bool:
+    # Where a job does not say when it ended, nothing tells its copies apart.
+    return batch.finished in ("", entry.age[0])
 
 
 def _content(batch: Batch) -> str:

@@ -259,6 +259,9 @@ def write(db: Database, scope: Scope, entry: Entry, pictures: Pictures) -> None:
     db.run(f"INSERT INTO _cpexport_batches ({', '.join(names)}) VALUES ({places})", *values)
     words = f"SELECT batch_id FROM _cpexport_batches WHERE {scope.ledger} AND signature = ?"
     ((batch,),) = db.rows(words, entry.signature)
+    if db.rows("SELECT 1 FROM _cpexport_tables WHERE batch_id = ?", batch):
+        # Of a batch that somebody deleted by hand; SQLite gives its number again.
+        db.run("DELETE FROM _cpexport_tables WHERE batch_id = ?", batch)
     counts = entry.counts.values()
     infinite = [json.dumps(dict(count.infinite_columns)) for count in counts]
     counted = [
