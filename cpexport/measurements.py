@@ -21,15 +21,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from cpexport.errors import RunningError, SourceError
+from cpexport.errors import RERUN, RunningError, SourceError
 from cpexport.features import EXPERIMENT, INTEGER, NOT_OBJECTS, NULL, REAL, RELATIONSHIP, TEXT
+from cpexport.filekinds import HDF5, another_kind
 from cpexport.hdf5layout import Layout, Unfamiliar
 
 Index = npt.NDArray[np.int64]
 
 _PAIR = ("ImageNumber_First", "ObjectNumber_First", "ImageNumber_Second", "ObjectNumber_Second")
 _FEW = 1 << 20
-_RERUN = "run its image sets again"
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def reading(path: Path) -> Iterator[None]:
         yield
     except (LookupError, MemoryError, OSError, RuntimeError, ValueError, TypeError) as error:
         text = str(error.args[0] if error.args else error)
-        raise SourceError(path, f"damaged, HDF5 says: {text}", _RERUN) from error
+        raise SourceError(path, f"damaged, HDF5 says: {text}", RERUN) from error
 
 
 class MeasurementFile:
@@ -235,7 +235,7 @@ def check_index(
     starts, stops = index[:, 1], index[:, 2]
     if len(index) and (starts.min() < 0 or (stops < starts).any() or stops.max() > length):
         problem = f"damaged: the index of {object_name}/{feature} points outside its values"
-        raise SourceError(file.path, problem, _RERUN)
+        raise SourceError(file.path, problem, RERUN)
 
 
 def _run(file: h5py.File, path: Path) -> h5py.Group:
@@ -243,7 +243,7 @@ def _run(file: h5py.File, path: Path) -> h5py.Group:
         raise SourceError(path, "not a CellProfiler measurement file", "leave it out of OUTPUTS")
     runs = file["Measurements"]
     if not len(runs):
-        raise SourceError(path, "holds no measurements", _RERUN)
+        raise SourceError(path, "holds no measurements", RERUN)
     return runs[sorted(runs)[-1]]
 
 
@@ -258,12 +258,14 @@ def _opening(path: Path, error: OSError) -> SourceError:
     if isinstance(error, FileNotFoundError) or "No such file" in text:
         return SourceError(path, "does not exist", "check the path")
     if path.stat().st_size == 0:
-        return SourceError(path, "empty (0 bytes)", _RERUN)
+        return SourceError(path, "empty (0 bytes)", RERUN)
+    if kind := another_kind(path, HDF5):
+        return kind
     if "truncated" in text:
-        return SourceError(path, "cut off: the file is shorter than it says", _RERUN)
+        return SourceError(path, "cut off: the file is shorter than it says", RERUN)
     if "signature not found" in text:
-        return SourceError(path, "not an HDF5 file", _RERUN)
-    return SourceError(path, f"damaged, HDF5 says: {text}", _RERUN)
+        return SourceError(path, "not an HDF5 file", RERUN)
+    return SourceError(path, f"damaged, HDF5 says: {text}", RERUN)
 
 
 def valid(rows: Index) -> Index:

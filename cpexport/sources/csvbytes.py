@@ -1,0 +1,169 @@
+"""The bytes of a CSV file: its first lines, all whole lines, or the reason why they are no table.
+
+Nothing is held in memory before its size is known: a line has at most `_LONGEST` bytes, a header
+`_HEADER`, and a file must fit the memory that is to be had.
+"""
+
+import codecs
+import os
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+from cpexport.errors import RERUN, SourceError
+from cpexport.filekinds import another_kind
+
+_PIECE = 1 << 24
+_HEADER = 1 << 24
+_LONGEST = 1 << 28
+# Files below this size are read without asking how much memory there is.
+_SMALL = 1 << 27
+# A file's text, the same cut into fields, and its columns are in memory together.
+_COPIES = 3
+_SAMPLE = 1 << 12
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def first_lines(path: Path) -> tuple[bytes, bytes]:
+    """The first two lines, each with its line end unless the file or `_HEADER` ends before.
+
+    Raises:
+        SourceError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return stream.readline(_HEADER), stream.readline(_HEADER)
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def whole_lines(path: Path) -> tuple[bytes | bytearray, bool]:
+    """All lines that have an end, and whether the file goes on after the last of them.
+
+    Raises:
+        SourceError: the file cannot be read, has NUL bytes or a line that is too long, or does not
+            fit in memory.
+    """
+    try:
+        with path.open("rb", buffering=0) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size > _SMALL and size * _COPIES > _memory():
+                raise too_big(path, size)
+            pieces = _pieces(path, stream.fileno(), min(size + 1, _PIECE))
+            content: bytes | bytearray = next(pieces, b"")
+            for piece in pieces:
+                content = content if isinstance(content, bytearray) else bytearray(content)
+                content += piece
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except MemoryError as error:
+        raise too_big(path, size) from error
+    end = content.rfind(b"\n") + 1
+    if end == len(content):
+        return content, False
+    return content[:end], True
+
+
+def unreadable(path: Path, error: OSError) -> SourceError:
+    """That a file cannot be read, in the system's words."""
+    return SourceError(path, f"cannot be read: {error.strerror}", "check it")
+
+
+def too_big(path: Path, size: int | None = None) -> SourceError:
+    """That a file does not fit in memory; it is looked at for its size if that is not given."""
+    size = path.stat().st_size if size is None else size
+    return SourceError(
+        path,
+        f"does not fit in memory ({size / 1e9:.1f} GB)",
+        "load it on a machine with more memory, or with fewer --jobs",
+    )
+
+
+def no_table(path: Path) -> SourceError:
+    """Why a file has no header of CellProfiler's, and what to do about it.
+
+    Only for files that `csvfile.open_csv` finds none in.
+
+    Raises:
+        SourceError: the file cannot be read.
+    """
+    line, _ = first_lines(path)
+    sample = line[:_SAMPLE]
+    if not line:
+        return SourceError(path, "is empty (0 bytes)", RERUN)
+    if kind := another_kind(path):
+        return kind
+    if _is_utf16(sample):
+        return SourceError(path, "is UTF-16 text, as Excel's Unicode Text", "save it as CSV UTF-8")
+    if 0 in sample:
+        return SourceError(path, "has NUL bytes in its header", RERUN)
+    if b"\r" in sample.rstrip(b"\r\n"):
+        problem = "has lines that end in CR alone, as on old Macs"
+        return SourceError(path, problem, "save it as CSV UTF-8")
+    if len(line) == _HEADER:
+        return SourceError(path, "has a first line that is too long for a header", "check it")
+    if not line.endswith(b"\n"):
+        return SourceError(path, "is cut off in its header", RERUN)
+    start = sample[:40].decode("utf-8", "replace").strip()
+    return SourceError(
+        path,
+        f"has no column ImageNumber in its header ({start}...)",
+        "choose ImageNumber among the columns of ExportToSpreadsheet, or take the file away",
+    )
+
+
+def _is_utf16(sample: bytes) -> bool:
+    """By its mark, or by every other byte of a header in Latin letters being 0."""
+    return sample.startswith(_UTF16) or any(sample[::2]) != any(sample[1::2])
+
+
+def _pieces(path: Path, file: int, length: int) -> Iterator[bytes]:
+    """The bytes of a file, each piece looked at before the next is read."""
+    lines, open_line = 0, 0
+    while piece := os.read(file, length):
+        if 0 in piece:
+            line = lines + piece[: piece.index(0)].count(b"\n") + 1
+            problem = f"line {line}: NUL bytes, as a disk or a copy that failed leaves them"
+            raise SourceError(path, problem, f"copy it again, or {RERUN}")
+        end = piece.find(b"\n")
+        if open_line + (end if end >= 0 else len(piece)) > _LONGEST:
+            problem = f"line {lines + 1} is longer than {_LONGEST >> 20} MB"
+            raise SourceError(path, problem, "take the file away, it is no table")
+        open_line = len(piece) - piece.rfind(b"\n") - 1 if end >= 0 else open_line + len(piece)
+        lines += piece.count(b"\n")
+        yield piece
+
+
+def _memory() -> int:
+    """The bytes that this process may still take: of the machine, its job or container, itself."""
+    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if soft != resource.RLIM_INFINITY:
+        limits.append(soft)
+    for line in _lines(Path("/proc/meminfo")):
+        if line.startswith("MemAvailable:"):
+            limits.append(int(line.split()[1]) << 10)
+    limits += _cgroup_limits()
+    return min(limits)
+
+
+def _cgroup_limits() -> Iterator[int]:
+    """The limits of the cgroups of this process, version 1 and 2, which Slurm and Docker set."""
+    root = Path("/sys/fs/cgroup")
+    for line in _lines(Path("/proc/self/cgroup")):
+        _, controllers, name = line.split(":", 2)
+        if controllers not in ("", "memory"):
+            continue
+        home = root / controllers / name.strip("/")
+        for folder in (home, *home.parents):
+            for file in ("memory.max", "memory.limit_in_bytes"):
+                yield from (int(text) for text in _lines(folder / file) if text.isdigit())
+            if folder == root:
+                break
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text("ascii").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []
