@@ -14,8 +14,8 @@ SQLITE: Final = b"SQLite format 3\x00"
 
 _FIRST = 512
 _KINDS: Final = (
-    (b"version https://git-lfs.github.com/spec/", "is a git-lfs pointer", "fetch it with git lfs pull"),
-    (b"/annex/objects/", "is a git-annex pointer", "fetch it with git annex get"),
+    (b"version https://git-lfs.github.com/spec/", "is a git-lfs pointer", "use git lfs pull"),
+    (b"/annex/objects/", "is a git-annex pointer", "use git annex get"),
     (HDF5, "is an HDF5 file", "give it the ending .h5"),
     (SQLITE, "is a SQLite file", "give it the ending .sqlite"),
     (b"PK\x03\x04", "is an Excel workbook or a zip file", "save it as CSV UTF-8, or unpack it"),

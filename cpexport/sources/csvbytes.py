@@ -5,6 +5,7 @@ Nothing is held in memory before its size is known: a line has at most `_LONGEST
 """
 
 import codecs
+import io
 import os
 import resource
 from collections.abc import Iterator
@@ -15,8 +16,8 @@ from cpexport.filekinds import another_kind
 
 _PIECE = 1 << 24
 _HEADER = 1 << 24
-_LONGEST = 1 << 28
-# Files below this size are read without asking how much memory there is.
+_LONGEST = 1 << 26
+# Files of up to this size are read at once, without asking how much memory there is.
 _SMALL = 1 << 27
 # A file's text, the same cut into fields, and its columns are in memory together.
 _COPIES = 3
@@ -49,19 +50,13 @@ def whole_lines(path: Path) -> tuple[bytes | bytearray, bool]:
             size = os.fstat(stream.fileno()).st_size
             if size > _SMALL and size * _COPIES > _memory():
                 raise too_big(path, size)
-            pieces = _pieces(path, stream.fileno(), min(size + 1, _PIECE))
-            content: bytes | bytearray = next(pieces, b"")
-            for piece in pieces:
-                content = content if isinstance(content, bytearray) else bytearray(content)
-                content += piece
+            content = _checked(path, stream, size)
     except OSError as error:
         raise unreadable(path, error) from error
     except MemoryError as error:
-        raise too_big(path, size) from error
+        raise too_big(path) from error
     end = content.rfind(b"\n") + 1
-    if end == len(content):
-        return content, False
-    return content[:end], True
+    return (content, False) if end == len(content) else (content[:end], True)
 
 
 def unreadable(path: Path, error: OSError) -> SourceError:
@@ -70,7 +65,7 @@ def unreadable(path: Path, error: OSError) -> SourceError:
 
 
 def too_big(path: Path, size: int | None = None) -> SourceError:
-    """That a file does not fit in memory; it is looked at for its size if that is not given."""
+    """That a file of `size` bytes does not fit in memory; without, it is looked at for its size."""
     size = path.stat().st_size if size is None else size
     return SourceError(
         path,
@@ -117,21 +112,28 @@ def _is_utf16(sample: bytes) -> bool:
     return sample.startswith(_UTF16) or any(sample[::2]) != any(sample[1::2])
 
 
-def _pieces(path: Path, file: int, length: int) -> Iterator[bytes]:
-    """The bytes of a file, each piece looked at before the next is read."""
-    lines, open_line = 0, 0
-    while piece := os.read(file, length):
-        if 0 in piece:
-            line = lines + piece[: piece.index(0)].count(b"\n") + 1
-            problem = f"line {line}: NUL bytes, as a disk or a copy that failed leaves them"
-            raise SourceError(path, problem, f"copy it again, or {RERUN}")
-        end = piece.find(b"\n")
-        if open_line + (end if end >= 0 else len(piece)) > _LONGEST:
-            problem = f"line {lines + 1} is longer than {_LONGEST >> 20} MB"
-            raise SourceError(path, problem, "take the file away, it is no table")
-        open_line = len(piece) - piece.rfind(b"\n") - 1 if end >= 0 else open_line + len(piece)
-        lines += piece.count(b"\n")
-        yield piece
+def _checked(path: Path, stream: io.FileIO, size: int) -> bytes | bytearray:
+    """The `size` bytes of a file; each piece of a large one is looked at before the next."""
+    if size <= _SMALL:
+        small = stream.read(size) or b""
+        _refuse_no_text(path, small, 0, len(small))
+        return small
+    content = bytearray()
+    while piece := stream.read(_PIECE):
+        content += piece
+        _refuse_no_text(path, content, len(content) - len(piece), len(content))
+    return content
+
+
+def _refuse_no_text(path: Path, content: bytes | bytearray, begin: int, end: int) -> None:
+    """Refuses NUL bytes in a piece of a file, and a line that is too long and ends in it."""
+    if (place := content.find(b"\0", begin, end)) >= 0:
+        line = content.count(b"\n", 0, place) + 1
+        problem = f"line {line}: NUL bytes, as a disk or a copy that failed leaves them"
+        raise SourceError(path, problem, f"copy it again, or {RERUN}")
+    if end > _LONGEST and content.rfind(b"\n", end - _LONGEST, end) < 0:
+        problem = f"has a line that is longer than {_LONGEST >> 20} MB"
+        raise SourceError(path, problem, "take the file away, it is no table")
 
 
 def _memory() -> int:

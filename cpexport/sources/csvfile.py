@@ -37,11 +37,10 @@ from cpexport.sources.csvbytes import first_lines, too_big, whole_lines
 from cpexport.sources.csvvalues import (
     MISSING,
     MISSING_TEXT,
+    beyond_exact,
     conversion_error,
-    goes_beyond,
     has_decimal_commas,
     refuse_rounded,
-    whole_numbers,
     with_points,
     without_missing,
 )
@@ -104,36 +103,36 @@ class CsvFile:
         if self._end_of_header(body) == len(body):
             empty = [pa.array([], type) for type in types.values()]
             return pa.table(empty, names=[str(i) for i in range(len(empty))]), cut
-        if body.count(b'"') % 2:
+        if b'"' in body and body.count(b'"') % 2:
             raise self._error("a quotation mark opens a text that nothing closes", AS_WRITTEN)
         comma = self.delimiter == ";" and has_decimal_commas(body)
         place = {name: i for i, name in reversed(list(enumerate(self.names)))}
-        wanted = {place[name]: type for name, type in types.items()}
-        twins = [i for i in range(1, len(self.names)) if self.names[i] == self.names[i - 1]]
+        wanted = {str(place[name]): type for name, type in types.items()}
         nameless = [i for i, (_, feature) in enumerate(self.names) if feature == NO_FEATURE]
+        twins = [i for i in range(1, len(self.names)) if self.names[i] == self.names[i - 1]]
         twins = [i for i in twins if i not in nameless]
-        asked = dict(wanted)
+        asked = wanted | {str(i): TEXT for i in nameless}
         for twin in twins:
-            asked[twin] = asked.setdefault(twin - 1, TEXT)
-        columns = self._columns(body, asked | dict.fromkeys(nameless, TEXT), comma)
+            asked[str(twin)] = asked.setdefault(str(twin - 1), TEXT)
+        table = self._columns(body, asked, comma)
         for twin in twins:
-            self._refuse_difference(twin, columns[twin - 1], columns[twin])
+            self._refuse_difference(twin, table[str(twin - 1)], table[str(twin)])
         for i in nameless:
-            self._refuse_values(i, columns[i])
-        reals = [i for i, type in wanted.items() if type == REAL and goes_beyond(columns[i])]
-        for i, texts in self._columns(body, dict.fromkeys(reals, TEXT), comma).items():
-            refuse_rounded(self.path, self.names[i][1], texts)
-        missing = MISSING_TEXT.encode() in body
-        for i, type in wanted.items():
-            name = self.names[i][1]
-            if type == INTEGER:
-                columns[i] = whole_numbers(self.path, name, columns[i])
-            elif type == TEXT and missing:
-                columns[i] = without_missing(columns[i])
-            if type == TEXT and comma:
-                columns[i] = with_points(self.path, name, columns[i])
-        found = [columns[i] for i in wanted]
-        return pa.table(found, names=[str(i) for i in range(len(found))]), cut
+            self._refuse_values(i, table[str(i)])
+        if len(asked) > len(wanted):
+            table = table.select(list(range(len(wanted))))
+        columns, kinds = list(wanted), list(wanted.values())
+        if far := beyond_exact(table, [i for i, type in enumerate(kinds) if type == REAL]):
+            written = self._columns(body, {columns[i]: TEXT for i in far}, comma)
+            for i, text in zip(far, written.columns, strict=True):
+                refuse_rounded(self.path, self.names[int(columns[i])][1], text)
+        texts = [i for i, type in enumerate(kinds) if type == TEXT]
+        for i in texts if comma or (texts and MISSING_TEXT.encode() in body) else ():
+            column = table[i]
+            if comma:
+                column = with_points(self.path, self.names[int(columns[i])][1], column)
+            table = table.set_column(i, columns[i], without_missing(column))
+        return table.rename_columns([str(i) for i in range(len(columns))]), cut
 
     def image_sets(self) -> tuple[npt.NDArray[np.int64], bool]:
         """The image set of each row, and whether the file's end is missing.
@@ -173,14 +172,11 @@ class CsvFile:
         return np.array(list(map(int, first)), np.int64)
 
     def _columns(
-        self, body: bytes | bytearray, types: Mapping[int, pa.DataType], comma: bool
-    ) -> dict[int, pa.ChunkedArray]:
-        """The columns at some positions, as Arrow reads them; integers are real numbers so far."""
-        reals = {i: REAL if type == INTEGER else type for i, type in types.items()}
-        if not reals:
-            return {}
+        self, body: bytes | bytearray, types: Mapping[str, pa.DataType], comma: bool
+    ) -> pa.Table:
+        """The columns at some positions, by which they are named, as Arrow reads them."""
         try:
-            table = arrow_csv.read_csv(
+            return arrow_csv.read_csv(
                 pa.BufferReader(body),
                 arrow_csv.ReadOptions(
                     use_threads=False,
@@ -190,19 +186,30 @@ class CsvFile:
                 ),
                 arrow_csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True),
                 arrow_csv.ConvertOptions(
-                    include_columns=[str(i) for i in reals],
-                    column_types={str(i): type for i, type in reals.items()},
+                    include_columns=list(types),
+                    column_types=types,
                     null_values=MISSING,
                     strings_can_be_null=False,
                     decimal_point="," if comma else ".",
                 ),
             )
         except pa.ArrowInvalid as error:
+            if INTEGER in types.values():
+                reals = {i: REAL if type == INTEGER else type for i, type in types.items()}
+                return self._as_integers(self._columns(body, reals, comma), types)
             names = [feature for _, feature in self.names]
             raise conversion_error(self.path, str(error), names, "the header") from error
         except MemoryError as error:
             raise too_big(self.path) from error
-        return dict(zip(reals, table.columns, strict=True))
+
+    def _as_integers(self, table: pa.Table, types: Mapping[str, pa.DataType]) -> pa.Table:
+        """Real numbers as the integers that they are: pandas writes `1.0` where one is missing."""
+        try:
+            return table.cast(pa.schema(types.items()))
+        except pa.ArrowInvalid as error:
+            whole = [self.names[int(i)][1] for i, type in types.items() if type == INTEGER]
+            problem = f"a number that is not whole in {' or '.join(whole)}"
+            raise self._error(problem, AS_WRITTEN) from error
 
     def _refuse_difference(self, twin: int, one: pa.ChunkedArray, two: pa.ChunkedArray) -> None:
         if one.equals(two):

@@ -19,7 +19,6 @@ from cpexport.features import INTEGER, NULL, REAL, TEXT
 MISSING = ("", "nan", "NaN", "NAN", "-nan", "None", "NULL", "NA")
 """Missing numbers, as CellProfiler, pandas and R write them."""
 MISSING_TEXT = "nan"
-
 _BAD_VALUE = re.compile(r"In CSV column #(\d+): (?:Row #(\d+): )?.*invalid value '(.*)'", re.S)
 _BAD_ROW = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
 # A field that can only be a number with a decimal comma: thousands come in threes, after 1 to 9.
@@ -35,6 +34,8 @@ _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
 _NOT_FINITE = frozenset({"inf", "-inf"})
 # Real numbers keep all integers up to here.
 _EXACT = 2.0**53
+# So many values are looked at at once, which stay in the cache of a processor's core.
+_PIECE = 1 << 17
 
 
 def has_decimal_commas(body: bytes | bytearray) -> bool:
@@ -66,30 +67,18 @@ def without_missing(texts: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.if_else(pc.equal(texts, MISSING_TEXT), pa.scalar(None, TEXT), texts)
 
 
-def whole_numbers(path: Path, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Real numbers as the integers that they are: pandas writes `1.0` where one is missing.
-
-    Raises:
-        SourceError: one of them is not whole.
-    """
-    try:
-        return column.cast(INTEGER)
-    except pa.ArrowInvalid as error:
-        raise SourceError(path, f"{name} has a number that is not whole", AS_WRITTEN) from error
-
-
-def goes_beyond(column: pa.ChunkedArray) -> bool:
-    """Whether a column of real numbers has finite ones too large to keep all integers."""
-    with np.errstate(all="ignore"):
-        for chunk in column.chunks:
-            buffer = chunk.buffers()[1]
-            # What lies under a null can only send this the long way.
-            values = np.frombuffer(buffer, np.float64, len(chunk), 8 * chunk.offset)
-            if not values.dot(values) < _EXACT * _EXACT:
-                known = values[np.isfinite(values)]
-                if (np.abs(known) >= _EXACT).any():
-                    return True
-    return False
+def beyond_exact(table: pa.Table, places: Sequence[int]) -> list[int]:
+    """Those of the columns of real numbers at `places` that have finite ones too large to keep all
+    integers."""
+    rows = max(1, _PIECE // max(1, len(places)))
+    far = np.zeros(len(places), bool)
+    for piece in table.select(places).to_batches(rows) if places else ():
+        values = piece.to_tensor(null_to_nan=True, row_major=False).to_numpy()
+        with np.errstate(invalid="ignore"):
+            large = np.abs(values) >= _EXACT
+        if large.any():
+            far |= (large & np.isfinite(values)).any(axis=0)
+    return [place for place, is_far in zip(places, far.tolist(), strict=True) if is_far]
 
 
 def refuse_rounded(path: Path, name: str, texts: pa.ChunkedArray | pa.StringArray) -> None:

@@ -23,6 +23,7 @@ from cpexport.features import (
     RELATIONSHIP,
     is_column,
 )
+from cpexport.filekinds import is_pointer
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.pictures import Pictures
 from cpexport.pipeline import Pipeline
@@ -93,18 +94,14 @@ class _Opened:
 
     def _without_images(self) -> SourceError:
         """Why there is no table of image sets."""
-        path, name = self._source.path, f"{self._prefix}{IMAGE}"
-        files = self._source.files
+        name, files = f"{self._prefix}{IMAGE}", self._source.files
         known = [header.path for header in self._headers]
         for file in sorted(files, key=lambda file: file.stem != name):
             if file.stem == name or not known:
                 return no_table(file)
-        if path.is_file():
-            problem = f"has no rows of image sets, which its job wrote into {name}.csv"
-            return SourceError(path, problem, "name the folder that has both")
         others = ", ".join(file.name for file in known[:3])
-        advice = f"put it there, or {RERUN}"
-        return SourceError(path, f"{name}.csv is missing beside {others}", advice)
+        problem = f"{name}.csv is missing beside {others}"
+        return SourceError(self._source.path, problem, f"put it there, or {RERUN}")
 
     def evidence(self) -> Evidence:
         """See `Source.inspect`."""
@@ -136,7 +133,7 @@ class _Opened:
     def _notes(self, rows: ImageRows) -> tuple[str, ...]:
         found = note("a folder of CSV files is", self._source.beside)
         found += tuple(
-            f"{header.path.name}: a column that only numbers the rows is left out"
+            f"{header.path.name}: a column without a name is left out, which only numbers the rows"
             for header in self._headers
             if any(feature == NO_FEATURE for _, feature in header.names)
         )
@@ -204,14 +201,18 @@ class _Opened:
                 raise SourceError(file.path, "cut off in the middle of a line", RERUN)
         for path in self._strange:
             name, why = path.stem.removeprefix(self._prefix), no_table(path)
-            if name in rows.counts:
+            if is_pointer(path):
+                lost = rows.held
+            elif name in rows.counts:
                 lost = rows.counted()[name]
             elif "relation" in name.lower() or (not rows.counts and name != EXPERIMENT):
                 lost = rows.held if _only_begun(path) else NONE
             else:
                 lost = NONE
-            advice = "" if why.advice == RERUN else f" ({why.advice})"
-            short |= dict.fromkeys(lost, f"{path.name} {why.problem}{advice}")
+            if lost and why.advice != RERUN:
+                # No job left it so, and none that runs again mends it.
+                raise why
+            short |= dict.fromkeys(lost, f"{path.name} {why.problem}")
         groups: dict[tuple[Path, ...], list[str]] = {}
         for name, files in self._objects.items():
             groups.setdefault(tuple(file.path for file in files), []).append(name)
@@ -234,7 +235,8 @@ class _Opened:
         for number in sorted(has.keys() - set(rows.numbers.tolist())):
             if number < 1:
                 raise SourceError(files[0].path, f"image set {number}: they start at 1", AS_WRITTEN)
-            short.setdefault(number, f"{where} has rows of it, Image.csv has none")
+            end = ", it is cut off" if any(ends_cut(f.path) for f in self._of_kind(IMAGE)) else ""
+            short.setdefault(number, f"{where} has rows of it, Image.csv has none{end}")
         counts = [rows.counts[name] for name in names if name in rows.counts]
         if not counts:
             if cut:

@@ -14,7 +14,7 @@ from pyarrow import csv as arrow_csv
 from cpexport.errors import AS_WRITTEN, SourceError
 from cpexport.features import REAL, TEXT
 from cpexport.sources.csvbytes import too_big, whole_lines
-from cpexport.sources.csvvalues import conversion_error, goes_beyond, refuse_rounded
+from cpexport.sources.csvvalues import beyond_exact, conversion_error, refuse_rounded
 from cpexport.sources.setupsql import SqlColumn
 
 _BIGGEST_BLOCK = 1 << 30
@@ -50,13 +50,15 @@ def read_table(
         body = _ESCAPED.sub(lambda found: _MEANT.get(found[1], found[1]), body)
     if not body:
         return [pa.array([], type) for type in types.values()], cut
-    if body.count(b'"') % 2:
+    if b'"' in body and body.count(b'"') % 2:
         raise SourceError(path, "a quotation mark opens a text that nothing closes", AS_WRITTEN)
-    found = _read(path, body, columns, types)
-    far = [i for i, type in types.items() if type == REAL and goes_beyond(found[i])]
-    for place, texts in _read(path, body, columns, dict.fromkeys(far, TEXT)).items():
-        refuse_rounded(path, columns[place].name, texts)
-    return [column.combine_chunks() for column in found.values()], cut
+    table = _read(path, body, columns, types)
+    places, kinds = list(types), list(types.values())
+    if far := beyond_exact(table, [i for i, type in enumerate(kinds) if type == REAL]):
+        texts = _read(path, body, columns, {places[i]: TEXT for i in far})
+        for i, text in zip(far, texts.columns, strict=True):
+            refuse_rounded(path, columns[places[i]].name, text)
+    return [column.combine_chunks() for column in table.columns], cut
 
 
 def _read(
@@ -64,13 +66,11 @@ def _read(
     body: bytes | bytearray,
     columns: Sequence[SqlColumn],
     types: Mapping[int, pa.DataType],
-) -> dict[int, pa.ChunkedArray]:
-    """Some columns, by position, as Arrow reads them."""
-    if not types:
-        return {}
+) -> pa.Table:
+    """The columns at some positions, by which they are named, as Arrow reads them."""
     names = [str(position) for position in types]
     try:
-        table = arrow_csv.read_csv(
+        return arrow_csv.read_csv(
             pa.BufferReader(body),
             arrow_csv.ReadOptions(
                 use_threads=False,
@@ -91,4 +91,3 @@ def _read(
         raise conversion_error(path, str(error), titles, "SETUP.SQL") from error
     except MemoryError as error:
         raise too_big(path) from error
-    return dict(zip(types, table.columns, strict=True))
