@@ -240,10 +240,9 @@ class Connection:
             self._inode = self.path.stat().st_ino
             with self._errors():
                 self._connection = adbc.Connection(str(self.path))
-            for pragma in _PRAGMAS:
-                self.rows(f"PRAGMA {pragma}")
             with waiting_for(f"another program that writes to {self.name}"):
-                self.rows("PRAGMA schema_version")
+                for pragma in (*_PRAGMAS, "schema_version"):
+                    self.rows(f"PRAGMA {pragma}")
         return self._connection
 
     def _refuse_unusable(self) -> None:
