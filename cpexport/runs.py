@@ -173,5 +173,6 @@ def _together(reports: Sequence[Report], failed: Sequence[SourceError]) -> Repor
         seconds=sum(report.seconds for report in reports),
         whole=not lost and all(report.whole for report in reports),
         notes=tuple(dict.fromkeys(note for report in reports for note in report.notes)),
+        details=tuple(dict.fromkeys(note for report in reports for note in report.details)),
         runs=tuple(run for report in reports for run in report.runs),
     )
