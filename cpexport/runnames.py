@@ -41,23 +41,24 @@ def named(arguments: Sequence[Path], known: Collection[str] = ()) -> list[Named]
         UsageError: two arguments could be one known run.
     """
     given = [_given(argument) for argument in arguments]
-    whole = [argument.resolve() for argument in arguments]
-    names = [
-        run.name if run else _known(path, known) for run, path in zip(given, whole, strict=True)
-    ]
-    claims = Counter(name for run, name in zip(given, names, strict=True) if name and not run)
-    if several := [name for name, count in claims.items() if count > 1]:
+    free = set(known) - {run.name for run in given if run}
+    paths = [argument.resolve() for argument in arguments]
+    pairs = list(zip(given, paths, strict=True))
+    names = [run.name if run else _known(path, free) for run, path in pairs]
+    if twice := [name for name, count in Counter(names).items() if name in free and count > 1]:
         raise UsageError(
-            f"the destination has a run {several[0]!r}, and more than one of OUTPUTS could be it; "
+            f"the destination has a run {twice[0]!r}, and more than one of OUTPUTS could be it; "
             "write NAME=OUTPUTS for each"
         )
     taken = {*known, *(name for name in names if name)}
-    others = [path for run, path in zip(given, whole, strict=True) if not run]
-    found = []
-    for argument, run, path, name in zip(arguments, given, whole, names, strict=True):
-        outputs = argument if run is None else run.outputs
-        found.append(Named(outputs, name if name is not None else _new(path, others, taken)))
-    return found
+    others = [path for run, path in pairs if not run]
+    new = [
+        _new(path, others, taken) if name is None else name
+        for path, name in zip(paths, names, strict=True)
+    ]
+    return [
+        Named(outputs_of(argument), name) for argument, name in zip(arguments, new, strict=True)
+    ]
 
 
 def _given(argument: Path) -> Named | None:

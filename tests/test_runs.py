@@ -478,7 +478,9 @@ class TestShapes:
             db.execute("UPDATE _cpexport_settings SET value = '1' WHERE name = 'schema'")
             db.execute("UPDATE _cpexport_settings SET value = '{}' WHERE name = 'shape'")
 
-        with pytest.raises(SinkError, match=r"another cpexport \(schema 1\)"):
+        with pytest.raises(
+            SinkError, match=r"created by cpexport 0\S+ \(ledger schema 1\); this is"
+        ):
             load([outputs("csv")], f"sqlite:///{to}")
 
     def test_prefixes_keep_runs_of_their_own(self, cpexport: Run, tmp_path: Path) -> None:
