@@ -163,6 +163,7 @@ def plan(
     from cpexport.preflight import problems
     from cpexport.report import plan_text, submit_text
     from cpexport.sinks import absolute
+    from cpexport.sinks.urls import file_url
     from cpexport.submit import prepare
 
     format = format or ("slurm" if out else "commands")
@@ -177,7 +178,7 @@ def plan(
         **settings,
         scheduler=scheduler or "shell",
         size=images_per_batch,
-        to=absolute(to or f"sqlite:///{home / 'screen.sqlite'}") if scheduler else None,
+        to=absolute(to or file_url("sqlite", home / "screen.sqlite")) if scheduler else None,
     )
     planned = plan(batch, home / "outputs", how, by_group=by_group)
     if scheduler and out:

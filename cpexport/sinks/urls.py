@@ -60,10 +60,18 @@ def file_url(kind: str, path: Path) -> str:
 
     >>> file_url("sqlite", Path("50% of a?b.sqlite"))
     'sqlite:///50%25 of a%3Fb.sqlite'
+
+    Raises:
+        UsageError: the path has bytes that are not UTF-8.
     """
     from sqlalchemy.engine import URL
 
-    return URL.create(kind, database=str(path)).render_as_string()
+    try:
+        return URL.create(kind, database=str(path)).render_as_string()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{str(path)!r} has bytes that are not UTF-8 in its name; rename it, or name another"
+        ) from error
 
 
 def _is_duckdb(path: Path) -> bool:
