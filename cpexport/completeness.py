@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cpexport.batch import Batch, Evidence, Source, State
 from cpexport.batchfile import BatchFile
-from cpexport.errors import RunningError, SourceError
+from cpexport.errors import RERUN, RunningError, SourceError
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.jobs import PART
 from cpexport.pictures import comparable, differences
@@ -85,13 +85,18 @@ def judge(
     )
 
 
-def not_readable(source: Source, error: SourceError) -> Batch:
-    """The batch of files that cannot be read, or not yet."""
+def not_readable(source: Source, error: SourceError, missing: bool = True) -> Batch:
+    """The batch of files that cannot be read, or not yet.
+
+    `missing` is whether image sets can be missing for want of it: else nothing need run again.
+    """
+    idle = not missing and error.advice == RERUN
+    advice = "nothing is missing without it" if idle else error.advice
     inside = Path(error.path)
     # A batch that is one of several in a folder goes by the path of one of its files.
     other = inside.parent == source.path.parent and inside != source.path
     where = f"{inside.name}: " if other or inside.parent == source.path else ""
-    reason = f"{where}{error.problem}; {error.advice}"
+    reason = f"{where}{error.problem}; {advice}"
     if isinstance(error, RunningError):
         return Batch(source, State.RUNNING, reason)
     if inside.suffix == PART:
