@@ -160,3 +160,17 @@ def test_a_number_among_texts_is_spelled_alike_whatever_came_first(
 
     assert values(database, "Image_MyPlugin_Score") == ["1e-7", "2", "high"]
     assert verified.status == 0
+
+
+def test_means_of_very_large_numbers_are_null_without_a_warning(
+    cpexport: Callable[..., Ran], tmp_path: Path
+) -> None:
+    nuclei = "ImageNumber,ObjectNumber,AreaShape_Area\n1,1,1.7e+308\n1,2,1.7e+308\n"
+    job(tmp_path / "run/job", {1: {"Count_Nuclei": "2"}}, nuclei)
+
+    ran = cpexport(
+        "load", "run", "--to", "sqlite:///s.sqlite", "--aggregate", "mean,std", "--quiet"
+    )
+
+    assert (ran.status, ran.err) == (0, "")
+    assert values(tmp_path / "s.sqlite", "Mean_Nuclei_AreaShape_Area") == [None]

@@ -342,3 +342,40 @@ def test_a_file_that_does_not_fit_in_memory_costs_its_batch(
     (left_out,) = json.loads(ran.out)["batches"]["left_out"]
     assert "Nuclei.csv: does not fit in memory (8796.1 GB)" in left_out["reason"]
     assert rows(tmp_path / "s.sqlite", "SELECT ImageNumber FROM Per_Image") == [(1,), (2,)]
+
+
+def digits(content: bytes) -> bytes:
+    """A real number of the first object as a long integer."""
+    header, *fields = content.split(b",")
+    place = next(i for i, field in enumerate(fields) if field.count(b".") == 1)
+    fields[place] = b"9007199254740993"
+    return b",".join([header, *fields])
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "says"),
+    [
+        ("SQL_5_8_Image.CSV", lambda c: POINTER, ("git-lfs pointer", "git lfs pull")),
+        ("SQL_5_8_Object.CSV", lambda c: POINTER, ("git-lfs pointer", "git lfs pull")),
+        ("SQL_SETUP.SQL", lambda c: POINTER, ("git-lfs pointer", "git lfs pull")),
+        ("SQL_5_8_Image.CSV", lambda c: c.decode().encode("utf-16"), ("UTF-16", "save it")),
+        ("SQL_5_8_Object.CSV", lambda c: c.replace(b"\n", b"\r"), ("end in CR alone", "save it")),
+        ("SQL_5_8_Object.CSV", lambda c: c.replace(b",", b";"), ("line 1 has 1 fields", ORIGINAL)),
+        ("SQL_5_8_Object.CSV", digits, ("9007199254740993 has too many digits",)),
+    ],
+)
+def test_files_of_mysql_csv_are_refused_by_the_same_reasons(
+    copy: Callable[..., Path],
+    tmp_path: Path,
+    name: str,
+    change: Callable[[bytes], bytes],
+    says: tuple[str, ...],
+) -> None:
+    folder = copy("70_sqlcsv", "csv_combined_f5_l8")
+    (folder / name).write_bytes(change((folder / name).read_bytes()))
+
+    with pytest.raises(SourceError) as refused:
+        load([folder], f"sqlite:///{tmp_path}/screen.sqlite")
+
+    assert [word for word in (name, *says) if word not in str(refused.value)] == []
+    assert AGAIN not in str(refused.value)

@@ -42,6 +42,19 @@ def whole_lines(path: Path) -> tuple[bytes | bytearray, bool]:
     """All lines that have an end, and whether the file goes on after the last of them.
 
     Raises:
+        SourceError: as `content`, or lines end in CR alone.
+    """
+    body = content(path)
+    end = body.rfind(b"\n") + 1
+    if not end and b"\r" in body[:-1]:
+        raise _old_mac(path)
+    return (body, False) if end == len(body) else (body[:end], True)
+
+
+def content(path: Path) -> bytes | bytearray:
+    """All bytes of a file of text.
+
+    Raises:
         SourceError: the file cannot be read, has NUL bytes or a line that is too long, or does not
             fit in memory.
     """
@@ -50,13 +63,11 @@ def whole_lines(path: Path) -> tuple[bytes | bytearray, bool]:
             size = os.fstat(stream.fileno()).st_size
             if size > _SMALL and size * _COPIES > _memory():
                 raise too_big(path, size)
-            content = _checked(path, stream, size)
+            return _checked(path, stream, size)
     except OSError as error:
         raise unreadable(path, error) from error
     except MemoryError as error:
         raise too_big(path) from error
-    end = content.rfind(b"\n") + 1
-    return (content, False) if end == len(content) else (content[:end], True)
 
 
 def unreadable(path: Path, error: OSError) -> SourceError:
@@ -86,15 +97,12 @@ def no_table(path: Path) -> SourceError:
     sample = line[:_SAMPLE]
     if not line:
         return SourceError(path, "is empty (0 bytes)", RERUN)
-    if kind := another_kind(path):
+    if kind := no_text(path):
         return kind
-    if _is_utf16(sample):
-        return SourceError(path, "is UTF-16 text, as Excel's Unicode Text", "save it as CSV UTF-8")
     if 0 in sample:
         return SourceError(path, "has NUL bytes in its header", RERUN)
     if b"\r" in sample.rstrip(b"\r\n"):
-        problem = "has lines that end in CR alone, as on old Macs"
-        return SourceError(path, problem, "save it as CSV UTF-8")
+        return _old_mac(path)
     if len(line) == _HEADER:
         return SourceError(path, "has a first line that is too long for a header", "check it")
     if not line.endswith(b"\n"):
@@ -107,9 +115,21 @@ def no_table(path: Path) -> SourceError:
     )
 
 
-def _is_utf16(sample: bytes) -> bool:
-    """By its mark, or by every other byte of a header in Latin letters being 0."""
-    return sample.startswith(_UTF16) or any(sample[::2]) != any(sample[1::2])
+def no_text(path: Path) -> SourceError | None:
+    """What a file is that is not text in UTF-8, and what to do; None if nothing tells."""
+    if kind := another_kind(path):
+        return kind
+    sample = first_lines(path)[0][:_SAMPLE]
+    # By its mark, or by every other byte of Latin letters being 0.
+    wide = len(sample) > 3 and any(sample[::2]) != any(sample[1::2])
+    if wide or sample.startswith(_UTF16):
+        return SourceError(path, "is UTF-16 text, as Excel's Unicode Text", "save it as CSV UTF-8")
+    return None
+
+
+def _old_mac(path: Path) -> SourceError:
+    problem = "has lines that end in CR alone, as on old Macs"
+    return SourceError(path, problem, "save it as CSV UTF-8")
 
 
 def _checked(path: Path, stream: io.FileIO, size: int) -> bytes | bytearray:
@@ -118,20 +138,22 @@ def _checked(path: Path, stream: io.FileIO, size: int) -> bytes | bytearray:
         small = stream.read(size) or b""
         _refuse_no_text(path, small, 0, len(small))
         return small
-    content = bytearray()
+    text = bytearray()
     while piece := stream.read(_PIECE):
-        content += piece
-        _refuse_no_text(path, content, len(content) - len(piece), len(content))
-    return content
+        text += piece
+        _refuse_no_text(path, text, len(text) - len(piece), len(text))
+    return text
 
 
-def _refuse_no_text(path: Path, content: bytes | bytearray, begin: int, end: int) -> None:
+def _refuse_no_text(path: Path, text: bytes | bytearray, begin: int, end: int) -> None:
     """Refuses NUL bytes in a piece of a file, and a line that is too long and ends in it."""
-    if (place := content.find(b"\0", begin, end)) >= 0:
-        line = content.count(b"\n", 0, place) + 1
+    if (place := text.find(b"\0", begin, end)) >= 0:
+        if kind := no_text(path):
+            raise kind
+        line = text.count(b"\n", 0, place) + 1
         problem = f"line {line}: NUL bytes, as a disk or a copy that failed leaves them"
         raise SourceError(path, problem, f"copy it again, or {RERUN}")
-    if end > _LONGEST and content.rfind(b"\n", end - _LONGEST, end) < 0:
+    if end > _LONGEST and text.rfind(b"\n", end - _LONGEST, end) < 0:
         problem = f"has a line that is longer than {_LONGEST >> 20} MB"
         raise SourceError(path, problem, "take the file away, it is no table")
 

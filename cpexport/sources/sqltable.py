@@ -13,7 +13,7 @@ from pyarrow import csv as arrow_csv
 
 from cpexport.errors import AS_WRITTEN, SourceError
 from cpexport.features import REAL, TEXT
-from cpexport.sources.csvbytes import too_big, whole_lines
+from cpexport.sources.csvbytes import no_text, too_big, whole_lines
 from cpexport.sources.csvvalues import beyond_exact, conversion_error, refuse_rounded
 from cpexport.sources.setupsql import SqlColumn
 
@@ -87,6 +87,8 @@ def _read(
             ),
         )
     except pa.ArrowInvalid as error:
+        if kind := no_text(path):
+            raise kind from error
         titles = [column.name for column in columns]
         raise conversion_error(path, str(error), titles, "SETUP.SQL") from error
     except MemoryError as error:
