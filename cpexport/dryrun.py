@@ -49,13 +49,8 @@ def dry_run(
     Raises:
         UsageError, SourceError, CollisionError, SinkError: as the load would.
     """
-<<<<<<< HEAD
     with open_sink(to, prefix, shape, None, paths, writing=False) as sink:
-        numbered = sink.shape.numbered
-=======
-    with open_sink(to, prefix, shape, None, paths) as sink:
         numbered, known = sink.shape.numbered, sink.runs()
->>>>>>> main
     if not numbered:
         return (_one(arguments, to, None, batch_file, prefix, shape, paths, progress),)
     return tuple(

@@ -60,13 +60,8 @@ def load_runs(
     """
     if patient and batch_file is None:
         raise UsageError("--watch needs --batch, to know when all is there")
-<<<<<<< HEAD
     with open_sink(to, prefix, shape, writing=False) as sink:
-        numbered = sink.shape.numbered
-=======
-    with open_sink(to, prefix, shape) as sink:
         numbered, known = sink.shape.numbered, sink.runs()
->>>>>>> main
     if not numbered:
         return load(
             arguments,
