@@ -259,7 +259,8 @@ def check(
     if text:
         click.echo(text)
     if not quiet:
-        outcome.advise([f"{seen.path}: {note}" for seen in found.batches for note in seen.notes])
+        notes = [f"{seen.path}: {note}" for seen in found.batches for note in seen.notes]
+        outcome.advise([*found.notes, *notes])
     return outcome.DONE if found.whole else outcome.NOT_WHOLE
 
 
