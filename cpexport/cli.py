@@ -157,7 +157,7 @@ def plan(
     from cpexport.plan import plan
     from cpexport.preflight import problems
     from cpexport.report import plan_text, submit_text
-    from cpexport.sinks import absolute
+    from cpexport.sinks import absolute, sqlite_url
     from cpexport.submit import prepare
 
     format = format or ("slurm" if out else "commands")
@@ -172,7 +172,7 @@ def plan(
         **settings,
         scheduler=scheduler or "shell",
         size=images_per_batch,
-        to=absolute(to or f"sqlite:///{home / 'screen.sqlite'}") if scheduler else None,
+        to=absolute(to or sqlite_url(home / "screen.sqlite")) if scheduler else None,
     )
     planned = plan(batch, home / "outputs", how, by_group=by_group)
     if scheduler and out:

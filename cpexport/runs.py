@@ -11,7 +11,7 @@ from cpexport.load import LeftOut, Report, load
 from cpexport.paths import PathMap
 from cpexport.remainder import strange_runs
 from cpexport.shape import Shape
-from cpexport.sinks import open_sink
+from cpexport.sinks import open_sink, sqlite_url
 from cpexport.survey import Progress
 from cpexport.verify import Unseen, Verification, verified_together, verify
 from cpexport.wells import Wells, make_wells
@@ -46,7 +46,7 @@ def destination(arguments: Sequence[Path], to: str | None) -> str:
     if not arguments:
         raise UsageError("name the folder that holds the jobs' outputs")
     outputs = named(arguments[0]).outputs.resolve()
-    own = f"sqlite:///{outputs.stem if outputs.is_file() else outputs.name}.sqlite"
+    own = sqlite_url(Path(f"{outputs.stem if outputs.is_file() else outputs.name}.sqlite"))
     return own if to is None else to
 
 

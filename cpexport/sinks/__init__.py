@@ -196,6 +196,25 @@ def absolute(url: str) -> str:
     return str(parsed.render_as_string())
 
 
+def sqlite_url(file: Path) -> str:
+    """The URL of a SQLite file, whatever characters are in its path.
+
+    >>> sqlite_url(Path("what? 50%/screen.sqlite"))
+    'sqlite:///what%3F 50%25/screen.sqlite'
+
+    Raises:
+        UsageError: the path has bytes that are not UTF-8.
+    """
+    from sqlalchemy.engine import URL
+
+    try:
+        return URL.create("sqlite", database=str(file)).render_as_string()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{str(file)!r} has bytes that are not UTF-8 in its name; rename it, or name another"
+        ) from error
+
+
 def analyst_reads(url: str) -> bool:
     """Whether CellProfiler Analyst reads destinations of this kind."""
     return not url.startswith((_PARQUET, "duckdb:"))
