@@ -7,7 +7,6 @@ what is valid: `data` keeps superseded values, rows may be out of order, -1 as i
 deleted.
 """
 
-import math
 import os
 from collections.abc import Iterator
 from functools import cached_property
@@ -21,15 +20,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from cpexport.errors import SourceError
-from cpexport.features import EXPERIMENT, INTEGER, NOT_OBJECTS, NULL, REAL, RELATIONSHIP, TEXT
+from cpexport.features import EXPERIMENT, NOT_OBJECTS, NULL, RELATIONSHIP
 from cpexport.hdf5errors import AGAIN, opening, reading
 from cpexport.hdf5layout import Layout, Unfamiliar
 from cpexport.hdf5own import dataset_in, group_in, members
+from cpexport.hdf5types import arrow_type, shape_of, vector, whole_numbers
 
 Index = npt.NDArray[np.int64]
 
 _PAIR = ("ImageNumber_First", "ObjectNumber_First", "ImageNumber_Second", "ObjectNumber_Second")
-_FEW = 1 << 20
 
 
 class MeasurementFile:
@@ -108,10 +107,7 @@ class MeasurementFile:
         Of two rows for one image set the later counts, as CellProfiler's own reader has it.
         """
         with reading(self.path):
-            rows = self._numbers(object_name, feature, "index")
-            if rows.ndim != 2 or rows.shape[1] != 3:
-                raise ValueError(f"{object_name}/{feature}/index has the shape {rows.shape}")
-            return valid(rows)
+            return valid(self._rows(object_name, feature))
 
     def type_of(self, object_name: str, feature: str) -> pa.DataType:
         """The Arrow type of a feature; `null` if it never had a value, whatever HDF5 calls it."""
@@ -119,7 +115,7 @@ class MeasurementFile:
             dataset = self._dataset(object_name, feature, "data")
             if dataset.shape == (0,):
                 return NULL
-            return _arrow_type(dataset)
+            return arrow_type(dataset)
 
     def values(self, object_name: str, feature: str) -> npt.NDArray[np.generic]:
         """All of a feature's `data`, superseded values too: int64, float64 or str.
@@ -128,21 +124,18 @@ class MeasurementFile:
         like other numbers.
         """
         with reading(self.path):
-            dataset = self._dataset(object_name, feature, "data")
-            type = _arrow_type(dataset)
-            shape = self._shape(dataset)
-            if type == TEXT:
-                raw = h5py.Dataset(dataset)[()]
-                return np.array([self._text(value) for value in raw], dtype=object)
-            out = np.empty(shape, np.int64 if type == INTEGER else np.float64)
-            if out.size:
-                dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, out)
-            return out
+            found = vector(self._dataset(object_name, feature, "data"))
+            if found.dtype.kind in "if":
+                return found
+            try:
+                return np.array([self._text(value) for value in found], dtype=object)
+            except UnicodeError as error:
+                raise ValueError(f"{object_name}/{feature} holds text that is none") from error
 
     def length(self, object_name: str, feature: str) -> int:
         """How many values a feature has in `data`, superseded ones counted."""
         with reading(self.path):
-            return int(self._dataset(object_name, feature, "data").shape[0])
+            return shape_of(self._dataset(object_name, feature, "data"), 1)[0]
 
     def one_each(
         self, object_name: str, feature: str
@@ -160,7 +153,7 @@ class MeasurementFile:
             group = self._by_name.get(EXPERIMENT)
             if group is None or _c(feature) not in group:
                 return None
-            rows = self._numbers(EXPERIMENT, feature, "index")
+            rows = self._rows(EXPERIMENT, feature)
             rows = rows[rows[:, 2] > rows[:, 1]]
             if not len(rows):
                 return None
@@ -184,7 +177,7 @@ class MeasurementFile:
         with reading(self.path):
             root = self._by_name[RELATIONSHIP]
             for path, pair in _leaves(root, 4):
-                vectors = [self._read(dataset_in(pair, _c(part))) for part in _PAIR]
+                vectors = [whole_numbers(dataset_in(pair, _c(part)), 1) for part in _PAIR]
                 if len({len(vector) for vector in vectors}) != 1:
                     raise ValueError(f"{'/'.join(path)} has vectors of several lengths")
                 if any((vector < 1).any() for vector in vectors):
@@ -205,23 +198,18 @@ class MeasurementFile:
         return "\n" not in pipeline and r"\n" in pipeline
 
     def _dataset(self, object_name: str, feature: str, part: str) -> h5py.h5d.DatasetID:
-        return dataset_in(group_in(self._by_name[object_name], _c(feature)), _c(part))
+        try:
+            return dataset_in(group_in(self._by_name[object_name], _c(feature)), _c(part))
+        except (LookupError, TypeError, ValueError) as error:
+            where = f"{object_name}/{feature}/{part}"
+            raise ValueError(f"{where} is not there, or no dataset") from error
 
-    def _numbers(self, object_name: str, feature: str, part: str) -> npt.NDArray[np.int64]:
-        return self._read(self._dataset(object_name, feature, part))
-
-    def _read(self, dataset: h5py.h5d.DatasetID) -> npt.NDArray[np.int64]:
-        out = np.empty(self._shape(dataset), np.int64)
-        if out.size:
-            dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, out)
-        return out
-
-    def _shape(self, dataset: h5py.h5d.DatasetID) -> tuple[int, ...]:
-        # HDF5 makes up what is not there, gigabytes of it, if a length is damaged.
-        shape: tuple[int, ...] = dataset.shape
-        if math.prod(shape) > max(self._file.id.get_filesize(), _FEW):
-            raise ValueError(f"{h5py.h5i.get_name(dataset)!r} cannot have {shape[0]} values")
-        return shape
+    def _rows(self, object_name: str, feature: str) -> Index:
+        """All rows of an index, valid or not."""
+        rows = whole_numbers(self._dataset(object_name, feature, "index"), 2)
+        if rows.shape[1] != 3:
+            raise ValueError(f"{object_name}/{feature}/index has the shape {rows.shape}")
+        return rows
 
     def _text(self, value: bytes) -> str:
         if self._escaped:
@@ -266,28 +254,22 @@ def _leaves(
 
 
 def valid(rows: Index) -> Index:
-    """The rows of an index that count, in order of image number; `ValueError` for numbers that no
-    image set can have."""
+    """The rows of an index that count, in order of image number.
+
+    Raises:
+        ValueError: it has numbers that no image set can have, or slices that there cannot be.
+    """
     if (rows[:, 0] == 0).any() or (rows[:, 0] < -1).any():
         raise ValueError("an index has image numbers that none can have")
     rows = rows[rows[:, 0] > 0]
+    if (rows[:, 1] < 0).any() or (rows[:, 2] < rows[:, 1]).any():
+        raise ValueError("an index has slices that end before they begin")
     numbers = rows[:, 0]
     if len(numbers) > 1 and not (numbers[1:] > numbers[:-1]).all():
         rows = rows[np.argsort(numbers, kind="stable")]
         last = np.append(rows[1:, 0] != rows[:-1, 0], True)
         rows = rows[last]
     return rows
-
-
-def _arrow_type(dataset: h5py.h5d.DatasetID) -> pa.DataType:
-    kind = dataset.get_type().get_class()
-    if kind == h5py.h5t.INTEGER:
-        return INTEGER
-    if kind == h5py.h5t.FLOAT:
-        return REAL
-    if kind == h5py.h5t.STRING:
-        return TEXT
-    raise ValueError(f"{h5py.h5i.get_name(dataset)!r} holds neither numbers nor text")
 
 
 def _c(name: str) -> bytes:
