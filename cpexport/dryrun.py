@@ -92,5 +92,5 @@ def _one(
             tuple(str(b.source.path) for b in seen.batches if not b.complete),
             ImageSets.from_ranges(ends for step in steps for ends in step.image_sets.ranges),
             {parts[0].name: tuple(len(p.schema) for p in parts) for parts in tables.values()},
-            sink.notes,
+            (*seen.notes, *sink.notes),
         )
