@@ -13,9 +13,10 @@ HDF5: Final = b"\x89HDF\r\n\x1a\n"
 SQLITE: Final = b"SQLite format 3\x00"
 
 _FIRST = 512
+_LFS: Final = "run git lfs pull where it was cloned"
 _KINDS: Final = (
-    (b"version https://git-lfs.github.com/spec/", "is a git-lfs pointer", "use git lfs pull"),
-    (b"/annex/objects/", "is a git-annex pointer", "use git annex get"),
+    (b"version https://git-lfs.github.com/spec/", "is a git-lfs pointer", _LFS),
+    (b"/annex/objects/", "is a git-annex pointer", "run git annex get where it was cloned"),
     (HDF5, "is an HDF5 file", "give it the ending .h5"),
     (SQLITE, "is a SQLite file", "give it the ending .sqlite"),
     (b"PK\x03\x04", "is an Excel workbook or a zip file", "save it as CSV UTF-8, or unpack it"),
