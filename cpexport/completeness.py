@@ -5,6 +5,7 @@ complete when the last module that records itself has marked it and its tables a
 job thought of itself never makes one complete; `Failure` takes one away only in a grouped run.
 """
 
+from collections import ChainMap
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -173,11 +174,14 @@ def _strike_cut_groups(
 
 
 def _groups(evidence: Evidence, plan: BatchFile | None) -> Mapping[int, tuple[str, ...]]:
-    """Image set to group: by the job's own metadata, which the job grouped by."""
+    """Image set to group: by the job's own metadata, which it grouped by, else by the batch file,
+    which also knows the image sets whose row in the job's Image.csv is cut off."""
+    planned = plan.groups if plan else {}
     keys = evidence.pictures.keys(_tags(evidence, plan) or ())
-    if keys is not None:
-        return dict(zip(evidence.pictures.numbers.tolist(), keys, strict=True))
-    return plan.groups if plan else {}
+    if keys is None:
+        return planned
+    # Not copied: a plan can be a thousand times as large as a batch.
+    return ChainMap(dict(zip(evidence.pictures.numbers.tolist(), keys, strict=True)), planned)
 
 
 def _tags(evidence: Evidence, plan: BatchFile | None) -> tuple[str, ...] | None:
