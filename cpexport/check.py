@@ -7,6 +7,7 @@ from pathlib import Path
 from cpexport.batch import Batch, State
 from cpexport.batchfile import BatchFile, read_batch_file
 from cpexport.errors import UsageError
+from cpexport.findbatch import NotReadSource
 from cpexport.history import History, read_history
 from cpexport.imagesets import ImageSets
 from cpexport.jobs import PART, Job, split
@@ -26,6 +27,7 @@ class Seen:
     reason: str
     evidence: str = ""
     notes: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Check:
 
     `plans` are those by which the jobs were submitted, the newest last; `histories` the folders in
     which they keep count of their attempts, and `history` what those and the scheduler say.
+    `notes` are about batch files.
     """
 
     plan: BatchFile
@@ -44,6 +47,7 @@ class Check:
     plans: tuple[Planned, ...] = ()
     histories: tuple[Path, ...] = ()
     history: History = field(default_factory=History)
+    notes: tuple[str, ...] = ()
 
     @property
     def missing(self) -> ImageSets:
@@ -85,6 +89,9 @@ def check(
         outputs = [batch_file.parent]
     found = survey(outputs, batch_file, progress=progress)
     if found.plan is None:
+        for batch in found.batches:
+            if isinstance(batch.source, NotReadSource):
+                raise batch.source.error
         raise UsageError(f"no batch file at {outputs[0]}; name it with --batch")
     complete = duplicate = unexpected = ImageSets()
     for batch in found.batches:
@@ -101,6 +108,7 @@ def check(
         found.plans,
         found.histories,
         history,
+        found.notes,
     )
 
 
@@ -117,7 +125,7 @@ def check_destination(
         SinkError: the destination cannot be read.
     """
     plan = read_batch_file(batch_file)
-    with open_sink(to, prefix, run=run) as sink:
+    with open_sink(to, prefix, run=run, writing=False) as sink:
         ledger, runs = sink.ledger(), sink.runs()
         if (run is None and runs) or (run is not None and run not in runs):
             said = f"name the run with --run; it has {', '.join(runs)}"
@@ -139,4 +147,5 @@ def _seen(batch: Batch, history: History) -> Seen:
         image_sets = attempt.image_sets
         if attempt.open:
             state, reason = State.RUNNING, "the job has begun and not ended"
-    return Seen(str(path), image_sets, batch.complete, state, reason, batch.sign, batch.notes)
+    complete, sign = batch.complete, batch.sign
+    return Seen(str(path), image_sets, complete, state, reason, sign, batch.notes, batch.details)

@@ -10,7 +10,7 @@ from pathlib import Path
 from cpexport.ahead import inspected_ahead
 from cpexport.attempts import Attempts
 from cpexport.decode import scratch_folder
-from cpexport.errors import SourceError, UsageError
+from cpexport.errors import RERUN, SourceError, UsageError
 from cpexport.imagesets import ImageSets
 from cpexport.paths import PathMap
 from cpexport.shape import Shape
@@ -47,7 +47,8 @@ class Report:
     """What a load did. `rows` are the rows written, by table.
 
     `whole` is whether nothing is missing: no planned image set, or without a batch file none that
-    any batch was to run. `notes` are things worth knowing that cost nothing. `made` are the rows of
+    any batch was to run. `notes` are things worth knowing that cost nothing, `details` those
+    of them that need no action. `made` are the rows of
     tables that were computed anew from others. `runs` are those it was about, where the destination
     numbers them; `missing` is then the numbers missing in any.
     """
@@ -62,6 +63,7 @@ class Report:
     seconds: float
     whole: bool
     notes: tuple[str, ...] = field(default=())
+    details: tuple[str, ...] = field(default=())
     made: Mapping[str, int] = field(default_factory=dict)
     runs: tuple[Run, ...] = field(default=())
 
@@ -168,7 +170,7 @@ def _refuse_all_damaged(found: Survey, writing: Writing) -> None:
 def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Report:
     ledger = sink.ledger()
     there = ledger.loaded
-    errors = {id(batch): str(error) for batch, error in writing.damaged}
+    errors = {id(batch): error for batch, error in writing.damaged}
     left_out = []
     held = there
     for batch in found.batches:
@@ -176,7 +178,10 @@ def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Rep
         lost = (batch.image_sets - there) | batch.unexpected | batch.misplaced
         unknown = not batch.image_sets and not (found.plan and found.plan.planned <= there)
         if id(batch) in errors:
-            left_out.append(LeftOut(str(batch.source.path), errors[id(batch)]))
+            error, reason = errors[id(batch)], str(errors[id(batch)])
+            if not lost and error.advice == RERUN:
+                reason = f"{error.path}: {error.problem}; nothing is missing without it"
+            left_out.append(LeftOut(str(batch.source.path), reason))
         elif lost or unknown:
             left_out.append(LeftOut(str(batch.source.path), batch.reason))
     known = set(found.known)
@@ -185,7 +190,8 @@ def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Rep
             left_out.append(LeftOut(entry.path, entry.reason or _DELETED))
             held |= entry.image_sets
     missing = (found.plan.planned if found.plan else held) - there
-    notes = [f"{b.source.path}: newer outputs have its image sets" for b in writing.superseded]
+    notes = [*found.notes]
+    notes += [f"{b.source.path}: newer outputs have its image sets" for b in writing.superseded]
     notes += [f"{b.source.path}: {note}" for b in found.batches for note in b.notes]
     notes += [f"{sink.name}: {note}" for note in (*sink.notes, *writing.notes)]
     if writing.unmapped:
@@ -204,5 +210,6 @@ def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Rep
         seconds=0,
         whole=not missing and not left_out,
         notes=tuple(notes),
+        details=tuple(f"{b.source.path}: {note}" for b in found.batches for note in b.details),
         runs=tuple(Run(name, n, missing) for name, n in sink.runs().items() if name == run),
     )

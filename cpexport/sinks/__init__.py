@@ -17,6 +17,7 @@ from cpexport.ledger import Entry, Ledger
 from cpexport.paths import PathMap
 from cpexport.pictures import Pictures
 from cpexport.shape import Shape
+from cpexport.sinks.urls import FORMS, destination_url
 from cpexport.tables import Features, Layout
 
 if TYPE_CHECKING:
@@ -214,43 +215,45 @@ def open_sink(
     shape: Shape | None = None,
     run: str | None = None,
     paths: PathMap | None = None,
+    *,
+    writing: bool = True,
 ) -> Sink:
-    """The destination that a SQLAlchemy URL names, or `parquet:FOLDER`.
+    """The destination that a SQLAlchemy URL, `parquet:FOLDER` or a file name names.
 
     It is not made before something is written.
 
     `shape` is what its tables are to look like, and `paths` the paths of pictures in them; without,
     as they do. `run` is the run that all is about where they are numbered; without, what is read is
-    of all runs, and nothing can be written.
+    of all runs, and nothing can be written. Unless it is opened for `writing`, it may be read-only,
+    or the user may read only; then nothing of it is made or changed.
 
     Raises:
         UsageError: not a URL, or of a kind that there is no sink for.
         SinkError: the destination is there and cannot be used, or its tables look otherwise.
     """
+    url = destination_url(url)
     if url.startswith(_PARQUET):
         from cpexport.sinks.parquet import ParquetSink
 
-        return ParquetSink(url.removeprefix(_PARQUET), prefix, shape, run, paths)
+        folder = url.removeprefix(_PARQUET)
+        return ParquetSink(folder, prefix, shape, run, paths, writing=writing)
     parsed = _parsed(url)
     kind = parsed.get_backend_name()
     if kind in _FILES and (parsed.host or parsed.query):
-        raise UsageError(f"--to names no file; write {kind}:///screen.{kind}, three slashes")
+        raise UsageError(f"--to names no file; write {kind}:///screen.{kind}, with three slashes")
     if kind == "sqlite":
         from cpexport.sinks.sqlite import SqliteSink
 
-        return SqliteSink(parsed.database or "", prefix, shape, run, paths)
+        return SqliteSink(parsed.database or "", prefix, shape, run, paths, writing=writing)
     if kind == "duckdb":
         from cpexport.sinks.duckdb import DuckdbSink
 
-        return DuckdbSink(parsed.database or "", prefix, shape, run, paths)
+        return DuckdbSink(parsed.database or "", prefix, shape, run, paths, writing=writing)
     if kind in ("mysql", "mariadb"):
         from cpexport.sinks.mysql import MysqlSink
 
-        return MysqlSink(parsed, prefix, shape, run, paths)
-    raise UsageError(
-        f"{kind} is no destination; use sqlite:///FILE, duckdb:///FILE, parquet:FOLDER or "
-        "mysql+pymysql://USER@HOST/DATABASE"
-    )
+        return MysqlSink(parsed, prefix, shape, run, paths, writing=writing)
+    raise UsageError(f"unsupported destination {kind!r}; use {FORMS}")
 
 
 def _parsed(url: str) -> "URL":
@@ -261,4 +264,4 @@ def _parsed(url: str) -> "URL":
         return make_url(url)
     except (ArgumentError, ValueError) as error:
         # Not echoed: there may be a password in it.
-        raise UsageError("--to is not a URL; write sqlite:///screen.sqlite") from error
+        raise UsageError(f"--to is not a URL; write {FORMS}") from error

@@ -16,6 +16,7 @@ from cpexport.features import INTEGER, NULL, TABLE_NUMBER, TEXT
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.sql import Query, collected, quoted, spans
 from cpexport.sinks.sqliterefusals import reason, refuse_unusable
+from cpexport.waiting import waiting_for
 
 # SQLITE_MAX_COLUMN of every build that users have; a wider table or view could not even be opened
 # there.
@@ -41,14 +42,14 @@ class Connection:
     """Statements and transactions on one SQLite file, errors as `SinkError`.
 
     Nothing is opened before it is needed, and the file is made only by a transaction that may; if
-    that fails the file is gone again.
+    that fails the file is gone again. Unless it is for `writing`, the file can be read-only.
 
     Raises:
-        SinkError: the path cannot be a database, or must not be written.
+        SinkError: the path cannot be a database, or must not be written and is to be.
     """
 
-    def __init__(self, path: Path, name: str) -> None:
-        self.path, self.name = path, name
+    def __init__(self, path: Path, name: str, *, writing: bool = True) -> None:
+        self.path, self.name, self.writing = path, name, writing
         self._connection: adbc.Connection | None = None
         self._made = False
         self._inode = 0
@@ -184,7 +185,8 @@ class Connection:
         self._begin()
         try:
             yield
-            self.run("COMMIT")
+            with waiting_for(f"the disk, or for another program that reads {self.name}"):
+                self.run("COMMIT")
             self._made = False
         except BaseException:
             self._roll_back()
@@ -196,7 +198,8 @@ class Connection:
         while True:
             self._names = None
             try:
-                self.run("BEGIN IMMEDIATE")
+                with waiting_for(f"another program that writes to {self.name}"):
+                    self.run("BEGIN IMMEDIATE")
             except SinkError:
                 self._unmake()
                 raise
@@ -231,18 +234,20 @@ class Connection:
     def _open(self) -> adbc.Connection:
         if self._connection is None:
             self._refuse_unusable()
-            with suppress(FileExistsError):
-                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
-                self._made = True
+            if self.writing:
+                with suppress(FileExistsError):
+                    os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
+                    self._made = True
             self._inode = self.path.stat().st_ino
             with self._errors():
                 self._connection = adbc.Connection(str(self.path))
-            for pragma in _PRAGMAS:
-                self.rows(f"PRAGMA {pragma}")
+            with waiting_for(f"another program that writes to {self.name}"):
+                for pragma in (*_PRAGMAS, "schema_version"):
+                    self.rows(f"PRAGMA {pragma}")
         return self._connection
 
     def _refuse_unusable(self) -> None:
-        refuse_unusable(self.path, self.name)
+        refuse_unusable(self.path, self.name, writing=self.writing)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

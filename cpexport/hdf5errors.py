@@ -1,0 +1,44 @@
+"""Why an HDF5 file cannot be read: errors that name it, for whatever h5py raises."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cpexport.errors import RERUN, RunningError, SourceError
+from cpexport.filekinds import HDF5, another_kind
+from cpexport.hdf5own import LeadsElsewhereError
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turns whatever h5py raises for a damaged file into a `SourceError` that names it."""
+    try:
+        yield
+    except LeadsElsewhereError as error:
+        problem = f"{error}, and CellProfiler never writes such; nothing of this file is read"
+        raise SourceError(path, problem, "leave it out of OUTPUTS") from error
+    except (LookupError, MemoryError, OSError, RuntimeError, ValueError, TypeError) as error:
+        text = str(error.args[0] if error.args else error)
+        raise SourceError(path, f"damaged, HDF5 says: {text}", RERUN) from error
+
+
+def opening(path: Path, error: OSError) -> SourceError:
+    """Why a file could not be opened."""
+    text = str(error)
+    if isinstance(error, BlockingIOError) or "unable to lock file" in text:
+        return RunningError(
+            path, "locked, a job is still writing it", "wait until the job has ended"
+        )
+    if isinstance(error, PermissionError) or "Permission denied" in text:
+        return SourceError(path, "may not be read", "ask its owner for permission to read")
+    if isinstance(error, FileNotFoundError) or "No such file" in text:
+        return SourceError(path, "does not exist", "check the path")
+    if path.stat().st_size == 0:
+        return SourceError(path, "empty (0 bytes)", RERUN)
+    if kind := another_kind(path, HDF5):
+        return kind
+    if "truncated" in text:
+        return SourceError(path, "cut off: the file is shorter than it says", RERUN)
+    if "signature not found" in text:
+        return SourceError(path, "not an HDF5 file", RERUN)
+    return SourceError(path, f"damaged, HDF5 says: {text}", RERUN)
