@@ -11,6 +11,7 @@ from cpexport.findbatch import NotReadSource
 from cpexport.history import History, read_history
 from cpexport.imagesets import ImageSets
 from cpexport.jobs import PART, Job, split
+from cpexport.lacking import lacking, sentences
 from cpexport.plan import Planned
 from cpexport.sinks import open_sink
 from cpexport.survey import Progress, survey
@@ -36,7 +37,7 @@ class Check:
 
     `plans` are those by which the jobs were submitted, the newest last; `histories` the folders in
     which they keep count of their attempts, and `history` what those and the scheduler say.
-    `notes` are about batch files.
+    `notes` are about batch files, and what batches lack that others have.
     """
 
     plan: BatchFile
@@ -108,7 +109,7 @@ def check(
         found.plans,
         found.histories,
         history,
-        found.notes,
+        (*found.notes, *sentences(lacking(found.batches))),
     )
 
 

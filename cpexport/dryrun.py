@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cpexport.imagesets import ImageSets
+from cpexport.lacking import lacking, sentences
 from cpexport.paths import PathMap
 from cpexport.runnames import named
 from cpexport.shape import Shape
@@ -12,6 +13,7 @@ from cpexport.sinks import open_sink
 from cpexport.steps import planned
 from cpexport.survey import Progress, survey
 from cpexport.tables import joined
+from cpexport.wanted import refuse_strange, refuse_strange_of_runs
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,11 @@ def dry_run(
         numbered, known = sink.shape.numbered, sink.runs()
     if not numbered:
         return (_one(arguments, to, None, batch_file, prefix, shape, paths, progress),)
+    runs = named(arguments, known)
+    refuse_strange_of_runs(shape, [run.outputs for run in runs], to, prefix)
     return tuple(
         _one([run.outputs], to, run.name, batch_file, prefix, shape, paths, progress)
-        for run in named(arguments, known)
+        for run in runs
     )
 
 
@@ -70,13 +74,15 @@ def _one(
     progress: Progress,
 ) -> DryRun:
     with open_sink(to, prefix, shape, run, paths, writing=False) as sink:
-        ledger = sink.ledger()
+        ledger = sink.ledger().unknown() if sink.reshaped else sink.ledger()
         seen = survey(
             outputs,
             batch_file,
             known=ledger.by_signature,
             progress=progress,
         )
+        if run is None:
+            refuse_strange(shape, seen.batches, sink.layout())
         plan = planned(seen.batches, ledger, sink.pictures, sink.name)
         steps = [step for step in plan.steps if step.image_sets]
         had = sink.shape.unshaped(sink.layout().features)
@@ -92,5 +98,5 @@ def _one(
             tuple(str(b.source.path) for b in seen.batches if not b.complete),
             ImageSets.from_ranges(ends for step in steps for ends in step.image_sets.ranges),
             {parts[0].name: tuple(len(p.schema) for p in parts) for parts in tables.values()},
-            (*seen.notes, *sink.notes),
+            (*seen.notes, *sentences(lacking(seen.batches, sink.shape.keeps)), *sink.notes),
         )

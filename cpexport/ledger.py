@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from cpexport.imagesets import ImageSets
@@ -69,9 +69,13 @@ class Ledger:
 
     entries: tuple[Entry, ...] = ()
 
+    def unknown(self) -> "Ledger":
+        """The same, with no batch that is known again."""
+        return Ledger(tuple(replace(entry, fingerprint="") for entry in self.entries))
+
     @cached_property
     def by_signature(self) -> Mapping[str, Entry]:
-        return {entry.signature: entry for entry in self.entries}
+        return {entry.signature: entry for entry in self.entries if entry.fingerprint}
 
     @cached_property
     def by_fingerprint(self) -> Mapping[str, Entry]:

@@ -12,12 +12,14 @@ from cpexport.attempts import Attempts
 from cpexport.decode import scratch_folder
 from cpexport.errors import RERUN, SourceError, UsageError
 from cpexport.imagesets import ImageSets
+from cpexport.lacking import lacking, sentences
 from cpexport.paths import PathMap
 from cpexport.shape import Shape
 from cpexport.sinks import Sink, open_sink
 from cpexport.steps import planned
 from cpexport.survey import Progress, Survey, survey
 from cpexport.tables import object_of
+from cpexport.wanted import refuse_strange
 from cpexport.wells import Wells, make_wells
 from cpexport.workers import THREAD, Crew, Workers
 from cpexport.writing import Writing
@@ -106,7 +108,7 @@ def load(
     ):
         if sink.shape.numbered != (run is not None):
             raise UsageError("name a run where the destination numbers runs, and only there")
-        ledger = sink.ledger()
+        ledger = sink.ledger().unknown() if sink.reshaped else sink.ledger()
         found = survey(
             outputs,
             batch_file,
@@ -120,6 +122,12 @@ def load(
         )
         if not patient:
             _refuse_nothing(found, outputs)
+        if run is None:
+            refuse_strange(shape, found.batches, sink.layout())
+        if sink.reshaped:
+            with sink.alone():
+                sink.reshape()
+            ledger = sink.ledger()
         writing = Writing(sink, prefix, scratch, crew, progress)
         todo = list(found.batches)
         while True:
@@ -190,7 +198,7 @@ def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Rep
             left_out.append(LeftOut(entry.path, entry.reason or _DELETED))
             held |= entry.image_sets
     missing = (found.plan.planned if found.plan else held) - there
-    notes = [*found.notes]
+    notes = [*found.notes, *sentences(lacking(found.batches, sink.shape.keeps))]
     notes += [f"{b.source.path}: newer outputs have its image sets" for b in writing.superseded]
     notes += [f"{b.source.path}: {note}" for b in found.batches for note in b.notes]
     notes += [f"{sink.name}: {note}" for note in (*sink.notes, *writing.notes)]

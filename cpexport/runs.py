@@ -17,6 +17,7 @@ from cpexport.sinks import open_sink
 from cpexport.sinks.urls import file_url
 from cpexport.survey import Progress
 from cpexport.verify import Unseen, Verification, verified_together, verify
+from cpexport.wanted import refuse_strange_of_runs
 from cpexport.wells import Wells, make_wells
 from cpexport.workers import THREAD, Workers
 
@@ -78,6 +79,7 @@ def load_runs(
         )
     runs = named(arguments, known)
     _refuse_strange(runs, batch_file)
+    refuse_strange_of_runs(shape, [run.outputs for run in runs], to, prefix)
     reports, failed = [], []
     for run in runs:
         try:

@@ -164,7 +164,8 @@ class _Verifying:
         here = {str(batch.source.path.resolve()) for batch in batches}
         unseen = []
         for entry in self._ledger.entries:
-            if entry.signature not in self._seen:
+            # Without a content are those that were replaced for other object types.
+            if entry.signature not in self._seen and (entry.fingerprint or entry.loaded):
                 there = str(Path(entry.path).resolve()) in here
                 why = "changed since it was loaded" if there else "not among OUTPUTS"
                 held = f"image sets {entry.loaded}" if entry.loaded else "no image set any more"

@@ -33,6 +33,7 @@ from cpexport.features import (
 )
 from cpexport.groups import FEATURES
 from cpexport.imagesets import ImageSets
+from cpexport.lacking import absent
 from cpexport.ledger import Count, Entry, Ledger
 from cpexport.numbering import agrees, as_noted, groups_of_run
 from cpexport.sinks import Sink
@@ -136,11 +137,16 @@ class Witness:
             return
         must = {table_of(name, self._prefix): count for name, count in decoded.counts.items()}
         for table in sorted(must.keys() | owners[0].counts.keys()):
+            if not self._sink.shape.keeps(object_of(table, self._prefix)):
+                continue
             count, there = must.get(table), owners[0].counts.get(table)
             if count and there and count != there:
                 name = object_of(table, self._prefix)
                 count = self._as_counted(name, count, there)
                 less, more = uncertain(parts.get(name) or parts.get(OBJECT, []))
+                # A column that came later was not missing when this was counted.
+                features = self._sink.shape.unshaped(self.layout.features)
+                more += count.rows * absent(name, features, decoded.types.get(name, {}))
                 if -less <= there.missing - count.missing <= more:
                     count = replace(count, missing=there.missing)
             if count != there:

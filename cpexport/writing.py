@@ -1,6 +1,7 @@
 """Brings batches into a destination: the loop of a load, one transaction a batch."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from cpexport.attempts import Attempts
 from cpexport.batch import Batch, fingerprint
 from cpexport.decode import Decoded, decode
 from cpexport.errors import SourceError
+from cpexport.lacking import absent
 from cpexport.ledger import Count, Entry
 from cpexport.numbering import number_groups
 from cpexport.pictures import Pictures
@@ -57,12 +59,19 @@ class Writing:
                 self.damaged.append((step.batch, decoded))
                 continue
             self._prepare(joined([self._features, decoded.types]))
-            entry = _entry(step, decoded.fingerprint, decoded.counts, self._prefix)
+            counts = {name: self._counted(name, decoded) for name in decoded.counts}
+            entry = _entry(step, decoded.fingerprint, counts, self._prefix)
             written = self._attempts(partial(self._put, entry, decoded.pictures, decoded.rows))
             decoded.remove()
             self._count(step, decoded, written)
         self._tell(len(steps), len(steps))
         return damaged
+
+    def _counted(self, name: str, decoded: Decoded) -> Count:
+        """What a batch brings to a table; values that it lacks and others have are missing."""
+        count = decoded.counts[name]
+        many = absent(name, self._features, decoded.types.get(name, {})) if count.rows else 0
+        return replace(count, missing=count.missing + many * count.rows)
 
     def _prepare(self, features: Features) -> None:
         if features != self._features or not self.loaded:

@@ -131,6 +131,18 @@ class Sink(Protocol):
             ChangedError: a value is of another type than its column, or parts have other rows.
         """
 
+    @property
+    def reshaped(self) -> bool:
+        """Whether its tables are to have other object types than they have, as those that were
+        asked for when it was made are in no output."""
+
+    def reshape(self) -> None:
+        """Notes that they are to have them. Batches that it holds are then in the ledger without a
+        content, and so are loaded again.
+
+        Within `alone` only.
+        """
+
     def settings(self) -> dict[str, str]:
         """What `note` noted, and the batches since have not made untrue; `schema.KEPT` stays."""
 

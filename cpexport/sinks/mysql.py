@@ -121,6 +121,9 @@ class MysqlSink(SqlSink):
 
     def _change(self) -> None:
         """Changes the tables, if they have no room for what was prepared, while nobody writes."""
+        old, new = self._extended()
+        if new != old:
+            mysqllayout.refuse_names(new, self.prefix, self.shape)
         if not self._ours():
             mysqllayout.make_own(self._server.aside)
             self._server.forget_names()

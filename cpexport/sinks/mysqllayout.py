@@ -5,6 +5,7 @@ and does nothing where that is done: the same change begun again ends alike.
 """
 
 import json
+import re
 from collections.abc import Mapping
 
 import pyarrow as pa
@@ -37,7 +38,34 @@ WIDTH = 4096
 WHOLE = "_all"
 """What the name of a view of all parts of a table ends in."""
 
+_LONGEST = 64
+# A server makes a question mark of what has more than two bytes in UTF-16, and drops the space.
+_STRANGE = re.compile(r"[^\x01-\ud7ff\ue000-\uffff]| $")
 _NEW, _OLD, _TEXTS = "_cpexport_new_", "_cpexport_old_", "_cpexport_texts"
+
+
+def refuse_names(layout: Layout, prefix: str, shape: Shape) -> None:
+    """Refuses names that a server does not take, before anything is made.
+
+    Raises:
+        SinkError: one is too long, or has a character beyond the basic plane of Unicode.
+    """
+    found = set(views(layout, prefix, shape))
+    for table in (
+        *map(schema.data_table, layout.tables.values()),
+        *schema.relationship_tables(prefix, shape.numbered),
+        schema.experiment_table(prefix, shape.numbered),
+    ):
+        found |= {table.name, *table.columns.keys()}
+        found |= {str(index.name) for index in table.indexes}
+        found |= {str(constraint.name) for constraint in table.constraints if constraint.name}
+    for name in sorted(found):
+        if len(name) > _LONGEST:
+            problem = f"is no name on MySQL, which takes {_LONGEST} characters"
+            raise SinkError(name, problem, "shorten --prefix")
+        if strange := _STRANGE.search(name):
+            problem = f"is no name on MySQL, which takes no {strange[0]!r} there"
+            raise SinkError(name, problem, "name other objects with --objects")
 
 
 def make_own(db: MysqlDatabase) -> None:

@@ -115,20 +115,37 @@ def _shape(db: Database, prefix: str) -> Shape | None:
 
 
 def agreed(db: Database, prefix: str, shape: Shape | None, paths: PathMap | None) -> Shape:
-    """The shape that the tables have, or are to have if there are none yet.
+    """The shape that the tables have, or are to have if there are none yet, or where the one that
+    they have names object types that there are not: `reshape` makes it theirs.
 
     Raises:
         SinkError: another one is asked for. Tables are not made anew.
     """
     has = _shape(db, prefix)
     wanted = (has or Shape()).asked(shape, paths)
-    if has in (None, wanted):
+    if has in (None, wanted) or (has and wanted.corrects(has, layout(db, prefix, False).types)):
         return wanted
     raise SinkError(
         db.name,
         f"was made with {has}, not with {wanted}",
         "leave that out, or choose another destination or --prefix",
     )
+
+
+def differs(db: Database, prefix: str, shape: Shape) -> bool:
+    """Whether the tables have another shape than this, which was `agreed`."""
+    return _shape(db, prefix) not in (None, shape)
+
+
+def reshape(db: Database, prefix: str, shape: Shape) -> None:
+    """Makes this the shape of the tables. Batches that are there stay, and are not known again, so
+    that they are loaded anew with the object types that they lack."""
+    note(db, Scope(prefix), {"shape": shape.as_json()})
+    batches = db.rows("SELECT batch_id FROM _cpexport_batches WHERE prefix = ?", prefix)
+    ids = pa.array([batch for (batch,) in batches], pa.int64())
+    names = pa.array([f"of another shape: {batch}" for (batch,) in batches], pa.string())
+    words = "UPDATE _cpexport_batches SET fingerprint = '', signature = ? WHERE batch_id = ?"
+    db.run_many(words, pa.record_batch([names, ids], names=["signature", "batch_id"]))
 
 
 def check_version(db: Database) -> None:

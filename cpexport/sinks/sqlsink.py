@@ -28,6 +28,7 @@ from cpexport.sinks.scope import NO_RUN_YET, Scope
 from cpexport.sinks.sql import Database, quoted
 from cpexport.sinks.sqlbatch import BatchWriter, Gate, naming
 from cpexport.sinks.sqlread import broken, read, there
+from cpexport.sinks.tablenames import refuse_names
 from cpexport.tables import Features, Layout, table_of
 
 
@@ -178,6 +179,13 @@ class SqlSink(ABC):
             return objectview.read(self._db, self.layout(), self._scope(), features, image_sets)
         return read(self._db, self.layout(), self._scope(), object_name, features, image_sets)
 
+    @property
+    def reshaped(self) -> bool:
+        return self._ours() and ledger.differs(self._db, self.prefix, self.shape)
+
+    def reshape(self) -> None:
+        ledger.reshape(self._db, self.prefix, self.shape)
+
     def settings(self) -> dict[str, str]:
         return ledger.settings(self._db, self._scope()) if self._ours() else {}
 
@@ -207,7 +215,7 @@ class SqlSink(ABC):
                 self._note_view()
 
     def replaced(self, table: str, columns: Sequence[str]) -> list[tuple[object, ...]]:
-        if table not in self._db.names():
+        if self._db.spelled(table) not in self._db.names():
             raise SinkError(self.name, "is not there", "run cpexport load")
         listed = ", ".join(map(quoted, columns))
         return self._db.rows(f"SELECT {listed} FROM {quoted(table)}")
@@ -261,6 +269,8 @@ class SqlSink(ABC):
         if self._becoming and self._becoming[0] is old:
             return self._becoming
         new = old.extended(self._features, self.prefix, self._room, self.shape.max_column_length)
+        if new != old:
+            refuse_names(self.name, new, self.prefix, self.shape)
         self._becoming = old, new.widened(self._features)
         return self._becoming
 
