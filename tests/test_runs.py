@@ -542,7 +542,7 @@ class TestCheck:
         )
 
         assert (one.status, other.status) == (3, 0)
-        assert one.out.splitlines()[2].split() == ["missing", "7", "12,17-22"]
+        assert one.out.splitlines()[2].split()[:3] == ["missing", "7", "12"]
 
     @pytest.mark.parametrize("run", [[], ["--run", "nobody"]])
     def test_a_run_has_to_be_named_where_there_are_several(

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cpexport.errors import SourceError
 from cpexport.features import (
@@ -20,11 +21,11 @@ from cpexport.features import (
 from cpexport.imagesets import ImageSets
 from cpexport.pictures import Pictures, tells_pictures_apart
 from cpexport.pipeline import Pipeline
+from cpexport.skipped import MARKS, flag_features, skipped
 from cpexport.sources.csvfile import RERUN, CsvFile
 
 ROW = "row in Image.csv"
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})")
-MARKS = ("ModuleError_", "ExecutionTime_")
 
 
 class ImageRows:
@@ -42,11 +43,13 @@ class ImageRows:
         counts = [f for f in features if f.startswith("Count_")]
         self.sign, marks = _sign(features, pipeline)
         types = dict.fromkeys([*pictures, *free], TEXT) | dict.fromkeys(counts, REAL)
-        types |= dict.fromkeys([mark for mark in marks if mark not in types], REAL)
+        telling = [f for f in flag_features(pipeline) if f in features]
+        types |= dict.fromkeys([f for f in (*marks, *telling) if f not in types], REAL)
         table = _stacked(files, {IMAGE_NUMBER: INTEGER} | types)
         self.numbers = table[IMAGE_NUMBER].to_numpy()
         self.held = ImageSets.of(self.numbers)
-        self.measured = self._marked(table, marks)
+        self.skipped = skipped(pipeline, telling, lambda feature: (self.numbers, table[feature]))
+        self.measured = self._marked(table, marks) - self.skipped
         self.counts = {
             f.removeprefix("Count_"): table[f].to_numpy(zero_copy_only=False) for f in counts
         }
@@ -76,11 +79,12 @@ class ImageRows:
 
 
 def image_rows(
-    files: Sequence[CsvFile], wanted: ImageSets, types: dict[str, pa.DataType]
+    files: Sequence[CsvFile], wanted: ImageSets, skipped: ImageSets, types: dict[str, pa.DataType]
 ) -> pa.RecordBatch:
     """The rows of Image.csv for the image sets `wanted`, one column a feature.
 
     `types` are the types of the destination: free text stays as it is written where that is text.
+    Elsewhere an empty field of an image set that was `skipped` is no value, not a text.
     """
     features = [
         f for f in dict.fromkeys(n for file in files for _, n in file.names) if is_column(f)
@@ -90,10 +94,14 @@ def image_rows(
     numbers = np.fromiter(wanted, np.int64, len(wanted))
     rows = pa.array(np.flatnonzero(np.isin(table[IMAGE_NUMBER].to_numpy(), numbers)))
     columns = {IMAGE_NUMBER: table[IMAGE_NUMBER].take(rows)}
+    unmeasured = np.isin(columns[IMAGE_NUMBER].to_numpy(), np.fromiter(skipped, np.int64))
     for feature in features:
         column = table[feature].take(rows)
         if promised_type(IMAGE, feature) == NULL and types.get(feature) != TEXT:
-            column = _told(column, text_type(column))
+            if skipped:
+                blank = pc.and_(pa.array(unmeasured), pc.equal(column, ""))
+                column = pc.if_else(blank, pa.scalar(None, TEXT), column)
+            column = _told(column, text_type(column.drop_null()))
         columns[feature] = column
     return pa.RecordBatch.from_pydict(columns)
 
