@@ -142,7 +142,8 @@ class Batch:
 
     `unexpected` are image sets that the batch file does not list, `misplaced` those that it lists
     as other pictures; neither are in `complete`. `skipped` are those of `complete` that FlagImage
-    skipped. `signature` is that of the files judged.
+    skipped. `signature` is that of the files judged. `notes` are for everybody, `details` for who
+    asks for them: they need no action.
     """
 
     source: Source
@@ -162,6 +163,7 @@ class Batch:
     features: Features = field(default_factory=dict)
     signature: str = ""
     skipped: ImageSets = NONE
+    details: tuple[str, ...] = ()
 
     @property
     def age(self) -> tuple[str, int]:

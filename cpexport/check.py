@@ -39,6 +39,7 @@ class Seen:
     skipped: ImageSets = NONE
     exit_status: int | None = None
     log: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -212,9 +213,9 @@ def _seen(batch: Batch, history: History, done: ImageSets) -> Seen:
         elif not attempt.open:
             exit_status, log = attempt.exit_status, last_lines(path)
             reason = how_it_ended(attempt, reason)
-    notes = batch.notes
+    details = batch.details
     if image_sets and not batch.complete and image_sets <= done:
-        notes = (*notes, "other outputs have all its image sets")
+        details = (*details, "other outputs have all its image sets")
     return Seen(
         str(path),
         image_sets,
@@ -222,8 +223,9 @@ def _seen(batch: Batch, history: History, done: ImageSets) -> Seen:
         state,
         reason,
         batch.sign,
-        notes,
+        batch.notes,
         batch.skipped,
         exit_status,
         log,
+        details,
     )

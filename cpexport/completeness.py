@@ -54,7 +54,7 @@ def judge(
     lacks one of them, though its image sets count such objects, was cut off.
     """
     verdict = _Verdict()
-    notes = list(evidence.notes)
+    notes, details = list(evidence.notes), []
     skipped = evidence.skipped & evidence.held
     verdict.strike(
         evidence.held - evidence.measured - skipped, f"not measured (no {evidence.sign})"
@@ -64,7 +64,7 @@ def judge(
         if name in tables:
             verdict.strike(counted, f"the table of {name} is missing")
         else:
-            notes.append(f"{name} were counted, but no output of the run has a table of them")
+            details.append(f"{name} were counted, but no output of the run has a table of them")
     if "Relationship" in tables and "Relationship" not in evidence.tables:
         # A job may have skipped image sets before it related any objects.
         verdict.strike(evidence.held - skipped, "the table of relationships is missing")
@@ -90,6 +90,7 @@ def judge(
         tuple(notes),
         evidence.features,
         skipped=skipped & complete,
+        details=tuple(details),
     )
 
 

@@ -39,7 +39,7 @@ class LeftOut:
 class Run:
     """A run in a destination that numbers them, and what of it is missing there.
 
-    `names` are what people call what is missing; `planned` is as in `Report`.
+    `names` are what people call what is missing; `planned` and `skipped` are as in `Report`.
     """
 
     name: str
@@ -47,6 +47,7 @@ class Run:
     missing: ImageSets
     names: Mapping[int, Name] = field(default_factory=dict)
     planned: int | None = None
+    skipped: ImageSets = NONE
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,12 @@ class Report:
     """What a load did. `rows` are the rows written, by table.
 
     `whole` is whether nothing is missing: no planned image set, or without a batch file none that
-    the numbers show. `planned` is how many the batch files plan, None if one of
-    the runs has none; `names` are what people call what is missing. `skipped` are image sets that
-    FlagImage skipped: what was measured of them is loaded. `notes` are things worth knowing that
-    cost nothing. `made` are the rows of tables that were computed anew from others. `runs` are
-    those it was about, where the destination numbers them; `missing` is then the numbers missing in
-    any.
+    the numbers show. `planned` is how many the batch files plan, None if one of the runs has none;
+    `names` are what people call what is missing. `skipped` are image sets that FlagImage skipped:
+    what was measured of them is loaded. `notes` are things worth knowing that cost nothing,
+    `details` those of them that need no action. `made` are the rows of tables that were computed
+    anew from others. `runs` are those it was about, where the destination numbers them; `missing`
+    is then the numbers missing in any.
     """
 
     destination: str
@@ -72,6 +73,7 @@ class Report:
     seconds: float
     whole: bool
     notes: tuple[str, ...] = field(default=())
+    details: tuple[str, ...] = field(default=())
     made: Mapping[str, int] = field(default_factory=dict)
     runs: tuple[Run, ...] = field(default=())
     planned: int | None = None
@@ -202,6 +204,7 @@ def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Rep
         every += [batch.image_sets for batch in found.batches]
         missing = shown_by_numbers(every) - there
         planned, names = None, {}
+    skipped = _skipped(sink, found) & there
     notes = [f"{b.source.path}: newer outputs have its image sets" for b in writing.superseded]
     notes += [f"{b.source.path}: {note}" for b in found.batches for note in b.notes]
     notes += [f"{sink.name}: {note}" for note in (*sink.notes, *writing.notes)]
@@ -221,12 +224,15 @@ def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Rep
         seconds=0,
         whole=not missing and not left_out,
         notes=tuple(notes),
+        details=tuple(f"{b.source.path}: {note}" for b in found.batches for note in b.details),
         runs=tuple(
-            Run(name, n, missing, names, planned) for name, n in sink.runs().items() if name == run
+            Run(name, n, missing, names, planned, skipped)
+            for name, n in sink.runs().items()
+            if name == run
         ),
         planned=planned,
         names=names,
-        skipped=_skipped(sink, found) & there,
+        skipped=skipped,
     )
 
 

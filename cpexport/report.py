@@ -46,12 +46,19 @@ def submit_text(plan: Plan, folder: Path) -> str:
 
 
 def check_text(
-    found: Check, format: str, again: Resubmission | None = None, folder: Path | None = None
+    found: Check,
+    format: str,
+    again: Resubmission | None = None,
+    folder: Path | None = None,
+    *,
+    verbose: bool = False,
 ) -> str:
-    """A check as `table` or `json`, with what was written into a folder to run again."""
+    """A check as `table` or `json`, with what was written into a folder to run again.
+
+    A table says by what an image set counts as done only if it is `verbose`."""
     if format == "json":
         return _check_json(found, again)
-    text = _check_table(found)
+    text = _check_table(found, verbose)
     if again:
         text += "\n\n" + _again_table(again)
     if again and folder and again.plan.tasks:
@@ -107,7 +114,7 @@ def _check_json(found: Check, again: Resubmission | None) -> str:
                     "exit_status": seen.exit_status,
                     "log": seen.log,
                     "evidence": seen.evidence,
-                    "notes": seen.notes,
+                    "notes": [*seen.notes, *seen.details],
                 }
                 for seen in found.batches
             ],
@@ -118,7 +125,7 @@ def _check_json(found: Check, again: Resubmission | None) -> str:
     )
 
 
-def _check_table(found: Check) -> str:
+def _check_table(found: Check, verbose: bool) -> str:
     text = f"{_filled(found.trouble.split(' '), ' ')}\n\n" if found.trouble else ""
     text += aligned([*_sums(found), _missing(found)])
     complete = [seen for seen in found.batches if seen.state == "complete" and not seen.reason]
@@ -127,7 +134,7 @@ def _check_table(found: Check) -> str:
     if rest:
         text += f"\n{_unfinished(rest)}"
     signs = sorted({seen.evidence for seen in found.batches if seen.evidence})
-    if signs:
+    if signs and verbose:
         text += f"\n\nEvidence that an image set is done: {', '.join(signs)}"
     return text
 

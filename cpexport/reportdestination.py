@@ -169,7 +169,7 @@ def _load_json(report: Report) -> str:
             "missing_names": {n: str(name) for n, name in report.names.items()},
             "rows": {**report.rows, **report.made},
             "seconds": round(report.seconds, 3),
-            "notes": report.notes,
+            "notes": [*report.notes, *report.details],
             **({"runs": [_run_json(run) for run in report.runs]} if report.runs else {}),
         },
         indent=2,
@@ -184,4 +184,5 @@ def _run_json(run: Run) -> dict[str, Any]:
         "missing": run.missing.ranges,
         "missing_names": {n: str(name) for n, name in run.names.items()},
         "planned": run.planned,
+        "skipped": run.skipped.ranges,
     }

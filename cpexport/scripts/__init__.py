@@ -18,7 +18,7 @@ from cpexport.errors import UsageError
 from cpexport.jobs import PLAN
 from cpexport.plan import Plan, Task
 from cpexport.settings import Settings, clock
-from cpexport.sinks import sqlite_url
+from cpexport.sinks.urls import file_url
 
 _TEXTS = Path(__file__).parent
 _PLACE = re.compile(r"@(\w+)@")
@@ -136,7 +136,7 @@ def _texts(plan: Plan, folder: Path, native: bool) -> dict[str, str]:
         "sha256": plan.sha256,
         # Another plan in a folder of the same name is another one.
         "plan": uuid4().hex[:12],
-        "to": shlex.quote(settings.to or sqlite_url(folder / "screen.sqlite")),
+        "to": shlex.quote(settings.to or file_url("sqlite", folder / "screen.sqlite")),
         "cpexport": shlex.join([sys.executable, "-m", "cpexport"]),
         "run": _run(settings, native),
         "measurements": ' "$part/measurements.h5"' if settings.keep_measurements else "",

@@ -17,6 +17,7 @@ from cpexport.ledger import Entry, Ledger
 from cpexport.paths import PathMap
 from cpexport.pictures import Pictures
 from cpexport.shape import Shape
+from cpexport.sinks.urls import FORMS, destination_url
 from cpexport.tables import Features, Layout
 
 if TYPE_CHECKING:
@@ -196,25 +197,6 @@ def absolute(url: str) -> str:
     return str(parsed.render_as_string())
 
 
-def sqlite_url(file: Path) -> str:
-    """The URL of a SQLite file, whatever characters are in its path.
-
-    >>> sqlite_url(Path("what? 50%/screen.sqlite"))
-    'sqlite:///what%3F 50%25/screen.sqlite'
-
-    Raises:
-        UsageError: the path has bytes that are not UTF-8.
-    """
-    from sqlalchemy.engine import URL
-
-    try:
-        return URL.create("sqlite", database=str(file)).render_as_string()
-    except UnicodeEncodeError as error:
-        raise UsageError(
-            f"{str(file)!r} has bytes that are not UTF-8 in its name; rename it, or name another"
-        ) from error
-
-
 def analyst_reads(url: str) -> bool:
     """Whether CellProfiler Analyst reads destinations of this kind."""
     return not url.startswith((_PARQUET, "duckdb:"))
@@ -227,7 +209,7 @@ def open_sink(
     run: str | None = None,
     paths: PathMap | None = None,
 ) -> Sink:
-    """The destination that a SQLAlchemy URL names, or `parquet:FOLDER`.
+    """The destination that a SQLAlchemy URL, `parquet:FOLDER` or a file name names.
 
     It is not made before something is written.
 
@@ -239,6 +221,7 @@ def open_sink(
         UsageError: not a URL, or of a kind that there is no sink for.
         SinkError: the destination is there and cannot be used, or its tables look otherwise.
     """
+    url = destination_url(url)
     if url.startswith(_PARQUET):
         from cpexport.sinks.parquet import ParquetSink
 
@@ -246,7 +229,7 @@ def open_sink(
     parsed = _parsed(url)
     kind = parsed.get_backend_name()
     if kind in _FILES and (parsed.host or parsed.query):
-        raise UsageError(f"--to names no file; write {kind}:///screen.{kind}, three slashes")
+        raise UsageError(f"--to names no file; write {kind}:///screen.{kind}, with three slashes")
     if kind == "sqlite":
         from cpexport.sinks.sqlite import SqliteSink
 
@@ -259,10 +242,7 @@ def open_sink(
         from cpexport.sinks.mysql import MysqlSink
 
         return MysqlSink(parsed, prefix, shape, run, paths)
-    raise UsageError(
-        f"{kind} is no destination; use sqlite:///FILE, duckdb:///FILE, parquet:FOLDER or "
-        "mysql+pymysql://USER@HOST/DATABASE"
-    )
+    raise UsageError(f"unsupported destination {kind!r}; use {FORMS}")
 
 
 def _parsed(url: str) -> "URL":
@@ -273,4 +253,4 @@ def _parsed(url: str) -> "URL":
         return make_url(url)
     except (ArgumentError, ValueError) as error:
         # Not echoed: there may be a password in it.
-        raise UsageError("--to is not a URL; write sqlite:///screen.sqlite") from error
+        raise UsageError(f"--to is not a URL; write {FORMS}") from error
