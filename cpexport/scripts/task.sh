@@ -53,12 +53,13 @@ note start "$image_sets" "${CPEXPORT_JOB:-shell:$(uname -n):$$}" "$(date -u +%Y-
     "$(field 7)" "$(field 8)" "$plan"
 
 if [ -n "$first" ]; then set -- -f "$first" -l "$last"; else set -- -g "$group"; fi
-# What the job says stays in its folder too, where check finds it whatever the scheduler does.
-{
-    (run -c -r -p "$batch_file" "$@" -o "$part" -t "$temporary" -d "$part/done.txt"@measurements@)
-    echo $? >"$temporary/exit_status"
-} </dev/null 2>&1 | tee "$part/job.log"
-code=$(cat "$temporary/exit_status")
+# What it says is in its folder, where check finds it whatever the scheduler does with its own log.
+# No pipe to both: a program that CellProfiler leaves behind would keep it open, and the job waiting.
+echo "what CellProfiler says meanwhile is in $part/job.log"
+(run -c -r -p "$batch_file" "$@" -o "$part" -t "$temporary" -d "$part/done.txt"@measurements@) \
+    </dev/null >"$part/job.log" 2>&1
+code=$?
+cat "$part/job.log"
 rm -rf "$temporary"
 
 # The exit status alone is no sign: without a done file it is 0 whatever happened.
