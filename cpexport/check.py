@@ -11,6 +11,7 @@ from cpexport.completeness import shown_by_numbers
 from cpexport.ended import how_it_ended, last_lines, trouble
 from cpexport.errors import UsageError
 from cpexport.features import IMAGE
+from cpexport.findbatch import NotReadSource
 from cpexport.history import History, read_history
 from cpexport.imagesetnames import Name, named
 from cpexport.imagesets import NONE, ImageSets
@@ -49,7 +50,8 @@ class Check:
     Without a batch file `plan` is None. `skipped` are the image sets that FlagImage skipped and no
     batch has complete. `plans` are those by which the jobs were submitted, the newest last;
     `histories` the folders in which they keep count of their attempts, and `history` what those and
-    the scheduler say. `trouble` says what all jobs of the last plan failed of, if they did so.
+    the scheduler say. `trouble` says what all jobs of the last plan failed of, if they did so;
+    `notes` are about batch files.
     """
 
     plan: BatchFile | None
@@ -62,6 +64,7 @@ class Check:
     history: History = field(default_factory=History)
     skipped: ImageSets = NONE
     trouble: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def batch_file(self) -> BatchFile:
@@ -128,6 +131,10 @@ def check(
             raise UsageError("name the batch file with --batch, or the folder of the outputs")
         outputs = [batch_file.parent]
     found = survey(outputs, batch_file, progress=progress)
+    if found.plan is None:
+        for batch in found.batches:
+            if isinstance(batch.source, NotReadSource):
+                raise batch.source.error
     if found.plan is None and not found.batches:
         raise UsageError(
             f"no batch file and no output of a job at {outputs[0]}; name the batch file with "
@@ -151,6 +158,7 @@ def check(
         history,
         skipped - done,
         trouble(history, found.histories),
+        found.notes,
     )
 
 
@@ -167,7 +175,7 @@ def check_destination(
         SinkError: the destination cannot be read.
     """
     plan = read_batch_file(batch_file)
-    with open_sink(to, prefix, run=run) as sink:
+    with open_sink(to, prefix, run=run, writing=False) as sink:
         ledger, runs = sink.ledger(), sink.runs()
         if (run is None and runs) or (run is not None and run not in runs):
             said = f"name the run with --run; it has {', '.join(runs)}"

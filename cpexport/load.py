@@ -205,7 +205,8 @@ def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Rep
         missing = shown_by_numbers(every) - there
         planned, names = None, {}
     skipped = _skipped(sink, found) & there
-    notes = [f"{b.source.path}: newer outputs have its image sets" for b in writing.superseded]
+    notes = [*found.notes]
+    notes += [f"{b.source.path}: newer outputs have its image sets" for b in writing.superseded]
     notes += [f"{b.source.path}: {note}" for b in found.batches for note in b.notes]
     notes += [f"{sink.name}: {note}" for note in (*sink.notes, *writing.notes)]
     if writing.unmapped:
