@@ -138,7 +138,7 @@ def test_it_takes_as_long_as_there_are_batches(tmp_path: Path) -> None:
     kinds = [
         {"Nuclei": {f"Texture_{n}": pa.float64() for n in range(2000 - less)}} for less in range(3)
     ]
-    one = Hdf5Source(tmp_path / "x.h5")
+    one = Hdf5Source(tmp_path, tmp_path / "x.h5")
     sets = ImageSets.of([1])
     batches = [
         Batch(one, State.COMPLETE, complete=sets, features=kinds[place % 3])

@@ -129,6 +129,7 @@ class _Opened:
             pipeline=self._pipeline,
             group_tags=self._group_tags,
             notes=row + notes(self._image, self._objects, self._pipeline),
+            skipped=images.skipped,
         )
 
     @property
