@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from conftest import unpacked
 from onservers import load
 from small_jobs import Values, csv_job, h5_job
 
@@ -272,3 +273,14 @@ def test_a_destination_with_a_slash_at_the_end_of_a_folder_takes_the_option_agai
     assert ran in (0, 3)
     found = images("sqlite", tmp_path / "s.sqlite", "Image_PathName_DNA")
     assert found == ["/mnt/P1", "/mnt/P2"]
+
+
+def test_groups_of_an_ungrouped_run_are_numbered_over_all_its_jobs_whatever_the_format(
+    tmp_path: Path,
+) -> None:
+    """Files of "MySQL / CSV" name no metadata by which a run is grouped; their pipeline does."""
+    file = tmp_path / "s.sqlite"
+    load(unpacked("70_sqlcsv") / "csv_per_job", "--to", f"sqlite:///{file}")
+
+    assert images("sqlite", file, "Image_Group_Index") == [*range(1, 17)]
+    assert set(images("sqlite", file, "Image_Group_Number")) == {1}
