@@ -125,7 +125,7 @@ def check_destination(
         SinkError: the destination cannot be read.
     """
     plan = read_batch_file(batch_file)
-    with open_sink(to, prefix, run=run) as sink:
+    with open_sink(to, prefix, run=run, writing=False) as sink:
         ledger, runs = sink.ledger(), sink.runs()
         if (run is None and runs) or (run is not None and run not in runs):
             said = f"name the run with --run; it has {', '.join(runs)}"
