@@ -30,6 +30,8 @@ def commands() -> None:
 @options.prefix
 @options.shape
 @options.path_map
+@options.same_pictures
+@options.replace
 @options.wells
 @options.plate_and_well
 @click.option("--format", type=click.Choice(["table", "json"]), default="table")
@@ -49,6 +51,8 @@ def load(
     batch_file: Path | None,
     prefix: str,
     path_map: tuple[str, ...],
+    same_pictures: bool,
+    replace: bool,
     kinds: str | None,
     plate: str | None,
     well: str | None,
@@ -69,6 +73,7 @@ def load(
     from cpexport.runs import destination, load_runs
     from cpexport.shape import Shape
     from cpexport.sinks import analyst_reads
+    from cpexport.succession import Consent
     from cpexport.watch import follow_load
     from cpexport.wells import Wells
     from cpexport.workers import processes
@@ -78,6 +83,7 @@ def load(
         raise UsageError("--plate and --well go with --wells or --properties")
     shape = Shape.parse(**words) if any(words.values()) else None
     paths = read_path_map(path_map, batch_file) if path_map else None
+    consent = Consent(same_pictures, replace)
     if file:
         refuse_foreign(file)
         if not analyst_reads(url):
@@ -91,6 +97,7 @@ def load(
                 prefix=prefix,
                 shape=shape,
                 paths=paths,
+                consent=consent,
                 progress=progress,
             )
         click.echo(dry_run_text(found, format))
@@ -108,6 +115,7 @@ def load(
             paths=paths,
             wells=None if kinds is None else Wells.parse(kinds, plate, well),
             patient=seconds is not None,
+            consent=consent,
             workers=processes(jobs),
             progress=progress,
         )
@@ -198,6 +206,7 @@ def plan(
     help="list: lines of task, first, last. array: 4,7,9-10. commands: one a line.",
 )
 @options.size
+@options.same_pictures
 @options.again
 @options.watch("Look again every so often, and draw how far jobs are, until all is there.")
 @options.quiet
@@ -209,6 +218,7 @@ def check(
     run: str | None,
     format: str,
     images_per_batch: int | None,
+    same_pictures: bool,
     folder: Path | None,
     scheduler: str | None,
     max_attempts: int,
@@ -228,6 +238,7 @@ def check(
     from cpexport.submit import prepare
     from cpexport.watch import follow_check
 
+    look = partial(check, outputs, batch_file, same_pictures=same_pictures)
     if run is not None and to is None:
         raise UsageError("--run goes with --to")
     if to is not None:
@@ -238,10 +249,10 @@ def check(
         if folder:
             raise UsageError("--watch and --resubmit do not go together")
         with drawn(quiet) as draw:
-            found = follow_check(lambda: check(outputs, batch_file), seconds, draw)
+            found = follow_check(look, seconds, draw)
     else:
         with shown(quiet) as progress:
-            found = check(outputs, batch_file, progress=progress)
+            found = look(progress=progress)
     home = home_of(found, outputs, folder)
     again = None
     if folder:

@@ -12,6 +12,7 @@ from cpexport.paths import PathMap
 from cpexport.remainder import strange_runs
 from cpexport.shape import Shape
 from cpexport.sinks import open_sink
+from cpexport.succession import Consent
 from cpexport.survey import Progress
 from cpexport.verify import Unseen, Verification, verified_together, verify
 from cpexport.wells import Wells, make_wells
@@ -60,6 +61,7 @@ def load_runs(
     paths: PathMap | None = None,
     wells: Wells | None = None,
     patient: bool = False,
+    consent: Consent = Consent(),  # noqa: B008 (it is frozen)
     workers: Workers = THREAD,
     progress: Progress = lambda done: None,
 ) -> Report:
@@ -87,6 +89,7 @@ def load_runs(
             paths=paths,
             wells=wells,
             patient=patient,
+            consent=consent,
             workers=workers,
             progress=progress,
         )
@@ -104,6 +107,7 @@ def load_runs(
                 paths=paths,
                 run=run.name,
                 patient=patient,
+                consent=consent,
                 workers=workers,
                 progress=progress,
             )
@@ -123,6 +127,7 @@ def verify_runs(
     *,
     batch_file: Path | None = None,
     prefix: str = "",
+    same_pictures: bool = False,
     progress: Progress = lambda done: None,
 ) -> Verification:
     """`verify`, each argument as a run where the destination numbers runs.
@@ -135,7 +140,14 @@ def verify_runs(
         numbered, there = sink.shape.numbered, sink.runs()
         strange = list(strange_runs(sink)) if numbered else []
     if not numbered:
-        return verify(arguments, to, batch_file=batch_file, prefix=prefix, progress=progress)
+        return verify(
+            arguments,
+            to,
+            batch_file=batch_file,
+            prefix=prefix,
+            same_pictures=same_pictures,
+            progress=progress,
+        )
     runs = [named(argument) for argument in arguments]
     _refuse_strange(runs, batch_file)
     found = [
@@ -145,6 +157,7 @@ def verify_runs(
             batch_file=batch_file,
             prefix=prefix,
             run=run.name,
+            same_pictures=same_pictures,
             progress=progress,
         )
         for run in runs
@@ -181,6 +194,7 @@ def _together(reports: Sequence[Report], failed: Sequence[SourceError]) -> Repor
         reports[-1],
         loaded=sum(report.loaded for report in reports),
         already=sum(report.already for report in reports),
+        replaced=sum(report.replaced for report in reports),
         left_out=(*(left for report in reports for left in report.left_out), *lost),
         missing=ImageSets.from_ranges(missing),
         image_sets=sum(report.image_sets for report in reports),

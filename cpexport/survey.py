@@ -75,13 +75,15 @@ def survey(
     known: Collection[str] = (),
     tables: Mapping[str | None, Collection[str]] | None = None,
     look: Look = one_by_one,
+    same_pictures: bool = False,
     progress: Progress = lambda done: None,
 ) -> Survey:
     """All batches below `outputs`, compared with the batch file.
 
     `batch_file` is found beside or below the outputs, or in their plan, where it is not given.
     Sources with `known` signatures are not opened. `tables` are tables that known CSV outputs
-    have, by their pipelines. `look` is how all others are looked at.
+    have, by their pipelines. `look` is how all others are looked at. With `same_pictures` image
+    sets are those of the batch file by their numbers alone.
 
     Raises:
         UsageError: several batch files were found.
@@ -105,7 +107,7 @@ def survey(
     for one in inspected:
         if isinstance(one.found, Evidence) and one.source.format == "spreadsheet":
             have.setdefault(_pipeline(one.found), set()).update(one.found.tables)
-    batches = [_judged(one, plan, have) for one in inspected]
+    batches = [_judged(one, plan, have, same_pictures) for one in inspected]
     old = tuple(one.signature for one in every if one.signature in known)
     return Survey(plan, tuple(batches), old, plans, found.histories)
 
@@ -164,12 +166,16 @@ def _gone(source: Source, error: OSError) -> SourceError:
 
 
 def _judged(
-    one: _Inspected, plan: BatchFile | None, have: Mapping[str | None, Collection[str]]
+    one: _Inspected,
+    plan: BatchFile | None,
+    have: Mapping[str | None, Collection[str]],
+    same_pictures: bool,
 ) -> Batch:
     assert one.found is not None
     if isinstance(one.found, SourceError):
         return not_readable(one.source, one.found)
-    batch = judge(one.source, one.found, plan, _siblings(one.source, one.found, have))
+    tables = _siblings(one.source, one.found, have)
+    batch = judge(one.source, one.found, plan, tables, same_pictures=same_pictures)
     return replace(batch, signature=one.signature)
 
 

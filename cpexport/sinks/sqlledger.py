@@ -24,6 +24,11 @@ _T = TypeVar("_T")
 OWN = ("schema", "shape", "made", "layout", "changing", "experiment_id")
 """The settings that say what a destination is, or is becoming; no batch makes them untrue."""
 
+_BATCH = (
+    "batch_id, path, format, signature, fingerprint, image_sets, complete, refused, group_tags, "
+    "state, reason, finished, modified_ns, cellprofiler, pipeline_sha256, loaded_utc, cpexport"
+)
+
 
 def _whole(
     read: Callable[Concatenate[Database, _P], _T],
@@ -57,9 +62,7 @@ def read(db: Database, scope: Scope) -> Ledger:
     ):
         owned.setdefault(batch, []).append(number)
     batches = db.rows(
-        "SELECT batch_id, path, format, signature, fingerprint, image_sets, complete, refused, "
-        "group_tags, state, reason, finished, modified_ns, cellprofiler, pipeline_sha256, "
-        f"loaded_utc, cpexport FROM _cpexport_batches WHERE {scope.ledger} ORDER BY batch_id"
+        f"SELECT {_BATCH} FROM _cpexport_batches WHERE {scope.ledger} ORDER BY batch_id"
     )
     return Ledger(
         tuple(_entry(row, owned.get(row[0], []), counts.get(row[0], {})) for row in batches)
@@ -182,6 +185,13 @@ def holds(db: Database, scope: Scope, entry: Entry) -> bool:
     """Whether there is an entry of this very batch."""
     same = f"SELECT 1 FROM _cpexport_batches WHERE {scope.ledger} AND signature = ?"
     return bool(db.rows(same, entry.signature))
+
+
+@_whole
+def entry(db: Database, batch: int, loaded: list[int]) -> Entry:
+    """A batch by its `batch_id`, without counts, as if these were all that is loaded of it."""
+    (row,) = db.rows(f"SELECT {_BATCH} FROM _cpexport_batches WHERE batch_id = ?", batch)
+    return _entry(row, loaded, {})
 
 
 def batches_of(db: Database, scope: Scope, image_sets: ImageSets) -> dict[int, int]:

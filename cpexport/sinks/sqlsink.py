@@ -18,7 +18,7 @@ from cpexport.paths import PathMap
 from cpexport.pictures import Pictures
 from cpexport.room import Room
 from cpexport.shape import VIEW, Shape
-from cpexport.sinks import There, Write, schema
+from cpexport.sinks import Allow, There, Write, schema
 from cpexport.sinks import sqlexperiment as experiment
 from cpexport.sinks import sqlledger as ledger
 from cpexport.sinks import sqlpairs as pairs
@@ -128,7 +128,9 @@ class SqlSink(ABC):
         self._features, self._becoming = features, None
 
     @contextmanager
-    def batch(self, entry: Entry, pictures: Pictures) -> Iterator[Write | None]:
+    def batch(
+        self, entry: Entry, pictures: Pictures, allow: Allow = lambda held: None
+    ) -> Iterator[Write | None]:
         with self._begun(entry):
             # Another process may have made the tables since this one looked.
             self._agreed(self.shape, self.shape.paths)
@@ -139,7 +141,9 @@ class SqlSink(ABC):
             scope = self._scope()
             if self.run is not None and scope.number == NO_RUN_YET:
                 scope = Scope(self.prefix, ledger.enter_run(self._db, self.prefix, self.run))
-            if old := replaced(self._db, scope, entry, pictures):
+            if held := replaced(self._db, scope, entry):
+                allow(held)
+                old = ImageSets.from_ranges(r for one in held for r in one.loaded.ranges)
                 self._delete(scope, old)
                 ledger.forget(self._db, scope, old)
             # Before the rows: of two that bring the same, one has to wait here for the other.
