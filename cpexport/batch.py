@@ -140,7 +140,8 @@ class Batch:
 
     `unexpected` are image sets that the batch file does not list, `misplaced` those that it lists
     as other pictures; neither are in `complete`. `lacking` are object types that it counts and has
-    no table of. `signature` is that of the files judged.
+    no table of. `signature` is that of the files judged. `notes` are for everybody, `details` for
+    who asks for them: they need no action.
     """
 
     source: Source
@@ -160,6 +161,7 @@ class Batch:
     features: Features = field(default_factory=dict)
     lacking: frozenset[str] = frozenset()
     signature: str = ""
+    details: tuple[str, ...] = ()
 
     @property
     def age(self) -> tuple[str, int]:

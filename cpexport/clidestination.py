@@ -66,6 +66,7 @@ def properties(
 @options.prefix
 @options.same_pictures
 @click.option("--format", type=click.Choice(["table", "json"]), default="table")
+@options.missing_ok
 @options.quiet
 def verify(
     outputs: tuple[Path, ...],
@@ -74,6 +75,7 @@ def verify(
     prefix: str,
     same_pictures: bool,
     format: str,
+    missing_ok: bool,
     quiet: bool,
 ) -> int:
     """Whether a destination holds what OUTPUTS say, value by value; changes neither.
@@ -99,7 +101,7 @@ def verify(
     click.echo(verify_text(found, format))
     if found.differences:
         return outcome.FAILED
-    return outcome.DONE if found.whole else outcome.NOT_WHOLE
+    return outcome.status(found.whole, missing_ok)
 
 
 @click.command()
@@ -135,7 +137,9 @@ def verify(
 )
 @click.option("--format", type=click.Choice(["table", "json"]), default="table")
 @options.jobs
+@options.missing_ok
 @options.quiet
+@options.verbose
 def script(
     outputs: tuple[Path, ...],
     out: Path,
@@ -149,7 +153,9 @@ def script(
     analyst: bool,
     format: str,
     jobs: int | None,
+    missing_ok: bool,
     quiet: bool,
+    verbose: bool,
     **words: Any,
 ) -> int:
     """Write CSV files, and a script by which a plain database client imports them."""
@@ -179,7 +185,9 @@ def script(
             workers=processes(jobs),
             progress=progress,
         )
-    click.echo(script_text(done, format))
+    loaded = done.loaded
+    if loaded.loaded or done.written or format == "json" or not quiet:
+        click.echo(script_text(done, format))
     if not quiet:
-        outcome.advise(done.loaded.notes)
-    return outcome.DONE if done.loaded.whole else outcome.NOT_WHOLE
+        outcome.advise((*loaded.notes, *(loaded.details if verbose else ())))
+    return outcome.status(loaded.whole, missing_ok)

@@ -186,7 +186,7 @@ class Succession:
                 if rows and not together:
                     valued.add(NUMBER)
                 if valued & features:
-                    found[name] = valued & features
+                    found[name] = frozenset(valued & features)
         return found
 
 
