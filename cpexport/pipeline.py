@@ -67,7 +67,7 @@ class Pipeline:
                 last = module.tag
         return last
 
-    @property
+    @cached_property
     def flags(self) -> frozenset[str]:
         """The features that FlagImage modules write: measured, though named like metadata."""
         found = set()
@@ -81,7 +81,7 @@ class Pipeline:
                         found.add(f"{category}_{value}")
         return frozenset(found)
 
-    @property
+    @cached_property
     def late(self) -> frozenset[str]:
         """Metadata that modules write as a job runs, so that a batch file cannot know it."""
         labels = any(module.name == "LabelImages" for module in self.modules)
