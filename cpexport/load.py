@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from cpexport.ahead import inspected_ahead
+from cpexport.analyses import join_analyses
 from cpexport.attempts import Attempts
 from cpexport.decode import scratch_folder
 from cpexport.errors import SourceError, UsageError
@@ -144,8 +145,12 @@ def load(
         writing.settle(found)
         report = _report(sink, found, writing, run)
     attempts = Attempts()
-    made = attempts(lambda _: make_wells(to, prefix, wells)) if run is None else {}
-    notes = (*report.notes, *(f"{report.destination}: {note}" for note in attempts.notes))
+    made: Mapping[str, int] = {}
+    joined: tuple[str, ...] = ()
+    if run is None:
+        made = attempts(lambda _: make_wells(to, prefix, wells))
+        joined = attempts(lambda _: join_analyses(to, prefix))
+    notes = (*report.notes, *joined, *(f"{report.destination}: {note}" for note in attempts.notes))
     return replace(report, made=made, notes=notes, seconds=time.monotonic() - began)
 
 

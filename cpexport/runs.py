@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from cpexport.analyses import join_analyses
 from cpexport.attempts import Attempts
 from cpexport.errors import SourceError, UsageError
 from cpexport.imagesets import ImageSets
@@ -103,7 +104,9 @@ def load_runs(
     if not reports:
         raise failed[0]
     made = Attempts()(lambda _: make_wells(to, prefix, wells))
-    return replace(_together(reports, failed), made=made)
+    joined = Attempts()(lambda _: join_analyses(to, prefix))
+    whole = _together(reports, failed)
+    return replace(whole, made=made, notes=(*whole.notes, *joined))
 
 
 def verify_runs(

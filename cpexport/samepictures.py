@@ -64,6 +64,52 @@ def compared(ours: Pictures, theirs: Pictures) -> Comparison:
     return _Comparing(left, right).result() if len(left) else Comparison()
 
 
+@dataclass(frozen=True)
+class Keys:
+    """What two analyses both know of pictures, so that equal keys are the same pictures: names of
+    files by channel, with digests or else folders, of which the last `least` names count; or
+    metadata, where there are no files."""
+
+    channels: tuple[str, ...] = ()
+    digests: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+    least: int = 1
+    metadata: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, ours: Pictures, theirs: Pictures) -> "Keys | None":
+        """What both know; None if that is nothing."""
+        channels = _channels(ours, theirs)
+        if channels:
+            functions = {c for c in channels if _is_function(ours.columns[FILE + c])}
+            told = sorted(channels - functions or channels)
+            sides = (ours, theirs)
+            digests = [c for c in told if all(DIGEST + c in one.columns for one in sides)]
+            folders = [c for c in told if all(c in one.folders for one in sides)]
+            least = 1 + any(len(one) and _by_channel(one) for one in sides)
+            some = () if digests else tuple(folders)
+            return cls(tuple(sorted(channels)), tuple(digests), some, least)
+        if _have_files(ours).any() and _have_files(theirs).any():
+            return None
+        common = ours.columns.keys() & theirs.columns.keys()
+        metadata = sorted(f for f in common if f.startswith(METADATA) and f != _MEASURED)
+        return cls(metadata=tuple(metadata)) if metadata else None
+
+    def each(self, pictures: Pictures) -> list[tuple[object, ...] | None]:
+        """The key of each image set; None where something of it is not known."""
+        columns: list[list[object]] = []
+        for channel in self.channels:
+            columns.append(_keyed(pictures.columns.get(FILE + channel), pictures, file_name))
+        for channel in self.digests:
+            columns.append(_keyed(pictures.columns.get(DIGEST + channel), pictures, str))
+        for channel in self.folders:
+            folders = pictures.folders.get(channel)
+            columns.append(_keyed(folders, pictures, lambda end: _plate(end, self.least)))
+        for feature in self.metadata:
+            columns.append(_keyed(pictures.columns.get(feature), pictures, _number))
+        return [None if None in key else key for key in zip(*columns, strict=True)]
+
+
 class _Comparing:
     """Compares rows of two, the same image sets in the same order."""
 
@@ -210,6 +256,32 @@ def _same_folder(one: str, other: str, least: int) -> bool:
     while many < names and _ANYWHERE.fullmatch(ours[-many]) and _ANYWHERE.fullmatch(theirs[-many]):
         many += 1
     return ours[-many:] == theirs[-many:]
+
+
+def _plate(end: str, least: int) -> str:
+    """What of the end of a path tells plates apart, as `_same_folder` has it."""
+    parts = end.split("/")
+    many = min(least, len(parts))
+    while many < len(parts) and _ANYWHERE.fullmatch(parts[-many]):
+        many += 1
+    return "/".join(parts[-many:])
+
+
+def _number(text: str) -> object:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _keyed(
+    column: pa.StringArray | None, pictures: Pictures, key: Callable[[str], object]
+) -> list[object]:
+    """The keys of texts, each that repeats found only once; None where there is no text."""
+    if column is None:
+        return [None] * len(pictures)
+    known = {text: key(text) if text else None for text in column.unique().to_pylist()}
+    return [known[text] for text in column.to_pylist()]
 
 
 def _same_number(one: str, other: str) -> bool:

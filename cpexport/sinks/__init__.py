@@ -166,6 +166,20 @@ class Sink(Protocol):
         """The fields that `describe` has written, by object type; None if the run is not in
         Experiment."""
 
+    @property
+    def has_views(self) -> bool:
+        """Whether there can be views."""
+
+    def prefixes(self) -> frozenset[str]:
+        """The prefixes under which something is loaded."""
+
+    def show(self, name: str, statement: str | None) -> bool:
+        """Makes a view, in place of one of that name that this made before; without a statement
+        there is none then. False if something else has the name, and stays.
+
+        Within `alone` only.
+        """
+
     def broken_views(self) -> Mapping[str, str]:
         """The views that there must be and that cannot be read, and why not."""
 

@@ -23,7 +23,7 @@ from cpexport.tables import Column, Layout
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-OWN = ("schema", "shape", "made", "layout", "changing", "experiment_id")
+OWN = ("schema", "shape", "made", "views", "layout", "changing", "experiment_id")
 """The settings that say what a destination is, or is becoming; no batch makes them untrue."""
 
 _BATCH = (
@@ -163,6 +163,13 @@ def made(db: Database, prefix: str) -> frozenset[str]:
     """The tables that were computed from others under a prefix."""
     words = "SELECT value FROM _cpexport_settings WHERE prefix = ? AND name = 'made'"
     found = db.rows(words, prefix)
+    return frozenset(json.loads(found[0][0])) if found else frozenset()
+
+
+def shown(db: Database) -> frozenset[str]:
+    """The names of the views that join analyses, under whatever prefixes."""
+    words = "SELECT value FROM _cpexport_settings WHERE prefix = '' AND name = 'views'"
+    found = db.rows(words)
     return frozenset(json.loads(found[0][0])) if found else frozenset()
 
 

@@ -34,6 +34,7 @@ class SqlSink(ABC):
     """A database. Subclasses know how its tables are made, and when that can be taken back."""
 
     infinite = False
+    has_views = True
 
     def __init__(
         self,
@@ -214,6 +215,23 @@ class SqlSink(ABC):
             self._refuse_taken({table.name})
         self._make(table, rows)
         ledger.note(self._db, Scope(self.prefix), {"made": json.dumps(sorted(made | {table.name}))})
+
+    def prefixes(self) -> frozenset[str]:
+        if not self._ours():
+            return frozenset()
+        found = self._db.rows("SELECT DISTINCT prefix FROM _cpexport_columns")
+        return frozenset(prefix for (prefix,) in found)
+
+    def show(self, name: str, statement: str | None) -> bool:
+        shown = ledger.shown(self._db)
+        there = {known.lower() for known in self._names()}
+        if name.lower() in there and name not in shown:
+            return statement is None
+        self._db.run(f"DROP VIEW IF EXISTS {quoted(name)}")
+        if statement is not None:
+            self._db.run(statement)
+            ledger.note(self._db, Scope(""), {"views": json.dumps(sorted(shown | {name}))})
+        return True
 
     def note(self, settings: Mapping[str, str]) -> None:
         ledger.note(self._db, self._scope(), settings)
