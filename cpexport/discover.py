@@ -2,8 +2,8 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cpexport.batch import Source
@@ -72,6 +72,21 @@ class Found:
     plans: tuple[Path, ...] = ()
     histories: tuple[Path, ...] = ()
     stamps: tuple[Path, ...] = ()
+
+    def retold(self, outputs: Collection[Path] = (), batch_files: Collection[Path] = ()) -> "Found":
+        """The same, once files were opened: `outputs` are jobs' measurement files, whatever they
+        are called, and `batch_files` are not."""
+        more: dict[Path, list[Path]] = {}
+        for path in outputs:
+            more.setdefault(path.parent, []).append(path)
+        none = set(batch_files)
+        folders = []
+        for folder in self.folders:
+            hdf5 = [path for path in folder.hdf5 if path not in none]
+            batch_file = folder.batch_file or len(hdf5) < len(folder.hdf5)
+            hdf5 = sorted([*hdf5, *more.get(folder.path, [])])
+            folders.append(replace(folder, hdf5=hdf5, batch_file=batch_file))
+        return replace(self, folders=tuple(folders))
 
     def sources(self, hint: Pipeline | None = None) -> list[Source]:
         """One source a batch, in order of path, folders without outputs last.

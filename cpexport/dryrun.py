@@ -53,7 +53,7 @@ def dry_run(
     Raises:
         UsageError, SourceError, CollisionError, SinkError: as the load would.
     """
-    with open_sink(to, prefix, shape, None, paths) as sink:
+    with open_sink(to, prefix, shape, None, paths, writing=False) as sink:
         numbered, known = sink.shape.numbered, sink.runs()
     if not numbered:
         return (_one(arguments, to, None, batch_file, prefix, shape, paths, consent, progress),)
@@ -74,7 +74,7 @@ def _one(
     consent: Consent,
     progress: Progress,
 ) -> DryRun:
-    with open_sink(to, prefix, shape, run, paths) as sink:
+    with open_sink(to, prefix, shape, run, paths, writing=False) as sink:
         ledger = sink.ledger()
         seen = survey(
             outputs,
@@ -104,6 +104,7 @@ def _one(
             ImageSets.from_ranges(ends for step in steps for ends in step.image_sets.ranges),
             {parts[0].name: tuple(len(p.schema) for p in parts) for parts in tables.values()},
             (
+                *seen.notes,
                 *sink.notes,
                 *other_pipelines((one, batch.pipeline) for one, batch in replaced.values()),
             ),
