@@ -139,8 +139,9 @@ class Batch:
     """A job's output, judged: which image sets are to be had from it, and why not the others.
 
     `unexpected` are image sets that the batch file does not list, `misplaced` those that it lists
-    as other pictures; neither are in `complete`. `signature` is that of the files judged. `notes`
-    are for everybody, `details` for who asks for them: they need no action.
+    as other pictures; neither are in `complete`. `lacking` are object types that it counts and has
+    no table of. `signature` is that of the files judged. `notes` are for everybody, `details` for
+    who asks for them: they need no action.
     """
 
     source: Source
@@ -158,6 +159,7 @@ class Batch:
     group_tags: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
     features: Features = field(default_factory=dict)
+    lacking: frozenset[str] = frozenset()
     signature: str = ""
     details: tuple[str, ...] = ()
 

@@ -14,6 +14,8 @@ _MODULE = re.compile(r"^(\w+):\[(module_num:.*)\]\s*$")
 _SETTING = re.compile(r"^    ([^:]*):(.*)$")
 # should_stop_writing_measurements() is true for these: nothing is recorded from there on.
 _EXPORTS = frozenset({"ExportToSpreadsheet", "ExportToDatabase"})
+# What LabelImages writes, by counting image sets (CellProfiler 4.2.8, modules/labelimages.py).
+_LABELS = frozenset(f"Metadata_{name}" for name in ("Site", "Row", "Column", "Well", "Plate"))
 # Modules that go back over a group at its end, so that a part of a group is not the whole of it.
 _AFTER_GROUP = frozenset({"TrackObjects", "MakeProjection", "CorrectIlluminationCalculate"})
 
@@ -65,7 +67,7 @@ class Pipeline:
                 last = module.tag
         return last
 
-    @property
+    @cached_property
     def flags(self) -> frozenset[str]:
         """The features that FlagImage modules write: measured, though named like metadata."""
         found = set()
@@ -78,6 +80,12 @@ class Pipeline:
                     elif name == "Name the flag":
                         found.add(f"{category}_{value}")
         return frozenset(found)
+
+    @cached_property
+    def late(self) -> frozenset[str]:
+        """Metadata that modules write as a job runs, so that a batch file cannot know it."""
+        labels = any(module.name == "LabelImages" for module in self.modules)
+        return self.flags | (_LABELS if labels else frozenset())
 
     @property
     def exports(self) -> tuple[tuple[str, str], ...]:

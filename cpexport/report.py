@@ -120,9 +120,9 @@ def _check_table(found: Check, verbose: bool) -> str:
         if odd:
             lines.append([name, str(len(odd)), str(odd)])
     text = aligned(lines)
-    complete = [seen for seen in found.batches if seen.state == "complete" and not seen.reason]
-    text += f"\n\n{len(complete)} of {len(found.batches)} batches are complete"
-    rest = [seen for seen in found.batches if seen not in complete]
+    rest = [seen for seen in found.batches if seen.state != "complete" or seen.reason]
+    many = len(found.batches)
+    text += f"\n\n{many - len(rest)} of {many} batches are complete"
     if rest:
         rows = [["STATE", "IMAGE SETS", "COMPLETE", "BATCH", "REASON"]]
         for seen in rest:

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from cpexport.features import IMAGE, IMAGE_NUMBER, NULL, promised_type, wider
 from cpexport.imagesets import ImageSets
-from cpexport.pictures import Pictures, tells_pictures_apart
+from cpexport.pictures import Pictures, telling
 from cpexport.pipeline import Pipeline
 from cpexport.sources.databasefile import IMAGE_TABLE, DatabaseFile
 from cpexport.sources.databaserows import table_rows
@@ -27,7 +27,7 @@ class ImageRows:
         self, file: DatabaseFile, table: Table, rows: Counts, pipeline: Pipeline | None
     ) -> None:
         columns = table.features[IMAGE]
-        pictures = [f for f in columns if tells_pictures_apart(f)]
+        pictures = telling(columns)
         counts = [f for f in columns if f.startswith(_COUNT)]
         free = [f for f in columns if promised_type(IMAGE, f) == NULL]
         mark = _mark(columns, pipeline)
@@ -43,7 +43,7 @@ class ImageRows:
             f.removeprefix(_COUNT): np.concatenate([_numbers(part[f]) for part in parts])
             for f in counts
         }
-        self.pictures = Pictures(
+        self.pictures = Pictures.of(
             self.numbers,
             {f: pa.concat_arrays([_texts(part[f]) for part in parts]) for f in pictures},
         )
