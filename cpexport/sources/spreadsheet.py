@@ -27,6 +27,7 @@ from cpexport.filekinds import is_pointer
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.pictures import Pictures
 from cpexport.pipeline import Pipeline
+from cpexport.skipped import MARKS
 from cpexport.sources.beside import advised, note
 from cpexport.sources.csvbytes import no_table
 from cpexport.sources.csvfile import (
@@ -36,7 +37,7 @@ from cpexport.sources.csvfile import (
     open_csv,
     read_experiment,
 )
-from cpexport.sources.imagecsv import MARKS, ImageRows, image_rows
+from cpexport.sources.imagecsv import ImageRows, image_rows
 from cpexport.sources.objectcsv import object_columns, object_rows, relationship_rows
 from cpexport.tables import Features
 
@@ -128,6 +129,7 @@ class _Opened:
             if experiment
             else None,
             notes=self._notes(rows),
+            skipped=rows.skipped,
         )
 
     def _notes(self, rows: ImageRows) -> tuple[str, ...]:
@@ -146,7 +148,7 @@ class _Opened:
         return self._rows.pictures
 
     def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
-        yield IMAGE, image_rows(self._images(), wanted)
+        yield IMAGE, image_rows(self._images(), wanted, self._rows.skipped)
         for name, files in self._objects.items():
             yield name, object_rows(files, name, wanted, self._rows)
         for file in self._of_kind(RELATIONSHIP):
