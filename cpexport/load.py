@@ -20,7 +20,7 @@ from cpexport.paths import PathMap
 from cpexport.shape import Shape
 from cpexport.sinks import Sink, open_sink
 from cpexport.skipped import skipped_there
-from cpexport.steps import other_pipelines, planned
+from cpexport.steps import other_pipelines, planned_of_readable
 from cpexport.succession import Consent, Succession
 from cpexport.survey import Progress, Survey, survey
 from cpexport.tables import object_of
@@ -145,7 +145,9 @@ def load(
         writing = Writing(sink, succession, prefix, scratch, crew, progress)
         todo = list(found.batches)
         while True:
-            plan = planned(todo, ledger, succession)
+            plan, unread = planned_of_readable(todo, ledger, succession)
+            writing.damaged += unread
+            todo = [b for b in todo if not any(b is other for other, _ in unread)]
             damaged = writing.write([step for step in plan.steps if step.image_sets])
             if not damaged:
                 break
