@@ -142,8 +142,9 @@ class Batch:
 
     `unexpected` are image sets that the batch file does not list, `misplaced` those that it lists
     as other pictures; neither are in `complete`. `skipped` are those of `complete` that FlagImage
-    skipped. `signature` is that of the files judged. `notes` are for everybody, `details` for who
-    asks for them: they need no action.
+    skipped. `lacking` are object types that it counts and has no table of. `signature` is that of
+    the files judged. `notes` are for everybody, `details` for who asks for them: they need no
+    action.
     """
 
     source: Source
@@ -161,6 +162,7 @@ class Batch:
     group_tags: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
     features: Features = field(default_factory=dict)
+    lacking: frozenset[str] = frozenset()
     signature: str = ""
     skipped: ImageSets = NONE
     details: tuple[str, ...] = ()

@@ -117,9 +117,11 @@ def check(
     outputs: Sequence[Path],
     batch_file: Path | None = None,
     *,
+    same_pictures: bool = False,
     progress: Progress = lambda done: None,
 ) -> Check:
-    """What is there of a plan below `outputs`: without those, beside the batch file.
+    """What is there of a plan below `outputs`: without those, beside the batch file. With
+    `same_pictures` image sets are those of the batch file by their numbers alone.
 
     Raises:
         UsageError: there are neither outputs nor a batch file, or several batch files.
@@ -130,7 +132,7 @@ def check(
         if batch_file is None:
             raise UsageError("name the batch file with --batch, or the folder of the outputs")
         outputs = [batch_file.parent]
-    found = survey(outputs, batch_file, progress=progress)
+    found = survey(outputs, batch_file, same_pictures=same_pictures, progress=progress)
     if found.plan is None:
         for batch in found.batches:
             if isinstance(batch.source, NotReadSource):

@@ -64,6 +64,15 @@ class PathMap:
             found.setdefault(_bare(cluster), local)
         return cls(tuple(sorted(found.items(), key=lambda pair: (-len(pair[0]), pair))))
 
+    def inverse(self) -> "PathMap":
+        """What leads back to the cluster, as far as no two folders got one name.
+
+        >>> PathMap.parse([r"/data=Z:\\lab"]).inverse().path(r"Z:\\lab\\P1")
+        '/data/P1'
+        """
+        found = ((_bare(local), cluster) for cluster, local in self.pairs)
+        return PathMap(tuple(sorted(found, key=lambda pair: (-len(pair[0]), pair))))
+
     def __str__(self) -> str:
         """The options that ask for it."""
         return " ".join(f"--path-map {shlex.quote('='.join(pair))}" for pair in self.pairs)

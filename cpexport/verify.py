@@ -59,12 +59,14 @@ def verify(
     batch_file: Path | None = None,
     prefix: str = "",
     run: str | None = None,
+    same_pictures: bool = False,
     progress: Progress = lambda done: None,
 ) -> Verification:
     """Computes from `outputs` what the destination `to` must hold, and reads what it holds.
 
     One batch is in memory at a time. `batch_file` is the one that it was loaded with. `run` is the
-    name of the run that all of `outputs` are of, where the destination numbers runs.
+    name of the run that all of `outputs` are of, where the destination numbers runs. With
+    `same_pictures` image sets are those of the batch file by their numbers alone.
 
     Raises:
         UsageError: a path, URL or run makes no sense.
@@ -83,6 +85,7 @@ def verify(
                 pipeline: {object_of(name, prefix) for name in names}
                 for pipeline, names in ledger.csv_tables.items()
             },
+            same_pictures=same_pictures,
             progress=progress,
         )
         witness = Witness(sink, ledger, found.plan, prefix)
