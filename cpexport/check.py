@@ -16,6 +16,7 @@ from cpexport.history import History, read_history
 from cpexport.imagesetnames import Name, named
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.jobs import PART, Job, split
+from cpexport.lacking import lacking, sentences
 from cpexport.plan import Planned
 from cpexport.sinks import open_sink
 from cpexport.skipped import skipped_there
@@ -51,7 +52,7 @@ class Check:
     batch has complete. `plans` are those by which the jobs were submitted, the newest last;
     `histories` the folders in which they keep count of their attempts, and `history` what those and
     the scheduler say. `trouble` says what all jobs of the last plan failed of, if they did so;
-    `notes` are about batch files.
+    `notes` are about batch files, and what batches lack that others have.
     """
 
     plan: BatchFile | None
@@ -160,7 +161,7 @@ def check(
         history,
         skipped - done,
         trouble(history, found.histories),
-        found.notes,
+        (*found.notes, *sentences(lacking(found.batches))),
     )
 
 

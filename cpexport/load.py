@@ -16,6 +16,7 @@ from cpexport.errors import RERUN, SourceError, UsageError
 from cpexport.features import IMAGE
 from cpexport.imagesetnames import Name, named
 from cpexport.imagesets import NONE, ImageSets
+from cpexport.lacking import lacking, sentences
 from cpexport.paths import PathMap
 from cpexport.shape import Shape
 from cpexport.sinks import Sink, open_sink
@@ -24,9 +25,12 @@ from cpexport.steps import other_pipelines, planned_of_readable
 from cpexport.succession import Consent, Succession
 from cpexport.survey import Progress, Survey, survey
 from cpexport.tables import object_of
+from cpexport.wanted import refuse_strange
 from cpexport.wells import Wells, make_wells
 from cpexport.workers import THREAD, Crew, Workers
 from cpexport.writing import Writing
+
+_DELETED = "somebody deleted image sets of it from the destination; restore that, or load all anew"
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,7 @@ def load(
     ):
         if sink.shape.numbered != (run is not None):
             raise UsageError("name a run where the destination numbers runs, and only there")
-        ledger = sink.ledger()
+        ledger = sink.ledger().unknown() if sink.reshaped else sink.ledger()
         found = survey(
             outputs,
             batch_file,
@@ -141,6 +145,12 @@ def load(
         )
         if not patient:
             _refuse_nothing(found, outputs)
+        if run is None:
+            refuse_strange(shape, found.batches, sink.layout())
+        if sink.reshaped:
+            with sink.alone():
+                sink.reshape()
+            ledger = sink.ledger()
         succession = Succession(sink, consent)
         writing = Writing(sink, succession, prefix, scratch, crew, progress)
         todo = list(found.batches)
@@ -213,7 +223,7 @@ def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Rep
     known = set(found.known)
     for entry in ledger.entries:
         if entry.signature in known and ((entry.image_sets - there) | entry.refused):
-            left_out.append(LeftOut(entry.path, entry.reason))
+            left_out.append(LeftOut(entry.path, entry.reason or _DELETED))
     if found.plan:
         missing = found.plan.planned - there
         planned, names = len(found.plan.planned), named(found.plan.pictures, missing)
@@ -223,7 +233,7 @@ def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Rep
         missing = shown_by_numbers(every) - there
         planned, names = None, {}
     skipped = _skipped(sink, found) & there
-    notes = [*found.notes]
+    notes = [*found.notes, *sentences(lacking(found.batches, sink.shape.keeps))]
     notes += [f"{b.source.path}: newer outputs have its image sets" for b in writing.superseded]
     notes += other_pipelines((older, new.pipeline) for older, new in writing.replaced.values())
     notes += [f"{b.source.path}: {note}" for b in found.batches for note in b.notes]

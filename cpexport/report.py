@@ -118,6 +118,7 @@ def _check_json(found: Check, again: Resubmission | None) -> str:
                 }
                 for seen in found.batches
             ],
+            "notes": found.notes,
             **({"resubmit": _again_json(again)} if again else {}),
         },
         indent=2,
