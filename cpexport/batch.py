@@ -35,6 +35,19 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """A file or batch of which something is not loaded, and why."""
+
+    path: str
+    reason: str
+
+    def __post_init__(self) -> None:
+        # A name that is not UTF-8 could not be printed.
+        path = self.path.encode("utf-8", "backslashreplace").decode("utf-8")
+        object.__setattr__(self, "path", path)
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What a job's files say about its image sets, before anybody judges it.
 
@@ -44,7 +57,8 @@ class Evidence:
     ended always says so in this kind of output. `finished` is local time as CellProfiler writes it.
     `group_tags` are the features by which the job was grouped, None where the output does not say.
     `lacking` are object types of which image sets count some, but for which there is no table.
-    `nothing` says what there is instead where no image set is held.
+    `nothing` says what there is instead where no image set is held. `left_out` are files that may
+    be CellProfiler's but are not this job's, and why they are not read.
     """
 
     held: ImageSets
@@ -63,6 +77,7 @@ class Evidence:
     group_tags: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
     nothing: str = "it ran no image set"
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 class Source(Protocol):
@@ -140,6 +155,7 @@ class Batch:
 
     `unexpected` are image sets that the batch file does not list, `misplaced` those that it lists
     as other pictures; neither are in `complete`. `signature` is that of the files judged.
+    `left_out` are files beside them that are not read.
     """
 
     source: Source
@@ -158,6 +174,19 @@ class Batch:
     notes: tuple[str, ...] = ()
     features: Features = field(default_factory=dict)
     signature: str = ""
+    left_out: tuple[LeftOut, ...] = ()
+
+    @property
+    def known_by(self) -> str:
+        """What the ledger knows the batch by as long as its files stay untouched.
+
+        Where files beside it are left out it is never the signature itself, so that every load
+        looks at the batch again and names them.
+        """
+        if not self.left_out:
+            return self.signature
+        said = "\n".join([self.signature, *(left.path for left in self.left_out)])
+        return hashlib.sha256(said.encode()).hexdigest()
 
     @property
     def age(self) -> tuple[str, int]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cpexport.batch import Batch, State
+from cpexport.batch import Batch, LeftOut, State
 from cpexport.batchfile import BatchFile, read_batch_file
 from cpexport.errors import UsageError
 from cpexport.history import History, read_history
@@ -34,6 +34,7 @@ class Check:
 
     `plans` are those by which the jobs were submitted, the newest last; `histories` the folders in
     which they keep count of their attempts, and `history` what those and the scheduler say.
+    `left_out` are files that may be CellProfiler's, but are not read.
     """
 
     plan: BatchFile
@@ -44,6 +45,7 @@ class Check:
     plans: tuple[Planned, ...] = ()
     histories: tuple[Path, ...] = ()
     history: History = field(default_factory=History)
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def missing(self) -> ImageSets:
@@ -53,7 +55,7 @@ class Check:
     @property
     def whole(self) -> bool:
         """Whether all that was planned is there, and nothing else."""
-        return not self.missing and not self.unexpected
+        return not self.missing and not self.unexpected and not self.left_out
 
     def jobs(self, size: int | None = None) -> tuple[Job, ...]:
         """The jobs that bring what is missing: ranges, and in a grouped run whole groups.
@@ -101,6 +103,7 @@ def check(
         found.plans,
         found.histories,
         history,
+        (*found.left_out, *(left for batch in found.batches for left in batch.left_out)),
     )
 
 

@@ -90,7 +90,11 @@ def _one(
             run,
             len(steps),
             len(seen.known) + len(plan.moved),
-            tuple(str(b.source.path) for b in seen.batches if not b.complete),
+            (
+                *(left.path for left in seen.left_out),
+                *(str(b.source.path) for b in seen.batches if not b.complete),
+                *(left.path for b in seen.batches for left in b.left_out),
+            ),
             ImageSets.from_ranges(ends for step in steps for ends in step.image_sets.ranges),
             {parts[0].name: tuple(len(p.schema) for p in parts) for parts in tables.values()},
             sink.notes,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cpexport.ahead import inspected_ahead
 from cpexport.attempts import Attempts
+from cpexport.batch import LeftOut
 from cpexport.decode import scratch_folder
 from cpexport.errors import SourceError, UsageError
 from cpexport.imagesets import ImageSets
@@ -21,14 +22,6 @@ from cpexport.tables import object_of
 from cpexport.wells import Wells, make_wells
 from cpexport.workers import THREAD, Crew, Workers
 from cpexport.writing import Writing
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A batch of which something is not in the destination, and why."""
-
-    path: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -144,6 +137,11 @@ def _refuse_nothing(found: Survey, outputs: Sequence[Path]) -> None:
     if found.known or any(batch.complete for batch in found.batches):
         return
     if not found.batches:
+        if found.left_out:
+            one = found.left_out[0]
+            problem, _, advice = one.reason.partition("; ")
+            others = f" (and {n} more files)" if (n := len(found.left_out) - 1) else ""
+            raise SourceError(one.path, f"{problem}{others}", advice)
         raise SourceError(
             outputs[0],
             "holds no output of a CellProfiler job",
@@ -167,7 +165,7 @@ def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Rep
     ledger = sink.ledger()
     there = ledger.loaded
     errors = {id(batch): str(error) for batch, error in writing.damaged}
-    left_out = []
+    left_out = list(found.left_out)
     held = there
     for batch in found.batches:
         held |= batch.image_sets
@@ -177,6 +175,7 @@ def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Rep
             left_out.append(LeftOut(str(batch.source.path), errors[id(batch)]))
         elif lost or unknown:
             left_out.append(LeftOut(str(batch.source.path), batch.reason))
+        left_out += batch.left_out
     known = set(found.known)
     for entry in ledger.entries:
         if entry.signature in known and ((entry.image_sets - there) | entry.refused):

@@ -61,7 +61,7 @@ def shown(quiet: bool) -> Iterator[Callable[[Done], None]]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("batches{task.fields[more]}"),
+        TextColumn("{task.fields[unit]}{task.fields[more]}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
@@ -70,7 +70,9 @@ def shown(quiet: bool) -> Iterator[Callable[[Done], None]]:
         def tell(done: Done) -> None:
             stop()
             if done.what not in tasks:
-                tasks[done.what] = progress.add_task(done.what, total=done.total, more="")
+                tasks[done.what] = progress.add_task(
+                    done.what, total=done.total, more="", unit=done.unit
+                )
             elapsed = progress.tasks[tasks[done.what]].elapsed or 0
             more = f", {done.image_sets} image sets" if done.image_sets else ""
             if done.values and elapsed:

@@ -96,6 +96,7 @@ def _check_json(found: Check, again: Resubmission | None) -> str:
                 }
                 for seen in found.batches
             ],
+            "left_out": [{"path": left.path, "reason": left.reason} for left in found.left_out],
             **({"resubmit": _again_json(again)} if again else {}),
         },
         indent=2,
@@ -122,6 +123,9 @@ def _check_table(found: Check) -> str:
             sets, done = str(seen.image_sets) or "-", str(seen.complete) or "-"
             rows.append([seen.state, sets, done, seen.path, seen.reason])
         text += "\n" + aligned(rows)
+    if found.left_out:
+        text += "\n\nLeft out:\n"
+        text += "\n".join(f"{left.path}: {left.reason}" for left in found.left_out)
     signs = sorted({seen.evidence for seen in found.batches if seen.evidence})
     if signs:
         text += f"\n\nEvidence that an image set is done: {', '.join(signs)}"

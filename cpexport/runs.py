@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cpexport.attempts import Attempts
+from cpexport.batch import LeftOut
 from cpexport.errors import SourceError, UsageError
 from cpexport.imagesets import ImageSets
-from cpexport.load import LeftOut, Report, load
+from cpexport.load import Report, load
 from cpexport.paths import PathMap
 from cpexport.remainder import strange_runs
 from cpexport.shape import Shape
@@ -175,7 +176,7 @@ def _together(reports: Sequence[Report], failed: Sequence[SourceError]) -> Repor
     for report in reports:
         for table, count in report.rows.items():
             rows[table] = rows.get(table, 0) + count
-    lost = [LeftOut(error.path, error.problem) for error in failed]
+    lost = [LeftOut(error.path, f"{error.problem}; {error.advice}") for error in failed]
     missing = [ends for report in reports for ends in report.missing.ranges]
     return replace(
         reports[-1],

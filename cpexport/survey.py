@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cpexport.batch import Batch, Evidence, Source, signature
+from cpexport.batch import Batch, Evidence, LeftOut, Source, signature
 from cpexport.batchfile import NAME, BatchFile, digest, read_batch_file
 from cpexport.completeness import judge, not_readable
 from cpexport.discover import Found, find
@@ -22,13 +22,17 @@ from cpexport.tables import Features
 
 @dataclass(frozen=True)
 class Done:
-    """How far something is: so many batches of so many, and what was in them."""
+    """How far something is: so many batches of so many, and what was in them.
+
+    `total` is None where nobody knows. `unit` is what is counted, if not batches.
+    """
 
     what: str
     batches: int
-    total: int
+    total: int | None
     image_sets: int = 0
     values: int = 0
+    unit: str = "batches"
 
 
 Progress = Callable[[Done], None]
@@ -58,7 +62,7 @@ class Survey:
     """What was found: the batch file, the batches judged, and signatures that were known already.
 
     `plans` are those by which jobs were submitted, the newest last; `histories` the folders in
-    which jobs keep count of their attempts.
+    which jobs keep count of their attempts. `left_out` are files that may be data, but no batch's.
     """
 
     plan: BatchFile | None
@@ -66,6 +70,7 @@ class Survey:
     known: tuple[str, ...] = ()
     plans: tuple[Planned, ...] = ()
     histories: tuple[Path, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def survey(
@@ -88,11 +93,15 @@ def survey(
         SourceError: a path does not exist, the batch file cannot be read, or jobs were planned or
             run with another one.
     """
-    found = find(outputs)
+
+    def told(files: int) -> None:
+        progress(Done("looked at", files, None, unit="files"))
+
+    found = find(outputs, told)
     plans = _plans(found, outputs)
     if away := [plan.outputs for plan in plans if _elsewhere(plan.outputs, outputs)]:
         # A plan for what was missing leaves its outputs beside those of the first plan.
-        found = find([*outputs, *away])
+        found = find([*outputs, *away], told)
     path = batch_file or _batch_file(found, outputs) or (plans[-1].batch_file if plans else None)
     plan = read_batch_file(path) if path else None
     if plan:
@@ -107,7 +116,7 @@ def survey(
             have.setdefault(_pipeline(one.found), set()).update(one.found.tables)
     batches = [_judged(one, plan, have) for one in inspected]
     old = tuple(one.signature for one in every if one.signature in known)
-    return Survey(plan, tuple(batches), old, plans, found.histories)
+    return Survey(plan, tuple(batches), old, plans, found.histories, found.left_out)
 
 
 def pictures_of(batch: Batch) -> Pictures:

@@ -38,6 +38,8 @@ _BAD_VALUE = re.compile(r"In CSV column #(\d+): (?:Row #(\d+): )?.*invalid value
 _BAD_ROW = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
 _BIGGEST_BLOCK = 1 << 30
 _LIMIT = threading.Lock()
+# A header of 10^5 columns is shorter; a longer line is no header, and may never end.
+_LONGEST = 1 << 23
 _DIGITS = 18
 # What is compared at once stays in the cache of a processor's core.
 _PIECE = 1 << 18
@@ -201,7 +203,7 @@ def open_csv(path: Path) -> CsvFile | None:
     """
     try:
         with path.open("rb") as stream:
-            first, second = stream.readline(), stream.readline()
+            first, second = stream.readline(_LONGEST), stream.readline(_LONGEST)
     except OSError as error:
         raise SourceError(path, f"cannot be read: {error.strerror}", "check it") from error
     if not first.endswith(b"\n"):
@@ -230,6 +232,16 @@ def open_csv(path: Path) -> CsvFile | None:
             raise SourceError(path, f"the column {name[1]} is there twice", RERUN)
         seen[name] = place
     return CsvFile(path, kind, delimiter, names, lines)
+
+
+def unfinished_line(path: Path) -> bytes | None:
+    """All of a file that ends within its first line; None if it has more, or cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            line = stream.readline(_LONGEST)
+    except OSError:
+        return None
+    return None if line.endswith(b"\n") or len(line) == _LONGEST else line
 
 
 def read_experiment(file: CsvFile) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """Folders of CSV files, as CellProfiler's ExportToSpreadsheet leaves them: one batch a prefix."""
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,14 +25,22 @@ from cpexport.imagesets import NONE, ImageSets
 from cpexport.pictures import Pictures
 from cpexport.pipeline import Pipeline
 from cpexport.sources.beside import advised, note
+from cpexport.sources.csvchoice import (
+    Tables,
+    chosen,
+    experiment_of,
+    images_of,
+    without_images,
+)
 from cpexport.sources.csvfile import (
-    OBJECTS,
     RERUN,
     CsvFile,
     ends_cut,
     open_csv,
     read_experiment,
+    unfinished_line,
 )
+from cpexport.sources.csvgroups import header_of
 from cpexport.sources.imagecsv import MARKS, ImageRows, image_rows
 from cpexport.sources.objectcsv import object_columns, object_rows, relationship_rows
 from cpexport.tables import Features
@@ -41,11 +48,11 @@ from cpexport.tables import Features
 
 @dataclass(frozen=True)
 class SpreadsheetSource:
-    """The CSV files of one job: those of a folder that begin with `prefix`.
+    """The CSV files of one job: those of a folder that begin with `prefix`, and `adopted` ones.
 
-    `done` is the job's done file, where one lies beside them; `hint` the batch file's pipeline, for
-    jobs that left no Experiment.csv; `beside` names SQLite files of the same job, which are not
-    used.
+    `done` is the job's done file, where one lies beside them; `experiment` an Experiment.csv of the
+    whole run, and `hint` the batch file's pipeline, for jobs that left no Experiment.csv of their
+    own; `beside` names SQLite files of the same job, which are not used.
     """
 
     path: Path
@@ -54,11 +61,13 @@ class SpreadsheetSource:
     done: Path | None = None
     hint: Pipeline | None = None
     beside: tuple[str, ...] = ()
+    adopted: tuple[Path, ...] = ()
+    experiment: Path | None = None
     format: str = "spreadsheet"
 
     @property
     def evidence_files(self) -> tuple[Path, ...]:
-        return self.files if self.done is None else (*self.files, self.done)
+        return (*self.files, *(path for path in (self.done, self.experiment) if path))
 
     def inspect(self) -> Evidence:
         try:
@@ -76,20 +85,40 @@ class _Opened:
     def __init__(self, source: SpreadsheetSource) -> None:
         self._source = source
         self._prefix = source.prefix
-        headers = ((path, open_csv(path)) for path in source.files)
-        self._headers = tuple(header for _, header in headers if header)
+        headers = {path: header_of(path) for path in source.files}
+        self._headers = tuple(h for h in headers.values() if isinstance(h, CsvFile))
+        self._damaged = {p: h for p, h in headers.items() if isinstance(h, SourceError)}
 
     @cached_property
     def _rows(self) -> ImageRows:
         """What the job's Image.csv says."""
-        return ImageRows(self._images(), self._pipeline)
+        return ImageRows(self._images, self._pipeline)
 
-    def _images(self) -> list[CsvFile]:
-        images = self._of_kind(IMAGE)
+    @cached_property
+    def _images(self) -> tuple[CsvFile, ...]:
+        images = images_of(self._headers, self._prefix)
+        damaged = [p for p in self._damaged if p.stem == f"{self._prefix}{IMAGE}"]
+        if damaged:
+            raise self._damaged[damaged[0]]
         if not images:
-            problem = "Image.csv is missing, empty or cut in its header"
-            raise SourceError(self._source.path, problem, RERUN)
+            raise without_images(self._source.path, self._source.files, self._headers)
         return images
+
+    @cached_property
+    def _tables(self) -> Tables:
+        """What is read of the files. A damaged one is this job's if Image.csv counts its rows."""
+        rows, left_out = self._rows, {}
+        for path, error in self._damaged.items():
+            if not rows.counts or path.stem.removeprefix(self._prefix) in rows.counts:
+                raise error
+            left_out[path] = f"{error.problem}; {error.advice}"
+        adopted = self._source.adopted
+        found = chosen(self._headers, self._prefix, adopted, rows, self._pipeline)
+        return found.without(left_out)
+
+    @property
+    def _objects(self) -> Mapping[str, Sequence[CsvFile]]:
+        return self._tables.objects
 
     def evidence(self) -> Evidence:
         """See `Source.inspect`."""
@@ -109,13 +138,14 @@ class _Opened:
             short=short,
             lacking={n: s for n, s in rows.counted().items() if s and n not in self._objects},
             tables=frozenset(self._objects)
-            | ({RELATIONSHIP} if self._of_kind(RELATIONSHIP) else set()),
+            | ({RELATIONSHIP} if self._tables.relationships else set()),
             version=experiment.get("CellProfiler_Version"),
             pipeline=self._pipeline,
             group_tags=read_group_tags(experiment.get("Metadata_GroupingTags"))
             if experiment
             else None,
             notes=self._notes(rows),
+            left_out={str(path): why for path, why in self._tables.left_out.items()},
         )
 
     def _notes(self, rows: ImageRows) -> tuple[str, ...]:
@@ -129,29 +159,26 @@ class _Opened:
         return self._rows.pictures
 
     def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
-        yield IMAGE, image_rows(self._images(), wanted, dict(types.get(IMAGE, {})))
+        yield IMAGE, image_rows(self._images, wanted, dict(types.get(IMAGE, {})))
         for name, files in self._objects.items():
             yield name, object_rows(files, name, wanted, self._rows)
-        for file in self._of_kind(RELATIONSHIP):
+        for file in self._tables.relationships:
             yield RELATIONSHIP, relationship_rows(file, wanted)
         yield from experiment_rows(self._experiment)
 
     @cached_property
     def _strange(self) -> list[Path]:
         """Files beside Image.csv, named alike, that have no header of CellProfiler's."""
-        known = {header.path for header in self._headers}
-        suffixes = {header.path.suffix for header in self._of_kind(IMAGE)}
+        known = {header.path for header in self._headers} | self._damaged.keys()
+        suffixes = {header.path.suffix for header in self._images}
         return [p for p in self._source.files if p not in known and p.suffix in suffixes]
-
-    def _of_kind(self, kind: str) -> list[CsvFile]:
-        found = [header for header in self._headers if header.kind == kind]
-        named = [h for h in found if kind == IMAGE and h.path.stem == f"{self._prefix}{IMAGE}"]
-        return named or found
 
     @cached_property
     def _experiment(self) -> Mapping[str, str]:
-        files = self._of_kind(EXPERIMENT)
-        return read_experiment(files[0]) if files else {}
+        file = experiment_of(self._headers, self._prefix)
+        if file is None and self._source.experiment:
+            file = open_csv(self._source.experiment)
+        return read_experiment(file) if file else {}
 
     @cached_property
     def _pipeline(self) -> Pipeline | None:
@@ -159,27 +186,13 @@ class _Opened:
         parsed = pipeline.parse(text) if text else None
         return parsed if parsed and parsed.modules else self._source.hint
 
-    @cached_property
-    def _objects(self) -> Mapping[str, list[CsvFile]]:
-        """Object type to the files with its rows: nearly always one, which can hold several."""
-        exports = self._pipeline.exports if self._pipeline else ()
-        found: dict[str, list[CsvFile]] = {}
-        for header in self._headers:
-            if header.kind == OBJECTS:
-                stem = header.path.stem
-                given = [name for name, pattern in exports if re.fullmatch(pattern, stem)]
-                own = given[0] if given else stem.removeprefix(self._prefix)
-                for name in dict.fromkeys(over or own for over, _ in header.names if over != IMAGE):
-                    found.setdefault(name, []).append(header)
-        return found
-
     def _shortfalls(self, rows: ImageRows) -> dict[int, str]:
         """Image set to what its object tables lack; the same counts as CellProfiler's own."""
         short: dict[int, str] = {}
-        for file in self._of_kind(RELATIONSHIP):
+        for file in self._tables.relationships:
             if ends_cut(file.path):
                 short |= dict.fromkeys(rows.held, f"{file.path.name} is cut off")
-        for file in self._of_kind(IMAGE):
+        for file in self._images:
             if ends_cut(file.path) and not self._objects:
                 raise SourceError(file.path, "cut off in the middle of a line", RERUN)
         for path in self._strange:
@@ -187,7 +200,7 @@ class _Opened:
             if name in rows.counts:
                 lost = rows.counted()[name]
             elif "relation" in name.lower() or (not rows.counts and name != EXPERIMENT):
-                lost = rows.held if _only_begun(path) else NONE
+                lost = rows.held if _is_cut_header(path) else NONE
             else:
                 lost = NONE
             short |= dict.fromkeys(lost, f"{path.name} is empty, or damaged in its header")
@@ -235,7 +248,6 @@ class _Opened:
         return found
 
 
-def _only_begun(path: Path) -> bool:
-    with path.open("rb") as stream:
-        line = stream.readline()
-    return not line or (line.startswith((b"Image", b"Module")) and not line.endswith(b"\n"))
+def _is_cut_header(path: Path) -> bool:
+    line = unfinished_line(path)
+    return line is not None and (not line or line.startswith((b"Image", b"Module")))
