@@ -154,8 +154,9 @@ class Batch:
     """A job's output, judged: which image sets are to be had from it, and why not the others.
 
     `unexpected` are image sets that the batch file does not list, `misplaced` those that it lists
-    as other pictures; neither are in `complete`. `signature` is that of the files judged.
-    `left_out` are files beside them that are not read.
+    as other pictures; neither are in `complete`. `signature` is that of the files judged. `notes`
+    are for everybody, `details` for who asks for them: they need no action. `left_out` are files
+    beside them that are not read.
     """
 
     source: Source
@@ -174,6 +175,7 @@ class Batch:
     notes: tuple[str, ...] = ()
     features: Features = field(default_factory=dict)
     signature: str = ""
+    details: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
 
     @property

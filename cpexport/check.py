@@ -26,6 +26,7 @@ class Seen:
     reason: str
     evidence: str = ""
     notes: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -142,4 +143,5 @@ def _seen(batch: Batch, history: History) -> Seen:
         image_sets = attempt.image_sets
         if attempt.open:
             state, reason = State.RUNNING, "the job has begun and not ended"
-    return Seen(str(path), image_sets, batch.complete, state, reason, batch.sign, batch.notes)
+    complete, sign = batch.complete, batch.sign
+    return Seen(str(path), image_sets, complete, state, reason, sign, batch.notes, batch.details)

@@ -42,7 +42,9 @@ def commands() -> None:
 @click.option("--dry-run", "dry", is_flag=True, help="Say what would be loaded into what tables.")
 @options.jobs
 @options.watch("Load what jobs complete, every so often, until all that is planned is there.")
+@options.missing_ok
 @options.quiet
+@options.verbose
 def load(
     outputs: tuple[Path, ...],
     to: str | None,
@@ -57,7 +59,9 @@ def load(
     dry: bool,
     jobs: int | None,
     seconds: float | None,
+    missing_ok: bool,
     quiet: bool,
+    verbose: bool,
     **words: Any,
 ) -> int:
     """Load every complete image set of every batch below OUTPUTS; run again, only what is new."""
@@ -112,12 +116,13 @@ def load(
             progress=progress,
         )
         report = follow_load(once, seconds, progress) if seconds else once()
-    click.echo(load_text(report, format))
+    if report.loaded or format == "json" or not quiet:
+        click.echo(load_text(report, format))
     if not quiet:
-        outcome.advise(report.notes)
+        outcome.advise((*report.notes, *(report.details if verbose else ())))
     if file:
         write(properties(url, file.parent, prefix=prefix, plate=plate, well=well), file)
-    return outcome.DONE if report.whole else outcome.NOT_WHOLE
+    return outcome.status(report.whole, missing_ok)
 
 
 @commands.command()
@@ -158,6 +163,7 @@ def plan(
     from cpexport.preflight import problems
     from cpexport.report import plan_text, submit_text
     from cpexport.sinks import absolute
+    from cpexport.sinks.urls import file_url
     from cpexport.submit import prepare
 
     format = format or ("slurm" if out else "commands")
@@ -172,7 +178,7 @@ def plan(
         **settings,
         scheduler=scheduler or "shell",
         size=images_per_batch,
-        to=absolute(to or f"sqlite:///{home / 'screen.sqlite'}") if scheduler else None,
+        to=absolute(to or file_url("sqlite", home / "screen.sqlite")) if scheduler else None,
     )
     planned = plan(batch, home / "outputs", how, by_group=by_group)
     if scheduler and out:
@@ -200,7 +206,9 @@ def plan(
 @options.size
 @options.again
 @options.watch("Look again every so often, and draw how far jobs are, until all is there.")
+@options.missing_ok
 @options.quiet
+@options.verbose
 def check(
     outputs: tuple[Path, ...],
     batch_file: Path | None,
@@ -215,7 +223,9 @@ def check(
     time_factor: float,
     mem_factor: float,
     seconds: float | None,
+    missing_ok: bool,
     quiet: bool,
+    verbose: bool,
 ) -> int:
     """Which planned image sets are complete below OUTPUTS, and which are missing, and why.
 
@@ -255,12 +265,18 @@ def check(
     elif format in ("list", "commands"):
         text = plan_text(again.plan if again else missing(found, home, images_per_batch), format)
     else:
-        text = check_text(found, format, again, folder)
+        text = check_text(found, format, again, folder, verbose=verbose)
     if text:
         click.echo(text)
     if not quiet:
-        outcome.advise([f"{seen.path}: {note}" for seen in found.batches for note in seen.notes])
-    return outcome.DONE if found.whole else outcome.NOT_WHOLE
+        outcome.advise(
+            [
+                f"{seen.path}: {note}"
+                for seen in found.batches
+                for note in (*seen.notes, *(seen.details if verbose else ()))
+            ]
+        )
+    return outcome.status(found.whole, missing_ok)
 
 
 @commands.command()

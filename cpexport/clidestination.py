@@ -65,6 +65,7 @@ def properties(
 @options.batch
 @options.prefix
 @click.option("--format", type=click.Choice(["table", "json"]), default="table")
+@options.missing_ok
 @options.quiet
 def verify(
     outputs: tuple[Path, ...],
@@ -72,6 +73,7 @@ def verify(
     batch_file: Path | None,
     prefix: str,
     format: str,
+    missing_ok: bool,
     quiet: bool,
 ) -> int:
     """Whether a destination holds what OUTPUTS say, value by value; changes neither.
@@ -90,7 +92,7 @@ def verify(
     click.echo(verify_text(found, format))
     if found.differences:
         return outcome.FAILED
-    return outcome.DONE if found.whole else outcome.NOT_WHOLE
+    return outcome.status(found.whole, missing_ok)
 
 
 @click.command()
@@ -124,7 +126,9 @@ def verify(
 )
 @click.option("--format", type=click.Choice(["table", "json"]), default="table")
 @options.jobs
+@options.missing_ok
 @options.quiet
+@options.verbose
 def script(
     outputs: tuple[Path, ...],
     out: Path,
@@ -136,7 +140,9 @@ def script(
     analyst: bool,
     format: str,
     jobs: int | None,
+    missing_ok: bool,
     quiet: bool,
+    verbose: bool,
     **words: Any,
 ) -> int:
     """Write CSV files, and a script by which a plain database client imports them."""
@@ -164,7 +170,9 @@ def script(
             workers=processes(jobs),
             progress=progress,
         )
-    click.echo(script_text(done, format))
+    loaded = done.loaded
+    if loaded.loaded or done.written or format == "json" or not quiet:
+        click.echo(script_text(done, format))
     if not quiet:
-        outcome.advise(done.loaded.notes)
-    return outcome.DONE if done.loaded.whole else outcome.NOT_WHOLE
+        outcome.advise((*loaded.notes, *(loaded.details if verbose else ())))
+    return outcome.status(loaded.whole, missing_ok)

@@ -50,14 +50,14 @@ def judge(
     lacks one of them, though its image sets count such objects, was cut off.
     """
     verdict = _Verdict()
-    notes = list(evidence.notes)
+    notes, details = list(evidence.notes), []
     verdict.strike(evidence.held - evidence.measured, f"not measured (no {evidence.sign})")
     verdict.strike_each(evidence.short)
     for name, counted in evidence.lacking.items():
         if name in tables:
             verdict.strike(counted, f"the table of {name} is missing")
         else:
-            notes.append(f"{name} were counted, but no output of the run has a table of them")
+            details.append(f"{name} were counted, but no output of the run has a table of them")
     if "Relationship" in tables and "Relationship" not in evidence.tables:
         verdict.strike(evidence.held, "the table of relationships is missing")
     unexpected, misplaced = _strike_unplanned(verdict, evidence, plan, notes)
@@ -82,6 +82,7 @@ def judge(
         tuple(notes),
         evidence.features,
         left_out=tuple(LeftOut(path, reason) for path, reason in evidence.left_out.items()),
+        details=tuple(details),
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cpexport.imagesets import ImageSets
 from cpexport.paths import PathMap
-from cpexport.runs import named
+from cpexport.runnames import named
 from cpexport.shape import Shape
 from cpexport.sinks import open_sink
 from cpexport.steps import planned
@@ -50,13 +50,12 @@ def dry_run(
         UsageError, SourceError, CollisionError, SinkError: as the load would.
     """
     with open_sink(to, prefix, shape, None, paths) as sink:
-        numbered = sink.shape.numbered
+        numbered, known = sink.shape.numbered, sink.runs()
     if not numbered:
         return (_one(arguments, to, None, batch_file, prefix, shape, paths, progress),)
-    runs = [named(argument) for argument in arguments]
     return tuple(
         _one([run.outputs], to, run.name, batch_file, prefix, shape, paths, progress)
-        for run in runs
+        for run in named(arguments, known)
     )
 
 

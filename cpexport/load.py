@@ -38,7 +38,8 @@ class Report:
     """What a load did. `rows` are the rows written, by table.
 
     `whole` is whether nothing is missing: no planned image set, or without a batch file none that
-    any batch was to run. `notes` are things worth knowing that cost nothing. `made` are the rows of
+    any batch was to run. `notes` are things worth knowing that cost nothing, `details` those
+    of them that need no action. `made` are the rows of
     tables that were computed anew from others. `runs` are those it was about, where the destination
     numbers them; `missing` is then the numbers missing in any.
     """
@@ -53,6 +54,7 @@ class Report:
     seconds: float
     whole: bool
     notes: tuple[str, ...] = field(default=())
+    details: tuple[str, ...] = field(default=())
     made: Mapping[str, int] = field(default_factory=dict)
     runs: tuple[Run, ...] = field(default=())
 
@@ -201,5 +203,6 @@ def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Rep
         seconds=0,
         whole=not missing and not left_out,
         notes=tuple(notes),
+        details=tuple(f"{b.source.path}: {note}" for b in found.batches for note in b.details),
         runs=tuple(Run(name, n, missing) for name, n in sink.runs().items() if name == run),
     )

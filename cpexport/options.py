@@ -69,11 +69,17 @@ def _with_file(context: click.Context, parameter: Any, file: Path | None) -> Non
     context.params["to"] = f"{to}{sign}read_default_file={quote(str(file.absolute()), safe='/')}"
 
 
+def _as_url(context: click.Context, parameter: Any, text: str | None) -> str | None:
+    from cpexport.sinks.urls import destination_url
+
+    return None if text is None else destination_url(text)
+
+
 def to(text: str, *, required: bool = False) -> _Option:
     """`--to URL`, and the option file of servers that belongs to it."""
     return _all(
         # Read first, as the file is put into it.
-        click.option("--to", help=text, required=required, is_eager=True),
+        click.option("--to", help=text, required=required, is_eager=True, callback=_as_url),
         click.option(
             "--defaults-file",
             type=_path,
@@ -85,7 +91,15 @@ def to(text: str, *, required: bool = False) -> _Option:
 
 
 prefix = click.option("--prefix", default="", help="Begins the names of the tables: MyExpt_.")
-quiet = click.option("--quiet", is_flag=True, help="No progress, no advice on stderr.")
+quiet = click.option(
+    "--quiet", is_flag=True, help="No progress, no advice, and no report when nothing is new."
+)
+verbose = click.option("-v", "--verbose", is_flag=True, help="Also print notes on what is normal.")
+missing_ok = click.option(
+    "--missing-ok",
+    is_flag=True,
+    help="Exit with status 0 also when image sets are missing or left out; they are still named.",
+)
 size = click.option(
     "--images-per-batch",
     type=_count,

@@ -33,6 +33,12 @@ def in_vain() -> int:
     return FAILED
 
 
+def status(whole: bool, missing_ok: bool) -> int:
+    """The exit status of a command that came to its end; `missing_ok` is for workflow managers,
+    which throw away what a command leaves that ends with another status than 0."""
+    return DONE if whole or missing_ok else NOT_WHOLE
+
+
 def advise(notes: list[str] | tuple[str, ...]) -> None:
     """Notes on stderr; many of one kind as one."""
     kinds: dict[str, list[str]] = {}

@@ -1,5 +1,6 @@
 """Progress on the terminal: batches, image sets, values a second, and the time left."""
 
+import logging
 import signal
 import sys
 import threading
@@ -47,6 +48,26 @@ def _stop_between_batches() -> Callable[[], None]:
     return stop
 
 
+class _Said(logging.Handler):
+    """Writes what the package logs to stderr, above whatever is drawn there."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(f"cpexport: {record.getMessage()}", err=True)
+
+
+@contextmanager
+def _said(quiet: bool) -> Iterator[None]:
+    log, handler = logging.getLogger("cpexport"), _Said()
+    if quiet:
+        yield
+        return
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+
+
 @contextmanager
 def shown(quiet: bool) -> Iterator[Callable[[Done], None]]:
     """A function to tell of progress, which raises KeyboardInterrupt when there was one.
@@ -55,7 +76,8 @@ def shown(quiet: bool) -> Iterator[Callable[[Done], None]]:
     """
     stop = _stop_between_batches()
     if quiet or not sys.stderr.isatty():
-        yield lambda done: stop()
+        with _said(quiet):
+            yield lambda done: stop()
         return
     columns = (
         TextColumn("{task.description}"),
@@ -64,7 +86,8 @@ def shown(quiet: bool) -> Iterator[Callable[[Done], None]]:
         TextColumn("{task.fields[unit]}{task.fields[more]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    bars = Progress(*columns, console=Console(stderr=True), transient=True)
+    with _said(quiet), bars as progress:
         tasks: dict[str, TaskID] = {}
 
         def tell(done: Done) -> None:

@@ -38,12 +38,19 @@ def submit_text(plan: Plan, folder: Path) -> str:
 
 
 def check_text(
-    found: Check, format: str, again: Resubmission | None = None, folder: Path | None = None
+    found: Check,
+    format: str,
+    again: Resubmission | None = None,
+    folder: Path | None = None,
+    *,
+    verbose: bool = False,
 ) -> str:
-    """A check as `table` or `json`, with what was written into a folder to run again."""
+    """A check as `table` or `json`, with what was written into a folder to run again.
+
+    A table says by what an image set counts as done only if it is `verbose`."""
     if format == "json":
         return _check_json(found, again)
-    text = _check_table(found)
+    text = _check_table(found, verbose)
     if again:
         text += "\n\n" + _again_table(again)
     if again and folder and again.plan.tasks:
@@ -92,7 +99,7 @@ def _check_json(found: Check, again: Resubmission | None) -> str:
                     "state": seen.state,
                     "reason": seen.reason,
                     "evidence": seen.evidence,
-                    "notes": seen.notes,
+                    "notes": [*seen.notes, *seen.details],
                 }
                 for seen in found.batches
             ],
@@ -104,7 +111,7 @@ def _check_json(found: Check, again: Resubmission | None) -> str:
     )
 
 
-def _check_table(found: Check) -> str:
+def _check_table(found: Check, verbose: bool) -> str:
     lines = [
         ["planned", str(len(found.plan.planned)), str(found.plan.planned)],
         ["complete", str(len(found.complete)), str(found.complete)],
@@ -127,7 +134,7 @@ def _check_table(found: Check) -> str:
         text += "\n\nLeft out:\n"
         text += "\n".join(f"{left.path}: {left.reason}" for left in found.left_out)
     signs = sorted({seen.evidence for seen in found.batches if seen.evidence})
-    if signs:
+    if signs and verbose:
         text += f"\n\nEvidence that an image set is done: {', '.join(signs)}"
     return text
 

@@ -161,7 +161,7 @@ def _load_json(report: Report) -> str:
             "missing": report.missing.ranges,
             "rows": {**report.rows, **report.made},
             "seconds": round(report.seconds, 3),
-            "notes": report.notes,
+            "notes": [*report.notes, *report.details],
             **({"runs": [_run_json(run) for run in report.runs]} if report.runs else {}),
         },
         indent=2,

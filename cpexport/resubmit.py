@@ -26,8 +26,8 @@ _NO_LIMIT = (
 class Limits:
     """How often image sets are tried, and what jobs get that ran out of time or memory.
 
-    After `attempts` tries a range is split into single image sets; one that has been tried alone
-    then, or a group, is given up.
+    After `attempts` failures image sets run alone: each by itself, or in a grouped run each group.
+    What fails alone then is given up.
     """
 
     attempts: int = 3
@@ -48,16 +48,19 @@ class Resubmission:
 
 @dataclass
 class _Tries:
-    """What was tried on one image set."""
+    """How often an image set failed, and the last time that it did."""
 
     count: int = 0
-    alone: bool = False
     last: Attempt | None = None
+
+    def alone(self, unit: ImageSets) -> bool:
+        """Whether nothing but `unit` ran the last time, so that the failure is its own."""
+        return self.last is not None and self.last.image_sets <= unit
 
 
 @dataclass(frozen=True)
 class _Need:
-    """What a job is to be given: limits of its own, and whether each image set runs alone."""
+    """What a job is to be given: its own limits, and whether each image set or group runs alone."""
 
     time: int | None = None
     memory: int | None = None
@@ -130,7 +133,7 @@ def resubmit(
     for unit in _units(batch_file, wanted):
         tried = [tries[n] for n in unit if n in tries]
         most = max(tried, key=lambda t: t.count, default=_Tries())
-        if most.count >= limits.attempts and (batch_file.members or most.alone):
+        if most.count >= limits.attempts and most.alone(unit):
             given_up[unit] = _why(batch_file, unit, most)
             continue
         need = _need(most, settings, limits, notes)
@@ -138,6 +141,7 @@ def resubmit(
     jobs: list[tuple[Job, int | None, int | None]] = []
     # Jobs with the same limits go into one array.
     for need, numbers in sorted(needs.items(), key=lambda item: item[0].order):
+        # A group is never cut, so that with one image set a job each group runs alone.
         size = 1 if need.alone else settings.size
         some = split(batch_file, ImageSets.of(numbers), size)
         jobs += [(job, need.time, need.memory) for job in some]
@@ -173,7 +177,6 @@ def _tries(history: History, wanted: ImageSets) -> dict[int, _Tries]:
         for number in here:
             tried = found.setdefault(number, _Tries())
             tried.count += 1
-            tried.alone = len(attempt.image_sets) == 1
             tried.last = attempt
     return found
 

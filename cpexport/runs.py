@@ -1,7 +1,7 @@
 """Loads and verifies several runs in one destination that numbers them, each as if alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from cpexport.attempts import Attempts
@@ -11,31 +11,14 @@ from cpexport.imagesets import ImageSets
 from cpexport.load import Report, load
 from cpexport.paths import PathMap
 from cpexport.remainder import strange_runs
+from cpexport.runnames import Named, named, outputs_of
 from cpexport.shape import Shape
 from cpexport.sinks import open_sink
+from cpexport.sinks.urls import file_url
 from cpexport.survey import Progress
 from cpexport.verify import Unseen, Verification, verified_together, verify
 from cpexport.wells import Wells, make_wells
 from cpexport.workers import THREAD, Workers
-
-
-@dataclass(frozen=True)
-class Named:
-    """One argument OUTPUTS: where it is, and what it is called as a run."""
-
-    outputs: Path
-    name: str
-
-
-def named(argument: Path) -> Named:
-    """An argument OUTPUTS or NAME=OUTPUTS; without a name, the last part of its whole path.
-
-    What exists as it stands is a path, and so is what has a slash before its `=`.
-    """
-    name, equals, outputs = str(argument).partition("=")
-    if equals and "/" not in name and not argument.exists():
-        return Named(Path(outputs), name if outputs else "")
-    return Named(argument, argument.resolve().name)
 
 
 def destination(arguments: Sequence[Path], to: str | None) -> str:
@@ -46,9 +29,11 @@ def destination(arguments: Sequence[Path], to: str | None) -> str:
     """
     if not arguments:
         raise UsageError("name the folder that holds the jobs' outputs")
-    outputs = named(arguments[0]).outputs.resolve()
-    own = f"sqlite:///{outputs.stem if outputs.is_file() else outputs.name}.sqlite"
-    return own if to is None else to
+    if to is not None:
+        return to
+    outputs = outputs_of(arguments[0]).resolve()
+    name = outputs.stem if outputs.is_file() else outputs.name
+    return file_url("sqlite", Path(f"{name}.sqlite"))
 
 
 def load_runs(
@@ -77,7 +62,7 @@ def load_runs(
     if patient and batch_file is None:
         raise UsageError("--watch needs --batch, to know when all is there")
     with open_sink(to, prefix, shape) as sink:
-        numbered = sink.shape.numbered
+        numbered, known = sink.shape.numbered, sink.runs()
     if not numbered:
         return load(
             arguments,
@@ -91,7 +76,7 @@ def load_runs(
             workers=workers,
             progress=progress,
         )
-    runs = [named(argument) for argument in arguments]
+    runs = named(arguments, known)
     _refuse_strange(runs, batch_file)
     reports, failed = [], []
     for run in runs:
@@ -137,7 +122,7 @@ def verify_runs(
         strange = list(strange_runs(sink)) if numbered else []
     if not numbered:
         return verify(arguments, to, batch_file=batch_file, prefix=prefix, progress=progress)
-    runs = [named(argument) for argument in arguments]
+    runs = named(arguments, there)
     _refuse_strange(runs, batch_file)
     found = [
         verify(
@@ -189,5 +174,6 @@ def _together(reports: Sequence[Report], failed: Sequence[SourceError]) -> Repor
         seconds=sum(report.seconds for report in reports),
         whole=not lost and all(report.whole for report in reports),
         notes=tuple(dict.fromkeys(note for report in reports for note in report.notes)),
+        details=tuple(dict.fromkeys(note for report in reports for note in report.details)),
         runs=tuple(run for report in reports for run in report.runs),
     )

@@ -96,4 +96,5 @@ def _sum(before: "Report", after: "Report") -> "Report":
         made={**before.made, **after.made},
         seconds=before.seconds + after.seconds,
         notes=tuple(dict.fromkeys([*before.notes, *after.notes])),
+        details=tuple(dict.fromkeys([*before.details, *after.details])),
     )

@@ -243,6 +243,9 @@ class Witness:
         if "properties" in self._sink.settings():
             ages = [entry.age[0] for entry in self._ledger.entries if entry.loaded]
             must[MODIFIED] = max(ages)
+        else:
+            # A load that was killed left it as the load before had it.
+            del must[MODIFIED]
         self.tallies[table] = Tally(1, len(must), list(must.values()).count(None))
         return [
             Difference(table, column, f"must be {short(value)} and is {short(rows[0][column])}")

@@ -7,6 +7,7 @@ STAND_IN_OUTPUTS   a folder with what CellProfiler wrote of each image set alone
 STAND_IN_GROUPS    a JSON file: the text after -g, and the numbers of its image sets
 STAND_IN_FAULTS    a JSON file: `F-L`, or the text after -g, and what goes wrong at each attempt:
                    "exit 7", "killed", "hang", "Failure", "truncated", "crash", else nothing
+STAND_IN_BAD       image sets, as "5,6": every job that runs one of them ends with exit status 7
 STAND_IN_ATTEMPTS  a folder in which attempts are counted; needed for faults alone
 STAND_IN_CALLS     a folder for the arguments of each call: a file for each process, if it is set
 """
@@ -30,6 +31,9 @@ def main() -> None:
     options = parsed(sys.argv[1:])
     task = options.group or f"{options.first}-{options.last}"
     fault = fault_of(task)
+    bad = [int(number) for number in os.environ.get("STAND_IN_BAD", "").split(",") if number]
+    if set(bad) & set(image_sets(options)):
+        fault = fault or "exit 7"
     if fault.startswith("exit "):
         sys.exit(int(fault[5:]))
     if fault == "crash":

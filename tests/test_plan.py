@@ -170,6 +170,19 @@ class TestFiles:
         ]
         assert ran.out == f"2 jobs on 24 image sets; run them with: sh {tmp_path}/run/submit.sh\n"
 
+    @pytest.mark.parametrize("name", [b"run\ntouch it #", b"run\r", b"run\xff"])
+    def test_a_folder_whose_name_no_script_can_hold_is_refused_before_it_is_made(
+        self, name: bytes, batch: Path, cpexport: Run, tmp_path: Path
+    ) -> None:
+        before = sorted(tmp_path.iterdir())
+        out = tmp_path / os.fsdecode(name)
+        ran = cpexport("plan", "--batch", batch, "--out", out, "--format", "shell", "--quiet")
+
+        assert (ran.status, ran.out, len(ran.err.splitlines())) == (2, "", 1)
+        assert repr(os.fsdecode(name))[1:-1] in ran.err
+        assert "rename it" in ran.err
+        assert sorted(tmp_path.iterdir()) == before
+
     def test_a_folder_with_something_in_it_is_left_alone(
         self, batch: Path, cpexport: Run, tmp_path: Path
     ) -> None:

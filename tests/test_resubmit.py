@@ -149,6 +149,28 @@ class TestAttempts:
         assert "P1_B01_s1_DNA.tif" in given_up["reason"]
         assert lab.missing() == "7"
 
+    def test_a_group_that_fails_with_others_runs_alone_before_it_is_given_up(
+        self, lab: Lab
+    ) -> None:
+        lab.plan("--images-per-batch", 8, name="02_loaddata_grouped")
+        lab.environment = {**lab.environment, "STAND_IN_BAD": "11"}
+        lab.submit()
+        tried = []
+        for _ in range(4):
+            tried.append(lab.resubmit())
+            if lab.again.exists():
+                lab.submit(lab.again)
+        (given_up,) = tried[-1]["given_up"]  # type: ignore[misc,attr-defined]
+
+        assert [ranges(again) for again in tried] == [
+            ["9-16"],
+            ["9-16"],
+            ["9-10", "11-12", "13-14", "15-16"],
+            [],
+        ]
+        assert given_up["image_sets"] == "11-12"
+        assert lab.missing() == "11-12"
+
     def test_more_attempts_take_up_what_was_given_up(self, lab: Lab) -> None:
         lab.plan("--images-per-batch", 1)
         lab.fail({"7-7": ["exit 7"] * 2})

@@ -355,7 +355,7 @@ class TestWords:
     @pytest.mark.parametrize(
         ("names", "said"),
         [
-            (["plates/out", "more/out"], "two runs are called out; write NAME=OUTPUTS"),
+            (["plates/out", "plates/out"], "two runs are called out; write NAME=OUTPUTS"),
             (["a=plates/out", "a=more/out"], "two runs are called a; write NAME=OUTPUTS"),
             (["=plates/out"], "write NAME=OUTPUTS"),
             (["a="], "write NAME=OUTPUTS"),
@@ -375,6 +375,37 @@ class TestWords:
         assert (ran.status, ran.out) == (2, "")
         assert said in ran.err
         assert traces(tmp_path) == before
+
+    def test_folders_with_one_name_are_called_by_the_ends_of_their_paths(
+        self, copy: Copy, cpexport: Run, tmp_path: Path
+    ) -> None:
+        for folder in ("screen/p1/out", "screen/p2/out", "screen/p3/out"):
+            copy("40_spreadsheet", "outputs/P1-A01-1", folder)
+        to = "--to=sqlite:///x.sqlite"
+
+        first = cpexport("load", "screen/p1/out", "screen/p2/out", "--table-number", to)
+        again = cpexport("load", "screen/p2/out", to)
+        more = cpexport("load", "screen/p1/out", "screen/p3/out", to)
+
+        assert (first.status, again.status, more.status) == (0, 0, 0)
+        assert numbers(tmp_path / "x.sqlite") == {"p1/out": 1, "p2/out": 2, "p3/out": 3}
+        assert rows(tmp_path / "x.sqlite", "SELECT COUNT(*) FROM Per_Image") == [(3,)]
+
+    def test_two_folders_that_could_be_one_known_run_are_refused(
+        self, copy: Copy, cpexport: Run, tmp_path: Path
+    ) -> None:
+        for folder in ("p1/out", "p2/out"):
+            copy("40_spreadsheet", "outputs/P1-A01-1", folder)
+        to = "--to=sqlite:///x.sqlite"
+        cpexport("load", "p1/out", "--table-number", to)
+
+        both = cpexport("load", "p1/out", "p2/out", to)
+        named = cpexport("load", "out=p1/out", "p2/out", to)
+
+        assert both.status == 2
+        assert "has a run 'out', and more than one of OUTPUTS could be it" in both.err
+        assert named.status == 0
+        assert numbers(tmp_path / "x.sqlite") == {"out": 1, "p2/out": 2}
 
     def test_a_run_that_does_not_exist_is_told_before_any_is_loaded(
         self, cpexport: Run, tmp_path: Path
@@ -447,7 +478,9 @@ class TestShapes:
             db.execute("UPDATE _cpexport_settings SET value = '1' WHERE name = 'schema'")
             db.execute("UPDATE _cpexport_settings SET value = '{}' WHERE name = 'shape'")
 
-        with pytest.raises(SinkError, match=r"another cpexport \(schema 1\)"):
+        with pytest.raises(
+            SinkError, match=r"created by cpexport 0\S+ \(ledger schema 1\); this is"
+        ):
             load([outputs("csv")], f"sqlite:///{to}")
 
     def test_prefixes_keep_runs_of_their_own(self, cpexport: Run, tmp_path: Path) -> None:

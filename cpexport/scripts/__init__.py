@@ -18,6 +18,7 @@ from cpexport.errors import UsageError
 from cpexport.jobs import PLAN
 from cpexport.plan import Plan, Task
 from cpexport.settings import Settings, clock
+from cpexport.sinks.urls import file_url
 
 _TEXTS = Path(__file__).parent
 _PLACE = re.compile(r"@(\w+)@")
@@ -69,9 +70,11 @@ def write(plan: Plan, folder: Path, version: str | None) -> None:
     `version` is CellProfiler's: before 4 it keeps measurements by itself where it is told to.
 
     Raises:
-        UsageError: the folder holds something already.
+        UsageError: the folder holds something already, or a path cannot be written into a script.
         OSError: it cannot be written.
     """
+    for path in (folder.absolute(), plan.outputs, plan.batch_file):
+        _refuse_unwritable(path)
     if folder.exists() and any(folder.iterdir()):
         raise UsageError(f"{folder} holds something already; name a new folder with --out")
     native = version is not None and version.split(".")[0] in ("2", "3")
@@ -80,6 +83,25 @@ def write(plan: Plan, folder: Path, version: str | None) -> None:
     plan.outputs.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         (folder / name).write_text(text, "utf-8")
+
+
+def _refuse_unwritable(path: Path) -> None:
+    """Refuses a path that would end a comment of a script, or that its encoding cannot hold."""
+    if "\n" in str(path) or "\r" in str(path):
+        what = "a line break"
+    elif not _is_unicode(str(path)):
+        what = "bytes that are not UTF-8"
+    else:
+        return
+    raise UsageError(f"{str(path)!r} has {what} in its name, which scripts cannot hold; rename it")
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def runner() -> str:
@@ -114,7 +136,7 @@ def _texts(plan: Plan, folder: Path, native: bool) -> dict[str, str]:
         "sha256": plan.sha256,
         # Another plan in a folder of the same name is another one.
         "plan": uuid4().hex[:12],
-        "to": shlex.quote(settings.to or f"sqlite:///{folder / 'screen.sqlite'}"),
+        "to": shlex.quote(settings.to or file_url("sqlite", folder / "screen.sqlite")),
         "cpexport": shlex.join([sys.executable, "-m", "cpexport"]),
         "run": _run(settings, native),
         "measurements": ' "$part/measurements.h5"' if settings.keep_measurements else "",

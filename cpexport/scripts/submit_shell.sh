@@ -8,5 +8,7 @@
 set -u
 here=@here@
 mkdir -p "$here/logs"
-seq 1 @count@ | xargs -P @at_once@ -I N sh -c 'sh "$1/task.sh" "$2" >"$1/logs/$2.log" 2>&1' sh "$here" N
+# Without -I, which would replace its letter in the path too: each number comes last by itself.
+seq 1 @count@ | xargs -P @at_once@ -n 1 \
+    sh -c 'sh "$1/task.sh" "$2" >"$1/logs/$2.log" 2>&1' sh "$here"
 sh "$here/merge.sh"

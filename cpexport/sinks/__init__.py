@@ -17,6 +17,7 @@ from cpexport.ledger import Entry, Ledger
 from cpexport.paths import PathMap
 from cpexport.pictures import Pictures
 from cpexport.shape import Shape
+from cpexport.sinks.urls import FORMS, destination_url
 from cpexport.tables import Features, Layout
 
 if TYPE_CHECKING:
@@ -208,7 +209,7 @@ def open_sink(
     run: str | None = None,
     paths: PathMap | None = None,
 ) -> Sink:
-    """The destination that a SQLAlchemy URL names, or `parquet:FOLDER`.
+    """The destination that a SQLAlchemy URL, `parquet:FOLDER` or a file name names.
 
     It is not made before something is written.
 
@@ -220,6 +221,7 @@ def open_sink(
         UsageError: not a URL, or of a kind that there is no sink for.
         SinkError: the destination is there and cannot be used, or its tables look otherwise.
     """
+    url = destination_url(url)
     if url.startswith(_PARQUET):
         from cpexport.sinks.parquet import ParquetSink
 
@@ -227,7 +229,7 @@ def open_sink(
     parsed = _parsed(url)
     kind = parsed.get_backend_name()
     if kind in _FILES and (parsed.host or parsed.query):
-        raise UsageError(f"--to names no file; write {kind}:///screen.{kind}, three slashes")
+        raise UsageError(f"--to names no file; write {kind}:///screen.{kind}, with three slashes")
     if kind == "sqlite":
         from cpexport.sinks.sqlite import SqliteSink
 
@@ -240,10 +242,7 @@ def open_sink(
         from cpexport.sinks.mysql import MysqlSink
 
         return MysqlSink(parsed, prefix, shape, run, paths)
-    raise UsageError(
-        f"{kind} is no destination; use sqlite:///FILE, duckdb:///FILE, parquet:FOLDER or "
-        "mysql+pymysql://USER@HOST/DATABASE"
-    )
+    raise UsageError(f"unsupported destination {kind!r}; use {FORMS}")
 
 
 def _parsed(url: str) -> "URL":
@@ -254,4 +253,4 @@ def _parsed(url: str) -> "URL":
         return make_url(url)
     except (ArgumentError, ValueError) as error:
         # Not echoed: there may be a password in it.
-        raise UsageError("--to is not a URL; write sqlite:///screen.sqlite") from error
+        raise UsageError(f"--to is not a URL; write {FORMS}") from error

@@ -20,6 +20,7 @@ from cpexport.imagesets import ImageSets
 from cpexport.sinks.mysqlerrors import refusal
 from cpexport.sinks.mysqlserver import DIALECT, Connection
 from cpexport.sinks.sql import Query, collected, spans
+from cpexport.waiting import waiting_for
 
 # By its whole key: other rows are not to be locked.
 _FIRST = (
@@ -121,7 +122,8 @@ class MysqlDatabase:
         """
         with self._server.transaction():
             if lock:
-                self.rows(f"{_FIRST} {lock}")
+                with waiting_for(f"another program that writes to {self.name}"):
+                    self.rows(f"{_FIRST} {lock}")
             yield
 
     @contextmanager

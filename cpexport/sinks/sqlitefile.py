@@ -16,6 +16,7 @@ from cpexport.features import INTEGER, NULL, TABLE_NUMBER, TEXT
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.sql import Query, collected, quoted, spans
 from cpexport.sinks.sqliterefusals import reason, refuse_unusable
+from cpexport.waiting import waiting_for
 
 # SQLITE_MAX_COLUMN of every build that users have; a wider table or view could not even be opened
 # there.
@@ -184,7 +185,8 @@ class Connection:
         self._begin()
         try:
             yield
-            self.run("COMMIT")
+            with waiting_for(f"the disk, or for another program that reads {self.name}"):
+                self.run("COMMIT")
             self._made = False
         except BaseException:
             self._roll_back()
@@ -196,7 +198,8 @@ class Connection:
         while True:
             self._names = None
             try:
-                self.run("BEGIN IMMEDIATE")
+                with waiting_for(f"another program that writes to {self.name}"):
+                    self.run("BEGIN IMMEDIATE")
             except SinkError:
                 self._unmake()
                 raise
@@ -237,8 +240,9 @@ class Connection:
             self._inode = self.path.stat().st_ino
             with self._errors():
                 self._connection = adbc.Connection(str(self.path))
-            for pragma in _PRAGMAS:
-                self.rows(f"PRAGMA {pragma}")
+            with waiting_for(f"another program that writes to {self.name}"):
+                for pragma in (*_PRAGMAS, "schema_version"):
+                    self.rows(f"PRAGMA {pragma}")
         return self._connection
 
     def _refuse_unusable(self) -> None:

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import pyarrow as pa
 
+from cpexport import __version__
 from cpexport.errors import ChangedError, SinkError
 from cpexport.imagesets import ImageSets
 from cpexport.ledger import Count, Entry, Ledger
@@ -138,7 +140,20 @@ def check_version(db: Database) -> None:
     found = dict(db.rows("SELECT name, value FROM _cpexport_settings WHERE prefix = ''"))
     version = found.get("schema", schema.VERSION)
     if version != schema.VERSION:
-        raise SinkError(db.name, f"made by another cpexport (schema {version})", "use it")
+        raise SinkError(
+            db.name,
+            f"created by cpexport {_creator(db)} (ledger schema {version}); this is cpexport "
+            f"{__version__} (ledger schema {schema.VERSION})",
+            "use that version",
+        )
+
+
+def _creator(db: Database) -> str:
+    """The version that wrote to a database last, as far as its ledger can be read."""
+    with suppress(SinkError):
+        found = db.rows("SELECT MAX(cpexport) FROM _cpexport_batches")
+        return str(found[0][0] or "of an unknown version")
+    return "of an unknown version"
 
 
 def made(db: Database, prefix: str) -> frozenset[str]:

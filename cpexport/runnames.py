@@ -1,0 +1,89 @@
+"""What runs are called: by their users, or by the ends of paths that tell them apart."""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cpexport.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Named:
+    """One argument OUTPUTS: where it is, and what it is called as a run; empty if it has no name.
+
+    `outputs` is as the user wrote it.
+    """
+
+    outputs: Path
+    name: str
+
+
+def outputs_of(argument: Path) -> Path:
+    """The outputs in an argument OUTPUTS or NAME=OUTPUTS."""
+    given = _given(argument)
+    return argument if given is None else given.outputs
+
+
+def named(arguments: Sequence[Path], known: Collection[str] = ()) -> list[Named]:
+    """A name for each argument OUTPUTS or NAME=OUTPUTS, in their order.
+
+    Without a name, a run has the longest of the `known` names (runs of the destination) that ends
+    its path. A new run has the shortest end of its path that no other argument and no known run
+    has: `outputs`, or `plate1/outputs` where `plate2/outputs` is an argument, too.
+
+    >>> [run.name for run in named([Path("/a/plate1/out"), Path("/a/plate2/out"), Path("/b")])]
+    ['plate1/out', 'plate2/out', 'b']
+    >>> [run.name for run in named([Path("/a/plate1/out")], {"out"})]
+    ['out']
+
+    Raises:
+        UsageError: two arguments could be one known run.
+    """
+    given = [_given(argument) for argument in arguments]
+    free = set(known) - {run.name for run in given if run}
+    paths = [argument.resolve() for argument in arguments]
+    pairs = list(zip(given, paths, strict=True))
+    names = [run.name if run else _known(path, free) for run, path in pairs]
+    if twice := [name for name, count in Counter(names).items() if name in free and count > 1]:
+        raise UsageError(
+            f"the destination has a run {twice[0]!r}, and more than one of OUTPUTS could be it; "
+            "write NAME=OUTPUTS for each"
+        )
+    taken = {*known, *(name for name in names if name)}
+    others = [path for run, path in pairs if not run]
+    new = [
+        _new(path, others, taken) if name is None else name
+        for path, name in zip(paths, names, strict=True)
+    ]
+    return [
+        Named(outputs_of(argument), name) for argument, name in zip(arguments, new, strict=True)
+    ]
+
+
+def _given(argument: Path) -> Named | None:
+    """NAME=OUTPUTS. What exists as it stands is a path; so is what has a slash before its `=`, if
+    nothing exists behind that."""
+    name, equals, outputs = str(argument).partition("=")
+    if not equals or argument.exists() or ("/" in name and not Path(outputs).exists()):
+        return None
+    return Named(Path(outputs), name if outputs else "")
+
+
+def _ends(path: Path) -> list[str]:
+    """What a path ends with, from its last part to all of it."""
+    parts = path.parts[1:]
+    return ["/".join(parts[place:]) for place in range(len(parts) - 1, -1, -1)]
+
+
+def _known(path: Path, known: Collection[str]) -> str | None:
+    return next((end for end in reversed(_ends(path)) if end in known), None)
+
+
+def _new(path: Path, others: Sequence[Path], taken: Collection[str]) -> str:
+    """The shortest end of a path that is no end of others, nor of a name that is taken."""
+    rivals = [f"/{other.as_posix().lstrip('/')}" for other in others if other != path]
+    rivals += [f"/{name}" for name in taken]
+    ends = _ends(path)
+    fine = (end for end in ends if not any(rival.endswith(f"/{end}") for rival in rivals))
+    return next(fine, ends[-1] if ends else "")
