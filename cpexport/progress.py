@@ -93,6 +93,9 @@ def shown(quiet: bool) -> Iterator[Callable[[Done], None]]:
         def tell(done: Done) -> None:
             stop()
             if done.what not in tasks:
+                # Something without an end in sight is through when the next begins.
+                for task in progress.tasks:
+                    task.visible = task.total is not None
                 tasks[done.what] = progress.add_task(
                     done.what, total=done.total, more="", unit=done.unit
                 )
