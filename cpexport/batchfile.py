@@ -30,7 +30,8 @@ NAME = "Batch_data.h5"
 class BatchFile:
     """What a batch file plans. `group_tags` are the features by which it is grouped, or none;
     `grouping` holds their values, which need not be part of what identifies a picture.
-    `path_mappings` are folders as whoever made it called them, each with the cluster's name."""
+    `path_mappings` are folders as whoever made it called them, each with the cluster's name.
+    `measured` is whether a job has measured something in this very file."""
 
     path: Path
     planned: ImageSets
@@ -40,6 +41,7 @@ class BatchFile:
     pipeline: Pipeline
     version: str | None
     path_mappings: tuple[tuple[str, str], ...] = ()
+    measured: bool = False
 
     @cached_property
     def groups(self) -> dict[int, tuple[str, ...]]:
@@ -67,11 +69,21 @@ class BatchFile:
         return bool(self.members) and any(m.name == "LoadData" for m in self.pipeline.modules)
 
 
+class BatchFileFoundError(SourceError):
+    """A file among the outputs is a batch file, and so no output of a job."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "a batch file, not a job's output", "give it as --batch")
+
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        return type(self), (self.path,)
+
+
 def read_batch_file(path: Path) -> BatchFile:
-    """The plan in a batch file.
+    """The plan in a batch file, or in whatever measurement file a person calls one.
 
     Raises:
-        SourceError: not a batch file, or damaged.
+        SourceError: not a measurement file with image sets, or damaged.
     """
     if path.is_dir():
         raise SourceError(path, "a folder", f"name the {NAME} in it")
@@ -81,8 +93,8 @@ def read_batch_file(path: Path) -> BatchFile:
     except SourceError as error:
         raise SourceError(path, f"not a batch file: {error.problem}", advice) from error
     with opened as file:
-        if not is_batch_file(file):
-            raise SourceError(path, "not a batch file", advice)
+        if IMAGE_NUMBER not in file.features(IMAGE):
+            raise SourceError(path, "not a batch file: it lists no image sets", advice)
         numbers = file.index(IMAGE, IMAGE_NUMBER)[:, 0]
         held = ImageSets.of(numbers)
         tags = read_group_tags(file.experiment("Metadata_GroupingTags"))
@@ -96,22 +108,30 @@ def read_batch_file(path: Path) -> BatchFile:
             pipeline.parse(text),
             file.experiment("CellProfiler_Version"),
             _path_mappings(file.experiment("Path_Mappings")),
+            is_measured(file),
         )
 
 
 def is_batch_file(file: MeasurementFile) -> bool:
     """Whether a measurement file is a batch file rather than what a job left.
 
-    CreateBatchFiles gives Pipeline_Pipeline its second value; a job started from a batch file gives
-    it the third, and a job's file has what modules record about themselves.
+    In a batch file no module has left a mark. In the file of a job that measured nothing neither;
+    but that has two pipelines in batch mode, the batch file's and then its own, unless it was named
+    after the batch file too. How many pipelines there are tells nothing else: CellProfiler's
+    windows keep one for every edit (4.2.8, gui/pipelinecontroller.py, and workspace.py).
     """
-    features = file.features(IMAGE)
-    return (
-        IMAGE_NUMBER in features
-        and file.experiment_length("Pipeline_UserPipeline") == 1
-        and file.experiment_length("Pipeline_Pipeline") == 2
-        and not any(feature.startswith(("ModuleError_", "ExecutionTime_")) for feature in features)
-    )
+    if IMAGE_NUMBER not in file.features(IMAGE) or is_measured(file):
+        return False
+    if file.path.name.lower() == NAME.lower():
+        return True
+    texts = file.experiment_values("Pipeline_Pipeline")
+    return sum(pipeline.parse(text).in_batch_mode for text in texts) == 1
+
+
+def is_measured(file: MeasurementFile) -> bool:
+    """Whether modules have left marks of having run in a measurement file."""
+    marks = ("ModuleError_", "ExecutionTime_")
+    return any(feature.startswith(marks) for feature in file.features(IMAGE))
 
 
 def read_pictures(file: MeasurementFile, held: ImageSets) -> Pictures:

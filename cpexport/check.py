@@ -7,6 +7,7 @@ from pathlib import Path
 from cpexport.batch import Batch, LeftOut, State
 from cpexport.batchfile import BatchFile, read_batch_file
 from cpexport.errors import UsageError
+from cpexport.findbatch import NotReadSource
 from cpexport.history import History, read_history
 from cpexport.imagesets import ImageSets
 from cpexport.jobs import PART, Job, split
@@ -35,7 +36,7 @@ class Check:
 
     `plans` are those by which the jobs were submitted, the newest last; `histories` the folders in
     which they keep count of their attempts, and `history` what those and the scheduler say.
-    `left_out` are files that may be CellProfiler's, but are not read.
+    `notes` are about batch files, `left_out` files that may be CellProfiler's, but are not read.
     """
 
     plan: BatchFile
@@ -46,6 +47,7 @@ class Check:
     plans: tuple[Planned, ...] = ()
     histories: tuple[Path, ...] = ()
     history: History = field(default_factory=History)
+    notes: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
 
     @property
@@ -88,6 +90,9 @@ def check(
         outputs = [batch_file.parent]
     found = survey(outputs, batch_file, progress=progress)
     if found.plan is None:
+        for batch in found.batches:
+            if isinstance(batch.source, NotReadSource):
+                raise batch.source.error
         raise UsageError(f"no batch file at {outputs[0]}; name it with --batch")
     complete = duplicate = unexpected = ImageSets()
     for batch in found.batches:
@@ -104,6 +109,7 @@ def check(
         found.plans,
         found.histories,
         history,
+        found.notes,
         (*found.left_out, *(left for batch in found.batches for left in batch.left_out)),
     )
 
@@ -121,7 +127,7 @@ def check_destination(
         SinkError: the destination cannot be read.
     """
     plan = read_batch_file(batch_file)
-    with open_sink(to, prefix, run=run) as sink:
+    with open_sink(to, prefix, run=run, writing=False) as sink:
         ledger, runs = sink.ledger(), sink.runs()
         if (run is None and runs) or (run is not None and run not in runs):
             said = f"name the run with --run; it has {', '.join(runs)}"

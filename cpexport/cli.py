@@ -271,9 +271,12 @@ def check(
     if not quiet:
         outcome.advise(
             [
-                f"{seen.path}: {note}"
-                for seen in found.batches
-                for note in (*seen.notes, *(seen.details if verbose else ()))
+                *found.notes,
+                *(
+                    f"{seen.path}: {note}"
+                    for seen in found.batches
+                    for note in (*seen.notes, *(seen.details if verbose else ()))
+                ),
             ]
         )
     return outcome.status(found.whole, missing_ok)

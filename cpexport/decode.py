@@ -20,6 +20,7 @@ from pyarrow import ipc
 from cpexport.aggregates import aggregated
 from cpexport.batch import Batch, fingerprint, signature
 from cpexport.combined import side_by_side
+from cpexport.contained import contained
 from cpexport.errors import SinkError, SourceError
 from cpexport.features import (
     EXPERIMENT,
@@ -104,19 +105,17 @@ def decode(
         SinkError: the scratch folder is full.
     """
     source = batch.source
-    try:
+    with contained(source):
         if signature(source) != batch.signature:
             raise SourceError(source.path, "changed since it was looked at", "run cpexport again")
         content = fingerprint(source)
-    except OSError as error:
-        raise SourceError(source.path, f"cannot be read: {error.strerror}", "check it") from error
     folder = Path(tempfile.mkdtemp(dir=scratch))
     try:
         files: list[tuple[str, Path]] = []
         written: dict[str, int] = {}
         tally = _Tally(shape, types.get(IMAGE, {}))
         numbers = np.fromiter(image_sets, np.int64, len(image_sets))
-        with source.open() as opened:
+        with contained(source), source.open() as opened:
             pictures = opened.pictures.select(numbers).without(batch.flags)
             settled = tally.settled(opened.read(image_sets, types), pictures)
             for name, rows in _shaped(settled, shape):
@@ -124,8 +123,9 @@ def decode(
                 _write(rows, files[-1][1])
                 if name != EXPERIMENT:
                     written[name] = written.get(name, 0) + rows.num_rows
-        if signature(source) != batch.signature:
-            raise SourceError(source.path, "changed while it was read", "run cpexport again")
+        with contained(source):
+            if signature(source) != batch.signature:
+                raise SourceError(source.path, "changed while it was read", "run cpexport again")
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

@@ -5,8 +5,9 @@ and `belonging` what lies in other folders than its job.
 """
 
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from cpexport.batch import LeftOut, Source
@@ -35,30 +36,65 @@ _UNSAYABLE = "its name is not UTF-8, so no report or ledger can name it; rename 
 
 @dataclass(frozen=True)
 class Found:
-    """What lies below the OUTPUTS: `batch_files` by path, and folders with jobs' files.
+    """What lies below the OUTPUTS: `batch_files` by path, and folders with jobs' files, `listed`.
 
     `plans` are files that a plan may be in, `histories` folders with jobs' status files, and
-    `stamps` the files by which jobs' folders say which batch file they were run with. `left_out`
-    are files that may be jobs' data, but belong to no batch.
+    `stamps` the files by which jobs' folders say which batch file they were run with. `not_read`
+    may be jobs' data, `named` are files that were named themselves; both say what is wrong.
     """
 
-    places: tuple[Place, ...]
+    listed: tuple[Place, ...]
     batch_files: tuple[Path, ...]
     plans: tuple[Path, ...] = ()
     histories: tuple[Path, ...] = ()
     stamps: tuple[Path, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
+    not_read: tuple[LeftOut, ...] = ()
+    named: tuple[LeftOut, ...] = ()
+
+    def retold(self, outputs: Collection[Path] = (), batch_files: Collection[Path] = ()) -> "Found":
+        """The same, once files were opened: `outputs` are jobs' measurement files, whatever they
+        are called, and `batch_files` are not."""
+        more: dict[Path, list[Path]] = {}
+        for path in outputs:
+            more.setdefault(path.parent, []).append(path)
+        none = set(batch_files)
+        places = []
+        for place in self.listed:
+            folder = place.folder
+            hdf5 = [path for path in folder.hdf5 if path not in none]
+            batch_file = folder.batch_file or len(hdf5) < len(folder.hdf5)
+            hdf5 = sorted([*hdf5, *more.get(folder.path, [])])
+            folder = replace(folder, hdf5=hdf5, batch_file=batch_file)
+            places.append(replace(place, folder=folder))
+        return replace(self, listed=tuple(places))
+
+    @cached_property
+    def _together(self) -> tuple[list[Place], list[LeftOut]]:
+        """Places with what is theirs, and what is nobody's."""
+        places = [place.copied() for place in self.listed]
+        return places, put_together(places)
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """Files and folders that may be jobs' data, but belong to no batch."""
+        places, nobodys = self._together
+        named = self.named
+        if named:
+            brought = {str(file) for place in places for file in place.brought}
+            named = tuple(one for one in named if one.path not in brought)
+        return (*self.not_read, *nobodys, *named)
 
     def sources(self, hint: Pipeline | None = None) -> list[Source]:
         """One source a batch, in order of path, folders without outputs last.
 
         `hint` is the batch file's pipeline.
         """
+        places, _ = self._together
         found: list[Source] = []
-        for place in self.places:
+        for place in places:
             found += _sources(place, hint)
         homes = {home for source in found for home in (source.path, source.path.parent)}
-        for place in self.places:
+        for place in places:
             found += _leftovers(place.folder, homes)
         return found
 
@@ -93,7 +129,7 @@ class _Finding:
     plans: dict[str, Path] = field(default_factory=dict)
     histories: dict[str, Path] = field(default_factory=dict)
     stamps: dict[str, Path] = field(default_factory=dict)
-    left_out: list[LeftOut] = field(default_factory=list)
+    not_read: list[LeftOut] = field(default_factory=list)
     named: list[LeftOut] = field(default_factory=list)
 
     def take(self, listed: Listed) -> None:
@@ -101,7 +137,7 @@ class _Finding:
         if listed.real in self.listed:
             return
         self.listed[listed.real] = listed
-        self.left_out += [LeftOut(str(path), f"{why}; check it") for path, why in listed.closed]
+        self.not_read += [LeftOut(str(path), f"{why}; check it") for path, why in listed.closed]
         path, names = listed.path, listed.names
         if path.name == STATUS and any(Path(name).suffix in STATUS_SUFFIXES for name in names):
             self.histories.setdefault(listed.real, path)
@@ -111,7 +147,7 @@ class _Finding:
                 found.setdefault(listed.real_path(name), path / name)
         sayable = [name for name in names if is_text(name)]
         folder = sorted_by_kind(path, sayable)
-        self.left_out += [LeftOut(str(file), PACKED) for file in folder.packed if may_be_data(file)]
+        self.not_read += [LeftOut(str(file), PACKED) for file in folder.packed if may_be_data(file)]
         if len(sayable) < len(names):
             self._leave_unsayable(path, set(names) - set(sayable))
         jobs = sql_jobs(folder.csv, folder.setups)
@@ -149,26 +185,22 @@ class _Finding:
             if is_text(str(place.folder.path)):
                 places.append(place)
             elif place.is_a_jobs or _sources(place):
-                self.left_out.append(LeftOut(str(place.folder.path), _UNSAYABLE))
-        self.left_out += put_together(places)
-        named = self.named
-        if named:
-            brought = {str(file) for place in places for file in place.brought}
-            named = [one for one in named if one.path not in brought]
+                self.not_read.append(LeftOut(str(place.folder.path), _UNSAYABLE))
         return Found(
             tuple(places),
             tuple(self.batch_files.values()),
             tuple(self.plans.values()),
             tuple(self.histories.values()),
             tuple(self.stamps.values()),
-            tuple(self.left_out + named),
+            tuple(self.not_read),
+            tuple(self.named),
         )
 
     def _leave_unsayable(self, path: Path, names: Iterable[str]) -> None:
         folder = sorted_by_kind(path, sorted(names))
         data = [*folder.hdf5, *(file for file in folder.csv if header_of(file) is not None)]
         data += [file for file in folder.databases if contents(file) is Contents.EXPORT]
-        self.left_out += [LeftOut(str(file), _UNSAYABLE) for file in data]
+        self.not_read += [LeftOut(str(file), _UNSAYABLE) for file in data]
 
 
 def _sources(place: Place, hint: Pipeline | None = None) -> list[Source]:

@@ -49,7 +49,7 @@ def dry_run(
     Raises:
         UsageError, SourceError, CollisionError, SinkError: as the load would.
     """
-    with open_sink(to, prefix, shape, None, paths) as sink:
+    with open_sink(to, prefix, shape, None, paths, writing=False) as sink:
         numbered, known = sink.shape.numbered, sink.runs()
     if not numbered:
         return (_one(arguments, to, None, batch_file, prefix, shape, paths, progress),)
@@ -69,7 +69,7 @@ def _one(
     paths: PathMap | None,
     progress: Progress,
 ) -> DryRun:
-    with open_sink(to, prefix, shape, run, paths) as sink:
+    with open_sink(to, prefix, shape, run, paths, writing=False) as sink:
         ledger = sink.ledger()
         seen = survey(
             outputs,
@@ -96,5 +96,5 @@ def _one(
             ),
             ImageSets.from_ranges(ends for step in steps for ends in step.image_sets.ranges),
             {parts[0].name: tuple(len(p.schema) for p in parts) for parts in tables.values()},
-            sink.notes,
+            (*seen.notes, *sink.notes),
         )

@@ -39,7 +39,7 @@ def read(
         UsageError: no such table, column or run, or none of the image sets; says what is there.
         SinkError: the destination is not there, cannot be read, or holds nothing.
     """
-    with open_sink(url, prefix, run=run) as sink:
+    with open_sink(url, prefix, run=run, writing=False) as sink:
         layout = sink.layout()
         if not layout.columns:
             under = f" under the prefix {prefix}" if prefix else ""

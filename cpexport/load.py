@@ -184,7 +184,8 @@ def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Rep
             left_out.append(LeftOut(entry.path, entry.reason))
             held |= entry.image_sets
     missing = (found.plan.planned if found.plan else held) - there
-    notes = [f"{b.source.path}: newer outputs have its image sets" for b in writing.superseded]
+    notes = [*found.notes]
+    notes += [f"{b.source.path}: newer outputs have its image sets" for b in writing.superseded]
     notes += [f"{b.source.path}: {note}" for b in found.batches for note in b.notes]
     notes += [f"{sink.name}: {note}" for note in (*sink.notes, *writing.notes)]
     if writing.unmapped:

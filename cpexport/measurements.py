@@ -7,10 +7,8 @@ what is valid: `data` keeps superseded values, rows may be out of order, -1 as i
 deleted.
 """
 
-import math
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -21,25 +19,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from cpexport.errors import RunningError, SourceError
-from cpexport.features import EXPERIMENT, INTEGER, NOT_OBJECTS, NULL, REAL, RELATIONSHIP, TEXT
+from cpexport.errors import SourceError
+from cpexport.features import EXPERIMENT, NOT_OBJECTS, NULL, RELATIONSHIP
+from cpexport.hdf5errors import AGAIN, opening, reading
 from cpexport.hdf5layout import Layout, Unfamiliar
+from cpexport.hdf5own import dataset_in, group_in, members
+from cpexport.hdf5types import arrow_type, shape_of, vector, whole_numbers
 
 Index = npt.NDArray[np.int64]
 
 _PAIR = ("ImageNumber_First", "ObjectNumber_First", "ImageNumber_Second", "ObjectNumber_Second")
-_FEW = 1 << 20
-_RERUN = "run its image sets again"
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turns whatever h5py raises for a damaged file into a `SourceError` that names it."""
-    try:
-        yield
-    except (LookupError, MemoryError, OSError, RuntimeError, ValueError, TypeError) as error:
-        text = str(error.args[0] if error.args else error)
-        raise SourceError(path, f"damaged, HDF5 says: {text}", _RERUN) from error
 
 
 class MeasurementFile:
@@ -56,20 +45,20 @@ class MeasurementFile:
         try:
             self._file = h5py.File(path, "r")
         except OSError as error:
-            raise _opening(path, error) from error
+            raise opening(path, error) from error
         try:
             with reading(path):
                 self._run = _run(self._file, path)
-                self.groups = tuple(self._run)
                 self._by_name = {
-                    name: h5py.h5g.open(self._run.id, _c(name)) for name in self.groups
+                    name.decode("utf-8"): group_in(self._run, name) for name in members(self._run)
                 }
+                self.groups = tuple(self._by_name)
         except BaseException:
             self._file.close()
             raise
         self._features: dict[str, tuple[str, ...]] = {}
         self._escaped = False
-        self._escaped = _major(self.experiment("CellProfiler_Version")) < 4
+        self._escaped = self._is_escaped()
 
     def __enter__(self) -> Self:
         return self
@@ -91,8 +80,9 @@ class MeasurementFile:
         """The names of an object type's features; empty if there is no such type."""
         if object_name not in self._features:
             with reading(self.path):
-                group = self._by_name.get(object_name, ())
-                self._features[object_name] = tuple(name.decode("utf-8") for name in group)
+                group = self._by_name.get(object_name)
+                names = members(group) if group is not None else []
+                self._features[object_name] = tuple(name.decode("utf-8") for name in names)
         return self._features[object_name]
 
     @cached_property
@@ -108,7 +98,8 @@ class MeasurementFile:
 
     def group(self, object_name: str) -> str:
         """The path of an object type's group in the file."""
-        return f"{self._run.name}/{object_name}"
+        run = h5py.h5i.get_name(self._run).decode("utf-8", "surrogateescape")
+        return f"{run}/{object_name}"
 
     def index(self, object_name: str, feature: str) -> Index:
         """Rows [image number, start, stop] that are valid, in order of image number.
@@ -116,18 +107,15 @@ class MeasurementFile:
         Of two rows for one image set the later counts, as CellProfiler's own reader has it.
         """
         with reading(self.path):
-            rows = self._read(object_name, f"{feature}/index")
-            if rows.ndim != 2 or rows.shape[1] != 3:
-                raise ValueError(f"{object_name}/{feature}/index has the shape {rows.shape}")
-            return valid(rows)
+            return valid(self._rows(object_name, feature))
 
     def type_of(self, object_name: str, feature: str) -> pa.DataType:
         """The Arrow type of a feature; `null` if it never had a value, whatever HDF5 calls it."""
         with reading(self.path):
-            dataset = h5py.h5d.open(self._by_name[object_name], _c(f"{feature}/data"))
+            dataset = self._dataset(object_name, feature, "data")
             if dataset.shape == (0,):
                 return NULL
-            return _arrow_type(dataset)
+            return arrow_type(dataset)
 
     def values(self, object_name: str, feature: str) -> npt.NDArray[np.generic]:
         """All of a feature's `data`, superseded values too: int64, float64 or str.
@@ -136,21 +124,18 @@ class MeasurementFile:
         like other numbers.
         """
         with reading(self.path):
-            dataset = h5py.h5d.open(self._by_name[object_name], _c(f"{feature}/data"))
-            type = _arrow_type(dataset)
-            shape = self._shape(dataset)
-            if type == TEXT:
-                raw = h5py.Dataset(dataset)[()]
-                return np.array([self._text(value) for value in raw], dtype=object)
-            out = np.empty(shape, np.int64 if type == INTEGER else np.float64)
-            if out.size:
-                dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, out)
-            return out
+            found = vector(self._dataset(object_name, feature, "data"))
+            if found.dtype.kind in "if":
+                return found
+            try:
+                return np.array([self._text(value) for value in found], dtype=object)
+            except UnicodeError as error:
+                raise ValueError(f"{object_name}/{feature} holds text that is none") from error
 
     def length(self, object_name: str, feature: str) -> int:
         """How many values a feature has in `data`, superseded ones counted."""
         with reading(self.path):
-            return int(h5py.h5d.open(self._by_name[object_name], _c(f"{feature}/data")).shape[0])
+            return shape_of(self._dataset(object_name, feature, "data"), 1)[0]
 
     def one_each(
         self, object_name: str, feature: str
@@ -168,21 +153,21 @@ class MeasurementFile:
             group = self._by_name.get(EXPERIMENT)
             if group is None or _c(feature) not in group:
                 return None
-            rows = self._read(EXPERIMENT, f"{feature}/index")
+            rows = self._rows(EXPERIMENT, feature)
             rows = rows[rows[:, 2] > rows[:, 1]]
             if not len(rows):
                 return None
-            dataset = h5py.Dataset(h5py.h5d.open(group, _c(f"{feature}/data")))
+            dataset = h5py.Dataset(self._dataset(EXPERIMENT, feature, "data"))
             value = dataset[int(rows[-1, 1])]
             return self._text(value) if isinstance(value, bytes) else str(value)
 
-    def experiment_length(self, feature: str) -> int:
-        """How many values an Experiment feature was ever given, superseded ones counted."""
+    def experiment_values(self, feature: str) -> tuple[str, ...]:
+        """All values that an Experiment feature was ever given, superseded ones too, as text."""
         with reading(self.path):
             group = self._by_name.get(EXPERIMENT)
             if group is None or _c(feature) not in group:
-                return 0
-            return int(h5py.h5d.open(group, _c(f"{feature}/data")).shape[0])
+                return ()
+        return tuple(map(str, self.values(EXPERIMENT, feature)))
 
     def relationships(self) -> Iterator[tuple[int, str, str, str, list[npt.NDArray[np.int64]]]]:
         """Each kind of relationship: module number, name, first and second object type, and the
@@ -190,36 +175,44 @@ class MeasurementFile:
         if RELATIONSHIP not in self._by_name:
             return
         with reading(self.path):
-            root = self._run[RELATIONSHIP]
-            for module in root:
-                for name, objects in root[module].items():
-                    for first, others in objects.items():
-                        for second in others:
-                            leaf = f"{module}/{name}/{first}/{second}"
-                            vectors = [self._read(RELATIONSHIP, f"{leaf}/{p}") for p in _PAIR]
-                            if len({len(vector) for vector in vectors}) != 1:
-                                raise ValueError(f"{leaf} has vectors of several lengths")
-                            if any((vector < 1).any() for vector in vectors):
-                                raise ValueError(f"{leaf} has numbers below 1")
-                            yield int(module), name, first, second, vectors
+            root = self._by_name[RELATIONSHIP]
+            for path, pair in _leaves(root, 4):
+                vectors = [whole_numbers(dataset_in(pair, _c(part)), 1) for part in _PAIR]
+                if len({len(vector) for vector in vectors}) != 1:
+                    raise ValueError(f"{'/'.join(path)} has vectors of several lengths")
+                if any((vector < 1).any() for vector in vectors):
+                    raise ValueError(f"{'/'.join(path)} has numbers below 1")
+                module, name, first, second = path
+                yield int(module), name, first, second, vectors
 
-    def _read(self, object_name: str, name: str) -> npt.NDArray[np.int64]:
-        dataset = h5py.h5d.open(self._by_name[object_name], _c(name))
-        out = np.empty(self._shape(dataset), np.int64)
-        if out.size:
-            dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, out)
-        return out
+    def _is_escaped(self) -> bool:
+        """Whether texts are escaped, as CellProfiler 2 and 3 do it (3.1.9, measurement.py,
+        wrap_string)."""
+        version = self.experiment("CellProfiler_Version") or ""
+        major = version.split(".")[0]
+        if major.isdecimal():
+            return int(major) < 4
+        # CellProfiler 2 calls itself by a time, `2014-07-23T17:45:00 6c2d896`, and so may builds of
+        # any version; but a pipeline always has several lines.
+        pipeline = self.experiment("Pipeline_Pipeline") or ""
+        return "\n" not in pipeline and r"\n" in pipeline
 
-    def _shape(self, dataset: h5py.h5d.DatasetID) -> tuple[int, ...]:
-        # HDF5 makes up what is not there, gigabytes of it, if a length is damaged.
-        shape: tuple[int, ...] = dataset.shape
-        if math.prod(shape) > max(self._file.id.get_filesize(), _FEW):
-            raise ValueError(f"{h5py.h5i.get_name(dataset)!r} cannot have {shape[0]} values")
-        return shape
+    def _dataset(self, object_name: str, feature: str, part: str) -> h5py.h5d.DatasetID:
+        try:
+            return dataset_in(group_in(self._by_name[object_name], _c(feature)), _c(part))
+        except (LookupError, TypeError, ValueError) as error:
+            where = f"{object_name}/{feature}/{part}"
+            raise ValueError(f"{where} is not there, or no dataset") from error
+
+    def _rows(self, object_name: str, feature: str) -> Index:
+        """All rows of an index, valid or not."""
+        rows = whole_numbers(self._dataset(object_name, feature, "index"), 2)
+        if rows.shape[1] != 3:
+            raise ValueError(f"{object_name}/{feature}/index has the shape {rows.shape}")
+        return rows
 
     def _text(self, value: bytes) -> str:
         if self._escaped:
-            # CellProfiler 3.1.9, measurement.py, wrap_string: every string is unicode_escape'd.
             return value.decode("unicode_escape").encode("utf-16", "surrogatepass").decode("utf-16")
         return value.decode("utf-8")
 
@@ -235,65 +228,48 @@ def check_index(
     starts, stops = index[:, 1], index[:, 2]
     if len(index) and (starts.min() < 0 or (stops < starts).any() or stops.max() > length):
         problem = f"damaged: the index of {object_name}/{feature} points outside its values"
-        raise SourceError(file.path, problem, _RERUN)
+        raise SourceError(file.path, problem, AGAIN)
 
 
-def _run(file: h5py.File, path: Path) -> h5py.Group:
-    if "Measurements" not in file:
+def _run(file: h5py.File, path: Path) -> h5py.h5g.GroupID:
+    root = h5py.h5g.open(file.id, b"/")
+    if b"Measurements" not in root:
         raise SourceError(path, "not a CellProfiler measurement file", "leave it out of OUTPUTS")
-    runs = file["Measurements"]
-    if not len(runs):
-        raise SourceError(path, "holds no measurements", _RERUN)
-    return runs[sorted(runs)[-1]]
+    runs = group_in(root, b"Measurements")
+    names = members(runs)
+    if not names:
+        raise SourceError(path, "holds no measurements", AGAIN)
+    return group_in(runs, max(names))
 
 
-def _opening(path: Path, error: OSError) -> SourceError:
-    text = str(error)
-    if isinstance(error, BlockingIOError) or "unable to lock file" in text:
-        return RunningError(
-            path, "locked, a job is still writing it", "wait until the job has ended"
-        )
-    if isinstance(error, PermissionError) or "Permission denied" in text:
-        return SourceError(path, "may not be read", "ask its owner for permission to read")
-    if isinstance(error, FileNotFoundError) or "No such file" in text:
-        return SourceError(path, "does not exist", "check the path")
-    if path.stat().st_size == 0:
-        return SourceError(path, "empty (0 bytes)", _RERUN)
-    if "truncated" in text:
-        return SourceError(path, "cut off: the file is shorter than it says", _RERUN)
-    if "signature not found" in text:
-        return SourceError(path, "not an HDF5 file", _RERUN)
-    return SourceError(path, f"damaged, HDF5 says: {text}", _RERUN)
+def _leaves(
+    group: h5py.h5g.GroupID, depth: int, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], h5py.h5g.GroupID]]:
+    """The groups so many levels below a group, with the names that lead to them."""
+    if not depth:
+        yield path, group
+        return
+    for name in members(group):
+        yield from _leaves(group_in(group, name), depth - 1, (*path, name.decode("utf-8")))
 
 
 def valid(rows: Index) -> Index:
-    """The rows of an index that count, in order of image number; `ValueError` for numbers that no
-    image set can have."""
+    """The rows of an index that count, in order of image number.
+
+    Raises:
+        ValueError: it has numbers that no image set can have, or slices that there cannot be.
+    """
     if (rows[:, 0] == 0).any() or (rows[:, 0] < -1).any():
         raise ValueError("an index has image numbers that none can have")
     rows = rows[rows[:, 0] > 0]
+    if (rows[:, 1] < 0).any() or (rows[:, 2] < rows[:, 1]).any():
+        raise ValueError("an index has slices that end before they begin")
     numbers = rows[:, 0]
     if len(numbers) > 1 and not (numbers[1:] > numbers[:-1]).all():
         rows = rows[np.argsort(numbers, kind="stable")]
         last = np.append(rows[1:, 0] != rows[:-1, 0], True)
         rows = rows[last]
     return rows
-
-
-def _arrow_type(dataset: h5py.h5d.DatasetID) -> pa.DataType:
-    kind = dataset.get_type().get_class()
-    if kind == h5py.h5t.INTEGER:
-        return INTEGER
-    if kind == h5py.h5t.FLOAT:
-        return REAL
-    if kind == h5py.h5t.STRING:
-        return TEXT
-    raise ValueError(f"{h5py.h5i.get_name(dataset)!r} holds neither numbers nor text")
-
-
-def _major(version: str | None) -> int:
-    head = (version or "").split(".")[0]
-    return int(head) if head.isdecimal() else 4
 
 
 def _c(name: str) -> bytes:

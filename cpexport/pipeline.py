@@ -119,6 +119,16 @@ class Pipeline:
         )
 
     @property
+    def in_batch_mode(self) -> bool:
+        """Whether CreateBatchFiles has run, and so this is the pipeline of the jobs."""
+        return any(
+            # The name began `Hidden:` until 3.1.9, and begins `Hidden-` since.
+            module.name == "CreateBatchFiles" and name.endswith("in batch mode") and value == "Yes"
+            for module in self.modules
+            for name, value in module.settings
+        )
+
+    @property
     def needs_whole_groups(self) -> bool:
         """Whether a module measures over a whole group, so that a part of one is worth nothing."""
         return any(module.enabled and module.name in _AFTER_GROUP for module in self.modules)

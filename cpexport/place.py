@@ -1,6 +1,6 @@
 """What one folder below OUTPUTS holds of jobs, as far as names and headers tell."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cpexport.sources.csvgroups import CsvGroup, Stray
@@ -22,6 +22,17 @@ class Place:
     jobs: dict[SqlJob, list[Path]] = field(default_factory=dict)
     sql_strays: list[Path] = field(default_factory=list)
     beside: list[Path] = field(default_factory=list)
+
+    def copied(self) -> "Place":
+        """The same, which can be changed by itself."""
+        groups = {
+            prefix: replace(group, files=list(group.files), adopted=list(group.adopted))
+            for prefix, group in self.groups.items()
+        }
+        jobs = {job: list(files) for job, files in self.jobs.items()}
+        return replace(
+            self, groups=groups, strays=list(self.strays), jobs=jobs, beside=list(self.beside)
+        )
 
     @property
     def is_a_jobs(self) -> bool:

@@ -52,7 +52,7 @@ def properties(
         SinkError: the destination is not there, holds nothing, or not what was asked for.
     """
     begin = paths.prepended() if paths else ""
-    with open_sink(to, prefix) as sink:
+    with open_sink(to, prefix, writing=False) as sink:
         found = _found(sink, folder, prefix, object_name, plate, well)
         return replace(found, url_prepend=begin)
 

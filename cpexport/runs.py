@@ -61,7 +61,7 @@ def load_runs(
     """
     if patient and batch_file is None:
         raise UsageError("--watch needs --batch, to know when all is there")
-    with open_sink(to, prefix, shape) as sink:
+    with open_sink(to, prefix, shape, writing=False) as sink:
         numbered, known = sink.shape.numbered, sink.runs()
     if not numbered:
         return load(
@@ -117,7 +117,7 @@ def verify_runs(
         UsageError: as `load_runs`, or no such run.
         SourceError, SinkError: as `verify`.
     """
-    with open_sink(to, prefix) as sink:
+    with open_sink(to, prefix, writing=False) as sink:
         numbered, there = sink.shape.numbered, sink.runs()
         strange = list(strange_runs(sink)) if numbered else []
     if not numbered:

@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cpexport.batch import Batch, Evidence, LeftOut, Source, signature
-from cpexport.batchfile import NAME, BatchFile, digest, read_batch_file
+from cpexport.batchfile import BatchFile, BatchFileFoundError, digest, read_batch_file
 from cpexport.completeness import judge, not_readable
+from cpexport.contained import contained, gone
 from cpexport.discover import Found, find
-from cpexport.errors import SourceError, UsageError
+from cpexport.errors import SourceError
+from cpexport.findbatch import Candidates, beside, others, the_one, told_apart
 from cpexport.jobs import PLAN
 from cpexport.pictures import Pictures
 from cpexport.plan import Planned, read_plan
@@ -42,11 +44,10 @@ Progress = Callable[[Done], None]
 def look_at(source: Source) -> Evidence | SourceError:
     """The evidence of a source, or what is wrong with it; can be sent to another process."""
     try:
-        return source.inspect()
+        with contained(source):
+            return source.inspect()
     except SourceError as error:
         return error
-    except OSError as error:
-        return _gone(source, error)
 
 
 Look = Callable[[Sequence[Source]], Iterable[Evidence | SourceError]]
@@ -62,7 +63,8 @@ class Survey:
     """What was found: the batch file, the batches judged, and signatures that were known already.
 
     `plans` are those by which jobs were submitted, the newest last; `histories` the folders in
-    which jobs keep count of their attempts. `left_out` are files that may be data, but no batch's.
+    which jobs keep count of their attempts; `notes` are about batch files. `left_out` are files
+    that may be data, but no batch's.
     """
 
     plan: BatchFile | None
@@ -70,6 +72,7 @@ class Survey:
     known: tuple[str, ...] = ()
     plans: tuple[Planned, ...] = ()
     histories: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
 
 
@@ -102,21 +105,31 @@ def survey(
     if away := [plan.outputs for plan in plans if _elsewhere(plan.outputs, outputs)]:
         # A plan for what was missing leaves its outputs beside those of the first plan.
         found = find([*outputs, *away], told)
-    path = batch_file or _batch_file(found, outputs) or (plans[-1].batch_file if plans else None)
-    plan = read_batch_file(path) if path else None
-    if plan:
-        _refuse_others(plan, plans, found.stamps)
-    sources = found.sources(plan.pipeline if plan else None)
-    every = [_signed(source) for source in sources]
+    looking = _Looking(known, Remembered(outputs), look, progress)
+    candidates = told_apart(found.batch_files)
+    found = found.retold(outputs=candidates.outputs)
+    path = batch_file or the_one(candidates.batch_files)
+    if path is None:
+        near = beside(outputs)
+        candidates = replace(candidates, not_read=(*candidates.not_read, *near.not_read))
+        path = the_one(near.batch_files) or (plans[-1].batch_file if plans else None)
+    plan = _read(path, plans, found)
+    every = looking.at(found, plan, candidates)
+    if renamed := [Path(e.path) for e in _errors(every) if isinstance(e, BatchFileFoundError)]:
+        # Only now, as to open every file just for this would take as long as to look at it.
+        found = found.retold(batch_files=renamed)
+        plan = plan or _read(the_one(renamed), plans, found)
+        every = looking.at(found, plan, candidates)
+        _refuse_only_batch_files(every, renamed, outputs)
     inspected = [one for one in every if one.signature not in known]
-    _inspect(inspected, Remembered(outputs), look, progress)
     have: dict[str | None, set[str]] = {p: set(names) for p, names in (tables or {}).items()}
     for one in inspected:
         if isinstance(one.found, Evidence) and one.source.format == "spreadsheet":
             have.setdefault(_pipeline(one.found), set()).update(one.found.tables)
     batches = [_judged(one, plan, have) for one in inspected]
     old = tuple(one.signature for one in every if one.signature in known)
-    return Survey(plan, tuple(batches), old, plans, found.histories, found.left_out)
+    notes = _notes(plan, [*candidates.batch_files, *renamed])
+    return Survey(plan, tuple(batches), old, plans, found.histories, notes, found.left_out)
 
 
 def pictures_of(batch: Batch) -> Pictures:
@@ -125,7 +138,7 @@ def pictures_of(batch: Batch) -> Pictures:
     Raises:
         SourceError: the batch cannot be read any more.
     """
-    with batch.source.open() as opened:
+    with contained(batch.source), batch.source.open() as opened:
         return opened.pictures.without(batch.flags)
 
 
@@ -143,33 +156,42 @@ def _signed(source: Source) -> _Inspected:
     try:
         return _Inspected(source, signature(source))
     except OSError as error:
-        # Often because a job has just given its folder another name.
-        return _Inspected(source, "", found=_gone(source, error))
+        return _Inspected(source, "", found=gone(source, error))
 
 
-def _inspect(
-    every: Sequence[_Inspected], remembered: Remembered, look: Look, progress: Progress
-) -> None:
-    for one in every:
-        if one.found is None:
-            one.key = remembered.key(one.source)
-            one.found = remembered.evidence(one.source, one.key)
-    unseen = [one for one in every if one.found is None]
-    shared: dict[object, Features] = {}
-    done = len(every) - len(unseen)
-    progress(Done("inspected", done, len(every)))
-    for one, found in zip(unseen, look([one.source for one in unseen]), strict=True):
-        one.found = found
-        if isinstance(found, Evidence):
-            one.found = _shared(found, shared)
-            remembered.note(one.source, one.key, one.found)
-        done += 1
-        progress(Done("inspected", done, len(every)))
-    remembered.keep()
+@dataclass(frozen=True)
+class _Looking:
+    """How all sources are looked at: but for those `known`, and those `remembered`."""
 
+    known: Collection[str]
+    remembered: Remembered
+    look: Look
+    progress: Progress
 
-def _gone(source: Source, error: OSError) -> SourceError:
-    return SourceError(source.path, f"cannot be read: {error.strerror}", "check it")
+    def at(self, found: Found, plan: BatchFile | None, candidates: Candidates) -> list[_Inspected]:
+        """All sources; those that are not known inspected."""
+        sources = [*found.sources(plan.pipeline if plan else None), *candidates.not_read]
+        every = [_signed(source) for source in sources]
+        self._inspect([one for one in every if one.signature not in self.known])
+        return every
+
+    def _inspect(self, every: Sequence[_Inspected]) -> None:
+        for one in every:
+            if one.found is None:
+                one.key = self.remembered.key(one.source)
+                one.found = self.remembered.evidence(one.source, one.key)
+        unseen = [one for one in every if one.found is None]
+        shared: dict[object, Features] = {}
+        done = len(every) - len(unseen)
+        self.progress(Done("inspected", done, len(every)))
+        for one, found in zip(unseen, self.look([one.source for one in unseen]), strict=True):
+            one.found = found
+            if isinstance(found, Evidence):
+                one.found = _shared(found, shared)
+                self.remembered.note(one.source, one.key, one.found)
+            done += 1
+            self.progress(Done("inspected", done, len(every)))
+        self.remembered.keep()
 
 
 def _judged(
@@ -202,16 +224,45 @@ def _shared(evidence: Evidence, shared: dict[object, Features]) -> Evidence:
     return replace(evidence, features=shared.setdefault(key, evidence.features))
 
 
-def _batch_file(found: Found, outputs: Iterable[Path]) -> Path | None:
-    """The one batch file below the outputs, else the one in a folder that holds them."""
-    paths = list(found.batch_files)
-    if not paths:
-        beside = [top.parent / NAME for top in outputs]
-        paths = list({path.resolve(): path for path in beside if path.is_file()}.values())
-    if len(paths) > 1 and len({path.read_bytes() for path in paths}) > 1:
-        some = ", ".join(str(path) for path in paths[:3])
-        raise UsageError(f"several batch files ({some}); name the right one with --batch")
-    return paths[0] if paths else None
+def _errors(every: Iterable[_Inspected]) -> list[SourceError]:
+    return [one.found for one in every if isinstance(one.found, SourceError)]
+
+
+def _read(path: Path | None, plans: Iterable[Planned], found: Found) -> BatchFile | None:
+    """The batch file, if there is one, which must be the one that jobs were planned and run with.
+
+    Raises:
+        SourceError: it cannot be read, or is another one.
+    """
+    if path is None:
+        return None
+    plan = read_batch_file(path)
+    _refuse_others(plan, plans, found.stamps)
+    return plan
+
+
+def _refuse_only_batch_files(
+    every: Sequence[_Inspected], renamed: Collection[Path], outputs: Iterable[Path]
+) -> None:
+    """Refuses what was given as outputs and is a batch file, where nothing else is there."""
+    if not every:
+        for path in set(outputs) & set(renamed):
+            raise BatchFileFoundError(path)
+
+
+def _notes(plan: BatchFile | None, batch_files: Collection[Path]) -> tuple[str, ...]:
+    """What people should know of the batch file that is used, and of those that are not."""
+    if plan is None:
+        return ()
+    used = [f"{plan.path}: holds measurements of a job; its image sets are taken as the plan"]
+    return (
+        *(used if plan.measured else ()),
+        *(
+            f"{path}: another batch file than {plan.path}, and not used; give it with --batch if "
+            "the jobs were run with it"
+            for path in others(batch_files, plan.path)
+        ),
+    )
 
 
 def _plans(found: Found, outputs: Iterable[Path]) -> tuple[Planned, ...]:

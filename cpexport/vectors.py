@@ -10,9 +10,10 @@ from contextlib import suppress
 import numpy as np
 import numpy.typing as npt
 
+from cpexport.hdf5errors import reading
 from cpexport.hdf5layout import Unfamiliar
 from cpexport.hdf5values import DATA, INDEX, Block, Datasets, datasets, vectors
-from cpexport.measurements import Index, MeasurementFile, reading, valid
+from cpexport.measurements import Index, MeasurementFile, valid
 
 
 class Vectors:

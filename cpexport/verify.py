@@ -72,7 +72,7 @@ def verify(
         SinkError: the destination is not there, cannot be read, or was loaded into meanwhile.
     """
     began = time.monotonic()
-    with open_sink(to, prefix, run=run) as sink, scratch_folder() as scratch:
+    with open_sink(to, prefix, run=run, writing=False) as sink, scratch_folder() as scratch:
         _refuse_nothing(sink, prefix, run)
         ledger = sink.ledger()
         found = survey(

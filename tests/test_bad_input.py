@@ -155,11 +155,6 @@ def text(refused: Refused, copy: Callable[..., Path]) -> str:
     return "Batch_data.h5"
 
 
-def output(refused: Refused, copy: Callable[..., Path]) -> str:
-    copy("12_failed", "outputs/batch_1_4/measurements.h5", "batch.h5")
-    return "batch.h5"
-
-
 def empty(refused: Refused, copy: Callable[..., Path]) -> str:
     copy("12_failed", "outputs/batch_1_4_zero_length/measurements.h5", "batch.h5")
     return "batch.h5"
@@ -175,13 +170,12 @@ def cut(refused: Refused, copy: Callable[..., Path]) -> str:
     ("make", "says"),
     [
         (text, "not an HDF5 file"),
-        (output, "not a batch file"),
         (empty, "empty (0 bytes)"),
         (cut, "cut off"),
         (lambda refused, copy: "outputs", "a folder"),
         (lambda refused, copy: "nowhere.h5", "does not exist"),
     ],
-    ids=["text", "output", "empty", "cut", "folder", "missing"],
+    ids=["text", "empty", "cut", "folder", "missing"],
 )
 def test_a_batch_file_that_is_none(
     refused: Refused,

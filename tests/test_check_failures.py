@@ -154,13 +154,6 @@ class TestMeasurementFiles:
         assert "still writing" in running["reason"]
         assert (ended["state"], ended["complete"]) == ("complete", "3-4")
 
-    def test_a_batch_file_by_another_name_is_no_output(self, copy: Copy, check: Check) -> None:
-        folder = copy("13_groups", "Batch_data.h5", to="outputs/Batch_data_old.h5").parent
-        said = check(folder, "13_groups")
-
-        assert (said["image_sets"], said["complete"], said["state"]) == ("", "", "unreadable")
-        assert "a batch file, not a job's output" in said["reason"]
-
     def test_a_temporary_file_alone_is_a_job_that_never_finished(
         self, copy: Copy, check: Check
     ) -> None:

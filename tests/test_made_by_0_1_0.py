@@ -156,8 +156,10 @@ def test_it_opens_and_holds_what_its_outputs_say(made: Made, first: Path, cpexpo
     # has to come to its end.
     whole = not made.runs and "staged" not in made.url
     assert verified.status == (0 if whole else 3), verified.out + verified.err
-    assert made.cells() == areas(first / "P1-A01-1", first / "P1-A01-2")
-    assert len(cells) == len(made.cells())
+    must = areas(first / "P1-A01-1", first / "P1-A01-2")
+    assert len(cells) == len(must)
+    # What is staged takes its place by the next load, as nothing that reads changes anything.
+    assert made.cells() == (areas(first / "P1-A01-1") if "staged" in made.url else must)
 
 
 def test_it_takes_a_new_batch_and_a_rerun(made: Made, later: Path, cpexport: Run) -> None:

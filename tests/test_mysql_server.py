@@ -4,6 +4,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from servers import PASSWORD, USER, Database, database, server, servers
 from sqlalchemy.engine import make_url
 
 from cpexport.errors import OutcomeUnknownError, RetryError, SinkError
-from cpexport.sinks import mysqlbulk, mysqltext
+from cpexport.sinks import mysqlbulk, mysqlsession, mysqltext
 from cpexport.sinks.mysqlserver import Connection
 
 __all__ = ["database", "server", "servers"]
@@ -352,3 +353,42 @@ def test_the_password_is_in_no_form_of_the_connection(connect: Connect) -> None:
     assert connection.rows("SELECT 1") == [(1,)]
     shown = f"{connection.name} {connection.address!r} {connection!r} {connection._engine!r}"
     assert "canary" not in shown
+
+
+def test_what_a_server_limits_for_others_limits_nothing_of_ours(
+    database: Database, connect: Connect
+) -> None:
+    mariadb = database.server.kind == "mariadb"
+    limit = "max_statement_time" if mariadb else "max_execution_time"
+    limits = {
+        "sql_select_limit": 1,
+        "max_join_size": 1,
+        "sql_safe_updates": 1,
+        "sql_auto_is_null": 1,
+        "foreign_key_checks": 0,
+        "unique_checks": 0,
+        "completion_type": "RELEASE",
+        limit: 0.01 if mariadb else 1,
+    }
+    with ExitStack() as set_there:
+        for name, value in limits.items():
+            set_there.enter_context(database.server.setting(name, value))
+        connection = connect()
+        (found,) = connection.rows("SELECT " + ", ".join(f"@@SESSION.{name}" for name in limits))
+        connection.run("INSERT INTO t VALUES (1, 1), (2, 2), (3, 3)")
+        rows = connection.rows("SELECT k FROM t")
+        slow = connection.rows("SELECT sleep(0.1)")
+
+    whole = 2**64 - 1
+    assert list(found) == [whole, whole, 0, 0, 1, 1, "NO_CHAIN", 0]
+    assert (rows, slow) == ([(1,), (2,), (3,)], [(0,)])
+
+
+def test_a_session_that_does_not_take_what_is_set_is_refused(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As a proxy does it that keeps statements of SET to itself.
+    monkeypatch.setattr(mysqlsession, "statements", lambda kind: ("SET NAMES utf8mb4",))
+
+    with pytest.raises(SinkError, match=r"sql_\w+ is .+ in the session, whatever is set"):
+        connect().rows("SELECT 1")

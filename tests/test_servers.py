@@ -110,6 +110,21 @@ def test_a_server_that_takes_no_changes_is_told_so_before_anything_is_made(
     assert database.rows("SHOW TABLES") == []
 
 
+def test_a_server_that_cuts_results_for_others_gets_all_rows(
+    database: Database, case: Case, cpexport: Callable[..., Ran]
+) -> None:
+    outputs = case("40_spreadsheet") / "outputs" / "P1-A01-1"
+    with database.server.setting("sql_select_limit", 2):
+        loaded = cpexport("load", outputs, "--to", database.url())
+        again = cpexport("load", outputs, "--to", database.url())
+        verified = cpexport("verify", outputs, "--to", database.url())
+
+    assert (loaded.status, again.status, verified.status) == (0, 0, 0), loaded.err + verified.out
+    tables = ("Per_Image", "Per_Cells", "Per_Nuclei", "Per_Relationships")
+    counts = [database.rows(f"SELECT count(*) FROM {table}")[0][0] for table in tables]
+    assert counts == [1, 25, 25, 243]
+
+
 def test_all_tables_are_of_innodb_whatever_the_server_prefers(
     database: Database, case: Case
 ) -> None:

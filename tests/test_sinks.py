@@ -2,7 +2,7 @@
 
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -169,6 +169,66 @@ class SinkContract:
 
         assert self.counted(tmp_path, one.counts()) == one.counts()
         assert sink.ledger().entries == (one.entry,)
+
+    @pytest.mark.parametrize("lost", ["Per_Cells", "Per_Image", "Per_Relationships"])
+    def test_a_batch_whose_rows_do_not_arrive_is_refused(
+        self,
+        sink: Sink,
+        jobs: list[Job],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        lost: str,
+    ) -> None:
+        put(sink, jobs[0])
+        append = sink._append  # type: ignore[attr-defined]
+
+        def leave_out(table: str, names: list[str], blocks: Iterable[pa.RecordBatch]) -> None:
+            some = [b.slice(0, b.num_rows - 1) if table == lost else b for b in blocks]
+            append(table, names, iter(some))
+
+        monkeypatch.setattr(sink, "_append", leave_out)
+        sink.prepare(jobs[1].decoded.types)
+        with pytest.raises(SinkError, match=f"{lost} took \\d+ of \\d+ rows"):
+            put_as_prepared(sink, jobs[1])
+
+        assert [str(entry.loaded) for entry in sink.ledger().entries] == ["1"]
+        assert self.counted(tmp_path, jobs[0].counts()) == jobs[0].counts()
+
+    def test_a_batch_of_which_a_table_is_not_written_is_refused(
+        self, sink: Sink, jobs: list[Job], tmp_path: Path
+    ) -> None:
+        put(sink, jobs[0])
+        sink.prepare(jobs[1].decoded.types)
+
+        def write_all_but_cells() -> None:
+            with sink.batch(jobs[1].entry, jobs[1].pictures) as write:
+                assert write
+                for name, rows in jobs[1].decoded.rows():
+                    if name != "Cells":
+                        write(name, rows)
+
+        with pytest.raises(SinkError, match=r"Per_Cells took 0 of \d+ rows"):
+            write_all_but_cells()
+
+        assert [str(entry.loaded) for entry in sink.ledger().entries] == ["1"]
+        assert self.counted(tmp_path, jobs[0].counts()) == jobs[0].counts()
+
+    def test_rows_that_no_table_takes_are_refused(self, sink: Sink, jobs: list[Job]) -> None:
+        put(sink, jobs[0])
+        (cells,) = (p for n, p in jobs[1].decoded.files if n == "Cells")
+
+        def write_strangers() -> None:
+            with sink.batch(jobs[1].entry, jobs[1].pictures) as write:
+                assert write
+                for name, rows in jobs[1].decoded.rows():
+                    write(name, rows)
+                with pa.OSFile(str(cells)) as file, pa.ipc.open_stream(file) as rows:
+                    write("Strangers", rows)
+
+        with pytest.raises(SinkError, match=r"Per_Strangers took 0 of \d+ rows"):
+            write_strangers()
+
+        assert [str(entry.loaded) for entry in sink.ledger().entries] == ["1"]
 
     def test_a_batch_that_is_there_is_not_taken_again(
         self, sink: Sink, tmp_path: Path, jobs: list[Job]

@@ -314,6 +314,54 @@ class TestJobsThatFailed:
         assert batch.complete == ALL - ImageSets.parse("7")
         assert f"7: {table} has 22 of 23 " in batch.reason
 
+    def test_masked_objects_that_are_retained_are_the_nth_rows(
+        self, case: Case, loaded: Loaded
+    ) -> None:
+        file = case("maskobjects")
+        theirs = rows(
+            file / "m_separate.db",
+            "SELECT ImageNumber, MaskedCells_Parent_Cells FROM MyExpt_Per_MaskedCells "
+            "ORDER BY ImageNumber, rowid",
+        )
+        ours = rows(
+            loaded(file),
+            "SELECT ImageNumber, MaskedCells_Number_Object_Number, MaskedCells_Parent_Cells "
+            "FROM Per_MaskedCells ORDER BY 1, 2",
+        )
+        (batch,) = survey([file]).batches
+
+        assert str(batch.complete) == "1-4"
+        assert [(image, parent) for image, _, parent in ours] == theirs
+        assert [number for image, number, _ in ours if image == 1] == [1, 2, 3, 4, 5]
+
+    @pytest.mark.parametrize("layout", ["separate", "combined"])
+    def test_those_without_a_number_follow_those_with_one(
+        self, copy: Copy, tmp_path: Path, layout: str
+    ) -> None:
+        file = copy("20_sqlite", f"{layout}.db")
+        table = {"separate": "MyExpt_Per_Cells", "combined": "MyExpt_Per_Object"}[layout]
+        number, area = "Cells_Number_Object_Number", "Cells_AreaShape_Area"
+        before = f"SELECT {number}, {area} FROM {table} WHERE ImageNumber = 3 AND {number} > 0"
+        expected = sorted(rows(file, before))
+        change(file, f"UPDATE {table} SET {number} = NULL WHERE ImageNumber = 3 AND {number} > 4")
+        load([file], f"sqlite:///{tmp_path}/a.sqlite")
+        found = rows(
+            tmp_path / "a.sqlite",
+            f"SELECT {number}, {area} FROM Per_Cells WHERE ImageNumber = 3 ORDER BY 1",
+        )
+
+        assert len(expected) > 5
+        assert found == expected
+
+    def test_without_numbers_and_out_of_order_they_are_not_made_up(self, copy: Copy) -> None:
+        file = copy("20_sqlite", "separate.db")
+        number = "Cells_Number_Object_Number"
+        change(file, f"UPDATE MyExpt_Per_Cells SET {number} = NULL WHERE {number} = 2")
+        (batch,) = survey([file]).batches
+
+        assert "MyExpt_Per_Cells has " in batch.reason
+        assert not batch.complete & ImageSets.parse("1-4")
+
     def test_rows_of_objects_without_their_image_are_not_complete(self, file: Path) -> None:
         change(file, "DELETE FROM MyExpt_Per_Image WHERE ImageNumber = 7")
         (batch,) = survey([file]).batches

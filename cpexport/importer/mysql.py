@@ -18,6 +18,7 @@ from cpexport.importer.csvtext import END
 from cpexport.importer.mysqlwords import ID, check, end, literal, select
 from cpexport.sinks import sqlledger
 from cpexport.sinks.mysqlserver import quoted
+from cpexport.sinks.mysqlsession import SETTINGS
 from cpexport.sinks.mysqltext import FORMAT
 from cpexport.sinks.sql import within
 from cpexport.sinks.sqlexperiment import FIRST
@@ -29,8 +30,8 @@ _HEAD = """\
 -- in this folder. It stops with an error, and leaves out all of a batch, if anything of it is not
 -- as it was written. What is there already is not loaded again: run it again after a repair.
 SET NAMES utf8mb4;
-SET SESSION sql_mode = 'STRICT_ALL_TABLES,ANSI_QUOTES,NO_ENGINE_SUBSTITUTION', autocommit = 0,
-  group_concat_max_len = 1000000;
+SET SESSION autocommit = 0,
+  {session};
 SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;
 SET @ok = 1, @loaded = 0;
 """
@@ -40,7 +41,8 @@ _LOCK = "CONCAT('cpexport ', LEFT(SHA2(DATABASE(), 256), 40))"
 def script(contents: Contents, form: Form) -> Iterator[str]:
     """The statements, in pieces of a few lines."""
     mysqltables.refuse_long_names(contents)
-    yield _HEAD.format(version=__version__, script=form.script)
+    session = ",\n  ".join(f"{name} = {literal(value)}" for name, value in SETTINGS.items())
+    yield _HEAD.format(version=__version__, script=form.script, session=session)
     yield check("DATABASE() IS NOT NULL", "no database; name one after mysql")
     yield check(f"GET_LOCK({_LOCK}, 60) = 1", "another script runs on this database")
     yield from mysqlhead.tables(contents)

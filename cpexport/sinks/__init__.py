@@ -208,6 +208,8 @@ def open_sink(
     shape: Shape | None = None,
     run: str | None = None,
     paths: PathMap | None = None,
+    *,
+    writing: bool = True,
 ) -> Sink:
     """The destination that a SQLAlchemy URL, `parquet:FOLDER` or a file name names.
 
@@ -215,7 +217,8 @@ def open_sink(
 
     `shape` is what its tables are to look like, and `paths` the paths of pictures in them; without,
     as they do. `run` is the run that all is about where they are numbered; without, what is read is
-    of all runs, and nothing can be written.
+    of all runs, and nothing can be written. Unless it is opened for `writing`, it may be read-only,
+    or the user may read only; then nothing of it is made or changed.
 
     Raises:
         UsageError: not a URL, or of a kind that there is no sink for.
@@ -225,7 +228,8 @@ def open_sink(
     if url.startswith(_PARQUET):
         from cpexport.sinks.parquet import ParquetSink
 
-        return ParquetSink(url.removeprefix(_PARQUET), prefix, shape, run, paths)
+        folder = url.removeprefix(_PARQUET)
+        return ParquetSink(folder, prefix, shape, run, paths, writing=writing)
     parsed = _parsed(url)
     kind = parsed.get_backend_name()
     if kind in _FILES and (parsed.host or parsed.query):
@@ -233,15 +237,15 @@ def open_sink(
     if kind == "sqlite":
         from cpexport.sinks.sqlite import SqliteSink
 
-        return SqliteSink(parsed.database or "", prefix, shape, run, paths)
+        return SqliteSink(parsed.database or "", prefix, shape, run, paths, writing=writing)
     if kind == "duckdb":
         from cpexport.sinks.duckdb import DuckdbSink
 
-        return DuckdbSink(parsed.database or "", prefix, shape, run, paths)
+        return DuckdbSink(parsed.database or "", prefix, shape, run, paths, writing=writing)
     if kind in ("mysql", "mariadb"):
         from cpexport.sinks.mysql import MysqlSink
 
-        return MysqlSink(parsed, prefix, shape, run, paths)
+        return MysqlSink(parsed, prefix, shape, run, paths, writing=writing)
     raise UsageError(f"unsupported destination {kind!r}; use {FORMS}")
 
 

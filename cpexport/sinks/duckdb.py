@@ -31,9 +31,16 @@ class DuckdbSink(SqlSink):
     infinite = True
 
     def __init__(
-        self, path: str, prefix: str, shape: Shape | None, run: str | None, paths: PathMap | None
+        self,
+        path: str,
+        prefix: str,
+        shape: Shape | None,
+        run: str | None,
+        paths: PathMap | None,
+        *,
+        writing: bool = True,
     ) -> None:
-        self._file = Connection(Path(path), f"duckdb:///{path}")
+        self._file = Connection(Path(path), f"duckdb:///{path}", writing=writing)
         super().__init__(self._file, prefix, shape, run, paths)
 
     @property
@@ -80,6 +87,8 @@ class DuckdbSink(SqlSink):
 
     def _count(self, table: str, scope: Scope, image_sets: ImageSets) -> int:
         """Rows of one key count as one, as nothing else keeps them off."""
+        if table not in self.layout().tables:
+            return super()._count(table, scope, image_sets)
         key = ", ".join(map(quoted, self.layout().tables[table].key))
         return sum(
             self._file.rows(

@@ -1,6 +1,8 @@
 """A DuckDB file and the one connection to it, made when it is first needed."""
 
+import fcntl
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,7 +17,7 @@ from cpexport.errors import ChangedError, RetryError, SinkError, UsageError
 from cpexport.features import NULL, TABLE_NUMBER
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.fitting import missing_as_null
-from cpexport.sinks.sql import Query, collected, quoted, spans
+from cpexport.sinks.sql import Query, collected, literal, quoted, spans
 from cpexport.sinks.sqliterefusals import writable
 
 try:
@@ -38,14 +40,15 @@ class Connection:
     """Statements and transactions on one DuckDB file, errors as `SinkError`.
 
     Nothing is opened before it is needed, and the file is made only by a transaction that may; if
-    that fails the file is gone again. While it is open no other process can open it.
+    that fails the file is gone again. While it is open no other process can write into it, and
+    while it is open for `writing` none can open it; else it can be read-only.
 
     Raises:
-        SinkError: the path cannot be a database, or must not be written.
+        SinkError: the path cannot be a database, or must not be written and is to be.
     """
 
-    def __init__(self, path: Path, name: str) -> None:
-        self.path, self.name = path, name
+    def __init__(self, path: Path, name: str, *, writing: bool = True) -> None:
+        self.path, self.name, self.writing = path, name, writing
         self._connection: Any = None
         self._made = False
         self._names: frozenset[str] | None = None
@@ -64,7 +67,7 @@ class Connection:
     @property
     def exists(self) -> bool:
         """Whether there is a database, with or without tables."""
-        return self._connection is not None or self.path.exists()
+        return self._connection is not None or (self.path.exists() and self.path.stat().st_size > 0)
 
     def close(self) -> None:
         connection, self._connection = self._connection, None
@@ -213,21 +216,23 @@ class Connection:
             raise SinkError(self.name, "no file is named", "write duckdb:///screen.duckdb")
         if not folder.is_dir():
             raise SinkError(self.name, f"the folder {folder} does not exist", "make it first")
-        if not writable(folder):
+        if (self.writing or not path.exists()) and not writable(folder):
             raise SinkError(self.name, f"the folder {folder} is read-only", "choose another")
         if path.exists() and not path.is_file():
             raise SinkError(self.name, "not a file", "name a file")
-        if path.exists() and not writable(path):
+        if self.writing and path.exists() and not writable(path):
             raise SinkError(self.name, "read-only", "make it writable, or choose another")
 
     def _open(self) -> Any:
         if self._connection is None:
             self._refuse_unusable()
+            if self.writing:
+                self._remove_empty()
             new = not self.path.exists()
             until = time.monotonic() + _PATIENCE
             while self._connection is None:
                 try:
-                    self._connection = duckdb.connect(self.path)
+                    self._connection = duckdb.connect(self.path, read_only=not self.writing)
                 except duckdb.Error as error:
                     locked = "set lock on file" in str(error)
                     if not locked or time.monotonic() > until:
@@ -238,7 +243,29 @@ class Connection:
             self._made = new
             for setting in _SETTINGS:
                 self._connection.execute(f"SET {setting}")
+            if not self.writing:
+                # By itself it is beside the file, where nothing is to be made.
+                aside = Path(tempfile.gettempdir()) / f"cpexport-duckdb-{os.getpid()}"
+                self._connection.execute(f"SET temp_directory = {literal(str(aside))}")
         return self._connection
+
+    def _remove_empty(self) -> None:
+        """Takes away a file without a byte, which a process that was killed as it made it has left.
+
+        DuckDB locks a file as soon as it has made it: one that nobody has locked for a second is
+        nobody's.
+        """
+        while self.path.exists() and self.path.stat().st_size == 0:
+            with suppress(FileNotFoundError), self.path.open("r+b") as file:
+                if time.time() - os.fstat(file.fileno()).st_mtime > 1:
+                    try:
+                        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    except OSError:
+                        return
+                    if os.fstat(file.fileno()).st_size == 0:
+                        self.path.unlink()
+                    return
+            time.sleep(0.1)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

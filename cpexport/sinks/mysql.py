@@ -27,6 +27,7 @@ from cpexport.sinks.mysqlwidth import room
 from cpexport.sinks.objectview import notes_on
 from cpexport.sinks.scope import Scope
 from cpexport.sinks.sql import quoted
+from cpexport.sinks.sqlbatch import naming
 from cpexport.sinks.sqlsink import SqlSink
 from cpexport.tables import Layout
 
@@ -42,7 +43,14 @@ class MysqlSink(SqlSink):
     """A database of a server, which must be there; the first batch makes the tables."""
 
     def __init__(
-        self, url: URL, prefix: str, shape: Shape | None, run: str | None, paths: PathMap | None
+        self,
+        url: URL,
+        prefix: str,
+        shape: Shape | None,
+        run: str | None,
+        paths: PathMap | None,
+        *,
+        writing: bool = True,
     ) -> None:
         self._server = MysqlDatabase(url)
         if not _PLAIN.fullmatch(prefix):
@@ -55,8 +63,8 @@ class MysqlSink(SqlSink):
                 local=location.local,
                 takes_bulk=self._server.takes_bulk,
             )
-            if self.facts.problems:
-                raise SinkError(self._server.name, "; ".join(self.facts.problems), _ASK)
+            if problems := self.facts.problems(writing=writing):
+                raise SinkError(self._server.name, "; ".join(problems), _ASK)
         except BaseException:
             self._server.close()
             raise
@@ -90,7 +98,7 @@ class MysqlSink(SqlSink):
 
     @contextmanager
     def _begun(self, entry: Entry) -> Iterator[None]:
-        with self._naming(entry):
+        with naming(self.name, entry):
             self._change()
         with self._server.transaction(_TOGETHER):
             yield

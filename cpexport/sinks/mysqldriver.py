@@ -194,7 +194,8 @@ class Driver(Connection):
     def warning(self) -> str:
         """The first warning of the last statement."""
         shown: Any = self.show_warnings
-        _, code, text = shown()[0]
+        # With max_error_count = 0 servers count them, and keep none.
+        _, code, text = next(iter(shown()), ("", 0, "a value is not what it was"))
         return f"{text} ({code})"
 
     def abandon(self) -> None:

@@ -73,15 +73,16 @@ class Facts:
     character_set_database: str
     read_only: bool
 
-    @property
-    def problems(self) -> tuple[str, ...]:
-        """Why nothing can be loaded, a line each; none if it can."""
+    def problems(self, *, writing: bool) -> tuple[str, ...]:
+        """Why nothing can be read, or loaded if that is wanted, a line each; none if it can."""
         version = ".".join(map(str, self.version))
         least = ".".join(map(str, _LEAST[self.kind]))
-        found = {
+        old = {
             f"{self.kind} {version} is too old; {least} or newer is needed": (
                 self.version < _LEAST[self.kind]
             ),
+        }
+        unfit = {
             "the server has no InnoDB, without which no batch is all or nothing": not self.innodb,
             "the server takes no changes: it is read-only": self.read_only,
             f"the user lacks {', '.join(self.missing)} on the database": bool(self.missing),
@@ -92,6 +93,7 @@ class Facts:
                 self.max_allowed_packet < _PACKET
             ),
         }
+        found = {**old, **unfit} if writing else old
         return tuple(line for line, true in found.items() if true)
 
     @property

@@ -12,6 +12,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 
 from cpexport.errors import SinkError
+from cpexport.sinks import mysqlsession as session
 from cpexport.sinks.mysqladdress import address
 from cpexport.sinks.mysqldriver import Driver
 from cpexport.sinks.mysqlerrors import at_commit, refusal
@@ -20,11 +21,6 @@ from cpexport.sinks.mysqlrows import send
 # Names as they are: with PyMySQL's own paramstyle a percent sign in them would be doubled.
 DIALECT = dialect.MySQLDialect_pymysql(paramstyle="named")
 
-# Whatever the server has for others. Waiting for a batch to be decoded is no reason to be dropped.
-_SESSION = (
-    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ANSI_QUOTES', "
-    "wait_timeout = 28800, net_read_timeout = 600, net_write_timeout = 600, lock_wait_timeout = 60"
-)
 _COMMITS = ("CREATE", "DROP", "ALTER", "RENAME", "TRUNCATE")
 
 
@@ -192,13 +188,39 @@ class Connection:
     def connect(self) -> Driver:
         """One more connection, apart from all else here: whoever asks for it closes it."""
         try:
-            return Driver(**self.address.options, init_command=_SESSION)
+            driver = Driver(**self.address.options)
         except (ValueError, LookupError, AssertionError, TypeError) as error:
             # What PyMySQL makes of bytes that are no server's.
             raise pymysql.err.OperationalError(2003, "(it speaks another protocol)") from error
         except RuntimeError as error:
             # To hide a password without TLS, PyMySQL would need a library more.
             raise pymysql.err.OperationalError(2061, "no TLS") from error
+        try:
+            self._settle(driver)
+        except BaseException:
+            driver.close()
+            raise
+        return driver
+
+    def _settle(self, driver: Driver) -> None:
+        """Gives a connection the session that all of ours have.
+
+        Raises:
+            SinkError: a variable stays as it was.
+        """
+        greeting: Any = driver
+        kind = "MariaDB" if "mariadb" in greeting.server_version.lower() else "MySQL"
+        with driver.cursor() as cursor:
+            for statement in session.statements(kind):
+                cursor.execute(statement)
+            cursor.execute(session.question(kind))
+            row: Any = cursor.fetchone()
+        if what := session.wrong(kind, row):
+            raise SinkError(
+                self.name,
+                f"{what} in the session, whatever is set",
+                "connect to the server itself and not by a proxy",
+            )
 
 
 def quoted(name: str) -> str:

@@ -51,7 +51,14 @@ class ParquetSink(SqlSink):
     infinite = True
 
     def __init__(
-        self, path: str, prefix: str, shape: Shape | None, run: str | None, paths: PathMap | None
+        self,
+        path: str,
+        prefix: str,
+        shape: Shape | None,
+        run: str | None,
+        paths: PathMap | None,
+        *,
+        writing: bool = True,
     ) -> None:
         if not path or path.startswith("//"):
             raise UsageError("--to names no folder; write parquet:FOLDER")
@@ -61,13 +68,13 @@ class ParquetSink(SqlSink):
             )
         if prefix.startswith(("_", ".")) or {"/", "=", "@"} & set(prefix):
             raise UsageError(f"--prefix {prefix}: no name of folders that readers of Parquet take")
-        self._file = LedgerFile(Path(path), f"parquet:{path}")
+        self._file = LedgerFile(Path(path), f"parquet:{path}", writing=writing)
         self._folder = Folder(self._file)
         self._writers: dict[str, Writer] = {}
         self._tables: tuple[Layout, _Tables] | None = None
         self._grown = False
         super().__init__(self._file, prefix, shape, run, paths)
-        if self._folder.unsettled:
+        if writing and self._folder.unsettled:
             self._settle()
 
     def __exit__(self, *error: object) -> None:
@@ -161,6 +168,11 @@ class ParquetSink(SqlSink):
     def _views(self) -> Iterable[str]:
         return ()
 
+    def settings(self) -> dict[str, str]:
+        # A load that did not come to its end has left files that readers do not find.
+        late = not self._file.writing and self._folder.unsettled
+        return {} if late else super().settings()
+
     def tables(self) -> Mapping[str, There]:
         names = schema.names(self.layout(), self.prefix)
         return there(self._folder, self._scope(), names) if self._ours() else {}
@@ -241,12 +253,13 @@ class ParquetSink(SqlSink):
             self._writers[table].write(missing_as_null(rows))
 
     def _count(self, table: str, scope: Scope, image_sets: ImageSets) -> int:
-        """As the file says; rows of one key count as one, as nothing else keeps them off."""
-        writer = self._writers.pop(table)
-        if not writer.rows:
+        """As the new file says; rows of one key count as one, as nothing else keeps them off."""
+        writer = self._writers.pop(table, None)
+        if writer is None or not writer.rows:
             return 0
         file = self._folder.enter(table, writer, light=True)
-        key = [*self.layout().tables[table].key]
+        keys = self.layout().tables
+        key = [*(keys[table].key if table in keys else self._gathered()[table][0].names)]
         with self._folder.open(file) as opened, self._folder.unchanged(file):
             rows = opened.read(key, use_threads=False)
             return int(rows.group_by(key, use_threads=False).aggregate([]).num_rows)

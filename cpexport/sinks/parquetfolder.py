@@ -26,6 +26,10 @@ from cpexport.sinks.sqliterefusals import writable
 
 LEDGER: Final = "_cpexport.sqlite"
 _STAGING: Final = "_cpexport_new"
+# Of a load that failed at the first batch, or was killed there, such files may be all that is left.
+_OURS: Final = "_cpexport"
+# What is staged is not to be taken for data by `**/*.parquet`; version 0.1.0 did without.
+_STAGED: Final = ".part"
 # It is no Parquet file, so that whoever reads the folder meanwhile fails, and gets no wrong rows.
 _BUSY: Final = "cpexport_is_replacing_files_here.parquet"
 _FILES: Final = (
@@ -39,9 +43,9 @@ _FILES: Final = (
 class LedgerFile(Connection):
     """The ledger of the folder, which is made for it."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, *, writing: bool = True) -> None:
         self.folder = folder
-        super().__init__(folder / LEDGER, name)
+        super().__init__(folder / LEDGER, name, writing=writing)
 
     @property
     def title(self) -> str:
@@ -59,11 +63,11 @@ class LedgerFile(Connection):
             raise SinkError(self.name, "not a folder", "name a folder")
         elif self.path.exists():
             super()._refuse_unusable()
-        elif any(folder.iterdir()):
+        elif any(not path.name.startswith(_OURS) for path in folder.iterdir()):
             raise SinkError(
                 self.name, "holds what cpexport did not make", "name a new or empty folder"
             )
-        elif not writable(folder):
+        elif self.writing and not writable(folder):
             raise SinkError(self.name, "read-only", "make it writable, or choose another")
 
 
@@ -129,6 +133,17 @@ class Folder:
         )
         return [File(*row) for row in rows]
 
+    def has(self, table: str) -> bool:
+        """Whether a table is there, or will be once a load that was cut off has come to its end."""
+        return (self.path / table).is_dir() or (self.unsettled and bool(self.files(table)))
+
+    def seen(self, table: str) -> list[Path]:
+        """The files of a table that readers find, or will find once that load has."""
+        if not self.unsettled:
+            return sorted((self.path / table).glob("*.parquet"))
+        places = [(self._place(file), self._staged(table, file.name)) for file in self.files(table)]
+        return [place if place.exists() else staged for place, staged in places]
+
     def open(self, file: File) -> Any:
         """A `parquet.ParquetFile`, wherever it is now.
 
@@ -150,14 +165,14 @@ class Folder:
         with self.errors():
             self._staging.mkdir(exist_ok=True)
         name = name or secrets.token_hex(8)
-        return Writer(self._staged(table, f"{name}.parquet"), schema, numbers)
+        return Writer(self._staging / f"{table}@{name}.parquet{_STAGED}", schema, numbers)
 
     def enter(self, table: str, writer: Writer, *, light: bool = False) -> File:
         """Closes a file, and makes it one of the table's, named by the image sets in it."""
         with self.errors():
             writer.close(light=light)
             span = f"{writer.first:09}-{writer.last:09}-" if writer.last else ""
-            name = span + writer.path.name.rpartition("@")[2]
+            name = span + writer.path.name.rpartition("@")[2].removesuffix(_STAGED)
             writer.path.rename(self._staged(table, name))
         size = (writer.rows, len(writer.schema))
         file = File(table, name, *size, writer.first, writer.last, int(writer.light))
@@ -236,7 +251,7 @@ class Folder:
         if "_cpexport_files" not in self._db.names():
             return come, gone
         for staged in self._staging.iterdir():
-            table, _, name = staged.name.rpartition("@")
+            table, _, name = staged.name.removesuffix(_STAGED).rpartition("@")
             words = "SELECT 1 FROM _cpexport_files WHERE table_name = ? AND name = ? AND NOT gone"
             if self._db.rows(words, table, name):
                 come.setdefault(table, []).append(name)
@@ -248,7 +263,8 @@ class Folder:
         return self.path / file.table / file.name
 
     def _staged(self, table: str, name: str) -> Path:
-        return self._staging / f"{table}@{name}"
+        older = self._staging / f"{table}@{name}"
+        return older if older.exists() else older.with_name(f"{older.name}{_STAGED}")
 
     @contextmanager
     def errors(self) -> Iterator[None]:

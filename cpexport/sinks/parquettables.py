@@ -104,7 +104,7 @@ def of_run(folder: Folder, scope: Scope) -> Iterator[pa.RecordBatch]:
 def there(folder: Folder, scope: Scope, names: Iterable[str]) -> dict[str, There]:
     """Of these tables those that readers find: `Sink.tables`. There is no view of pairs, but what
     it is made of."""
-    found = {name: _there(folder, scope, name) for name in names if (folder.path / name).is_dir()}
+    found = {name: _there(folder, scope, name) for name in names if folder.has(name)}
     known = {name: table for name, table in found.items() if table is not None}
     if {f"{scope.prefix}Per_Relationship{end}" for end in ("s", "Types")} <= known.keys():
         known[f"{scope.prefix}Per_RelationshipsView"] = There((), 0)
@@ -114,7 +114,7 @@ def there(folder: Folder, scope: Scope, names: Iterable[str]) -> dict[str, There
 def _there(folder: Folder, scope: Scope, name: str) -> There | None:
     columns: list[str] | None = None
     rows = 0
-    for path in sorted((folder.path / name).glob("*.parquet")):
+    for path in folder.seen(name):
         try:
             with parquet.ParquetFile(path) as opened:
                 own = opened.schema_arrow.names

@@ -1,6 +1,6 @@
-"""What a batch replaces, and whether it is there whole: the checks of its transaction."""
+"""What a batch replaces: which image sets, whether it may, and how their rows go."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 
 import pyarrow as pa
 
@@ -62,35 +62,12 @@ def renumber(db: Database, layout: Layout, scope: Scope, columns: Mapping[str, p
             )
 
 
-def count(db: Database, table: str, scope: Scope, image_sets: ImageSets) -> int:
-    """How many rows of these image sets a table has."""
+def count(db: Database, table: str, column: str, scope: Scope, image_sets: ImageSets) -> int:
+    """How many rows of these image sets a table has, by its column of their numbers."""
     return sum(
         db.rows(f"SELECT count(*) FROM {quoted(table)} WHERE {where}")[0][0]
-        for where in db.between(quoted(IMAGE_NUMBER), image_sets, scope.number)
+        for where in db.between(quoted(column), image_sets, scope.number)
     )
-
-
-def counted(
-    table: str, blocks: Iterable[pa.RecordBatch], written: dict[str, int]
-) -> Iterator[pa.RecordBatch]:
-    """The blocks, whose rows are counted as they are taken."""
-    for block in blocks:
-        written[table] = written.get(table, 0) + block.num_rows
-        yield block
-
-
-def gate(name: str, table: str, there: int, rows: int) -> None:
-    """Refuses to commit where a table has not just the rows that were given to it.
-
-    Raises:
-        SinkError: so it is.
-    """
-    if there != rows:
-        raise SinkError(
-            name,
-            f"{table} took {there} of {rows} rows",
-            "report this; nothing of the batch was kept",
-        )
 
 
 def _refuse_newer(db: Database, entry: Entry, batches: set[int], old: ImageSets) -> None:

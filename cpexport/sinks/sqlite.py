@@ -28,9 +28,16 @@ class SqliteSink(SqlSink):
     """A SQLite file. The first batch makes it, and it is gone again if that comes to nothing."""
 
     def __init__(
-        self, path: str, prefix: str, shape: Shape | None, run: str | None, paths: PathMap | None
+        self,
+        path: str,
+        prefix: str,
+        shape: Shape | None,
+        run: str | None,
+        paths: PathMap | None,
+        *,
+        writing: bool = True,
     ) -> None:
-        self._file = Connection(Path(path), f"sqlite:///{path}")
+        self._file = Connection(Path(path), f"sqlite:///{path}", writing=writing)
         super().__init__(self._file, prefix, shape, run, paths)
 
     @property

@@ -42,14 +42,14 @@ class Connection:
     """Statements and transactions on one SQLite file, errors as `SinkError`.
 
     Nothing is opened before it is needed, and the file is made only by a transaction that may; if
-    that fails the file is gone again.
+    that fails the file is gone again. Unless it is for `writing`, the file can be read-only.
 
     Raises:
-        SinkError: the path cannot be a database, or must not be written.
+        SinkError: the path cannot be a database, or must not be written and is to be.
     """
 
-    def __init__(self, path: Path, name: str) -> None:
-        self.path, self.name = path, name
+    def __init__(self, path: Path, name: str, *, writing: bool = True) -> None:
+        self.path, self.name, self.writing = path, name, writing
         self._connection: adbc.Connection | None = None
         self._made = False
         self._inode = 0
@@ -234,9 +234,10 @@ class Connection:
     def _open(self) -> adbc.Connection:
         if self._connection is None:
             self._refuse_unusable()
-            with suppress(FileExistsError):
-                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
-                self._made = True
+            if self.writing:
+                with suppress(FileExistsError):
+                    os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
+                    self._made = True
             self._inode = self.path.stat().st_ino
             with self._errors():
                 self._connection = adbc.Connection(str(self.path))
@@ -246,7 +247,7 @@ class Connection:
         return self._connection
 
     def _refuse_unusable(self) -> None:
-        refuse_unusable(self.path, self.name)
+        refuse_unusable(self.path, self.name, writing=self.writing)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

@@ -10,8 +10,9 @@ from cpexport.errors import SinkError
 _MAGIC = b"SQLite format 3\x00"
 
 
-def refuse_unusable(path: Path, name: str) -> None:
-    """Refuses what SQLite would refuse later, or worse, would not: with the reason in words."""
+def refuse_unusable(path: Path, name: str, *, writing: bool) -> None:
+    """Refuses what SQLite would refuse later, or worse, would not: with the reason in words. What
+    is not for `writing` may be read-only."""
     if not path.name or str(path) == ":memory:":
         raise SinkError(name, "no file is named", "write sqlite:///screen.sqlite")
     folder = path.parent
@@ -23,9 +24,9 @@ def refuse_unusable(path: Path, name: str) -> None:
         return
     if not path.is_file():
         raise SinkError(name, "not a file", "name a file")
-    if not writable(path):
+    if writing and not writable(path):
         raise SinkError(name, "read-only", "make it writable, or choose another")
-    if not writable(folder):
+    if writing and not writable(folder):
         raise SinkError(name, f"its folder {folder} is read-only", "choose another")
     if path.with_name(f"{path.name}-journal").exists():
         # The first page can be anything until SQLite has rolled the journal back.

@@ -10,8 +10,8 @@ from typing import Self
 import pyarrow as pa
 import sqlalchemy as sa
 
-from cpexport.errors import SinkError, WidthError
-from cpexport.features import EXPERIMENT, IMAGE, OBJECT, RELATIONSHIP
+from cpexport.errors import SinkError
+from cpexport.features import EXPERIMENT, IMAGE, IMAGE_NUMBER, OBJECT, RELATIONSHIP
 from cpexport.imagesets import ImageSets
 from cpexport.ledger import Entry, Ledger
 from cpexport.paths import PathMap
@@ -23,9 +23,10 @@ from cpexport.sinks import sqlexperiment as experiment
 from cpexport.sinks import sqlledger as ledger
 from cpexport.sinks import sqlpairs as pairs
 from cpexport.sinks.fitting import Fitting
-from cpexport.sinks.replacing import count, counted, delete, gate, renumber, replaced
+from cpexport.sinks.replacing import count, delete, renumber, replaced
 from cpexport.sinks.scope import NO_RUN_YET, Scope
 from cpexport.sinks.sql import Database, quoted
+from cpexport.sinks.sqlbatch import BatchWriter, Gate, naming
 from cpexport.sinks.sqlread import broken, read, there
 from cpexport.tables import Features, Layout, table_of
 
@@ -144,31 +145,20 @@ class SqlSink(ABC):
                 ledger.forget(self._db, scope, old)
             # Before the rows: of two that bring the same, one has to wait here for the other.
             ledger.write(self._db, scope, entry, pictures)
-            written: dict[str, int] = {}
             # An aggregate can be infinite where no value is.
             infinite = bool(self.shape.aggregate) or any(c.infinite for c in entry.counts.values())
-
-            def write(object_name: str, rows: pa.RecordBatchReader) -> None:
-                if object_name == RELATIONSHIP:
-                    for block in rows:
-                        some = pairs.numbered(self._db, scope, block)
-                        self._append(table_of(RELATIONSHIP, self.prefix), some.schema.names, [some])
-                elif object_name == EXPERIMENT:
-                    for block in rows:
-                        experiment.write(self._db, scope, block, entry.loaded.first)
-                else:
-                    tables, finite = layout.parts(object_name), infinite and not self.infinite
-                    for table, names, blocks in self._fitting.parted(tables, scope, rows, finite):
-                        with self._naming(entry):
-                            self._append(table, names, counted(table, blocks, written))
-
+            gate, finite = Gate(self.name, entry), infinite and not self.infinite
+            taken = (self._db, scope, layout, entry, self._fitting, self._append, gate, finite)
             try:
-                yield write
+                yield BatchWriter(*taken)
             except BaseException:
                 self._layout = None
                 raise
-            for name, rows in written.items():
-                gate(self.name, name, self._count(name, scope, entry.loaded), rows)
+            gate.check(
+                [*layout.tables, table_of(RELATIONSHIP, self.prefix)],
+                lambda table: self._count(table, scope, entry.loaded),
+            )
+            gate.check_ledger(self._db, scope)
 
     def read(
         self,
@@ -224,27 +214,19 @@ class SqlSink(ABC):
 
     def _count(self, table: str, scope: Scope, image_sets: ImageSets) -> int:
         """How many rows a table has of the image sets of a batch that was written."""
-        return count(self._db, table, scope, image_sets)
+        pairs = table == table_of(RELATIONSHIP, self.prefix)
+        return count(self._db, table, "image_number1" if pairs else IMAGE_NUMBER, scope, image_sets)
 
     def _names(self) -> Iterable[str]:
         """The names of all tables that there are, whoever made them."""
         return self._db.names()
-
-    @contextmanager
-    def _naming(self, entry: Entry) -> Iterator[None]:
-        """Names the batch whose values do not fit."""
-        try:
-            yield
-        except WidthError as error:
-            advice = "load it into a destination of its own"
-            raise SinkError(self.name, f"{entry.path} does not fit: {error}", advice) from error
 
     def becoming(self) -> Layout:
         return self._extended()[1]
 
     def _made_to_fit(self, entry: Entry, change: Callable[[Layout, Layout], None]) -> Layout:
         """`_fitted`, where tables can be changed within the transaction of a batch."""
-        with self._naming(entry):
+        with naming(self.name, entry):
             old, new = self._extended()
             if new != old:
                 self._refuse_foreign(new)

@@ -32,7 +32,6 @@ from cpexport.sources.databasefile import (
 )
 from cpexport.sources.databaseimages import MARK, ROW, ImageRows
 from cpexport.sources.databaserows import (
-    Counts,
     object_counts,
     relationship_rows,
     row_counts,
@@ -40,6 +39,7 @@ from cpexport.sources.databaserows import (
     untracked,
 )
 from cpexport.sources.databasetables import image_table, notes, object_tables
+from cpexport.sources.objectnumbers import Counts
 from cpexport.tables import Features
 
 _NO_TABLES = (
@@ -139,7 +139,8 @@ class _Opened:
 
     def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
         for table in (self._image, *self._objects):
-            yield from table_rows(self._file, table, wanted, self._rows[table.name])
+            counted = self.images.counted_each
+            yield from table_rows(self._file, table, wanted, self._rows[table.name], counted)
         if self._pairs:
             for rows in relationship_rows(self._file, *self._pairs, wanted):
                 yield RELATIONSHIP, rows
@@ -210,7 +211,7 @@ class _Opened:
             rows = self._rows[table.name]
             for number in sorted(rows.keys() - set(images.numbers.tolist())):
                 short[number] = f"{table.name} has rows of it, {self._image.name} has none"
-            for name, has in object_counts(self._file, table, rows).items():
+            for name, has in object_counts(self._file, table, rows, images.counted_each).items():
                 if name in images.counts:
                     pairs = zip(images.numbers.tolist(), images.counts[name], strict=True)
                     for number, count in pairs:

@@ -11,8 +11,9 @@ from cpexport.imagesets import ImageSets
 from cpexport.pictures import Pictures, tells_pictures_apart
 from cpexport.pipeline import Pipeline
 from cpexport.sources.databasefile import IMAGE_TABLE, DatabaseFile
-from cpexport.sources.databaserows import Counts, table_rows
+from cpexport.sources.databaserows import table_rows
 from cpexport.sources.databasetables import Table
+from cpexport.sources.objectnumbers import Counts
 
 ROW = f"row in {IMAGE_TABLE}"
 MARK = "ExecutionTime_"
@@ -49,6 +50,15 @@ class ImageRows:
         self.types = dict.fromkeys(free, NULL)
         for part in parts:
             self.types |= {f: wider(self.types[f], part[f].type) for f in free}
+
+    @property
+    def counted_each(self) -> dict[str, dict[int, int]]:
+        """Object type to how many each image set counts."""
+        numbers = self.numbers.tolist()
+        return {
+            name: dict(zip(numbers, counts.astype(np.int64).tolist(), strict=True))
+            for name, counts in self.counts.items()
+        }
 
     def counted(self) -> dict[str, ImageSets]:
         """Object type to the image sets that count at least one such object."""

@@ -19,10 +19,8 @@ from cpexport.features import (
 from cpexport.imagesets import ImageSets
 from cpexport.sources.databasefile import RERUN, DatabaseFile, quoted
 from cpexport.sources.databasetables import Table, declared
+from cpexport.sources.objectnumbers import Counts, limit, numbered
 from cpexport.tables import RELATIONSHIPS
-
-Counts = Mapping[int, int]
-"""Image set to how many rows a table has of it; image sets without any are not in it."""
 
 # Of which a statement reads no more than this, so that it is done within a part of a second.
 _VALUES = 2_000_000
@@ -44,22 +42,26 @@ def row_counts(file: DatabaseFile, table: str, key: str = IMAGE_NUMBER) -> Count
     return dict(found)
 
 
-def object_counts(file: DatabaseFile, table: Table, rows: Counts) -> dict[str, Counts]:
+def object_counts(
+    file: DatabaseFile, table: Table, rows: Counts, counted: Mapping[str, Counts]
+) -> dict[str, Counts]:
     """Object type to how many such objects a table has of each image set.
 
-    In a table of several types, an object is there where its own number is: the shorter types are
-    padded with NULL (exporttodatabase.py, write_data_to_db).
+    `counted` are what the image sets' Count_<Object> say: see `objectnumbers`.
     """
     names = list(table.numbers)
-    wanted = ", ".join(f"count({quoted(table.numbers[name])})" for name in names)
+    columns = [quoted(table.numbers[name]) for name in names]
+    wanted = ", ".join(f"count({column}), max({column})" for column in columns)
     found: dict[str, dict[int, int]] = {name: {} for name in names}
     for numbers in _portions(rows, rows, table.width):
-        for number, *counts in file.rows(
+        for number, *values in file.rows(
             f"SELECT {quoted(IMAGE_NUMBER)}, {wanted} FROM {quoted(table.name)} "
             f"WHERE {_among(IMAGE_NUMBER, numbers)} GROUP BY {quoted(IMAGE_NUMBER)}"
         ):
-            for name, count in zip(names, counts, strict=True):
-                found[name][number] = count
+            for name, count, last in zip(names, values[::2], values[1::2], strict=True):
+                most = limit(table, rows, counted.get(name, {}), number)
+                first_are_numbered = (last or 0) == count
+                found[name][number] = max(count, most) if first_are_numbered else count
     return dict(found)
 
 
@@ -85,11 +87,15 @@ def untracked(file: DatabaseFile, table: Table, rows: Counts) -> list[int]:
 
 
 def table_rows(
-    file: DatabaseFile, table: Table, wanted: ImageSets, rows: Counts
+    file: DatabaseFile,
+    table: Table,
+    wanted: ImageSets,
+    rows: Counts,
+    counted: Mapping[str, Counts] | None = None,
 ) -> Iterator[tuple[str, pa.RecordBatch]]:
     """The rows of the image sets `wanted`, of each object type that the table has.
 
-    An object type comes at least once, even without rows.
+    An object type comes at least once, even without rows. `counted` are as for `object_counts`.
 
     Raises:
         SourceError: two rows with one key, or values that are not what the column is for.
@@ -98,7 +104,8 @@ def table_rows(
     for numbers in list(portions) or [[]]:
         columns = _read(file, table, numbers, sum(rows.get(number, 0) for number in numbers))
         for name in table.features:
-            yield name, _of_one(file, table, name, columns)
+            limits = {n: limit(table, rows, (counted or {}).get(name, {}), n) for n in numbers}
+            yield name, _of_one(file, table, name, columns, limits)
 
 
 def relationship_rows(
@@ -158,7 +165,7 @@ def _read(
 
 
 def _of_one(
-    file: DatabaseFile, table: Table, name: str, columns: Mapping[str, pa.Array]
+    file: DatabaseFile, table: Table, name: str, columns: Mapping[str, pa.Array], limits: Counts
 ) -> pa.RecordBatch:
     """The rows of one object type, the padding taken out."""
     arrays = {IMAGE_NUMBER: columns[IMAGE_NUMBER]}
@@ -167,7 +174,7 @@ def _of_one(
     arrays |= {feature: columns[column] for feature, column in table.features[name].items()}
     batch = pa.RecordBatch.from_pydict(arrays)
     if name != IMAGE and batch[NUMBER].null_count:
-        batch = batch.filter(batch[NUMBER].is_valid())
+        batch = numbered(batch, limits)
     keys = batch.columns[: 1 if name == IMAGE else 2]
     if any(key.type != INTEGER for key in keys):
         raise SourceError(file.path, f"{table.name} has a key that is no integer", RERUN)

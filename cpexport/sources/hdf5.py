@@ -10,7 +10,12 @@ import pyarrow as pa
 
 from cpexport import pipeline
 from cpexport.batch import Evidence
-from cpexport.batchfile import is_batch_file, read_group_tags, read_pictures
+from cpexport.batchfile import (
+    BatchFileFoundError,
+    is_batch_file,
+    read_group_tags,
+    read_pictures,
+)
 from cpexport.errors import SourceError
 from cpexport.experiment import EXPERIMENTS, experiment_rows
 from cpexport.features import (
@@ -56,15 +61,15 @@ class Hdf5Source:
     def inspect(self) -> Evidence:
         try:
             return self._inspect()
+        except BatchFileFoundError:
+            raise
         except SourceError as error:
             raise advised(error, self.beside) from error
 
     def _inspect(self) -> Evidence:
         with MeasurementFile(self.file) as file:
             if is_batch_file(file):
-                raise SourceError(
-                    self.file, "a batch file, not a job's output", "give it as --batch"
-                )
+                raise BatchFileFoundError(self.file)
             text = file.experiment("Pipeline_Pipeline")
             parsed = pipeline.parse(text) if text else None
             image = file.features(IMAGE)

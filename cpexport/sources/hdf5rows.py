@@ -31,11 +31,14 @@ _TYPES = {"i": INTEGER, "f": REAL, "O": TEXT}
 
 def image_rows(file: MeasurementFile, numbers: Numbers) -> pa.RecordBatch:
     features = [feature for feature in file.features(IMAGE) if is_column(feature)]
-    plain = [feature for feature in features if not _is_blob(feature)]
+    blobs = {feature for feature in features if _is_blob(file, feature)}
+    plain = [feature for feature in features if feature not in blobs]
     vectors = Vectors(file, IMAGE, plain)
+    for feature, index in zip(plain, vectors.indexes, strict=True):
+        _refuse_several(file, feature, index)
     laid = _columns(file, IMAGE, plain, vectors, lambda index: _one_each(index, numbers))
     columns = dict(zip(plain, laid, strict=True)) | {
-        feature: _blobs(file, feature, numbers) for feature in features if _is_blob(feature)
+        feature: _blobs(file, feature, numbers) for feature in blobs
     }
     arrays = [pa.array(numbers), *(columns[feature] for feature in features)]
     return pa.RecordBatch.from_arrays(arrays, names=[IMAGE_NUMBER, *features])
@@ -108,18 +111,34 @@ def _one_each(index: Index, numbers: Numbers) -> _Recipe:
     return _Recipe(index, take)
 
 
-def _is_blob(feature: str) -> bool:
-    # NamesAndTypes' compressed XML for each image set: bytes, not one value.
-    return feature == "ImageSet_ImageSet"
+def _refuse_several(file: MeasurementFile, feature: str, index: Index) -> None:
+    if (index[:, 2] - index[:, 1]).max(initial=0) > 1:
+        problem = f"{IMAGE}/{feature} has several values for one image set"
+        raise SourceError(file.path, problem, "leave it out, or report what kind of file it is")
+
+
+def _is_blob(file: MeasurementFile, feature: str) -> bool:
+    # NamesAndTypes' compressed XML for each image set: bytes, not one value, until CellProfiler 5
+    # made text of them.
+    return feature == "ImageSet_ImageSet" and file.type_of(IMAGE, feature) == INTEGER
 
 
 def _blobs(file: MeasurementFile, feature: str, numbers: Numbers) -> pa.Array:
-    """Bytes as ExportToSpreadsheet writes them: Python's text of the base64 of the bytes."""
+    """Bytes as ExportToSpreadsheet writes them: Python's text of the base64 of the bytes.
+
+    Raises:
+        SourceError: they are no bytes.
+    """
     index = file.index(IMAGE, feature)
-    values = file.values(IMAGE, feature).astype(np.uint8)
+    values = file.values(IMAGE, feature)
     check_index(file, IMAGE, feature, index, len(values))
+    bytes = values.astype(np.uint8)
+    if not np.array_equal(bytes, values):
+        raise SourceError(
+            file.path, f"damaged: {IMAGE}/{feature} holds no bytes", "run its image sets again"
+        )
     texts = {
-        number: str(base64.b64encode(values[start:stop].tobytes()))
+        number: str(base64.b64encode(bytes[start:stop].tobytes()))
         for number, start, stop in index.tolist()
         if stop > start
     }
@@ -134,13 +153,40 @@ def object_rows(file: MeasurementFile, name: str, numbers: Numbers) -> pa.Record
     columns = dict(zip(features, gather.columns(), strict=True))
     images, number = np.repeat(numbers, gather.counts), gather.positions()
     own = columns.pop(NUMBER, None)
-    if own is not None and own.type == INTEGER and not own.null_count:
-        _refuse_twins(file, name, images, own.to_numpy(), number)
-        number = own.to_numpy()
+    if own is not None and own.type != NULL:
+        number = _own_numbers(file, name, images, own, number)
     return pa.RecordBatch.from_arrays(
         [pa.array(images), pa.array(number), *columns.values()],
         names=[IMAGE_NUMBER, NUMBER, *columns],
     )
+
+
+def _own_numbers(
+    file: MeasurementFile, name: str, images: Numbers, own: pa.Array, positions: Numbers
+) -> Numbers:
+    """The numbers that objects have themselves: all, or in places those of their positions.
+
+    Raises:
+        SourceError: they are no whole numbers, lack some but are not the positions, or are shared.
+    """
+    problem = f"damaged: the numbers of {name} are no whole numbers"
+    if own.type == TEXT:
+        raise SourceError(file.path, problem, "run its image sets again")
+    known = own.is_valid().to_numpy(zero_copy_only=False)
+    if own.type != INTEGER:
+        known &= ~np.isnan(own.to_numpy(zero_copy_only=False))
+    values = own.fill_null(0).to_numpy(zero_copy_only=False)
+    if not known.all():
+        if not np.array_equal(values[known], positions[known]):
+            problem = f"damaged: some {name} have no number"
+            raise SourceError(file.path, problem, "run its image sets again")
+        return positions
+    with np.errstate(invalid="ignore"):
+        numbers: Numbers = values.astype(np.int64)
+    if not np.array_equal(numbers, values):
+        raise SourceError(file.path, problem, "run its image sets again")
+    _refuse_twins(file, name, images, numbers, positions)
+    return numbers
 
 
 def _refuse_twins(
