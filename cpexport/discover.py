@@ -214,8 +214,10 @@ def _sources(place: Place, hint: Pipeline | None = None) -> list[Source]:
     if folder.hdf5:
         text = said(done) if done else None
         beside = (*(path.name for path in place.csv), *unused)
+        tables = tuple(place.image_tables) if batches == 1 else ()
         return [
-            Hdf5Source(folder.path if alone else file, file, beside, text) for file in folder.hdf5
+            Hdf5Source(folder.path if alone else file, file, beside, text, tables)
+            for file in folder.hdf5
         ]
     if not (place.groups or place.jobs):
         text = said(done) if done else None

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from cpexport.features import IMAGE
 from cpexport.sources.csvgroups import CsvGroup, Stray
 from cpexport.sources.folder import Folder
 from cpexport.sources.sqlnames import SqlJob
@@ -46,6 +47,12 @@ class Place:
         jobs = sorted(path for files in self.jobs.values() for path in files)
         strays = [stray.path for stray in self.strays]
         return [*groups, *strays, *jobs, *self.beside]
+
+    @property
+    def image_tables(self) -> list[Path]:
+        """Those of them that list image sets, by their names."""
+        files = [path for group in self.groups.values() for path in group.files]
+        return [path for path in (*files, *self.beside) if path.stem.endswith(IMAGE)]
 
     @property
     def brought(self) -> set[Path]:

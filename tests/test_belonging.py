@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Ran, rows
+from conftest import Ran, content, rows
 from small_outputs import experiment, images, measurements, objects, write
 
 from cpexport.discover import find
@@ -113,6 +113,42 @@ class TestFoldersNamedForMetadata:
         assert report.whole
         assert numbers(database, "Per_Nuclei") == [(1, 1), (2, 1)]
         assert rows(database, "SELECT CellProfiler_Version FROM Per_Experiment") == [("9.9",)]
+
+
+def test_image_sets_that_only_a_csv_beside_the_h5_has_are_named(run: Path) -> None:
+    measurements(run / "b1.h5", {1: 0})
+    images(run / "Image.csv", {1: 0, 2: 0})
+    report, database = loaded(run)
+
+    assert left_out(report)["Image.csv"].startswith("lists image sets 2, which b1.h5 does not have")
+    assert numbers(database, "Per_Image") == [(1, 1)]
+
+
+class TestSqlTablesElsewhere:
+    """Files of "MySQL / CSV" say by their names whose they are."""
+
+    @pytest.fixture
+    def jobs(self, copy: Callable[..., Path]) -> Path:
+        return copy("70_sqlcsv", "csv_per_job", "run")
+
+    def test_they_are_loaded_with_their_job(self, jobs: Path) -> None:
+        _, before = loaded(jobs)
+        (jobs / "Objects").mkdir()
+        for path in list(jobs.glob("SQL_*_Object.CSV")):
+            path.rename(jobs / "Objects" / path.name)
+        report, after = loaded(jobs)
+
+        assert report.whole
+        assert report.rows["Per_Nuclei"] > 0
+        assert content(after) == content(before)
+
+    def test_one_without_its_job_is_named(self, jobs: Path) -> None:
+        (jobs / "Objects").mkdir()
+        (jobs / "SQL_1_8_Object.CSV").rename(jobs / "Objects" / "SQL_1_7_Object.CSV")
+        report, _ = loaded(jobs)
+
+        assert "no Image.CSV and SETUP.SQL" in left_out(report)["SQL_1_7_Object.CSV"]
+        assert not report.whole
 
 
 class TestObjectsElsewhere:
