@@ -3,10 +3,12 @@
 from pathlib import Path
 
 from cpexport.batch import LeftOut
-from cpexport.errors import SourceError
+from cpexport.errors import RERUN, SourceError
 from cpexport.features import EXPERIMENT, IMAGE, RELATIONSHIP
+from cpexport.filekinds import HDF5, SQLITE
 from cpexport.place import Place
-from cpexport.sources.csvfile import OBJECTS, CsvFile, unfinished_line
+from cpexport.sources.csvbytes import no_table
+from cpexport.sources.csvfile import OBJECTS, CsvFile
 from cpexport.sources.csvfile import SUFFIXES as CSV_SUFFIXES
 from cpexport.sources.csvgroups import CsvGroup, csv_folder, header_of
 from cpexport.sources.folder import Folder, sorted_by_kind
@@ -14,8 +16,6 @@ from cpexport.sources.packed import may_be_data
 from cpexport.sources.sqlnames import sql_jobs
 from cpexport.walk import is_hidden, is_regular, walk
 
-_HDF5 = b"\x89HDF\r\n\x1a\n"
-_SQLITE = b"SQLite format 3\0"
 _NAME_IMAGES = "name the Image.csv of its run, or the folder that holds both"
 _WHY = {
     OBJECTS: f"rows of objects, which are loaded with their Image.csv; {_NAME_IMAGES}",
@@ -30,9 +30,9 @@ def place_of(path: Path) -> Place | LeftOut:
     if not is_regular(path):
         return LeftOut(str(path), f"not a regular file; {_NOT_OURS}")
     start = _start(path)
-    if start == _HDF5:
+    if start == HDF5:
         return Place(Folder(path, hdf5=[path]))
-    if _SQLITE.startswith(start) and start:
+    if start and SQLITE.startswith(start):
         return Place(Folder(path, databases=[path]))
     if is_hidden(path.name):
         reason = (
@@ -55,20 +55,14 @@ PACKED = "a compressed file; decompress it, or take it away"
 
 def no_data(path: Path) -> LeftOut:
     """That a file is not one of CellProfiler's, and how that is known."""
-    line = unfinished_line(path)
-    if line == b"":
-        problem = "empty"
-    elif line is not None:
-        problem = "only one line, which has no end"
-    else:
-        problem = "no column ImageNumber, so it is no table of CellProfiler's"
-    return LeftOut(str(path), f"{problem}; {_NOT_OURS}")
+    why = no_table(path)
+    return LeftOut(str(path), f"{why.problem}; {_NOT_OURS if why.advice == RERUN else why.advice}")
 
 
 def _start(path: Path) -> bytes:
     try:
         with path.open("rb") as stream:
-            return stream.read(len(_HDF5))
+            return stream.read(len(HDF5))
     except OSError:
         return b""
 

@@ -14,8 +14,9 @@ from conftest import Ran, content, rows
 from small_outputs import experiment, images, measurements, objects, write
 
 from cpexport.discover import find
+from cpexport.errors import SourceError
 from cpexport.load import Report, load
-from cpexport.survey import survey
+from cpexport.survey import look_at, survey
 
 
 @pytest.fixture
@@ -196,7 +197,7 @@ class TestObjectsElsewhere:
         write(run / "b2" / "done.txt", "Failure\n")
         report, database = loaded(run)
 
-        assert "tables of objects (Nuclei.csv), but no Image.csv" in left_out(report)["b2"]
+        assert "Image.csv is missing beside Nuclei.csv" in left_out(report)["b2"]
         assert numbers(database, "Per_Image") == [(1, 1)]
 
     def test_a_job_that_has_such_a_table_gets_no_second_one(self, run: Path) -> None:
@@ -205,7 +206,7 @@ class TestObjectsElsewhere:
         objects(run / "b2" / "Nuclei.csv", {1: 1})
         report, database = loaded(run)
 
-        assert "but no Image.csv" in left_out(report)["b2"]
+        assert "Image.csv is missing beside Nuclei.csv" in left_out(report)["b2"]
         assert numbers(database, "Per_Nuclei") == [(1, 1)]
 
     def test_of_jobs_in_reach_the_one_that_fits_has_it(self, run: Path) -> None:
@@ -307,9 +308,9 @@ class TestFilesNamedThemselves:
                 "Module,Module Number,Relationship,First Object Name\n",
                 "pairs of objects",
             ),
-            ("Image.csv", "column_name,category\nGroup_Number,ID\n", "no column ImageNumber"),
-            ("Image.csv", "", "empty"),
-            ("Image.csv", "ImageNumber,FileName_DNA", "only one line, which has no end"),
+            ("Image.csv", "column_name,category\nGroup_Number,ID\n", "has no column ImageNumber"),
+            ("Image.csv", "", "is empty"),
+            ("Image.csv", "ImageNumber,FileName_DNA", "is cut off in its header"),
             ("._Image.csv", "\0\5\26\7\0\2\0\0Mac OS X", "a hidden file"),
         ],
     )
@@ -373,10 +374,10 @@ class TestWhatIsLeftOut:
         assert "is no name of an object type" in self.only_nuclei(job, name)
 
     def test_a_table_whose_first_column_has_no_name(self, job: Path) -> None:
-        """pandas writes its index so."""
+        """It only numbers the rows, as pandas writes its index."""
         objects(job / "merged.csv", {1: 1}, first=",")
 
-        assert "its first column has no name" in self.only_nuclei(job, "merged.csv")
+        assert "its first column only numbers the rows" in self.only_nuclei(job, "merged.csv")
 
     def test_a_table_merged_of_others(self, job: Path) -> None:
         text = "ImageNumber,ObjectNumber,Nuclei_AreaShape_Area\n1,1,5\n"
@@ -504,4 +505,8 @@ def test_a_line_without_end_is_not_read_whole(run: Path) -> None:
         with (run / name).open("wb") as file:
             file.truncate(1 << 40)
 
-    assert [source.path for source in find([run]).sources()] == [run / "b1"]
+    sources = {source.path: look_at(source) for source in find([run]).sources()}
+
+    assert not isinstance(sources.pop(run / "b1" / "Image.csv"), SourceError)
+    assert sources.keys() == {run / "b1" / "Nuclei_Image.csv", run / "b2", run / "b3"}
+    assert all("NUL bytes" in str(error) for error in sources.values())

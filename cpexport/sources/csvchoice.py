@@ -17,7 +17,7 @@ import numpy.typing as npt
 from cpexport.errors import SourceError
 from cpexport.features import EXPERIMENT, IMAGE, RELATIONSHIP
 from cpexport.pipeline import Pipeline
-from cpexport.sources.csvfile import OBJECTS, RERUN, CsvFile, ends_cut, unfinished_line
+from cpexport.sources.csvfile import OBJECTS, CsvFile, ends_cut
 from cpexport.sources.imagecsv import ImageRows
 
 _TYPE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
@@ -79,9 +79,7 @@ def chosen(
     left_out: dict[Path, str] = {}
     objects: dict[str, list[CsvFile]] = {}
     for header in headers:
-        if reason := _strange(header):
-            left_out[header.path] = reason
-        elif header.kind == OBJECTS:
+        if header.kind == OBJECTS:
             names = object_types(header, prefix, rows, pipeline, header.path in adopted)
             if not names:
                 left_out[header.path] = f"{header.path.stem} is no name of an object type; {_AWAY}"
@@ -129,33 +127,12 @@ def object_types(
 def misfit(header: CsvFile, rows: ImageRows, prefix: str) -> str:
     """Why a table cannot be that of a job with these image sets; empty if it can."""
     names = object_types(header, prefix, rows, None, adopted=True)
-    return _strange(header) or _misfit(header, names, rows)
-
-
-def without_images(path: Path, files: Sequence[Path], headers: Sequence[CsvFile]) -> SourceError:
-    """Why files that lie at `path` cannot be read as a job's: there is no table of image sets."""
-    for file in files:
-        if file.stem.endswith(IMAGE) and (line := unfinished_line(file)) is not None:
-            problem = f"{file.name} is {'cut in its header' if line else 'empty'}"
-            return SourceError(path, problem, RERUN)
-    objects = [header.path.name for header in headers if header.kind == OBJECTS]
-    if objects:
-        some = ", ".join(objects[:3]) + (" ..." if len(objects) > 3 else "")
-        problem = f"tables of objects ({some}), but no Image.csv"
-        return SourceError(path, problem, "put the Image.csv of their run beside them")
-    return SourceError(path, "no table of image sets", RERUN)
+    return _misfit(header, names, rows)
 
 
 def _named(headers: Sequence[CsvFile], kind: str, prefix: str) -> tuple[CsvFile, ...]:
-    found = tuple(h for h in headers if h.kind == kind and not _strange(h))
+    found = tuple(h for h in headers if h.kind == kind)
     return tuple(h for h in found if h.path.stem == f"{prefix}{kind}") or found
-
-
-def _strange(header: CsvFile) -> str:
-    """Why CellProfiler cannot have written a file with this header."""
-    if header.names[0][1] == "":
-        return f"its first column has no name, so another program wrote it; {_AWAY}"
-    return ""
 
 
 def _misfits(
@@ -191,14 +168,18 @@ def _misfits(
         elif cut or any(name in rows.counts for name in names):
             reason = ""
         else:
-            reason = _derived(file, names, rows, pipeline) or _unknown(file, rows)
+            reason = _derived(file, names, tables.images, rows, pipeline) or _unknown(file, rows)
         if reason:
             found[file.path] = f"{reason}; {_AWAY}"
     return found
 
 
 def _derived(
-    header: CsvFile, names: Sequence[str], rows: ImageRows, pipeline: Pipeline | None
+    header: CsvFile,
+    names: Sequence[str],
+    images: Sequence[CsvFile],
+    rows: ImageRows,
+    pipeline: Pipeline | None,
 ) -> str:
     """Why a table that Image.csv does not count is somebody's own; empty if it need not be.
 
@@ -206,6 +187,8 @@ def _derived(
     """
     if pipeline and rows.counts and not pipeline.exports_chosen_columns:
         return f"Image.csv counts no {' or '.join(names)}"
+    if header.numbers_rows and not any(image.numbers_rows for image in images):
+        return "its first column only numbers the rows, so another program wrote it"
     merged = tuple(f"{name}_" for name in (*rows.counts, IMAGE))
     for _, feature in header.names:
         if feature.startswith(merged):

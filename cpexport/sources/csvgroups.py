@@ -7,11 +7,15 @@ from pathlib import Path
 
 from cpexport.errors import SourceError
 from cpexport.features import EXPERIMENT, IMAGE
-from cpexport.sources.csvfile import CsvFile, open_csv, unfinished_line
+from cpexport.filekinds import is_pointer
+from cpexport.sources.csvbytes import first_lines, no_text
+from cpexport.sources.csvfile import CsvFile, open_csv
 
 _IMAGE_CSV = re.compile(r"(.*)Image", re.DOTALL)
-# Of tables of objects, of relationships and of Experiment.csv.
-_BEGINNINGS = (b"ImageNumber", b"Module", b"Key")
+# Columns of CellProfiler's tables; and those that tell one of image sets which lacks ImageNumber.
+_TABLE = re.compile(rb"ImageNumber|^Module,Module Number|^Key,Value")
+_IMAGE_TABLE = re.compile(rb"(^|[,;|\t\"])(Count|ModuleError|ExecutionTime|MD5Digest|Group)_")
+_SAMPLE = 1 << 16
 
 Header = CsvFile | SourceError
 """What a file begins with, or why that cannot be read."""
@@ -121,15 +125,14 @@ def _prefix(path: Path) -> list[str]:
     if isinstance(header, CsvFile):
         ours = header.kind == IMAGE
     else:
-        ours = header is not None or _is_cut_header(path, (b"",))
+        ours = header is not None or _is_damaged_image(path)
     return [found[1]] if ours else []
 
 
 def _without_image(files: list[Path]) -> CsvFolder:
     headers = {path: header for path in files if (header := header_of(path)) is not None}
     kinds = {header.kind for header in headers.values() if isinstance(header, CsvFile)}
-    cut = any(p.suffix.lower() == ".csv" and _is_cut_header(p, _BEGINNINGS) for p in files)
-    if not headers and not cut:
+    if not headers and not any(map(_is_damaged, files)):
         return CsvFolder({})
     experiments = [p for p, h in headers.items() if isinstance(h, CsvFile) and h.kind == EXPERIMENT]
     prefix = experiments[0].stem.removesuffix(EXPERIMENT) if experiments else ""
@@ -138,9 +141,18 @@ def _without_image(files: list[Path]) -> CsvFolder:
     return CsvFolder({prefix: CsvGroup(prefix, files, IMAGE in kinds)})
 
 
-def _is_cut_header(path: Path, beginnings: tuple[bytes, ...]) -> bool:
-    """Whether a job was stopped as it wrote a file's header, which may have begun so."""
-    line = unfinished_line(path)
-    if line is None:
+def _is_damaged_image(path: Path) -> bool:
+    """Whether a file without a header was a table of image sets, which its name says already."""
+    line, _ = first_lines(path)
+    cut = not line.endswith(b"\n") and (b"," in line or b"\t" in line)
+    return not line or cut or _IMAGE_TABLE.search(line) is not None or no_text(path) is not None
+
+
+def _is_damaged(path: Path) -> bool:
+    """Whether a file without a header was one of CellProfiler's, as far as that can be told."""
+    if path.suffix.lower() != ".csv":
         return False
-    return not line or ((b"," in line or b"\t" in line) and line.startswith(beginnings))
+    line, _ = first_lines(path)
+    # A disk that fails leaves NUL bytes, and UTF-16 has them.
+    text = line[:_SAMPLE].replace(b"\0", b"")
+    return not text or _TABLE.search(text) is not None or is_pointer(path)

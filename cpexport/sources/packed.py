@@ -8,6 +8,8 @@ from typing import IO
 
 import pyarrow as pa
 
+from cpexport.filekinds import HDF5, SQLITE
+
 _OPENERS: dict[str, Callable[[Path], IO[bytes]]] = {
     ".gz": lambda path: _stream(path, "gzip"),
     ".bz2": lambda path: _stream(path, "bz2"),
@@ -18,7 +20,7 @@ _OPENERS: dict[str, Callable[[Path], IO[bytes]]] = {
 SUFFIXES = frozenset(_OPENERS)
 
 _START = 1 << 16
-_BINARY = (b"\x89HDF\r\n\x1a\n", b"SQLite format 3\0")
+_BINARY = (HDF5, SQLITE)
 _COLUMNS = (b"ImageNumber", b"Module,Module Number", b"Key,Value")
 
 

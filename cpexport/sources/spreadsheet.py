@@ -12,33 +12,28 @@ import pyarrow as pa
 from cpexport import pipeline
 from cpexport.batch import Evidence
 from cpexport.batchfile import read_group_tags
-from cpexport.errors import SourceError
+from cpexport.errors import AS_WRITTEN, RERUN, SourceError
 from cpexport.experiment import experiment_rows
 from cpexport.features import (
     EXPERIMENT,
     IMAGE,
+    NO_FEATURE,
     NULL,
     RELATIONSHIP,
     is_column,
 )
+from cpexport.filekinds import is_pointer
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.pictures import Pictures
 from cpexport.pipeline import Pipeline
 from cpexport.sources.beside import advised, note
-from cpexport.sources.csvchoice import (
-    Tables,
-    chosen,
-    experiment_of,
-    images_of,
-    without_images,
-)
+from cpexport.sources.csvbytes import first_lines, no_table
+from cpexport.sources.csvchoice import Tables, chosen, experiment_of, images_of
 from cpexport.sources.csvfile import (
-    RERUN,
     CsvFile,
     ends_cut,
     open_csv,
     read_experiment,
-    unfinished_line,
 )
 from cpexport.sources.csvgroups import header_of
 from cpexport.sources.imagecsv import MARKS, ImageRows, image_rows
@@ -101,7 +96,7 @@ class _Opened:
         if damaged:
             raise self._damaged[damaged[0]]
         if not images:
-            raise without_images(self._source.path, self._source.files, self._headers)
+            raise self._without_images()
         return images
 
     @cached_property
@@ -112,13 +107,33 @@ class _Opened:
             if not rows.counts or path.stem.removeprefix(self._prefix) in rows.counts:
                 raise error
             left_out[path] = f"{error.problem}; {error.advice}"
+        for path in self._strange:
+            if is_pointer(path) and rows.counts and not self._is_named_as_ours(path):
+                why = no_table(path)
+                left_out[path] = f"{why.problem}; {why.advice}"
         adopted = self._source.adopted
         found = chosen(self._headers, self._prefix, adopted, rows, self._pipeline)
         return found.without(left_out)
 
+    def _is_named_as_ours(self, path: Path) -> bool:
+        """Whether a file without a header is called as a table that this job would write."""
+        name = path.stem.removeprefix(self._prefix)
+        return name in self._rows.counts or name == EXPERIMENT or "relation" in name.lower()
+
     @property
     def _objects(self) -> Mapping[str, Sequence[CsvFile]]:
         return self._tables.objects
+
+    def _without_images(self) -> SourceError:
+        """Why there is no table of image sets."""
+        name, files = f"{self._prefix}{IMAGE}", self._source.files
+        known = [header.path for header in self._headers]
+        for file in sorted(files, key=lambda file: file.stem != name):
+            if file.stem == name or not known:
+                return no_table(file)
+        others = ", ".join(file.name for file in known[:3])
+        problem = f"{name}.csv is missing beside {others}"
+        return SourceError(self._source.path, problem, f"put it there, or {RERUN}")
 
     def evidence(self) -> Evidence:
         """See `Source.inspect`."""
@@ -150,6 +165,11 @@ class _Opened:
 
     def _notes(self, rows: ImageRows) -> tuple[str, ...]:
         found = note("a folder of CSV files is", self._source.beside)
+        found += tuple(
+            f"{header.path.name}: a column without a name is left out, which only numbers the rows"
+            for header in self._headers
+            if any(feature == NO_FEATURE for _, feature in header.names)
+        )
         if not rows.sign.startswith(MARKS):
             found += ("no ModuleError or ExecutionTime columns: a row counts as measured",)
         return found
@@ -159,7 +179,7 @@ class _Opened:
         return self._rows.pictures
 
     def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
-        yield IMAGE, image_rows(self._images, wanted, dict(types.get(IMAGE, {})))
+        yield IMAGE, image_rows(self._images, wanted)
         for name, files in self._objects.items():
             yield name, object_rows(files, name, wanted, self._rows)
         for file in self._tables.relationships:
@@ -195,15 +215,20 @@ class _Opened:
         for file in self._images:
             if ends_cut(file.path) and not self._objects:
                 raise SourceError(file.path, "cut off in the middle of a line", RERUN)
-        for path in self._strange:
-            name = path.stem.removeprefix(self._prefix)
-            if name in rows.counts:
+        for path in [path for path in self._strange if path not in self._tables.left_out]:
+            name, why = path.stem.removeprefix(self._prefix), no_table(path)
+            if is_pointer(path):
+                lost = rows.held
+            elif name in rows.counts:
                 lost = rows.counted()[name]
             elif "relation" in name.lower() or (not rows.counts and name != EXPERIMENT):
-                lost = rows.held if _is_cut_header(path) else NONE
+                lost = rows.held if _only_begun(path) else NONE
             else:
                 lost = NONE
-            short |= dict.fromkeys(lost, f"{path.name} is empty, or damaged in its header")
+            if lost and why.advice != RERUN:
+                # No job left it so, and none that runs again mends it.
+                raise why
+            short |= dict.fromkeys(lost, f"{path.name} {why.problem}")
         groups: dict[tuple[Path, ...], list[str]] = {}
         for name, files in self._objects.items():
             groups.setdefault(tuple(file.path for file in files), []).append(name)
@@ -225,8 +250,9 @@ class _Opened:
         where = files[0].path.name
         for number in sorted(has.keys() - set(rows.numbers.tolist())):
             if number < 1:
-                raise SourceError(files[0].path, f"image set {number}: they start at 1", RERUN)
-            short.setdefault(number, f"{where} has rows of it, Image.csv has none")
+                raise SourceError(files[0].path, f"image set {number}: they start at 1", AS_WRITTEN)
+            end = ", it is cut off" if any(ends_cut(f.path) for f in self._images) else ""
+            short.setdefault(number, f"{where} has rows of it, Image.csv has none{end}")
         counts = [rows.counts[name] for name in names if name in rows.counts]
         if not counts:
             if cut:
@@ -248,6 +274,6 @@ class _Opened:
         return found
 
 
-def _is_cut_header(path: Path) -> bool:
-    line = unfinished_line(path)
-    return line is not None and (not line or line.startswith((b"Image", b"Module")))
+def _only_begun(path: Path) -> bool:
+    line, _ = first_lines(path)
+    return not line or (line.startswith((b"Image", b"Module")) and not line.endswith(b"\n"))
