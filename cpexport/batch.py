@@ -57,8 +57,9 @@ class Evidence:
     ended always says so in this kind of output. `finished` is local time as CellProfiler writes it.
     `group_tags` are the features by which the job was grouped, None where the output does not say.
     `lacking` are object types of which image sets count some, but for which there is no table.
-    `nothing` says what there is instead where no image set is held. `left_out` are files that may
-    be CellProfiler's but are not this job's, and why they are not read.
+    `nothing` says what there is instead where no image set is held. `skipped` are image sets that a
+    FlagImage module ended the run of, as the pipeline asks for: they are not measured, and done.
+    `left_out` are files that may be CellProfiler's but are not this job's, and why not.
     """
 
     held: ImageSets
@@ -77,6 +78,7 @@ class Evidence:
     group_tags: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
     nothing: str = "it ran no image set"
+    skipped: ImageSets = NONE
     left_out: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -154,9 +156,9 @@ class Batch:
     """A job's output, judged: which image sets are to be had from it, and why not the others.
 
     `unexpected` are image sets that the batch file does not list, `misplaced` those that it lists
-    as other pictures; neither are in `complete`. `signature` is that of the files judged. `notes`
-    are for everybody, `details` for who asks for them: they need no action. `left_out` are files
-    beside them that are not read.
+    as other pictures; neither are in `complete`. `skipped` are those of `complete` that FlagImage
+    skipped. `signature` is that of the files judged. `notes` are for everybody, `details` for who
+    asks for them: they need no action. `left_out` are files beside them that are not read.
     """
 
     source: Source
@@ -175,6 +177,7 @@ class Batch:
     notes: tuple[str, ...] = ()
     features: Features = field(default_factory=dict)
     signature: str = ""
+    skipped: ImageSets = NONE
     details: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
 

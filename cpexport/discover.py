@@ -31,6 +31,9 @@ from cpexport.sources.sqlcsv import SqlCsvSource
 from cpexport.sources.sqlnames import sql_jobs, sql_strays
 from cpexport.walk import Listed, Told, is_text, walk
 
+TEMPORARY = ("tmp", "temp")
+"""Jobs are told by `-t` to keep temporary files in a folder of such a name within their own."""
+
 _UNSAYABLE = "its name is not UTF-8, so no report or ledger can name it; rename it"
 
 
@@ -83,6 +86,11 @@ class Found:
             brought = {str(file) for place in places for file in place.brought}
             named = tuple(one for one in named if one.path not in brought)
         return (*self.not_read, *nobodys, *named)
+
+    @property
+    def temporary(self) -> tuple[Path, ...]:
+        """CellProfiler's temporary files, where it keeps measurements as it runs."""
+        return tuple(path for place in self.listed for path in place.folder.temporary)
 
     def sources(self, hint: Pipeline | None = None) -> list[Source]:
         """One source a batch, in order of path, folders without outputs last.
@@ -258,8 +266,7 @@ def _is_export(path: Path, folder: Folder) -> bool:
 def _leftovers(folder: Folder, homes: set[Path]) -> list[Source]:
     """A job's folder that holds nothing but what says that there was a job."""
     text = said(folder.done[0]) if folder.done else None
-    # Jobs are told by `-t` to keep temporary files in a folder of this name within their own.
-    home = folder.path.parent if folder.path.name in ("tmp", "temp") else folder.path
+    home = folder.path.parent if folder.path.name in TEMPORARY else folder.path
     if folder.batch_file or home in homes or not (folder.temporary or text or folder.begun):
         return []
     homes.add(home)

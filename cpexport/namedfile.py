@@ -16,11 +16,11 @@ from cpexport.sources.packed import may_be_data
 from cpexport.sources.sqlnames import sql_jobs
 from cpexport.walk import is_hidden, is_regular, walk
 
-_NAME_IMAGES = "name the Image.csv of its run, or the folder that holds both"
+_NAME_IMAGES = "which are in the Image.csv of its job; name that, or the folder that holds both"
 _WHY = {
-    OBJECTS: f"rows of objects, which are loaded with their Image.csv; {_NAME_IMAGES}",
-    RELATIONSHIP: f"pairs of objects, which are loaded with their Image.csv; {_NAME_IMAGES}",
-    EXPERIMENT: f"says how a run was made, and holds no image set; {_NAME_IMAGES}",
+    OBJECTS: f"has no image sets, {_NAME_IMAGES}",
+    RELATIONSHIP: f"has pairs of objects and no image sets, {_NAME_IMAGES}",
+    EXPERIMENT: f"says how a run was made and has no image sets, {_NAME_IMAGES}",
 }
 _NOT_OURS = "name a job's .h5, Image.csv or SQLite file, or the folder that holds it"
 

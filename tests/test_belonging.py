@@ -301,12 +301,12 @@ class TestFilesNamedThemselves:
     @pytest.mark.parametrize(
         ("name", "text", "says"),
         [
-            ("Nuclei.csv", "ImageNumber,ObjectNumber,AreaShape_Area\n1,1,5\n", "rows of objects"),
+            ("Nuclei.csv", "ImageNumber,ObjectNumber,AreaShape_Area\n1,1,5\n", "has no image sets"),
             ("Experiment.csv", "Key,Value\na,b\n", "says how a run was made"),
             (
                 "Object relationships.csv",
                 "Module,Module Number,Relationship,First Object Name\n",
-                "pairs of objects",
+                "has pairs of objects",
             ),
             ("Image.csv", "column_name,category\nGroup_Number,ID\n", "has no column ImageNumber"),
             ("Image.csv", "", "is empty"),

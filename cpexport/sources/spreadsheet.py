@@ -26,8 +26,9 @@ from cpexport.filekinds import is_pointer
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.pictures import Pictures
 from cpexport.pipeline import Pipeline
+from cpexport.skipped import MARKS
 from cpexport.sources.beside import advised, note
-from cpexport.sources.csvbytes import first_lines, no_table
+from cpexport.sources.csvbytes import first_lines, no_table, no_text
 from cpexport.sources.csvchoice import Tables, chosen, experiment_of, images_of
 from cpexport.sources.csvfile import (
     CsvFile,
@@ -36,7 +37,7 @@ from cpexport.sources.csvfile import (
     read_experiment,
 )
 from cpexport.sources.csvgroups import header_of
-from cpexport.sources.imagecsv import MARKS, ImageRows, image_rows
+from cpexport.sources.imagecsv import ImageRows, image_rows
 from cpexport.sources.objectcsv import object_columns, object_rows, relationship_rows
 from cpexport.tables import Features
 
@@ -160,6 +161,7 @@ class _Opened:
             if experiment
             else None,
             notes=self._notes(rows),
+            skipped=rows.skipped,
             left_out={str(path): why for path, why in self._tables.left_out.items()},
         )
 
@@ -179,7 +181,7 @@ class _Opened:
         return self._rows.pictures
 
     def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
-        yield IMAGE, image_rows(self._images, wanted)
+        yield IMAGE, image_rows(self._images, wanted, self._rows.skipped)
         for name, files in self._objects.items():
             yield name, object_rows(files, name, wanted, self._rows)
         for file in self._tables.relationships:
@@ -222,7 +224,7 @@ class _Opened:
             elif name in rows.counts:
                 lost = rows.counted()[name]
             elif "relation" in name.lower() or (not rows.counts and name != EXPERIMENT):
-                lost = rows.held if _only_begun(path) else NONE
+                lost = rows.held if _only_begun(path) or no_text(path) else NONE
             else:
                 lost = NONE
             if lost and why.advice != RERUN:
