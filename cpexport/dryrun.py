@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cpexport.imagesets import ImageSets
+from cpexport.lacking import lacking, sentences
 from cpexport.paths import PathMap
 from cpexport.runnames import named
 from cpexport.shape import Shape
@@ -13,6 +14,7 @@ from cpexport.steps import other_pipelines, planned_of_readable
 from cpexport.succession import Consent, Succession
 from cpexport.survey import Progress, survey
 from cpexport.tables import joined, object_of
+from cpexport.wanted import refuse_strange, refuse_strange_of_runs
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,11 @@ def dry_run(
         numbered, known = sink.shape.numbered, sink.runs()
     if not numbered:
         return (_one(arguments, to, None, batch_file, prefix, shape, paths, consent, progress),)
+    runs = named(arguments, known)
+    refuse_strange_of_runs(shape, [run.outputs for run in runs], to, prefix)
     return tuple(
         _one([run.outputs], to, run.name, batch_file, prefix, shape, paths, consent, progress)
-        for run in named(arguments, known)
+        for run in runs
     )
 
 
@@ -75,7 +79,7 @@ def _one(
     progress: Progress,
 ) -> DryRun:
     with open_sink(to, prefix, shape, run, paths, writing=False) as sink:
-        ledger = sink.ledger()
+        ledger = sink.ledger().unknown() if sink.reshaped else sink.ledger()
         seen = survey(
             outputs,
             batch_file,
@@ -87,6 +91,8 @@ def _one(
             same_pictures=consent.same_pictures,
             progress=progress,
         )
+        if run is None:
+            refuse_strange(shape, seen.batches, sink.layout())
         plan, unread = planned_of_readable(seen.batches, ledger, Succession(sink, consent))
         steps = [step for step in plan.steps if step.image_sets]
         had = sink.shape.unshaped(sink.layout().features)
@@ -100,15 +106,20 @@ def _one(
             run,
             len(steps),
             len(seen.known) + len(plan.moved),
-            tuple(
-                str(batch.source.path)
-                for batch in seen.batches
-                if not batch.complete or any(batch is other for other, _ in unread)
+            (
+                *(left.path for left in seen.left_out),
+                *(
+                    str(batch.source.path)
+                    for batch in seen.batches
+                    if not batch.complete or any(batch is other for other, _ in unread)
+                ),
+                *(left.path for batch in seen.batches for left in batch.left_out),
             ),
             ImageSets.from_ranges(ends for step in steps for ends in step.image_sets.ranges),
             {parts[0].name: tuple(len(p.schema) for p in parts) for parts in tables.values()},
             (
                 *seen.notes,
+                *sentences(lacking(seen.batches, sink.shape.keeps)),
                 *sink.notes,
                 *other_pipelines((one, batch.pipeline) for one, batch in replaced.values()),
             ),

@@ -10,12 +10,14 @@ from pathlib import Path
 from cpexport.ahead import inspected_ahead
 from cpexport.analyses import join_analyses
 from cpexport.attempts import Attempts
+from cpexport.batch import LeftOut
 from cpexport.completeness import shown_by_numbers
 from cpexport.decode import scratch_folder
 from cpexport.errors import RERUN, SourceError, UsageError
 from cpexport.features import IMAGE
 from cpexport.imagesetnames import Name, named
 from cpexport.imagesets import NONE, ImageSets
+from cpexport.lacking import lacking, sentences
 from cpexport.paths import PathMap
 from cpexport.shape import Shape
 from cpexport.sinks import Sink, open_sink
@@ -24,17 +26,12 @@ from cpexport.steps import other_pipelines, planned_of_readable
 from cpexport.succession import Consent, Succession
 from cpexport.survey import Progress, Survey, survey
 from cpexport.tables import object_of
+from cpexport.wanted import refuse_strange
 from cpexport.wells import Wells, make_wells
 from cpexport.workers import THREAD, Crew, Workers
 from cpexport.writing import Writing
 
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A batch of which something is not in the destination, and why."""
-
-    path: str
-    reason: str
+_DELETED = "somebody deleted image sets of it from the destination; restore that, or load all anew"
 
 
 @dataclass(frozen=True)
@@ -126,7 +123,7 @@ def load(
     ):
         if sink.shape.numbered != (run is not None):
             raise UsageError("name a run where the destination numbers runs, and only there")
-        ledger = sink.ledger()
+        ledger = sink.ledger().unknown() if sink.reshaped else sink.ledger()
         found = survey(
             outputs,
             batch_file,
@@ -141,6 +138,12 @@ def load(
         )
         if not patient:
             _refuse_nothing(found, outputs)
+        if run is None:
+            refuse_strange(shape, found.batches, sink.layout())
+        if sink.reshaped:
+            with sink.alone():
+                sink.reshape()
+            ledger = sink.ledger()
         succession = Succession(sink, consent)
         writing = Writing(sink, succession, prefix, scratch, crew, progress)
         todo = list(found.batches)
@@ -176,6 +179,11 @@ def _refuse_nothing(found: Survey, outputs: Sequence[Path]) -> None:
     if found.known or any(batch.complete for batch in found.batches):
         return
     if not found.batches:
+        if found.left_out:
+            one = found.left_out[0]
+            problem, _, advice = one.reason.partition("; ")
+            others = f" (and {n} more files)" if (n := len(found.left_out) - 1) else ""
+            raise SourceError(one.path, f"{problem}{others}", advice)
         raise SourceError(
             outputs[0],
             "holds no output of a CellProfiler job",
@@ -199,7 +207,7 @@ def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Rep
     ledger = sink.ledger()
     there = ledger.loaded
     errors = {id(batch): error for batch, error in writing.damaged}
-    left_out = []
+    left_out = list(found.left_out)
     for batch in found.batches:
         lost = (batch.image_sets - there) | batch.unexpected | batch.misplaced
         unknown = not batch.image_sets and not (found.plan and found.plan.planned <= there)
@@ -210,10 +218,11 @@ def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Rep
             left_out.append(LeftOut(str(batch.source.path), reason))
         elif lost or unknown:
             left_out.append(LeftOut(str(batch.source.path), batch.reason))
+        left_out += batch.left_out
     known = set(found.known)
     for entry in ledger.entries:
         if entry.signature in known and ((entry.image_sets - there) | entry.refused):
-            left_out.append(LeftOut(entry.path, entry.reason))
+            left_out.append(LeftOut(entry.path, entry.reason or _DELETED))
     if found.plan:
         missing = found.plan.planned - there
         planned, names = len(found.plan.planned), named(found.plan.pictures, missing)
@@ -223,7 +232,7 @@ def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Rep
         missing = shown_by_numbers(every) - there
         planned, names = None, {}
     skipped = _skipped(sink, found) & there
-    notes = [*found.notes]
+    notes = [*found.notes, *sentences(lacking(found.batches, sink.shape.keeps))]
     notes += [f"{b.source.path}: newer outputs have its image sets" for b in writing.superseded]
     notes += other_pipelines((older, new.pipeline) for older, new in writing.replaced.values())
     notes += [f"{b.source.path}: {note}" for b in found.batches for note in b.notes]

@@ -17,6 +17,7 @@ _SETTING = re.compile(r"^    ([^:]*):(.*)$")
 _EXPORTS = frozenset({"ExportToSpreadsheet", "ExportToDatabase"})
 # What LabelImages writes, by counting image sets (CellProfiler 4.2.8, modules/labelimages.py).
 _LABELS = frozenset(f"Metadata_{name}" for name in ("Site", "Row", "Column", "Well", "Plate"))
+_GROUPING = ("Do you want to group your images?", "Group images by metadata?")
 # Modules that go back over a group at its end, so that a part of a group is not the whole of it.
 _AFTER_GROUP = frozenset({"TrackObjects", "MakeProjection", "CorrectIlluminationCalculate"})
 
@@ -137,8 +138,17 @@ class Pipeline:
         """Whether ExportToSpreadsheet writes only the columns that a person chose."""
         return any(
             module.name == "ExportToSpreadsheet"
-            and ("Select the measurements to export", "Yes") in module.settings
+            and any("measurements to export" in n and v == "Yes" for n, v in module.settings)
             for module in self.modules
+        )
+
+    @property
+    def grouped(self) -> bool:
+        """Whether an input module groups the image sets: Groups, or LoadData and LoadImages."""
+        return any(
+            module.enabled and (name, "Yes") in module.settings
+            for module in self.modules
+            for name in _GROUPING
         )
 
     @property
