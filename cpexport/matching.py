@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cpexport.batch import Batch, fingerprint
+from cpexport.contained import contained
 from cpexport.errors import SourceError
 from cpexport.ledger import Entry, Ledger
 
@@ -18,29 +19,33 @@ class Matched:
     entries: list[Entry] = field(default_factory=list)
 
 
-def matches(batches: Sequence[Batch], ledger: Ledger) -> list[Matched]:
-    """The batches of which something is complete, each with its entries.
+def matches(batches: Sequence[Batch], ledger: Ledger) -> tuple[list[Matched], list[SourceError]]:
+    """The batches of which something is complete, each with its entries; and why others cannot be
+    read.
 
     Of several batches with one content, an entry is of the one with its signature, else, as outputs
     may have been moved, of one with its times, or whose job ended when its did: jobs that found
     nothing leave equal files.
-
-    Raises:
-        SourceError: a file cannot be read.
     """
     by_content: dict[str, list[Matched]] = {}
     for entry in ledger.entries:
         by_content[entry.fingerprint] = []
-    found = []
+    found: list[Matched] = []
+    unread: list[SourceError] = []
     for batch in batches:
         if batch.complete:
-            content = _content(batch)
+            try:
+                with contained(batch.source):
+                    content = fingerprint(batch.source)
+            except SourceError as error:
+                unread.append(error)
+                continue
             found.append(Matched(batch, content in by_content))
             by_content.setdefault(content, []).append(found[-1])
     for entry in ledger.entries:
         if mine := _of(entry, by_content[entry.fingerprint]):
             mine.entries.append(entry)
-    return found
+    return found, unread
 
 
 def _of(entry: Entry, alike: Sequence[Matched]) -> Matched | None:
@@ -63,11 +68,3 @@ def _same_age(batch: Batch, entry: Entry) -> bool:
 def _same_end(batch: Batch, entry: Entry) -> bool:
     # Where a job does not say when it ended, nothing tells its copies apart.
     return batch.finished in ("", entry.age[0])
-
-
-def _content(batch: Batch) -> str:
-    try:
-        return fingerprint(batch.source)
-    except OSError as error:
-        problem = f"cannot be read: {error.strerror}"
-        raise SourceError(batch.source.path, problem, "check it") from error

@@ -59,12 +59,14 @@ def verify(
     batch_file: Path | None = None,
     prefix: str = "",
     run: str | None = None,
+    same_pictures: bool = False,
     progress: Progress = lambda done: None,
 ) -> Verification:
     """Computes from `outputs` what the destination `to` must hold, and reads what it holds.
 
     One batch is in memory at a time. `batch_file` is the one that it was loaded with. `run` is the
-    name of the run that all of `outputs` are of, where the destination numbers runs.
+    name of the run that all of `outputs` are of, where the destination numbers runs. With
+    `same_pictures` image sets are those of the batch file by their numbers alone.
 
     Raises:
         UsageError: a path, URL or run makes no sense.
@@ -83,11 +85,15 @@ def verify(
                 pipeline: {object_of(name, prefix) for name in names}
                 for pipeline, names in ledger.csv_tables.items()
             },
+            same_pictures=same_pictures,
             progress=progress,
         )
         witness = Witness(sink, ledger, found.plan, prefix)
+        left_out = [Unseen(left.path, left.reason) for left in found.left_out]
+        left_out += [Unseen(left.path, left.reason) for b in found.batches for left in b.left_out]
         verifying = _Verifying(sink, ledger, witness, scratch)
-        every = matches(found.batches, ledger)
+        every, unread = matches(found.batches, ledger)
+        verifying.damaged += [Unseen(error.path, error.problem) for error in unread]
         for done, matched in enumerate(every):
             progress(Done("verified", done, len(every), len(verifying.compared)))
             verifying.compare(matched)
@@ -101,7 +107,7 @@ def verify(
             destination=sink.name,
             verified=verifying.batches - verifying.different,
             different=verifying.different,
-            not_loaded=tuple(verifying.not_loaded),
+            not_loaded=(*verifying.not_loaded, *left_out),
             not_verified=(*verifying.unseen(found.batches), *_unfinished(witness)),
             tables=witness.tallies,
             differences=tuple(
@@ -142,7 +148,7 @@ class _Verifying:
         self.compared = NONE
         self.differences: list[Difference] = []
         self.not_loaded: list[Unseen] = []
-        self._damaged: list[Unseen] = []
+        self.damaged: list[Unseen] = []
 
     def compare(self, matched: Matched) -> None:
         """Compares what was loaded from a batch with its files."""
@@ -170,7 +176,7 @@ class _Verifying:
                 why = "changed since it was loaded" if there else "not among OUTPUTS"
                 held = f"image sets {entry.loaded}" if entry.loaded else "no image set any more"
                 unseen.append(Unseen(entry.path, f"{why}; the destination has {held} of it"))
-        return unseen + self._damaged
+        return unseen + self.damaged
 
     def _lacking(self, matched: Matched) -> str:
         """Why a batch is not in the destination; empty if it is."""
@@ -192,7 +198,7 @@ class _Verifying:
         try:
             decoded = decode(batch, sets, features, self._sink.shape, self._scratch)
         except SourceError as error:
-            self._damaged.append(Unseen(str(batch.source.path), f"{error.problem}"))
+            self.damaged.append(Unseen(str(batch.source.path), f"{error.problem}"))
             return found
         try:
             self.compared |= sets

@@ -165,11 +165,21 @@ class Witness:
         return replace(count, infinite=sum(columns.values()), infinite_columns=columns)
 
     def _pictures(self, decoded: Decoded) -> Iterator[Difference]:
-        must = dict(zip(decoded.pictures.numbers, decoded.pictures.identities(), strict=True))
         pictures = self._sink.pictures(decoded.image_sets)
-        there = dict(zip(pictures.numbers, pictures.identities(), strict=True))
-        if wrong := [int(number) for number in must if must[number] != there.get(number)]:
-            said = f"image set {wrong[0]} must be {must[wrong[0]]} and is {there.get(wrong[0])}"
+        there = dict(zip(pictures.numbers.tolist(), pictures.identities(), strict=True))
+        wrong: dict[int, str] = {}
+        for number, must, plain in zip(
+            decoded.pictures.numbers.tolist(),
+            decoded.pictures.identities(),
+            # Version 0.1.0 knew no more.
+            decoded.pictures.plain().identities(),
+            strict=True,
+        ):
+            if there.get(number) not in (must, plain):
+                wrong[number] = must
+        if wrong:
+            first = min(wrong)
+            said = f"image set {first} must be {wrong[first]} and is {there.get(first)}"
             yield Difference(_SETS, "identity", said, tuple(wrong))
 
     def _rows(

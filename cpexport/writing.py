@@ -12,6 +12,7 @@ from cpexport import __version__
 from cpexport.ahead import decoded_ahead
 from cpexport.attempts import Attempts
 from cpexport.batch import Batch, fingerprint
+from cpexport.contained import contained
 from cpexport.decode import Decoded, decode
 from cpexport.errors import SourceError
 from cpexport.lacking import absent
@@ -20,7 +21,8 @@ from cpexport.numbering import number_groups
 from cpexport.pictures import Pictures
 from cpexport.properties import describe
 from cpexport.sinks import Sink
-from cpexport.steps import Step
+from cpexport.steps import Older, Step
+from cpexport.succession import Succession
 from cpexport.survey import Done, Progress, Survey
 from cpexport.tables import Features, joined, table_of
 from cpexport.workers import Crew
@@ -30,9 +32,16 @@ class Writing:
     """Brings batches into a sink, one transaction each, and keeps count."""
 
     def __init__(
-        self, sink: Sink, prefix: str, scratch: Path, crew: Crew, progress: Progress
+        self,
+        sink: Sink,
+        succession: Succession,
+        prefix: str,
+        scratch: Path,
+        crew: Crew,
+        progress: Progress,
     ) -> None:
         self._sink, self._prefix, self._progress = sink, prefix, progress
+        self._succession = succession
         self._crew = crew
         self._decode = partial(decode, shape=sink.shape, scratch=scratch)
         self._attempts = Attempts()
@@ -41,6 +50,7 @@ class Writing:
         self.loaded: list[Batch] = []
         self.already: list[Batch] = []
         self.superseded: list[Batch] = []
+        self.replaced: dict[str, tuple[Older, Batch]] = {}
         self.damaged: list[tuple[Batch, SourceError]] = []
         self.image_sets = self.values = self.unmapped = 0
 
@@ -61,7 +71,9 @@ class Writing:
             self._prepare(joined([self._features, decoded.types]))
             counts = {name: self._counted(name, decoded) for name in decoded.counts}
             entry = _entry(step, decoded.fingerprint, counts, self._prefix)
-            written = self._attempts(partial(self._put, entry, decoded.pictures, decoded.rows))
+            written = self._attempts(
+                partial(self._put, step.batch, entry, decoded.pictures, decoded.rows)
+            )
             decoded.remove()
             self._count(step, decoded, written)
         self._tell(len(steps), len(steps))
@@ -81,8 +93,13 @@ class Writing:
     def note(self, steps: Sequence[Step], noted: list[Batch]) -> None:
         """Enters in the ledger what brings no rows, so that the next run need not look again."""
         for step in steps:
-            entry = _entry(step, fingerprint(step.batch.source), {}, self._prefix)
-            self._attempts(partial(self._put, entry, Pictures(), lambda: ()))
+            try:
+                with contained(step.batch.source):
+                    entry = _entry(step, fingerprint(step.batch.source), {}, self._prefix)
+            except SourceError as error:
+                self.damaged.append((step.batch, error))
+                continue
+            self._attempts(partial(self._put, step.batch, entry, Pictures(), lambda: ()))
             noted.append(step.batch)
 
     def settle(self, found: Survey) -> None:
@@ -98,6 +115,7 @@ class Writing:
 
     def _put(
         self,
+        batch: Batch,
         entry: Entry,
         pictures: Pictures,
         rows: Callable[[], Iterable[tuple[str, pa.RecordBatchReader]]],
@@ -105,7 +123,8 @@ class Writing:
     ) -> bool:
         """Writes one batch; False if another process had written it. `unknown` is whether an
         earlier attempt may have."""
-        with self._sink.batch(entry, pictures) as write:
+        allow = partial(self._succession.refuse_there, batch, pictures=pictures)
+        with self._sink.batch(entry, pictures, allow) as write:
             if write is not None:
                 for name, some in rows():
                     write(name, some)
@@ -118,6 +137,7 @@ class Writing:
         (self.loaded if written else self.already).append(step.batch)
         if written:
             self.image_sets += len(step.image_sets)
+            self.replaced |= {older.signature: (older, step.batch) for older in step.older}
             self.values += decoded.values
             self.unmapped += decoded.unmapped
             for name, rows in decoded.written.items():
@@ -130,7 +150,7 @@ def _entry(step: Step, fingerprint: str, counts: Mapping[str, Count], prefix: st
     return Entry(
         path=str(batch.source.path),
         format=batch.source.format,
-        signature=batch.signature,
+        signature=batch.known_by,
         fingerprint=fingerprint,
         image_sets=batch.image_sets,
         complete=batch.complete,

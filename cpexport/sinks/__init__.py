@@ -29,6 +29,10 @@ Write = Callable[[str, pa.RecordBatchReader], None]
 """Takes rows of one object type in blocks, columns named by feature; relationships come as
 `Relationship`, what the job says of the run as `Experiment`."""
 
+Allow = Callable[[Sequence[Entry]], None]
+"""Told of which entries a batch is about to replace image sets, which are all that their `loaded`
+has; raises if it must not."""
+
 _PARQUET = "parquet:"
 _FILES = ("sqlite", "duckdb")
 
@@ -94,14 +98,14 @@ class Sink(Protocol):
     def becoming(self) -> Layout:
         """The layout that the next batch would find, or make, for what was prepared."""
 
-    def batch(self, entry: Entry, pictures: Pictures) -> AbstractContextManager[Write | None]:
+    def batch(
+        self, entry: Entry, pictures: Pictures, allow: Allow = lambda held: None
+    ) -> AbstractContextManager[Write | None]:
         """A transaction that writes one batch and its ledger entry, or nothing.
 
-        Rows of image sets that were there are deleted first. Gives None when another process has
-        written this very batch meanwhile. Leaving it without an error commits, durably.
-
-        Raises:
-            CollisionError: an image set is there as another picture.
+        Rows of image sets that were there are deleted first, if `allow` raises nothing. Gives None
+        when another process has written this very batch meanwhile. Leaving it without an error
+        commits, durably.
         """
 
     def address(self, folder: Path | None) -> Mapping[str, str]:
@@ -177,6 +181,20 @@ class Sink(Protocol):
     def described(self) -> Mapping[str, Mapping[str, str]] | None:
         """The fields that `describe` has written, by object type; None if the run is not in
         Experiment."""
+
+    @property
+    def has_views(self) -> bool:
+        """Whether there can be views."""
+
+    def prefixes(self) -> frozenset[str]:
+        """The prefixes under which something is loaded."""
+
+    def show(self, name: str, statement: str | None) -> bool:
+        """Makes a view, in place of one of that name that this made before; without a statement
+        there is none then. False if something else has the name, and stays.
+
+        Within `alone` only.
+        """
 
     def broken_views(self) -> Mapping[str, str]:
         """The views that there must be and that are not right, and why not."""

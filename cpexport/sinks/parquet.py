@@ -49,6 +49,7 @@ class ParquetSink(SqlSink):
     """A folder. The first batch makes it, and it is gone again if that comes to nothing."""
 
     infinite = True
+    has_views = False
 
     def __init__(
         self,

@@ -38,6 +38,9 @@ def change(db: Connection, old: Layout, new: Layout, prefix: str, shape: Shape) 
     if not prefix:
         _drop_views(db)
     make_own(db)
+    for joined in ledger.shown(db):
+        # Its tables may be made anew; the end of the load makes it again.
+        db.run(f"DROP VIEW IF EXISTS {quoted(joined)}")
     if not old.columns:
         for relationships in schema.relationship_tables(prefix, shape.numbered):
             _run_all(db, schema.create(relationships, DIALECT))

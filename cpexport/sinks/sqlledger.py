@@ -23,8 +23,13 @@ from cpexport.tables import Column, Layout
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-OWN = ("schema", "shape", "made", "layout", "changing", "experiment_id", "view")
+OWN = ("schema", "shape", "made", "views", "layout", "changing", "experiment_id", "view")
 """The settings that say what a destination is, or is becoming; no batch makes them untrue."""
+
+_BATCH = (
+    "batch_id, path, format, signature, fingerprint, image_sets, complete, refused, group_tags, "
+    "state, reason, finished, modified_ns, cellprofiler, pipeline_sha256, loaded_utc, cpexport"
+)
 
 
 def _whole(
@@ -59,9 +64,7 @@ def read(db: Database, scope: Scope) -> Ledger:
     ):
         owned.setdefault(batch, []).append(number)
     batches = db.rows(
-        "SELECT batch_id, path, format, signature, fingerprint, image_sets, complete, refused, "
-        "group_tags, state, reason, finished, modified_ns, cellprofiler, pipeline_sha256, "
-        f"loaded_utc, cpexport FROM _cpexport_batches WHERE {scope.ledger} ORDER BY batch_id"
+        f"SELECT {_BATCH} FROM _cpexport_batches WHERE {scope.ledger} ORDER BY batch_id"
     )
     return Ledger(
         tuple(_entry(row, owned.get(row[0], []), counts.get(row[0], {})) for row in batches)
@@ -187,6 +190,13 @@ def made(db: Database, prefix: str) -> frozenset[str]:
     return frozenset(json.loads(found[0][0])) if found else frozenset()
 
 
+def shown(db: Database) -> frozenset[str]:
+    """The names of the views that join analyses, under whatever prefixes."""
+    words = "SELECT value FROM _cpexport_settings WHERE prefix = '' AND name = 'views'"
+    found = db.rows(words)
+    return frozenset(json.loads(found[0][0])) if found else frozenset()
+
+
 @_whole
 def runs(db: Database, prefix: str) -> dict[str, int]:
     """The numbers of the runs under a prefix by their names, in order."""
@@ -231,6 +241,13 @@ def holds(db: Database, scope: Scope, entry: Entry) -> bool:
     """Whether there is an entry of this very batch."""
     same = f"SELECT 1 FROM _cpexport_batches WHERE {scope.ledger} AND signature = ?"
     return bool(db.rows(same, entry.signature))
+
+
+@_whole
+def entry(db: Database, batch: int, loaded: list[int]) -> Entry | None:
+    """A batch by its `batch_id`, without counts, as if these were all that is loaded of it."""
+    found = db.rows(f"SELECT {_BATCH} FROM _cpexport_batches WHERE batch_id = ?", batch)
+    return _entry(found[0], loaded, {}) if found else None
 
 
 def batches_of(db: Database, scope: Scope, image_sets: ImageSets) -> dict[int, int]:

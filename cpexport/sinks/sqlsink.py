@@ -18,7 +18,7 @@ from cpexport.paths import PathMap
 from cpexport.pictures import Pictures
 from cpexport.room import Room
 from cpexport.shape import VIEW, Shape
-from cpexport.sinks import There, Write, objectview, schema
+from cpexport.sinks import Allow, There, Write, objectview, schema
 from cpexport.sinks import sqlexperiment as experiment
 from cpexport.sinks import sqlledger as ledger
 from cpexport.sinks import sqlpairs as pairs
@@ -36,6 +36,7 @@ class SqlSink(ABC):
     """A database. Subclasses know how its tables are made, and when that can be taken back."""
 
     infinite = False
+    has_views = True
 
     def __init__(
         self,
@@ -134,7 +135,9 @@ class SqlSink(ABC):
         self._features, self._becoming = features, None
 
     @contextmanager
-    def batch(self, entry: Entry, pictures: Pictures) -> Iterator[Write | None]:
+    def batch(
+        self, entry: Entry, pictures: Pictures, allow: Allow = lambda held: None
+    ) -> Iterator[Write | None]:
         with self._begun(entry):
             # Another process may have made the tables since this one looked.
             self._agreed(self.shape, self.shape.paths)
@@ -145,7 +148,9 @@ class SqlSink(ABC):
             scope = self._scope()
             if self.run is not None and scope.number == NO_RUN_YET:
                 scope = Scope(self.prefix, ledger.enter_run(self._db, self.prefix, self.run))
-            if old := replaced(self._db, scope, entry, pictures):
+            if held := replaced(self._db, scope, entry):
+                allow(held)
+                old = ImageSets.from_ranges(r for one in held for r in one.loaded.ranges)
                 self._delete(scope, old)
                 ledger.forget(self._db, scope, old)
             # Before the rows: of two that bring the same, one has to wait here for the other.
@@ -226,6 +231,23 @@ class SqlSink(ABC):
             self._refuse_taken({table.name})
         self._make(table, rows)
         ledger.note(self._db, Scope(self.prefix), {"made": json.dumps(sorted(made | {table.name}))})
+
+    def prefixes(self) -> frozenset[str]:
+        if not self._ours():
+            return frozenset()
+        found = self._db.rows("SELECT DISTINCT prefix FROM _cpexport_columns")
+        return frozenset(prefix for (prefix,) in found)
+
+    def show(self, name: str, statement: str | None) -> bool:
+        shown = ledger.shown(self._db)
+        there = {known.lower() for known in self._names()}
+        if name.lower() in there and name not in shown:
+            return statement is None
+        self._db.run(f"DROP VIEW IF EXISTS {quoted(name)}")
+        if statement is not None:
+            self._db.run(statement)
+            ledger.note(self._db, Scope(""), {"views": json.dumps(sorted(shown | {name}))})
+        return True
 
     def note(self, settings: Mapping[str, str]) -> None:
         ledger.note(self._db, self._scope(), settings)
