@@ -161,6 +161,7 @@ def test_a_run_is_told_as_it_is(case: Case, cpexport: Run, name: str) -> None:
         "missing": expected.missing,
         "unexpected": [],
         "duplicate": expected.duplicate,
+        "left_out": [],
     }
     assert (ran.status, ran.err) == (3 if expected.missing else 0, "")
 
