@@ -157,8 +157,9 @@ class Batch:
 
     `unexpected` are image sets that the batch file does not list, `misplaced` those that it lists
     as other pictures; neither are in `complete`. `skipped` are those of `complete` that FlagImage
-    skipped. `signature` is that of the files judged. `notes` are for everybody, `details` for who
-    asks for them: they need no action. `left_out` are files beside them that are not read.
+    skipped. `lacking` are object types that it counts and has no table of. `signature` is that of
+    the files judged. `notes` are for everybody, `details` for who asks for them: they need no
+    action. `left_out` are files beside them that are not read.
     """
 
     source: Source
@@ -176,6 +177,7 @@ class Batch:
     group_tags: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
     features: Features = field(default_factory=dict)
+    lacking: frozenset[str] = frozenset()
     signature: str = ""
     skipped: ImageSets = NONE
     details: tuple[str, ...] = ()

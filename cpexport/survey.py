@@ -85,13 +85,15 @@ def survey(
     known: Collection[str] = (),
     tables: Mapping[str | None, Collection[str]] | None = None,
     look: Look = one_by_one,
+    same_pictures: bool = False,
     progress: Progress = lambda done: None,
 ) -> Survey:
     """All batches below `outputs`, compared with the batch file.
 
     `batch_file` is found beside or below the outputs, or in their plan, where it is not given.
     Sources with `known` signatures are not opened. `tables` are tables that known CSV outputs
-    have, by their pipelines. `look` is how all others are looked at.
+    have, by their pipelines. `look` is how all others are looked at. With `same_pictures` image
+    sets are those of the batch file by their numbers alone.
 
     Raises:
         UsageError: several batch files were found.
@@ -133,7 +135,7 @@ def survey(
     for one in inspected:
         if isinstance(one.found, Evidence) and one.source.format == "spreadsheet":
             have.setdefault(_pipeline(one.found), set()).update(one.found.tables)
-    batches = _judged(inspected, plan, have)
+    batches = _judged(inspected, plan, have, same_pictures)
     old = tuple(one.signature for one in every if one.signature in known)
     notes = notes_on(plan, [*candidates.batch_files, *renamed])
     notes += tuple(_left_over(found, [one.source for one in every]))
@@ -206,12 +208,19 @@ def _judged(
     every: Sequence[_Inspected],
     plan: BatchFile | None,
     have: Mapping[str | None, Collection[str]],
+    same_pictures: bool,
 ) -> list[Batch]:
     """The batches of all sources, in their order. Those that cannot be read come last to be judged:
     only the others tell whether they are missed."""
     judged = {
         id(one): replace(
-            judge(one.source, one.found, plan, _siblings(one.source, one.found, have)),
+            judge(
+                one.source,
+                one.found,
+                plan,
+                _siblings(one.source, one.found, have),
+                same_pictures=same_pictures,
+            ),
             signature=one.signature,
         )
         for one in every
