@@ -162,6 +162,7 @@ def test_a_run_is_told_as_it_is(case: Case, cpexport: Run, name: str) -> None:
         "unexpected": [],
         "duplicate": expected.duplicate,
         "left_out": [],
+        "notes": [],
     }
     assert (ran.status, ran.err) == (3 if expected.missing else 0, "")
 
