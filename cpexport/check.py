@@ -9,7 +9,7 @@ from cpexport.batchfile import BatchFile, read_batch_file
 from cpexport.errors import UsageError
 from cpexport.findbatch import NotReadSource
 from cpexport.history import History, read_history
-from cpexport.imagesets import ImageSets
+from cpexport.imagesets import ImageSets, repeated
 from cpexport.jobs import PART, Job, split
 from cpexport.plan import Planned
 from cpexport.sinks import open_sink
@@ -95,11 +95,9 @@ def check(
             if isinstance(batch.source, NotReadSource):
                 raise batch.source.error
         raise UsageError(f"no batch file at {outputs[0]}; name it with --batch")
-    complete = duplicate = unexpected = ImageSets()
-    for batch in found.batches:
-        duplicate |= complete & batch.complete
-        complete |= batch.complete
-        unexpected |= batch.unexpected
+    complete = ImageSets.from_ranges(r for b in found.batches for r in b.complete.ranges)
+    unexpected = ImageSets.from_ranges(r for b in found.batches for r in b.unexpected.ranges)
+    duplicate = repeated(batch.complete for batch in found.batches)
     history = read_history(found.histories)
     return Check(
         found.plan,

@@ -21,6 +21,7 @@ from cpexport.succession import Consent, Succession
 from cpexport.survey import Progress, Survey, survey
 from cpexport.tables import object_of
 from cpexport.wells import Wells, make_wells
+from cpexport.withdrawal import Withdrawn
 from cpexport.workers import THREAD, Crew, Workers
 from cpexport.writing import Writing
 
@@ -142,8 +143,9 @@ def load(
         writing.note(plan.moved, writing.already)
         if not patient:
             _refuse_all_damaged(found, writing)
+        taken_out = writing.withdraw()
         writing.settle(found)
-        report = _report(sink, found, writing, run)
+        report = _report(sink, found, writing, taken_out, run)
     attempts = Attempts()
     made: Mapping[str, int] = {}
     joined: tuple[str, ...] = ()
@@ -178,14 +180,16 @@ def _refuse_all_damaged(found: Survey, writing: Writing) -> None:
         raise writing.damaged[0][1]
 
 
-def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Report:
+def _report(
+    sink: Sink, found: Survey, writing: Writing, taken_out: Sequence[Withdrawn], run: str | None
+) -> Report:
     ledger = sink.ledger()
     there = ledger.loaded
     errors = {id(batch): str(error) for batch, error in writing.damaged}
-    left_out = []
-    held = there
+    left_out = [LeftOut(one.entry.path, one.reason) for one in taken_out]
+    held = [*there.ranges, *(r for one in taken_out for r in one.entry.image_sets.ranges)]
     for batch in found.batches:
-        held |= batch.image_sets
+        held += batch.image_sets.ranges
         lost = (batch.image_sets - there) | batch.unexpected | batch.misplaced
         unknown = not batch.image_sets and not (found.plan and found.plan.planned <= there)
         if id(batch) in errors:
@@ -196,8 +200,8 @@ def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Rep
     for entry in ledger.entries:
         if entry.signature in known and ((entry.image_sets - there) | entry.refused):
             left_out.append(LeftOut(entry.path, entry.reason))
-            held |= entry.image_sets
-    missing = (found.plan.planned if found.plan else held) - there
+            held += entry.image_sets.ranges
+    missing = (found.plan.planned if found.plan else ImageSets.from_ranges(held)) - there
     notes = [*found.notes]
     notes += [f"{b.source.path}: newer outputs have its image sets" for b in writing.superseded]
     notes += other_pipelines((older, new.pipeline) for older, new in writing.replaced.values())
