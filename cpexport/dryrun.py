@@ -5,14 +5,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cpexport.imagesets import ImageSets
+from cpexport.lacking import lacking, sentences
 from cpexport.paths import PathMap
 from cpexport.runnames import named
 from cpexport.shape import Shape
 from cpexport.sinks import open_sink
-from cpexport.steps import other_pipelines, planned
+from cpexport.steps import other_pipelines, planned_of_readable
 from cpexport.succession import Consent, Succession
 from cpexport.survey import Progress, survey
 from cpexport.tables import joined, object_of
+from cpexport.wanted import refuse_strange, refuse_strange_of_runs
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,11 @@ def dry_run(
         numbered, known = sink.shape.numbered, sink.runs()
     if not numbered:
         return (_one(arguments, to, None, batch_file, prefix, shape, paths, consent, progress),)
+    runs = named(arguments, known)
+    refuse_strange_of_runs(shape, [run.outputs for run in runs], to, prefix)
     return tuple(
         _one([run.outputs], to, run.name, batch_file, prefix, shape, paths, consent, progress)
-        for run in named(arguments, known)
+        for run in runs
     )
 
 
@@ -75,7 +79,7 @@ def _one(
     progress: Progress,
 ) -> DryRun:
     with open_sink(to, prefix, shape, run, paths, writing=False) as sink:
-        ledger = sink.ledger()
+        ledger = sink.ledger().unknown() if sink.reshaped else sink.ledger()
         seen = survey(
             outputs,
             batch_file,
@@ -87,7 +91,9 @@ def _one(
             same_pictures=consent.same_pictures,
             progress=progress,
         )
-        plan = planned(seen.batches, ledger, Succession(sink, consent))
+        if run is None:
+            refuse_strange(shape, seen.batches, sink.layout())
+        plan, unread = planned_of_readable(seen.batches, ledger, Succession(sink, consent))
         steps = [step for step in plan.steps if step.image_sets]
         had = sink.shape.unshaped(sink.layout().features)
         replaced = {one.signature: (one, step.batch) for step in steps for one in step.older}
@@ -100,11 +106,16 @@ def _one(
             run,
             len(steps),
             len(seen.known) + len(plan.moved),
-            tuple(str(b.source.path) for b in seen.batches if not b.complete),
+            tuple(
+                str(batch.source.path)
+                for batch in seen.batches
+                if not batch.complete or any(batch is other for other, _ in unread)
+            ),
             ImageSets.from_ranges(ends for step in steps for ends in step.image_sets.ranges),
             {parts[0].name: tuple(len(p.schema) for p in parts) for parts in tables.values()},
             (
                 *seen.notes,
+                *sentences(lacking(seen.batches, sink.shape.keeps)),
                 *sink.notes,
                 *other_pipelines((one, batch.pipeline) for one, batch in replaced.values()),
             ),

@@ -70,9 +70,13 @@ class Ledger:
 
     entries: tuple[Entry, ...] = ()
 
+    def unknown(self) -> "Ledger":
+        """The same, with no batch that is known again."""
+        return Ledger(tuple(replace(entry, fingerprint="") for entry in self.entries))
+
     @cached_property
     def by_signature(self) -> Mapping[str, Entry]:
-        return {entry.signature: entry for entry in self.entries}
+        return {entry.signature: entry for entry in self.entries if entry.fingerprint}
 
     @cached_property
     def by_fingerprint(self) -> Mapping[str, Entry]:

@@ -10,20 +10,28 @@ from pathlib import Path
 from cpexport.ahead import inspected_ahead
 from cpexport.analyses import join_analyses
 from cpexport.attempts import Attempts
+from cpexport.completeness import shown_by_numbers
 from cpexport.decode import scratch_folder
-from cpexport.errors import SourceError, UsageError
-from cpexport.imagesets import ImageSets
+from cpexport.errors import RERUN, SourceError, UsageError
+from cpexport.features import IMAGE
+from cpexport.imagesetnames import Name, named
+from cpexport.imagesets import NONE, ImageSets
+from cpexport.lacking import lacking, sentences
 from cpexport.paths import PathMap
 from cpexport.shape import Shape
 from cpexport.sinks import Sink, open_sink
-from cpexport.steps import other_pipelines, planned
+from cpexport.skipped import skipped_there
+from cpexport.steps import other_pipelines, planned_of_readable
 from cpexport.succession import Consent, Succession
 from cpexport.survey import Progress, Survey, survey
 from cpexport.tables import object_of
+from cpexport.wanted import refuse_strange
 from cpexport.wells import Wells, make_wells
 from cpexport.withdrawal import Withdrawn
 from cpexport.workers import THREAD, Crew, Workers
 from cpexport.writing import Writing
+
+_DELETED = "somebody deleted image sets of it from the destination; restore that, or load all anew"
 
 
 @dataclass(frozen=True)
@@ -36,11 +44,17 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Run:
-    """A run in a destination that numbers them, and what of it is missing there."""
+    """A run in a destination that numbers them, and what of it is missing there.
+
+    `names` are what people call what is missing; `planned` and `skipped` are as in `Report`.
+    """
 
     name: str
     table_number: int
     missing: ImageSets
+    names: Mapping[int, Name] = field(default_factory=dict)
+    planned: int | None = None
+    skipped: ImageSets = NONE
 
 
 @dataclass(frozen=True)
@@ -49,10 +63,12 @@ class Report:
     of which newer ones took the place, in part or wholly.
 
     `whole` is whether nothing is missing: no planned image set, or without a batch file none that
-    any batch was to run. `notes` are things worth knowing that cost nothing, `details` those
-    of them that need no action. `made` are the rows of
-    tables that were computed anew from others. `runs` are those it was about, where the destination
-    numbers them; `missing` is then the numbers missing in any.
+    the numbers show. `planned` is how many the batch files plan, None if one of the runs has none;
+    `names` are what people call what is missing. `skipped` are image sets that FlagImage skipped:
+    what was measured of them is loaded. `notes` are things worth knowing that cost nothing,
+    `details` those of them that need no action. `made` are the rows of tables that were computed
+    anew from others. `runs` are those it was about, where the destination numbers them; `missing`
+    is then the numbers missing in any.
     """
 
     destination: str
@@ -69,6 +85,9 @@ class Report:
     made: Mapping[str, int] = field(default_factory=dict)
     runs: tuple[Run, ...] = field(default=())
     replaced: int = 0
+    planned: int | None = None
+    names: Mapping[int, Name] = field(default_factory=dict)
+    skipped: ImageSets = NONE
 
 
 def load(
@@ -112,7 +131,7 @@ def load(
     ):
         if sink.shape.numbered != (run is not None):
             raise UsageError("name a run where the destination numbers runs, and only there")
-        ledger = sink.ledger()
+        ledger = sink.ledger().unknown() if sink.reshaped else sink.ledger()
         found = survey(
             outputs,
             batch_file,
@@ -127,11 +146,19 @@ def load(
         )
         if not patient:
             _refuse_nothing(found, outputs)
+        if run is None:
+            refuse_strange(shape, found.batches, sink.layout())
+        if sink.reshaped:
+            with sink.alone():
+                sink.reshape()
+            ledger = sink.ledger()
         succession = Succession(sink, consent)
         writing = Writing(sink, succession, prefix, scratch, crew, progress)
         todo = list(found.batches)
         while True:
-            plan = planned(todo, ledger, succession)
+            plan, unread = planned_of_readable(todo, ledger, succession)
+            writing.damaged += unread
+            todo = [b for b in todo if not any(b is other for other, _ in unread)]
             damaged = writing.write([step for step in plan.steps if step.image_sets])
             if not damaged:
                 break
@@ -185,24 +212,33 @@ def _report(
 ) -> Report:
     ledger = sink.ledger()
     there = ledger.loaded
-    errors = {id(batch): str(error) for batch, error in writing.damaged}
+    errors = {id(batch): error for batch, error in writing.damaged}
     left_out = [LeftOut(one.entry.path, one.reason) for one in taken_out]
-    held = [*there.ranges, *(r for one in taken_out for r in one.entry.image_sets.ranges)]
     for batch in found.batches:
-        held += batch.image_sets.ranges
         lost = (batch.image_sets - there) | batch.unexpected | batch.misplaced
         unknown = not batch.image_sets and not (found.plan and found.plan.planned <= there)
         if id(batch) in errors:
-            left_out.append(LeftOut(str(batch.source.path), errors[id(batch)]))
+            error, reason = errors[id(batch)], str(errors[id(batch)])
+            if not lost and error.advice == RERUN:
+                reason = f"{error.path}: {error.problem}; nothing is missing without it"
+            left_out.append(LeftOut(str(batch.source.path), reason))
         elif lost or unknown:
             left_out.append(LeftOut(str(batch.source.path), batch.reason))
     known = set(found.known)
     for entry in ledger.entries:
         if entry.signature in known and ((entry.image_sets - there) | entry.refused):
-            left_out.append(LeftOut(entry.path, entry.reason))
-            held += entry.image_sets.ranges
-    missing = (found.plan.planned if found.plan else ImageSets.from_ranges(held)) - there
-    notes = [*found.notes]
+            left_out.append(LeftOut(entry.path, entry.reason or _DELETED))
+    if found.plan:
+        missing = found.plan.planned - there
+        planned, names = len(found.plan.planned), named(found.plan.pictures, missing)
+    else:
+        every = [entry.image_sets for entry in ledger.entries]
+        every += [batch.image_sets for batch in found.batches]
+        every += [one.entry.image_sets for one in taken_out]
+        missing = shown_by_numbers(every) - there
+        planned, names = None, {}
+    skipped = _skipped(sink, found) & there
+    notes = [*found.notes, *sentences(lacking(found.batches, sink.shape.keeps))]
     notes += [f"{b.source.path}: newer outputs have its image sets" for b in writing.superseded]
     notes += other_pipelines((older, new.pipeline) for older, new in writing.replaced.values())
     notes += [f"{b.source.path}: {note}" for b in found.batches for note in b.notes]
@@ -224,6 +260,22 @@ def _report(
         whole=not missing and not left_out,
         notes=tuple(notes),
         details=tuple(f"{b.source.path}: {note}" for b in found.batches for note in b.details),
-        runs=tuple(Run(name, n, missing) for name, n in sink.runs().items() if name == run),
+        runs=tuple(
+            Run(name, n, missing, names, planned, skipped)
+            for name, n in sink.runs().items()
+            if name == run
+        ),
+        planned=planned,
+        names=names,
+        skipped=skipped,
         replaced=len(writing.replaced),
     )
+
+
+def _skipped(sink: Sink, found: Survey) -> ImageSets:
+    """The image sets that FlagImage skipped: those in the destination where the batch file's
+    pipeline tells which those are, else those of the batches seen now."""
+    if found.plan is None:
+        return ImageSets.from_ranges(r for batch in found.batches for r in batch.skipped.ranges)
+    features = sink.layout().features.get(IMAGE, {})
+    return skipped_there(found.plan.pipeline, features, lambda some: sink.read(IMAGE, some))

@@ -9,6 +9,7 @@ from cpexport.attempts import Attempts
 from cpexport.errors import SourceError, UsageError
 from cpexport.imagesets import ImageSets
 from cpexport.load import LeftOut, Report, load
+from cpexport.numbering import number_other_runs
 from cpexport.paths import PathMap
 from cpexport.remainder import strange_runs
 from cpexport.runnames import Named, named, outputs_of
@@ -18,6 +19,7 @@ from cpexport.sinks.urls import file_url
 from cpexport.succession import Consent
 from cpexport.survey import Progress
 from cpexport.verify import Unseen, Verification, verified_together, verify
+from cpexport.wanted import refuse_strange_of_runs
 from cpexport.wells import Wells, make_wells
 from cpexport.workers import THREAD, Workers
 
@@ -81,6 +83,7 @@ def load_runs(
         )
     runs = named(arguments, known)
     _refuse_strange(runs, batch_file)
+    refuse_strange_of_runs(shape, [run.outputs for run in runs], to, prefix)
     reports, failed = [], []
     for run in runs:
         try:
@@ -103,6 +106,7 @@ def load_runs(
             reports.append(report)
     if not reports:
         raise failed[0]
+    Attempts()(lambda _: number_other_runs(to, prefix))
     made = Attempts()(lambda _: make_wells(to, prefix, wells))
     joined = Attempts()(lambda _: join_analyses(to, prefix))
     whole = _together(reports, failed)
@@ -178,6 +182,8 @@ def _together(reports: Sequence[Report], failed: Sequence[SourceError]) -> Repor
             rows[table] = rows.get(table, 0) + count
     lost = [LeftOut(error.path, error.problem) for error in failed]
     missing = [ends for report in reports for ends in report.missing.ranges]
+    skipped = [ends for report in reports for ends in report.skipped.ranges]
+    planned = [report.planned for report in reports if report.planned is not None]
     return replace(
         reports[-1],
         loaded=sum(report.loaded for report in reports),
@@ -192,4 +198,8 @@ def _together(reports: Sequence[Report], failed: Sequence[SourceError]) -> Repor
         notes=tuple(dict.fromkeys(note for report in reports for note in report.notes)),
         details=tuple(dict.fromkeys(note for report in reports for note in report.details)),
         runs=tuple(run for report in reports for run in report.runs),
+        planned=sum(planned) if len(planned) == len(reports) else None,
+        # One number is another image set in another run: `runs` has their names.
+        names={},
+        skipped=ImageSets.from_ranges(skipped),
     )

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from cpexport.batch import Batch, fingerprint
+from cpexport.contained import contained
 from cpexport.errors import SourceError
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.ledger import Entry, Ledger
-from cpexport.succession import Succession
+from cpexport.succession import Succession, is_same_output
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def planned(batches: Sequence[Batch], ledger: Ledger, succession: Succession) ->
         for entry in held[place]:
             if entry.age > batch.age:
                 gone[place] += entry.loaded.ranges
-            else:
+            elif not is_same_output(entry, batch):
                 older[place].append((entry.loaded, _older(entry)))
         image_sets = batch.complete - ImageSets.from_ranges(gone[place])
         replaced = tuple(one for both, one in older[place] if both & image_sets)
@@ -133,10 +134,8 @@ def _split(batches: Sequence[Batch], ledger: Ledger) -> tuple[list[Batch], list[
             continue
         key = (batch.source.format, batch.image_sets)
         if key in known or here[key] > 1:
-            try:
+            with contained(batch.source):
                 content = fingerprint(batch.source)
-            except OSError as error:
-                raise SourceError(batch.source.path, f"cannot be read: {error}", "check") from error
             had = ledger.by_fingerprint.get(content) or taken.get(content)
             if had is not None and batch.complete <= had.complete:
                 moved.append(Step(batch, NONE))
@@ -144,3 +143,26 @@ def _split(batches: Sequence[Batch], ledger: Ledger) -> tuple[list[Batch], list[
             taken[content] = batch
         fresh.append(batch)
     return fresh, moved
+
+
+def planned_of_readable(
+    batches: Sequence[Batch],
+    ledger: Ledger,
+    succession: Succession,
+) -> tuple[Planned, list[tuple[Batch, SourceError]]]:
+    """As `planned`, without batches that cannot be read any more, and why each cannot.
+
+    Raises:
+        CollisionError, LossError: as `planned`.
+    """
+    damaged: list[tuple[Batch, SourceError]] = []
+    rest = list(batches)
+    while True:
+        try:
+            return planned(rest, ledger, succession), damaged
+        except SourceError as error:
+            mine = [b for b in rest if error.path in map(str, (b.source.path, *b.source.files))]
+            if not mine:
+                raise
+            damaged += [(batch, error) for batch in mine]
+            rest = [batch for batch in rest if not any(batch is other for other in mine)]

@@ -31,7 +31,9 @@ def withdraw(sink: Sink, ledger: Ledger, prefix: str) -> list[Withdrawn]:
     every = frozenset().union(*ledger.csv_tables.values())
     found = []
     for entry in ledger.entries:
-        if entry.format == "spreadsheet" and entry.loaded and image in entry.counts:
+        # Without a fingerprint it was loaded for other object types, and need not have this one.
+        mine = entry.format == "spreadsheet" and entry.fingerprint
+        if mine and entry.loaded and image in entry.counts:
             known = every if entry.pipeline is None else ledger.csv_tables[entry.pipeline]
             lacking = sorted(object_of(table, prefix) for table in known - entry.counts.keys())
             cut = _counted(sink, lacking, entry.loaded) if lacking else {}

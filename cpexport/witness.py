@@ -28,12 +28,14 @@ from cpexport.features import (
     NUMBER,
     OBJECT,
     RELATIONSHIP,
+    TEXT,
     is_column,
 )
 from cpexport.groups import FEATURES
 from cpexport.imagesets import ImageSets
-from cpexport.ledger import Entry, Ledger
-from cpexport.numbering import agrees, groups_of_run
+from cpexport.lacking import absent
+from cpexport.ledger import Count, Entry, Ledger
+from cpexport.numbering import agrees, as_noted, groups_of_run
 from cpexport.sinks import Sink
 from cpexport.sinks.schema import names
 from cpexport.tables import RELATIONSHIPS, Column, Table, object_of, table_of
@@ -55,7 +57,7 @@ class Witness:
         self.tallies: dict[str, Tally] = {}
         self.structure = list(self._missing())
         self._gone = {(d.table, d.column) for d in self.structure}
-        self._groups = groups_of_run(sink, plan)
+        self._groups = as_noted(sink, groups_of_run(sink, plan))
         self.unfinished = ""
         if not agrees(sink, self._groups):
             self.unfinished = "groups are numbered as with another batch file; name it with --batch"
@@ -135,14 +137,32 @@ class Witness:
             return
         must = {table_of(name, self._prefix): count for name, count in decoded.counts.items()}
         for table in sorted(must.keys() | owners[0].counts.keys()):
+            if not self._sink.shape.keeps(object_of(table, self._prefix)):
+                continue
             count, there = must.get(table), owners[0].counts.get(table)
             if count and there and count != there:
                 name = object_of(table, self._prefix)
+                count = self._as_counted(name, count, there)
                 less, more = uncertain(parts.get(name) or parts.get(OBJECT, []))
+                # A column that came later was not missing when this was counted.
+                features = self._sink.shape.unshaped(self.layout.features)
+                more += count.rows * absent(name, features, decoded.types.get(name, {}))
                 if -less <= there.missing - count.missing <= more:
                     count = replace(count, missing=there.missing)
             if count != there:
                 yield Difference(_TABLES, table, f"must be {count} and is {there}")
+
+    def _as_counted(self, name: str, count: Count, there: Count) -> Count:
+        """A count with the infinities of columns that were numbers when they were counted, and are
+        text since."""
+        features = self._sink.shape.unshaped(self.layout.features).get(name, {})
+        numbers = {
+            feature: many
+            for feature, many in there.infinite_columns.items()
+            if feature not in count.infinite_columns and features.get(feature) == TEXT
+        }
+        columns = dict(count.infinite_columns) | numbers
+        return replace(count, infinite=sum(columns.values()), infinite_columns=columns)
 
     def _pictures(self, decoded: Decoded) -> Iterator[Difference]:
         pictures = self._sink.pictures(decoded.image_sets)

@@ -1,6 +1,7 @@
 """Brings batches into a destination: the loop of a load, one transaction a batch."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -11,8 +12,10 @@ from cpexport import __version__
 from cpexport.ahead import decoded_ahead
 from cpexport.attempts import Attempts
 from cpexport.batch import Batch, fingerprint
+from cpexport.contained import contained
 from cpexport.decode import Decoded, decode
 from cpexport.errors import SourceError
+from cpexport.lacking import absent
 from cpexport.ledger import Count, Entry
 from cpexport.numbering import number_groups
 from cpexport.pictures import Pictures
@@ -67,7 +70,8 @@ class Writing:
                 self.damaged.append((step.batch, decoded))
                 continue
             self._prepare(joined([self._features, decoded.types]))
-            entry = _entry(step, decoded.fingerprint, decoded.counts, self._prefix)
+            counts = {name: self._counted(name, decoded) for name in decoded.counts}
+            entry = _entry(step, decoded.fingerprint, counts, self._prefix)
             written = self._attempts(
                 partial(self._put, step.batch, entry, decoded.pictures, decoded.rows)
             )
@@ -75,6 +79,12 @@ class Writing:
             self._count(step, decoded, written)
         self._tell(len(steps), len(steps))
         return damaged
+
+    def _counted(self, name: str, decoded: Decoded) -> Count:
+        """What a batch brings to a table; values that it lacks and others have are missing."""
+        count = decoded.counts[name]
+        many = absent(name, self._features, decoded.types.get(name, {})) if count.rows else 0
+        return replace(count, missing=count.missing + many * count.rows)
 
     def _prepare(self, features: Features) -> None:
         if features != self._features or not self.loaded:
@@ -84,7 +94,12 @@ class Writing:
     def note(self, steps: Sequence[Step], noted: list[Batch]) -> None:
         """Enters in the ledger what brings no rows, so that the next run need not look again."""
         for step in steps:
-            entry = _entry(step, fingerprint(step.batch.source), {}, self._prefix)
+            try:
+                with contained(step.batch.source):
+                    entry = _entry(step, fingerprint(step.batch.source), {}, self._prefix)
+            except SourceError as error:
+                self.damaged.append((step.batch, error))
+                continue
             self._attempts(partial(self._put, step.batch, entry, Pictures(), lambda: ()))
             noted.append(step.batch)
 
@@ -99,6 +114,7 @@ class Writing:
         """Brings up to date what depends on the whole run."""
         self._attempts(lambda _: number_groups(self._sink, found.plan))
         self._attempts(lambda _: describe(self._sink, self._prefix))
+        self._attempts(lambda _: self._sink.renew_views())
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from conftest import Ran, rows, values_of
 from plates import image, nucleus, output
 
 from cpexport.load import load
+from cpexport.shape import Shape
 from cpexport.verify import verify
 
 MISSING = "2: the table of Nuclei is missing"
@@ -90,6 +91,27 @@ def test_verify_says_why_where_version_0_1_0_left_it_in(
 
     assert MISSING in unseen.reason
     assert "changed" not in unseen.reason
+
+
+def test_what_was_loaded_for_other_object_types_stays(tmp_path: Path) -> None:
+    to = f"sqlite:///{tmp_path / 'screen.sqlite'}"
+    one, two = (
+        output(
+            tmp_path / str(n),
+            [image(n, f"{n}.tif", Count_Nuclei=1, Count_Cells=1)],
+            Nuclei=[nucleus(n, 1, 5)],
+            Cells=[nucleus(n, 1, 9)],
+        )
+        for n in (1, 2)
+    )
+    load([one], to, shape=Shape.parse("Nuclei", None, None))
+    # Names of files alone are the same pictures where the output is the same.
+    report = load([two], to, shape=Shape.parse("Nuclei,Cells", None, None))
+    then = load([one, two], to)
+
+    assert (report.left_out, then.left_out, then.replaced) == ((), (), 0)
+    query = "SELECT Cells_AreaShape_Area FROM Per_Cells"
+    assert rows(tmp_path / "screen.sqlite", query) == [(9.0,), (9.0,)]
 
 
 def test_what_counts_no_objects_stays(tmp_path: Path) -> None:

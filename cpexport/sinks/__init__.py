@@ -128,14 +128,30 @@ class Sink(Protocol):
         default. Types are the layout's. `Relationship` has the columns of `tables.RELATIONSHIPS`,
         by the image set and number of the first object, and takes no features; nor does
         `Experiment`, with those of `experiment.EXPERIMENTS`. There is at least one batch, which can
-        be empty. A table in parts is read as one.
+        be empty. A table in parts is read as one. `Object` is the view of all objects where the
+        shape has one; its features are called as its columns.
 
         Raises:
             ChangedError: a value is of another type than its column, or parts have other rows.
         """
 
+    @property
+    def reshaped(self) -> bool:
+        """Whether its tables are to have other object types than they have, as those that were
+        asked for when it was made are in no output."""
+
+    def reshape(self) -> None:
+        """Notes that they are to have them. Batches that it holds are then in the ledger without a
+        content, and so are loaded again.
+
+        Within `alone` only.
+        """
+
     def settings(self) -> dict[str, str]:
         """What `note` noted, and the batches since have not made untrue; `schema.KEPT` stays."""
+
+    def noted(self, name: str) -> Mapping[str, str]:
+        """What each run has in its `settings` under a name, by the run's name."""
 
     def alone(self) -> AbstractContextManager[None]:
         """A transaction in which nobody else writes: what is read in it stays true."""
@@ -187,7 +203,10 @@ class Sink(Protocol):
         """
 
     def broken_views(self) -> Mapping[str, str]:
-        """The views that there must be and that cannot be read, and why not."""
+        """The views that there must be and that are not right, and why not."""
+
+    def renew_views(self) -> None:
+        """Makes views anew that an older version of cpexport made otherwise."""
 
     def replaced(self, table: str, columns: Sequence[str]) -> list[tuple[object, ...]]:
         """These columns of a table that `replace` made, in no order."""

@@ -236,6 +236,9 @@ class ParquetSink(SqlSink):
         rows = whole(self._folder, table)
         return list(zip(*(rows[column].to_pylist() for column in columns), strict=True))
 
+    def _make_object_view(self) -> None:
+        """There are no views."""
+
     @property
     def _room(self) -> Room:
         return Room.columns(_WIDTH)

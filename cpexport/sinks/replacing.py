@@ -24,7 +24,9 @@ def replaced(db: Database, scope: Scope, entry: Entry) -> list[Entry]:
     there: dict[int, list[int]] = {}
     for number, batch in ledger.batches_of(db, scope, entry.loaded).items():
         there.setdefault(batch, []).append(number)
-    found = [ledger.entry(db, batch, numbers) for batch, numbers in there.items()]
+    entries = (ledger.entry(db, batch, numbers) for batch, numbers in there.items())
+    # There is none where somebody has deleted the batch by hand, but not its image sets.
+    found = [old for old in entries if old is not None]
     for old in found:
         if old.age > entry.age:
             raise SinkError(
