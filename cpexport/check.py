@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from cpexport.batch import Batch, State
+from cpexport.batch import Batch, LeftOut, State
 from cpexport.batchfile import BatchFile, read_batch_file
 from cpexport.completeness import shown_by_numbers
 from cpexport.ended import how_it_ended, last_lines, trouble
@@ -52,7 +52,8 @@ class Check:
     batch has complete. `plans` are those by which the jobs were submitted, the newest last;
     `histories` the folders in which they keep count of their attempts, and `history` what those and
     the scheduler say. `trouble` says what all jobs of the last plan failed of, if they did so;
-    `notes` are about batch files, and what batches lack that others have.
+    `notes` are about batch files, and what batches lack that others have; `left_out` are files that
+    may be CellProfiler's, but are not read.
     """
 
     plan: BatchFile | None
@@ -66,6 +67,7 @@ class Check:
     skipped: ImageSets = NONE
     trouble: str = ""
     notes: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def batch_file(self) -> BatchFile:
@@ -98,6 +100,8 @@ class Check:
 
         Without a batch file: whether nothing shows that anything is missing.
         """
+        if self.left_out:
+            return False
         if self.plan is None:
             return not self.missing and all(seen.image_sets for seen in self.batches)
         return not self.missing and not self.unexpected
@@ -161,6 +165,7 @@ def check(
         skipped - done,
         trouble(history, found.histories),
         (*found.notes, *sentences(lacking(found.batches))),
+        (*found.left_out, *(left for batch in found.batches for left in batch.left_out)),
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from cpexport.ahead import inspected_ahead
 from cpexport.analyses import join_analyses
 from cpexport.attempts import Attempts
+from cpexport.batch import LeftOut
 from cpexport.completeness import shown_by_numbers
 from cpexport.decode import scratch_folder
 from cpexport.errors import RERUN, SourceError, UsageError
@@ -32,14 +33,6 @@ from cpexport.workers import THREAD, Crew, Workers
 from cpexport.writing import Writing
 
 _DELETED = "somebody deleted image sets of it from the destination; restore that, or load all anew"
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A batch of which something is not in the destination, and why."""
-
-    path: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -188,6 +181,11 @@ def _refuse_nothing(found: Survey, outputs: Sequence[Path]) -> None:
     if found.known or any(batch.complete for batch in found.batches):
         return
     if not found.batches:
+        if found.left_out:
+            one = found.left_out[0]
+            problem, _, advice = one.reason.partition("; ")
+            others = f" (and {n} more files)" if (n := len(found.left_out) - 1) else ""
+            raise SourceError(one.path, f"{problem}{others}", advice)
         raise SourceError(
             outputs[0],
             "holds no output of a CellProfiler job",
@@ -213,7 +211,7 @@ def _report(
     ledger = sink.ledger()
     there = ledger.loaded
     errors = {id(batch): error for batch, error in writing.damaged}
-    left_out = [LeftOut(one.entry.path, one.reason) for one in taken_out]
+    left_out = [*found.left_out, *(LeftOut(one.entry.path, one.reason) for one in taken_out)]
     for batch in found.batches:
         lost = (batch.image_sets - there) | batch.unexpected | batch.misplaced
         unknown = not batch.image_sets and not (found.plan and found.plan.planned <= there)
@@ -224,6 +222,7 @@ def _report(
             left_out.append(LeftOut(str(batch.source.path), reason))
         elif lost or unknown:
             left_out.append(LeftOut(str(batch.source.path), batch.reason))
+        left_out += batch.left_out
     known = set(found.known)
     for entry in ledger.entries:
         if entry.signature in known and ((entry.image_sets - there) | entry.refused):

@@ -89,6 +89,8 @@ def verify(
             progress=progress,
         )
         witness = Witness(sink, ledger, found.plan, prefix)
+        left_out = [Unseen(left.path, left.reason) for left in found.left_out]
+        left_out += [Unseen(left.path, left.reason) for b in found.batches for left in b.left_out]
         verifying = _Verifying(sink, ledger, witness, scratch)
         every, unread = matches(found.batches, ledger)
         verifying.damaged += [Unseen(error.path, error.problem) for error in unread]
@@ -105,7 +107,7 @@ def verify(
             destination=sink.name,
             verified=verifying.batches - verifying.different,
             different=verifying.different,
-            not_loaded=tuple(verifying.not_loaded),
+            not_loaded=(*verifying.not_loaded, *left_out),
             not_verified=(*verifying.unseen(found.batches), *_unfinished(witness)),
             tables=witness.tallies,
             differences=tuple(

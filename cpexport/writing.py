@@ -158,7 +158,7 @@ def _entry(step: Step, fingerprint: str, counts: Mapping[str, Count], prefix: st
     return Entry(
         path=str(batch.source.path),
         format=batch.source.format,
-        signature=batch.signature,
+        signature=batch.known_by,
         fingerprint=fingerprint,
         image_sets=batch.image_sets,
         complete=batch.complete,
