@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from cpexport import measured
 from cpexport.ahead import inspected_ahead
 from cpexport.attempts import Attempts
 from cpexport.decode import scratch_folder
@@ -188,7 +189,9 @@ def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Rep
     notes = [*found.notes]
     notes += [f"{b.source.path}: newer outputs have its image sets" for b in writing.superseded]
     notes += [f"{b.source.path}: {note}" for b in found.batches for note in b.notes]
-    notes += [f"{sink.name}: {note}" for note in (*sink.notes, *writing.notes)]
+    notes += [
+        f"{sink.name}: {note}" for note in (*sink.notes, *writing.notes, *measured.notes(sink))
+    ]
     if writing.unmapped:
         notes.append(
             f"{sink.name}: {writing.unmapped} paths of pictures are in no folder of --path-map, "

@@ -1,6 +1,7 @@
 """Brings batches into a destination: the loop of a load, one transaction a batch."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from cpexport.batch import Batch, fingerprint
 from cpexport.decode import Decoded, decode
 from cpexport.errors import SourceError
 from cpexport.ledger import Count, Entry
+from cpexport.measured import keep_measured
 from cpexport.numbering import number_groups
 from cpexport.pictures import Pictures
 from cpexport.properties import describe
@@ -47,6 +49,8 @@ class Writing:
 
         While a batch is written, the next ones are decoded.
         """
+        if steps:
+            self._attempts(lambda _: self._sink.upgrade())
         self._prepare(joined([self._features, *(step.batch.features for step in steps)]))
         damaged = []
         ahead = decoded_ahead(self._crew, steps, lambda: self._features, self._decode)
@@ -58,6 +62,7 @@ class Writing:
                 continue
             self._prepare(joined([self._features, decoded.types]))
             entry = _entry(step, decoded.fingerprint, decoded.counts, self._prefix)
+            entry = replace(entry, measured=decoded.measured)
             written = self._attempts(partial(self._put, entry, decoded.pictures, decoded.rows))
             decoded.remove()
             self._count(step, decoded, written)
@@ -78,8 +83,10 @@ class Writing:
 
     def settle(self, found: Survey) -> None:
         """Brings up to date what depends on the whole run."""
+        self._attempts(lambda _: self._sink.upgrade())
         self._attempts(lambda _: number_groups(self._sink, found.plan))
         self._attempts(lambda _: describe(self._sink, self._prefix))
+        self._attempts(lambda _: keep_measured(self._sink, found.plan))
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from cpexport.importer import mysqltables
 from cpexport.importer.contents import Contents
 from cpexport.importer.mysqlwords import RUN, check, end, insert, literal, select
-from cpexport.sinks import mysqllayout, schema
+from cpexport.sinks import mysqllayout, schema, sqlcurrent
 from cpexport.sinks.mysqlserver import quoted
 from cpexport.sinks.schema import TYPE_NAMES
 
@@ -90,7 +90,7 @@ def tables(contents: Contents) -> Iterator[str]:
     for table in mine:
         yield _grow(table.name)
     yield from _keys(contents)
-    for statement in _views(contents).values():
+    for statement in (*_views(contents).values(), sqlcurrent.SERVER_STATEMENT):
         yield f"SET @s = IF(@ok, {literal(statement)}, 'DO 0');\n{RUN}"
     yield _LOOK + _first(f"SELECT MIN(w.t) FROM {_THERE} WHERE {_DIFFERS}")
     yield _ENGINE + check("@t IS NULL", "", "CONCAT(@t, ' is not of InnoDB')")
@@ -113,7 +113,8 @@ def _foreign(contents: Contents) -> Iterator[str]:
     )
     yield _first(
         f"""SELECT MIN(i.t) FROM cpexport_there i LEFT JOIN cpexport_columns w
-  ON w.t = i.t AND w.c = i.c WHERE w.c IS NULL AND i.t NOT IN ({ours})"""
+  ON w.t = i.t AND w.c = i.c WHERE w.c IS NULL AND i.t NOT IN ({ours})
+  AND i.t <> {literal(f"{contents.prefix}Per_Experiment")}"""
     )
     elsewhere = f"SELECT object_name, feature FROM _cpexport_columns WHERE prefix = {prefix}"
     yield _first(

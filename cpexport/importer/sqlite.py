@@ -17,6 +17,7 @@ from cpexport.importer.contents import LASTING, SETS, Contents, DataFile, Form, 
 from cpexport.importer.sqlitewords import check, insert, literal
 from cpexport.sinks import sqlledger
 from cpexport.sinks.sql import quoted, within
+from cpexport.sinks.sqlcurrent import finite
 from cpexport.sinks.sqlexperiment import FIRST
 from cpexport.tables import table_of
 
@@ -108,7 +109,7 @@ INSERT INTO cpexport_loaded SELECT new FROM cpexport_batch;
         if table in files:
             yield from _file(files[table], unit, contents, form, fresh)
     yield f"DELETE FROM {SETS} WHERE {_NEW} AND {which};\n"
-    for table in ("_cpexport_tables", "_cpexport_batches"):
+    for table in ("_cpexport_tables", "_cpexport_measured", "_cpexport_batches"):
         yield f"DELETE FROM {table} WHERE {_NEW} AND batch_id = {_ID};\n"
     yield f"DELETE FROM _cpexport_script WHERE {_NEW} AND {same};\n"
     yield f"DELETE FROM _cpexport_settings WHERE {_NEW} AND {ours} AND name NOT IN {LASTING};\n"
@@ -125,6 +126,9 @@ INSERT INTO cpexport_loaded SELECT new FROM cpexport_batch;
         values = (table, count.rows, count.missing, count.infinite, infinite)
         row = ", ".join(map(literal, values))
         yield f"INSERT INTO _cpexport_tables SELECT id, {row} FROM cpexport_batch WHERE new;\n"
+    for feature, value in entry.measured.items():
+        row = ", ".join(map(literal, (feature, finite(value))))
+        yield f"INSERT INTO _cpexport_measured SELECT id, {row} FROM cpexport_batch WHERE new;\n"
     for table, digest in unit.digests.items():
         yield insert("_cpexport_script", (prefix, run, entry.signature, table, digest), _NEW)
 

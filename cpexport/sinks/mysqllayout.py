@@ -6,6 +6,7 @@ and does nothing where that is done: the same change begun again ends alike.
 
 import json
 from collections.abc import Mapping
+from functools import partial
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -23,7 +24,7 @@ from cpexport.features import (
 )
 from cpexport.pictures import tells_pictures_apart
 from cpexport.shape import VIEW, Shape
-from cpexport.sinks import schema
+from cpexport.sinks import schema, sqlcurrent
 from cpexport.sinks.mysqldatabase import MysqlDatabase
 from cpexport.sinks.mysqlserver import DIALECT
 from cpexport.sinks.objectview import object_view
@@ -48,6 +49,7 @@ def make_own(db: MysqlDatabase) -> None:
         make(db, own)
     words = f"INSERT IGNORE INTO _cpexport_settings VALUES ('', 0, 'schema', '{schema.VERSION}')"
     db.run(words)
+    sqlcurrent.upgraded(db, partial(make, db))
     make(db, last)
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -15,7 +16,7 @@ from cpexport.ledger import Count, Entry, Ledger
 from cpexport.paths import PathMap
 from cpexport.pictures import Pictures, from_identities
 from cpexport.shape import Shape
-from cpexport.sinks import schema
+from cpexport.sinks import schema, sqlcurrent
 from cpexport.sinks.scope import Scope
 from cpexport.sinks.sql import Database
 from cpexport.tables import Column, Layout
@@ -23,7 +24,7 @@ from cpexport.tables import Column, Layout
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-OWN = ("schema", "shape", "made", "layout", "changing", "experiment_id")
+OWN = ("schema", "shape", "made", "layout", "changing", "experiment_id", "measured")
 """The settings that say what a destination is, or is becoming; no batch makes them untrue."""
 
 
@@ -63,8 +64,15 @@ def read(db: Database, scope: Scope) -> Ledger:
         "group_tags, state, reason, finished, modified_ns, cellprofiler, pipeline_sha256, "
         f"loaded_utc, cpexport FROM _cpexport_batches WHERE {scope.ledger} ORDER BY batch_id"
     )
+    measured = sqlcurrent.measured(db)
     return Ledger(
-        tuple(_entry(row, owned.get(row[0], []), counts.get(row[0], {})) for row in batches)
+        tuple(
+            replace(
+                _entry(row, owned.get(row[0], []), counts.get(row[0], {})),
+                measured=measured.get(row[0], {}),
+            )
+            for row in batches
+        )
     )
 
 

@@ -18,7 +18,7 @@ from cpexport.paths import PathMap
 from cpexport.pictures import Pictures
 from cpexport.room import Room
 from cpexport.shape import VIEW, Shape
-from cpexport.sinks import There, Write, schema
+from cpexport.sinks import There, Write, schema, sqlcurrent
 from cpexport.sinks import sqlexperiment as experiment
 from cpexport.sinks import sqlledger as ledger
 from cpexport.sinks import sqlpairs as pairs
@@ -98,6 +98,10 @@ class SqlSink(ABC):
     def _make(self, table: sa.Table, rows: pa.Table) -> None:
         """Makes a table, in place of one of ours if there is one, with these rows."""
 
+    @abstractmethod
+    def _make_ledger_table(self, table: sa.Table) -> None:
+        """Makes one of the ledger's tables, within `alone`."""
+
     def __enter__(self) -> Self:
         return self
 
@@ -140,11 +144,14 @@ class SqlSink(ABC):
             scope = self._scope()
             if self.run is not None and scope.number == NO_RUN_YET:
                 scope = Scope(self.prefix, ledger.enter_run(self._db, self.prefix, self.run))
+            owners = ledger.batches_of(self._db, scope, entry.loaded)
             if old := replaced(self._db, scope, entry, pictures):
                 self._delete(scope, old)
                 ledger.forget(self._db, scope, old)
             # Before the rows: of two that bring the same, one has to wait here for the other.
             ledger.write(self._db, scope, entry, pictures)
+            sqlcurrent.write(self._db, scope, entry, owners)
+            experiment.keep_measured(self._db, scope, {})
             # An aggregate can be infinite where no value is.
             infinite = bool(self.shape.aggregate) or any(c.infinite for c in entry.counts.values())
             gate, finite = Gate(self.name, entry), infinite and not self.infinite
@@ -184,6 +191,17 @@ class SqlSink(ABC):
 
     def described(self) -> Mapping[str, Mapping[str, str]] | None:
         return experiment.described(self._db, self._scope())
+
+    def upgrade(self) -> None:
+        if self._ours() and not sqlcurrent.complete(self._db):
+            with self.alone():
+                sqlcurrent.upgraded(self._db, self._make_ledger_table)
+
+    def measured(self) -> Mapping[str, float]:
+        return experiment.measured(self._db, self._scope())
+
+    def keep_measured(self, values: Mapping[str, float]) -> None:
+        experiment.keep_measured(self._db, self._scope(), values)
 
     def broken_views(self) -> Mapping[str, str]:
         return broken(self._db, self._views())
