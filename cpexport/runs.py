@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cpexport.attempts import Attempts
+from cpexport.comparison import Difference
 from cpexport.errors import SourceError, UsageError
 from cpexport.imagesets import ImageSets
 from cpexport.load import LeftOut, Report, load
@@ -16,7 +17,7 @@ from cpexport.sinks import open_sink
 from cpexport.sinks.urls import file_url
 from cpexport.survey import Progress
 from cpexport.verify import Unseen, Verification, verified_together, verify
-from cpexport.wells import Wells, make_wells
+from cpexport.wells import Wells, make_wells, untrue_wells
 from cpexport.workers import THREAD, Workers
 
 
@@ -119,6 +120,8 @@ def verify_runs(
     with open_sink(to, prefix, writing=False) as sink:
         numbered, there = sink.shape.numbered, sink.runs()
         strange = list(strange_runs(sink)) if numbered else []
+        if numbered:
+            strange += [Difference(table, "", what) for table, what in untrue_wells(sink, prefix)]
     if not numbered:
         return verify(arguments, to, batch_file=batch_file, prefix=prefix, progress=progress)
     runs = named(arguments, there)

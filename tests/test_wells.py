@@ -4,6 +4,7 @@ import csv
 import lzma
 import math
 import re
+import shutil
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -11,16 +12,21 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import h5py
 import numpy as np
 import pytest
 from conftest import DATA, Ran, measurements, rows, tables, traces, unpacked
+from servers import Database, databases, servers
 
 from cpexport.errors import SinkError
 from cpexport.load import load
 from cpexport.runs import load_runs
 from cpexport.shape import Shape
+from cpexport.verify import verify
 from cpexport.wells import Wells
+
+__all__ = ["databases", "servers"]
 
 Case = Callable[[str], Path]
 Copy = Callable[..., Path]
@@ -366,3 +372,101 @@ class TestFeatures:
         ran = cpexport("load", case("11_h5_and_csv") / "outputs", *words)
 
         assert (ran.status, said in ran.err, ran.err.count("\n")) == (2, True, 1)
+
+
+class TestCounts:
+    """Per_Well: each image set counts once, wells without an object are there."""
+
+    OUTPUTS = ("P1-A01-1", "P1-A01-2", "P2-A02-1")
+
+    def outputs(self, folder: Path) -> Path:
+        for name in self.OUTPUTS:
+            shutil.copytree(unpacked("40_spreadsheet") / "outputs" / name, folder / name)
+        return folder
+
+    def must(self) -> dict[str, tuple[int, int, float]]:
+        """Of each well the image sets, cells and their mean, by the files of the jobs."""
+        found: dict[str, list[int]] = {}
+        for name in self.OUTPUTS:
+            file = unpacked("40_spreadsheet") / "outputs" / name / "Image.csv"
+            with file.open(newline="") as stream:
+                for row in csv.DictReader(stream):
+                    cells = int(float(row["Count_Cells"]))
+                    found.setdefault(row["Metadata_Well"], []).append(cells)
+        return {well: (len(n), sum(n), sum(n) / len(n)) for well, n in found.items()}
+
+    QUERY = (
+        "SELECT Image_Metadata_Well, Image_Set_Count, sum_Image_Count_Cells, "
+        "mean_Image_Count_Cells FROM Per_Well"
+    )
+
+    def test_sums_and_means_are_plain_and_an_empty_well_is_there(self, tmp_path: Path) -> None:
+        outputs, database = self.outputs(tmp_path / "out"), tmp_path / "x.sqlite"
+        load([outputs], f"sqlite:///{database}", wells=Wells.parse("mean"))
+
+        found = {well: (n, total, mean) for well, n, total, mean in rows(database, self.QUERY)}
+        assert found == self.must()
+        assert found["A02"] == (1, 0, 0.0)
+        kinds = "SELECT DISTINCT typeof(sum_Image_Count_Cells), typeof(mean_Image_Count_Cells)"
+        assert rows(database, f"{kinds} FROM Per_Well") == [("integer", "real")]
+        weighted = "SELECT avg_Image_Count_Cells FROM Per_Well_avg ORDER BY Image_Metadata_Well"
+        assert rows(database, weighted)[0][0] > found["A01"][2]
+
+    def test_each_load_brings_it_up_to_date_and_verify_compares_its_values(
+        self, tmp_path: Path
+    ) -> None:
+        outputs, database = self.outputs(tmp_path / "out"), tmp_path / "x.sqlite"
+        url = f"sqlite:///{database}"
+        load([outputs / self.OUTPUTS[0]], url, wells=Wells.parse("mean"))
+        load([outputs], url)
+        found = {well: (n, total, mean) for well, n, total, mean in rows(database, self.QUERY)}
+        before = verify([outputs], url).differences
+        with closing(sqlite3.connect(database)) as db, db:
+            db.execute("UPDATE Per_Well SET sum_Image_Count_Cells = 7 WHERE Image_Set_Count = 1")
+        (difference,) = verify([outputs], url).differences
+
+        assert (found, before) == (self.must(), ())
+        assert (difference.table, difference.what) == (
+            "Per_Well",
+            "1 of 2 wells differ from what Per_Image has",
+        )
+
+    @pytest.mark.parametrize("kind", ["duckdb", "parquet", "mariadb", "mysql"])
+    def test_every_destination_has_it(
+        self, tmp_path: Path, databases: Callable[[str], Database], kind: str
+    ) -> None:
+        outputs = self.outputs(tmp_path / "out")
+        places = {"duckdb": f"duckdb:///{tmp_path}/x.duckdb", "parquet": f"parquet:{tmp_path}/x"}
+        database = None if kind in places else databases(kind)
+        url = database.url() if database else places[kind]
+        load([outputs], url, wells=Wells.parse("mean"))
+        verified = verify([outputs], url)
+        if database:
+            found = database.rows(self.QUERY)
+        elif kind == "duckdb":
+            with duckdb.connect(tmp_path / "x.duckdb", read_only=True) as db:
+                found = db.execute(self.QUERY).fetchall()
+        else:
+            query = self.QUERY.replace("Per_Well", f"'{tmp_path}/x/Per_Well/*.parquet'")
+            found = duckdb.sql(query).fetchall()
+
+        assert {well: (n, total, mean) for well, n, total, mean in found} == self.must()
+        assert verified.differences == ()
+
+    def test_of_runs_each_has_its_own_wells(self, tmp_path: Path, cpexport: Run) -> None:
+        outputs = self.outputs(tmp_path / "a")
+        shutil.copytree(outputs / "P1-A01-1", tmp_path / "b" / "P1-A01-1")
+        words = [f"a={outputs}", f"b={tmp_path / 'b'}"]
+        to = ("--to", "sqlite:///x.sqlite")
+        ran = cpexport("load", *words, "--table-number", "--wells", "mean", *to)
+        before = cpexport("verify", *words, *to)
+        query = "SELECT TableNumber, Image_Metadata_Well, Image_Set_Count FROM Per_Well"
+        found = rows(tmp_path / "x.sqlite", query)
+        with closing(sqlite3.connect(tmp_path / "x.sqlite")) as db, db:
+            db.execute("UPDATE Per_Well SET Image_Set_Count = 9 WHERE TableNumber = 2")
+        after = cpexport("verify", *words, *to)
+
+        assert ran.status == 0, ran.err
+        assert found == [(1, "A01", 2), (1, "A02", 1), (2, "A01", 1)]
+        assert (before.status, after.status) == (0, 1), before.out
+        assert "1 of 3 wells differ" in after.out
