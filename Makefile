@@ -6,13 +6,18 @@ BENCH_UNIT = 5
 BENCH_ROUNDS = 3
 # On which size, 1, 4 or 16, peers are run that take minutes: on the largest, a quarter of an hour.
 BENCH_PEERS = 16
+# How many random screens are loaded, the first seed (a random one if empty), and by how many
+# processes.
+FUZZ_CASES = 500
+FUZZ_SEED =
+FUZZ_PROCESSES = 2
 
 RUNS = -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 # Tests wait for servers, schedulers and disks: one more at once than CI has cores.
 PYTEST = .venv/bin/pytest -n 3 --dist worksteal $(PYTEST_ARGS)
 
 .DEFAULT_GOAL = help
-.PHONY: help venv schedulers servers demo test test-mysql check conformance clients bench clean
+.PHONY: help venv schedulers servers demo test test-mysql check conformance clients bench fuzz clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +58,10 @@ bench: .venv-bench/.ready servers  ## measure how fast it is, beside floors and 
 	-@$(MAKE) --no-print-directory .venv-clients/.ready
 	@PYTHONPATH=tests .venv-bench/bin/python -m bench \
 		--unit $(BENCH_UNIT) --rounds $(BENCH_ROUNDS) --peers $(BENCH_PEERS)
+
+fuzz: venv servers  ## load FUZZ_CASES random screens every way, and compare with an oracle
+	PYTHONPATH=tests .venv/bin/python -m fuzz --cases $(FUZZ_CASES) --processes $(FUZZ_PROCESSES) \
+		$(if $(FUZZ_SEED),--seed $(FUZZ_SEED))
 
 clean:  ## remove .venv and whatever the tools left
 	rm -rf .venv .venv-clients .venv-bench .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist

@@ -5,13 +5,14 @@ complete when the last module that records itself has marked it and its tables a
 job thought of itself never makes one complete; `Failure` takes one away only in a grouped run.
 """
 
+from collections import ChainMap
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cpexport.batch import Batch, Evidence, Source, State
 from cpexport.batchfile import BatchFile
-from cpexport.errors import RunningError, SourceError
+from cpexport.errors import RERUN, RunningError, SourceError
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.jobs import PART
 from cpexport.pictures import comparable, differences
@@ -85,13 +86,18 @@ def judge(
     )
 
 
-def not_readable(source: Source, error: SourceError) -> Batch:
-    """The batch of files that cannot be read, or not yet."""
+def not_readable(source: Source, error: SourceError, missing: bool = True) -> Batch:
+    """The batch of files that cannot be read, or not yet.
+
+    `missing` is whether image sets can be missing for want of it: else nothing need run again.
+    """
+    idle = not missing and error.advice == RERUN
+    advice = "nothing is missing without it" if idle else error.advice
     inside = Path(error.path)
     # A batch that is one of several in a folder goes by the path of one of its files.
     other = inside.parent == source.path.parent and inside != source.path
     where = f"{inside.name}: " if other or inside.parent == source.path else ""
-    reason = f"{where}{error.problem}; {error.advice}"
+    reason = f"{where}{error.problem}; {advice}"
     if isinstance(error, RunningError):
         return Batch(source, State.RUNNING, reason)
     if inside.suffix == PART:
@@ -168,11 +174,14 @@ def _strike_cut_groups(
 
 
 def _groups(evidence: Evidence, plan: BatchFile | None) -> Mapping[int, tuple[str, ...]]:
-    """Image set to group: by the job's own metadata, which the job grouped by."""
+    """Image set to group: by the job's own metadata, which it grouped by, else by the batch file,
+    which also knows the image sets whose row in the job's Image.csv is cut off."""
+    planned = plan.groups if plan else {}
     keys = evidence.pictures.keys(_tags(evidence, plan) or ())
-    if keys is not None:
-        return dict(zip(evidence.pictures.numbers.tolist(), keys, strict=True))
-    return plan.groups if plan else {}
+    if keys is None:
+        return planned
+    # Not copied: a plan can be a thousand times as large as a batch.
+    return ChainMap(dict(zip(evidence.pictures.numbers.tolist(), keys, strict=True)), planned)
 
 
 def _tags(evidence: Evidence, plan: BatchFile | None) -> tuple[str, ...] | None:

@@ -11,7 +11,7 @@ from cpexport import measured
 from cpexport.ahead import inspected_ahead
 from cpexport.attempts import Attempts
 from cpexport.decode import scratch_folder
-from cpexport.errors import SourceError, UsageError
+from cpexport.errors import RERUN, SourceError, UsageError
 from cpexport.imagesets import ImageSets
 from cpexport.paths import PathMap
 from cpexport.shape import Shape
@@ -169,7 +169,7 @@ def _refuse_all_damaged(found: Survey, writing: Writing) -> None:
 def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Report:
     ledger = sink.ledger()
     there = ledger.loaded
-    errors = {id(batch): str(error) for batch, error in writing.damaged}
+    errors = {id(batch): error for batch, error in writing.damaged}
     left_out = []
     held = there
     for batch in found.batches:
@@ -177,7 +177,10 @@ def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Rep
         lost = (batch.image_sets - there) | batch.unexpected | batch.misplaced
         unknown = not batch.image_sets and not (found.plan and found.plan.planned <= there)
         if id(batch) in errors:
-            left_out.append(LeftOut(str(batch.source.path), errors[id(batch)]))
+            error, reason = errors[id(batch)], str(errors[id(batch)])
+            if not lost and error.advice == RERUN:
+                reason = f"{error.path}: {error.problem}; nothing is missing without it"
+            left_out.append(LeftOut(str(batch.source.path), reason))
         elif lost or unknown:
             left_out.append(LeftOut(str(batch.source.path), batch.reason))
     known = set(found.known)

@@ -1,12 +1,11 @@
 """Image.csv: the image sets it lists, which of them were measured, and their pictures."""
 
-import re
 from collections.abc import Collection, Sequence
 
 import numpy as np
 import pyarrow as pa
 
-from cpexport.errors import SourceError
+from cpexport.errors import AS_WRITTEN, SourceError
 from cpexport.features import (
     IMAGE,
     IMAGE_NUMBER,
@@ -20,10 +19,11 @@ from cpexport.features import (
 from cpexport.imagesets import ImageSets
 from cpexport.pictures import Pictures, tells_pictures_apart
 from cpexport.pipeline import Pipeline
-from cpexport.sources.csvfile import RERUN, CsvFile
+from cpexport.sources.csvfile import CsvFile
+from cpexport.sources.csvvalues import text_type, typed
+from cpexport.sources.severalruns import two_rows
 
 ROW = "row in Image.csv"
-_WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 MARKS = ("ModuleError_", "ExecutionTime_")
 
 
@@ -53,7 +53,7 @@ class ImageRows:
         self.pictures = Pictures(self.numbers, {f: table[f] for f in pictures})
         # Image sets that were not measured have empty fields, which would make all of it text.
         whole = pa.array(np.isin(self.numbers, np.fromiter(self.measured, np.int64)))
-        self.types = {f: text_type(table[f].filter(whole)) for f in free}
+        self.types = {f: text_type(table[f].filter(whole), may_be_blank(f)) for f in free}
 
     def counted(self) -> dict[str, ImageSets]:
         """Object type to the image sets that count at least one such object."""
@@ -75,13 +75,8 @@ class ImageRows:
         return ImageSets.of(self.numbers[fine])
 
 
-def image_rows(
-    files: Sequence[CsvFile], wanted: ImageSets, types: dict[str, pa.DataType]
-) -> pa.RecordBatch:
-    """The rows of Image.csv for the image sets `wanted`, one column a feature.
-
-    `types` are the types of the destination: free text stays as it is written where that is text.
-    """
+def image_rows(files: Sequence[CsvFile], wanted: ImageSets) -> pa.RecordBatch:
+    """The rows of Image.csv for the image sets `wanted`, one column a feature."""
     features = [
         f for f in dict.fromkeys(n for file in files for _, n in file.names) if is_column(f)
     ]
@@ -92,24 +87,19 @@ def image_rows(
     columns = {IMAGE_NUMBER: table[IMAGE_NUMBER].take(rows)}
     for feature in features:
         column = table[feature].take(rows)
-        if promised_type(IMAGE, feature) == NULL and types.get(feature) != TEXT:
-            column = _told(column, text_type(column))
+        if promised_type(IMAGE, feature) == NULL:
+            column = typed(column, may_be_blank(feature))
         columns[feature] = column
     return pa.RecordBatch.from_pydict(columns)
 
 
-def text_type(column: pa.StringArray) -> pa.DataType:
-    """The type of a column of text, by the whole column, as LoadData decides it.
+def may_be_blank(feature: str) -> bool:
+    """Whether an empty field is a missing value of a feature whose type only its values tell.
 
-    A number only if the text can be had back from it exactly: `007` and `1.50` stay text, and one
-    empty field makes all of it text (CellProfiler 4.2.8, modules/loaddata.py, prepare_run).
+    Of metadata it is a text, as LoadData takes it; a module's number is empty where CellProfiler
+    was told to write nothing for NaN.
     """
-    values = column.unique().to_pylist()
-    if not values or not all(values):
-        return TEXT if values else NULL
-    if all(_WHOLE.fullmatch(value) for value in values):
-        return INTEGER
-    return REAL if all(_is_real(value) for value in values) else TEXT
+    return not feature.startswith("Metadata_")
 
 
 def _sign(features: list[str], pipeline: Pipeline | None) -> tuple[str, list[str]]:
@@ -149,14 +139,14 @@ def _stacked(files: Sequence[CsvFile], types: dict[str, pa.DataType]) -> dict[st
     numbers = whole[IMAGE_NUMBER]
     path = files[0].path
     if numbers.null_count:
-        raise SourceError(path, "a row without ImageNumber", RERUN)
+        raise SourceError(path, "a row without ImageNumber", AS_WRITTEN)
     order = np.argsort(numbers.to_numpy(), kind="stable")
     whole = whole.take(pa.array(order)).combine_chunks()
     ordered = whole[IMAGE_NUMBER].to_numpy()
     if len(ordered) and ordered[0] < 1:
-        raise SourceError(path, f"image set {ordered[0]}: their numbers start at 1", RERUN)
+        raise SourceError(path, f"image set {ordered[0]}: their numbers start at 1", AS_WRITTEN)
     if (twice := ordered[1:][ordered[1:] == ordered[:-1]]).size:
-        raise SourceError(path, f"image set {twice[0]} has two rows", RERUN)
+        raise two_rows(files, int(twice[0]))
     return {
         name: whole[name].chunk(0) if whole[name].num_chunks else pa.array([], whole[name].type)
         for name in whole.column_names
@@ -166,17 +156,3 @@ def _stacked(files: Sequence[CsvFile], types: dict[str, pa.DataType]) -> dict[st
 def _asked(feature: str) -> pa.DataType:
     promised = promised_type(IMAGE, feature)
     return TEXT if promised in (TEXT, NULL) else REAL
-
-
-def _told(column: pa.StringArray, type: pa.DataType) -> pa.Array:
-    return column if type in (TEXT, NULL) else column.cast(type)
-
-
-def _is_real(value: str) -> bool:
-    if _WHOLE.fullmatch(value):
-        return True
-    try:
-        number = float(value)
-    except ValueError:
-        return False
-    return repr(number) == value and bool(np.isfinite(number))

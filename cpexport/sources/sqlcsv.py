@@ -14,13 +14,13 @@ import pyarrow as pa
 
 from cpexport import pipeline
 from cpexport.batch import Evidence
-from cpexport.errors import SourceError
+from cpexport.errors import RERUN, SourceError
 from cpexport.experiment import experiment_rows
 from cpexport.features import IMAGE, NULL, RELATIONSHIP, promised_type
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.pictures import Pictures
 from cpexport.pipeline import Pipeline
-from cpexport.sources.csvfile import RERUN, ends_cut
+from cpexport.sources.csvfile import ends_cut
 from cpexport.sources.setupsql import read_setup
 from cpexport.sources.sqlnames import SqlJob
 from cpexport.sources.sqlrows import ImageTable, ObjectTable, pair_rows

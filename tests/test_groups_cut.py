@@ -1,0 +1,44 @@
+"""Groups of which a job's CSV files lack a part."""
+
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from fuzz.model import CSV, IMAGE, PLATE, Damage, Feature, ImageSet, Job, Kind, Run, Style
+from fuzz.outputs import Outputs
+
+from cpexport.check import check
+from cpexport.imagesets import ImageSets
+
+FEATURES = (
+    Feature(IMAGE, "FileName_DNA", Kind.TEXT),
+    Feature(IMAGE, PLATE, None),
+    Feature(IMAGE, "Count_Nuclei", Kind.INTEGER),
+    Feature(IMAGE, "ModuleError_03MeasureObjectIntensity", Kind.REAL),
+    Feature("Nuclei", "AreaShape_Area", Kind.REAL),
+)
+
+
+def one(number: int) -> ImageSet:
+    image = {
+        "FileName_DNA": f"{number}.tif",
+        PLATE: "P1" if number < 4 else "P2",
+        "Count_Nuclei": 1.0,
+        "ModuleError_03MeasureObjectIntensity": 0,
+    }
+    return ImageSet(number, image, {"Nuclei": ({"AreaShape_Area": 9.5},)})
+
+
+def test_a_group_whose_last_row_in_image_csv_is_cut_off_is_not_whole(tmp_path: Path) -> None:
+    sets = tuple(map(one, range(1, 7)))
+    job = Job("batch_1_6", CSV, sets, (), datetime(2026, 3, 1, 12), FEATURES)
+    run = Run("run", sets, FEATURES[:2], ("Nuclei",), (PLATE,), (job,), Style(done_file=False))
+    outputs = Outputs(run, tmp_path)
+    outputs.write(replace(job, damage=Damage("rows", IMAGE, 5)))
+
+    found = check([outputs.folder])
+
+    assert found.complete == ImageSets.parse("1-3")
+    assert found.missing == ImageSets.parse("4-6")
+    assert "6: Nuclei.csv has rows of it, Image.csv has none" in found.batches[0].reason
+    assert "4-5: the group Metadata_Plate=P2 is not whole" in found.batches[0].reason
