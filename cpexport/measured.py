@@ -10,7 +10,8 @@ from cpexport.batchfile import BatchFile
 from cpexport.ledger import Entry, Ledger
 from cpexport.sinks import Sink
 
-_NOTE: Final = "measured_of"
+NOTE: Final = "measured_of"
+"""The note of which batch Per_Experiment has what was measured of; empty: of none."""
 _SHOWN: Final = 3
 
 
@@ -24,20 +25,20 @@ def keep_measured(sink: Sink, plan: BatchFile | None) -> None:
         return
     job = _whole(ledger, plan)
     of = job.signature if job else ""
-    if sink.settings().get(_NOTE) == of:
+    if sink.settings().get(NOTE) == of:
         return
     with sink.alone():
         # Until here other loads could bring batches.
         if sink.ledger().by_signature.keys() == ledger.by_signature.keys():
             sink.keep_measured(job.measured if job else {})
-            sink.note({_NOTE: of})
+            sink.note({NOTE: of})
 
 
 def notes(sink: Sink) -> tuple[str, ...]:
     """That several jobs have measured something of the whole run, each of its own image sets."""
     ledger = sink.ledger()
     features = sorted({name for entry in ledger.entries if entry.loaded for name in entry.measured})
-    if not features or sink.settings().get(_NOTE) != "":
+    if not features or sink.settings().get(NOTE) != "":
         return ()
     more = len(features) - _SHOWN
     named = ", ".join(features[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
@@ -50,7 +51,7 @@ def notes(sink: Sink) -> tuple[str, ...]:
 def untrue(sink: Sink, ledger: Ledger) -> Mapping[str, str]:
     """What Per_Experiment says of a feature that the job did not, as far as a load has come to
     its end."""
-    noted = sink.settings().get(_NOTE)
+    noted = sink.settings().get(NOTE)
     if noted is None:
         return {}
     job = ledger.by_signature.get(noted)

@@ -32,6 +32,7 @@ Case = Callable[[str], Path]
 Copy = Callable[..., Path]
 Run = Callable[..., Ran]
 ALL = Wells.parse("mean,median,std")
+COUNTS = "MyExpt_Per_Well"
 NAMES = ("MyExpt_Per_Well_avg", "MyExpt_Per_Well_median", "MyExpt_Per_Well_std")
 
 
@@ -195,7 +196,7 @@ def test_means_by_image_set_and_text_are_left_out(case: Case, tmp_path: Path) ->
     load([home], f"sqlite:///{database}", shape=shape, wells=Wells.parse("mean"))
 
     image = next(columns for name, columns in tables(database).items() if name == "Per_Image")
-    names = next(columns for name, columns in tables(database).items() if "Well" in name)
+    names = next(columns for name, columns in tables(database).items() if "Well_" in name)
     assert [name for name in image if name.startswith("Mean_")]
     assert not [name for name in names if "Mean_" in name and "avg_Mean" in name]
     assert not [name for name in names if "FileName" in name or "ExecutionTime" in name]
@@ -251,7 +252,7 @@ class TestUpToDate:
 
         wanted = {name: well(screen, name) for name in NAMES}
         assert later == wanted[NAMES[0]]
-        assert [name for name in tables(database) if "Well" in name] == [NAMES[0], NAMES[2]]
+        assert [n for n in tables(database) if "Well" in n] == [COUNTS, NAMES[0], NAMES[2]]
         assert well(database, NAMES[2]) == wanted[NAMES[2]]
 
     def test_one_that_was_killed_before_it_came_to_them_is_made_up_for(
@@ -269,7 +270,7 @@ class TestUpToDate:
         report = load([outputs], url, prefix="MyExpt_")
 
         assert stale == 3
-        assert (report.loaded, dict(report.made)) == (0, dict.fromkeys(NAMES, 12))
+        assert (report.loaded, dict(report.made)) == (0, dict.fromkeys((COUNTS, *NAMES), 12))
         assert well(database, NAMES[1]) == well(screen, NAMES[1])
 
 
@@ -290,7 +291,7 @@ def test_runs_have_their_wells_under_their_table_number(
     wanted = asked(screen, f"SELECT * FROM {NAMES[1]}")
     place = names.index("median_Nuclei_AreaShape_Area")
     alone = {row[-2:]: row[place - 1] for row in wanted[1]}
-    assert dict(report.made) == {NAMES[1]: 15}
+    assert dict(report.made) == {COUNTS: 15, NAMES[1]: 15}
     assert names == ["TableNumber", *wanted[0]]
     assert [(row[0], *row[-2:]) for row in found] == [
         *((1, "P1", name) for name in ("A01", "A02", "A03")),
@@ -303,7 +304,7 @@ def test_a_table_too_wide_goes_on_in_a_part_with_plate_and_well(case: Case, tmp_
     database = tmp_path / "wide.sqlite"
     load([case("60_perf")], f"sqlite:///{database}", wells=Wells.parse("mean"))
 
-    found = {name: columns for name, columns in tables(database).items() if "Well" in name}
+    found = {name: columns for name, columns in tables(database).items() if "Well_" in name}
     first, second = found.values()
     column = second[0].removeprefix("avg_")
     groups = "Image_Metadata_Plate, Image_Metadata_Well"

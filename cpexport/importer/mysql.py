@@ -13,7 +13,16 @@ from cpexport import __version__
 from cpexport.experiment import EXPERIMENTS
 from cpexport.features import IMAGE_NUMBER, RELATIONSHIP, TABLE_NUMBER
 from cpexport.importer import mysqlhead, mysqltables
-from cpexport.importer.contents import LASTING, SETS, Contents, DataFile, Form, Said, Unit
+from cpexport.importer.contents import (
+    LASTING,
+    SETS,
+    Contents,
+    DataFile,
+    Form,
+    Said,
+    Unit,
+    replacements,
+)
 from cpexport.importer.csvtext import END
 from cpexport.importer.mysqlwords import ID, check, end, literal, select
 from cpexport.sinks import sqlledger
@@ -56,6 +65,8 @@ def script(contents: Contents, form: Form) -> Iterator[str]:
     yield f"\n-- the run as a whole\nSTART TRANSACTION;\n{mysqlhead.ALONE}SET @ok = @all;\n"
     for run, said in contents.said.items():
         yield from _said(run, said, contents)
+    for statement in replacements(contents):
+        yield f"{statement} AND @all;\n"
     yield end("@ok")
     yield (
         f"SELECT CONCAT('cpexport: ', @loaded, ' of {batches} batches loaded, the others were "

@@ -13,7 +13,16 @@ from cpexport import __version__
 from cpexport.experiment import EXPERIMENTS
 from cpexport.features import IMAGE_NUMBER, INTEGER, RELATIONSHIP, TABLE_NUMBER, TEXT
 from cpexport.importer import sqlitehead
-from cpexport.importer.contents import LASTING, SETS, Contents, DataFile, Form, Said, Unit
+from cpexport.importer.contents import (
+    LASTING,
+    SETS,
+    Contents,
+    DataFile,
+    Form,
+    Said,
+    Unit,
+    replacements,
+)
 from cpexport.importer.sqlitewords import check, insert, literal
 from cpexport.sinks import sqlledger
 from cpexport.sinks.sql import quoted, within
@@ -56,6 +65,8 @@ def script(contents: Contents, form: Form) -> Iterator[str]:
     yield "\n-- the run as a whole\nBEGIN IMMEDIATE;\n"
     for run, said in contents.said.items():
         yield from _said(run, said, contents)
+    for statement in replacements(contents):
+        yield f"{statement};\n"
     yield (
         f"COMMIT;\nSELECT 'cpexport: ' || count(*) || ' of {len(contents.units)} batches loaded, "
         "the others were there' FROM cpexport_loaded WHERE n;\n"

@@ -62,6 +62,19 @@ def measured(db: Database) -> dict[int, dict[str, float]]:
     return found
 
 
+def replaced(db: Database) -> dict[int, dict[str, int]]:
+    """Which batches took the place of others, by the `batch_id` of those: by signature, with how
+    many image sets."""
+    found: dict[int, dict[str, int]] = {}
+    if schema.REPLACED.name in db.names():
+        for batch, signature, count in db.rows(
+            "SELECT r.batch_id, b.signature, r.set_count FROM _cpexport_replaced r "
+            "JOIN _cpexport_batches b ON b.batch_id = r.by_batch_id ORDER BY r.batch_id, b.batch_id"
+        ):
+            found.setdefault(batch, {})[signature] = count
+    return found
+
+
 def write(db: Database, scope: Scope, entry: Entry, owners: Mapping[int, int]) -> None:
     """Enters what a batch measured, and which batches owned image sets that it has now."""
     if not entry.measured and not owners:

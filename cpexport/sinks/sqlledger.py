@@ -64,12 +64,13 @@ def read(db: Database, scope: Scope) -> Ledger:
         "group_tags, state, reason, finished, modified_ns, cellprofiler, pipeline_sha256, "
         f"loaded_utc, cpexport FROM _cpexport_batches WHERE {scope.ledger} ORDER BY batch_id"
     )
-    measured = sqlcurrent.measured(db)
+    measured, replaced = sqlcurrent.measured(db), sqlcurrent.replaced(db)
     return Ledger(
         tuple(
             replace(
                 _entry(row, owned.get(row[0], []), counts.get(row[0], {})),
                 measured=measured.get(row[0], {}),
+                replaced=replaced.get(row[0], {}),
             )
             for row in batches
         )
