@@ -30,6 +30,8 @@ def commands() -> None:
 @options.prefix
 @options.shape
 @options.path_map
+@options.same_pictures
+@options.replace
 @options.wells
 @options.plate_and_well
 @click.option("--format", type=click.Choice(["table", "json"]), default="table")
@@ -51,6 +53,8 @@ def load(
     batch_file: Path | None,
     prefix: str,
     path_map: tuple[str, ...],
+    same_pictures: bool,
+    replace: bool,
     kinds: str | None,
     plate: str | None,
     well: str | None,
@@ -73,6 +77,7 @@ def load(
     from cpexport.runs import destination, load_runs
     from cpexport.shape import Shape
     from cpexport.sinks import analyst_reads
+    from cpexport.succession import Consent
     from cpexport.watch import follow_load
     from cpexport.wells import Wells
     from cpexport.workers import processes
@@ -82,6 +87,7 @@ def load(
         raise UsageError("--plate and --well go with --wells or --properties")
     shape = Shape.parse(**words) if any(words.values()) else None
     paths = read_path_map(path_map, batch_file) if path_map else None
+    consent = Consent(same_pictures, replace)
     if file:
         refuse_foreign(file)
         if not analyst_reads(url):
@@ -95,6 +101,7 @@ def load(
                 prefix=prefix,
                 shape=shape,
                 paths=paths,
+                consent=consent,
                 progress=progress,
             )
         click.echo(dry_run_text(found, format))
@@ -112,6 +119,7 @@ def load(
             paths=paths,
             wells=None if kinds is None else Wells.parse(kinds, plate, well),
             patient=seconds is not None,
+            consent=consent,
             workers=processes(jobs),
             progress=progress,
         )
@@ -126,7 +134,8 @@ def load(
 
 
 @commands.command()
-@options.batch_required
+@click.argument("named", metavar="BATCH_DATA.H5", type=click.Path(path_type=Path), required=False)
+@options.batch
 @options.size
 @click.option("--by-group", is_flag=True, help="One group a job, whatever their size.")
 @click.option(
@@ -144,7 +153,8 @@ def load(
 @options.to("Where the last job loads to; default: screen.sqlite in --out.")
 @options.quiet
 def plan(
-    batch_file: Path,
+    named: Path | None,
+    batch_file: Path | None,
     images_per_batch: int | None,
     by_group: bool,
     format: str | None,
@@ -166,10 +176,19 @@ def plan(
     from cpexport.sinks.urls import file_url
     from cpexport.submit import prepare
 
+    if (named is None) == (batch_file is None):
+        raise UsageError("name one batch file: cpexport plan Batch_data.h5")
+    batch_file = batch_file or named
+    assert batch_file is not None
     format = format or ("slurm" if out else "commands")
     scheduler = format if format in SCHEDULERS else None
     if scheduler and out is None:
         raise UsageError(f"name a folder for the files of --format {format} with --out")
+    if out and not scheduler:
+        raise UsageError(
+            f"--format {format} is printed, and takes no --out: leave --out away, or name a "
+            f"scheduler whose files go there (--format {', '.join(SCHEDULERS)})"
+        )
     if settings["keep_measurements"] and not scheduler:
         raise UsageError("--keep-measurements goes with a scheduler's --format, and --out")
     batch = read_batch_file(batch_file.absolute() if scheduler else batch_file)
@@ -186,7 +205,7 @@ def plan(
             return outcome.in_vain()
         click.echo(submit_text(planned, out))
         return outcome.DONE
-    wrong = outcome.warn(problems(planned, batch, check_images=check_images), quiet)
+    wrong = outcome.warn(problems(planned, batch, check_images=check_images, printed=True), quiet)
     click.echo(plan_text(planned, format))
     return outcome.NOT_WHOLE if wrong else outcome.DONE
 
@@ -204,6 +223,7 @@ def plan(
     help="list: lines of task, first, last. array: 4,7,9-10. commands: one a line.",
 )
 @options.size
+@options.same_pictures
 @options.again
 @options.watch("Look again every so often, and draw how far jobs are, until all is there.")
 @options.missing_ok
@@ -217,6 +237,7 @@ def check(
     run: str | None,
     format: str,
     images_per_batch: int | None,
+    same_pictures: bool,
     folder: Path | None,
     scheduler: str | None,
     max_attempts: int,
@@ -238,6 +259,7 @@ def check(
     from cpexport.submit import prepare
     from cpexport.watch import follow_check
 
+    look = partial(check, outputs, batch_file, same_pictures=same_pictures)
     if run is not None and to is None:
         raise UsageError("--run goes with --to")
     if to is not None:
@@ -248,21 +270,22 @@ def check(
         if folder:
             raise UsageError("--watch and --resubmit do not go together")
         with drawn(quiet) as draw:
-            found = follow_check(lambda: check(outputs, batch_file), seconds, draw)
+            found = follow_check(look, seconds, draw)
     else:
         with shown(quiet) as progress:
-            found = check(outputs, batch_file, progress=progress)
-    home = home_of(found, outputs, folder)
+            found = look(progress=progress)
     again = None
     if folder:
+        home = home_of(found, outputs, folder)
         limits = Limits(max_attempts, time_factor, mem_factor)
         again = resubmit(found, home, limits, scheduler=scheduler, size=images_per_batch)
-        if again.plan.tasks and outcome.warn(prepare(again.plan, found.plan, folder), quiet):
+        if again.plan.tasks and outcome.warn(prepare(again.plan, found.batch_file, folder), quiet):
             return outcome.in_vain()
         outcome.warn(again.problems, quiet)
     if format == "array":
         text = str(found.missing)
     elif format in ("list", "commands"):
+        home = home_of(found, outputs)
         text = plan_text(again.plan if again else missing(found, home, images_per_batch), format)
     else:
         text = check_text(found, format, again, folder, verbose=verbose)
@@ -284,7 +307,7 @@ def check(
 
 @commands.command()
 def runner() -> int:
-    """Print run_batch.py, which runs CellProfiler 4 and keeps its measurements as an .h5 file."""
+    """Print run_batch.py, which runs CellProfiler 4 or 5 and keeps its measurements as .h5."""
     from cpexport.scripts import runner
 
     click.echo(runner(), nl=False)

@@ -1,12 +1,13 @@
 """Which image sets of a batch are complete, and why the others are not.
 
 The same rules for every format and every command (README, "What counts as done"): an image set is
-complete when the last module that records itself has marked it and its tables are whole. What the
+complete when the last module that records itself has marked it, or FlagImage skipped it as the
+pipeline asks for, and its tables are whole. What the
 job thought of itself never makes one complete; `Failure` takes one away only in a grouped run.
 """
 
 from collections import ChainMap
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +16,10 @@ from cpexport.batchfile import BatchFile
 from cpexport.errors import RERUN, RunningError, SourceError
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.jobs import PART
-from cpexport.pictures import comparable, differences
+from cpexport.samepictures import compared
+
+UNFINISHED = "the job never finished"
+"""Begins the reason of a batch of which nobody said how its job ended."""
 
 
 @dataclass
@@ -43,16 +47,25 @@ class _Verdict:
 
 
 def judge(
-    source: Source, evidence: Evidence, plan: BatchFile | None, tables: Collection[str] = ()
+    source: Source,
+    evidence: Evidence,
+    plan: BatchFile | None,
+    tables: Collection[str] = (),
+    *,
+    same_pictures: bool = False,
 ) -> Batch:
     """The batch that a job's evidence makes.
 
     `tables` are the tables that the same run's other outputs have in this format: an output that
-    lacks one of them, though its image sets count such objects, was cut off.
+    lacks one of them, though its image sets count such objects, was cut off. `same_pictures` is
+    whether image sets are those of the batch file by their numbers alone.
     """
     verdict = _Verdict()
     notes, details = list(evidence.notes), []
-    verdict.strike(evidence.held - evidence.measured, f"not measured (no {evidence.sign})")
+    skipped = evidence.skipped & evidence.held
+    verdict.strike(
+        evidence.held - evidence.measured - skipped, f"not measured (no {evidence.sign})"
+    )
     verdict.strike_each(evidence.short)
     for name, counted in evidence.lacking.items():
         if name in tables:
@@ -60,8 +73,9 @@ def judge(
         else:
             details.append(f"{name} were counted, but no output of the run has a table of them")
     if "Relationship" in tables and "Relationship" not in evidence.tables:
-        verdict.strike(evidence.held, "the table of relationships is missing")
-    unexpected, misplaced = _strike_unplanned(verdict, evidence, plan, notes)
+        # A job may have skipped image sets before it related any objects.
+        verdict.strike(evidence.held - skipped, "the table of relationships is missing")
+    unexpected, misplaced = _strike_unplanned(verdict, evidence, plan, notes, same_pictures)
     _strike_cut_groups(verdict, evidence, plan, notes)
     complete = evidence.held - verdict.struck
     state, job = _state(evidence, complete)
@@ -82,8 +96,23 @@ def judge(
         _tags(evidence, plan),
         tuple(notes),
         evidence.features,
+        frozenset(evidence.lacking),
+        skipped=skipped & complete,
         details=tuple(details),
     )
+
+
+def shown_by_numbers(batches: Iterable[ImageSets]) -> ImageSets:
+    """The image sets that there must be by the numbers of some, where no batch file tells: with
+    those that batches were to run, those between, and those before, as CellProfiler counts from 1.
+
+    Whoever looks at one batch alone may mean just that, and what comes before is not counted.
+    """
+    known = [image_sets for image_sets in batches if image_sets]
+    if not known:
+        return NONE
+    first = 1 if len(known) > 1 else known[0].first
+    return ImageSets.span(first, max(image_sets.last for image_sets in known))
 
 
 def not_readable(source: Source, error: SourceError, missing: bool = True) -> Batch:
@@ -102,13 +131,13 @@ def not_readable(source: Source, error: SourceError, missing: bool = True) -> Ba
         return Batch(source, State.RUNNING, reason)
     if inside.suffix == PART:
         # It gets its name when the job is complete, and cannot be read before it ends.
-        return Batch(source, State.FAILED, f"the job never finished; {reason}")
+        return Batch(source, State.FAILED, f"{UNFINISHED}; {reason}")
     return Batch(source, State.UNREADABLE, reason)
 
 
 def _state(evidence: Evidence, complete: ImageSets) -> tuple[State, list[str]]:
     status = evidence.exit_status
-    said = f"the job said {status}" if status else "the job never finished"
+    said = f"the job said {status}" if status else UNFINISHED
     if not evidence.held:
         return State.FAILED, [said, evidence.nothing]
     if status == "Failure":
@@ -120,24 +149,33 @@ def _state(evidence: Evidence, complete: ImageSets) -> tuple[State, list[str]]:
 
 
 def _strike_unplanned(
-    verdict: _Verdict, evidence: Evidence, plan: BatchFile | None, notes: list[str]
+    verdict: _Verdict,
+    evidence: Evidence,
+    plan: BatchFile | None,
+    notes: list[str],
+    same_pictures: bool,
 ) -> tuple[ImageSets, ImageSets]:
     """Strikes off what the batch file does not list, and what it lists as other pictures."""
     if plan is None:
         return NONE, NONE
     unexpected = evidence.held - plan.planned
     verdict.strike(unexpected, f"not in {plan.path.name}")
-    if evidence.pictures.columns and not comparable(evidence.pictures, plan.pictures):
+    if same_pictures:
+        return unexpected, NONE
+    late = plan.pipeline.late | (evidence.pipeline.late if evidence.pipeline else frozenset())
+    found = compared(evidence.pictures.without(late), plan.pictures)
+    # Names that agree suffice: whoever gives a batch file says that the jobs ran it.
+    if evidence.pictures.columns and found.untold - found.named:
         notes.append(f"no file names or metadata to compare with {plan.path.name}")
-    found = differences(evidence.pictures, plan.pictures)
-    misplaced = ImageSets.of(found) & evidence.measured
-    if found:
-        example = min(found)
+    others = ImageSets.of(found.different)
+    if others:
+        example = others.first
         verdict.strike(
-            ImageSets.of(found) & evidence.held,
-            f"other pictures than in {plan.path.name} (in image set {example} {found[example]})",
+            others & evidence.held,
+            f"other pictures than in {plan.path.name} (in image set {example} "
+            f"{found.different[example]}); say --same-pictures if they were moved or renamed",
         )
-    return unexpected, misplaced
+    return unexpected, others & evidence.measured
 
 
 def _strike_cut_groups(
@@ -154,7 +192,8 @@ def _strike_cut_groups(
     ended = evidence.exit_status == "Complete" or not (
         evidence.must_say or evidence.exit_status == "Failure"
     )
-    last = groups.get(evidence.measured.last) if evidence.measured and not ended else None
+    ran = evidence.measured | evidence.skipped
+    last = groups.get(ran.last) if ran and not ended else None
     elsewhere = NONE
     whole_only = evidence.pipeline is not None and evidence.pipeline.needs_whole_groups
     for key, numbers in held.items():

@@ -9,19 +9,29 @@ from pathlib import Path
 
 from cpexport import measured
 from cpexport.ahead import inspected_ahead
+from cpexport.analyses import join_analyses
 from cpexport.attempts import Attempts
+from cpexport.completeness import shown_by_numbers
 from cpexport.decode import scratch_folder
 from cpexport.errors import RERUN, SourceError, UsageError
-from cpexport.imagesets import ImageSets
+from cpexport.features import IMAGE
+from cpexport.imagesetnames import Name, named
+from cpexport.imagesets import NONE, ImageSets
+from cpexport.lacking import lacking, sentences
 from cpexport.paths import PathMap
 from cpexport.shape import Shape
 from cpexport.sinks import Sink, open_sink
-from cpexport.steps import planned
+from cpexport.skipped import skipped_there
+from cpexport.steps import other_pipelines, planned_of_readable
+from cpexport.succession import Consent, Succession
 from cpexport.survey import Progress, Survey, survey
 from cpexport.tables import object_of
+from cpexport.wanted import refuse_strange
 from cpexport.wells import Wells, make_wells
 from cpexport.workers import THREAD, Crew, Workers
 from cpexport.writing import Writing
+
+_DELETED = "somebody deleted image sets of it from the destination; restore that, or load all anew"
 
 
 @dataclass(frozen=True)
@@ -34,22 +44,31 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Run:
-    """A run in a destination that numbers them, and what of it is missing there."""
+    """A run in a destination that numbers them, and what of it is missing there.
+
+    `names` are what people call what is missing; `planned` and `skipped` are as in `Report`.
+    """
 
     name: str
     table_number: int
     missing: ImageSets
+    names: Mapping[int, Name] = field(default_factory=dict)
+    planned: int | None = None
+    skipped: ImageSets = NONE
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a load did. `rows` are the rows written, by table.
+    """What a load did. `rows` are the rows written, by table. `replaced` counts the older outputs
+    of which newer ones took the place, in part or wholly.
 
     `whole` is whether nothing is missing: no planned image set, or without a batch file none that
-    any batch was to run. `notes` are things worth knowing that cost nothing, `details` those
-    of them that need no action. `made` are the rows of
-    tables that were computed anew from others. `runs` are those it was about, where the destination
-    numbers them; `missing` is then the numbers missing in any.
+    the numbers show. `planned` is how many the batch files plan, None if one of the runs has none;
+    `names` are what people call what is missing. `skipped` are image sets that FlagImage skipped:
+    what was measured of them is loaded. `notes` are things worth knowing that cost nothing,
+    `details` those of them that need no action. `made` are the rows of tables that were computed
+    anew from others. `runs` are those it was about, where the destination numbers them; `missing`
+    is then the numbers missing in any.
     """
 
     destination: str
@@ -65,6 +84,10 @@ class Report:
     details: tuple[str, ...] = field(default=())
     made: Mapping[str, int] = field(default_factory=dict)
     runs: tuple[Run, ...] = field(default=())
+    replaced: int = 0
+    planned: int | None = None
+    names: Mapping[int, Name] = field(default_factory=dict)
+    skipped: ImageSets = NONE
 
 
 def load(
@@ -78,6 +101,7 @@ def load(
     wells: Wells | None = None,
     run: str | None = None,
     patient: bool = False,
+    consent: Consent = Consent(),  # noqa: B008 (it is frozen)
     workers: Workers = THREAD,
     progress: Progress = lambda done: None,
 ) -> Report:
@@ -88,13 +112,15 @@ def load(
     to look like; without, as the destination's are, or as CellProfiler's separate ones. `paths`
     are the paths of pictures in them; without, as the destination's, or those of the jobs. `wells`
     are wanted besides those that the destination has. `run` is the name of the run that all of
-    `outputs` are of, where the destination numbers runs; then wells are left as they are. `workers`
-    look at batches and decode them.
+    `outputs` are of, where the destination numbers runs; then wells are left as they are. `consent`
+    is what a person says of pictures and of what may be replaced; it is not kept. `workers` look at
+    batches and decode them.
 
     Raises:
         UsageError: a path or URL makes no sense, or a run is named or not where it should be.
         SourceError: nothing at all can be loaded, or the batch file cannot be read.
-        CollisionError: different pictures have one image set number; nothing was changed.
+        CollisionError: different pictures have one image set number, or nothing tells whether they
+            are, or a newer output lacks what an older one has; nothing was changed.
         SinkError: the destination refuses. Batches that were committed before stay.
     """
     began = time.monotonic()
@@ -105,7 +131,7 @@ def load(
     ):
         if sink.shape.numbered != (run is not None):
             raise UsageError("name a run where the destination numbers runs, and only there")
-        ledger = sink.ledger()
+        ledger = sink.ledger().unknown() if sink.reshaped else sink.ledger()
         found = survey(
             outputs,
             batch_file,
@@ -115,14 +141,24 @@ def load(
                 for pipeline, names in ledger.csv_tables.items()
             },
             look=partial(inspected_ahead, crew),
+            same_pictures=consent.same_pictures,
             progress=progress,
         )
         if not patient:
             _refuse_nothing(found, outputs)
-        writing = Writing(sink, prefix, scratch, crew, progress)
+        if run is None:
+            refuse_strange(shape, found.batches, sink.layout())
+        if sink.reshaped:
+            with sink.alone():
+                sink.reshape()
+            ledger = sink.ledger()
+        succession = Succession(sink, consent)
+        writing = Writing(sink, succession, prefix, scratch, crew, progress)
         todo = list(found.batches)
         while True:
-            plan = planned(todo, ledger, sink.pictures, sink.name)
+            plan, unread = planned_of_readable(todo, ledger, succession)
+            writing.damaged += unread
+            todo = [b for b in todo if not any(b is other for other, _ in unread)]
             damaged = writing.write([step for step in plan.steps if step.image_sets])
             if not damaged:
                 break
@@ -137,8 +173,12 @@ def load(
         writing.settle(found)
         report = _report(sink, found, writing, run)
     attempts = Attempts()
-    made = attempts(lambda _: make_wells(to, prefix, wells)) if run is None else {}
-    notes = (*report.notes, *(f"{report.destination}: {note}" for note in attempts.notes))
+    made: Mapping[str, int] = {}
+    joined: tuple[str, ...] = ()
+    if run is None:
+        made = attempts(lambda _: make_wells(to, prefix, wells))
+        joined = attempts(lambda _: join_analyses(to, prefix))
+    notes = (*report.notes, *joined, *(f"{report.destination}: {note}" for note in attempts.notes))
     return replace(report, made=made, notes=notes, seconds=time.monotonic() - began)
 
 
@@ -171,9 +211,7 @@ def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Rep
     there = ledger.loaded
     errors = {id(batch): error for batch, error in writing.damaged}
     left_out = []
-    held = there
     for batch in found.batches:
-        held |= batch.image_sets
         lost = (batch.image_sets - there) | batch.unexpected | batch.misplaced
         unknown = not batch.image_sets and not (found.plan and found.plan.planned <= there)
         if id(batch) in errors:
@@ -186,11 +224,19 @@ def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Rep
     known = set(found.known)
     for entry in ledger.entries:
         if entry.signature in known and ((entry.image_sets - there) | entry.refused):
-            left_out.append(LeftOut(entry.path, entry.reason))
-            held |= entry.image_sets
-    missing = (found.plan.planned if found.plan else held) - there
-    notes = [*found.notes]
+            left_out.append(LeftOut(entry.path, entry.reason or _DELETED))
+    if found.plan:
+        missing = found.plan.planned - there
+        planned, names = len(found.plan.planned), named(found.plan.pictures, missing)
+    else:
+        every = [entry.image_sets for entry in ledger.entries]
+        every += [batch.image_sets for batch in found.batches]
+        missing = shown_by_numbers(every) - there
+        planned, names = None, {}
+    skipped = _skipped(sink, found) & there
+    notes = [*found.notes, *sentences(lacking(found.batches, sink.shape.keeps))]
     notes += [f"{b.source.path}: newer outputs have its image sets" for b in writing.superseded]
+    notes += other_pipelines((older, new.pipeline) for older, new in writing.replaced.values())
     notes += [f"{b.source.path}: {note}" for b in found.batches for note in b.notes]
     notes += [
         f"{sink.name}: {note}" for note in (*sink.notes, *writing.notes, *measured.notes(sink))
@@ -212,5 +258,22 @@ def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Rep
         whole=not missing and not left_out,
         notes=tuple(notes),
         details=tuple(f"{b.source.path}: {note}" for b in found.batches for note in b.details),
-        runs=tuple(Run(name, n, missing) for name, n in sink.runs().items() if name == run),
+        runs=tuple(
+            Run(name, n, missing, names, planned, skipped)
+            for name, n in sink.runs().items()
+            if name == run
+        ),
+        planned=planned,
+        names=names,
+        skipped=skipped,
+        replaced=len(writing.replaced),
     )
+
+
+def _skipped(sink: Sink, found: Survey) -> ImageSets:
+    """The image sets that FlagImage skipped: those in the destination where the batch file's
+    pipeline tells which those are, else those of the batches seen now."""
+    if found.plan is None:
+        return ImageSets.from_ranges(r for batch in found.batches for r in batch.skipped.ranges)
+    features = sink.layout().features.get(IMAGE, {})
+    return skipped_there(found.plan.pipeline, features, lambda some: sink.read(IMAGE, some))

@@ -53,9 +53,6 @@ batch = click.option(
     type=_path,
     help="The batch file, Batch_data.h5. By itself beside or below OUTPUTS, or in their plan.",
 )
-batch_required = click.option(
-    "--batch", "batch_file", type=_path, required=True, help="The batch file, Batch_data.h5."
-)
 
 
 def _with_file(context: click.Context, parameter: Any, file: Path | None) -> None:
@@ -143,6 +140,15 @@ plate_and_well = _all(
     click.option("--well", metavar="FEATURE", help="Of images; default: Metadata_Well."),
 )
 """Which features say where an image set was taken."""
+
+same_pictures = click.option(
+    "--same-pictures",
+    is_flag=True,
+    help="Image sets of one number are the same pictures, moved or renamed.",
+)
+replace = click.option(
+    "--replace", is_flag=True, help="Newer outputs replace older ones that have more."
+)
 
 path_map = click.option(
     "--path-map",

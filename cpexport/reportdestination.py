@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cpexport.analyst import Properties
 from cpexport.dryrun import DryRun
 from cpexport.load import Report, Run
-from cpexport.report import aligned
+from cpexport.report import aligned, missing_text
 from cpexport.verify import Verification
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def dry_run_text(found: Sequence[DryRun], format: str) -> str:
     lines = []
     for one in found:
         lines += [["run", one.run]] if one.run else [["destination", one.destination]]
-        lines += [["batches", f"{one.to_load} to load, {one.already} there already"]]
+        lines += [["batches", _batches(f"{one.to_load} to load", one.replaced, one.already)]]
         lines += [["image sets", str(one.image_sets) or "none"]]
         lines += [[name, f"{_listed(parts)} columns"] for name, parts in one.tables.items()]
         lines += [["left out", path] for path in one.left_out]
@@ -132,12 +132,13 @@ def load_text(report: Report, format: str) -> str:
 def _load_table(report: Report) -> str:
     lines = [
         ["destination", report.destination],
-        ["batches", f"{report.loaded} loaded, {report.already} there already"],
+        ["batches", _batches(f"{report.loaded} loaded", report.replaced, report.already)],
         ["image sets", f"{report.image_sets} loaded"],
         *([name, f"{rows} rows"] for name, rows in {**report.rows, **report.made}.items()),
-        *([] if report.runs else [["missing", str(report.missing) or "none"]]),
+        *([["skipped", str(report.skipped)]] if report.skipped else []),
+        *([] if report.runs else [["missing", _missing(report)]]),
         *(
-            [f"run {run.table_number}", f"{run.name}, missing {run.missing or 'none'}"]
+            [f"run {run.table_number}", f"{run.name}, missing {_missing(run)}"]
             for run in report.runs
         ),
     ]
@@ -148,17 +149,30 @@ def _load_table(report: Report) -> str:
     return text
 
 
+def _batches(new: str, replaced: int, already: int) -> str:
+    counts = [new, *([f"{replaced} replaced"] if replaced else []), f"{already} there already"]
+    return ", ".join(counts)
+
+
+def _missing(found: Report | Run) -> str:
+    return missing_text(found.missing, found.names, planned=found.planned is not None)
+
+
 def _load_json(report: Report) -> str:
     return json.dumps(
         {
             "destination": report.destination,
             "batches": {
                 "loaded": report.loaded,
+                "replaced": report.replaced,
                 "already": report.already,
                 "left_out": [{"path": b.path, "reason": b.reason} for b in report.left_out],
             },
             "image_sets": report.image_sets,
+            "planned": report.planned,
+            "skipped": report.skipped.ranges,
             "missing": report.missing.ranges,
+            "missing_names": {n: str(name) for n, name in report.names.items()},
             "rows": {**report.rows, **report.made},
             "seconds": round(report.seconds, 3),
             "notes": [*report.notes, *report.details],
@@ -174,4 +188,7 @@ def _run_json(run: Run) -> dict[str, Any]:
         "name": run.name,
         "table_number": run.table_number,
         "missing": run.missing.ranges,
+        "missing_names": {n: str(name) for n, name in run.names.items()},
+        "planned": run.planned,
+        "skipped": run.skipped.ranges,
     }

@@ -3,7 +3,7 @@
 Both `load` and `check` begin with it, so that both mean the same by complete.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,14 +12,15 @@ from cpexport.batch import Batch, Evidence, Source, signature
 from cpexport.batchfile import BatchFile, BatchFileFoundError, digest, read_batch_file
 from cpexport.completeness import judge, not_readable
 from cpexport.contained import contained, gone
-from cpexport.discover import Found, find
+from cpexport.discover import TEMPORARY, Found, find
 from cpexport.errors import SourceError
-from cpexport.findbatch import Candidates, beside, others, the_one, told_apart
+from cpexport.findbatch import Candidates, beside, notes_on, the_one, told_apart
 from cpexport.imagesets import ImageSets
 from cpexport.jobs import PLAN
 from cpexport.pictures import Pictures
 from cpexport.plan import Planned, read_plan
 from cpexport.remembered import Remembered
+from cpexport.sources.leftover import holds_measurements, is_left_over
 from cpexport.tables import Features
 
 
@@ -78,13 +79,15 @@ def survey(
     known: Collection[str] = (),
     tables: Mapping[str | None, Collection[str]] | None = None,
     look: Look = one_by_one,
+    same_pictures: bool = False,
     progress: Progress = lambda done: None,
 ) -> Survey:
     """All batches below `outputs`, compared with the batch file.
 
     `batch_file` is found beside or below the outputs, or in their plan, where it is not given.
     Sources with `known` signatures are not opened. `tables` are tables that known CSV outputs
-    have, by their pipelines. `look` is how all others are looked at.
+    have, by their pipelines. `look` is how all others are looked at. With `same_pictures` image
+    sets are those of the batch file by their numbers alone.
 
     Raises:
         UsageError: several batch files were found.
@@ -98,7 +101,12 @@ def survey(
         found = find([*outputs, *away])
     looking = _Looking(known, Remembered(outputs), look, progress)
     candidates = told_apart(found.batch_files)
-    found = found.retold(outputs=candidates.outputs)
+    kept = [
+        path
+        for path in found.temporary
+        if path.parent.name not in TEMPORARY and holds_measurements(path)
+    ]
+    found = found.retold(outputs=(*candidates.outputs, *kept))
     path = batch_file or the_one(candidates.batch_files)
     if path is None:
         near = beside(outputs)
@@ -117,9 +125,10 @@ def survey(
     for one in inspected:
         if isinstance(one.found, Evidence) and one.source.format == "spreadsheet":
             have.setdefault(_pipeline(one.found), set()).update(one.found.tables)
-    batches = _judged(inspected, plan, have)
+    batches = _judged(inspected, plan, have, same_pictures)
     old = tuple(one.signature for one in every if one.signature in known)
-    notes = _notes(plan, [*candidates.batch_files, *renamed])
+    notes = notes_on(plan, [*candidates.batch_files, *renamed])
+    notes += tuple(_left_over(found, [one.source for one in every]))
     return Survey(plan, tuple(batches), old, plans, found.histories, notes)
 
 
@@ -189,12 +198,19 @@ def _judged(
     every: Sequence[_Inspected],
     plan: BatchFile | None,
     have: Mapping[str | None, Collection[str]],
+    same_pictures: bool,
 ) -> list[Batch]:
     """The batches of all sources, in their order. Those that cannot be read come last to be judged:
     only the others tell whether they are missed."""
     judged = {
         id(one): replace(
-            judge(one.source, one.found, plan, _siblings(one.source, one.found, have)),
+            judge(
+                one.source,
+                one.found,
+                plan,
+                _siblings(one.source, one.found, have),
+                same_pictures=same_pictures,
+            ),
             signature=one.signature,
         )
         for one in every
@@ -254,19 +270,14 @@ def _refuse_only_batch_files(
             raise BatchFileFoundError(path)
 
 
-def _notes(plan: BatchFile | None, batch_files: Collection[Path]) -> tuple[str, ...]:
-    """What people should know of the batch file that is used, and of those that are not."""
-    if plan is None:
-        return ()
-    used = [f"{plan.path}: holds measurements of a job; its image sets are taken as the plan"]
-    return (
-        *(used if plan.measured else ()),
-        *(
-            f"{path}: another batch file than {plan.path}, and not used; give it with --batch if "
-            "the jobs were run with it"
-            for path in others(batch_files, plan.path)
-        ),
-    )
+def _left_over(found: Found, sources: Iterable[Source]) -> Iterator[str]:
+    """What is to be said of temporary files in the folders of jobs that left something else."""
+    paths = {path for source in sources if source.files for path in (source.path, *source.files)}
+    homes = paths | {path.parent for path in paths}
+    for path in found.temporary:
+        home = path.parent.parent if path.parent.name in TEMPORARY else path.parent
+        if path not in paths and home in homes and is_left_over(path):
+            yield f"{path}: left over from a job that was killed, and not read"
 
 
 def _plans(found: Found, outputs: Iterable[Path]) -> tuple[Planned, ...]:

@@ -75,6 +75,7 @@ def make_wells(to: str, prefix: str, asked: Wells | None) -> Mapping[str, int]:
             if wanted is None:
                 return {}
             plan = _Plan.of(sink, wanted)
+            _note_wanted(sink, wanted)
             names: list[str | None] = [*sink.runs()] or [None]
         found, counts = [], []
         for name in names:
@@ -122,12 +123,13 @@ def untrue_wells(sink: Sink, prefix: str) -> Iterator[tuple[str, str]]:
     # Version 0.1.0 made no Per_Well.
     counted = said.pop(_COUNTED, False)
     wanted = Wells(tuple(said["kinds"]), said["plate"], said["well"])
-    tables = [f"{prefix}Per_Well_{_NAMES[kind]}" for kind in wanted.kinds]
+    made = _tables(_Plan.of(sink, wanted), [], prefix, sink.width)
+    tables = [table.name for table, _ in made]
     now = json.loads(_state(sink, wanted))
     del now[_COUNTED]
     if now != said:
         for table in [*([table_name(prefix)] if counted else []), *tables]:
-            yield table, "was made of other batches than there are; run cpexport load"
+            yield table, "is not made of all batches that there are; run cpexport load"
         return
     if counted and (problem := untrue_counts(sink, prefix, _groups(sink.layout(), wanted))):
         yield table_name(prefix), problem
@@ -190,6 +192,15 @@ def _wanted(sink: Sink, asked: Wells | None) -> Wells | None:
     if not wanted.well:
         raise SinkError(sink.name, "no Metadata_Well of images", "name the feature with --well")
     return None if _state(sink, wanted) == noted else wanted
+
+
+def _note_wanted(sink: Sink, wanted: Wells) -> None:
+    """Notes what is wanted before it is made, so that it is missed where that comes to nothing."""
+    said = json.loads(_state(sink, wanted)) | {"of": ""}
+    noted = json.loads(sink.settings().get(_NOTE, "{}"))
+    if said | {"of": noted.get("of")} != noted:
+        with sink.alone():
+            sink.note({_NOTE: json.dumps(said)})
 
 
 def _state(sink: Sink, wanted: Wells) -> str:

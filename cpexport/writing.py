@@ -12,15 +12,18 @@ from cpexport import __version__
 from cpexport.ahead import decoded_ahead
 from cpexport.attempts import Attempts
 from cpexport.batch import Batch, fingerprint
+from cpexport.contained import contained
 from cpexport.decode import Decoded, decode
 from cpexport.errors import SourceError
+from cpexport.lacking import absent
 from cpexport.ledger import Count, Entry
 from cpexport.measured import keep_measured
 from cpexport.numbering import number_groups
 from cpexport.pictures import Pictures
 from cpexport.properties import describe
 from cpexport.sinks import Sink
-from cpexport.steps import Step
+from cpexport.steps import Older, Step
+from cpexport.succession import Succession
 from cpexport.survey import Done, Progress, Survey
 from cpexport.tables import Features, joined, table_of
 from cpexport.workers import Crew
@@ -30,9 +33,16 @@ class Writing:
     """Brings batches into a sink, one transaction each, and keeps count."""
 
     def __init__(
-        self, sink: Sink, prefix: str, scratch: Path, crew: Crew, progress: Progress
+        self,
+        sink: Sink,
+        succession: Succession,
+        prefix: str,
+        scratch: Path,
+        crew: Crew,
+        progress: Progress,
     ) -> None:
         self._sink, self._prefix, self._progress = sink, prefix, progress
+        self._succession = succession
         self._crew = crew
         self._decode = partial(decode, shape=sink.shape, scratch=scratch)
         self._attempts = Attempts()
@@ -41,6 +51,7 @@ class Writing:
         self.loaded: list[Batch] = []
         self.already: list[Batch] = []
         self.superseded: list[Batch] = []
+        self.replaced: dict[str, tuple[Older, Batch]] = {}
         self.damaged: list[tuple[Batch, SourceError]] = []
         self.image_sets = self.values = self.unmapped = 0
 
@@ -61,13 +72,22 @@ class Writing:
                 self.damaged.append((step.batch, decoded))
                 continue
             self._prepare(joined([self._features, decoded.types]))
-            entry = _entry(step, decoded.fingerprint, decoded.counts, self._prefix)
+            counts = {name: self._counted(name, decoded) for name in decoded.counts}
+            entry = _entry(step, decoded.fingerprint, counts, self._prefix)
             entry = replace(entry, measured=decoded.measured)
-            written = self._attempts(partial(self._put, entry, decoded.pictures, decoded.rows))
+            written = self._attempts(
+                partial(self._put, step.batch, entry, decoded.pictures, decoded.rows)
+            )
             decoded.remove()
             self._count(step, decoded, written)
         self._tell(len(steps), len(steps))
         return damaged
+
+    def _counted(self, name: str, decoded: Decoded) -> Count:
+        """What a batch brings to a table; values that it lacks and others have are missing."""
+        count = decoded.counts[name]
+        many = absent(name, self._features, decoded.types.get(name, {})) if count.rows else 0
+        return replace(count, missing=count.missing + many * count.rows)
 
     def _prepare(self, features: Features) -> None:
         if features != self._features or not self.loaded:
@@ -77,8 +97,13 @@ class Writing:
     def note(self, steps: Sequence[Step], noted: list[Batch]) -> None:
         """Enters in the ledger what brings no rows, so that the next run need not look again."""
         for step in steps:
-            entry = _entry(step, fingerprint(step.batch.source), {}, self._prefix)
-            self._attempts(partial(self._put, entry, Pictures(), lambda: ()))
+            try:
+                with contained(step.batch.source):
+                    entry = _entry(step, fingerprint(step.batch.source), {}, self._prefix)
+            except SourceError as error:
+                self.damaged.append((step.batch, error))
+                continue
+            self._attempts(partial(self._put, step.batch, entry, Pictures(), lambda: ()))
             noted.append(step.batch)
 
     def settle(self, found: Survey) -> None:
@@ -87,6 +112,7 @@ class Writing:
         self._attempts(lambda _: number_groups(self._sink, found.plan))
         self._attempts(lambda _: describe(self._sink, self._prefix))
         self._attempts(lambda _: keep_measured(self._sink, found.plan))
+        self._attempts(lambda _: self._sink.renew_views())
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -95,6 +121,7 @@ class Writing:
 
     def _put(
         self,
+        batch: Batch,
         entry: Entry,
         pictures: Pictures,
         rows: Callable[[], Iterable[tuple[str, pa.RecordBatchReader]]],
@@ -102,7 +129,8 @@ class Writing:
     ) -> bool:
         """Writes one batch; False if another process had written it. `unknown` is whether an
         earlier attempt may have."""
-        with self._sink.batch(entry, pictures) as write:
+        allow = partial(self._succession.refuse_there, batch, pictures=pictures)
+        with self._sink.batch(entry, pictures, allow) as write:
             if write is not None:
                 for name, some in rows():
                     write(name, some)
@@ -115,6 +143,7 @@ class Writing:
         (self.loaded if written else self.already).append(step.batch)
         if written:
             self.image_sets += len(step.image_sets)
+            self.replaced |= {older.signature: (older, step.batch) for older in step.older}
             self.values += decoded.values
             self.unmapped += decoded.unmapped
             for name, rows in decoded.written.items():

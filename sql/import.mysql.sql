@@ -602,13 +602,13 @@ DELETE FROM _cpexport_tables WHERE @new AND batch_id = @id;
 DELETE FROM _cpexport_measured WHERE @new AND batch_id = @id;
 DELETE FROM _cpexport_batches WHERE @new AND batch_id = @id;
 DELETE FROM _cpexport_script WHERE @new AND prefix = '' AND table_number = 0 AND signature = '<sha>';
-DELETE FROM _cpexport_settings WHERE @new AND prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'layout', 'changing', 'experiment_id', 'measured', 'wells', 'experiment_first');
+DELETE FROM _cpexport_settings WHERE @new AND prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'views', 'layout', 'changing', 'experiment_id', 'view', 'measured', 'wells', 'experiment_first');
 SET @id = COALESCE(@id, (SELECT COALESCE(MAX(batch_id), 0) + 1 FROM _cpexport_batches));
 DELETE FROM cpexport_lines;
 LOAD DATA LOCAL INFILE 'data/1_1_Sets.csv' INTO TABLE cpexport_lines CHARACTER SET binary
   FIELDS TERMINATED BY '\0' ESCAPED BY '' LINES TERMINATED BY '\n' (@line) SET crc = CRC32(@line);
 SELECT COUNT(*), COALESCE(SUM(crc), 0) FROM cpexport_lines INTO @lines, @crc;
-SET @ok = @ok AND COALESCE((@lines = 2 AND @crc = 6339473127), 0);
+SET @ok = @ok AND COALESCE((@lines = 2 AND @crc = 2924736803), 0);
 SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', IF(@lines = 2, CONCAT('data/1_1_Sets.csv', ' is not as it was written'), CONCAT('data/1_1_Sets.csv', ' has ', @lines, ' lines, not 2'))), 64)), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 LOAD DATA LOCAL INFILE 'data/1_1_Sets.csv' INTO TABLE `_cpexport_sets` CHARACTER SET utf8mb4 FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '"' ESCAPED BY '\\' LINES STARTING BY '' TERMINATED BY '\n' IGNORE 1 LINES
@@ -619,6 +619,10 @@ SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: 
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 INSERT INTO _cpexport_batches SELECT @id, '', 0, '/data/P1-A01-1', 'spreadsheet', '<sha>', '<sha>', '1', '1', '', '["Metadata_Plate", "Metadata_Well", "Metadata_Site"]', 'complete', '', '<time>', <nanoseconds>, '4.2.8.1', '<sha>', '<time>', '0.1.0' FROM DUAL WHERE @new;
 INSERT INTO _cpexport_tables SELECT @id, 'Per_Image', 1, 0, 0, '{}' FROM DUAL WHERE @new;
+INSERT INTO _cpexport_tables SELECT @id, 'Per_BigNuclei', 0, 0, 0, '{}' FROM DUAL WHERE @new;
+INSERT INTO _cpexport_tables SELECT @id, 'Per_Cells', 0, 0, 0, '{}' FROM DUAL WHERE @new;
+INSERT INTO _cpexport_tables SELECT @id, 'Per_Cytoplasm', 0, 0, 0, '{}' FROM DUAL WHERE @new;
+INSERT INTO _cpexport_tables SELECT @id, 'Per_Nuclei', 0, 0, 0, '{}' FROM DUAL WHERE @new;
 INSERT INTO _cpexport_tables SELECT @id, 'Per_Relationships', 243, 0, 0, '{}' FROM DUAL WHERE @new;
 INSERT INTO _cpexport_script SELECT '', 0, '<sha>', '', '<sha>' FROM DUAL WHERE @new;
 INSERT INTO _cpexport_script SELECT '', 0, '<sha>', 'Per_Image', '<sha>' FROM DUAL WHERE @new;
@@ -695,7 +699,8 @@ INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SEL
 INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'force_bioformats', 'no' FROM DUAL WHERE @whole;
 INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'use_legacy_fetcher', 'no' FROM DUAL WHERE @whole;
 INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'process_3D', 'False' FROM DUAL WHERE @whole;
-DELETE FROM _cpexport_settings WHERE @whole AND prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'layout', 'changing', 'experiment_id', 'measured', 'wells', 'experiment_first');
+DELETE FROM _cpexport_settings WHERE @whole AND prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'views', 'layout', 'changing', 'experiment_id', 'view', 'measured', 'wells', 'experiment_first');
+INSERT INTO _cpexport_settings SELECT '', 0, 'group features', 'Group_Number,Group_Index,Group_Length' FROM DUAL WHERE @whole;
 INSERT INTO _cpexport_settings SELECT '', 0, 'groups', 'Metadata_Plate,Metadata_Well,Metadata_Site' FROM DUAL WHERE @whole;
 INSERT INTO _cpexport_settings SELECT '', 0, 'groups of', 'the image sets that are there' FROM DUAL WHERE @whole;
 INSERT INTO _cpexport_settings SELECT '', 0, 'properties', 'described' FROM DUAL WHERE @whole;

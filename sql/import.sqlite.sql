@@ -517,7 +517,7 @@ DELETE FROM _cpexport_tables WHERE (SELECT new FROM cpexport_batch) AND batch_id
 DELETE FROM _cpexport_measured WHERE (SELECT new FROM cpexport_batch) AND batch_id = (SELECT id FROM cpexport_batch);
 DELETE FROM _cpexport_batches WHERE (SELECT new FROM cpexport_batch) AND batch_id = (SELECT id FROM cpexport_batch);
 DELETE FROM _cpexport_script WHERE (SELECT new FROM cpexport_batch) AND prefix = '' AND table_number = 0 AND signature = '<sha>';
-DELETE FROM _cpexport_settings WHERE (SELECT new FROM cpexport_batch) AND prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'layout', 'changing', 'experiment_id', 'measured', 'wells', 'experiment_first');
+DELETE FROM _cpexport_settings WHERE (SELECT new FROM cpexport_batch) AND prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'views', 'layout', 'changing', 'experiment_id', 'view', 'measured', 'wells', 'experiment_first');
 UPDATE cpexport_batch SET id = (SELECT coalesce(max(batch_id), 0) + 1 FROM _cpexport_batches) WHERE id IS NULL;
 DROP TABLE IF EXISTS temp.cpexport_check;
 CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "data/1_1_Sets.csv is not as it was written" CHECK (ok));
@@ -534,6 +534,10 @@ CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "not 1 rows of it in _cpexport_s
 INSERT INTO temp.cpexport_check SELECT coalesce((NOT (SELECT new FROM cpexport_batch) OR (SELECT count(*) FROM "_cpexport_sets" WHERE prefix = '' AND table_number = 0 AND batch_id = (SELECT id FROM cpexport_batch)) = 1), 0);
 INSERT INTO _cpexport_batches SELECT id, '', 0, '/data/P1-A01-1', 'spreadsheet', '<sha>', '<sha>', '1', '1', '', '["Metadata_Plate", "Metadata_Well", "Metadata_Site"]', 'complete', '', '<time>', <nanoseconds>, '4.2.8.1', '<sha>', '<time>', '0.1.0' FROM cpexport_batch WHERE new;
 INSERT INTO _cpexport_tables SELECT id, 'Per_Image', 1, 0, 0, '{}' FROM cpexport_batch WHERE new;
+INSERT INTO _cpexport_tables SELECT id, 'Per_BigNuclei', 0, 0, 0, '{}' FROM cpexport_batch WHERE new;
+INSERT INTO _cpexport_tables SELECT id, 'Per_Cells', 0, 0, 0, '{}' FROM cpexport_batch WHERE new;
+INSERT INTO _cpexport_tables SELECT id, 'Per_Cytoplasm', 0, 0, 0, '{}' FROM cpexport_batch WHERE new;
+INSERT INTO _cpexport_tables SELECT id, 'Per_Nuclei', 0, 0, 0, '{}' FROM cpexport_batch WHERE new;
 INSERT INTO _cpexport_tables SELECT id, 'Per_Relationships', 243, 0, 0, '{}' FROM cpexport_batch WHERE new;
 INSERT INTO _cpexport_script SELECT '', 0, '<sha>', '', '<sha>' WHERE (SELECT new FROM cpexport_batch);
 INSERT INTO _cpexport_script SELECT '', 0, '<sha>', 'Per_Image', '<sha>' WHERE (SELECT new FROM cpexport_batch);
@@ -589,7 +593,8 @@ INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cp
 INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'force_bioformats', 'no' WHERE (SELECT whole FROM cpexport_whole);
 INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'use_legacy_fetcher', 'no' WHERE (SELECT whole FROM cpexport_whole);
 INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'process_3D', 'False' WHERE (SELECT whole FROM cpexport_whole);
-DELETE FROM _cpexport_settings WHERE (SELECT whole FROM cpexport_whole) AND prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'layout', 'changing', 'experiment_id', 'measured', 'wells', 'experiment_first');
+DELETE FROM _cpexport_settings WHERE (SELECT whole FROM cpexport_whole) AND prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'views', 'layout', 'changing', 'experiment_id', 'view', 'measured', 'wells', 'experiment_first');
+INSERT INTO _cpexport_settings SELECT '', 0, 'group features', 'Group_Number,Group_Index,Group_Length' WHERE (SELECT whole FROM cpexport_whole);
 INSERT INTO _cpexport_settings SELECT '', 0, 'groups', 'Metadata_Plate,Metadata_Well,Metadata_Site' WHERE (SELECT whole FROM cpexport_whole);
 INSERT INTO _cpexport_settings SELECT '', 0, 'groups of', 'the image sets that are there' WHERE (SELECT whole FROM cpexport_whole);
 INSERT INTO _cpexport_settings SELECT '', 0, 'properties', 'described' WHERE (SELECT whole FROM cpexport_whole);

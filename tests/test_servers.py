@@ -31,7 +31,7 @@ BATCH = "{11_h5_and_csv}/Batch_data.h5"
 LOADS = {
     "newer outputs in place of older ones": [
         ("{10_ranges}/outputs", "--batch", BATCH),
-        ("{13_groups}/outputs", "{11_h5_and_csv}/outputs", "--batch", BATCH),
+        ("{13_groups}/outputs", "{11_h5_and_csv}/outputs", "--batch", BATCH, "--replace"),
     ],
     "failed jobs": [("{12_failed}/outputs", "{12_failed}/outputs_cli")],
     "CSV files": [("{40_spreadsheet}/outputs",)],

@@ -467,7 +467,8 @@ class TestCounts:
             db.execute("UPDATE Per_Well SET Image_Set_Count = 9 WHERE TableNumber = 2")
         after = cpexport("verify", *words, *to)
 
-        assert ran.status == 0, ran.err
+        # The numbers of the first run have gaps.
+        assert ran.status == 3, ran.out
         assert found == [(1, "A01", 2), (1, "A02", 1), (2, "A01", 1)]
         assert (before.status, after.status) == (0, 1), before.out
         assert "1 of 3 wells differ" in after.out

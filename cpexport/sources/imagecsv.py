@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cpexport.errors import AS_WRITTEN, SourceError
 from cpexport.features import (
@@ -17,14 +18,14 @@ from cpexport.features import (
     promised_type,
 )
 from cpexport.imagesets import ImageSets
-from cpexport.pictures import Pictures, tells_pictures_apart
+from cpexport.pictures import Pictures, telling
 from cpexport.pipeline import Pipeline
+from cpexport.skipped import MARKS, flag_features, skipped
 from cpexport.sources.csvfile import CsvFile
 from cpexport.sources.csvvalues import text_type, typed
 from cpexport.sources.severalruns import two_rows
 
 ROW = "row in Image.csv"
-MARKS = ("ModuleError_", "ExecutionTime_")
 
 
 class ImageRows:
@@ -38,19 +39,21 @@ class ImageRows:
         features = list(dict.fromkeys(feature for file in files for _, feature in file.names))
         self.features = features
         free = [f for f in features if is_column(f) and promised_type(IMAGE, f) == NULL]
-        pictures = [f for f in features if tells_pictures_apart(f)]
+        pictures = telling(features)
         counts = [f for f in features if f.startswith("Count_")]
         self.sign, marks = _sign(features, pipeline)
         types = dict.fromkeys([*pictures, *free], TEXT) | dict.fromkeys(counts, REAL)
-        types |= dict.fromkeys([mark for mark in marks if mark not in types], REAL)
+        flags = [f for f in flag_features(pipeline) if f in features]
+        types |= dict.fromkeys([f for f in (*marks, *flags) if f not in types], REAL)
         table = _stacked(files, {IMAGE_NUMBER: INTEGER} | types)
         self.numbers = table[IMAGE_NUMBER].to_numpy()
         self.held = ImageSets.of(self.numbers)
-        self.measured = self._marked(table, marks)
+        self.skipped = skipped(pipeline, flags, lambda feature: (self.numbers, table[feature]))
+        self.measured = self._marked(table, marks) - self.skipped
         self.counts = {
             f.removeprefix("Count_"): table[f].to_numpy(zero_copy_only=False) for f in counts
         }
-        self.pictures = Pictures(self.numbers, {f: table[f] for f in pictures})
+        self.pictures = Pictures.of(self.numbers, {f: table[f] for f in pictures})
         # Image sets that were not measured have empty fields, which would make all of it text.
         whole = pa.array(np.isin(self.numbers, np.fromiter(self.measured, np.int64)))
         self.types = {f: text_type(table[f].filter(whole), may_be_blank(f)) for f in free}
@@ -75,8 +78,11 @@ class ImageRows:
         return ImageSets.of(self.numbers[fine])
 
 
-def image_rows(files: Sequence[CsvFile], wanted: ImageSets) -> pa.RecordBatch:
-    """The rows of Image.csv for the image sets `wanted`, one column a feature."""
+def image_rows(files: Sequence[CsvFile], wanted: ImageSets, skipped: ImageSets) -> pa.RecordBatch:
+    """The rows of Image.csv for the image sets `wanted`, one column a feature.
+
+    An empty field of an image set that was `skipped` is no value, of whatever type its column is.
+    """
     features = [
         f for f in dict.fromkeys(n for file in files for _, n in file.names) if is_column(f)
     ]
@@ -85,9 +91,12 @@ def image_rows(files: Sequence[CsvFile], wanted: ImageSets) -> pa.RecordBatch:
     numbers = np.fromiter(wanted, np.int64, len(wanted))
     rows = pa.array(np.flatnonzero(np.isin(table[IMAGE_NUMBER].to_numpy(), numbers)))
     columns = {IMAGE_NUMBER: table[IMAGE_NUMBER].take(rows)}
+    unmeasured = pa.array(np.isin(table[IMAGE_NUMBER].take(rows), np.fromiter(skipped, np.int64)))
     for feature in features:
         column = table[feature].take(rows)
         if promised_type(IMAGE, feature) == NULL:
+            blank = pc.and_(unmeasured, pc.equal(column, ""))
+            column = pc.if_else(blank, pa.scalar(None, TEXT), column)
             column = typed(column, may_be_blank(feature))
         columns[feature] = column
     return pa.RecordBatch.from_pydict(columns)

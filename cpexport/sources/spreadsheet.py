@@ -27,8 +27,9 @@ from cpexport.filekinds import is_pointer
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.pictures import Pictures
 from cpexport.pipeline import Pipeline
+from cpexport.skipped import MARKS
 from cpexport.sources.beside import advised, note
-from cpexport.sources.csvbytes import no_table
+from cpexport.sources.csvbytes import no_table, no_text
 from cpexport.sources.csvfile import (
     OBJECTS,
     CsvFile,
@@ -36,7 +37,7 @@ from cpexport.sources.csvfile import (
     open_csv,
     read_experiment,
 )
-from cpexport.sources.imagecsv import MARKS, ImageRows, image_rows
+from cpexport.sources.imagecsv import ImageRows, image_rows
 from cpexport.sources.objectcsv import object_columns, object_rows, relationship_rows
 from cpexport.tables import Features
 
@@ -99,6 +100,9 @@ class _Opened:
         for file in sorted(files, key=lambda file: file.stem != name):
             if file.stem == name or not known:
                 return no_table(file)
+        if len(files) == 1 and self._source.path.parent == files[0]:
+            problem = f"has no image sets, which are in the {name}.csv of its job"
+            return SourceError(files[0], problem, "name the folder that holds both")
         others = ", ".join(file.name for file in known[:3])
         problem = f"{name}.csv is missing beside {others}"
         return SourceError(self._source.path, problem, f"put it there, or {RERUN}")
@@ -128,6 +132,7 @@ class _Opened:
             if experiment
             else None,
             notes=self._notes(rows),
+            skipped=rows.skipped,
         )
 
     def _notes(self, rows: ImageRows) -> tuple[str, ...]:
@@ -146,7 +151,7 @@ class _Opened:
         return self._rows.pictures
 
     def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
-        yield IMAGE, image_rows(self._images(), wanted)
+        yield IMAGE, image_rows(self._images(), wanted, self._rows.skipped)
         for name, files in self._objects.items():
             yield name, object_rows(files, name, wanted, self._rows)
         for file in self._of_kind(RELATIONSHIP):
@@ -206,7 +211,7 @@ class _Opened:
             elif name in rows.counts:
                 lost = rows.counted()[name]
             elif "relation" in name.lower() or (not rows.counts and name != EXPERIMENT):
-                lost = rows.held if _only_begun(path) else NONE
+                lost = rows.held if _only_begun(path) or no_text(path) else NONE
             else:
                 lost = NONE
             if lost and why.advice != RERUN:

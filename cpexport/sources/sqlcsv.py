@@ -20,6 +20,7 @@ from cpexport.features import IMAGE, NULL, RELATIONSHIP, promised_type
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.pictures import Pictures
 from cpexport.pipeline import Pipeline
+from cpexport.skipped import skipped
 from cpexport.sources.csvfile import ends_cut
 from cpexport.sources.setupsql import read_setup
 from cpexport.sources.sqlnames import SqlJob
@@ -90,6 +91,7 @@ class _Opened:
         return Evidence(
             held=images.held | lost,
             measured=images.filled(flags) | (lost if images.cut else NONE),
+            skipped=skipped(parsed, images.columns, lambda f: (images.numbers, images.columns[f])),
             sign=", ".join(flags) or _ROW,
             exit_status=done.read_text().strip() if done else None,
             must_say=False,
@@ -101,6 +103,7 @@ class _Opened:
             tables=frozenset(known) | ({RELATIONSHIP} if self._file(_PAIRS) else set()),
             version=experiment.get("CellProfiler_Version") or None,
             pipeline=parsed,
+            group_tags=() if parsed and not parsed.grouped else None,
             notes=self._notes(flags),
         )
 
