@@ -144,7 +144,10 @@ class SqlSink(ABC):
     ) -> Iterator[Write | None]:
         with self._begun(entry):
             # Another process may have made the tables since this one looked.
-            self._agreed(self.shape, self.shape.paths)
+            now = self._agreed(self.shape, self.shape.paths)
+            if now.numbered != self.shape.numbered:
+                problem = f"was made with {now}, not with {self.shape}"
+                raise SinkError(self.name, problem, "run it again, with --table-number or without")
             if self._holds(entry):
                 yield None
                 return
