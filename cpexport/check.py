@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from cpexport.batch import Batch, State
+from cpexport.batch import Batch, LeftOut, State
 from cpexport.batchfile import BatchFile, read_batch_file
 from cpexport.completeness import shown_by_numbers
 from cpexport.ended import how_it_ended, last_lines, trouble
@@ -14,7 +14,7 @@ from cpexport.features import IMAGE
 from cpexport.findbatch import NotReadSource
 from cpexport.history import History, read_history
 from cpexport.imagesetnames import Name, named
-from cpexport.imagesets import NONE, ImageSets
+from cpexport.imagesets import NONE, ImageSets, repeated
 from cpexport.jobs import PART, Job, split
 from cpexport.lacking import lacking, sentences
 from cpexport.plan import Planned
@@ -52,7 +52,8 @@ class Check:
     batch has complete. `plans` are those by which the jobs were submitted, the newest last;
     `histories` the folders in which they keep count of their attempts, and `history` what those and
     the scheduler say. `trouble` says what all jobs of the last plan failed of, if they did so;
-    `notes` are about batch files, and what batches lack that others have.
+    `notes` are about batch files, and what batches lack that others have; `left_out` are files that
+    may be CellProfiler's, but are not read.
     """
 
     plan: BatchFile | None
@@ -66,6 +67,7 @@ class Check:
     skipped: ImageSets = NONE
     trouble: str = ""
     notes: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def batch_file(self) -> BatchFile:
@@ -98,6 +100,8 @@ class Check:
 
         Without a batch file: whether nothing shows that anything is missing.
         """
+        if self.left_out:
+            return False
         if self.plan is None:
             return not self.missing and all(seen.image_sets for seen in self.batches)
         return not self.missing and not self.unexpected
@@ -143,25 +147,25 @@ def check(
             f"no batch file and no output of a job at {outputs[0]}; name the batch file with "
             "--batch, or another folder"
         )
-    done = duplicate = unexpected = skipped = NONE
-    for batch in found.batches:
-        duplicate |= done & batch.complete
-        done |= batch.complete - batch.skipped
-        skipped |= batch.skipped
-        unexpected |= batch.unexpected
+    unexpected = ImageSets.from_ranges(r for b in found.batches for r in b.unexpected.ranges)
+    skipped = ImageSets.from_ranges(r for b in found.batches for r in b.skipped.ranges)
+    done = ImageSets.from_ranges(r for b in found.batches for r in (b.complete - b.skipped).ranges)
+    duplicate = repeated(batch.complete - batch.skipped for batch in found.batches)
     history = read_history(found.histories)
+    there = done | skipped
     return Check(
         found.plan,
         done,
         unexpected,
         duplicate,
-        tuple(_seen(batch, history, done | skipped) for batch in found.batches),
+        tuple(_seen(batch, history, there) for batch in found.batches),
         found.plans,
         found.histories,
         history,
         skipped - done,
         trouble(history, found.histories),
         (*found.notes, *sentences(lacking(found.batches))),
+        (*found.left_out, *(left for batch in found.batches for left in batch.left_out)),
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cpexport.batch import Batch, Evidence, Source, State
+from cpexport.batch import Batch, Evidence, LeftOut, Source, State
 from cpexport.batchfile import BatchFile
 from cpexport.errors import RERUN, RunningError, SourceError
 from cpexport.imagesets import NONE, ImageSets
@@ -98,6 +98,7 @@ def judge(
         evidence.features,
         frozenset(evidence.lacking),
         skipped=skipped & complete,
+        left_out=tuple(LeftOut(path, reason) for path, reason in evidence.left_out.items()),
         details=tuple(details),
     )
 
@@ -124,8 +125,9 @@ def not_readable(source: Source, error: SourceError, missing: bool = True) -> Ba
     advice = "nothing is missing without it" if idle else error.advice
     inside = Path(error.path)
     # A batch that is one of several in a folder goes by the path of one of its files.
-    other = inside.parent == source.path.parent and inside != source.path
-    where = f"{inside.name}: " if other or inside.parent == source.path else ""
+    home = source.path.parent if inside.parent == source.path.parent else source.path
+    here = inside != source.path and inside.is_relative_to(home)
+    where = f"{inside.relative_to(home)}: " if here else ""
     reason = f"{where}{error.problem}; {advice}"
     if isinstance(error, RunningError):
         return Batch(source, State.RUNNING, reason)

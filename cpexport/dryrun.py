@@ -106,10 +106,14 @@ def _one(
             run,
             len(steps),
             len(seen.known) + len(plan.moved),
-            tuple(
-                str(batch.source.path)
-                for batch in seen.batches
-                if not batch.complete or any(batch is other for other, _ in unread)
+            (
+                *(left.path for left in seen.left_out),
+                *(
+                    str(batch.source.path)
+                    for batch in seen.batches
+                    if not batch.complete or any(batch is other for other, _ in unread)
+                ),
+                *(left.path for batch in seen.batches for left in batch.left_out),
             ),
             ImageSets.from_ranges(ends for step in steps for ends in step.image_sets.ranges),
             {parts[0].name: tuple(len(p.schema) for p in parts) for parts in tables.values()},

@@ -11,6 +11,7 @@ from cpexport import measured
 from cpexport.ahead import inspected_ahead
 from cpexport.analyses import join_analyses
 from cpexport.attempts import Attempts
+from cpexport.batch import LeftOut
 from cpexport.completeness import shown_by_numbers
 from cpexport.decode import scratch_folder
 from cpexport.errors import RERUN, SourceError, UsageError
@@ -28,18 +29,11 @@ from cpexport.survey import Progress, Survey, survey
 from cpexport.tables import object_of
 from cpexport.wanted import refuse_strange
 from cpexport.wells import Wells, make_wells
+from cpexport.withdrawal import Withdrawn
 from cpexport.workers import THREAD, Crew, Workers
 from cpexport.writing import Writing
 
 _DELETED = "somebody deleted image sets of it from the destination; restore that, or load all anew"
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A batch of which something is not in the destination, and why."""
-
-    path: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -170,8 +164,9 @@ def load(
         writing.note(plan.moved, writing.already)
         if not patient:
             _refuse_all_damaged(found, writing)
+        taken_out = writing.withdraw()
         writing.settle(found)
-        report = _report(sink, found, writing, run)
+        report = _report(sink, found, writing, taken_out, run)
     attempts = Attempts()
     made: Mapping[str, int] = {}
     joined: tuple[str, ...] = ()
@@ -187,6 +182,11 @@ def _refuse_nothing(found: Survey, outputs: Sequence[Path]) -> None:
     if found.known or any(batch.complete for batch in found.batches):
         return
     if not found.batches:
+        if found.left_out:
+            one = found.left_out[0]
+            problem, _, advice = one.reason.partition("; ")
+            others = f" (and {n} more files)" if (n := len(found.left_out) - 1) else ""
+            raise SourceError(one.path, f"{problem}{others}", advice)
         raise SourceError(
             outputs[0],
             "holds no output of a CellProfiler job",
@@ -206,11 +206,13 @@ def _refuse_all_damaged(found: Survey, writing: Writing) -> None:
         raise writing.damaged[0][1]
 
 
-def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Report:
+def _report(
+    sink: Sink, found: Survey, writing: Writing, taken_out: Sequence[Withdrawn], run: str | None
+) -> Report:
     ledger = sink.ledger()
     there = ledger.loaded
     errors = {id(batch): error for batch, error in writing.damaged}
-    left_out = []
+    left_out = [*found.left_out, *(LeftOut(one.entry.path, one.reason) for one in taken_out)]
     for batch in found.batches:
         lost = (batch.image_sets - there) | batch.unexpected | batch.misplaced
         unknown = not batch.image_sets and not (found.plan and found.plan.planned <= there)
@@ -221,6 +223,7 @@ def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Rep
             left_out.append(LeftOut(str(batch.source.path), reason))
         elif lost or unknown:
             left_out.append(LeftOut(str(batch.source.path), batch.reason))
+        left_out += batch.left_out
     known = set(found.known)
     for entry in ledger.entries:
         if entry.signature in known and ((entry.image_sets - there) | entry.refused):
@@ -231,6 +234,7 @@ def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Rep
     else:
         every = [entry.image_sets for entry in ledger.entries]
         every += [batch.image_sets for batch in found.batches]
+        every += [one.entry.image_sets for one in taken_out]
         missing = shown_by_numbers(every) - there
         planned, names = None, {}
     skipped = _skipped(sink, found) & there

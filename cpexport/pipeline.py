@@ -138,7 +138,7 @@ class Pipeline:
         """Whether ExportToSpreadsheet writes only the columns that a person chose."""
         return any(
             module.name == "ExportToSpreadsheet"
-            and ("Select the measurements to export", "Yes") in module.settings
+            and any("measurements to export" in n and v == "Yes" for n, v in module.settings)
             for module in self.modules
         )
 

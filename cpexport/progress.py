@@ -6,8 +6,9 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console, Group
@@ -27,6 +28,10 @@ from rich.text import Text
 from cpexport.imagesets import ImageSets
 from cpexport.survey import Done
 from cpexport.watch import Standing
+
+if TYPE_CHECKING:
+    # A check needs nothing of what it brings along.
+    from cpexport.load import Report
 
 
 def _stop_between_batches() -> Callable[[], None]:
@@ -83,7 +88,7 @@ def shown(quiet: bool) -> Iterator[Callable[[Done], None]]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("batches{task.fields[more]}"),
+        TextColumn("{task.fields[unit]}{task.fields[more]}"),
         TimeRemainingColumn(),
     )
     bars = Progress(*columns, console=Console(stderr=True), transient=True)
@@ -93,7 +98,12 @@ def shown(quiet: bool) -> Iterator[Callable[[Done], None]]:
         def tell(done: Done) -> None:
             stop()
             if done.what not in tasks:
-                tasks[done.what] = progress.add_task(done.what, total=done.total, more="")
+                # Something without an end in sight is through when the next begins.
+                for task in progress.tasks:
+                    task.visible = task.total is not None
+                tasks[done.what] = progress.add_task(
+                    done.what, total=done.total, more="", unit=done.unit
+                )
             elapsed = progress.tasks[tasks[done.what]].elapsed or 0
             more = f", {done.image_sets} image sets" if done.image_sets else ""
             if done.values and elapsed:
@@ -101,6 +111,19 @@ def shown(quiet: bool) -> Iterator[Callable[[Done], None]]:
             progress.update(tasks[done.what], completed=done.batches, total=done.total, more=more)
 
         yield tell
+
+
+def passed_text(report: "Report") -> str:
+    """How far `load --watch` is after a pass, as a line that begins with the local time.
+
+    A report counts the image sets of all passes so far.
+    """
+    planned = report.planned or 0
+    there = planned - len(report.missing)
+    return (
+        f"{datetime.now():%Y-%m-%d %H:%M:%S}  {there} of {planned} planned image sets are in the "
+        f"destination, {report.image_sets} since this command began"
+    )
 
 
 @contextmanager

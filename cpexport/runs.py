@@ -6,10 +6,11 @@ from pathlib import Path
 
 from cpexport.analyses import join_analyses
 from cpexport.attempts import Attempts
+from cpexport.batch import LeftOut
 from cpexport.comparison import Difference
 from cpexport.errors import SourceError, UsageError
 from cpexport.imagesets import ImageSets
-from cpexport.load import LeftOut, Report, load
+from cpexport.load import Report, load
 from cpexport.numbering import number_other_runs
 from cpexport.paths import PathMap
 from cpexport.remainder import strange_runs
@@ -183,7 +184,7 @@ def _together(reports: Sequence[Report], failed: Sequence[SourceError]) -> Repor
     for report in reports:
         for table, count in report.rows.items():
             rows[table] = rows.get(table, 0) + count
-    lost = [LeftOut(error.path, error.problem) for error in failed]
+    lost = [LeftOut(error.path, f"{error.problem}; {error.advice}") for error in failed]
     missing = [ends for report in reports for ends in report.missing.ranges]
     skipped = [ends for report in reports for ends in report.skipped.ranges]
     planned = [report.planned for report in reports if report.planned is not None]

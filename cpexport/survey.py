@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cpexport.batch import Batch, Evidence, Source, signature
+from cpexport.batch import Batch, Evidence, LeftOut, Source, signature
 from cpexport.batchfile import BatchFile, BatchFileFoundError, digest, read_batch_file
 from cpexport.completeness import judge, not_readable
 from cpexport.contained import contained, gone
@@ -26,13 +26,17 @@ from cpexport.tables import Features
 
 @dataclass(frozen=True)
 class Done:
-    """How far something is: so many batches of so many, and what was in them."""
+    """How far something is: so many batches of so many, and what was in them.
+
+    `total` is None where nobody knows. `unit` is what is counted, if not batches.
+    """
 
     what: str
     batches: int
-    total: int
+    total: int | None
     image_sets: int = 0
     values: int = 0
+    unit: str = "batches"
 
 
 Progress = Callable[[Done], None]
@@ -61,7 +65,8 @@ class Survey:
     """What was found: the batch file, the batches judged, and signatures that were known already.
 
     `plans` are those by which jobs were submitted, the newest last; `histories` the folders in
-    which jobs keep count of their attempts; `notes` are about batch files.
+    which jobs keep count of their attempts; `notes` are about batch files. `left_out` are files
+    that may be data, but no batch's.
     """
 
     plan: BatchFile | None
@@ -70,6 +75,7 @@ class Survey:
     plans: tuple[Planned, ...] = ()
     histories: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def survey(
@@ -94,11 +100,15 @@ def survey(
         SourceError: a path does not exist, the batch file cannot be read, or jobs were planned or
             run with another one.
     """
-    found = find(outputs)
+
+    def told(files: int) -> None:
+        progress(Done("looked at", files, None, unit="files"))
+
+    found = find(outputs, told)
     plans = _plans(found, outputs)
     if away := [plan.outputs for plan in plans if _elsewhere(plan.outputs, outputs)]:
         # A plan for what was missing leaves its outputs beside those of the first plan.
-        found = find([*outputs, *away])
+        found = find([*outputs, *away], told)
     looking = _Looking(known, Remembered(outputs), look, progress)
     candidates = told_apart(found.batch_files)
     kept = [
@@ -129,7 +139,7 @@ def survey(
     old = tuple(one.signature for one in every if one.signature in known)
     notes = notes_on(plan, [*candidates.batch_files, *renamed])
     notes += tuple(_left_over(found, [one.source for one in every]))
-    return Survey(plan, tuple(batches), old, plans, found.histories, notes)
+    return Survey(plan, tuple(batches), old, plans, found.histories, notes, found.left_out)
 
 
 def pictures_of(batch: Batch) -> Pictures:

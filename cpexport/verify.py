@@ -89,6 +89,8 @@ def verify(
             progress=progress,
         )
         witness = Witness(sink, ledger, found.plan, prefix)
+        left_out = [Unseen(left.path, left.reason) for left in found.left_out]
+        left_out += [Unseen(left.path, left.reason) for b in found.batches for left in b.left_out]
         verifying = _Verifying(sink, ledger, witness, scratch)
         every, unread = matches(found.batches, ledger)
         verifying.damaged += [Unseen(error.path, error.problem) for error in unread]
@@ -105,7 +107,7 @@ def verify(
             destination=sink.name,
             verified=verifying.batches - verifying.different,
             different=verifying.different,
-            not_loaded=tuple(verifying.not_loaded),
+            not_loaded=(*verifying.not_loaded, *left_out),
             not_verified=(*verifying.unseen(found.batches), *_unfinished(witness)),
             tables=witness.tallies,
             differences=tuple(
@@ -165,13 +167,15 @@ class _Verifying:
     def unseen(self, batches: Sequence[Batch]) -> list[Unseen]:
         """What could not be compared: entries of the ledger whose outputs are not here as they
         were, and outputs that are damaged."""
-        here = {str(batch.source.path.resolve()) for batch in batches}
+        here = {str(batch.source.path.resolve()): batch for batch in batches}
         unseen = []
         for entry in self._ledger.entries:
             # Without a content are those that were replaced for other object types.
             if entry.signature not in self._seen and (entry.fingerprint or entry.loaded):
-                there = str(Path(entry.path).resolve()) in here
-                why = "changed since it was loaded" if there else "not among OUTPUTS"
+                batch = here.get(str(Path(entry.path).resolve()))
+                why = "changed since it was loaded" if batch else "not among OUTPUTS"
+                if batch and not batch.complete and batch.reason:
+                    why = f"loaded, but not complete beside the others here ({batch.reason})"
                 held = f"image sets {entry.loaded}" if entry.loaded else "no image set any more"
                 unseen.append(Unseen(entry.path, f"{why}; the destination has {held} of it"))
         return unseen + self.damaged

@@ -26,6 +26,7 @@ from cpexport.steps import Older, Step
 from cpexport.succession import Succession
 from cpexport.survey import Done, Progress, Survey
 from cpexport.tables import Features, joined, table_of
+from cpexport.withdrawal import Withdrawn, withdraw
 from cpexport.workers import Crew
 
 
@@ -106,6 +107,13 @@ class Writing:
             self._attempts(partial(self._put, step.batch, entry, Pictures(), lambda: ()))
             noted.append(step.batch)
 
+    def withdraw(self) -> list[Withdrawn]:
+        """Takes out batches of CSV files that others now show to be cut off."""
+        if not self.loaded:
+            return []
+        ledger = self._sink.ledger()
+        return self._attempts(lambda _: withdraw(self._sink, ledger, self._prefix))
+
     def settle(self, found: Survey) -> None:
         """Brings up to date what depends on the whole run."""
         self._attempts(lambda _: self._sink.upgrade())
@@ -156,7 +164,7 @@ def _entry(step: Step, fingerprint: str, counts: Mapping[str, Count], prefix: st
     return Entry(
         path=str(batch.source.path),
         format=batch.source.format,
-        signature=batch.signature,
+        signature=batch.known_by,
         fingerprint=fingerprint,
         image_sets=batch.image_sets,
         complete=batch.complete,

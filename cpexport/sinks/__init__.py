@@ -182,6 +182,12 @@ class Sink(Protocol):
         """The fields that `describe` has written, by object type; None if the run is not in
         Experiment."""
 
+    def withdraw(self, entry: Entry) -> None:
+        """Takes a batch out: its rows, and all that the ledger says of it.
+
+        Within `alone` only.
+        """
+
     @property
     def has_views(self) -> bool:
         """Whether there can be views."""

@@ -345,6 +345,20 @@ def write(db: Database, scope: Scope, entry: Entry, pictures: Pictures) -> None:
     }
     words = "INSERT INTO _cpexport_sets VALUES (?, ?, ?, ?, ?)"
     db.run_many(words, pa.RecordBatch.from_pydict(columns))
+    _untrue(db, scope)
+
+
+def strike(db: Database, scope: Scope, entry: Entry) -> None:
+    """Takes an entry out, of which no image set is loaded any more."""
+    words = f"SELECT batch_id FROM _cpexport_batches WHERE {scope.ledger} AND signature = ?"
+    for (batch,) in db.rows(words, entry.signature):
+        db.run("DELETE FROM _cpexport_tables WHERE batch_id = ?", batch)
+        db.run("DELETE FROM _cpexport_batches WHERE batch_id = ?", batch)
+    _untrue(db, scope)
+
+
+def _untrue(db: Database, scope: Scope) -> None:
+    """Forgets what was noted of all batches together, as it is not true any more."""
     # Each by its whole key, so that on servers no other row is locked.
     words = "DELETE FROM _cpexport_settings WHERE prefix = ? AND table_number = ? AND name = ?"
     for name in settings(db, scope).keys() - set(schema.KEPT):

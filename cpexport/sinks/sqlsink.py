@@ -253,6 +253,12 @@ class SqlSink(ABC):
         self._make(table, rows)
         ledger.note(self._db, Scope(self.prefix), {"made": json.dumps(sorted(made | {table.name}))})
 
+    def withdraw(self, entry: Entry) -> None:
+        scope = self._scope()
+        self._delete(scope, entry.loaded)
+        ledger.forget(self._db, scope, entry.loaded)
+        ledger.strike(self._db, scope, entry)
+
     def prefixes(self) -> frozenset[str]:
         if not self._ours():
             return frozenset()
