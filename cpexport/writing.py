@@ -17,6 +17,7 @@ from cpexport.decode import Decoded, decode
 from cpexport.errors import SourceError
 from cpexport.lacking import absent
 from cpexport.ledger import Count, Entry
+from cpexport.measured import keep_measured
 from cpexport.numbering import number_groups
 from cpexport.pictures import Pictures
 from cpexport.properties import describe
@@ -60,6 +61,8 @@ class Writing:
 
         While a batch is written, the next ones are decoded.
         """
+        if steps:
+            self._attempts(lambda _: self._sink.upgrade())
         self._prepare(joined([self._features, *(step.batch.features for step in steps)]))
         damaged = []
         ahead = decoded_ahead(self._crew, steps, lambda: self._features, self._decode)
@@ -72,6 +75,7 @@ class Writing:
             self._prepare(joined([self._features, decoded.types]))
             counts = {name: self._counted(name, decoded) for name in decoded.counts}
             entry = _entry(step, decoded.fingerprint, counts, self._prefix)
+            entry = replace(entry, measured=decoded.measured)
             written = self._attempts(
                 partial(self._put, step.batch, entry, decoded.pictures, decoded.rows)
             )
@@ -112,8 +116,10 @@ class Writing:
 
     def settle(self, found: Survey) -> None:
         """Brings up to date what depends on the whole run."""
+        self._attempts(lambda _: self._sink.upgrade())
         self._attempts(lambda _: number_groups(self._sink, found.plan))
         self._attempts(lambda _: describe(self._sink, self._prefix))
+        self._attempts(lambda _: keep_measured(self._sink, found.plan))
         self._attempts(lambda _: self._sink.renew_views())
 
     @property
