@@ -32,7 +32,7 @@ from cpexport.features import (
 )
 from cpexport.groups import FEATURES
 from cpexport.imagesets import ImageSets
-from cpexport.ledger import Entry, Ledger
+from cpexport.ledger import Count, Entry, Ledger
 from cpexport.numbering import agrees, groups_of_run
 from cpexport.sinks import Sink
 from cpexport.sinks.schema import names
@@ -135,8 +135,8 @@ class Witness:
             return
         must = {table_of(name, self._prefix): count for name, count in decoded.counts.items()}
         for table in sorted(must.keys() | owners[0].counts.keys()):
-            count, there = must.get(table), owners[0].counts.get(table)
-            if count and there and count != there:
+            count, there = (of.get(table, Count(0)) for of in (must, owners[0].counts))
+            if count != there:
                 name = object_of(table, self._prefix)
                 less, more = uncertain(parts.get(name) or parts.get(OBJECT, []))
                 if -less <= there.missing - count.missing <= more:
