@@ -52,6 +52,8 @@ def numbers(column: pa.Array) -> Floats:
 def reduced(values: Floats, kind: str) -> Floats:
     """Mean, Median or StDev of the finite values of each row; NaN where there are none.
 
+    It is infinite, or NaN, where the sum of them is beyond what a real number can be.
+
     Along the last axis, NumPy adds up as it does in a vector alone, so that results are those of
     CellProfiler to the last bit.
     """
@@ -60,10 +62,11 @@ def reduced(values: Floats, kind: str) -> Floats:
     result = np.full(len(part), np.nan)
     finite = np.isfinite(part)
     whole = finite.all(axis=1) & (part.shape[1] > 0)
-    if whole.any():
-        result[whole] = reduce(part[whole], axis=1)
-    for row in np.flatnonzero(~whole & finite.any(axis=1)):
-        result[row] = reduce(part[row][finite[row]])
+    with np.errstate(over="ignore", invalid="ignore"):
+        if whole.any():
+            result[whole] = reduce(part[whole], axis=1)
+        for row in np.flatnonzero(~whole & finite.any(axis=1)):
+            result[row] = reduce(part[row][finite[row]])
     return result
 
 

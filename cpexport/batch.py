@@ -44,7 +44,8 @@ class Evidence:
     ended always says so in this kind of output. `finished` is local time as CellProfiler writes it.
     `group_tags` are the features by which the job was grouped, None where the output does not say.
     `lacking` are object types of which image sets count some, but for which there is no table.
-    `nothing` says what there is instead where no image set is held.
+    `nothing` says what there is instead where no image set is held. `skipped` are image sets that a
+    FlagImage module ended the run of, as the pipeline asks for: they are not measured, and done.
     """
 
     held: ImageSets
@@ -63,6 +64,7 @@ class Evidence:
     group_tags: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
     nothing: str = "it ran no image set"
+    skipped: ImageSets = NONE
 
 
 class Source(Protocol):
@@ -139,8 +141,9 @@ class Batch:
     """A job's output, judged: which image sets are to be had from it, and why not the others.
 
     `unexpected` are image sets that the batch file does not list, `misplaced` those that it lists
-    as other pictures; neither are in `complete`. `signature` is that of the files judged. `notes`
-    are for everybody, `details` for who asks for them: they need no action.
+    as other pictures; neither are in `complete`. `skipped` are those of `complete` that FlagImage
+    skipped. `signature` is that of the files judged. `notes` are for everybody, `details` for who
+    asks for them: they need no action.
     """
 
     source: Source
@@ -159,6 +162,7 @@ class Batch:
     notes: tuple[str, ...] = ()
     features: Features = field(default_factory=dict)
     signature: str = ""
+    skipped: ImageSets = NONE
     details: tuple[str, ...] = ()
 
     @property

@@ -1,24 +1,34 @@
 """Compares what a batch file plans with what jobs left, or with what a destination holds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from cpexport.batch import Batch, State
 from cpexport.batchfile import BatchFile, read_batch_file
+from cpexport.completeness import shown_by_numbers
+from cpexport.ended import how_it_ended, last_lines, trouble
 from cpexport.errors import UsageError
+from cpexport.features import IMAGE
 from cpexport.findbatch import NotReadSource
 from cpexport.history import History, read_history
-from cpexport.imagesets import ImageSets
+from cpexport.imagesetnames import Name, named
+from cpexport.imagesets import NONE, ImageSets
 from cpexport.jobs import PART, Job, split
 from cpexport.plan import Planned
 from cpexport.sinks import open_sink
+from cpexport.skipped import skipped_there
 from cpexport.survey import Progress, survey
 
 
 @dataclass(frozen=True)
 class Seen:
-    """One batch in a report: where it is, what it was to run, what of it is complete, and why."""
+    """One batch in a report: where it is, what it was to run, what of it is complete, and why.
+
+    `skipped` are image sets that FlagImage skipped, which are not in `complete`. `exit_status` is
+    that of the job's last attempt and `log` are the last lines of its log, where they are known.
+    """
 
     path: str
     image_sets: ImageSets
@@ -27,6 +37,9 @@ class Seen:
     reason: str
     evidence: str = ""
     notes: tuple[str, ...] = ()
+    skipped: ImageSets = NONE
+    exit_status: int | None = None
+    log: tuple[str, ...] = ()
     details: tuple[str, ...] = ()
 
 
@@ -34,12 +47,14 @@ class Seen:
 class Check:
     """Planned against found. `duplicate` are image sets that several batches have complete.
 
-    `plans` are those by which the jobs were submitted, the newest last; `histories` the folders in
-    which they keep count of their attempts, and `history` what those and the scheduler say.
+    Without a batch file `plan` is None. `skipped` are the image sets that FlagImage skipped and no
+    batch has complete. `plans` are those by which the jobs were submitted, the newest last;
+    `histories` the folders in which they keep count of their attempts, and `history` what those and
+    the scheduler say. `trouble` says what all jobs of the last plan failed of, if they did so;
     `notes` are about batch files.
     """
 
-    plan: BatchFile
+    plan: BatchFile | None
     complete: ImageSets
     unexpected: ImageSets
     duplicate: ImageSets
@@ -47,16 +62,43 @@ class Check:
     plans: tuple[Planned, ...] = ()
     histories: tuple[Path, ...] = ()
     history: History = field(default_factory=History)
+    skipped: ImageSets = NONE
+    trouble: str = ""
     notes: tuple[str, ...] = ()
 
     @property
+    def batch_file(self) -> BatchFile:
+        """The batch file, for what cannot be done without it.
+
+        Raises:
+            UsageError: there is none.
+        """
+        if self.plan is None:
+            raise UsageError("this needs the batch file; name it with --batch")
+        return self.plan
+
+    @cached_property
     def missing(self) -> ImageSets:
-        """What was planned and is not complete anywhere."""
-        return self.plan.planned - self.complete
+        """What was planned and is not done anywhere; without a batch file what numbers show."""
+        if self.plan is not None:
+            wanted = self.plan.planned
+        else:
+            wanted = shown_by_numbers([seen.image_sets for seen in self.batches])
+        return wanted - self.complete - self.skipped
+
+    @cached_property
+    def names(self) -> Mapping[int, Name]:
+        """What people call the image sets that are missing, as far as the batch file tells."""
+        return named(self.plan.pictures, self.missing) if self.plan else {}
 
     @property
     def whole(self) -> bool:
-        """Whether all that was planned is there, and nothing else."""
+        """Whether all that was planned is there, and nothing else.
+
+        Without a batch file: whether nothing shows that anything is missing.
+        """
+        if self.plan is None:
+            return not self.missing and all(seen.image_sets for seen in self.batches)
         return not self.missing and not self.unexpected
 
     def jobs(self, size: int | None = None) -> tuple[Job, ...]:
@@ -65,9 +107,10 @@ class Check:
         At most `size` image sets a job, or as many as a range holds.
 
         Raises:
+            UsageError: there is no batch file.
             SourceError: a group that no command line can say.
         """
-        return split(self.plan, self.missing, size)
+        return split(self.batch_file, self.missing, size)
 
 
 def check(
@@ -79,7 +122,7 @@ def check(
     """What is there of a plan below `outputs`: without those, beside the batch file.
 
     Raises:
-        UsageError: there is no batch file, or there are several.
+        UsageError: there are neither outputs nor a batch file, or several batch files.
         SourceError: the batch file cannot be read, a path does not exist, or a list of submitted
             jobs is damaged.
     """
@@ -92,22 +135,29 @@ def check(
         for batch in found.batches:
             if isinstance(batch.source, NotReadSource):
                 raise batch.source.error
-        raise UsageError(f"no batch file at {outputs[0]}; name it with --batch")
-    complete = duplicate = unexpected = ImageSets()
+    if found.plan is None and not found.batches:
+        raise UsageError(
+            f"no batch file and no output of a job at {outputs[0]}; name the batch file with "
+            "--batch, or another folder"
+        )
+    done = duplicate = unexpected = skipped = NONE
     for batch in found.batches:
-        duplicate |= complete & batch.complete
-        complete |= batch.complete
+        duplicate |= done & batch.complete
+        done |= batch.complete - batch.skipped
+        skipped |= batch.skipped
         unexpected |= batch.unexpected
     history = read_history(found.histories)
     return Check(
         found.plan,
-        complete,
+        done,
         unexpected,
         duplicate,
-        tuple(_seen(batch, history) for batch in found.batches),
+        tuple(_seen(batch, history, done | skipped) for batch in found.batches),
         found.plans,
         found.histories,
         history,
+        skipped - done,
+        trouble(history, found.histories),
         found.notes,
     )
 
@@ -130,22 +180,60 @@ def check_destination(
         if (run is None and runs) or (run is not None and run not in runs):
             said = f"name the run with --run; it has {', '.join(runs)}"
             raise UsageError(f"{sink.name}: {said if runs else 'has no runs; leave --run out'}")
+        features = sink.layout().features.get(IMAGE, {})
+        skipped = skipped_there(plan.pipeline, features, lambda some: sink.read(IMAGE, some))
     batches = tuple(
-        Seen(entry.path, entry.image_sets, entry.loaded, entry.state, entry.reason)
+        Seen(
+            entry.path,
+            entry.image_sets,
+            entry.loaded - skipped,
+            entry.state,
+            entry.reason,
+            skipped=entry.loaded & skipped,
+        )
         for entry in ledger.entries
     )
     there = ledger.loaded
-    return Check(plan, there & plan.planned, there - plan.planned, ImageSets(), batches)
+    return Check(
+        plan,
+        (there & plan.planned) - skipped,
+        there - plan.planned,
+        NONE,
+        batches,
+        skipped=skipped & plan.planned,
+    )
 
 
-def _seen(batch: Batch, history: History) -> Seen:
+def _seen(batch: Batch, history: History, done: ImageSets) -> Seen:
+    """A batch, and what is known of its job; `done` are the image sets that any batch has."""
     path = batch.source.path
     image_sets, state, reason = batch.image_sets, batch.state, batch.reason
+    exit_status: int | None = None
+    log: tuple[str, ...] = ()
     attempt = history.last.get(path.name.removesuffix(PART))
-    if attempt and not image_sets and path.name.endswith(PART):
-        # Its files say nothing yet, or never will.
-        image_sets = attempt.image_sets
-        if attempt.open:
+    if attempt and path.name.endswith(PART):
+        # Its files may say nothing yet, or never will.
+        image_sets = image_sets or attempt.image_sets
+        if attempt.open and not batch.image_sets:
             state, reason = State.RUNNING, "the job has begun and not ended"
-    complete, sign = batch.complete, batch.sign
-    return Seen(str(path), image_sets, complete, state, reason, sign, batch.notes, batch.details)
+        elif attempt.result == "complete":
+            state, reason = State.RUNNING, "the job ended as it was looked at; look again"
+        elif not attempt.open:
+            exit_status, log = attempt.exit_status, last_lines(path)
+            reason = how_it_ended(attempt, reason)
+    details = batch.details
+    if image_sets and not batch.complete and image_sets <= done:
+        details = (*details, "other outputs have all its image sets")
+    return Seen(
+        str(path),
+        image_sets,
+        batch.complete - batch.skipped,
+        state,
+        reason,
+        batch.sign,
+        batch.notes,
+        batch.skipped,
+        exit_status,
+        log,
+        details,
+    )

@@ -252,17 +252,18 @@ def check(
     else:
         with shown(quiet) as progress:
             found = check(outputs, batch_file, progress=progress)
-    home = home_of(found, outputs, folder)
     again = None
     if folder:
+        home = home_of(found, outputs, folder)
         limits = Limits(max_attempts, time_factor, mem_factor)
         again = resubmit(found, home, limits, scheduler=scheduler, size=images_per_batch)
-        if again.plan.tasks and outcome.warn(prepare(again.plan, found.plan, folder), quiet):
+        if again.plan.tasks and outcome.warn(prepare(again.plan, found.batch_file, folder), quiet):
             return outcome.in_vain()
         outcome.warn(again.problems, quiet)
     if format == "array":
         text = str(found.missing)
     elif format in ("list", "commands"):
+        home = home_of(found, outputs)
         text = plan_text(again.plan if again else missing(found, home, images_per_batch), format)
     else:
         text = check_text(found, format, again, folder, verbose=verbose)

@@ -1,21 +1,25 @@
 """Which image sets of a batch are complete, and why the others are not.
 
 The same rules for every format and every command (README, "What counts as done"): an image set is
-complete when the last module that records itself has marked it and its tables are whole. What the
+complete when the last module that records itself has marked it, or FlagImage skipped it as the
+pipeline asks for, and its tables are whole. What the
 job thought of itself never makes one complete; `Failure` takes one away only in a grouped run.
 """
 
 from collections import ChainMap
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cpexport.batch import Batch, Evidence, Source, State
 from cpexport.batchfile import BatchFile
-from cpexport.errors import RunningError, SourceError
+from cpexport.errors import RERUN, RunningError, SourceError
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.jobs import PART
 from cpexport.pictures import comparable, differences
+
+UNFINISHED = "the job never finished"
+"""Begins the reason of a batch of which nobody said how its job ended."""
 
 
 @dataclass
@@ -52,7 +56,10 @@ def judge(
     """
     verdict = _Verdict()
     notes, details = list(evidence.notes), []
-    verdict.strike(evidence.held - evidence.measured, f"not measured (no {evidence.sign})")
+    skipped = evidence.skipped & evidence.held
+    verdict.strike(
+        evidence.held - evidence.measured - skipped, f"not measured (no {evidence.sign})"
+    )
     verdict.strike_each(evidence.short)
     for name, counted in evidence.lacking.items():
         if name in tables:
@@ -60,7 +67,8 @@ def judge(
         else:
             details.append(f"{name} were counted, but no output of the run has a table of them")
     if "Relationship" in tables and "Relationship" not in evidence.tables:
-        verdict.strike(evidence.held, "the table of relationships is missing")
+        # A job may have skipped image sets before it related any objects.
+        verdict.strike(evidence.held - skipped, "the table of relationships is missing")
     unexpected, misplaced = _strike_unplanned(verdict, evidence, plan, notes)
     _strike_cut_groups(verdict, evidence, plan, notes)
     complete = evidence.held - verdict.struck
@@ -82,28 +90,47 @@ def judge(
         _tags(evidence, plan),
         tuple(notes),
         evidence.features,
+        skipped=skipped & complete,
         details=tuple(details),
     )
 
 
-def not_readable(source: Source, error: SourceError) -> Batch:
-    """The batch of files that cannot be read, or not yet."""
+def shown_by_numbers(batches: Iterable[ImageSets]) -> ImageSets:
+    """The image sets that there must be by the numbers of some, where no batch file tells: with
+    those that batches were to run, those between, and those before, as CellProfiler counts from 1.
+
+    Whoever looks at one batch alone may mean just that, and what comes before is not counted.
+    """
+    known = [image_sets for image_sets in batches if image_sets]
+    if not known:
+        return NONE
+    first = 1 if len(known) > 1 else known[0].first
+    return ImageSets.span(first, max(image_sets.last for image_sets in known))
+
+
+def not_readable(source: Source, error: SourceError, missing: bool = True) -> Batch:
+    """The batch of files that cannot be read, or not yet.
+
+    `missing` is whether image sets can be missing for want of it: else nothing need run again.
+    """
+    idle = not missing and error.advice == RERUN
+    advice = "nothing is missing without it" if idle else error.advice
     inside = Path(error.path)
     # A batch that is one of several in a folder goes by the path of one of its files.
     other = inside.parent == source.path.parent and inside != source.path
     where = f"{inside.name}: " if other or inside.parent == source.path else ""
-    reason = f"{where}{error.problem}; {error.advice}"
+    reason = f"{where}{error.problem}; {advice}"
     if isinstance(error, RunningError):
         return Batch(source, State.RUNNING, reason)
     if inside.suffix == PART:
         # It gets its name when the job is complete, and cannot be read before it ends.
-        return Batch(source, State.FAILED, f"the job never finished; {reason}")
+        return Batch(source, State.FAILED, f"{UNFINISHED}; {reason}")
     return Batch(source, State.UNREADABLE, reason)
 
 
 def _state(evidence: Evidence, complete: ImageSets) -> tuple[State, list[str]]:
     status = evidence.exit_status
-    said = f"the job said {status}" if status else "the job never finished"
+    said = f"the job said {status}" if status else UNFINISHED
     if not evidence.held:
         return State.FAILED, [said, evidence.nothing]
     if status == "Failure":
@@ -149,7 +176,8 @@ def _strike_cut_groups(
     ended = evidence.exit_status == "Complete" or not (
         evidence.must_say or evidence.exit_status == "Failure"
     )
-    last = groups.get(evidence.measured.last) if evidence.measured and not ended else None
+    ran = evidence.measured | evidence.skipped
+    last = groups.get(ran.last) if ran and not ended else None
     elsewhere = NONE
     whole_only = evidence.pipeline is not None and evidence.pipeline.needs_whole_groups
     for key, numbers in held.items():

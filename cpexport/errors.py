@@ -6,6 +6,13 @@ it was made of are attributes and stay as they were.
 
 import os
 import re
+from typing import Final
+
+RERUN: Final = "run its image sets again"
+"""The advice for what a job left empty or cut off, and for nothing else: elsewhere it helps nobody
+to compute the same once more."""
+AS_WRITTEN: Final = "use the file as CellProfiler wrote it"
+"""The advice for what no job leaves: a file that another program or a person has changed."""
 
 _CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
 

@@ -22,6 +22,8 @@ TABLE_NUMBER: Final = "TableNumber"
 IMAGE_NUMBER: Final = "ImageNumber"
 OBJECT_NUMBER: Final = "ObjectNumber"
 NUMBER: Final = "Number_Object_Number"
+NO_FEATURE: Final = ""
+"""What stands for the name of a column that is no feature: it numbers the rows of a CSV file."""
 
 NULL: Final = pa.null()
 INTEGER: Final = pa.int64()
@@ -34,7 +36,7 @@ _NAMES: Final = 1 << 17
 
 # ExportToDatabase leaves these out (CellProfiler 4.2.8, exporttodatabase.py, ignore_feature).
 _LEFT_OUT = re.compile(r"(Description|ModuleError|TimeElapsed)_")
-_KEYS: Final = frozenset({IMAGE_NUMBER, OBJECT_NUMBER})
+_NO_COLUMNS: Final = frozenset({IMAGE_NUMBER, OBJECT_NUMBER, NO_FEATURE})
 
 _TEXT_IMAGE = re.compile(
     r"(FileName|PathName|URL|MD5Digest|ImageSet|Thumbnail|ProcessingStatus)(_|$)"
@@ -52,6 +54,8 @@ _WHOLE_IMAGE = re.compile(
     r"(Count|Height|Width|Group|Series|Frame|Channel)_|Intensity_TotalArea_|"
     r"Classify_(.*_NumObjectsPerBin$|Count_)|TrackObjects_(New|Lost|Split|Merged)ObjectCount_"
 )
+# The one text among the features of CellProfiler's own modules (4.2.8, classifyobjects.py).
+_CLASS: Final = "Classify_Class"
 _WHOLE_OBJECT = re.compile(
     r"Number_Object_Number$|Parent_|Children_.*_Count$|Classify_(?!Class$|Probability_)|"
     r"ObjectSkeleton_Number|"
@@ -70,7 +74,7 @@ def is_column(feature: str) -> bool:
     >>> is_column("ModuleError_01LoadData"), is_column("ExecutionTime_01LoadData")
     (False, True)
     """
-    return feature not in _KEYS and not _LEFT_OUT.match(feature)
+    return feature not in _NO_COLUMNS and not _LEFT_OUT.match(feature)
 
 
 @lru_cache(_NAMES)
@@ -92,6 +96,8 @@ def promised_type(object_name: str, feature: str) -> pa.DataType:
         return REAL if _MEASURED_IMAGE.match(feature) else NULL
     if is_repeated(feature) or object_name == OBJECT:
         return NULL
+    if feature == _CLASS:
+        return TEXT
     return INTEGER if _WHOLE_OBJECT.match(feature) else REAL
 
 
@@ -99,7 +105,7 @@ def promised_type(object_name: str, feature: str) -> pa.DataType:
 def is_aggregated(feature: str) -> bool:
     """Whether objects' values of a feature have a mean, median and standard deviation
     (CellProfiler 4.2.8, utilities/measurement.py, agg_ignore_feature)."""
-    return is_column(feature) and feature != NUMBER and not is_repeated(feature)
+    return is_column(feature) and feature not in (NUMBER, _CLASS) and not is_repeated(feature)
 
 
 @lru_cache(_NAMES)

@@ -4,13 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cpexport.errors import RunningError, SourceError
+from cpexport.errors import RERUN, RunningError, SourceError
+from cpexport.filekinds import HDF5, another_kind
 from cpexport.hdf5own import LeadsElsewhereError
-
-AGAIN = "run its image sets again"
-"""What to do about a file that is damaged."""
-
-_POINTER = b"version https://git-lfs"
 
 
 @contextmanager
@@ -23,7 +19,7 @@ def reading(path: Path) -> Iterator[None]:
         raise SourceError(path, problem, "leave it out of OUTPUTS") from error
     except (LookupError, MemoryError, OSError, RuntimeError, ValueError, TypeError) as error:
         text = str(error.args[0] if error.args else error)
-        raise SourceError(path, f"damaged, HDF5 says: {text}", AGAIN) from error
+        raise SourceError(path, f"damaged, HDF5 says: {text}", RERUN) from error
 
 
 def opening(path: Path, error: OSError) -> SourceError:
@@ -38,13 +34,11 @@ def opening(path: Path, error: OSError) -> SourceError:
     if isinstance(error, FileNotFoundError) or "No such file" in text:
         return SourceError(path, "does not exist", "check the path")
     if path.stat().st_size == 0:
-        return SourceError(path, "empty (0 bytes)", AGAIN)
+        return SourceError(path, "empty (0 bytes)", RERUN)
+    if kind := another_kind(path, HDF5):
+        return kind
     if "truncated" in text:
-        return SourceError(path, "cut off: the file is shorter than it says", AGAIN)
+        return SourceError(path, "cut off: the file is shorter than it says", RERUN)
     if "signature not found" in text:
-        with path.open("rb") as file:
-            if file.read(len(_POINTER)) == _POINTER:
-                advice = "run `git lfs pull` where it was cloned"
-                return SourceError(path, "a Git LFS pointer, not the file itself", advice)
-        return SourceError(path, "not an HDF5 file", AGAIN)
-    return SourceError(path, f"damaged, HDF5 says: {text}", AGAIN)
+        return SourceError(path, "not an HDF5 file", RERUN)
+    return SourceError(path, f"damaged, HDF5 says: {text}", RERUN)

@@ -6,8 +6,9 @@ one file from many nodes is not safe on NFS; so does every submission (scripts/t
 
 import os
 import platform
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -17,6 +18,10 @@ from cpexport.imagesets import NONE, ImageSets
 from cpexport.jobs import STATUS_SUFFIXES
 
 _ATTEMPTS, _SUBMITTED = STATUS_SUFFIXES
+
+# A shell's exit status for a program that is not there, or that it cannot run (POSIX, sh).
+_NO_PROGRAM = frozenset({126, 127})
+_AT_ONCE = 60
 
 # An attempt that ended so says nothing about its image sets.
 _NOT_ITS_FAULT = frozenset({"NODE_FAIL", "PREEMPTED", "CANCELLED", "BOOT_FAIL", "REQUEUED"})
@@ -29,6 +34,8 @@ class Attempt:
 
     `result` is `complete`, `failed`, or empty while it runs or if it was killed; `state` is what
     the scheduler says of it, or empty. `time` in minutes and `memory` in MiB are what it was given.
+    `exit_status` and `ended` (UTC) are known if it ended by itself. `plan` tells the jobs of one
+    plan from those of others; version 0.1.0 did not note it.
     """
 
     folder: str
@@ -39,6 +46,28 @@ class Attempt:
     state: str = ""
     time: int | None = None
     memory: int | None = None
+    exit_status: int | None = None
+    ended: str = ""
+    plan: str = ""
+
+    @property
+    def seconds(self) -> int | None:
+        """How long it took, where that is known."""
+        try:
+            took = datetime.fromisoformat(self.ended) - datetime.fromisoformat(self.began)
+        except (TypeError, ValueError):
+            return None
+        return max(round(took.total_seconds()), 0)
+
+    @property
+    def at_once(self) -> bool:
+        """Whether it failed within a minute."""
+        return self.result == "failed" and (s := self.seconds) is not None and s <= _AT_ONCE
+
+    @property
+    def unstarted(self) -> bool:
+        """Whether the shell found no CellProfiler to run, or none that it could."""
+        return self.exit_status in _NO_PROGRAM
 
     @property
     def open(self) -> bool:
@@ -82,6 +111,43 @@ class History:
     def failed(self) -> tuple[Attempt, ...]:
         """The attempts that ended, and for a reason of their own."""
         return tuple(a for a in self.attempts if not a.open and a.state not in _NOT_ITS_FAULT)
+
+    @property
+    def counted(self) -> tuple[Attempt, ...]:
+        """The attempts that failed and may have done so because of their image sets.
+
+        Not those that could not start CellProfiler, nor those of a plan whose jobs all failed alike
+        within a minute, unless some of their image sets had failed before while others were fine.
+        """
+        counted: list[Attempt] = []
+        blamed = NONE
+        for attempts in self._by_plan.values():
+            alike = _alike(attempts)
+            new = [
+                a
+                for a in attempts
+                if not a.unstarted and not (alike and not any(n in blamed for n in a.image_sets))
+            ]
+            blamed |= _union(a.image_sets for a in new if a.result != "complete")
+            counted += new
+        return tuple(sorted(counted, key=lambda attempt: attempt.began))
+
+    @property
+    def alike(self) -> tuple[Attempt, ...]:
+        """The jobs of the newest plan, if all that have ended failed alike within a minute."""
+        newest = next(reversed(self._by_plan.values()), [])
+        last = {attempt.folder: attempt for attempt in newest}
+        return tuple(last.values()) if _alike(newest) else ()
+
+    @cached_property
+    def _by_plan(self) -> dict[str, list[Attempt]]:
+        """The failed attempts of each plan, the newest plan last."""
+        found: dict[str, list[Attempt]] = {}
+        for attempt in self.failed:
+            plan = attempt.plan or attempt.id.split("_")[0]
+            # Takes it to the end, as a plan can be submitted once more after another.
+            found[plan] = [*found.pop(plan, []), attempt]
+        return found
 
 
 def read_history(folders: Iterable[Path]) -> History:
@@ -130,6 +196,14 @@ def _history(
     return History(judged, _union(waiting), _union(running), _union(unsure), answer.problem)
 
 
+def _alike(attempts: Sequence[Attempt]) -> bool:
+    """Whether several jobs failed within a minute, all with the same exit status."""
+    statuses = {attempt.exit_status for attempt in attempts}
+    several = len({attempt.folder for attempt in attempts}) > 1
+    unstarted = bool(attempts) and all(attempt.unstarted for attempt in attempts)
+    return (several or unstarted) and len(statuses) == 1 and all(a.at_once for a in attempts)
+
+
 def _ended(id: str, told: bool) -> str:
     """The state of a job that Slurm, which told what there is, does not know any more."""
     return "ENDED" if told and id.startswith("slurm:") else ""
@@ -155,17 +229,26 @@ def _attempts(path: Path) -> list[Attempt]:
     found: list[Attempt] = []
     for line in path.read_text("utf-8", "replace").splitlines():
         word, *rest = line.split("\t")
-        if word == "start" and len(rest) == 5:
-            sets, id, began, time, memory = rest
+        if word == "start" and len(rest) in (5, 6):
+            sets, id, began, time, memory, *plan = rest
             try:
                 image_sets = ImageSets.parse(sets)
             except ValueError:
                 continue
             found.append(
-                Attempt(path.stem, image_sets, id, began, "", "", _number(time), _number(memory))
+                Attempt(
+                    path.stem,
+                    image_sets,
+                    id,
+                    began,
+                    time=_number(time),
+                    memory=_number(memory),
+                    plan="".join(plan),
+                )
             )
         elif word == "end" and rest and found:
-            found[-1] = replace(found[-1], result=rest[0])
+            result, status, ended = [*rest, "", ""][:3]
+            found[-1] = replace(found[-1], result=result, exit_status=_number(status), ended=ended)
     # The scheduler started it again of its own accord, so what was before is not known to be over.
     return [
         replace(a, state="REQUEUED") if a.id and a.id == b.id and not a.result else a

@@ -24,6 +24,8 @@ PLAN = "plan.json"
 STATUS = "status"
 """The folder beside jobs' folders in which each keeps count of its attempts (history.py)."""
 STATUS_SUFFIXES = (".status", ".submitted")
+LOG = "job.log"
+"""In a job's folder: what CellProfiler said."""
 STAMP = "batch_file.sha256"
 """In a job's folder: the batch file it was run with, as `sha256sum` writes it."""
 

@@ -9,12 +9,16 @@ from pathlib import Path
 
 from cpexport.ahead import inspected_ahead
 from cpexport.attempts import Attempts
+from cpexport.completeness import shown_by_numbers
 from cpexport.decode import scratch_folder
-from cpexport.errors import SourceError, UsageError
-from cpexport.imagesets import ImageSets
+from cpexport.errors import RERUN, SourceError, UsageError
+from cpexport.features import IMAGE
+from cpexport.imagesetnames import Name, named
+from cpexport.imagesets import NONE, ImageSets
 from cpexport.paths import PathMap
 from cpexport.shape import Shape
 from cpexport.sinks import Sink, open_sink
+from cpexport.skipped import skipped_there
 from cpexport.steps import planned
 from cpexport.survey import Progress, Survey, survey
 from cpexport.tables import object_of
@@ -33,11 +37,17 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Run:
-    """A run in a destination that numbers them, and what of it is missing there."""
+    """A run in a destination that numbers them, and what of it is missing there.
+
+    `names` are what people call what is missing; `planned` and `skipped` are as in `Report`.
+    """
 
     name: str
     table_number: int
     missing: ImageSets
+    names: Mapping[int, Name] = field(default_factory=dict)
+    planned: int | None = None
+    skipped: ImageSets = NONE
 
 
 @dataclass(frozen=True)
@@ -45,10 +55,12 @@ class Report:
     """What a load did. `rows` are the rows written, by table.
 
     `whole` is whether nothing is missing: no planned image set, or without a batch file none that
-    any batch was to run. `notes` are things worth knowing that cost nothing, `details` those
-    of them that need no action. `made` are the rows of
-    tables that were computed anew from others. `runs` are those it was about, where the destination
-    numbers them; `missing` is then the numbers missing in any.
+    the numbers show. `planned` is how many the batch files plan, None if one of the runs has none;
+    `names` are what people call what is missing. `skipped` are image sets that FlagImage skipped:
+    what was measured of them is loaded. `notes` are things worth knowing that cost nothing,
+    `details` those of them that need no action. `made` are the rows of tables that were computed
+    anew from others. `runs` are those it was about, where the destination numbers them; `missing`
+    is then the numbers missing in any.
     """
 
     destination: str
@@ -64,6 +76,9 @@ class Report:
     details: tuple[str, ...] = field(default=())
     made: Mapping[str, int] = field(default_factory=dict)
     runs: tuple[Run, ...] = field(default=())
+    planned: int | None = None
+    names: Mapping[int, Name] = field(default_factory=dict)
+    skipped: ImageSets = NONE
 
 
 def load(
@@ -168,23 +183,31 @@ def _refuse_all_damaged(found: Survey, writing: Writing) -> None:
 def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Report:
     ledger = sink.ledger()
     there = ledger.loaded
-    errors = {id(batch): str(error) for batch, error in writing.damaged}
+    errors = {id(batch): error for batch, error in writing.damaged}
     left_out = []
-    held = there
     for batch in found.batches:
-        held |= batch.image_sets
         lost = (batch.image_sets - there) | batch.unexpected | batch.misplaced
         unknown = not batch.image_sets and not (found.plan and found.plan.planned <= there)
         if id(batch) in errors:
-            left_out.append(LeftOut(str(batch.source.path), errors[id(batch)]))
+            error, reason = errors[id(batch)], str(errors[id(batch)])
+            if not lost and error.advice == RERUN:
+                reason = f"{error.path}: {error.problem}; nothing is missing without it"
+            left_out.append(LeftOut(str(batch.source.path), reason))
         elif lost or unknown:
             left_out.append(LeftOut(str(batch.source.path), batch.reason))
     known = set(found.known)
     for entry in ledger.entries:
         if entry.signature in known and ((entry.image_sets - there) | entry.refused):
             left_out.append(LeftOut(entry.path, entry.reason))
-            held |= entry.image_sets
-    missing = (found.plan.planned if found.plan else held) - there
+    if found.plan:
+        missing = found.plan.planned - there
+        planned, names = len(found.plan.planned), named(found.plan.pictures, missing)
+    else:
+        every = [entry.image_sets for entry in ledger.entries]
+        every += [batch.image_sets for batch in found.batches]
+        missing = shown_by_numbers(every) - there
+        planned, names = None, {}
+    skipped = _skipped(sink, found) & there
     notes = [*found.notes]
     notes += [f"{b.source.path}: newer outputs have its image sets" for b in writing.superseded]
     notes += [f"{b.source.path}: {note}" for b in found.batches for note in b.notes]
@@ -206,5 +229,21 @@ def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Rep
         whole=not missing and not left_out,
         notes=tuple(notes),
         details=tuple(f"{b.source.path}: {note}" for b in found.batches for note in b.details),
-        runs=tuple(Run(name, n, missing) for name, n in sink.runs().items() if name == run),
+        runs=tuple(
+            Run(name, n, missing, names, planned, skipped)
+            for name, n in sink.runs().items()
+            if name == run
+        ),
+        planned=planned,
+        names=names,
+        skipped=skipped,
     )
+
+
+def _skipped(sink: Sink, found: Survey) -> ImageSets:
+    """The image sets that FlagImage skipped: those in the destination where the batch file's
+    pipeline tells which those are, else those of the batches seen now."""
+    if found.plan is None:
+        return ImageSets.from_ranges(r for batch in found.batches for r in batch.skipped.ranges)
+    features = sink.layout().features.get(IMAGE, {})
+    return skipped_there(found.plan.pipeline, features, lambda some: sink.read(IMAGE, some))

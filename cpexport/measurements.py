@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from cpexport.errors import SourceError
+from cpexport.errors import RERUN, SourceError
 from cpexport.features import EXPERIMENT, NOT_OBJECTS, NULL, RELATIONSHIP
-from cpexport.hdf5errors import AGAIN, opening, reading
+from cpexport.hdf5errors import opening, reading
 from cpexport.hdf5layout import Layout, Unfamiliar
 from cpexport.hdf5own import dataset_in, group_in, members
 from cpexport.hdf5types import arrow_type, shape_of, vector, whole_numbers
@@ -228,7 +228,7 @@ def check_index(
     starts, stops = index[:, 1], index[:, 2]
     if len(index) and (starts.min() < 0 or (stops < starts).any() or stops.max() > length):
         problem = f"damaged: the index of {object_name}/{feature} points outside its values"
-        raise SourceError(file.path, problem, AGAIN)
+        raise SourceError(file.path, problem, RERUN)
 
 
 def _run(file: h5py.File, path: Path) -> h5py.h5g.GroupID:
@@ -238,7 +238,7 @@ def _run(file: h5py.File, path: Path) -> h5py.h5g.GroupID:
     runs = group_in(root, b"Measurements")
     names = members(runs)
     if not names:
-        raise SourceError(path, "holds no measurements", AGAIN)
+        raise SourceError(path, "holds no measurements", RERUN)
     return group_in(runs, max(names))
 
 

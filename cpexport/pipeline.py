@@ -9,6 +9,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import takewhile
 
 _MODULE = re.compile(r"^(\w+):\[(module_num:.*)\]\s*$")
 _SETTING = re.compile(r"^    ([^:]*):(.*)$")
@@ -31,6 +32,18 @@ class Module:
     def tag(self) -> str:
         """How features that a module writes about itself end: `14FlagImage`."""
         return f"{self.number:02d}{self.name}"
+
+
+@dataclass(frozen=True)
+class Skip:
+    """A FlagImage module that ends an image set's run where one of its `flags` is 1.
+
+    `module` and `later` are tags: of itself, and of the modules that record themselves after it.
+    """
+
+    module: str
+    flags: tuple[str, ...]
+    later: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -57,27 +70,29 @@ class Pipeline:
         It is the one before the first export module, as nothing is recorded after that; disabled
         modules do not run. `None` when no module is left.
         """
-        last = None
-        for module in self.modules:
-            if module.enabled:
-                if module.name in _EXPORTS:
-                    break
-                last = module.tag
-        return last
+        return self._recorders[-1].tag if self._recorders else None
+
+    @cached_property
+    def _recorders(self) -> tuple[Module, ...]:
+        """The modules that record themselves for each image set, in order."""
+        enabled = (module for module in self.modules if module.enabled)
+        return tuple(takewhile(lambda module: module.name not in _EXPORTS, enabled))
 
     @property
     def flags(self) -> frozenset[str]:
         """The features that FlagImage modules write: measured, though named like metadata."""
-        found = set()
-        for module in self.modules:
-            if module.name == "FlagImage":
-                category = ""
-                for name, value in module.settings:
-                    if "flag's category" in name:
-                        category = value
-                    elif name == "Name the flag":
-                        found.add(f"{category}_{value}")
-        return frozenset(found)
+        return frozenset(flag for module in self.modules for flag, _ in _flags(module))
+
+    @cached_property
+    def skips(self) -> tuple[Skip, ...]:
+        """The FlagImage modules that skip image sets (CellProfiler 4.2.8, modules/flagimage.py)."""
+        found = []
+        for place, module in enumerate(self._recorders):
+            flags = tuple(flag for flag, skips in _flags(module) if skips)
+            if flags:
+                later = tuple(other.tag for other in self._recorders[place + 1 :])
+                found.append(Skip(module.tag, flags, later))
+        return tuple(found)
 
     @property
     def exports(self) -> tuple[tuple[str, str], ...]:
@@ -132,6 +147,20 @@ class Pipeline:
     def needs_whole_groups(self) -> bool:
         """Whether a module measures over a whole group, so that a part of one is worth nothing."""
         return any(module.enabled and module.name in _AFTER_GROUP for module in self.modules)
+
+
+def _flags(module: Module) -> list[tuple[str, bool]]:
+    """The features that a FlagImage module writes, each with whether it skips what it flags."""
+    found: list[tuple[str, bool]] = []
+    category = ""
+    for name, value in module.settings if module.name == "FlagImage" else ():
+        if "flag's category" in name:
+            category = value
+        elif name == "Name the flag":
+            found.append((f"{category}_{value}", False))
+        elif name.startswith("Skip image set if flagged") and found:
+            found[-1] = (found[-1][0], value == "Yes")
+    return found
 
 
 @lru_cache(maxsize=64)

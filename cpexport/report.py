@@ -2,16 +2,24 @@
 
 import json
 import shlex
-from collections.abc import Iterable
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cpexport.check import Check
+from cpexport.check import Check, Seen
+from cpexport.imagesetnames import Name, listed
+from cpexport.imagesets import ImageSets
 from cpexport.plan import Plan, Task
 from cpexport.resubmit import Resubmission
 from cpexport.scripts import SUBMIT
 
-# Of the image sets that something differs in.
+GAPS = "gaps in the numbers"
+UNKNOWN = "not known without a batch file"
+
+# Of a terminal; what stands before a list there; of ranges.
+_WIDTH, _LABEL, _BRIEF = 96, 16, 60
+_INDENT = " " * 4
 
 
 def plan_text(plan: Plan, format: str) -> str:
@@ -86,18 +94,25 @@ def _again_json(again: Resubmission) -> dict[str, Any]:
 def _check_json(found: Check, again: Resubmission | None) -> str:
     return json.dumps(
         {
-            "planned": len(found.plan.planned),
+            "planned": None if found.plan is None else len(found.plan.planned),
             "complete": len(found.complete),
+            "skipped": found.skipped.ranges,
             "missing": found.missing.ranges,
+            "missing_is": "what the batch file plans" if found.plan else GAPS,
+            "missing_names": {n: str(name) for n, name in found.names.items()},
             "unexpected": found.unexpected.ranges,
             "duplicate": found.duplicate.ranges,
+            "trouble": found.trouble,
             "batches": [
                 {
                     "path": seen.path,
                     "image_sets": str(seen.image_sets),
                     "complete": str(seen.complete),
+                    "skipped": str(seen.skipped),
                     "state": seen.state,
                     "reason": seen.reason,
+                    "exit_status": seen.exit_status,
+                    "log": seen.log,
                     "evidence": seen.evidence,
                     "notes": [*seen.notes, *seen.details],
                 }
@@ -111,35 +126,100 @@ def _check_json(found: Check, again: Resubmission | None) -> str:
 
 
 def _check_table(found: Check, verbose: bool) -> str:
-    lines = [
-        ["planned", str(len(found.plan.planned)), str(found.plan.planned)],
-        ["complete", str(len(found.complete)), str(found.complete)],
-        ["missing", str(len(found.missing)), str(found.missing)],
-    ]
-    for name, odd in (("unexpected", found.unexpected), ("duplicate", found.duplicate)):
-        if odd:
-            lines.append([name, str(len(odd)), str(odd)])
-    text = aligned(lines)
+    text = f"{_filled(found.trouble.split(' '), ' ')}\n\n" if found.trouble else ""
+    text += aligned([*_sums(found), _missing(found)])
     complete = [seen for seen in found.batches if seen.state == "complete" and not seen.reason]
     text += f"\n\n{len(complete)} of {len(found.batches)} batches are complete"
     rest = [seen for seen in found.batches if seen not in complete]
     if rest:
-        rows = [["STATE", "IMAGE SETS", "COMPLETE", "BATCH", "REASON"]]
-        for seen in rest:
-            sets, done = str(seen.image_sets) or "-", str(seen.complete) or "-"
-            rows.append([seen.state, sets, done, seen.path, seen.reason])
-        text += "\n" + aligned(rows)
+        text += f"\n{_unfinished(rest)}"
     signs = sorted({seen.evidence for seen in found.batches if seen.evidence})
     if signs and verbose:
         text += f"\n\nEvidence that an image set is done: {', '.join(signs)}"
     return text
 
 
+def _sums(found: Check) -> list[list[str]]:
+    """How many image sets are planned, complete and so on."""
+    planned = found.plan.planned if found.plan else None
+    lines = [["planned", "", "not known without a batch file"]]
+    if planned is not None:
+        lines = [["planned", str(len(planned)), _brief(planned)]]
+    lines.append(["complete", str(len(found.complete)), _brief(found.complete)])
+    for name, some in (
+        ("skipped", found.skipped),
+        ("unexpected", found.unexpected),
+        ("duplicate", found.duplicate),
+    ):
+        if some:
+            lines.append([name, str(len(some)), _brief(some)])
+    return lines
+
+
+def _missing(found: Check) -> list[str]:
+    if found.plan is None:
+        return ["missing", "", missing_text(found.missing, {}, planned=False)]
+    said = missing_text(found.missing, found.names, planned=True) if found.missing else ""
+    return ["missing", str(len(found.missing)), said]
+
+
+def missing_text(missing: ImageSets, names: Mapping[int, Name], *, planned: bool) -> str:
+    """What is missing, by the names that people know, on as many lines as that takes."""
+    entries = listed(missing, names)
+    if planned:
+        return _filled(entries) or "none"
+    return _filled([f"{UNKNOWN}; {GAPS}: {(entries or ['none'])[0]}", *entries[1:]])
+
+
+def _unfinished(batches: Sequence[Seen]) -> str:
+    """Batches that are not complete, those alike together: the reason, and the end of the log."""
+    alike: dict[tuple[str, ...], list[Seen]] = {}
+    for seen in batches:
+        alike.setdefault((seen.state, seen.reason, *seen.log), []).append(seen)
+    rows = [["STATE", "IMAGE SETS", "COMPLETE", "BATCH"]]
+    below = [""]
+    for (state, reason, *log), some in alike.items():
+        sets, done = (
+            _brief(ImageSets.from_ranges(r for one in parts for r in one.ranges))
+            for parts in ([seen.image_sets for seen in some], [seen.complete for seen in some])
+        )
+        more = f" and {len(some) - 1:,} more" if len(some) > 1 else ""
+        rows.append([state, sets or "-", done or "-", f"{some[0].path}{more}"])
+        lines = textwrap.wrap(reason, _WIDTH - len(_INDENT), break_on_hyphens=False)
+        below.append("".join(f"\n{_INDENT}{line}" for line in [*lines, *(f"| {s}" for s in log)]))
+    table = aligned(rows).split("\n")
+    return "\n".join(row + under for row, under in zip(table, below, strict=True))
+
+
+def _brief(image_sets: ImageSets) -> str:
+    """Ranges, of many only the first."""
+    text = str(image_sets)
+    if len(text) <= _BRIEF:
+        return text
+    return f"{text[: text.rindex(',', 0, _BRIEF)]},..."
+
+
+def _filled(words: Iterable[str], between: str = ", ") -> str:
+    """Words one after the other, on lines that are not too long if no word is."""
+    lines: list[str] = []
+    for word in words:
+        if lines and len(lines[-1]) + len(between) + len(word) <= _WIDTH - _LABEL:
+            lines[-1] += between + word
+        else:
+            lines[-1:] = [line + between.rstrip() for line in lines[-1:]]
+            lines.append(word)
+    return "\n".join(lines)
+
+
 def aligned(rows: Iterable[list[str]]) -> str:
-    """Columns of equal width, two blanks apart, the last one as long as it is."""
+    """Columns of equal width, two blanks apart, the last one as long as it is; its lines after the
+    first begin below it."""
     table = list(rows)
     widths = [max(len(row[i]) for row in table) for i in range(len(table[0]) - 1)]
+    below = "\n" + " " * sum(width + 2 for width in widths)
     return "\n".join(
-        "  ".join([c.ljust(w) for c, w in zip(row, widths, strict=False)] + [row[-1]]).rstrip()
+        "  ".join(
+            [c.ljust(w) for c, w in zip(row, widths, strict=False)] + [row[-1].replace("\n", below)]
+        ).rstrip()
         for row in table
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cpexport.analyst import Properties
 from cpexport.dryrun import DryRun
 from cpexport.load import Report, Run
-from cpexport.report import aligned
+from cpexport.report import aligned, missing_text
 from cpexport.verify import Verification
 
 if TYPE_CHECKING:
@@ -135,9 +135,10 @@ def _load_table(report: Report) -> str:
         ["batches", f"{report.loaded} loaded, {report.already} there already"],
         ["image sets", f"{report.image_sets} loaded"],
         *([name, f"{rows} rows"] for name, rows in {**report.rows, **report.made}.items()),
-        *([] if report.runs else [["missing", str(report.missing) or "none"]]),
+        *([["skipped", str(report.skipped)]] if report.skipped else []),
+        *([] if report.runs else [["missing", _missing(report)]]),
         *(
-            [f"run {run.table_number}", f"{run.name}, missing {run.missing or 'none'}"]
+            [f"run {run.table_number}", f"{run.name}, missing {_missing(run)}"]
             for run in report.runs
         ),
     ]
@@ -146,6 +147,10 @@ def _load_table(report: Report) -> str:
         text += "\n\nLeft out:\n"
         text += "\n".join(f"{left.path}: {left.reason}" for left in report.left_out)
     return text
+
+
+def _missing(found: Report | Run) -> str:
+    return missing_text(found.missing, found.names, planned=found.planned is not None)
 
 
 def _load_json(report: Report) -> str:
@@ -158,7 +163,10 @@ def _load_json(report: Report) -> str:
                 "left_out": [{"path": b.path, "reason": b.reason} for b in report.left_out],
             },
             "image_sets": report.image_sets,
+            "planned": report.planned,
+            "skipped": report.skipped.ranges,
             "missing": report.missing.ranges,
+            "missing_names": {n: str(name) for n, name in report.names.items()},
             "rows": {**report.rows, **report.made},
             "seconds": round(report.seconds, 3),
             "notes": [*report.notes, *report.details],
@@ -174,4 +182,7 @@ def _run_json(run: Run) -> dict[str, Any]:
         "name": run.name,
         "table_number": run.table_number,
         "missing": run.missing.ranges,
+        "missing_names": {n: str(name) for n, name in run.names.items()},
+        "planned": run.planned,
+        "skipped": run.skipped.ranges,
     }

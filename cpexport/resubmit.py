@@ -79,7 +79,7 @@ def home_of(found: Check, outputs: Sequence[Path], folder: Path | None = None) -
     elif found.histories:
         home = found.histories[-1].parent
     elif not outputs:
-        home = found.plan.path.parent
+        home = found.batch_file.path.parent
     else:
         home = outputs[0] if outputs[0].is_dir() else outputs[0].parent
     if folder and home.is_dir() and not os.access(home, os.W_OK):
@@ -95,7 +95,7 @@ def missing(found: Check, home: Path, size: int | None = None) -> Plan:
     """
     size = size or (found.plans[-1].settings.size if found.plans else None)
     jobs = [(job, None, None) for job in found.jobs(size)]
-    return numbered(found.plan, home, jobs, Settings(size=size))
+    return numbered(found.batch_file, home, jobs, Settings(size=size))
 
 
 def resubmit(
@@ -118,7 +118,7 @@ def resubmit(
         settings, scheduler=scheduler or settings.scheduler, size=size or settings.size
     )
     limits = limits or Limits()
-    batch_file, history = found.plan, found.history
+    batch_file, history = found.batch_file, found.history
     busy = _whole(batch_file, history.busy & found.missing)
     wanted = _whole(batch_file, found.missing) - busy
     tries = _tries(history, wanted)
@@ -134,7 +134,7 @@ def resubmit(
         tried = [tries[n] for n in unit if n in tries]
         most = max(tried, key=lambda t: t.count, default=_Tries())
         if most.count >= limits.attempts and most.alone(unit):
-            given_up[unit] = _why(batch_file, unit, most)
+            given_up[unit] = _why(batch_file, unit, most, limits)
             continue
         need = _need(most, settings, limits, notes)
         needs.setdefault(need, []).extend(unit)
@@ -172,7 +172,7 @@ def _units(batch_file: BatchFile, wanted: ImageSets) -> list[ImageSets]:
 
 def _tries(history: History, wanted: ImageSets) -> dict[int, _Tries]:
     found: dict[int, _Tries] = {}
-    for attempt in history.failed:
+    for attempt in history.counted:
         here = attempt.image_sets & wanted
         for number in here:
             tried = found.setdefault(number, _Tries())
@@ -202,12 +202,19 @@ def _more(one: int | None, other: int | None) -> int | None:
     return max((n for n in (one, other) if n is not None), default=None)
 
 
-def _why(batch_file: BatchFile, unit: ImageSets, tried: _Tries) -> str:
-    """Why something is given up, and the pictures to look at."""
-    state = tried.last.state.lower().replace("_", " ") if tried.last and tried.last.state else ""
+def _why(batch_file: BatchFile, unit: ImageSets, tried: _Tries, limits: Limits) -> str:
+    """Why something is given up, what takes it up again, and the pictures to look at."""
+    last = tried.last
+    how = ""
+    if last and last.exit_status is not None:
+        how = f", the last time with exit status {last.exit_status}"
+    elif last and last.state:
+        how = f", last {last.state.lower().replace('_', ' ')}"
     pictures = batch_file.pictures.select(list(unit))
     names = [
         str(column[0]) for name, column in pictures.columns.items() if name.startswith("FileName_")
     ]
-    how = f", last {state}" if state else ""
-    return f"tried {tried.count} times{how} ({', '.join(names) or 'no file names'})"
+    return (
+        f"tried {tried.count} times{how} ({', '.join(names) or 'no file names'}); "
+        f"--max-attempts {max(tried.count, limits.attempts) + 1} tries again"
+    )

@@ -162,6 +162,8 @@ def _together(reports: Sequence[Report], failed: Sequence[SourceError]) -> Repor
             rows[table] = rows.get(table, 0) + count
     lost = [LeftOut(error.path, error.problem) for error in failed]
     missing = [ends for report in reports for ends in report.missing.ranges]
+    skipped = [ends for report in reports for ends in report.skipped.ranges]
+    planned = [report.planned for report in reports if report.planned is not None]
     return replace(
         reports[-1],
         loaded=sum(report.loaded for report in reports),
@@ -175,4 +177,8 @@ def _together(reports: Sequence[Report], failed: Sequence[SourceError]) -> Repor
         notes=tuple(dict.fromkeys(note for report in reports for note in report.notes)),
         details=tuple(dict.fromkeys(note for report in reports for note in report.details)),
         runs=tuple(run for report in reports for run in report.runs),
+        planned=sum(planned) if len(planned) == len(reports) else None,
+        # One number is another image set in another run: `runs` has their names.
+        names={},
+        skipped=ImageSets.from_ranges(skipped),
     )

@@ -15,6 +15,7 @@ from cpexport.contained import contained, gone
 from cpexport.discover import Found, find
 from cpexport.errors import SourceError
 from cpexport.findbatch import Candidates, beside, others, the_one, told_apart
+from cpexport.imagesets import ImageSets
 from cpexport.jobs import PLAN
 from cpexport.pictures import Pictures
 from cpexport.plan import Planned, read_plan
@@ -116,7 +117,7 @@ def survey(
     for one in inspected:
         if isinstance(one.found, Evidence) and one.source.format == "spreadsheet":
             have.setdefault(_pipeline(one.found), set()).update(one.found.tables)
-    batches = [_judged(one, plan, have) for one in inspected]
+    batches = _judged(inspected, plan, have)
     old = tuple(one.signature for one in every if one.signature in known)
     notes = _notes(plan, [*candidates.batch_files, *renamed])
     return Survey(plan, tuple(batches), old, plans, found.histories, notes)
@@ -185,13 +186,26 @@ class _Looking:
 
 
 def _judged(
-    one: _Inspected, plan: BatchFile | None, have: Mapping[str | None, Collection[str]]
-) -> Batch:
-    assert one.found is not None
-    if isinstance(one.found, SourceError):
-        return not_readable(one.source, one.found)
-    batch = judge(one.source, one.found, plan, _siblings(one.source, one.found, have))
-    return replace(batch, signature=one.signature)
+    every: Sequence[_Inspected],
+    plan: BatchFile | None,
+    have: Mapping[str | None, Collection[str]],
+) -> list[Batch]:
+    """The batches of all sources, in their order. Those that cannot be read come last to be judged:
+    only the others tell whether they are missed."""
+    judged = {
+        id(one): replace(
+            judge(one.source, one.found, plan, _siblings(one.source, one.found, have)),
+            signature=one.signature,
+        )
+        for one in every
+        if isinstance(one.found, Evidence)
+    }
+    ranges = (some for batch in judged.values() for some in batch.complete.ranges)
+    missing = plan is None or not plan.planned <= ImageSets.from_ranges(ranges)
+    for one in every:
+        if isinstance(one.found, SourceError):
+            judged[id(one)] = not_readable(one.source, one.found, missing)
+    return [judged[id(one)] for one in every]
 
 
 def _pipeline(evidence: Evidence) -> str | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from cpexport.batch import State
 from cpexport.check import Check
 from cpexport.imagesets import ImageSets
 from cpexport.survey import Done, Progress
@@ -20,8 +21,9 @@ _TICK = 0.1
 
 @dataclass(frozen=True)
 class Standing:
-    """How far a run is. Every planned image set is in one of `complete`, `running`, `failed` and
-    `missing`, of which nothing has been heard. `eta` is seconds to go, None where unknown."""
+    """How far a run is. Every planned image set is in one of `complete`, with those that FlagImage
+    skipped, `running`, `failed` and `missing`, of which nothing has been heard. `eta` is seconds to
+    go, None where unknown."""
 
     planned: ImageSets
     complete: ImageSets
@@ -32,14 +34,22 @@ class Standing:
 
 
 def standing(found: Check) -> Standing:
-    """How far a run is by what a check found."""
+    """How far a run is by what a check found.
+
+    Raises:
+        UsageError: there is no batch file.
+    """
     missing, history = found.missing, found.history
-    running = (history.running | history.unsure) & missing
-    tried = [attempt.image_sets for attempt in history.failed]
+    now = [seen.image_sets for seen in found.batches if seen.state == State.RUNNING]
+    running = ImageSets.from_ranges(ends for one in now for ends in one.ranges)
+    running = (running | history.running | history.unsure) & missing
+    tried = [a.image_sets for a in history.failed if a.result != "complete"]
     tried += [seen.image_sets for seen in found.batches]
     failed = ImageSets.from_ranges(ends for one in tried for ends in one.ranges) & missing - running
     rest = missing - running - failed
-    return Standing(found.plan.planned, found.complete & found.plan.planned, running, failed, rest)
+    planned = found.batch_file.planned
+    done = (found.complete | found.skipped) & planned
+    return Standing(planned, done, running, failed, rest)
 
 
 def follow_check(

@@ -230,3 +230,24 @@ def test_an_image_set_whose_rows_disagree_is_left_out_and_the_others_are_loaded(
     for table in ("Per_Image", "Per_Nuclei", "Per_Cells"):
         found = rows(tmp_path / "screen.sqlite", f"SELECT DISTINCT ImageNumber FROM {table}")
         assert {number for (number,) in found} == set(range(1, 7)) - {lost}
+
+
+@pytest.mark.parametrize(
+    ("again", "advice"),
+    [(True, "nothing is missing without it"), (False, "run its image sets again")],
+)
+def test_only_what_is_missing_is_to_be_run_again(
+    cpexport: Callable[..., Ran], copy: Callable[..., Path], again: bool, advice: str
+) -> None:
+    """A job was killed, and its output is still there when it was run again."""
+    run = copy("10_ranges")
+    (run / "outputs/batch_1_6").rename(run / "outputs/killed")
+    (run / "outputs/killed/Image.csv").write_bytes(b"")
+    if again:
+        copy("10_ranges", "outputs/batch_1_6", f"{run.name}/outputs/again")
+
+    ran = cpexport("check", run, "--format", "json")
+
+    batches = json.loads(ran.out)["batches"]
+    (reason,) = (batch["reason"] for batch in batches if batch["state"] == "unreadable")
+    assert reason == f"Image.csv: is empty (0 bytes); {advice}"

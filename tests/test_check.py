@@ -150,8 +150,13 @@ def test_a_run_is_told_as_it_is(case: Case, cpexport: Run, name: str) -> None:
     assert got == {name: batch[:3] for name, batch in expected.batches.items()}
     assert unsaid == []
     assert [b["path"] for b in said["batches"] if (b["state"] == WHOLE) == bool(b["reason"])] == []
-    assert {key: said[key] for key in said if key != "batches"} == {
+    missing = [n for first, last in expected.missing for n in range(first, last + 1)]
+    assert list(said["missing_names"]) == [str(number) for number in missing]
+    assert {key: said[key] for key in said if key not in ("batches", "missing_names")} == {
         "planned": 24,
+        "skipped": [],
+        "missing_is": "what the batch file plans",
+        "trouble": "",
         "complete": expected.complete,
         "missing": expected.missing,
         "unexpected": [],
@@ -167,20 +172,21 @@ def failed(case: Case) -> Path:
 
 
 class TestFormats:
-    def test_the_table_has_the_ranges_and_a_line_for_each_batch_that_is_not_whole(
+    def test_the_table_has_the_names_of_what_is_missing_and_why(
         self, failed: Path, cpexport: Run
     ) -> None:
         lines = cpexport("check", failed).out.splitlines()
-        words = [line.split() for line in lines]
 
-        assert words[:3] == [
-            ["planned", "24", "1-24"],
-            ["complete", "17", "1-11,13-16,23-24"],
-            ["missing", "7", "12,17-22"],
+        assert lines[:4] == [
+            "planned   24  1-24",
+            "complete  17  1-11,13-16,23-24",
+            "missing   7   12 (P1 B03 site 2), 17-18 (P2 A03 sites 1-2), 19-20 (P2 B01 sites 1-2),",
+            "              21-22 (P2 B02 sites 1-2)",
         ]
         for name, batch in OTHERS_CUT.items():
-            (line,) = [line for line in lines if str(failed / name) in line.split()]
-            assert all(word in line for word in batch)
+            (place,) = [p for p, line in enumerate(lines) if str(failed / name) in line.split()]
+            said = " ".join([lines[place], *map(str.strip, lines[place + 1 : place + 4])])
+            assert all(word in said for word in batch)
 
     def test_array_is_what_schedulers_take(self, failed: Path, cpexport: Run) -> None:
         assert cpexport("check", failed, "--format", "array", "--quiet").out == "12,17-22\n"
@@ -295,16 +301,73 @@ class TestWhatIsCompared:
         assert "other pictures" in first["reason"]
 
 
+class TestWithoutABatchFile:
+    """What is missing is not known, but for what the numbers show."""
+
+    @pytest.fixture
+    def alone(self, case: Case, tmp_path: Path) -> Path:
+        return shutil.copytree(case("10_ranges") / "outputs", tmp_path / "alone" / "outputs")
+
+    def test_without_a_gap_it_is_said_that_nothing_more_is_known(
+        self, alone: Path, cpexport: Run, tmp_path: Path
+    ) -> None:
+        words = "missing not known without a batch file; gaps in the numbers: none"
+        table = cpexport("check", alone)
+        load = cpexport("load", alone, "--to", f"sqlite:///{tmp_path}/x.sqlite")
+        said = json.loads(cpexport("check", alone, "--format", "json").out)
+
+        assert (table.status, load.status) == (0, 0)
+        assert words in " ".join(table.out.split())
+        assert words in " ".join(load.out.split())
+        assert (said["planned"], said["missing"], said["complete"]) == (None, [], 24)
+        assert said["missing_is"] == "gaps in the numbers"
+
+    def test_a_gap_is_missing(self, alone: Path, cpexport: Run, tmp_path: Path) -> None:
+        shutil.rmtree(alone / "batch_1_6")
+        shutil.rmtree(alone / "batch_13_18")
+        table = cpexport("check", alone)
+        load = cpexport("load", alone, "--to", f"sqlite:///{tmp_path}/x.sqlite", "--format=json")
+        said = json.loads(load.out)
+
+        assert (table.status, load.status) == (3, 3)
+        assert "gaps in the numbers: 1-6, 13-18\n" in table.out
+        assert cpexport("check", alone, "--format", "array").out == "1-6,13-18\n"
+        assert (said["planned"], said["missing"]) == (None, [[1, 6], [13, 18]])
+
+    def test_each_run_of_a_destination_says_so(
+        self, alone: Path, case: Case, cpexport: Run, tmp_path: Path
+    ) -> None:
+        shutil.rmtree(alone / "batch_7_12")
+        runs = [f"one={alone}", f"two={case('10_ranges')}/outputs"]
+        ran = cpexport("load", "--table-number", *runs, "--to", f"sqlite:///{tmp_path}/x.sqlite")
+
+        assert ran.status == 3
+        assert "one, missing not known without a batch file; gaps in the numbers: 7-12" in ran.out
+        assert "two, missing none" in ran.out
+
+
 class TestWrongUsage:
     def refused(self, ran: Ran, *words: str) -> bool:
         lines = ran.err.splitlines()
         assert [word for word in words if word not in lines[-1]] == []
         return (ran.status, ran.out) == (2, "") and "Traceback" not in ran.err
 
-    def test_no_batch_file_anywhere(self, case: Case, cpexport: Run, tmp_path: Path) -> None:
+    def test_neither_a_batch_file_nor_any_output(self, cpexport: Run, tmp_path: Path) -> None:
+        (tmp_path / "alone" / "outputs").mkdir(parents=True)
+        ran = cpexport("check", tmp_path / "alone" / "outputs")
+
+        assert self.refused(ran, str(tmp_path / "alone" / "outputs"), "--batch")
+
+    @pytest.mark.parametrize(
+        "words", [("--format", "list"), ("--resubmit", "again"), ("--watch", "1")], ids=" ".join
+    )
+    def test_what_cannot_be_done_without_a_batch_file(
+        self, words: tuple[str, ...], case: Case, cpexport: Run, tmp_path: Path
+    ) -> None:
         outputs = shutil.copytree(case("10_ranges") / "outputs", tmp_path / "alone" / "outputs")
 
-        assert self.refused(cpexport("check", outputs), str(outputs), "--batch")
+        assert self.refused(cpexport("check", outputs, *words), "--batch")
+        assert not (tmp_path / "again").exists()
 
     def test_several_batch_files(self, case: Case, cpexport: Run) -> None:
         ran = cpexport("check", case("10_ranges"), case("12_failed"))

@@ -332,7 +332,7 @@ class TestWords:
 
         lines = [line.split(maxsplit=2) for line in ran.out.splitlines()]
         assert ran.status == 3
-        assert ["run", "1", "csv, missing 9,24"] in lines
+        assert ["run", "1", "csv, missing 9 (P1 B02 site 1), 24 (P2 B03 site 2)"] in lines
         assert ["run", "2", "ranges, missing none"] in lines
         assert ["Per_Image", "46", "rows"] in lines
 
@@ -347,7 +347,8 @@ class TestWords:
             str(outputs("csv") / "P1-B02-1")
         ]
         assert said["missing"] == [[9, 9], [24, 24]]
-        assert said["runs"] == [
+        keys = ("name", "table_number", "missing")
+        assert [{key: run[key] for key in keys} for run in said["runs"]] == [
             {"name": "csv", "table_number": 1, "missing": [[9, 9], [24, 24]]},
             {"name": "ranges", "table_number": 2, "missing": []},
         ]
@@ -575,7 +576,7 @@ class TestCheck:
         )
 
         assert (one.status, other.status) == (3, 0)
-        assert one.out.splitlines()[2].split() == ["missing", "7", "12,17-22"]
+        assert one.out.splitlines()[2].split()[:3] == ["missing", "7", "12"]
 
     @pytest.mark.parametrize("run", [[], ["--run", "nobody"]])
     def test_a_run_has_to_be_named_where_there_are_several(

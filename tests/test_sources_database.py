@@ -508,7 +508,10 @@ class TestDamage:
         refusal = refused("outputs")
 
         assert said_well(
-            refusal, file.name, "text in the number column Nuclei_AreaShape_Area", "run its image"
+            refusal,
+            file.name,
+            "text in the number column Nuclei_AreaShape_Area",
+            "use the file as CellProfiler wrote it",
         )
 
     def test_an_object_that_is_there_twice_is_named(self, file: Path) -> None:

@@ -366,7 +366,7 @@ class TestLayouts:
         (batch,) = survey([separate]).batches
 
         assert (str(batch.complete), batch.reason) == ("1-6", "")
-        assert "Cells were counted, but no output of the run has a table of them" in batch.notes
+        assert "Cells were counted, but no output of the run has a table of them" in batch.details
 
     def test_a_setup_written_on_windows_reads_the_same(self, combined: Path) -> None:
         before = held(combined)

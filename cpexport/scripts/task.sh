@@ -6,6 +6,7 @@ here=@here@
 outputs=@outputs@
 batch_file=@batch_file@
 sha256=@sha256@
+plan=@plan@
 
 line=$(sed -n "${1:?the number of a line of jobs.tsv}p" "$here/jobs.tsv")
 field() { printf '%s\n' "$line" | cut -f"$1"; }
@@ -26,8 +27,8 @@ note() {
     (IFS=$(printf '\t') && printf '%s\n' "$*" >>"$status")
 }
 
-@modules@
 run() {
+@modules@
     @run@ "$@"
 }
 
@@ -49,11 +50,16 @@ rm -rf "$part"
 mkdir -p "$part" "$temporary" || exit 1
 printf '%s  %s\n' "$sha256" "$batch_file" >"$part/batch_file.sha256"
 note start "$image_sets" "${CPEXPORT_JOB:-shell:$(uname -n):$$}" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" \
-    "$(field 7)" "$(field 8)"
+    "$(field 7)" "$(field 8)" "$plan"
 
 if [ -n "$first" ]; then set -- -f "$first" -l "$last"; else set -- -g "$group"; fi
-run -c -r -p "$batch_file" "$@" -o "$part" -t "$temporary" -d "$part/done.txt"@measurements@ </dev/null
+# What it says is in its folder, where check finds it whatever the scheduler does with its own log.
+# No pipe to both: a program that CellProfiler leaves behind would keep it open, and the job waiting.
+echo "what CellProfiler says meanwhile is in $part/job.log"
+(run -c -r -p "$batch_file" "$@" -o "$part" -t "$temporary" -d "$part/done.txt"@measurements@) \
+    </dev/null >"$part/job.log" 2>&1
 code=$?
+cat "$part/job.log"
 rm -rf "$temporary"
 
 # The exit status alone is no sign: without a done file it is 0 whatever happened.

@@ -1,8 +1,10 @@
 """One CSV file that ExportToSpreadsheet wrote: its header, its rows, and whether it was cut off.
 
-Dialect (CellProfiler 4.2.8, modules/exporttospreadsheet.py): UTF-8, comma or tab, CRLF, minimal
-quoting, `nan` or nothing for a missing number. A file for several object types has two header
-lines, object types over features. Every row ends with a line end, so a file that does not was cut.
+Dialect (CellProfiler 4.2.8, modules/exporttospreadsheet.py): UTF-8, a delimiter of the user's
+choice, CRLF, minimal quoting, `nan` or nothing for a missing number. A file for several object
+types has two header lines, object types over features. Every row ends with a line end, so a file
+that does not was cut. Where other programs saved the file again, semicolons can come with decimal
+commas, and columns that number the rows have no name of a feature.
 """
 
 import csv
@@ -16,26 +18,41 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
-from cpexport.errors import SourceError
+from cpexport.errors import AS_WRITTEN, SourceError
 from cpexport.features import (
     EXPERIMENT,
     IMAGE,
     IMAGE_NUMBER,
     INTEGER,
+    NO_FEATURE,
     OBJECT_NUMBER,
+    REAL,
     RELATIONSHIP,
+    TEXT,
+)
+from cpexport.sources.csvbytes import first_lines, too_big, whole_lines
+from cpexport.sources.csvvalues import (
+    MISSING,
+    MISSING_TEXT,
+    beyond_exact,
+    conversion_error,
+    has_decimal_commas,
+    refuse_rounded,
+    with_points,
+    without_missing,
 )
 
 SUFFIXES = frozenset({".csv", ".txt", ".tsv"})
 OBJECTS = "Objects"
 """What `CsvFile.kind` says of a file with rows of objects; its own name says of which."""
 
-RERUN = "run its image sets again"
-_MISSING = ["", "nan", "NaN", "NAN", "-nan", "None", "NULL"]
-_BAD_VALUE = re.compile(r"In CSV column #(\d+): (?:Row #(\d+): )?.*invalid value '(.*)'", re.S)
-_BAD_ROW = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
+_DELIMITERS = ",\t;|"
+# What other programs call the column by which they number rows: R, pandas, KNIME.
+_ROW_NAMES = re.compile(r"|Unnamed: \d+|row ID", re.IGNORECASE)
+_ROW_NAME = r"^(Row)?[0-9]*$"
 _BIGGEST_BLOCK = 1 << 30
 _LIMIT = threading.Lock()
 _DIGITS = 18
@@ -51,7 +68,8 @@ class CsvFile:
     """The header of one CSV file. `kind` is Image, Experiment, Relationship or Objects.
 
     `names` can have a name twice in a row: two modules that measure the same write it twice, with
-    equal values, which `read` makes sure of.
+    equal values, which `read` makes sure of. A column that only numbers the rows, as R and pandas
+    write it, has the feature `NO_FEATURE`.
     """
 
     path: Path
@@ -73,47 +91,48 @@ class CsvFile:
         """The columns named in `types`, one row a line, and whether the file's end is missing.
 
         The table's columns are in the order of `types` and named by position there. Missing numbers
-        are null, missing texts empty. What follows the last line end is not returned.
+        are null, and so is the text `nan`, which is how CellProfiler writes a missing value among
+        texts; other missing texts are empty. What follows the last line end is not returned.
 
         Raises:
-            SourceError: a line of another length than the header, a value that is not of its type,
-                text that is not UTF-8, NUL bytes, a file that cannot be read.
+            SourceError: a line of another length than the header, a value that is not of its type
+                or has more digits than that keeps, values in a column without a name, text that is
+                not UTF-8, NUL bytes, a file that cannot be read or does not fit in memory.
         """
-        body, cut = self._lines()
-        positions = [str(i) for i in range(len(self.names))]
-        place = {name: i for i, name in reversed(list(enumerate(self.names)))}
-        wanted = [str(place[name]) for name in types]
-        twins = [i for i in range(1, len(self.names)) if self.names[i] == self.names[i - 1]]
-        asked = dict(zip(wanted, types.values(), strict=True))
-        for twin in twins:
-            asked[str(twin)] = asked.setdefault(str(twin - 1), pa.string())
+        body, cut = whole_lines(self.path)
         if self._end_of_header(body) == len(body):
             empty = [pa.array([], type) for type in types.values()]
             return pa.table(empty, names=[str(i) for i in range(len(empty))]), cut
-        try:
-            table = arrow_csv.read_csv(
-                pa.BufferReader(body),
-                arrow_csv.ReadOptions(
-                    use_threads=False,
-                    block_size=min(len(body) + 1, _BIGGEST_BLOCK),
-                    skip_rows=self.header_lines,
-                    column_names=positions,
-                ),
-                arrow_csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True),
-                arrow_csv.ConvertOptions(
-                    include_columns=list(asked),
-                    column_types=asked,
-                    null_values=_MISSING,
-                    strings_can_be_null=False,
-                ),
-            )
-        except pa.ArrowInvalid as error:
-            names = [feature for _, feature in self.names]
-            raise conversion_error(self.path, str(error), names, "the header") from error
+        if b'"' in body and body.count(b'"') % 2:
+            raise self._error("a quotation mark opens a text that nothing closes", AS_WRITTEN)
+        comma = self.delimiter == ";" and has_decimal_commas(body)
+        place = {name: i for i, name in reversed(list(enumerate(self.names)))}
+        wanted = {str(place[name]): type for name, type in types.items()}
+        nameless = [i for i, (_, feature) in enumerate(self.names) if feature == NO_FEATURE]
+        twins = [i for i in range(1, len(self.names)) if self.names[i] == self.names[i - 1]]
+        twins = [i for i in twins if i not in nameless]
+        asked = wanted | {str(i): TEXT for i in nameless}
         for twin in twins:
-            if not table[str(twin - 1)].equals(table[str(twin)]):
-                raise self._error(self._twice(twin), RERUN)
-        return table.select(wanted).rename_columns([str(i) for i in range(len(types))]), cut
+            asked[str(twin)] = asked.setdefault(str(twin - 1), TEXT)
+        table = self._columns(body, asked, comma)
+        for twin in twins:
+            self._refuse_difference(twin, table[str(twin - 1)], table[str(twin)])
+        for i in nameless:
+            self._refuse_values(i, table[str(i)])
+        if len(asked) > len(wanted):
+            table = table.select(list(range(len(wanted))))
+        columns, kinds = list(wanted), list(wanted.values())
+        if far := beyond_exact(table, [i for i, type in enumerate(kinds) if type == REAL]):
+            written = self._columns(body, {columns[i]: TEXT for i in far}, comma)
+            for i, text in zip(far, written.columns, strict=True):
+                refuse_rounded(self.path, self.names[int(columns[i])][1], text)
+        texts = [i for i, type in enumerate(kinds) if type == TEXT]
+        for i in texts if comma or (texts and MISSING_TEXT.encode() in body) else ():
+            column = table[i]
+            if comma:
+                column = with_points(self.path, self.names[int(columns[i])][1], column)
+            table = table.set_column(i, columns[i], without_missing(column))
+        return table.rename_columns([str(i) for i in range(len(columns))]), cut
 
     def image_sets(self) -> tuple[npt.NDArray[np.int64], bool]:
         """The image set of each row, and whether the file's end is missing.
@@ -124,17 +143,17 @@ class CsvFile:
         Raises:
             SourceError: as `read`, or a row has no image set.
         """
-        body, cut = self._lines()
+        body, cut = whole_lines(self.path)
         name = self.name_of(IMAGE_NUMBER)
         numbers = self._begins(body) if self.names[0] == name else None
         if numbers is None:
             table, _ = self.read({name: INTEGER})
             if table[0].null_count:
-                raise self._error("a row without ImageNumber", RERUN)
+                raise self._error("a row without ImageNumber", AS_WRITTEN)
             numbers = table[0].to_numpy()
         return numbers, cut
 
-    def _begins(self, body: bytes) -> npt.NDArray[np.int64] | None:
+    def _begins(self, body: bytes | bytearray) -> npt.NDArray[np.int64] | None:
         """The numbers that lines begin with; None where it takes a parser to tell lines or fields
         apart, or those that are wrong."""
         at = self._end_of_header(body)
@@ -152,106 +171,121 @@ class CsvFile:
             return None
         return np.array(list(map(int, first)), np.int64)
 
-    def _lines(self) -> tuple[bytes, bool]:
-        """All lines that have an end, and whether one has none."""
+    def _columns(
+        self, body: bytes | bytearray, types: Mapping[str, pa.DataType], comma: bool
+    ) -> pa.Table:
+        """The columns at some positions, by which they are named, as Arrow reads them."""
         try:
-            content = self.path.read_bytes()
-        except OSError as error:
-            raise SourceError(self.path, f"cannot be read: {error.strerror}", "check it") from error
-        body = content[: content.rfind(b"\n") + 1]
-        if 0 in body:
-            line = body[: body.index(0)].count(b"\n") + 1
-            raise self._error(f"line {line}: NUL bytes", RERUN)
-        return body, len(body) < len(content)
+            return arrow_csv.read_csv(
+                pa.BufferReader(body),
+                arrow_csv.ReadOptions(
+                    use_threads=False,
+                    block_size=min(len(body) + 1, _BIGGEST_BLOCK),
+                    skip_rows=self.header_lines,
+                    column_names=[str(i) for i in range(len(self.names))],
+                ),
+                arrow_csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True),
+                arrow_csv.ConvertOptions(
+                    include_columns=list(types),
+                    column_types=types,
+                    null_values=MISSING,
+                    strings_can_be_null=False,
+                    decimal_point="," if comma else ".",
+                ),
+            )
+        except pa.ArrowInvalid as error:
+            if INTEGER in types.values():
+                reals = {i: REAL if type == INTEGER else type for i, type in types.items()}
+                return self._as_integers(self._columns(body, reals, comma), types)
+            names = [feature for _, feature in self.names]
+            raise conversion_error(self.path, str(error), names, "the header") from error
+        except MemoryError as error:
+            raise too_big(self.path) from error
 
-    def _end_of_header(self, body: bytes) -> int:
+    def _as_integers(self, table: pa.Table, types: Mapping[str, pa.DataType]) -> pa.Table:
+        """Real numbers as the integers that they are: pandas writes `1.0` where one is missing."""
+        try:
+            return table.cast(pa.schema(types.items()))
+        except pa.ArrowInvalid as error:
+            whole = [self.names[int(i)][1] for i, type in types.items() if type == INTEGER]
+            problem = f"a number that is not whole in {' or '.join(whole)}"
+            raise self._error(problem, AS_WRITTEN) from error
+
+    def _refuse_difference(self, twin: int, one: pa.ChunkedArray, two: pa.ChunkedArray) -> None:
+        if one.equals(two):
+            return
+        pairs = zip(one.to_pylist(), two.to_pylist(), strict=True)
+        first, second = next(pair for pair in pairs if pair[0] != pair[1])
+        name = self.names[twin][1]
+        problem = f"the column {name} is there twice, with different values ({first}, {second})"
+        raise self._error(problem, "take one of the two out of the file")
+
+    def _refuse_values(self, place: int, column: pa.ChunkedArray) -> None:
+        """Refuses a column without a name unless it is empty or numbers the rows."""
+        fine = pc.match_substring_regex(column, _ROW_NAME)
+        if not pc.all(fine).as_py():
+            problem = f"column {place + 1} has values but no name of a feature"
+            raise self._error(problem, "name it, or take it out")
+
+    def _end_of_header(self, body: bytes | bytearray) -> int:
         end = 0
         for _ in range(self.header_lines):
             end = body.find(b"\n", end) + 1
         return end or len(body)
 
-    def _twice(self, position: int) -> str:
-        return f"the column {self.names[position][1]} is there twice, with different values"
-
     def _error(self, problem: str, advice: str) -> SourceError:
         return SourceError(self.path, problem, advice)
-
-
-def conversion_error(path: Path, text: str, names: Sequence[str], measure: str) -> SourceError:
-    """What Arrow says of a file's rows, in our words. `measure` is what says how wide rows are."""
-    if found := _BAD_VALUE.search(text):
-        where = f"line {int(found[2])}: " if found[2] else ""
-        name = names[int(found[1])]
-        return SourceError(path, f"{where}{found[3]!r} in the number column {name}", RERUN)
-    if found := _BAD_ROW.search(text):
-        line, wanted, has = found.groups()
-        return SourceError(path, f"line {line} has {has} fields, {measure} {wanted}", RERUN)
-    if "UTF8" in text:
-        return SourceError(path, "text that is not UTF-8", "save it as UTF-8, or run the job again")
-    return SourceError(path, text, RERUN)
 
 
 def open_csv(path: Path) -> CsvFile | None:
     """The header of a CSV file; None if it is not one of ExportToSpreadsheet's.
 
     A file of 0 bytes, or cut within its header, is None too: it cannot be told what it was.
+    `csvbytes.no_table` says what is wrong with those that are None.
 
     Raises:
         SourceError: the file cannot be read, or a column is there twice.
     """
-    try:
-        with path.open("rb") as stream:
-            first, second = stream.readline(), stream.readline()
-    except OSError as error:
-        raise SourceError(path, f"cannot be read: {error.strerror}", "check it") from error
+    first, second = first_lines(path)
     if not first.endswith(b"\n"):
         return None
-    try:
-        (first + second).decode("utf-8-sig")
-        odd = False
-    except UnicodeDecodeError:
-        odd = True
     upper, lower = (line.decode("utf-8-sig", "replace") for line in (first, second))
-    delimiter = "\t" if upper.count("\t") > upper.count(",") else ","
-    top = _fields(upper, delimiter)
-    kind = _kind(top)
-    names: tuple[Name, ...] = tuple((None, field) for field in top)
-    lines = 1
-    if kind is None:
-        below = _fields(lower, delimiter)
-        if len(top) != len(below) or IMAGE not in top or _kind(below) != OBJECTS:
-            return None
-        kind, names, lines = OBJECTS, tuple(zip(top, below, strict=True)), 2
-    if odd:
-        raise SourceError(path, "text that is not UTF-8", RERUN)
+    headers = (_header(path, upper, lower, delimiter) for delimiter in _DELIMITERS)
+    header = next((header for header in headers if header), None)
+    if header is None:
+        return None
+    try:
+        b"".join((first, second)[: header.header_lines]).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SourceError(path, "text that is not UTF-8", "save it as UTF-8") from error
     seen: dict[Name, int] = {}
+    names = header.names
     for place, name in enumerate(names if len(set(names)) < len(names) else ()):
-        if seen.get(name, place - 1) != place - 1:
-            raise SourceError(path, f"the column {name[1]} is there twice", RERUN)
+        if name[1] != NO_FEATURE and seen.get(name, place - 1) != place - 1:
+            problem = f"the column {name[1]} is there twice"
+            raise SourceError(path, problem, "take one of the two out of the file")
         seen[name] = place
-    return CsvFile(path, kind, delimiter, names, lines)
+    return header
 
 
 def read_experiment(file: CsvFile) -> dict[str, str]:
     """The keys and values of an Experiment.csv; the last, if the file was cut, is left out.
 
     Raises:
-        SourceError: the file cannot be read.
+        SourceError: the file cannot be read, or does not fit in memory.
     """
-    try:
-        text = file.path.read_bytes().decode("utf-8-sig", "replace")
-    except OSError as error:
-        raise SourceError(file.path, f"cannot be read: {error.strerror}", "check it") from error
+    body, _ = whole_lines(file.path)
+    text = body.decode("utf-8-sig", "replace")
     # The limit is one for all threads.
     with _LIMIT:
         before = csv.field_size_limit(max(len(text), 1) + 1)
         try:
             rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=file.delimiter))
         except csv.Error as error:
-            raise SourceError(file.path, f"not CSV: {error}", "run the job again") from error
+            raise SourceError(file.path, f"not CSV: {error}", AS_WRITTEN) from error
         finally:
             csv.field_size_limit(before)
-    if not text.endswith("\n"):
+    if text.count('"') % 2:
         rows = rows[:-1]
     return {row[0]: row[1].replace("\r\n", "\n") for row in rows[1:] if len(row) == 2}
 
@@ -264,12 +298,25 @@ def ends_cut(path: Path) -> bool:
         return stream.read(1) != b"\n"
 
 
+def _header(path: Path, upper: str, lower: str, delimiter: str) -> CsvFile | None:
+    """What two lines are as a header with this delimiter; None if they are none."""
+    top = _fields(upper, delimiter)
+    if kind := _kind(top):
+        return CsvFile(path, kind, delimiter, tuple((None, name) for name in top), 1)
+    below = _fields(lower, delimiter)
+    if len(top) != len(below) or IMAGE not in top or _kind(below) != OBJECTS:
+        return None
+    return CsvFile(path, OBJECTS, delimiter, tuple(zip(top, below, strict=True)), 2)
+
+
 def _fields(line: str, delimiter: str) -> list[str]:
     try:
-        return next(csv.reader([line.rstrip("\r\n")], delimiter=delimiter), [])
+        fields = next(csv.reader([line.rstrip("\r\n")], delimiter=delimiter), [])
     except csv.Error:
         # A second line that is not CSV is told when rows are read, a first one is no header.
         return []
+    named = [NO_FEATURE if _ROW_NAMES.fullmatch(field) else field for field in fields[:1]]
+    return named + fields[1:]
 
 
 def _kind(header: Sequence[str]) -> str | None:

@@ -131,6 +131,7 @@ class _Opened:
             if "Metadata_GroupingTags" in self._experiment
             else None,
             notes=row + notes(self._image, self._objects, self._pipeline),
+            skipped=images.skipped,
         )
 
     @property

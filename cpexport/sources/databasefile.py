@@ -21,15 +21,14 @@ from urllib.parse import quote
 import pyarrow as pa
 
 from cpexport import adbc
-from cpexport.errors import RunningError, SourceError
+from cpexport.errors import RERUN, RunningError, SourceError
+from cpexport.filekinds import SQLITE, another_kind, is_pointer
 
 SUFFIXES = frozenset({".db", ".sqlite", ".sqlite3", ".db3"})
 IMAGE_TABLE = "Per_Image"
-RERUN = "run its image sets again"
 
 _OURS = "_cpexport_batches"
 # The file format: sqlite.org/fileformat.html, 1.3 and 3.
-_MAGIC = b"SQLite format 3\x00"
 _HEADER = 100
 _JOURNAL = bytes.fromhex("d9d505f920a163d7")
 _WAL = 2
@@ -54,13 +53,13 @@ def contents(path: Path) -> Contents:
     """What a file is; reads its schema without asking for locks, so nobody waits for it."""
     try:
         with path.open("rb") as stream:
-            start = stream.read(len(_MAGIC))
+            start = stream.read(len(SQLITE))
     except OSError:
         return Contents.OTHER
     if not start:
         return Contents.NOTHING
-    if start != _MAGIC:
-        return Contents.OTHER
+    if start != SQLITE:
+        return Contents.EXPORT if is_pointer(path) else Contents.OTHER
     try:
         with closing(adbc.Connection(_uri(path, "immutable=1"))) as connection:
             tables = connection.rows("SELECT name FROM sqlite_master WHERE type = 'table'")
@@ -87,7 +86,9 @@ class DatabaseFile:
         with self._errors(), path.open("rb") as stream:
             header = stream.read(_HEADER)
             size, self._changed = _state(path)
-        if not header.startswith(_MAGIC) or len(header) < _HEADER:
+        if kind := another_kind(path, SQLITE):
+            raise kind
+        if not header.startswith(SQLITE) or len(header) < _HEADER:
             raise SourceError(path, "damaged: not a whole SQLite database", RERUN)
         refuse_unfinished(path)
         if 0 < size < (whole := _size(header)):

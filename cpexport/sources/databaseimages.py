@@ -10,6 +10,7 @@ from cpexport.features import IMAGE, IMAGE_NUMBER, NULL, promised_type, wider
 from cpexport.imagesets import ImageSets
 from cpexport.pictures import Pictures, tells_pictures_apart
 from cpexport.pipeline import Pipeline
+from cpexport.skipped import flag_features, skipped
 from cpexport.sources.databasefile import IMAGE_TABLE, DatabaseFile
 from cpexport.sources.databaserows import table_rows
 from cpexport.sources.databasetables import Table
@@ -31,14 +32,21 @@ class ImageRows:
         counts = [f for f in columns if f.startswith(_COUNT)]
         free = [f for f in columns if promised_type(IMAGE, f) == NULL]
         mark = _mark(columns, pipeline)
-        asked = dict.fromkeys([*pictures, *counts, *free, *([mark] if mark else [])])
+        telling = [f for f in flag_features(pipeline) if f in columns]
+        asked = dict.fromkeys([*pictures, *counts, *free, *telling, *([mark] if mark else [])])
         narrow = replace(table, features={IMAGE: {f: columns[f] for f in asked}})
         self.held = ImageSets.of(rows)
         parts = [part for _, part in table_rows(file, narrow, self.held, rows)]
         self.numbers = np.concatenate([part[IMAGE_NUMBER].to_numpy() for part in parts])
         self.sign = mark or ROW
         marked = np.concatenate([part[mark].is_valid() for part in parts]) if mark else None
-        self.measured = self.held if marked is None else ImageSets.of(self.numbers[marked])
+        self.skipped = skipped(
+            pipeline,
+            telling,
+            lambda f: (self.numbers, pa.concat_arrays([_texts(part[f]) for part in parts])),
+        )
+        measured = self.held if marked is None else ImageSets.of(self.numbers[marked])
+        self.measured = measured - self.skipped
         self.counts = {
             f.removeprefix(_COUNT): np.concatenate([_numbers(part[f]) for part in parts])
             for f in counts

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cpexport.errors import SourceError
+from cpexport.errors import AS_WRITTEN, RERUN, SourceError
 from cpexport.features import (
     IMAGE,
     IMAGE_NUMBER,
@@ -17,7 +17,7 @@ from cpexport.features import (
     promised_type,
 )
 from cpexport.imagesets import ImageSets
-from cpexport.sources.databasefile import RERUN, DatabaseFile, quoted
+from cpexport.sources.databasefile import DatabaseFile, quoted
 from cpexport.sources.databasetables import Table, declared
 from cpexport.sources.objectnumbers import Counts, limit, numbered
 from cpexport.tables import RELATIONSHIPS
@@ -38,7 +38,7 @@ def row_counts(file: DatabaseFile, table: str, key: str = IMAGE_NUMBER) -> Count
     found = file.rows(f"SELECT {name}, count(*) FROM {quoted(table)} GROUP BY {name}")
     for number, _ in found:
         if not isinstance(number, int) or number < 1:
-            raise SourceError(file.path, f"{table} has an image set {number!r}", RERUN)
+            raise SourceError(file.path, f"{table} has an image set {number!r}", AS_WRITTEN)
     return dict(found)
 
 
@@ -132,11 +132,13 @@ def relationship_rows(
         )
         for name, column in zip(asked, found.columns, strict=True):
             if column.type != INTEGER or column.null_count:
-                raise SourceError(file.path, f"{pairs}: {name} is not always an integer", RERUN)
+                raise SourceError(
+                    file.path, f"{pairs}: {name} is not always an integer", AS_WRITTEN
+                )
         values = np.unique(np.stack([c.to_numpy() for c in found.columns], axis=1), axis=0)
         values = values[np.isin(values[:, 3], numbers)]
         if not np.isin(values[:, 0], ids).all():
-            raise SourceError(file.path, f"{pairs} has a kind that {kinds} has not", RERUN)
+            raise SourceError(file.path, f"{pairs} has a kind that {kinds} has not", AS_WRITTEN)
         kind = pa.array(np.searchsorted(ids, values[:, 0]))
         yield pa.RecordBatch.from_arrays(
             [t.take(kind) for t in types]
@@ -177,14 +179,14 @@ def _of_one(
         batch = numbered(batch, limits)
     keys = batch.columns[: 1 if name == IMAGE else 2]
     if any(key.type != INTEGER for key in keys):
-        raise SourceError(file.path, f"{table.name} has a key that is no integer", RERUN)
+        raise SourceError(file.path, f"{table.name} has a key that is no integer", AS_WRITTEN)
     values = np.stack([key.to_numpy() for key in keys])
     if values.size and values[-1].min() < 1:
-        raise SourceError(file.path, f"{table.name} has a number below 1", RERUN)
+        raise SourceError(file.path, f"{table.name} has a number below 1", AS_WRITTEN)
     if (same := (values[:, 1:] == values[:, :-1]).all(axis=0)).any():
         image, *number = values[:, int(np.flatnonzero(same)[0])].tolist()
         what = f"object {number[0]} of image set {image}" if number else f"image set {image}"
-        raise SourceError(file.path, f"{what} has two rows in {table.name}", RERUN)
+        raise SourceError(file.path, f"{what} has two rows in {table.name}", AS_WRITTEN)
     return batch
 
 
@@ -210,7 +212,7 @@ def _settled(
     if type != TEXT:
         if promised_type(*owner) in (INTEGER, REAL):
             problem = f"text in the number column {column} of {table.name}"
-            raise SourceError(file.path, problem, RERUN)
+            raise SourceError(file.path, problem, AS_WRITTEN)
         if _stored(file, table, column, where) & {"integer", "real"}:
             array = _written_out(file, table, column, where, len(array))
     try:

@@ -28,6 +28,7 @@ from cpexport.features import (
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.measurements import MeasurementFile
 from cpexport.pictures import Pictures
+from cpexport.skipped import skipped
 from cpexport.sources.beside import advised, note
 from cpexport.sources.hdf5rows import image_rows, object_rows, relationship_rows
 from cpexport.tables import Features
@@ -77,6 +78,7 @@ class Hdf5Source:
             recorder = (parsed.recorder if parsed else None) or _last_recorded(image)
             measured, sign = _measured(file, image, recorder)
             done = _gui_done(file, image, held)
+            skip = skipped(parsed, image, lambda feature: _values(file, feature))
             return Evidence(
                 held=held,
                 measured=measured & held,
@@ -95,6 +97,7 @@ class Hdf5Source:
                 pipeline=parsed,
                 group_tags=read_group_tags(file.experiment("Metadata_GroupingTags")),
                 notes=note("the .h5 is", self.beside),
+                skipped=skip,
             )
 
     @contextmanager
@@ -147,6 +150,12 @@ def _measured(
     if time in image:
         return ImageSets.of(file.one_each(IMAGE, time)[0]), time
     return NONE, error
+
+
+def _values(file: MeasurementFile, feature: str) -> tuple[np.ndarray, pa.Array]:
+    """The image sets that have a value of an image feature, and the values."""
+    numbers, values = file.one_each(IMAGE, feature)
+    return numbers, pa.array(values.tolist())
 
 
 def _gui_done(file: MeasurementFile, image: tuple[str, ...], held: ImageSets) -> str | None:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from cpexport.errors import SourceError
+from cpexport.errors import RERUN, SourceError
 from cpexport.features import (
     IMAGE,
     IMAGE_NUMBER,
@@ -201,7 +201,7 @@ def _refuse_twins(
         pairs = np.unique(np.stack([images, numbers]), axis=1)
         if pairs.shape[1] < len(images):
             problem = f"damaged: two {name} of one image set have one number"
-            raise SourceError(file.path, problem, "run its image sets again")
+            raise SourceError(file.path, problem, RERUN)
 
 
 class _Gather:

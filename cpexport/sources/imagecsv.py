@@ -1,12 +1,12 @@
 """Image.csv: the image sets it lists, which of them were measured, and their pictures."""
 
-import re
 from collections.abc import Collection, Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from cpexport.errors import SourceError
+from cpexport.errors import AS_WRITTEN, SourceError
 from cpexport.features import (
     IMAGE,
     IMAGE_NUMBER,
@@ -20,11 +20,12 @@ from cpexport.features import (
 from cpexport.imagesets import ImageSets
 from cpexport.pictures import Pictures, tells_pictures_apart
 from cpexport.pipeline import Pipeline
-from cpexport.sources.csvfile import RERUN, CsvFile
+from cpexport.skipped import MARKS, flag_features, skipped
+from cpexport.sources.csvfile import CsvFile
+from cpexport.sources.csvvalues import text_type, typed
+from cpexport.sources.severalruns import two_rows
 
 ROW = "row in Image.csv"
-_WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})")
-MARKS = ("ModuleError_", "ExecutionTime_")
 
 
 class ImageRows:
@@ -42,18 +43,20 @@ class ImageRows:
         counts = [f for f in features if f.startswith("Count_")]
         self.sign, marks = _sign(features, pipeline)
         types = dict.fromkeys([*pictures, *free], TEXT) | dict.fromkeys(counts, REAL)
-        types |= dict.fromkeys([mark for mark in marks if mark not in types], REAL)
+        telling = [f for f in flag_features(pipeline) if f in features]
+        types |= dict.fromkeys([f for f in (*marks, *telling) if f not in types], REAL)
         table = _stacked(files, {IMAGE_NUMBER: INTEGER} | types)
         self.numbers = table[IMAGE_NUMBER].to_numpy()
         self.held = ImageSets.of(self.numbers)
-        self.measured = self._marked(table, marks)
+        self.skipped = skipped(pipeline, telling, lambda feature: (self.numbers, table[feature]))
+        self.measured = self._marked(table, marks) - self.skipped
         self.counts = {
             f.removeprefix("Count_"): table[f].to_numpy(zero_copy_only=False) for f in counts
         }
         self.pictures = Pictures(self.numbers, {f: table[f] for f in pictures})
         # Image sets that were not measured have empty fields, which would make all of it text.
         whole = pa.array(np.isin(self.numbers, np.fromiter(self.measured, np.int64)))
-        self.types = {f: text_type(table[f].filter(whole)) for f in free}
+        self.types = {f: text_type(table[f].filter(whole), may_be_blank(f)) for f in free}
 
     def counted(self) -> dict[str, ImageSets]:
         """Object type to the image sets that count at least one such object."""
@@ -75,12 +78,10 @@ class ImageRows:
         return ImageSets.of(self.numbers[fine])
 
 
-def image_rows(
-    files: Sequence[CsvFile], wanted: ImageSets, types: dict[str, pa.DataType]
-) -> pa.RecordBatch:
+def image_rows(files: Sequence[CsvFile], wanted: ImageSets, skipped: ImageSets) -> pa.RecordBatch:
     """The rows of Image.csv for the image sets `wanted`, one column a feature.
 
-    `types` are the types of the destination: free text stays as it is written where that is text.
+    An empty field of an image set that was `skipped` is no value, of whatever type its column is.
     """
     features = [
         f for f in dict.fromkeys(n for file in files for _, n in file.names) if is_column(f)
@@ -90,26 +91,24 @@ def image_rows(
     numbers = np.fromiter(wanted, np.int64, len(wanted))
     rows = pa.array(np.flatnonzero(np.isin(table[IMAGE_NUMBER].to_numpy(), numbers)))
     columns = {IMAGE_NUMBER: table[IMAGE_NUMBER].take(rows)}
+    unmeasured = pa.array(np.isin(table[IMAGE_NUMBER].take(rows), np.fromiter(skipped, np.int64)))
     for feature in features:
         column = table[feature].take(rows)
-        if promised_type(IMAGE, feature) == NULL and types.get(feature) != TEXT:
-            column = _told(column, text_type(column))
+        if promised_type(IMAGE, feature) == NULL:
+            blank = pc.and_(unmeasured, pc.equal(column, ""))
+            column = pc.if_else(blank, pa.scalar(None, TEXT), column)
+            column = typed(column, may_be_blank(feature))
         columns[feature] = column
     return pa.RecordBatch.from_pydict(columns)
 
 
-def text_type(column: pa.StringArray) -> pa.DataType:
-    """The type of a column of text, by the whole column, as LoadData decides it.
+def may_be_blank(feature: str) -> bool:
+    """Whether an empty field is a missing value of a feature whose type only its values tell.
 
-    A number only if the text can be had back from it exactly: `007` and `1.50` stay text, and one
-    empty field makes all of it text (CellProfiler 4.2.8, modules/loaddata.py, prepare_run).
+    Of metadata it is a text, as LoadData takes it; a module's number is empty where CellProfiler
+    was told to write nothing for NaN.
     """
-    values = column.unique().to_pylist()
-    if not values or not all(values):
-        return TEXT if values else NULL
-    if all(_WHOLE.fullmatch(value) for value in values):
-        return INTEGER
-    return REAL if all(_is_real(value) for value in values) else TEXT
+    return not feature.startswith("Metadata_")
 
 
 def _sign(features: list[str], pipeline: Pipeline | None) -> tuple[str, list[str]]:
@@ -149,14 +148,14 @@ def _stacked(files: Sequence[CsvFile], types: dict[str, pa.DataType]) -> dict[st
     numbers = whole[IMAGE_NUMBER]
     path = files[0].path
     if numbers.null_count:
-        raise SourceError(path, "a row without ImageNumber", RERUN)
+        raise SourceError(path, "a row without ImageNumber", AS_WRITTEN)
     order = np.argsort(numbers.to_numpy(), kind="stable")
     whole = whole.take(pa.array(order)).combine_chunks()
     ordered = whole[IMAGE_NUMBER].to_numpy()
     if len(ordered) and ordered[0] < 1:
-        raise SourceError(path, f"image set {ordered[0]}: their numbers start at 1", RERUN)
+        raise SourceError(path, f"image set {ordered[0]}: their numbers start at 1", AS_WRITTEN)
     if (twice := ordered[1:][ordered[1:] == ordered[:-1]]).size:
-        raise SourceError(path, f"image set {twice[0]} has two rows", RERUN)
+        raise two_rows(files, int(twice[0]))
     return {
         name: whole[name].chunk(0) if whole[name].num_chunks else pa.array([], whole[name].type)
         for name in whole.column_names
@@ -166,17 +165,3 @@ def _stacked(files: Sequence[CsvFile], types: dict[str, pa.DataType]) -> dict[st
 def _asked(feature: str) -> pa.DataType:
     promised = promised_type(IMAGE, feature)
     return TEXT if promised in (TEXT, NULL) else REAL
-
-
-def _told(column: pa.StringArray, type: pa.DataType) -> pa.Array:
-    return column if type in (TEXT, NULL) else column.cast(type)
-
-
-def _is_real(value: str) -> bool:
-    if _WHOLE.fullmatch(value):
-        return True
-    try:
-        number = float(value)
-    except ValueError:
-        return False
-    return repr(number) == value and bool(np.isfinite(number))

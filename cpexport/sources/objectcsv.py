@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from cpexport.errors import SourceError
+from cpexport.errors import AS_WRITTEN, SourceError
 from cpexport.features import (
     IMAGE,
     IMAGE_NUMBER,
@@ -18,10 +18,12 @@ from cpexport.features import (
     TEXT,
     is_column,
     is_repeated,
+    promised_type,
 )
 from cpexport.imagesets import ImageSets
-from cpexport.sources.csvfile import RERUN, CsvFile, Name
-from cpexport.sources.imagecsv import ImageRows, text_type
+from cpexport.sources.csvfile import CsvFile, Name
+from cpexport.sources.csvvalues import typed
+from cpexport.sources.imagecsv import ImageRows
 from cpexport.tables import RELATIONSHIPS
 
 
@@ -60,14 +62,14 @@ def refuse_twins(path: Path, batch: pa.RecordBatch) -> None:
     keys = np.stack([batch[IMAGE_NUMBER].to_numpy(), batch[NUMBER].to_numpy()])
     if (same := (keys[:, 1:] == keys[:, :-1]).all(axis=0)).any():
         image, number = keys[:, int(np.flatnonzero(same)[0])].tolist()
-        raise SourceError(path, f"object {number} of image set {image} has two rows", RERUN)
+        raise SourceError(path, f"object {number} of image set {image} has two rows", AS_WRITTEN)
 
 
 def _rows_of(file: CsvFile, name: str, wanted: ImageSets, rows: ImageRows) -> dict[str, pa.Array]:
     names = object_columns(file, name, frozenset(rows.features))
     number, position = file.name_of(IMAGE_NUMBER), file.name_of(OBJECT_NUMBER)
     types = {number: INTEGER, position: INTEGER}
-    types |= {n: TEXT if is_repeated(n[1]) else REAL for n in names}
+    types |= {n: TEXT if promised_type(name, n[1]) in (TEXT, NULL) else REAL for n in names}
     table, _ = file.read(types)
     # To combine even one chunk is to copy it.
     columns = [
@@ -87,10 +89,7 @@ def _rows_of(file: CsvFile, name: str, wanted: ImageSets, rows: ImageRows) -> di
         if feature == NUMBER:
             # ObjectNumber stands for it: the same 1..n, and there for every object.
             continue
-        if array.type == TEXT:
-            type = text_type(array)
-            array = array if type in (TEXT, NULL) else array.cast(type)
-        found[feature] = array
+        found[feature] = typed(array) if is_repeated(feature) else array
     return found
 
 
@@ -134,7 +133,7 @@ def relationship_rows(file: CsvFile, wanted: ImageSets) -> pa.RecordBatch:
     }
     missing = [name for name in names if (None, name) not in file.names]
     if missing:
-        raise SourceError(file.path, f"the column {missing[0]} is missing", RERUN)
+        raise SourceError(file.path, f"the column {missing[0]} is missing", AS_WRITTEN)
     table, _ = file.read({(None, name): type for name, type in names.items()})
     table = table.rename_columns(RELATIONSHIPS.names)
     return unique_pairs(table, wanted)

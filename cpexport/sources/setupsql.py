@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from cpexport.errors import SourceError
 from cpexport.features import IMAGE, IMAGE_NUMBER, INTEGER, NUMBER, OBJECT_NUMBER, REAL, TEXT
+from cpexport.sources.csvbytes import content, no_text
 
 SETUP = "SETUP.SQL"
 COMBINED = "Object"
@@ -66,16 +67,14 @@ def read_setup(path: Path) -> Setup:
     Raises:
         SourceError: it is missing, or cut off before its first table ends.
     """
-    try:
-        # On Windows it has CRLF, the CSV files have not.
-        text = path.read_bytes().decode("utf-8", "replace").replace("\r\n", "\n")
-    except FileNotFoundError as error:
+    if not path.exists():
         problem = f"{path.name} is missing, which says what the columns of the CSV files are"
-        raise SourceError(path.parent, problem, "put it beside them") from error
-    except OSError as error:
-        raise SourceError(path, f"cannot be read: {error.strerror}", "check it") from error
-    setup = _parse(text)
+        raise SourceError(path.parent, problem, "put it beside them")
+    # On Windows it has CRLF, the CSV files have not.
+    setup = _parse(content(path).decode("utf-8", "replace").replace("\r\n", "\n"))
     if setup is None:
+        if kind := no_text(path):
+            raise kind
         raise SourceError(path, "no table Per_Image, or it is cut off", "put a whole one there")
     return setup
 

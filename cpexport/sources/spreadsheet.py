@@ -13,28 +13,31 @@ import pyarrow as pa
 from cpexport import pipeline
 from cpexport.batch import Evidence
 from cpexport.batchfile import read_group_tags
-from cpexport.errors import SourceError
+from cpexport.errors import AS_WRITTEN, RERUN, SourceError
 from cpexport.experiment import experiment_rows
 from cpexport.features import (
     EXPERIMENT,
     IMAGE,
+    NO_FEATURE,
     NULL,
     RELATIONSHIP,
     is_column,
 )
+from cpexport.filekinds import is_pointer
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.pictures import Pictures
 from cpexport.pipeline import Pipeline
+from cpexport.skipped import MARKS
 from cpexport.sources.beside import advised, note
+from cpexport.sources.csvbytes import no_table
 from cpexport.sources.csvfile import (
     OBJECTS,
-    RERUN,
     CsvFile,
     ends_cut,
     open_csv,
     read_experiment,
 )
-from cpexport.sources.imagecsv import MARKS, ImageRows, image_rows
+from cpexport.sources.imagecsv import ImageRows, image_rows
 from cpexport.sources.objectcsv import object_columns, object_rows, relationship_rows
 from cpexport.tables import Features
 
@@ -87,9 +90,19 @@ class _Opened:
     def _images(self) -> list[CsvFile]:
         images = self._of_kind(IMAGE)
         if not images:
-            problem = "Image.csv is missing, empty or cut in its header"
-            raise SourceError(self._source.path, problem, RERUN)
+            raise self._without_images()
         return images
+
+    def _without_images(self) -> SourceError:
+        """Why there is no table of image sets."""
+        name, files = f"{self._prefix}{IMAGE}", self._source.files
+        known = [header.path for header in self._headers]
+        for file in sorted(files, key=lambda file: file.stem != name):
+            if file.stem == name or not known:
+                return no_table(file)
+        others = ", ".join(file.name for file in known[:3])
+        problem = f"{name}.csv is missing beside {others}"
+        return SourceError(self._source.path, problem, f"put it there, or {RERUN}")
 
     def evidence(self) -> Evidence:
         """See `Source.inspect`."""
@@ -116,10 +129,16 @@ class _Opened:
             if experiment
             else None,
             notes=self._notes(rows),
+            skipped=rows.skipped,
         )
 
     def _notes(self, rows: ImageRows) -> tuple[str, ...]:
         found = note("a folder of CSV files is", self._source.beside)
+        found += tuple(
+            f"{header.path.name}: a column without a name is left out, which only numbers the rows"
+            for header in self._headers
+            if any(feature == NO_FEATURE for _, feature in header.names)
+        )
         if not rows.sign.startswith(MARKS):
             found += ("no ModuleError or ExecutionTime columns: a row counts as measured",)
         return found
@@ -129,7 +148,7 @@ class _Opened:
         return self._rows.pictures
 
     def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
-        yield IMAGE, image_rows(self._images(), wanted, dict(types.get(IMAGE, {})))
+        yield IMAGE, image_rows(self._images(), wanted, self._rows.skipped)
         for name, files in self._objects.items():
             yield name, object_rows(files, name, wanted, self._rows)
         for file in self._of_kind(RELATIONSHIP):
@@ -183,14 +202,19 @@ class _Opened:
             if ends_cut(file.path) and not self._objects:
                 raise SourceError(file.path, "cut off in the middle of a line", RERUN)
         for path in self._strange:
-            name = path.stem.removeprefix(self._prefix)
-            if name in rows.counts:
+            name, why = path.stem.removeprefix(self._prefix), no_table(path)
+            if is_pointer(path):
+                lost = rows.held
+            elif name in rows.counts:
                 lost = rows.counted()[name]
             elif "relation" in name.lower() or (not rows.counts and name != EXPERIMENT):
                 lost = rows.held if _only_begun(path) else NONE
             else:
                 lost = NONE
-            short |= dict.fromkeys(lost, f"{path.name} is empty, or damaged in its header")
+            if lost and why.advice != RERUN:
+                # No job left it so, and none that runs again mends it.
+                raise why
+            short |= dict.fromkeys(lost, f"{path.name} {why.problem}")
         groups: dict[tuple[Path, ...], list[str]] = {}
         for name, files in self._objects.items():
             groups.setdefault(tuple(file.path for file in files), []).append(name)
@@ -212,8 +236,9 @@ class _Opened:
         where = files[0].path.name
         for number in sorted(has.keys() - set(rows.numbers.tolist())):
             if number < 1:
-                raise SourceError(files[0].path, f"image set {number}: they start at 1", RERUN)
-            short.setdefault(number, f"{where} has rows of it, Image.csv has none")
+                raise SourceError(files[0].path, f"image set {number}: they start at 1", AS_WRITTEN)
+            end = ", it is cut off" if any(ends_cut(f.path) for f in self._of_kind(IMAGE)) else ""
+            short.setdefault(number, f"{where} has rows of it, Image.csv has none{end}")
         counts = [rows.counts[name] for name in names if name in rows.counts]
         if not counts:
             if cut:

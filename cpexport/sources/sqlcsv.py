@@ -14,13 +14,14 @@ import pyarrow as pa
 
 from cpexport import pipeline
 from cpexport.batch import Evidence
-from cpexport.errors import SourceError
+from cpexport.errors import RERUN, SourceError
 from cpexport.experiment import experiment_rows
 from cpexport.features import IMAGE, NULL, RELATIONSHIP, promised_type
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.pictures import Pictures
 from cpexport.pipeline import Pipeline
-from cpexport.sources.csvfile import RERUN, ends_cut
+from cpexport.skipped import skipped
+from cpexport.sources.csvfile import ends_cut
 from cpexport.sources.setupsql import read_setup
 from cpexport.sources.sqlnames import SqlJob
 from cpexport.sources.sqlrows import ImageTable, ObjectTable, pair_rows
@@ -90,6 +91,7 @@ class _Opened:
         return Evidence(
             held=images.held | lost,
             measured=images.filled(flags) | (lost if images.cut else NONE),
+            skipped=skipped(parsed, images.columns, lambda f: (images.numbers, images.columns[f])),
             sign=", ".join(flags) or _ROW,
             exit_status=done.read_text().strip() if done else None,
             must_say=False,

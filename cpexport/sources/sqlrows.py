@@ -9,11 +9,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cpexport.errors import SourceError
+from cpexport.errors import AS_WRITTEN, SourceError
 from cpexport.features import IMAGE_NUMBER, INTEGER, NUMBER, REAL, TEXT
 from cpexport.imagesets import ImageSets
 from cpexport.pictures import Pictures, tells_pictures_apart
-from cpexport.sources.csvfile import RERUN
+from cpexport.sources.csvvalues import refuse_rounded
 from cpexport.sources.objectcsv import refuse_twins, unique_pairs
 from cpexport.sources.setupsql import SqlColumn
 from cpexport.sources.sqltable import read_table
@@ -40,7 +40,7 @@ class ImageTable:
         self.path = path
         self.numbers = numbers.take(order).to_numpy()
         if (twice := self.numbers[1:][self.numbers[1:] == self.numbers[:-1]]).size:
-            raise SourceError(path, f"image set {twice[0]} has two rows", RERUN)
+            raise SourceError(path, f"image set {twice[0]} has two rows", AS_WRITTEN)
         self.held = ImageSets.of(self.numbers)
         self.columns: dict[str, pa.Array] = {}
         known: dict[str, pa.StringArray] = {}
@@ -145,7 +145,7 @@ class ObjectTable:
             chosen = chosen[np.lexsort((number[chosen], images[chosen]))]
             numbers = number[chosen]
             if (odd := numbers[~((numbers >= 1) & (numbers == np.floor(numbers)))]).size:
-                raise SourceError(self.path, f"{odd[0]} is not a number of {name}", RERUN)
+                raise SourceError(self.path, f"{odd[0]} is not a number of {name}", AS_WRITTEN)
             take = pa.array(chosen)
             found = {
                 IMAGE_NUMBER: pa.array(images[chosen]),
@@ -171,7 +171,7 @@ def pair_rows(
     (ids, *pairs), _ = read_table(path, columns, dict.fromkeys(range(len(columns)), INTEGER))
     for column, array in zip(columns, [ids, *pairs], strict=True):
         if array.null_count:
-            raise SourceError(path, f"a row without {column.name}", RERUN)
+            raise SourceError(path, f"a row without {column.name}", AS_WRITTEN)
     known, which = np.unique(ids.to_numpy(), return_inverse=True)
     if unknown := sorted(set(known.tolist()) - kinds.keys()):
         problem = f"SETUP.SQL has no relationship {unknown[0]}, or is cut off"
@@ -187,10 +187,10 @@ def pair_rows(
 
 def _image_numbers(path: Path, column: pa.Int64Array) -> npt.NDArray[np.int64]:
     if column.null_count:
-        raise SourceError(path, "a row without ImageNumber", RERUN)
+        raise SourceError(path, "a row without ImageNumber", AS_WRITTEN)
     numbers: npt.NDArray[np.int64] = column.to_numpy()
     if len(numbers) and numbers.min() < 1:
-        raise SourceError(path, f"image set {numbers.min()}: their numbers start at 1", RERUN)
+        raise SourceError(path, f"image set {numbers.min()}: their numbers start at 1", AS_WRITTEN)
     return numbers
 
 
@@ -203,11 +203,15 @@ def _typed(path: Path, column: SqlColumn, text: pa.StringArray) -> pa.Array:
     """The values of a column as its type says; as real numbers where not all are integers."""
     if column.type == TEXT:
         return text
-    for type in [INTEGER, REAL] if column.type == INTEGER else [REAL]:
+    if column.type == INTEGER:
         with suppress(pa.ArrowInvalid):
-            return text.cast(type)
+            return text.cast(INTEGER)
+    with suppress(pa.ArrowInvalid):
+        numbers = text.cast(REAL)
+        refuse_rounded(path, column.name, text)
+        return numbers
     bad = next(value for value in text.to_pylist() if value is not None and not _is_number(value))
-    raise SourceError(path, f"{bad!r} in the number column {column.name}", RERUN)
+    raise SourceError(path, f"{bad!r} in the number column {column.name}", AS_WRITTEN)
 
 
 def _is_number(text: str) -> bool:

@@ -11,8 +11,10 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from cpexport.errors import SourceError
-from cpexport.sources.csvfile import RERUN, conversion_error
+from cpexport.errors import AS_WRITTEN, SourceError
+from cpexport.features import REAL, TEXT
+from cpexport.sources.csvbytes import no_text, too_big, whole_lines
+from cpexport.sources.csvvalues import beyond_exact, conversion_error, refuse_rounded
 from cpexport.sources.setupsql import SqlColumn
 
 _BIGGEST_BLOCK = 1 << 30
@@ -40,24 +42,35 @@ def read_table(
 
     Raises:
         SourceError: a line with another number of fields than `columns`, a value that is not of its
-            type, text that is not UTF-8, NUL bytes, a file that cannot be read.
+            type or has more digits than that keeps, text that is not UTF-8, NUL bytes, a file that
+            cannot be read or does not fit in memory.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise SourceError(path, f"cannot be read: {error.strerror}", "check it") from error
-    body = content[: content.rfind(b"\n") + 1]
-    cut = len(body) < len(content)
-    if 0 in body:
-        line = body[: body.index(0)].count(b"\n") + 1
-        raise SourceError(path, f"line {line}: NUL bytes", RERUN)
+    body, cut = whole_lines(path)
     if b"\\" in body:
         body = _ESCAPED.sub(lambda found: _MEANT.get(found[1], found[1]), body)
     if not body:
         return [pa.array([], type) for type in types.values()], cut
+    if b'"' in body and body.count(b'"') % 2:
+        raise SourceError(path, "a quotation mark opens a text that nothing closes", AS_WRITTEN)
+    table = _read(path, body, columns, types)
+    places, kinds = list(types), list(types.values())
+    if far := beyond_exact(table, [i for i, type in enumerate(kinds) if type == REAL]):
+        texts = _read(path, body, columns, {places[i]: TEXT for i in far})
+        for i, text in zip(far, texts.columns, strict=True):
+            refuse_rounded(path, columns[places[i]].name, text)
+    return [column.combine_chunks() for column in table.columns], cut
+
+
+def _read(
+    path: Path,
+    body: bytes | bytearray,
+    columns: Sequence[SqlColumn],
+    types: Mapping[int, pa.DataType],
+) -> pa.Table:
+    """The columns at some positions, by which they are named, as Arrow reads them."""
     names = [str(position) for position in types]
     try:
-        table = arrow_csv.read_csv(
+        return arrow_csv.read_csv(
             pa.BufferReader(body),
             arrow_csv.ReadOptions(
                 use_threads=False,
@@ -74,6 +87,9 @@ def read_table(
             ),
         )
     except pa.ArrowInvalid as error:
+        if kind := no_text(path):
+            raise kind from error
         titles = [column.name for column in columns]
         raise conversion_error(path, str(error), titles, "SETUP.SQL") from error
-    return [column.combine_chunks() for column in table.columns], cut
+    except MemoryError as error:
+        raise too_big(path) from error

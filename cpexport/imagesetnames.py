@@ -1,0 +1,126 @@
+"""What people call image sets: plate, well and site, or else the name of an image file.
+
+Metadata tags are a lab's own words, so the usual ones are known in any spelling: `Metadata_Plate`,
+`Metadata_plate_id`, `Metadata_WellRow` and `Metadata_WellColumn`, `Metadata_Field`.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from cpexport.imagesets import ImageSets
+from cpexport.pictures import Pictures
+
+_PLATE = ("plate", "platename", "plateid", "platenumber", "platebarcode", "assayplatebarcode")
+_PLATES = (*_PLATE, "barcode")
+_WELL = ("well", "wellname", "wellid", "wellposition", "wellnumber")
+_ROW = ("wellrow", "row", "rowid")
+_COLUMN = ("wellcolumn", "wellcol", "column", "col", "colid")
+# Each with the word by which it is said.
+_PARTS = {
+    "site": ("site", "siteid", "sitenumber"),
+    "field": ("field", "fieldid", "fieldnumber", "fieldindex", "fieldofview", "fov"),
+    "time": ("timepoint", "time", "timeindex", "timeid"),
+}
+_MOST = 20
+
+
+@dataclass(frozen=True)
+class Name:
+    """One image set's name: its `place`, as `P1 B02`, and its `part` there, as `site 1`."""
+
+    place: str
+    part: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.place} {self.part}".strip()
+
+
+def named(pictures: Pictures, image_sets: ImageSets) -> dict[int, Name]:
+    """The names of image sets, those that the pictures tell one of."""
+    some = pictures.select(list(image_sets))
+    texts = {name: column.to_pylist() for name, column in some.columns.items()}
+    tags = {
+        re.sub(r"[^a-z0-9]", "", name.removeprefix("Metadata_").lower()): values
+        for name, values in texts.items()
+        if name.startswith("Metadata_")
+    }
+    files = [values for name, values in sorted(texts.items()) if name.startswith("FileName_")]
+    plates, wells = _first(tags, _PLATES), _first(tags, _WELL)
+    rows, columns = _first(tags, _ROW), _first(tags, _COLUMN)
+    parts = {word: _first(tags, known) for word, known in _PARTS.items()}
+    found: dict[int, Name] = {}
+    for place, number in enumerate(some.numbers.tolist()):
+        well = _at(wells, place) or _well(_at(rows, place), _at(columns, place))
+        part = " ".join(
+            f"{word} {v}" for word, values in parts.items() if (v := _at(values, place))
+        )
+        name = Name(" ".join(filter(None, (_at(plates, place), well))), part)
+        if not well:
+            file = next((f for values in files if (f := _at(values, place))), "")
+            name = Name(file) if file else name
+        if str(name):
+            found[number] = name
+    return found
+
+
+def listed(image_sets: ImageSets, names: Mapping[int, Name]) -> list[str]:
+    """Image sets with their names, those of one well together; of many the first, and how many
+    more there are.
+
+    >>> listed(ImageSets.parse("9,24"), {9: Name("P1 B02", "site 1"), 24: Name("P2 B03", "site 2")})
+    ['9 (P1 B02 site 1)', '24 (P2 B03 site 2)']
+    """
+    entries: list[str] = []
+    shown = 0
+    for entry, count in _entries(image_sets, names):
+        if len(entries) == _MOST:
+            return [*entries, f"and {len(image_sets) - shown:,} more"]
+        entries.append(entry)
+        shown += count
+    return entries
+
+
+def _entries(image_sets: ImageSets, names: Mapping[int, Name]) -> Iterator[tuple[str, int]]:
+    """Each entry of a list, and how many image sets it is about."""
+    for place, some in groupby(image_sets, lambda n: names[n].place if n in names else None):
+        sets = ImageSets.of(some)
+        if place is None:
+            for first, last in sets.ranges:
+                yield str(ImageSets.span(first, last)), last - first + 1
+        else:
+            parts = [part for part in dict.fromkeys(names[n].part for n in sets) if part]
+            yield f"{sets} ({' '.join([place, *_united(parts)])})", len(sets)
+
+
+def _united(parts: Sequence[str]) -> list[str]:
+    """`site 1` of one part of a well, `sites 1-4` of several."""
+    if len(parts) < 2:
+        return list(parts)
+    word = parts[0].split(" ")[0]
+    return [f"{word}s", _together([part.removeprefix(f"{word} ") for part in parts])]
+
+
+def _together(values: Sequence[str]) -> str:
+    """`1-4,7` of numbers, `a,b` of other texts."""
+    if all(re.fullmatch(r"[1-9][0-9]{0,8}", value) for value in values):
+        return str(ImageSets.of(map(int, values)))
+    return ",".join(values)
+
+
+def _first(tags: Mapping[str, list[str | None]], known: Iterable[str]) -> list[str | None]:
+    return next((tags[name] for name in known if name in tags), [])
+
+
+def _at(values: Sequence[str | None], place: int) -> str:
+    return (values[place] or "") if values else ""
+
+
+def _well(row: str, column: str) -> str:
+    """`B02` of `B` and `2`; numbers of rows are left as they are, as some count from 0."""
+    if not (row and column):
+        return ""
+    if row.isalpha():
+        return f"{row}{column.zfill(2)}"
+    return f"row {row} column {column}"

@@ -1,0 +1,106 @@
+"""How jobs ended is told by their exit status, by the scheduler and by their own last words."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from lab import Lab, lab, ranges
+
+__all__ = ["lab"]
+
+
+def checked(lab: Lab) -> dict[str, Any]:
+    return dict(json.loads(lab.call("check", lab.run, "--format", "json").out))
+
+
+def given_up(again: Mapping[str, Any]) -> list[str]:
+    return [f"{one['image_sets']}: {one['reason']}" for one in again["given_up"]]
+
+
+class TestWithoutCellProfiler:
+    @pytest.fixture
+    def without(self, lab: Lab) -> Lab:
+        """A plan whose jobs find no CellProfiler."""
+        lab.plan("--images-per-batch", 12)
+        (lab.home / "bin" / "cellprofiler").rename(lab.home / "cellprofiler")
+        lab.environment = {**lab.environment, "PATH": f"{lab.home}/bin:/usr/bin:/bin"}
+        lab.submit()
+        return lab
+
+    def test_it_is_said_first_and_of_each_job(self, without: Lab) -> None:
+        said = checked(without)
+        table = without.call("check", without.run).out
+
+        assert table.startswith(
+            "all 2 jobs that have ended of the last plan failed within a minute"
+        )
+        assert "CellProfiler cannot be started" in said["trouble"]
+        assert "never finished" not in table
+        for batch in said["batches"]:
+            assert batch["exit_status"] == 127
+            assert "the job failed within a minute with exit status 127" in batch["reason"]
+            assert "cellprofiler: not found" in batch["log"][-1]
+
+    def test_such_attempts_are_not_counted(self, without: Lab) -> None:
+        for _ in range(4):
+            again = without.resubmit("--max-attempts", 1)
+            without.submit(without.again)
+            assert (ranges(again), given_up(again)) == (["1-12", "13-24"], [])
+        (without.home / "cellprofiler").rename(without.home / "bin" / "cellprofiler")
+        without.resubmit()
+        without.submit(without.again)
+
+        assert without.missing() == ""
+        assert checked(without)["trouble"] == ""
+
+
+class TestAllAlike:
+    def test_jobs_that_all_fail_at_once_say_nothing_about_their_images(self, lab: Lab) -> None:
+        lab.plan("--images-per-batch", 12)
+        lab.fail({"1-12": ["exit 7"] * 3, "13-24": ["exit 7"] * 3})
+        lab.submit()
+        for _ in range(2):
+            lab.resubmit("--max-attempts", 1)
+            lab.submit(lab.again)
+        again = lab.resubmit("--max-attempts", 1)
+
+        assert (ranges(again), given_up(again)) == (["1-12", "13-24"], [])
+        assert "exit status 7" in checked(lab)["trouble"]
+
+    def test_what_failed_before_while_others_did_not_is_counted(self, lab: Lab) -> None:
+        """Two bad image sets that are alone in the second plan fail alike, too."""
+        lab.plan("--images-per-batch", 8)
+        lab.environment = {**lab.environment, "STAND_IN_BAD": "1,24"}
+        lab.submit()
+        for _ in range(3):
+            again = lab.resubmit("--max-attempts", 2)
+            if lab.again.exists():
+                lab.submit(lab.again)
+
+        assert lab.missing() == "1,24"
+        assert [one.split(" ")[:3] for one in given_up(again)] == [
+            ["1:", "tried", "3"],
+            ["24:", "tried", "3"],
+        ]
+        assert "the last time with exit status 7" in given_up(again)[0]
+        assert "--max-attempts 4 tries again" in given_up(again)[0]
+
+
+def test_the_scheduler_tells_how_a_job_ended_that_could_not_say_so(lab: Lab) -> None:
+    lab.plan("--images-per-batch", 24)
+    lab.submit()
+    outputs = lab.run / "outputs"
+    (outputs / "batch_1_24" / "done.txt").unlink()
+    (outputs / "batch_1_24" / "Image.csv").unlink()
+    (outputs / "batch_1_24").rename(outputs / "batch_1_24.part")
+    began = "start\t1-24\tslurm:7_1\t2026-01-01T00:00:00Z\t30\t1000\n"
+    (outputs / "status" / "batch_1_24.status").write_text(began)
+    for name, said in (("squeue", ""), ("sacct", "7_1|TIMEOUT")):
+        program = lab.home / "bin" / name
+        program.write_text(f"#!/bin/sh\necho '{said}'\n")
+        program.chmod(0o755)
+    (batch,) = checked(lab)["batches"]
+
+    assert (batch["image_sets"], batch["exit_status"]) == ("1-24", None)
+    assert batch["reason"].startswith("the job ran out of time; ")
