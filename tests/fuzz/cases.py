@@ -75,9 +75,8 @@ def random_case(seed: int, options: Options) -> Case:
     aggregate = tuple(k for k in kinds if chance(0.6)) if chance(0.25) else ()
     wells = tuple(k for k in kinds if chance(0.6)) if chance(0.2) else ()
     numbered = chance(0.2)
-    runs = tuple(
-        random_run(rng, f"run{n}") for n in range(rng.choice((1, 2, 2)) if numbered else 1)
-    )
+    many = rng.choice((1, 2, 2)) if numbered else 1
+    runs = tuple(random_run(rng, f"run{n}", many == 1) for n in range(many))
     objects = sorted({name for run in runs for name in run.objects})
     layout = rng.choice(("separate", "separate", "separate", "combined", "view", "none"))
     if layout == "view" and destination == "parquet":

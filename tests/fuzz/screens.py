@@ -38,7 +38,7 @@ class Plan:
     most: int
 
 
-def planned_run(rng: random.Random, formats: Sequence[str]) -> Plan:
+def planned_run(rng: random.Random, formats: Sequence[str], large: bool) -> Plan:
     objects = tuple(rng.sample(OBJECTS, rng.choice((0, 1, 1, 2, 2, 3))))
     parents = {
         child: rng.choice(objects[:place])
@@ -56,10 +56,12 @@ def planned_run(rng: random.Random, formats: Sequence[str]) -> Plan:
         found.append((Feature(IMAGE, name, None), "picture"))
     plain = bool({SQLITE, SQLCSV} & set(formats))
     # Of objects, CSV files have real numbers only.
-    exact = set(formats) <= {H5, SQLITE}
+    exact = large and set(formats) <= {H5, SQLITE}
     for chosen, owner in [(OF_IMAGES, IMAGE)] + [(OF_OBJECTS, name) for name in objects]:
         for name, promise, single, kinds in rng.sample(chosen, rng.randint(0, 6)):
-            usual = [kind for kind in kinds if kind != "large" or owner == IMAGE or exact]
+            usual = [
+                kind for kind in kinds if kind != "large" or (large and owner == IMAGE) or exact
+            ]
             if usual and not (plain and (_odd(f"{owner}_{name}") or name == "Metadata_note")):
                 found.append((Feature(owner, name, promise, single), rng.choice(usual)))
     for child, parent in parents.items():
