@@ -126,7 +126,8 @@ def load(
 
 
 @commands.command()
-@options.batch_required
+@click.argument("named", metavar="BATCH_DATA.H5", type=click.Path(path_type=Path), required=False)
+@options.batch
 @options.size
 @click.option("--by-group", is_flag=True, help="One group a job, whatever their size.")
 @click.option(
@@ -144,7 +145,8 @@ def load(
 @options.to("Where the last job loads to; default: screen.sqlite in --out.")
 @options.quiet
 def plan(
-    batch_file: Path,
+    named: Path | None,
+    batch_file: Path | None,
     images_per_batch: int | None,
     by_group: bool,
     format: str | None,
@@ -166,10 +168,19 @@ def plan(
     from cpexport.sinks.urls import file_url
     from cpexport.submit import prepare
 
+    if (named is None) == (batch_file is None):
+        raise UsageError("name one batch file: cpexport plan Batch_data.h5")
+    batch_file = batch_file or named
+    assert batch_file is not None
     format = format or ("slurm" if out else "commands")
     scheduler = format if format in SCHEDULERS else None
     if scheduler and out is None:
         raise UsageError(f"name a folder for the files of --format {format} with --out")
+    if out and not scheduler:
+        raise UsageError(
+            f"--format {format} is printed, and takes no --out: leave --out away, or name a "
+            f"scheduler whose files go there (--format {', '.join(SCHEDULERS)})"
+        )
     if settings["keep_measurements"] and not scheduler:
         raise UsageError("--keep-measurements goes with a scheduler's --format, and --out")
     batch = read_batch_file(batch_file.absolute() if scheduler else batch_file)
@@ -186,7 +197,7 @@ def plan(
             return outcome.in_vain()
         click.echo(submit_text(planned, out))
         return outcome.DONE
-    wrong = outcome.warn(problems(planned, batch, check_images=check_images), quiet)
+    wrong = outcome.warn(problems(planned, batch, check_images=check_images, printed=True), quiet)
     click.echo(plan_text(planned, format))
     return outcome.NOT_WHOLE if wrong else outcome.DONE
 
@@ -285,7 +296,7 @@ def check(
 
 @commands.command()
 def runner() -> int:
-    """Print run_batch.py, which runs CellProfiler 4 and keeps its measurements as an .h5 file."""
+    """Print run_batch.py, which runs CellProfiler 4 or 5 and keeps its measurements as .h5."""
     from cpexport.scripts import runner
 
     click.echo(runner(), nl=False)

@@ -28,6 +28,9 @@ from cpexport.sources.sqlnames import sql_jobs
 SCRIPT = "cpexport-script.json"
 """The file that makes a folder one of `cpexport script`, where nothing is a job's."""
 
+TEMPORARY = ("tmp", "temp")
+"""Jobs are told by `-t` to keep temporary files in a folder of such a name within their own."""
+
 _TEMPORARY = re.compile(r"Cpmeasurements.*\.hdf5", re.IGNORECASE)
 _NOT_DATA = re.compile(r"(.*[_.-])?(log|done|readme)([_.-].*)?", re.IGNORECASE)
 _IMAGE_CSV = re.compile(r"(.*)Image", re.DOTALL)
@@ -88,6 +91,11 @@ class Found:
             folders.append(replace(folder, hdf5=hdf5, batch_file=batch_file))
         return replace(self, folders=tuple(folders))
 
+    @property
+    def temporary(self) -> tuple[Path, ...]:
+        """CellProfiler's temporary files, where it keeps measurements as it runs."""
+        return tuple(path for folder in self.folders for path in folder.temporary)
+
     def sources(self, hint: Pipeline | None = None) -> list[Source]:
         """One source a batch, in order of path, folders without outputs last.
 
@@ -125,6 +133,9 @@ def find(outputs: Iterable[Path]) -> Found:
             single = _Folder(top)
             if os.path.realpath(top) not in files:
                 _sort(top, single)
+                # Whoever names a temporary file wants what is in it.
+                single.hdf5 += single.temporary
+                single.temporary.clear()
                 folders.setdefault(os.path.realpath(top), single)
             continue
         for path, names in _walk(top):
@@ -289,8 +300,7 @@ def _header(path: Path) -> CsvFile | SourceError | None:
 def _leftovers(folder: _Folder, homes: set[Path]) -> list[Source]:
     """A job's folder that holds nothing but what says that there was a job."""
     said = _said(folder.done[0]) if folder.done else None
-    # Jobs are told by `-t` to keep temporary files in a folder of this name within their own.
-    home = folder.path.parent if folder.path.name in ("tmp", "temp") else folder.path
+    home = folder.path.parent if folder.path.name in TEMPORARY else folder.path
     if folder.batch_file or home in homes or not (folder.temporary or said or folder.begun):
         return []
     homes.add(home)

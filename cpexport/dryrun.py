@@ -9,7 +9,7 @@ from cpexport.paths import PathMap
 from cpexport.runnames import named
 from cpexport.shape import Shape
 from cpexport.sinks import open_sink
-from cpexport.steps import planned
+from cpexport.steps import planned_of_readable
 from cpexport.survey import Progress, survey
 from cpexport.tables import joined
 
@@ -77,7 +77,7 @@ def _one(
             known=ledger.by_signature,
             progress=progress,
         )
-        plan = planned(seen.batches, ledger, sink.pictures, sink.name)
+        plan, unread = planned_of_readable(seen.batches, ledger, sink.pictures, sink.name)
         steps = [step for step in plan.steps if step.image_sets]
         had = sink.shape.unshaped(sink.layout().features)
         features = joined([had, *(step.batch.features for step in steps)])
@@ -89,7 +89,11 @@ def _one(
             run,
             len(steps),
             len(seen.known) + len(plan.moved),
-            tuple(str(b.source.path) for b in seen.batches if not b.complete),
+            tuple(
+                str(batch.source.path)
+                for batch in seen.batches
+                if not batch.complete or any(batch is other for other, _ in unread)
+            ),
             ImageSets.from_ranges(ends for step in steps for ends in step.image_sets.ranges),
             {parts[0].name: tuple(len(p.schema) for p in parts) for parts in tables.values()},
             (*seen.notes, *sink.notes),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cpexport.batch import Evidence, Nothing
-from cpexport.batchfile import NAME, digest, is_batch_file, is_measured
+from cpexport.batchfile import NAME, BatchFile, digest, is_batch_file, is_measured
 from cpexport.errors import SourceError, UsageError
 from cpexport.measurements import MeasurementFile
 
@@ -96,9 +96,24 @@ def the_one(paths: Sequence[Path]) -> Path | None:
     return paths[0] if paths else None
 
 
-def others(paths: Collection[Path], used: Path | None) -> list[Path]:
+def notes_on(plan: BatchFile | None, batch_files: Collection[Path]) -> tuple[str, ...]:
+    """What people should know of the batch file that is used, and of those that are not."""
+    if plan is None:
+        return ()
+    used = [f"{plan.path}: holds measurements of a job; its image sets are taken as the plan"]
+    return (
+        *(used if plan.measured else ()),
+        *(
+            f"{path}: another batch file than {plan.path}, and not used; give it with --batch if "
+            "the jobs were run with it"
+            for path in _others(batch_files, plan.path)
+        ),
+    )
+
+
+def _others(paths: Collection[Path], used: Path) -> list[Path]:
     """Those of some batch files that are not as the one that is used."""
-    return [alike[0] for alike in _by_content([*([used] if used else []), *paths])[bool(used) :]]
+    return [alike[0] for alike in _by_content([used, *paths])[1:]]
 
 
 def _by_content(paths: Sequence[Path]) -> list[list[Path]]:

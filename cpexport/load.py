@@ -19,7 +19,7 @@ from cpexport.paths import PathMap
 from cpexport.shape import Shape
 from cpexport.sinks import Sink, open_sink
 from cpexport.skipped import skipped_there
-from cpexport.steps import planned
+from cpexport.steps import planned_of_readable
 from cpexport.survey import Progress, Survey, survey
 from cpexport.tables import object_of
 from cpexport.wells import Wells, make_wells
@@ -136,7 +136,9 @@ def load(
         writing = Writing(sink, prefix, scratch, crew, progress)
         todo = list(found.batches)
         while True:
-            plan = planned(todo, ledger, sink.pictures, sink.name)
+            plan, unread = planned_of_readable(todo, ledger, sink.pictures, sink.name)
+            writing.damaged += unread
+            todo = [b for b in todo if not any(b is other for other, _ in unread)]
             damaged = writing.write([step for step in plan.steps if step.image_sets])
             if not damaged:
                 break

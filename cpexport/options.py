@@ -53,9 +53,6 @@ batch = click.option(
     type=_path,
     help="The batch file, Batch_data.h5. By itself beside or below OUTPUTS, or in their plan.",
 )
-batch_required = click.option(
-    "--batch", "batch_file", type=_path, required=True, help="The batch file, Batch_data.h5."
-)
 
 
 def _with_file(context: click.Context, parameter: Any, file: Path | None) -> None:

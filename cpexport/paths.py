@@ -18,6 +18,8 @@ BATCH: Final = "batch"
 _FEATURE = re.compile(r"(?:Objects)?(PathName|FileName|URL)_")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _WINDOWS = re.compile(r"[A-Za-z]:(?:[\\/]|$)|\\\\")
+_SLASHES = re.compile(r"^/{3,}")
+_ONE_SLASH = re.compile(r"file:/(?!/)")
 _DRIVE = re.compile(r"///([A-Za-z])[:|]/")
 
 
@@ -33,6 +35,11 @@ class PathMap:
     ('/mnt/lab/P2/a.tif', 'Z:\\\\P1\\\\b.tif', None)
     >>> PathMap.parse(["/data=https://images.lab.org/data"]).url("file:/data/a%20b.tif")
     'https://images.lab.org/data/a%20b.tif'
+
+    CellProfiler 5 begins paths with three slashes, which are one, and URLs as others do.
+
+    >>> paths.path("///data/P2"), PathMap.parse(["/data=/mnt"]).url("file:///data/a.tif")
+    ('/mnt/lab/P2', 'file:///mnt/a.tif')
     """
 
     pairs: tuple[tuple[str, str], ...] = ()
@@ -63,6 +70,7 @@ class PathMap:
 
     def path(self, path: str) -> str | None:
         """A path as people see it; None if it is in none of the folders."""
+        path = _SLASHES.sub("/", path)
         for cluster, local in self.pairs:
             rest = _below(cluster, path)
             if rest is not None:
@@ -70,9 +78,13 @@ class PathMap:
         return None
 
     def url(self, url: str) -> str | None:
-        """A `file:` URL as CellProfiler writes it, as people see it; None as in `path`."""
+        """A `file:` URL as people see it, with as many slashes as before; None as in `path`."""
         path = self.path(to_path(url))
-        return None if path is None else to_url(path)
+        if path is None:
+            return None
+        mapped = to_url(path)
+        long = url.lower().startswith("file:///") and _ONE_SLASH.match(mapped)
+        return mapped.replace("file:/", "file:///", 1) if long else mapped
 
     def mapped(self, rows: pa.RecordBatch) -> tuple[pa.RecordBatch, int]:
         """Rows of features with `PathName_`, `URL_`, and `FileName_` where it is a whole path, as

@@ -10,15 +10,19 @@ import stat
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from pathlib import Path
 from urllib.parse import unquote
 
 from cpexport.batchfile import BatchFile
 from cpexport.features import IMAGE
 from cpexport.imagesets import ImageSets
+from cpexport.mappings import wrong_paths
 from cpexport.measurements import MeasurementFile
 from cpexport.pipeline import Module
 from cpexport.plan import Plan
+from cpexport.settings import Settings
 
 _LITTLE = 64 * 2**20
 _EACH = 2**20
@@ -37,9 +41,10 @@ class Problem:
 
 
 def problems(
-    plan: Plan, batch_file: BatchFile, *, check_images: bool = False
+    plan: Plan, batch_file: BatchFile, *, check_images: bool = False, printed: bool = False
 ) -> tuple[Problem, ...]:
-    """All that can be found wrong with a plan, the worst first.
+    """All that can be found wrong with a plan, the worst first. `printed` is whether its commands
+    are only shown, and so may be run anywhere.
 
     Raises:
         SourceError: the batch file is damaged.
@@ -47,7 +52,10 @@ def problems(
     found = [
         *_outputs(plan),
         *_batch_file(batch_file),
+        *_program(plan.settings, printed),
         *_version(batch_file),
+        *_unshipped(batch_file),
+        *(Problem(f"{batch_file.path}: {said}") for said in wrong_paths(batch_file)),
         *_modules(batch_file, plan.settings.keep_measurements),
         *_numbers(plan, batch_file),
         *(_images(batch_file) if check_images else ()),
@@ -78,10 +86,42 @@ def _batch_file(batch_file: BatchFile) -> Iterator[Problem]:
         )
 
 
+def _program(settings: Settings, printed: bool) -> Iterator[Problem]:
+    """Whether `cellprofiler` is found where jobs run, as far as that is this machine."""
+    if shutil.which("cellprofiler") or settings.modules or settings.container:
+        return
+    if settings.scheduler == "shell" and not printed:
+        advice = "activate its environment, or name a --container or --module"
+        yield Problem(f"cellprofiler is not on the PATH, and the jobs run here; {advice}", True)
+    else:
+        yield Problem("cellprofiler is not on the PATH here; see that jobs find it where they run")
+
+
+def _unshipped(batch_file: BatchFile) -> Iterator[Problem]:
+    """Modules without which CellProfiler runs a pipeline all the same, and says Complete."""
+    names = dict.fromkeys(m.name for m in batch_file.pipeline.modules if m.enabled)
+    strange = [name for name in names if name not in shipped()]
+    if strange:
+        yield Problem(
+            f"{batch_file.path}: CellProfiler does not ship {', '.join(strange)}: where jobs do "
+            "not find their plugins, it leaves them out and still says Complete; see that "
+            "--plugins-directory or the preferences of the jobs' user name them"
+        )
+
+
+@cache
+def shipped() -> frozenset[str]:
+    """The names of the modules that CellProfiler 2.1 to 5 ships."""
+    text = resources.files("cpexport").joinpath("cellprofiler_modules.txt").read_text("utf-8")
+    return frozenset(line for line in text.splitlines() if line and not line.startswith("#"))
+
+
 def _version(batch_file: BatchFile) -> Iterator[Problem]:
     """The version that made the batch file against the one that is here, if there is one."""
     if batch_file.version is None:
         yield Problem(f"{batch_file.path}: does not say which CellProfiler made it")
+    if batch_file.measured:
+        yield Problem(f"{batch_file.path}: holds measurements of a job, and is no batch file")
     if shutil.which("cellprofiler") is None:
         return
     try:

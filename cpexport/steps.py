@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cpexport.batch import Batch, fingerprint
+from cpexport.contained import contained
 from cpexport.errors import CollisionError, SourceError
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.ledger import Ledger
@@ -75,10 +76,8 @@ def _split(batches: Sequence[Batch], ledger: Ledger) -> tuple[list[Batch], list[
         if not batch.complete:
             continue
         if (batch.source.format, batch.image_sets) in lookalikes:
-            try:
+            with contained(batch.source):
                 entry = ledger.by_fingerprint.get(fingerprint(batch.source))
-            except OSError as error:
-                raise SourceError(batch.source.path, f"cannot be read: {error}", "check") from error
             if entry is not None and batch.complete <= entry.complete:
                 moved.append(Step(batch, NONE))
                 continue
@@ -120,3 +119,27 @@ def _compare(
         "load different runs into destinations of their own, or as runs with --table-number, or "
         "name the batch file with --batch",
     )
+
+
+def planned_of_readable(
+    batches: Sequence[Batch],
+    ledger: Ledger,
+    pictures_there: Callable[[ImageSets], Pictures],
+    destination: str,
+) -> tuple[Planned, list[tuple[Batch, SourceError]]]:
+    """As `planned`, without batches that cannot be read any more, and why each cannot.
+
+    Raises:
+        CollisionError: as `planned`.
+    """
+    damaged: list[tuple[Batch, SourceError]] = []
+    rest = list(batches)
+    while True:
+        try:
+            return planned(rest, ledger, pictures_there, destination), damaged
+        except SourceError as error:
+            mine = [b for b in rest if error.path in map(str, (b.source.path, *b.source.files))]
+            if not mine:
+                raise
+            damaged += [(batch, error) for batch in mine]
+            rest = [batch for batch in rest if not any(batch is other for other in mine)]

@@ -3,7 +3,7 @@
 Both `load` and `check` begin with it, so that both mean the same by complete.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,14 +12,15 @@ from cpexport.batch import Batch, Evidence, Source, signature
 from cpexport.batchfile import BatchFile, BatchFileFoundError, digest, read_batch_file
 from cpexport.completeness import judge, not_readable
 from cpexport.contained import contained, gone
-from cpexport.discover import Found, find
+from cpexport.discover import TEMPORARY, Found, find
 from cpexport.errors import SourceError
-from cpexport.findbatch import Candidates, beside, others, the_one, told_apart
+from cpexport.findbatch import Candidates, beside, notes_on, the_one, told_apart
 from cpexport.imagesets import ImageSets
 from cpexport.jobs import PLAN
 from cpexport.pictures import Pictures
 from cpexport.plan import Planned, read_plan
 from cpexport.remembered import Remembered
+from cpexport.sources.leftover import holds_measurements, is_left_over
 from cpexport.tables import Features
 
 
@@ -98,7 +99,12 @@ def survey(
         found = find([*outputs, *away])
     looking = _Looking(known, Remembered(outputs), look, progress)
     candidates = told_apart(found.batch_files)
-    found = found.retold(outputs=candidates.outputs)
+    kept = [
+        path
+        for path in found.temporary
+        if path.parent.name not in TEMPORARY and holds_measurements(path)
+    ]
+    found = found.retold(outputs=(*candidates.outputs, *kept))
     path = batch_file or the_one(candidates.batch_files)
     if path is None:
         near = beside(outputs)
@@ -119,7 +125,8 @@ def survey(
             have.setdefault(_pipeline(one.found), set()).update(one.found.tables)
     batches = _judged(inspected, plan, have)
     old = tuple(one.signature for one in every if one.signature in known)
-    notes = _notes(plan, [*candidates.batch_files, *renamed])
+    notes = notes_on(plan, [*candidates.batch_files, *renamed])
+    notes += tuple(_left_over(found, [one.source for one in every]))
     return Survey(plan, tuple(batches), old, plans, found.histories, notes)
 
 
@@ -254,19 +261,14 @@ def _refuse_only_batch_files(
             raise BatchFileFoundError(path)
 
 
-def _notes(plan: BatchFile | None, batch_files: Collection[Path]) -> tuple[str, ...]:
-    """What people should know of the batch file that is used, and of those that are not."""
-    if plan is None:
-        return ()
-    used = [f"{plan.path}: holds measurements of a job; its image sets are taken as the plan"]
-    return (
-        *(used if plan.measured else ()),
-        *(
-            f"{path}: another batch file than {plan.path}, and not used; give it with --batch if "
-            "the jobs were run with it"
-            for path in others(batch_files, plan.path)
-        ),
-    )
+def _left_over(found: Found, sources: Iterable[Source]) -> Iterator[str]:
+    """What is to be said of temporary files in the folders of jobs that left something else."""
+    paths = {path for source in sources if source.files for path in (source.path, *source.files)}
+    homes = paths | {path.parent for path in paths}
+    for path in found.temporary:
+        home = path.parent.parent if path.parent.name in TEMPORARY else path.parent
+        if path not in paths and home in homes and is_left_over(path):
+            yield f"{path}: left over from a job that was killed, and not read"
 
 
 def _plans(found: Found, outputs: Iterable[Path]) -> tuple[Planned, ...]:

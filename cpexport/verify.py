@@ -8,6 +8,7 @@ from pathlib import Path
 from cpexport import computed
 from cpexport.batch import Batch, fingerprint
 from cpexport.comparison import Difference, Tally
+from cpexport.contained import contained
 from cpexport.decode import decode, scratch_folder
 from cpexport.errors import SinkError, SourceError, UsageError
 from cpexport.imagesets import NONE, ImageSets
@@ -151,9 +152,11 @@ class _Verifying:
         if not batch.complete:
             return
         try:
-            content = fingerprint(batch.source)
-        except OSError as error:
-            raise SourceError(path, f"cannot be read: {error.strerror}", "check it") from error
+            with contained(batch.source):
+                content = fingerprint(batch.source)
+        except SourceError as error:
+            self._damaged.append(Unseen(path, error.problem))
+            return
         entries = self._entries.get(content, [])
         if reason := self._lacking(batch, entries):
             self.not_loaded.append(Unseen(path, reason))

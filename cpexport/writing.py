@@ -11,6 +11,7 @@ from cpexport import __version__
 from cpexport.ahead import decoded_ahead
 from cpexport.attempts import Attempts
 from cpexport.batch import Batch, fingerprint
+from cpexport.contained import contained
 from cpexport.decode import Decoded, decode
 from cpexport.errors import SourceError
 from cpexport.features import IMAGE
@@ -73,7 +74,12 @@ class Writing:
     def note(self, steps: Sequence[Step], noted: list[Batch]) -> None:
         """Enters in the ledger what brings no rows, so that the next run need not look again."""
         for step in steps:
-            entry = _entry(step, fingerprint(step.batch.source), {}, self._prefix)
+            try:
+                with contained(step.batch.source):
+                    entry = _entry(step, fingerprint(step.batch.source), {}, self._prefix)
+            except SourceError as error:
+                self.damaged.append((step.batch, error))
+                continue
             self._attempts(partial(self._put, entry, Pictures(), lambda: ()))
             noted.append(step.batch)
 

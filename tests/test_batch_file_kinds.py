@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import Ran, rows
+from conftest import Ran, columns, rows
 
 from cpexport.batchfile import is_batch_file, read_batch_file
 from cpexport.measurements import MeasurementFile
@@ -39,9 +39,12 @@ def with_more_pipelines(path: Path, number: int) -> Path:
     return path
 
 
-def as_version_2(path: Path, target: Path) -> Path:
-    """A batch file as CellProfiler 2.1.1 writes it: a time for a version, and every text escaped
-    (measurements.py, wrap_string)."""
+VERSION_2 = "2014-07-23T17:45:00 6c2d896"
+
+
+def as_older(path: Path, target: Path, version: str = VERSION_2) -> Path:
+    """A file as CellProfiler 2 and 3 write it: every text escaped (measurements.py, wrap_string).
+    2.1.1 has a time for a version."""
     shutil.copy(path, target)
     with h5py.File(target, "a") as file:
         run = group(file)
@@ -51,8 +54,8 @@ def as_version_2(path: Path, target: Path) -> Path:
                 if h5py.check_string_dtype(texts.dtype):
                     for place, text in enumerate(texts.asstr()[:]):
                         texts[place] = text.encode("unicode_escape")
-        run["Experiment/CellProfiler_Version/data"][0] = b"2014-07-23T17:45:00 6c2d896"
-    return with_more_pipelines(target, 2)
+        run["Experiment/CellProfiler_Version/data"][0] = version.encode()
+    return target
 
 
 def missing(ran: Ran) -> str:
@@ -90,7 +93,7 @@ class TestWhatABatchFileIs:
         self, case: Case, tmp_path: Path
     ) -> None:
         ours = case("10_ranges") / "Batch_data.h5"
-        path = as_version_2(ours, tmp_path / "old.h5")
+        path = with_more_pipelines(as_older(ours, tmp_path / "old.h5"), 2)
         with h5py.File(path, "r") as file:
             raw = group(file)["Experiment/Pipeline_Pipeline/data"].asstr()[0]
         with MeasurementFile(path) as file:
@@ -121,6 +124,21 @@ class TestWhatABatchFileIs:
 
         assert path.is_file()
         assert not found
+
+
+@pytest.mark.parametrize("version", [VERSION_2, "2.2.0", "3.0.0rc1"])
+def test_what_a_job_of_an_older_version_left_is_loaded_alike(
+    version: str, case: Case, loaded: Callable[..., Path], tmp_path: Path
+) -> None:
+    ours = case("13_groups") / "outputs" / "P1-A02" / "P1-A02.h5"
+    (tmp_path / "old").mkdir()
+    path = as_older(ours, tmp_path / "old" / "P1-A02.h5", version)
+    old, new = loaded(path), loaded(ours)
+    pipelines = "SELECT Pipeline_Pipeline FROM Per_Experiment"
+
+    for table in ("Per_Image", "Per_Nuclei"):
+        assert columns(old, table) == columns(new, table)
+    assert rows(old, pipelines) == rows(new, pipelines)
 
 
 class TestBesideJobs:

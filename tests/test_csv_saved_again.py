@@ -98,6 +98,42 @@ def test_a_file_saved_again_has_the_same_values(tmp_path: Path, program: str) ->
     assert rows(tmp_path / "screen.sqlite", "SELECT * FROM Per_Nuclei") == NUCLEI_READ
 
 
+RELATED = [
+    [
+        *("Module", "Module Number", "Relationship", "First Object Name", "First Image Number"),
+        *("First Object Number", "Second Object Name", "Second Image Number"),
+        "Second Object Number",
+    ],
+    ["RelateObjects", "9", "Parent", "Nuclei", "1", "1", "Nuclei", "1", "2"],
+]
+EXPERIMENT = [["Key", "Value"], ["CellProfiler_Version", "4.2.8"], ["Run_Timestamp", "2026"]]
+
+
+@pytest.mark.parametrize("program", READ)
+def test_relationships_and_the_experiment_may_be_saved_again_too(
+    tmp_path: Path, program: str
+) -> None:
+    folder = save(tmp_path / "job", plain(IMAGE), plain(NUCLEI))
+    for name, table in (("Object relationships", RELATED), ("Experiment", EXPERIMENT)):
+        (folder / f"{name}.csv").write_bytes(READ[program](table))
+
+    load([folder], f"sqlite:///{tmp_path}/screen.sqlite")
+
+    pairs = "SELECT object_number1, object_number2 FROM Per_Relationships"
+    assert rows(tmp_path / "screen.sqlite", pairs) == [(1, 2)]
+    version = rows(tmp_path / "screen.sqlite", "SELECT CellProfiler_Version FROM Per_Experiment")
+    assert version == [("4.2.8",)]
+
+
+@pytest.mark.parametrize("write", [lambda t: text(t).encode("utf-16"), lambda t: POINTER])
+def test_relationships_that_are_no_text_are_not_passed_over(tmp_path: Path, write: Write) -> None:
+    folder = save(tmp_path / "job", plain(IMAGE), plain(NUCLEI))
+    (folder / "Object relationships.csv").write_bytes(write(RELATED))
+
+    with pytest.raises(SourceError, match=r"Object relationships\.csv: is (UTF-16|a git-lfs)"):
+        load([folder], f"sqlite:///{tmp_path}/screen.sqlite")
+
+
 def test_a_column_that_only_numbers_the_rows_is_named(tmp_path: Path) -> None:
     folder = save(tmp_path / "job", text(in_front(IMAGE, "", "")).encode(), text(NUCLEI).encode())
 
@@ -280,6 +316,13 @@ def test_objects_without_their_image_csv_are_said_to_be_so(tmp_path: Path) -> No
 
     with pytest.raises(SourceError, match=r"Image\.csv is missing beside Nuclei\.csv"):
         load([tmp_path / "job"], f"sqlite:///{tmp_path}/screen.sqlite")
+
+
+def test_a_file_of_objects_by_itself_is_said_to_be_so(tmp_path: Path) -> None:
+    folder = save(tmp_path / "job", plain(IMAGE), plain(NUCLEI))
+
+    with pytest.raises(SourceError, match=r"has no image sets, which are in the Image\.csv"):
+        load([folder / "Nuclei.csv"], f"sqlite:///{tmp_path}/screen.sqlite")
 
 
 @pytest.mark.parametrize("name", ["job.h5", "job.sqlite"])

@@ -176,7 +176,9 @@ class TestFiles:
     ) -> None:
         before = sorted(tmp_path.iterdir())
         out = tmp_path / os.fsdecode(name)
-        ran = cpexport("plan", "--batch", batch, "--out", out, "--format", "shell", "--quiet")
+        ran = cpexport(
+            "plan", "--batch", batch, "--out", out, "--format", "shell", "--quiet", "--module", "cp"
+        )
 
         assert (ran.status, ran.out, len(ran.err.splitlines())) == (2, "", 1)
         assert repr(os.fsdecode(name))[1:-1] in ran.err

@@ -105,7 +105,7 @@ def _is_unicode(text: str) -> bool:
 
 
 def runner() -> str:
-    """The script that keeps the measurements of CellProfiler 4."""
+    """The script that keeps the measurements of CellProfiler 4 and 5."""
     return _text("run_batch.py")
 
 

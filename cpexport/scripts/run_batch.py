@@ -1,4 +1,4 @@
-"""Runs CellProfiler 4 and keeps its measurements as an .h5 file, which it would throw away.
+"""Runs CellProfiler 4 or 5 and keeps its measurements as an .h5 file, which it would throw away.
 
 Called with CellProfiler's own Python (3.8 or newer) as `cellprofiler` is, with the file last:
 
@@ -7,11 +7,13 @@ Called with CellProfiler's own Python (3.8 or newer) as `cellprofiler` is, with 
 Without a file it is `measurements.h5` in the folder that -o names. Until the run says Complete the
 file is called `.part`, so that a killed job never leaves one that looks done.
 
-CellProfiler's command line still documents that last argument but has ignored it since 4.0.0:
-`run_pipeline_headless` passes `measurements_filename=None` to `Pipeline.run`, which takes it as
-ever. This passes the name, and changes nothing else.
+CellProfiler 4's command line still documents that last argument but has ignored it since 4.0.0, and
+CellProfiler 5 refuses it: `run_pipeline_headless` passes `measurements_filename=None` to
+`Pipeline.run`, which takes it as ever. This passes the name, and changes nothing else.
 """
 
+import argparse
+import inspect
 import sys
 from pathlib import Path
 
@@ -19,9 +21,28 @@ import cellprofiler.__main__ as command_line
 from cellprofiler_core.pipeline import Pipeline
 
 
+def parsed(words):
+    """The options in these words, and the words that are none."""
+    if inspect.signature(command_line.parse_args).parameters:
+        return command_line.parse_args(list(words))
+    # CellProfiler 5 reads sys.argv, here and once more when it runs.
+    files = []
+
+    def parse_args(parser, args=None, namespace=None):
+        options, more = parser.parse_known_args(args, namespace)
+        files[:] = [word for word in more if not word.startswith("-")]
+        if len(files) < len(more):
+            parser.error("unrecognized arguments: " + " ".join(more))
+        return options
+
+    argparse.ArgumentParser.parse_args = parse_args
+    sys.argv = list(words)
+    return command_line.parse_args(), files
+
+
 def main(words):
     """Runs CellProfiler with these words; returns its exit status."""
-    options, files = command_line.parse_args(list(words))
+    options, files = parsed(words)
     target = Path(files[0] if files else Path(options.output_directory or ".", "measurements.h5"))
     part = target.with_name(target.name + ".part")
     target.parent.mkdir(parents=True, exist_ok=True)

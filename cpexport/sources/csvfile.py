@@ -49,6 +49,7 @@ SUFFIXES = frozenset({".csv", ".txt", ".tsv"})
 OBJECTS = "Objects"
 """What `CsvFile.kind` says of a file with rows of objects; its own name says of which."""
 
+_EXPERIMENT = ["Key", "Value"]
 _DELIMITERS = ",\t;|"
 # What other programs call the column by which they number rows: R, pandas, KNIME.
 _ROW_NAMES = re.compile(r"|Unnamed: \d+|row ID", re.IGNORECASE)
@@ -287,7 +288,9 @@ def read_experiment(file: CsvFile) -> dict[str, str]:
             csv.field_size_limit(before)
     if text.count('"') % 2:
         rows = rows[:-1]
-    return {row[0]: row[1].replace("\r\n", "\n") for row in rows[1:] if len(row) == 2}
+    key, value = (file.names.index((None, name)) for name in _EXPERIMENT)
+    width = len(file.names)
+    return {row[key]: row[value].replace("\r\n", "\n") for row in rows[1:] if len(row) == width}
 
 
 def ends_cut(path: Path) -> bool:
@@ -320,9 +323,10 @@ def _fields(line: str, delimiter: str) -> list[str]:
 
 
 def _kind(header: Sequence[str]) -> str | None:
-    if list(header) == ["Key", "Value"]:
+    named = [field for field in header if field != NO_FEATURE]
+    if named == _EXPERIMENT:
         return EXPERIMENT
-    if list(header[:3]) == ["Module", "Module Number", "Relationship"]:
+    if named[:3] == ["Module", "Module Number", "Relationship"]:
         return RELATIONSHIP
     if IMAGE_NUMBER in header:
         return OBJECTS if OBJECT_NUMBER in header else IMAGE

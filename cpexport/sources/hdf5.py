@@ -1,4 +1,4 @@
-"""Measurement files (.h5) of single jobs, as CellProfiler writes them: all versions since 2.2."""
+"""Measurement files (.h5) of single jobs, as CellProfiler writes them: all versions since 2.1."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cpexport.batch import Evidence, Nothing
+from cpexport.batchfile import is_measured
 from cpexport.errors import RunningError, SourceError
 from cpexport.imagesets import ImageSets
 from cpexport.measurements import MeasurementFile
@@ -40,8 +41,13 @@ class LeftoverSource:
             finished="",
             pictures=Pictures(),
             features={},
-            nothing="it left no .h5 and no CSV",
+            nothing=f"it left no .h5 and no CSV{self._only}",
         )
+
+    @property
+    def _only(self) -> str:
+        names = ", ".join(file.name for file in self.temporary)
+        return f", only CellProfiler's own temporary file ({names})" if names else ""
 
     def open(self) -> AbstractContextManager[Nothing]:
         return nullcontext(Nothing())
@@ -56,3 +62,24 @@ class LeftoverSource:
         except SourceError:
             # What a job that was killed leaves cannot be read.
             return
+
+
+def holds_measurements(file: Path) -> bool:
+    """Whether a file that is named as CellProfiler's temporary one can be read, and holds what
+    modules measured: somebody kept it, as CellProfiler 4 keeps no other."""
+    try:
+        with MeasurementFile(file) as opened:
+            return is_measured(opened)
+    except SourceError:
+        return False
+
+
+def is_left_over(file: Path) -> bool:
+    """Whether no process writes into a temporary file."""
+    try:
+        with MeasurementFile(file):
+            return True
+    except RunningError:
+        return False
+    except SourceError:
+        return True

@@ -29,7 +29,7 @@ from cpexport.pictures import Pictures
 from cpexport.pipeline import Pipeline
 from cpexport.skipped import MARKS
 from cpexport.sources.beside import advised, note
-from cpexport.sources.csvbytes import no_table
+from cpexport.sources.csvbytes import no_table, no_text
 from cpexport.sources.csvfile import (
     OBJECTS,
     CsvFile,
@@ -100,6 +100,9 @@ class _Opened:
         for file in sorted(files, key=lambda file: file.stem != name):
             if file.stem == name or not known:
                 return no_table(file)
+        if len(files) == 1 and self._source.path.parent == files[0]:
+            problem = f"has no image sets, which are in the {name}.csv of its job"
+            return SourceError(files[0], problem, "name the folder that holds both")
         others = ", ".join(file.name for file in known[:3])
         problem = f"{name}.csv is missing beside {others}"
         return SourceError(self._source.path, problem, f"put it there, or {RERUN}")
@@ -208,7 +211,7 @@ class _Opened:
             elif name in rows.counts:
                 lost = rows.counted()[name]
             elif "relation" in name.lower() or (not rows.counts and name != EXPERIMENT):
-                lost = rows.held if _only_begun(path) else NONE
+                lost = rows.held if _only_begun(path) or no_text(path) else NONE
             else:
                 lost = NONE
             if lost and why.advice != RERUN:

@@ -11,12 +11,13 @@ renumbered and selected by it. Only the modules' work on pictures is left out.
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import logging
 import os
 import sys
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from typing import Any
 
 
@@ -35,7 +36,9 @@ def main(folder: str) -> None:
     # As main() begins; some modules ask Java which files an image set has.
     command_line.set_awt_headless(True)
     set_headless()
-    command_line.start_java()
+    # CellProfiler 5 fetches what Java is to run from the network, and may go on without.
+    with suppress(RuntimeError):
+        command_line.start_java()
     set_temporary_directory(folder, globally=False)
     set_default_output_directory(folder)
     logging.disable(logging.CRITICAL)
@@ -78,7 +81,7 @@ def main(folder: str) -> None:
 
     def answer(words: list[str]) -> dict[str, Any]:
         seen.update(pictures={}, groups=[])
-        options, files = command_line.parse_args(list(words))
+        options, files = parsed(words)
         if files:
             return {"error": "these words are no options: " + " ".join(files)}
         selection = (options.first_image_set, options.last_image_set, options.groups)
@@ -87,10 +90,19 @@ def main(folder: str) -> None:
             answered[asked] = would_run(options, files)
         return answered[asked]
 
+    def parsed(words: list[str]) -> tuple[Any, list[str]]:
+        if inspect.signature(command_line.parse_args).parameters:
+            return command_line.parse_args(list(words))  # type: ignore[no-any-return]
+        # CellProfiler 5 reads sys.argv, and knows no words that are no options.
+        sys.argv = list(words)
+        return command_line.parse_args(), []
+
     def would_run(options: Any, files: list[str]) -> dict[str, Any]:
         numbers = listed(options.pipeline_filename)
         done_file, options.done_file = options.done_file, os.devnull
-        status = command_line.run_pipeline_headless(options, files)
+        run = command_line.run_pipeline_headless
+        both = len(inspect.signature(run).parameters) > 1
+        status = run(options, files) if both else run(options)
         if status != 0 or not done_file:
             return {"error": f"exit status {status}"}
         return {
