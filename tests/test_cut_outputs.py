@@ -61,3 +61,14 @@ def test_a_table_that_is_gone_is_missed_by_every_load_though_it_is_not_wanted(
     assert [str(report.missing) for report in reports] == ["1-6", "1-6"]
     assert reports[1].loaded == 0
     assert rows(to, "SELECT count(*) FROM Per_Image") == [(18,)]
+
+
+def test_one_output_alone_has_no_gaps_before_it_however_often_it_is_loaded(
+    tmp_path: Path, copy: Callable[..., Path]
+) -> None:
+    output = copy("10_ranges", "outputs/batch_7_12")
+
+    reports = [load([output], f"sqlite:///{tmp_path / 'screen.sqlite'}") for _ in range(2)]
+
+    assert [str(report.missing) for report in reports] == ["", ""]
+    assert [report.whole for report in reports] == [True, True]

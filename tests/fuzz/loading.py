@@ -52,17 +52,17 @@ class Loading:
         self.to = destination(case, home, account)
         self.rng = random.Random(case.seed)
         self.loaded: list[list[Job]] = [[] for _ in case.runs]
+        self.order: list[int] = []
 
     def must(self) -> dict[int, Expected]:
+        """What there must be of each run, by its number; 0 for one that has none."""
         every = [
             expected(outputs.run, jobs, self.case.shape)
             for outputs, jobs in zip(self.outputs, self.loaded, strict=True)
         ]
         if not self.case.numbered:
             return {0: every[0]}
-        # Runs are numbered as they come; all are named in one load.
-        there = [one for one in every if one.owned]
-        return dict(enumerate(there, start=1))
+        return {number: every[run] for number, run in enumerate(self.order, start=1)}
 
     @property
     def owned(self) -> list[frozenset[int]]:
@@ -99,6 +99,8 @@ class Loading:
                 outputs.write(job)
             loaded += mine
             fresh.append(mine)
+        # Runs are numbered as they come.
+        self.order += [n for n, has in enumerate(self.owned) if has and n not in self.order]
         seen = fresh if self.case.one_by_one else self.loaded
         words = ["load", *self.words(seen), *self.case.options, "--format", "json", "--quiet"]
         words += ["--wells", ",".join(self.case.wells)] if self.case.wells else []
@@ -139,7 +141,8 @@ class Loading:
         ):
             run, seen = outputs.run, mine if self.case.one_by_one else loaded
             planned = {one.number for one in run.planned}
-            held = {n for job in seen for n in standing(job, run).held}
+            known = [job for job in loaded if job in seen or standing(job, run).complete]
+            held = by_numbers([standing(job, run).held for job in known])
             if there or not self.case.numbered:
                 # A run of which nothing is there is named as a whole.
                 missing |= (planned if run.batch_file != "none" else held) - there
@@ -157,3 +160,13 @@ class Loading:
         yield from wells.differences(found, runs, self.to, prefix, self.case.wells)
         if self.case.shape.layout == "view":
             yield from viewing.differences(found, runs, prefix)
+
+
+def by_numbers(batches: Sequence[frozenset[int]]) -> set[int]:
+    """The image sets that there must be where no batch file tells: all up to the highest, from 1
+    unless there is one batch alone."""
+    known = {numbers for numbers in batches if numbers}
+    if not known:
+        return set()
+    numbers = frozenset().union(*known)
+    return set(range(1 if len(known) > 1 else min(numbers), max(numbers) + 1))

@@ -13,7 +13,7 @@ from fuzz.comparing import differences
 from fuzz.complete import standing
 from fuzz.destinations import Sqlite
 from fuzz.expected import Shape, expected
-from fuzz.loading import Fault, Loading
+from fuzz.loading import Fault, Loading, by_numbers
 from fuzz.mariadb import Mariadb
 
 _OTHER = "Other_"
@@ -74,23 +74,25 @@ class Trial(Loading):
             raise Fault("verify", f"status {ran.status}: {ran.out}{ran.err}")
 
     def _check(self) -> None:
-        """`check` says what is there of a plan, and what not."""
+        """`check` says what is there of a plan, or by the numbers, and what not."""
         for outputs, loaded in zip(self.outputs, self.loaded, strict=True):
             run = outputs.run
-            if outputs.batch_file is None or not loaded:
+            if not loaded:
                 continue
             words = ["check", outputs.folder, "--format", "json", "--quiet", *outputs.named]
             ran = self.commands.run(*words)
             states = {outputs.path(job): standing(job, run) for job in loaded}
             complete = [state.complete for state in states.values()]
-            there = frozenset().union(*complete)
-            planned = frozenset(one.number for one in run.planned)
+            there = frozenset[int]().union(*complete)
+            planned = by_numbers([state.held for state in states.values()])
+            if outputs.batch_file is not None:
+                planned = {one.number for one in run.planned}
             if ran.status != (3 if planned - there else 0):
                 raise Fault("check", f"status {ran.status}: {ran.out}{ran.err}")
             said = ran.json
             twice = {n for n in there if sum(n in sets for sets in complete) > 1}
             must = {
-                "planned": len(planned),
+                "planned": None if outputs.batch_file is None else len(planned),
                 "complete": len(there),
                 "missing": sorted(planned - there),
                 "unexpected": [],
@@ -104,7 +106,7 @@ class Trial(Loading):
             }
             for name, value in must.items():
                 if found[name] != value:
-                    raise Fault("check", f"{name} is {found[name]}, not {value}")
+                    raise Fault("check", f"{name} is {found[name]}, not {value}: {ran.out}")
 
     def _read(self) -> None:
         """`cpexport.read` gives what a plain driver does."""
