@@ -43,9 +43,10 @@ def aggregated(
 
 
 def numbers(column: pa.Array) -> Floats:
-    """A column of numbers as float64, NaN where there is none."""
+    """A column of numbers as float64, NaN where there is none. Integers of more digits than that
+    has become the nearest."""
     if column.null_count:
-        column = column.cast(pa.float64()).fill_null(float("nan"))
+        column = column.cast(pa.float64(), safe=False).fill_null(float("nan"))
     return np.asarray(column.to_numpy(zero_copy_only=False), np.float64)
 
 

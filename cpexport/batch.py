@@ -35,6 +35,19 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """A file or batch of which something is not loaded, and why."""
+
+    path: str
+    reason: str
+
+    def __post_init__(self) -> None:
+        # A name that is not UTF-8 could not be printed.
+        path = self.path.encode("utf-8", "backslashreplace").decode("utf-8")
+        object.__setattr__(self, "path", path)
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What a job's files say about its image sets, before anybody judges it.
 
@@ -46,6 +59,7 @@ class Evidence:
     `lacking` are object types of which image sets count some, but for which there is no table.
     `nothing` says what there is instead where no image set is held. `skipped` are image sets that a
     FlagImage module ended the run of, as the pipeline asks for: they are not measured, and done.
+    `left_out` are files that may be CellProfiler's but are not this job's, and why not.
     """
 
     held: ImageSets
@@ -65,6 +79,7 @@ class Evidence:
     notes: tuple[str, ...] = ()
     nothing: str = "it ran no image set"
     skipped: ImageSets = NONE
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 class Source(Protocol):
@@ -142,8 +157,9 @@ class Batch:
 
     `unexpected` are image sets that the batch file does not list, `misplaced` those that it lists
     as other pictures; neither are in `complete`. `skipped` are those of `complete` that FlagImage
-    skipped. `signature` is that of the files judged. `notes` are for everybody, `details` for who
-    asks for them: they need no action.
+    skipped. `lacking` are object types that it counts and has no table of. `signature` is that of
+    the files judged. `notes` are for everybody, `details` for who asks for them: they need no
+    action. `left_out` are files beside them that are not read.
     """
 
     source: Source
@@ -161,9 +177,23 @@ class Batch:
     group_tags: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
     features: Features = field(default_factory=dict)
+    lacking: frozenset[str] = frozenset()
     signature: str = ""
     skipped: ImageSets = NONE
     details: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+    @property
+    def known_by(self) -> str:
+        """What the ledger knows the batch by as long as its files stay untouched.
+
+        Where files beside it are left out it is never the signature itself, so that every load
+        looks at the batch again and names them.
+        """
+        if not self.left_out:
+            return self.signature
+        said = "\n".join([self.signature, *(left.path for left in self.left_out)])
+        return hashlib.sha256(said.encode()).hexdigest()
 
     @property
     def age(self) -> tuple[str, int]:

@@ -20,7 +20,7 @@ from cpexport.features import IMAGE, IMAGE_NUMBER
 from cpexport.imagesets import ImageSets
 from cpexport.measurements import MeasurementFile
 from cpexport.paths import BATCH, PathMap
-from cpexport.pictures import Pictures, tells_pictures_apart
+from cpexport.pictures import Pictures, telling
 from cpexport.pipeline import Pipeline
 
 NAME = "Batch_data.h5"
@@ -135,8 +135,8 @@ def is_measured(file: MeasurementFile) -> bool:
 
 
 def read_pictures(file: MeasurementFile, held: ImageSets) -> Pictures:
-    """The pictures of the image sets `held`, from a measurement file's file names and metadata."""
-    return _pictures(file, held, filter(tells_pictures_apart, file.features(IMAGE)))
+    """The pictures of the image sets `held`, by what a measurement file says of them."""
+    return _pictures(file, held, telling(file.features(IMAGE)))
 
 
 def read_group_tags(text: str | None) -> tuple[str, ...]:
@@ -194,7 +194,7 @@ def _path_mappings(text: str | None) -> tuple[tuple[str, str], ...]:
 
 def _pictures(file: MeasurementFile, held: ImageSets, features: Iterable[str]) -> Pictures:
     numbers = np.fromiter(held, np.int64, len(held))
-    return Pictures(numbers, {name: _texts(file, name, numbers) for name in features})
+    return Pictures.of(numbers, {name: _texts(file, name, numbers) for name in features})
 
 
 def _texts(file: MeasurementFile, feature: str, numbers: np.ndarray) -> pa.StringArray:

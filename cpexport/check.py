@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from cpexport.batch import Batch, State
+from cpexport.batch import Batch, LeftOut, State
 from cpexport.batchfile import BatchFile, read_batch_file
 from cpexport.completeness import shown_by_numbers
 from cpexport.ended import how_it_ended, last_lines, trouble
@@ -16,6 +16,7 @@ from cpexport.history import History, read_history
 from cpexport.imagesetnames import Name, named
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.jobs import PART, Job, split
+from cpexport.lacking import lacking, sentences
 from cpexport.plan import Planned
 from cpexport.sinks import open_sink
 from cpexport.skipped import skipped_there
@@ -51,7 +52,8 @@ class Check:
     batch has complete. `plans` are those by which the jobs were submitted, the newest last;
     `histories` the folders in which they keep count of their attempts, and `history` what those and
     the scheduler say. `trouble` says what all jobs of the last plan failed of, if they did so;
-    `notes` are about batch files.
+    `notes` are about batch files, and what batches lack that others have; `left_out` are files that
+    may be CellProfiler's, but are not read.
     """
 
     plan: BatchFile | None
@@ -65,6 +67,7 @@ class Check:
     skipped: ImageSets = NONE
     trouble: str = ""
     notes: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def batch_file(self) -> BatchFile:
@@ -97,6 +100,8 @@ class Check:
 
         Without a batch file: whether nothing shows that anything is missing.
         """
+        if self.left_out:
+            return False
         if self.plan is None:
             return not self.missing and all(seen.image_sets for seen in self.batches)
         return not self.missing and not self.unexpected
@@ -117,9 +122,11 @@ def check(
     outputs: Sequence[Path],
     batch_file: Path | None = None,
     *,
+    same_pictures: bool = False,
     progress: Progress = lambda done: None,
 ) -> Check:
-    """What is there of a plan below `outputs`: without those, beside the batch file.
+    """What is there of a plan below `outputs`: without those, beside the batch file. With
+    `same_pictures` image sets are those of the batch file by their numbers alone.
 
     Raises:
         UsageError: there are neither outputs nor a batch file, or several batch files.
@@ -130,7 +137,7 @@ def check(
         if batch_file is None:
             raise UsageError("name the batch file with --batch, or the folder of the outputs")
         outputs = [batch_file.parent]
-    found = survey(outputs, batch_file, progress=progress)
+    found = survey(outputs, batch_file, same_pictures=same_pictures, progress=progress)
     if found.plan is None:
         for batch in found.batches:
             if isinstance(batch.source, NotReadSource):
@@ -158,7 +165,8 @@ def check(
         history,
         skipped - done,
         trouble(history, found.histories),
-        found.notes,
+        (*found.notes, *sentences(lacking(found.batches))),
+        (*found.left_out, *(left for batch in found.batches for left in batch.left_out)),
     )
 
 

@@ -30,6 +30,8 @@ def commands() -> None:
 @options.prefix
 @options.shape
 @options.path_map
+@options.same_pictures
+@options.replace
 @options.wells
 @options.plate_and_well
 @click.option("--format", type=click.Choice(["table", "json"]), default="table")
@@ -51,6 +53,8 @@ def load(
     batch_file: Path | None,
     prefix: str,
     path_map: tuple[str, ...],
+    same_pictures: bool,
+    replace: bool,
     kinds: str | None,
     plate: str | None,
     well: str | None,
@@ -73,6 +77,7 @@ def load(
     from cpexport.runs import destination, load_runs
     from cpexport.shape import Shape
     from cpexport.sinks import analyst_reads
+    from cpexport.succession import Consent
     from cpexport.watch import follow_load
     from cpexport.wells import Wells
     from cpexport.workers import processes
@@ -82,6 +87,7 @@ def load(
         raise UsageError("--plate and --well go with --wells or --properties")
     shape = Shape.parse(**words) if any(words.values()) else None
     paths = read_path_map(path_map, batch_file) if path_map else None
+    consent = Consent(same_pictures, replace)
     if file:
         refuse_foreign(file)
         if not analyst_reads(url):
@@ -95,6 +101,7 @@ def load(
                 prefix=prefix,
                 shape=shape,
                 paths=paths,
+                consent=consent,
                 progress=progress,
             )
         click.echo(dry_run_text(found, format))
@@ -112,6 +119,7 @@ def load(
             paths=paths,
             wells=None if kinds is None else Wells.parse(kinds, plate, well),
             patient=seconds is not None,
+            consent=consent,
             workers=processes(jobs),
             progress=progress,
         )
@@ -215,6 +223,7 @@ def plan(
     help="list: lines of task, first, last. array: 4,7,9-10. commands: one a line.",
 )
 @options.size
+@options.same_pictures
 @options.again
 @options.watch("Look again every so often, and draw how far jobs are, until all is there.")
 @options.missing_ok
@@ -228,6 +237,7 @@ def check(
     run: str | None,
     format: str,
     images_per_batch: int | None,
+    same_pictures: bool,
     folder: Path | None,
     scheduler: str | None,
     max_attempts: int,
@@ -249,6 +259,7 @@ def check(
     from cpexport.submit import prepare
     from cpexport.watch import follow_check
 
+    look = partial(check, outputs, batch_file, same_pictures=same_pictures)
     if run is not None and to is None:
         raise UsageError("--run goes with --to")
     if to is not None:
@@ -259,10 +270,10 @@ def check(
         if folder:
             raise UsageError("--watch and --resubmit do not go together")
         with drawn(quiet) as draw:
-            found = follow_check(lambda: check(outputs, batch_file), seconds, draw)
+            found = follow_check(look, seconds, draw)
     else:
         with shown(quiet) as progress:
-            found = check(outputs, batch_file, progress=progress)
+            found = look(progress=progress)
     again = None
     if folder:
         home = home_of(found, outputs, folder)

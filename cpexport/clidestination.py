@@ -64,6 +64,7 @@ def properties(
 @options.to("The destination to compare with OUTPUTS, as a URL.", required=True)
 @options.batch
 @options.prefix
+@options.same_pictures
 @click.option("--format", type=click.Choice(["table", "json"]), default="table")
 @options.missing_ok
 @options.quiet
@@ -72,6 +73,7 @@ def verify(
     to: str,
     batch_file: Path | None,
     prefix: str,
+    same_pictures: bool,
     format: str,
     missing_ok: bool,
     quiet: bool,
@@ -88,7 +90,14 @@ def verify(
     if not outputs:
         raise UsageError("name the folder that holds the jobs' outputs")
     with shown(quiet) as progress:
-        found = verify_runs(outputs, to, batch_file=batch_file, prefix=prefix, progress=progress)
+        found = verify_runs(
+            outputs,
+            to,
+            batch_file=batch_file,
+            prefix=prefix,
+            same_pictures=same_pictures,
+            progress=progress,
+        )
     click.echo(verify_text(found, format))
     if found.differences:
         return outcome.FAILED
@@ -107,6 +116,8 @@ def verify(
 @options.prefix
 @options.shape
 @options.path_map
+@options.same_pictures
+@options.replace
 @click.option(
     "--dialect",
     type=click.Choice(["mysql", "sqlite"]),
@@ -135,6 +146,8 @@ def script(
     batch_file: Path | None,
     prefix: str,
     path_map: tuple[str, ...],
+    same_pictures: bool,
+    replace: bool,
     dialect: str | None,
     old_names: bool,
     analyst: bool,
@@ -152,6 +165,7 @@ def script(
     from cpexport.reportdestination import script_text
     from cpexport.script import script
     from cpexport.shape import Shape
+    from cpexport.succession import Consent
     from cpexport.workers import processes
 
     if not outputs:
@@ -167,6 +181,7 @@ def script(
             prefix=prefix,
             shape=Shape.parse(**words) if asked else None,
             paths=read_path_map(path_map, batch_file) if path_map else None,
+            consent=Consent(same_pictures, replace),
             workers=processes(jobs),
             progress=progress,
         )

@@ -72,12 +72,10 @@ def whole(parts: Sequence[pa.RecordBatch], schema: pa.Schema, *, infinite: bool)
         WidthError: a value does not fit its column.
     """
     known = set(schema.names)
-    fit = [
-        align(part.select([n for n in part.schema.names if n in known]), schema) for part in parts
-    ]
-    tables = [
-        pa.Table.from_batches([part if infinite else without_infinities(part)]) for part in fit
-    ]
+    chosen = [part.select([n for n in part.schema.names if n in known]) for part in parts]
+    if not infinite:
+        chosen = [without_infinities(part) for part in chosen]
+    tables = [pa.Table.from_batches([align(part, schema)]) for part in chosen]
     return pa.concat_tables([schema.empty_table(), *tables], promote_options="default")
 
 

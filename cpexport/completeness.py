@@ -11,12 +11,12 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cpexport.batch import Batch, Evidence, Source, State
+from cpexport.batch import Batch, Evidence, LeftOut, Source, State
 from cpexport.batchfile import BatchFile
 from cpexport.errors import RERUN, RunningError, SourceError
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.jobs import PART
-from cpexport.pictures import comparable, differences
+from cpexport.samepictures import compared
 
 UNFINISHED = "the job never finished"
 """Begins the reason of a batch of which nobody said how its job ended."""
@@ -47,12 +47,18 @@ class _Verdict:
 
 
 def judge(
-    source: Source, evidence: Evidence, plan: BatchFile | None, tables: Collection[str] = ()
+    source: Source,
+    evidence: Evidence,
+    plan: BatchFile | None,
+    tables: Collection[str] = (),
+    *,
+    same_pictures: bool = False,
 ) -> Batch:
     """The batch that a job's evidence makes.
 
     `tables` are the tables that the same run's other outputs have in this format: an output that
-    lacks one of them, though its image sets count such objects, was cut off.
+    lacks one of them, though its image sets count such objects, was cut off. `same_pictures` is
+    whether image sets are those of the batch file by their numbers alone.
     """
     verdict = _Verdict()
     notes, details = list(evidence.notes), []
@@ -69,7 +75,7 @@ def judge(
     if "Relationship" in tables and "Relationship" not in evidence.tables:
         # A job may have skipped image sets before it related any objects.
         verdict.strike(evidence.held - skipped, "the table of relationships is missing")
-    unexpected, misplaced = _strike_unplanned(verdict, evidence, plan, notes)
+    unexpected, misplaced = _strike_unplanned(verdict, evidence, plan, notes, same_pictures)
     _strike_cut_groups(verdict, evidence, plan, notes)
     complete = evidence.held - verdict.struck
     state, job = _state(evidence, complete)
@@ -90,7 +96,9 @@ def judge(
         _tags(evidence, plan),
         tuple(notes),
         evidence.features,
+        frozenset(evidence.lacking),
         skipped=skipped & complete,
+        left_out=tuple(LeftOut(path, reason) for path, reason in evidence.left_out.items()),
         details=tuple(details),
     )
 
@@ -118,8 +126,9 @@ def not_readable(source: Source, error: SourceError, missing: bool = True) -> Ba
     advice = "nothing is missing without it" if idle else error.advice
     inside = Path(error.path)
     # A batch that is one of several in a folder goes by the path of one of its files.
-    other = inside.parent == source.path.parent and inside != source.path
-    where = f"{inside.name}: " if other or inside.parent == source.path else ""
+    home = source.path.parent if inside.parent == source.path.parent else source.path
+    here = inside != source.path and inside.is_relative_to(home)
+    where = f"{inside.relative_to(home)}: " if here else ""
     reason = f"{where}{error.problem}; {advice}"
     if isinstance(error, RunningError):
         return Batch(source, State.RUNNING, reason)
@@ -143,24 +152,33 @@ def _state(evidence: Evidence, complete: ImageSets) -> tuple[State, list[str]]:
 
 
 def _strike_unplanned(
-    verdict: _Verdict, evidence: Evidence, plan: BatchFile | None, notes: list[str]
+    verdict: _Verdict,
+    evidence: Evidence,
+    plan: BatchFile | None,
+    notes: list[str],
+    same_pictures: bool,
 ) -> tuple[ImageSets, ImageSets]:
     """Strikes off what the batch file does not list, and what it lists as other pictures."""
     if plan is None:
         return NONE, NONE
     unexpected = evidence.held - plan.planned
     verdict.strike(unexpected, f"not in {plan.path.name}")
-    if evidence.pictures.columns and not comparable(evidence.pictures, plan.pictures):
+    if same_pictures:
+        return unexpected, NONE
+    late = plan.pipeline.late | (evidence.pipeline.late if evidence.pipeline else frozenset())
+    found = compared(evidence.pictures.without(late), plan.pictures)
+    # Names that agree suffice: whoever gives a batch file says that the jobs ran it.
+    if evidence.pictures.columns and found.untold - found.named:
         notes.append(f"no file names or metadata to compare with {plan.path.name}")
-    found = differences(evidence.pictures, plan.pictures)
-    misplaced = ImageSets.of(found) & evidence.measured
-    if found:
-        example = min(found)
+    others = ImageSets.of(found.different)
+    if others:
+        example = others.first
         verdict.strike(
-            ImageSets.of(found) & evidence.held,
-            f"other pictures than in {plan.path.name} (in image set {example} {found[example]})",
+            others & evidence.held,
+            f"other pictures than in {plan.path.name} (in image set {example} "
+            f"{found.different[example]}); say --same-pictures if they were moved or renamed",
         )
-    return unexpected, misplaced
+    return unexpected, others & evidence.measured
 
 
 def _strike_cut_groups(

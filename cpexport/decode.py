@@ -170,6 +170,9 @@ class _Tally:
                 self.unmapped += stay
                 self._add(name, rows)
                 yield name, rows
+            else:
+                # So the ledger knows which tables an output had, whatever was wanted of them.
+                self.counts[name] = Count(0)
 
     def _add(self, name: str, rows: pa.RecordBatch) -> None:
         count = _count(rows)

@@ -1,80 +1,58 @@
-"""Finds batches below folders of any layout, by file names and headers; reads no measurements."""
+"""Finds batches below folders of any layout, by file names and headers; reads no measurements.
+
+`walk` lists the files, `sources.folder` tells them apart by name, each format knows its own files,
+and `belonging` what lies in other folders than its job.
+"""
 
 import os
-import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
-from cpexport.batch import Source
+from cpexport.batch import LeftOut, Source
 from cpexport.batchfile import NAME
+from cpexport.belonging import put_together
 from cpexport.errors import SourceError
 from cpexport.features import IMAGE
-from cpexport.jobs import PART, PLAN, STAMP, STATUS, STATUS_SUFFIXES
+from cpexport.jobs import PLAN, STAMP, STATUS, STATUS_SUFFIXES
+from cpexport.namedfile import PACKED, place_of
 from cpexport.pipeline import Pipeline
-from cpexport.sources.csvfile import SUFFIXES as CSV_SUFFIXES
-from cpexport.sources.csvfile import CsvFile, open_csv
+from cpexport.place import Place
+from cpexport.sources.csvgroups import csv_folder, header_of
 from cpexport.sources.database import DatabaseSource
-from cpexport.sources.databasefile import SUFFIXES as DATABASE_SUFFIXES
 from cpexport.sources.databasefile import Contents, contents
-from cpexport.sources.hdf5 import SUFFIXES as HDF5_SUFFIXES
+from cpexport.sources.folder import Folder, said, sorted_by_kind
 from cpexport.sources.hdf5 import Hdf5Source
 from cpexport.sources.leftover import LeftoverSource
-from cpexport.sources.setupsql import SETUP
+from cpexport.sources.packed import may_be_data
 from cpexport.sources.spreadsheet import SpreadsheetSource
 from cpexport.sources.sqlcsv import SqlCsvSource
-from cpexport.sources.sqlnames import sql_jobs
-
-SCRIPT = "cpexport-script.json"
-"""The file that makes a folder one of `cpexport script`, where nothing is a job's."""
+from cpexport.sources.sqlnames import sql_jobs, sql_strays
+from cpexport.walk import Listed, Told, is_text, walk
 
 TEMPORARY = ("tmp", "temp")
 """Jobs are told by `-t` to keep temporary files in a folder of such a name within their own."""
 
-_TEMPORARY = re.compile(r"Cpmeasurements.*\.hdf5", re.IGNORECASE)
-_NOT_DATA = re.compile(r"(.*[_.-])?(log|done|readme)([_.-].*)?", re.IGNORECASE)
-_IMAGE_CSV = re.compile(r"(.*)Image", re.DOTALL)
-_DONE = ("Complete", "Failure")
-
-
-@dataclass
-class _Folder:
-    """The files of one folder that may belong to jobs."""
-
-    path: Path
-    hdf5: list[Path] = field(default_factory=list)
-    csv: list[Path] = field(default_factory=list)
-    setups: list[Path] = field(default_factory=list)
-    databases: list[Path] = field(default_factory=list)
-    done: list[Path] = field(default_factory=list)
-    temporary: list[Path] = field(default_factory=list)
-    batch_file: bool = False
-    stamped: bool = False
-
-    @property
-    def begun(self) -> bool:
-        """Whether a job of a plan has begun here and is not complete."""
-        return self.stamped and self.path.name.endswith(PART)
-
-    @property
-    def had_a_job(self) -> bool:
-        """Whether a job ran here, whatever else there is."""
-        return bool(self.done or self.temporary or self.stamped)
+_UNSAYABLE = "its name is not UTF-8, so no report or ledger can name it; rename it"
 
 
 @dataclass(frozen=True)
 class Found:
-    """What lies below the OUTPUTS: `batch_files` by path, and folders with jobs' files.
+    """What lies below the OUTPUTS: `batch_files` by path, and folders with jobs' files, `listed`.
 
     `plans` are files that a plan may be in, `histories` folders with jobs' status files, and
-    `stamps` the files by which jobs' folders say which batch file they were run with.
+    `stamps` the files by which jobs' folders say which batch file they were run with. `not_read`
+    may be jobs' data, `named` are files that were named themselves; both say what is wrong.
     """
 
-    folders: tuple[_Folder, ...]
+    listed: tuple[Place, ...]
     batch_files: tuple[Path, ...]
     plans: tuple[Path, ...] = ()
     histories: tuple[Path, ...] = ()
     stamps: tuple[Path, ...] = ()
+    not_read: tuple[LeftOut, ...] = ()
+    named: tuple[LeftOut, ...] = ()
 
     def retold(self, outputs: Collection[Path] = (), batch_files: Collection[Path] = ()) -> "Found":
         """The same, once files were opened: `outputs` are jobs' measurement files, whatever they
@@ -83,175 +61,199 @@ class Found:
         for path in outputs:
             more.setdefault(path.parent, []).append(path)
         none = set(batch_files)
-        folders = []
-        for folder in self.folders:
+        places = []
+        for place in self.listed:
+            folder = place.folder
             hdf5 = [path for path in folder.hdf5 if path not in none]
             batch_file = folder.batch_file or len(hdf5) < len(folder.hdf5)
             hdf5 = sorted([*hdf5, *more.get(folder.path, [])])
-            folders.append(replace(folder, hdf5=hdf5, batch_file=batch_file))
-        return replace(self, folders=tuple(folders))
+            folder = replace(folder, hdf5=hdf5, batch_file=batch_file)
+            places.append(replace(place, folder=folder))
+        return replace(self, listed=tuple(places))
+
+    @cached_property
+    def _together(self) -> tuple[list[Place], list[LeftOut]]:
+        """Places with what is theirs, and what is nobody's."""
+        places = [place.copied() for place in self.listed]
+        return places, put_together(places)
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """Files and folders that may be jobs' data, but belong to no batch."""
+        places, nobodys = self._together
+        named = self.named
+        if named:
+            brought = {str(file) for place in places for file in place.brought}
+            named = tuple(one for one in named if one.path not in brought)
+        return (*self.not_read, *nobodys, *named)
 
     @property
     def temporary(self) -> tuple[Path, ...]:
         """CellProfiler's temporary files, where it keeps measurements as it runs."""
-        return tuple(path for folder in self.folders for path in folder.temporary)
+        return tuple(path for place in self.listed for path in place.folder.temporary)
 
     def sources(self, hint: Pipeline | None = None) -> list[Source]:
         """One source a batch, in order of path, folders without outputs last.
 
         `hint` is the batch file's pipeline.
-
-        Raises:
-            SourceError: a CSV file cannot be read.
         """
+        places, _ = self._together
         found: list[Source] = []
-        for folder in self.folders:
-            found += _sources(folder, hint)
+        for place in places:
+            found += _sources(place, hint)
         homes = {home for source in found for home in (source.path, source.path.parent)}
-        for folder in self.folders:
-            found += _leftovers(folder, homes)
+        for place in places:
+            found += _leftovers(place.folder, homes)
         return found
 
 
-def find(outputs: Iterable[Path]) -> Found:
+def find(outputs: Iterable[Path], told: Told = lambda files: None) -> Found:
     """Walks OUTPUTS: folders, or single files. What two of them share is found once.
 
     Raises:
-        SourceError: one of them does not exist, or a folder cannot be listed.
+        SourceError: one of them does not exist, or cannot be listed.
     """
-    folders: dict[str, _Folder] = {}
-    batch_files: dict[str, Path] = {}
-    files: set[str] = set()
-    plans: dict[str, Path] = {}
-    histories: dict[str, Path] = {}
-    stamps: dict[str, Path] = {}
+    finding = _Finding()
     # Folders first: a file that is named besides belongs to its folder's batches.
-    for top in sorted(outputs, key=Path.is_file):
+    tops = sorted(outputs, key=lambda top: not top.is_dir())
+    for top in tops:
         if not top.exists():
             raise SourceError(top, "does not exist", "name the folder that holds the jobs' outputs")
-        if top.is_file():
-            single = _Folder(top)
-            if os.path.realpath(top) not in files:
-                _sort(top, single)
-                # Whoever names a temporary file wants what is in it.
-                single.hdf5 += single.temporary
-                single.temporary.clear()
-                folders.setdefault(os.path.realpath(top), single)
-            continue
-        for path, names in _walk(top):
-            files |= {os.path.realpath(path / name) for name in names}
-            if path.name == STATUS and any(Path(n).suffix in STATUS_SUFFIXES for n in names):
-                histories.setdefault(os.path.realpath(path), path)
-                continue
-            folder = _Folder(path)
-            for name in names:
-                if name == PLAN:
-                    plans.setdefault(os.path.realpath(path / name), path / name)
-                elif name == STAMP:
-                    stamps.setdefault(os.path.realpath(path / name), path / name)
-                    folder.stamped = True
-                elif name.lower() == NAME.lower():
-                    folder.batch_file = True
-                    batch_files.setdefault(os.path.realpath(path / name), path / name)
-                else:
-                    _sort(path / name, folder)
-            folders.setdefault(os.path.realpath(path), folder)
-    return Found(
-        tuple(folders.values()),
-        tuple(batch_files.values()),
-        tuple(plans.values()),
-        tuple(histories.values()),
-        tuple(stamps.values()),
-    )
+        if top.is_dir():
+            for listed in walk(top, told):
+                finding.take(listed)
+        else:
+            finding.take_file(top)
+    return finding.found()
 
 
-def _walk(top: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Every folder below `top` once, links to folders followed, in order of name."""
-    seen = set()
+@dataclass
+class _Finding:
+    """What was found so far; all by paths without links, so that nothing is found twice."""
 
-    def refuse(error: OSError) -> None:
-        raise SourceError(error.filename or top, f"cannot be listed: {error.strerror}", "check it")
+    places: dict[str, Place] = field(default_factory=dict)
+    listed: dict[str, Listed] = field(default_factory=dict)
+    batch_files: dict[str, Path] = field(default_factory=dict)
+    plans: dict[str, Path] = field(default_factory=dict)
+    histories: dict[str, Path] = field(default_factory=dict)
+    stamps: dict[str, Path] = field(default_factory=dict)
+    not_read: list[LeftOut] = field(default_factory=list)
+    named: list[LeftOut] = field(default_factory=list)
 
-    for path, subfolders, names in os.walk(top, onerror=refuse, followlinks=True):
-        real = os.path.realpath(path)
-        if real in seen:
-            subfolders.clear()
-            continue
-        seen.add(real)
-        if SCRIPT in names:
-            subfolders.clear()
-            continue
-        subfolders.sort()
-        yield Path(path), sorted(names)
+    def take(self, listed: Listed) -> None:
+        """Adds a folder."""
+        if listed.real in self.listed:
+            return
+        self.listed[listed.real] = listed
+        self.not_read += [LeftOut(str(path), f"{why}; check it") for path, why in listed.closed]
+        path, names = listed.path, listed.names
+        if path.name == STATUS and any(Path(name).suffix in STATUS_SUFFIXES for name in names):
+            self.histories.setdefault(listed.real, path)
+            return
+        for name in names:
+            if (found := self._special(name)) is not None:
+                found.setdefault(listed.real_path(name), path / name)
+        sayable = [name for name in names if is_text(name)]
+        folder = sorted_by_kind(path, sayable)
+        self.not_read += [LeftOut(str(file), PACKED) for file in folder.packed if may_be_data(file)]
+        if len(sayable) < len(names):
+            self._leave_unsayable(path, set(names) - set(sayable))
+        jobs = sql_jobs(folder.csv, folder.setups)
+        taken = {file for files in jobs.values() for file in files}
+        rest = [file for file in folder.csv if file not in taken] if taken else folder.csv
+        csv = csv_folder(rest)
+        strays = sql_strays(rest)
+        self.places[listed.real] = Place(folder, csv.groups, list(csv.strays), jobs, strays)
+
+    def _special(self, name: str) -> dict[str, Path] | None:
+        """Where to keep a file of this name, if it says something of jobs."""
+        if name == PLAN:
+            return self.plans
+        if name == STAMP:
+            return self.stamps
+        return self.batch_files if name.lower() == NAME.lower() else None
+
+    def take_file(self, top: Path) -> None:
+        """Adds a file, if its folder was not added already."""
+        home = self.listed.get(os.path.realpath(top.parent))
+        real = os.path.realpath(top)
+        behind = self.listed.get(os.path.dirname(real))  # noqa: PTH120
+        if (home and top.name in home.names) or (behind and os.path.basename(real) in behind.names):  # noqa: PTH119
+            return
+        found = place_of(top)
+        if isinstance(found, Place):
+            self.places.setdefault(real, found)
+        else:
+            self.named.append(found)
+
+    def found(self) -> Found:
+        """All of it, when nothing comes any more."""
+        places = []
+        for place in self.places.values():
+            if is_text(str(place.folder.path)):
+                places.append(place)
+            elif place.is_a_jobs or _sources(place):
+                self.not_read.append(LeftOut(str(place.folder.path), _UNSAYABLE))
+        return Found(
+            tuple(places),
+            tuple(self.batch_files.values()),
+            tuple(self.plans.values()),
+            tuple(self.histories.values()),
+            tuple(self.stamps.values()),
+            tuple(self.not_read),
+            tuple(self.named),
+        )
+
+    def _leave_unsayable(self, path: Path, names: Iterable[str]) -> None:
+        folder = sorted_by_kind(path, sorted(names))
+        data = [*folder.hdf5, *(file for file in folder.csv if header_of(file) is not None)]
+        data += [file for file in folder.databases if contents(file) is Contents.EXPORT]
+        self.not_read += [LeftOut(str(file), _UNSAYABLE) for file in data]
 
 
-def _sort(path: Path, folder: _Folder) -> None:
-    suffix = path.suffix.lower()
-    if _TEMPORARY.fullmatch(path.name):
-        folder.temporary.append(path)
-    elif Path(path.name.removesuffix(PART)).suffix.lower() in HDF5_SUFFIXES:
-        folder.hdf5.append(path)
-    elif path.name.endswith(SETUP):
-        folder.setups.append(path)
-    elif suffix in DATABASE_SUFFIXES:
-        folder.databases.append(path)
-    elif "done" in path.name.lower() and _said(path):
-        folder.done.append(path)
-    elif suffix in CSV_SUFFIXES and not _NOT_DATA.fullmatch(path.stem):
-        folder.csv.append(path)
-
-
-def _said(path: Path) -> str | None:
-    """What a done file says; None if this is not one."""
-    try:
-        if path.stat().st_size > 64:
-            return None
-        text = path.read_text("ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        return None
-    return text if text in _DONE else None
-
-
-def _sources(folder: _Folder, hint: Pipeline | None) -> list[Source]:
-    jobs = sql_jobs(folder.csv, folder.setups)
-    sql = {path for files in jobs.values() for path in files}
-    groups = _csv_groups([path for path in folder.csv if path not in sql])
+def _sources(place: Place, hint: Pipeline | None = None) -> list[Source]:
+    """The batches of a place: measurement files, else CSV files, else SQLite files."""
+    folder = place.folder
     databases = [path for path in folder.databases if _is_export(path, folder)]
     unused = tuple(path.name for path in databases)
-    batches = len(folder.hdf5) or len(groups) + len(jobs) or len(databases)
+    batches = len(folder.hdf5) or len(place.groups) + len(place.jobs) or len(databases)
     alone = batches == 1 and folder.path.is_dir()
     done = folder.done[0] if len(folder.done) == 1 and batches == 1 else None
-    said = _said(done) if done else None
     if folder.hdf5:
-        csv = [path.name for group in [*groups.values(), sorted(sql)] for path in group]
-        beside = (*csv, *unused)
+        text = said(done) if done else None
+        beside = (*(path.name for path in place.csv), *unused)
+        tables = tuple(place.image_tables) if batches == 1 else ()
         return [
-            Hdf5Source(folder.path if alone else file, file, beside, said) for file in folder.hdf5
+            Hdf5Source(folder.path if alone else file, file, beside, text, tables)
+            for file in folder.hdf5
         ]
-    if not (groups or jobs):
+    if not (place.groups or place.jobs):
+        text = said(done) if done else None
         return [
-            DatabaseSource(folder.path if alone else file, file, said, hint) for file in databases
+            DatabaseSource(folder.path if alone else file, file, text, hint) for file in databases
         ]
     spreadsheets = [
         SpreadsheetSource(
-            folder.path if alone else folder.path / f"{prefix}{IMAGE}.csv",
-            tuple(files),
-            prefix,
+            folder.path if alone else group.image_file,
+            tuple(group.files),
+            group.prefix,
             done,
             hint,
             unused,
+            tuple(group.adopted),
+            group.experiment,
         )
-        for prefix, files in sorted(groups.items())
+        for group in place.groups.values()
     ]
     return spreadsheets + [
         SqlCsvSource(
             folder.path if alone else files[0].parent / job.file(IMAGE), tuple(files), job, done
         )
-        for job, files in jobs.items()
+        for job, files in place.jobs.items()
     ]
 
 
-def _is_export(path: Path, folder: _Folder) -> bool:
+def _is_export(path: Path, folder: Folder) -> bool:
     """Whether a file is a job's SQLite file. One without tables is if a job ran beside it.
 
     Elsewhere, such a file may be a destination that is only about to be made.
@@ -261,47 +263,11 @@ def _is_export(path: Path, folder: _Folder) -> bool:
     return found is Contents.EXPORT or (found is Contents.NOTHING and (named or folder.had_a_job))
 
 
-def _csv_groups(files: list[Path]) -> dict[str, list[Path]]:
-    """The CSV files of each batch in a folder, by prefix.
-
-    A file belongs to the longest prefix that begins it, prefixes being what stands before `Image`
-    in the files of that name. Without one, the files of a folder are one batch if CellProfiler
-    wrote any of them, which their headers tell.
-    """
-    prefixes = []
-    for path in files:
-        found = _IMAGE_CSV.fullmatch(path.stem)
-        if found and _is_image(path):
-            prefixes.append(found[1])
-    if not prefixes:
-        ours = any(path.stat().st_size == 0 or _header(path) for path in files)
-        return {"": files} if ours else {}
-    groups: dict[str, list[Path]] = {prefix: [] for prefix in prefixes}
-    for path in files:
-        mine = [prefix for prefix in prefixes if path.name.startswith(prefix)]
-        if mine:
-            groups[max(mine, key=len)].append(path)
-    return groups
-
-
-def _is_image(path: Path) -> bool:
-    header = _header(path)
-    return not isinstance(header, CsvFile) or header.kind == IMAGE
-
-
-def _header(path: Path) -> CsvFile | SourceError | None:
-    """A file's header; a damaged one is told when its batch is looked at, not here."""
-    try:
-        return open_csv(path)
-    except SourceError as error:
-        return error
-
-
-def _leftovers(folder: _Folder, homes: set[Path]) -> list[Source]:
+def _leftovers(folder: Folder, homes: set[Path]) -> list[Source]:
     """A job's folder that holds nothing but what says that there was a job."""
-    said = _said(folder.done[0]) if folder.done else None
+    text = said(folder.done[0]) if folder.done else None
     home = folder.path.parent if folder.path.name in TEMPORARY else folder.path
-    if folder.batch_file or home in homes or not (folder.temporary or said or folder.begun):
+    if folder.batch_file or home in homes or not (folder.temporary or text or folder.begun):
         return []
     homes.add(home)
-    return [LeftoverSource(home, said, tuple(folder.temporary))]
+    return [LeftoverSource(home, text, tuple(folder.temporary))]

@@ -96,6 +96,10 @@ class CollisionError(SinkError):
     """Two batches bring different pictures under one image set number."""
 
 
+class LossError(CollisionError):
+    """An output lacks what an older one of the same pictures has, and would take its place."""
+
+
 class RetryError(SinkError):
     """Others were in the way, and nothing was kept: the same may be tried again as a whole."""
 

@@ -6,8 +6,18 @@ import pandas as pd
 import pyarrow as pa
 
 from cpexport.errors import SinkError, UsageError
-from cpexport.features import INTEGER, NUMBER, REAL, RELATIONSHIP, TEXT
+from cpexport.features import (
+    IMAGE,
+    INTEGER,
+    NUMBER,
+    OBJECT,
+    OBJECT_NUMBER,
+    REAL,
+    RELATIONSHIP,
+    TEXT,
+)
 from cpexport.imagesets import ImageSets
+from cpexport.shape import VIEW
 from cpexport.sinks import Sink, open_sink
 from cpexport.tables import RELATIONSHIPS, Layout
 
@@ -51,6 +61,8 @@ def read(
         tables = {
             table.name: table.object for name in layout.objects for table in layout.parts(name)[:1]
         } | {f"{prefix}Per_RelationshipsView": RELATIONSHIP}
+        if sink.shape.layout == VIEW:
+            tables[f"{prefix}Per_Object"] = OBJECT
         name = next((n for n in (table, f"{prefix}{table}") if n in tables), None)
         if name is None:
             raise UsageError(f"no table {table}; there are {', '.join(sorted(tables))}")
@@ -69,6 +81,13 @@ def _features(layout: Layout, object_name: str) -> Mapping[str, str]:
     """The columns of a table in their order, with the feature that each holds."""
     if object_name == RELATIONSHIP:
         return {name: name for name in (*layout.image_key[:-1], *RELATIONSHIPS.names)}
+    if object_name == OBJECT and not layout.parts(OBJECT):
+        columns = (c.name for c in layout.columns if c.object != IMAGE)
+        return {
+            **{n: n for n in layout.image_key},
+            OBJECT_NUMBER: NUMBER,
+            **{n: n for n in columns},
+        }
     parts = layout.parts(object_name)
     keys = zip(parts[0].key, (*layout.image_key, NUMBER), strict=False)
     return {**dict(keys), **{c.name: c.feature for part in parts for c in part.columns}}

@@ -1,8 +1,9 @@
 """The ledger: a destination's own record of which batches it holds, and what of each."""
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from cpexport.imagesets import ImageSets
@@ -69,9 +70,13 @@ class Ledger:
 
     entries: tuple[Entry, ...] = ()
 
+    def unknown(self) -> "Ledger":
+        """The same, with no batch that is known again."""
+        return Ledger(tuple(replace(entry, fingerprint="") for entry in self.entries))
+
     @cached_property
     def by_signature(self) -> Mapping[str, Entry]:
-        return {entry.signature: entry for entry in self.entries}
+        return {entry.signature: entry for entry in self.entries if entry.fingerprint}
 
     @cached_property
     def by_fingerprint(self) -> Mapping[str, Entry]:
@@ -82,6 +87,30 @@ class Ledger:
         """The image sets that the destination holds."""
         ranges = [r for entry in self.entries for r in entry.loaded.ranges]
         return ImageSets.from_ranges(ranges)
+
+    @cached_property
+    def _owned(self) -> list[tuple[int, int, int]]:
+        """Ranges of image sets, last and first, and the place of the entry that they are of."""
+        return sorted(
+            (last, first, place)
+            for place, entry in enumerate(self.entries)
+            for first, last in entry.loaded.ranges
+        )
+
+    def holding(self, image_sets: ImageSets) -> tuple[Entry, ...]:
+        """The entries from which the destination has some of these image sets, each with only
+        those as `loaded`. Takes time by how many they are, and not by how many there are."""
+        found: dict[int, list[tuple[int, int]]] = {}
+        for first, last in image_sets.ranges:
+            at = bisect_left(self._owned, (first, 0, 0))
+            while at < len(self._owned) and self._owned[at][1] <= last:
+                end, begin, place = self._owned[at]
+                found.setdefault(place, []).append((max(first, begin), min(last, end)))
+                at += 1
+        return tuple(
+            replace(self.entries[place], loaded=ImageSets.from_ranges(ranges))
+            for place, ranges in found.items()
+        )
 
     @cached_property
     def csv_tables(self) -> Mapping[str | None, frozenset[str]]:

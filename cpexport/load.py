@@ -8,31 +8,30 @@ from functools import partial
 from pathlib import Path
 
 from cpexport.ahead import inspected_ahead
+from cpexport.analyses import join_analyses
 from cpexport.attempts import Attempts
+from cpexport.batch import LeftOut
 from cpexport.completeness import shown_by_numbers
 from cpexport.decode import scratch_folder
 from cpexport.errors import RERUN, SourceError, UsageError
 from cpexport.features import IMAGE
 from cpexport.imagesetnames import Name, named
 from cpexport.imagesets import NONE, ImageSets
+from cpexport.lacking import lacking, sentences
 from cpexport.paths import PathMap
 from cpexport.shape import Shape
 from cpexport.sinks import Sink, open_sink
 from cpexport.skipped import skipped_there
-from cpexport.steps import planned_of_readable
+from cpexport.steps import other_pipelines, planned_of_readable
+from cpexport.succession import Consent, Succession
 from cpexport.survey import Progress, Survey, survey
 from cpexport.tables import object_of
+from cpexport.wanted import refuse_strange
 from cpexport.wells import Wells, make_wells
 from cpexport.workers import THREAD, Crew, Workers
 from cpexport.writing import Writing
 
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A batch of which something is not in the destination, and why."""
-
-    path: str
-    reason: str
+_DELETED = "somebody deleted image sets of it from the destination; restore that, or load all anew"
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,8 @@ class Run:
 
 @dataclass(frozen=True)
 class Report:
-    """What a load did. `rows` are the rows written, by table.
+    """What a load did. `rows` are the rows written, by table. `replaced` counts the older outputs
+    of which newer ones took the place, in part or wholly.
 
     `whole` is whether nothing is missing: no planned image set, or without a batch file none that
     the numbers show. `planned` is how many the batch files plan, None if one of the runs has none;
@@ -76,6 +76,7 @@ class Report:
     details: tuple[str, ...] = field(default=())
     made: Mapping[str, int] = field(default_factory=dict)
     runs: tuple[Run, ...] = field(default=())
+    replaced: int = 0
     planned: int | None = None
     names: Mapping[int, Name] = field(default_factory=dict)
     skipped: ImageSets = NONE
@@ -92,6 +93,7 @@ def load(
     wells: Wells | None = None,
     run: str | None = None,
     patient: bool = False,
+    consent: Consent = Consent(),  # noqa: B008 (it is frozen)
     workers: Workers = THREAD,
     progress: Progress = lambda done: None,
 ) -> Report:
@@ -102,13 +104,15 @@ def load(
     to look like; without, as the destination's are, or as CellProfiler's separate ones. `paths`
     are the paths of pictures in them; without, as the destination's, or those of the jobs. `wells`
     are wanted besides those that the destination has. `run` is the name of the run that all of
-    `outputs` are of, where the destination numbers runs; then wells are left as they are. `workers`
-    look at batches and decode them.
+    `outputs` are of, where the destination numbers runs; then wells are left as they are. `consent`
+    is what a person says of pictures and of what may be replaced; it is not kept. `workers` look at
+    batches and decode them.
 
     Raises:
         UsageError: a path or URL makes no sense, or a run is named or not where it should be.
         SourceError: nothing at all can be loaded, or the batch file cannot be read.
-        CollisionError: different pictures have one image set number; nothing was changed.
+        CollisionError: different pictures have one image set number, or nothing tells whether they
+            are, or a newer output lacks what an older one has; nothing was changed.
         SinkError: the destination refuses. Batches that were committed before stay.
     """
     began = time.monotonic()
@@ -119,7 +123,7 @@ def load(
     ):
         if sink.shape.numbered != (run is not None):
             raise UsageError("name a run where the destination numbers runs, and only there")
-        ledger = sink.ledger()
+        ledger = sink.ledger().unknown() if sink.reshaped else sink.ledger()
         found = survey(
             outputs,
             batch_file,
@@ -129,14 +133,22 @@ def load(
                 for pipeline, names in ledger.csv_tables.items()
             },
             look=partial(inspected_ahead, crew),
+            same_pictures=consent.same_pictures,
             progress=progress,
         )
         if not patient:
             _refuse_nothing(found, outputs)
-        writing = Writing(sink, prefix, scratch, crew, progress)
+        if run is None:
+            refuse_strange(shape, found.batches, sink.layout())
+        if sink.reshaped:
+            with sink.alone():
+                sink.reshape()
+            ledger = sink.ledger()
+        succession = Succession(sink, consent)
+        writing = Writing(sink, succession, prefix, scratch, crew, progress)
         todo = list(found.batches)
         while True:
-            plan, unread = planned_of_readable(todo, ledger, sink.pictures, sink.name)
+            plan, unread = planned_of_readable(todo, ledger, succession)
             writing.damaged += unread
             todo = [b for b in todo if not any(b is other for other, _ in unread)]
             damaged = writing.write([step for step in plan.steps if step.image_sets])
@@ -153,8 +165,12 @@ def load(
         writing.settle(found)
         report = _report(sink, found, writing, run)
     attempts = Attempts()
-    made = attempts(lambda _: make_wells(to, prefix, wells)) if run is None else {}
-    notes = (*report.notes, *(f"{report.destination}: {note}" for note in attempts.notes))
+    made: Mapping[str, int] = {}
+    joined: tuple[str, ...] = ()
+    if run is None:
+        made = attempts(lambda _: make_wells(to, prefix, wells))
+        joined = attempts(lambda _: join_analyses(to, prefix))
+    notes = (*report.notes, *joined, *(f"{report.destination}: {note}" for note in attempts.notes))
     return replace(report, made=made, notes=notes, seconds=time.monotonic() - began)
 
 
@@ -163,6 +179,11 @@ def _refuse_nothing(found: Survey, outputs: Sequence[Path]) -> None:
     if found.known or any(batch.complete for batch in found.batches):
         return
     if not found.batches:
+        if found.left_out:
+            one = found.left_out[0]
+            problem, _, advice = one.reason.partition("; ")
+            others = f" (and {n} more files)" if (n := len(found.left_out) - 1) else ""
+            raise SourceError(one.path, f"{problem}{others}", advice)
         raise SourceError(
             outputs[0],
             "holds no output of a CellProfiler job",
@@ -186,7 +207,7 @@ def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Rep
     ledger = sink.ledger()
     there = ledger.loaded
     errors = {id(batch): error for batch, error in writing.damaged}
-    left_out = []
+    left_out = list(found.left_out)
     for batch in found.batches:
         lost = (batch.image_sets - there) | batch.unexpected | batch.misplaced
         unknown = not batch.image_sets and not (found.plan and found.plan.planned <= there)
@@ -197,10 +218,11 @@ def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Rep
             left_out.append(LeftOut(str(batch.source.path), reason))
         elif lost or unknown:
             left_out.append(LeftOut(str(batch.source.path), batch.reason))
+        left_out += batch.left_out
     known = set(found.known)
     for entry in ledger.entries:
         if entry.signature in known and ((entry.image_sets - there) | entry.refused):
-            left_out.append(LeftOut(entry.path, entry.reason))
+            left_out.append(LeftOut(entry.path, entry.reason or _DELETED))
     if found.plan:
         missing = found.plan.planned - there
         planned, names = len(found.plan.planned), named(found.plan.pictures, missing)
@@ -210,8 +232,9 @@ def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Rep
         missing = shown_by_numbers(every) - there
         planned, names = None, {}
     skipped = _skipped(sink, found) & there
-    notes = [*found.notes]
+    notes = [*found.notes, *sentences(lacking(found.batches, sink.shape.keeps))]
     notes += [f"{b.source.path}: newer outputs have its image sets" for b in writing.superseded]
+    notes += other_pipelines((older, new.pipeline) for older, new in writing.replaced.values())
     notes += [f"{b.source.path}: {note}" for b in found.batches for note in b.notes]
     notes += [f"{sink.name}: {note}" for note in (*sink.notes, *writing.notes)]
     if writing.unmapped:
@@ -239,6 +262,7 @@ def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Rep
         planned=planned,
         names=names,
         skipped=skipped,
+        replaced=len(writing.replaced),
     )
 
 

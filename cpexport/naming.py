@@ -21,6 +21,11 @@ _CAPITALS = frozenset(string.ascii_uppercase)
 _MOST_DRAWS = 100
 
 
+def is_kept(name: str, max_length: int = 64) -> bool:
+    """Whether a full name is a column's as it is."""
+    return 0 < len(name) <= max_length and not _ODD.search(name)
+
+
 def column_names(
     names: Iterable[str], max_length: int = 64, taken: Mapping[str, str] | None = None
 ) -> dict[str, str]:

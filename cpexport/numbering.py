@@ -1,7 +1,7 @@
 """Group numbers in a destination: made those of the whole run when its batches are loaded."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 from cpexport import groups
 from cpexport.batchfile import BatchFile, digest
 from cpexport.features import IMAGE, IMAGE_NUMBER, INTEGER
-from cpexport.sinks import Sink
+from cpexport.sinks import Sink, open_sink
 
-_GROUPS, _OF = "groups", "groups of"
+_GROUPS, _OF, _FEATURES = "groups", "groups of", "group features"
 _AS_JOBS = "as the jobs numbered them"
 
 
@@ -38,16 +38,33 @@ class Groups:
 def number_groups(sink: Sink, plan: BatchFile | None) -> None:
     """Numbers the groups over the whole run, by the batch file or by the image sets that are there.
 
-    Does nothing when no batch was written since the last time. Without knowing by what the run is
-    grouped, the numbers stay as the jobs wrote them.
+    Does nothing when no batch was written since the last time, and no run has brought more features
+    of groups. Without knowing by what the run is grouped, the numbers stay as the jobs wrote them.
     """
-    if not _there(sink) or _GROUPS in sink.settings():
+    there = ",".join(_there(sink))
+    noted = sink.settings()
+    if not there or (_GROUPS in noted and noted.get(_FEATURES) == there):
         return
     with sink.alone():
         found = groups_of_run(sink, plan)
+        if _GROUPS in noted and not agrees(sink, found):
+            # They are those of a batch file, which alone can tell more of them.
+            return
         if found.new:
             _renumber(sink, found)
-        sink.note({_GROUPS: found.by, _OF: found.of})
+        sink.note({_GROUPS: found.by, _OF: found.of, _FEATURES: there})
+
+
+def number_other_runs(to: str, prefix: str) -> None:
+    """Numbers the features of groups that one run has brought in the others, which have them too
+    now."""
+    with open_sink(to, prefix) as sink:
+        there, noted = ",".join(_there(sink)), sink.noted(_FEATURES)
+        # Of a run whose load was killed, only its own next load knows the batch file.
+        behind = [name for name in sink.noted(_GROUPS) if noted.get(name) != there]
+    for name in behind:
+        with open_sink(to, prefix, run=name) as sink:
+            number_groups(sink, None)
 
 
 def groups_of_run(sink: Sink, plan: BatchFile | None) -> Groups:
@@ -64,6 +81,14 @@ def groups_of_run(sink: Sink, plan: BatchFile | None) -> Groups:
         return Groups(_AS_JOBS, of, pictures.numbers, {})
     new = {f: v for f, v in groups.numbered(pictures.numbers, keys).items() if f in _there(sink)}
     return Groups(",".join(by) or "one group", of, pictures.numbers, new)
+
+
+def as_noted(sink: Sink, found: Groups) -> Groups:
+    """What of this was numbered when the destination was last loaded."""
+    noted = sink.settings().get(_FEATURES)
+    if noted is None:
+        return found
+    return replace(found, new={f: v for f, v in found.new.items() if f in noted.split(",")})
 
 
 def agrees(sink: Sink, found: Groups) -> bool:

@@ -141,6 +141,15 @@ plate_and_well = _all(
 )
 """Which features say where an image set was taken."""
 
+same_pictures = click.option(
+    "--same-pictures",
+    is_flag=True,
+    help="Image sets of one number are the same pictures, moved or renamed.",
+)
+replace = click.option(
+    "--replace", is_flag=True, help="Newer outputs replace older ones that have more."
+)
+
 path_map = click.option(
     "--path-map",
     multiple=True,

@@ -58,11 +58,26 @@ class PathMap:
                 raise UsageError(
                     f"--path-map {word}: write CLUSTER=LOCAL, a whole path and a whole path or URL"
                 )
+            local = _folder(local)
             if found.setdefault(_bare(cluster), local) != local:
                 raise UsageError(f"--path-map has {cluster} twice")
         for cluster, local in besides:
-            found.setdefault(_bare(cluster), local)
+            found.setdefault(_bare(cluster), _folder(local))
         return cls(tuple(sorted(found.items(), key=lambda pair: (-len(pair[0]), pair))))
+
+    def inverse(self) -> "PathMap":
+        """What leads back to the cluster, as far as no two folders got one name.
+
+        >>> PathMap.parse([r"/data=Z:\\lab"]).inverse().path(r"Z:\\lab\\P1")
+        '/data/P1'
+        """
+        found = ((_bare(local), cluster) for cluster, local in self.pairs)
+        return PathMap(tuple(sorted(found, key=lambda pair: (-len(pair[0]), pair))))
+
+    def same(self, other: Self) -> bool:
+        """Whether both map all paths alike. Version 0.1.0 kept slashes at the ends of folders."""
+        one, two = ({(c, _folder(local)) for c, local in map.pairs} for map in (self, other))
+        return one == two
 
     def __str__(self) -> str:
         """The options that ask for it."""
@@ -185,6 +200,14 @@ def _joined(local: str, rest: str) -> str:
 
 def _bare(folder: str) -> str:
     return folder.rstrip("\\/" if _WINDOWS.match(folder) else "/")
+
+
+def _folder(local: str) -> str:
+    """A folder or URL without a slash at its end; a root keeps it."""
+    if _is_url(local):
+        return local.rstrip("/")
+    bare = _bare(local)
+    return f"{bare}\\" if bare.endswith(":") else bare or local
 
 
 def _absolute(path: str) -> bool:

@@ -1,41 +1,101 @@
-"""Which pictures stand behind image set numbers: their file names and metadata.
+"""Which pictures stand behind image set numbers: their files, where those lie, and metadata.
 
 Image set numbers can lie: CellProfiler renumbers a LoadData list whose groups are not contiguous
 when a job runs (CellProfiler 4.2.8, reorder_image_measurements), and every screen counts from 1.
-File names and metadata do not.
+Files do not, as far as their contents or folders are known: microscopes call the files of every
+plate alike. `samepictures` compares them.
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+from urllib.parse import unquote
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+FILE: Final = "FileName_"
+DIGEST: Final = "MD5Digest_"
+METADATA: Final = "Metadata_"
+_PATH, _URL, _FOLDER = "PathName_", "URL_", "Folder_"
+_LEVELS = 3
+
 # NamesAndTypes sets these two by the plane of the file, and the third by its folder.
 _NOT_IDENTITY = frozenset({"Metadata_Frame", "Metadata_Series", "Metadata_FileLocation"})
+# A drive, or the scheme of a URL.
+_ROOT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_SLASHES = re.compile(r"[/\\]+")
 
 
 def tells_pictures_apart(feature: str) -> bool:
     """Whether an image feature is part of what identifies a picture.
 
-    >>> [tells_pictures_apart(f) for f in ("FileName_DNA", "Metadata_Well", "PathName_DNA")]
+    >>> [tells_pictures_apart(f) for f in ("FileName_DNA", "Metadata_Well", "Height_DNA")]
     [True, True, False]
     """
-    return feature.startswith(("FileName_", "Metadata_")) and feature not in _NOT_IDENTITY
+    begins = (FILE, METADATA, DIGEST, _PATH, _URL)
+    return feature.startswith(begins) and feature not in _NOT_IDENTITY
+
+
+def telling(features: Iterable[str]) -> list[str]:
+    """Those of an output's image features that `Pictures.of` needs.
+
+    >>> telling(["FileName_DNA", "PathName_DNA", "URL_DNA", "URL_ER", "Width_DNA"])
+    ['FileName_DNA', 'PathName_DNA', 'URL_ER']
+    """
+    given = dict.fromkeys(features)
+
+    def needed(feature: str) -> bool:
+        channel = feature.removeprefix(_URL)
+        known = FILE + channel in given and _PATH + channel in given
+        return tells_pictures_apart(feature) and not (feature.startswith(_URL) and known)
+
+    return list(filter(needed, given))
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """File names and metadata by image set, as text: one column a feature, one row an image set.
+    """What is known of pictures by image set, as text: one column a feature, one row an image set.
 
-    `numbers` is ascending. A feature without a value for an image set is null there.
+    `numbers` is ascending. `columns` are `FileName_`, `MD5Digest_` and `Metadata_` features,
+    `folders` the last folders in which the files lie, by channel: `screen/Plate1/Images`, three at
+    most, with slashes whatever the system. What is not known of an image set is null.
     """
 
     numbers: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     columns: Mapping[str, pa.StringArray] = field(default_factory=dict)
+    folders: Mapping[str, pa.StringArray] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, numbers: npt.NDArray[np.int64], features: Mapping[str, pa.StringArray]
+    ) -> "Pictures":
+        """The pictures of an output that has these features, those that `telling` chose.
+
+        A file's folder is that of its `PathName_`, or else of its `URL_`, or of its `FileName_`,
+        which is a whole path where a batch file was made for a cluster of Windows (CellProfiler
+        4.2.8, createbatchfiles.py).
+        """
+        begins = (FILE, METADATA, DIGEST)
+        columns = {name: column for name, column in features.items() if name.startswith(begins)}
+        folders: dict[str, pa.StringArray] = {}
+        for channel in dict.fromkeys(_channels(features)):
+            path, url = features.get(_PATH + channel), features.get(_URL + channel)
+            file = columns.get(FILE + channel)
+            if file is None and url is not None:
+                columns[FILE + channel] = _each(url, file_name)
+            found = None if path is None else _each(path, _ends)
+            for whole in (url, file):
+                if whole is not None and (found is None or found.null_count):
+                    above = _each(whole, _above)
+                    found = above if found is None else pc.coalesce(found, above)
+            if found is not None and found.null_count < len(found):
+                folders[channel] = found
+        return cls(numbers, columns, folders)
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -49,21 +109,29 @@ class Pictures:
         rows = rows[self.numbers[rows] == wanted]
         take = pa.array(rows)
         return Pictures(
-            self.numbers[rows], {name: column.take(take) for name, column in self.columns.items()}
+            self.numbers[rows],
+            {name: column.take(take) for name, column in self.columns.items()},
+            {name: column.take(take) for name, column in self.folders.items()},
         )
 
     def without(self, features: Collection[str]) -> "Pictures":
         """The same without some features, such as flags that a module measured."""
         kept = {name: column for name, column in self.columns.items() if name not in features}
+        return replace(self, columns=kept)
+
+    def plain(self) -> "Pictures":
+        """Names and metadata only, which is what version 0.1.0 knew."""
+        kept = {name: c for name, c in self.columns.items() if not name.startswith(DIGEST)}
         return Pictures(self.numbers, kept)
 
     def identities(self) -> Iterator[str]:
         """One JSON object an image set, in order of number, features sorted, nulls left out."""
-        names = sorted(self.columns)
-        texts = [self.columns[name].to_pylist() for name in names]
+        known = {**self.columns, **{_FOLDER + name: c for name, c in self.folders.items()}}
+        names = sorted(known)
+        texts = [known[name].to_pylist() for name in names]
         for row in range(len(self.numbers)):
-            known = {n: t[row] for n, t in zip(names, texts, strict=True) if t[row] is not None}
-            yield json.dumps(known, ensure_ascii=False, separators=(",", ":"))
+            said = {n: t[row] for n, t in zip(names, texts, strict=True) if t[row] is not None}
+            yield json.dumps(said, ensure_ascii=False, separators=(",", ":"))
 
     def keys(self, features: Sequence[str]) -> list[tuple[str, ...]] | None:
         """The values of some features, an image set a tuple; None if one of them is not here."""
@@ -78,58 +146,55 @@ def from_identities(numbers: Sequence[int], identities: Sequence[str]) -> Pictur
     rows = [json.loads(identity) for identity in identities]
     names = sorted({name for row in rows for name in row})
     columns = {name: pa.array([row.get(name) for row in rows], pa.string()) for name in names}
-    return Pictures(np.asarray(numbers, np.int64), columns)
+    folders = {name: columns.pop(name) for name in names if name.startswith(_FOLDER)}
+    return Pictures(
+        np.asarray(numbers, np.int64),
+        columns,
+        {name.removeprefix(_FOLDER): column for name, column in folders.items()},
+    )
 
 
-@dataclass(frozen=True)
-class Difference:
-    """The first feature by which two pictures under one image set number differ."""
+def file_name(path: str) -> str | None:
+    """The last part of a path, of Windows too, or of a URL.
 
-    feature: str
-    ours: str
-    theirs: str
-
-    def __str__(self) -> str:
-        return f"{self.feature} is {self.ours!r}, not {self.theirs!r}"
-
-
-def differences(ours: Pictures, theirs: Pictures) -> dict[int, Difference]:
-    """Image sets in both that are different pictures, and how they differ.
-
-    Only features that both know are compared, and only where both have a value. Empty text and
-    no value are alike, as CSV cannot tell them apart. See `comparable` for what this cannot say.
+    >>> file_name(r"Z:\\P1\\a b.tif"), file_name("file:/data/a%20b.tif")
+    ('a b.tif', 'a b.tif')
     """
-    common = np.intersect1d(ours.numbers, theirs.numbers)
-    if not len(common):
-        return {}
-    left, right = ours.select(common), theirs.select(common)
-    found: dict[int, Difference] = {}
-    for feature in sorted(left.columns.keys() & right.columns.keys()):
-        one, other = left.columns[feature], right.columns[feature]
-        differ = pc.fill_null(pc.not_equal(one, other), False)
-        if feature.startswith("Metadata_") and pc.any(differ).as_py():
-            differ = pc.and_(differ, pc.invert(_same_number(one, other)))
-        for row in np.flatnonzero(differ.to_numpy(zero_copy_only=False)):
-            number = int(common[row])
-            if number not in found:
-                found[number] = Difference(feature, one[row].as_py(), other[row].as_py())
-    return found
+    parts = _parts(path)
+    return parts[-1] if parts else None
 
 
-def comparable(ours: Pictures, theirs: Pictures) -> bool:
-    """Whether the two have any feature in common, so that equal pictures can be told at all."""
-    return bool(ours.columns.keys() & theirs.columns.keys())
+def _channels(features: Iterable[str]) -> Iterator[str]:
+    for feature in features:
+        for begin in (FILE, _PATH, _URL):
+            if feature.startswith(begin):
+                yield feature.removeprefix(begin)
 
 
-def _same_number(one: pa.StringArray, other: pa.StringArray) -> pa.BooleanArray:
-    """Where two texts are the same number, such as 1 and 1.0: types differ between files."""
+def _parts(path: str) -> list[str]:
+    """The names in a path or URL, without its drive or scheme; CellProfiler 5 begins with `///`.
 
-    def number(text: str | None) -> float | None:
-        try:
-            return float(text) if text else None
-        except ValueError:
-            return None
+    >>> _parts("file:///Z:/P1/a%20b.tif"), _parts("///data/P1/"), _parts("")
+    (['P1', 'a b.tif'], ['data', 'P1'], [])
+    """
+    parts = [part for part in _SLASHES.split(path) if part]
+    if parts and _ROOT.fullmatch(parts[0]):
+        if len(parts[0]) > 2:
+            parts = [unquote(part, errors="surrogateescape") for part in parts]
+        del parts[: 2 if len(parts) > 1 and _ROOT.fullmatch(parts[1]) else 1]
+    return parts
 
-    pairs = zip(one.to_pylist(), other.to_pylist(), strict=True)
-    same = [(a := number(x)) is not None and a == number(y) for x, y in pairs]
-    return pa.array(same, pa.bool_())
+
+def _ends(folder: str) -> str | None:
+    return "/".join(_parts(folder)[-_LEVELS:]) or None
+
+
+def _above(path: str) -> str | None:
+    return "/".join(_parts(path)[:-1][-_LEVELS:]) or None
+
+
+def _each(texts: pa.StringArray, change: Callable[[str], str | None]) -> pa.StringArray:
+    """The texts changed one by one, each that repeats only once; null stays."""
+    coded = texts.dictionary_encode()
+    changed = [None if text is None else change(text) for text in coded.dictionary.to_pylist()]
+    return pa.array(changed, pa.string()).take(coded.indices)

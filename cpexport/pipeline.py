@@ -15,6 +15,9 @@ _MODULE = re.compile(r"^(\w+):\[(module_num:.*)\]\s*$")
 _SETTING = re.compile(r"^    ([^:]*):(.*)$")
 # should_stop_writing_measurements() is true for these: nothing is recorded from there on.
 _EXPORTS = frozenset({"ExportToSpreadsheet", "ExportToDatabase"})
+# What LabelImages writes, by counting image sets (CellProfiler 4.2.8, modules/labelimages.py).
+_LABELS = frozenset(f"Metadata_{name}" for name in ("Site", "Row", "Column", "Well", "Plate"))
+_GROUPING = ("Do you want to group your images?", "Group images by metadata?")
 # Modules that go back over a group at its end, so that a part of a group is not the whole of it.
 _AFTER_GROUP = frozenset({"TrackObjects", "MakeProjection", "CorrectIlluminationCalculate"})
 
@@ -78,7 +81,7 @@ class Pipeline:
         enabled = (module for module in self.modules if module.enabled)
         return tuple(takewhile(lambda module: module.name not in _EXPORTS, enabled))
 
-    @property
+    @cached_property
     def flags(self) -> frozenset[str]:
         """The features that FlagImage modules write: measured, though named like metadata."""
         return frozenset(flag for module in self.modules for flag, _ in _flags(module))
@@ -93,6 +96,12 @@ class Pipeline:
                 later = tuple(other.tag for other in self._recorders[place + 1 :])
                 found.append(Skip(module.tag, flags, later))
         return tuple(found)
+
+    @cached_property
+    def late(self) -> frozenset[str]:
+        """Metadata that modules write as a job runs, so that a batch file cannot know it."""
+        labels = any(module.name == "LabelImages" for module in self.modules)
+        return self.flags | (_LABELS if labels else frozenset())
 
     @property
     def exports(self) -> tuple[tuple[str, str], ...]:
@@ -129,8 +138,17 @@ class Pipeline:
         """Whether ExportToSpreadsheet writes only the columns that a person chose."""
         return any(
             module.name == "ExportToSpreadsheet"
-            and ("Select the measurements to export", "Yes") in module.settings
+            and any("measurements to export" in n and v == "Yes" for n, v in module.settings)
             for module in self.modules
+        )
+
+    @property
+    def grouped(self) -> bool:
+        """Whether an input module groups the image sets: Groups, or LoadData and LoadImages."""
+        return any(
+            module.enabled and (name, "Yes") in module.settings
+            for module in self.modules
+            for name in _GROUPING
         )
 
     @property

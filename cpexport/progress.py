@@ -83,7 +83,7 @@ def shown(quiet: bool) -> Iterator[Callable[[Done], None]]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("batches{task.fields[more]}"),
+        TextColumn("{task.fields[unit]}{task.fields[more]}"),
         TimeRemainingColumn(),
     )
     bars = Progress(*columns, console=Console(stderr=True), transient=True)
@@ -93,7 +93,12 @@ def shown(quiet: bool) -> Iterator[Callable[[Done], None]]:
         def tell(done: Done) -> None:
             stop()
             if done.what not in tasks:
-                tasks[done.what] = progress.add_task(done.what, total=done.total, more="")
+                # Something without an end in sight is through when the next begins.
+                for task in progress.tasks:
+                    task.visible = task.total is not None
+                tasks[done.what] = progress.add_task(
+                    done.what, total=done.total, more="", unit=done.unit
+                )
             elapsed = progress.tasks[tasks[done.what]].elapsed or 0
             more = f", {done.image_sets} image sets" if done.image_sets else ""
             if done.values and elapsed:

@@ -118,6 +118,8 @@ def _check_json(found: Check, again: Resubmission | None) -> str:
                 }
                 for seen in found.batches
             ],
+            "notes": found.notes,
+            "left_out": [{"path": left.path, "reason": left.reason} for left in found.left_out],
             **({"resubmit": _again_json(again)} if again else {}),
         },
         indent=2,
@@ -128,11 +130,14 @@ def _check_json(found: Check, again: Resubmission | None) -> str:
 def _check_table(found: Check, verbose: bool) -> str:
     text = f"{_filled(found.trouble.split(' '), ' ')}\n\n" if found.trouble else ""
     text += aligned([*_sums(found), _missing(found)])
-    complete = [seen for seen in found.batches if seen.state == "complete" and not seen.reason]
-    text += f"\n\n{len(complete)} of {len(found.batches)} batches are complete"
-    rest = [seen for seen in found.batches if seen not in complete]
+    rest = [seen for seen in found.batches if seen.state != "complete" or seen.reason]
+    many = len(found.batches)
+    text += f"\n\n{many - len(rest)} of {many} batches are complete"
     if rest:
         text += f"\n{_unfinished(rest)}"
+    if found.left_out:
+        text += "\n\nLeft out:\n"
+        text += "\n".join(f"{left.path}: {left.reason}" for left in found.left_out)
     signs = sorted({seen.evidence for seen in found.batches if seen.evidence})
     if signs and verbose:
         text += f"\n\nEvidence that an image set is done: {', '.join(signs)}"

@@ -53,7 +53,7 @@ def dry_run_text(found: Sequence[DryRun], format: str) -> str:
     lines = []
     for one in found:
         lines += [["run", one.run]] if one.run else [["destination", one.destination]]
-        lines += [["batches", f"{one.to_load} to load, {one.already} there already"]]
+        lines += [["batches", _batches(f"{one.to_load} to load", one.replaced, one.already)]]
         lines += [["image sets", str(one.image_sets) or "none"]]
         lines += [[name, f"{_listed(parts)} columns"] for name, parts in one.tables.items()]
         lines += [["left out", path] for path in one.left_out]
@@ -132,7 +132,7 @@ def load_text(report: Report, format: str) -> str:
 def _load_table(report: Report) -> str:
     lines = [
         ["destination", report.destination],
-        ["batches", f"{report.loaded} loaded, {report.already} there already"],
+        ["batches", _batches(f"{report.loaded} loaded", report.replaced, report.already)],
         ["image sets", f"{report.image_sets} loaded"],
         *([name, f"{rows} rows"] for name, rows in {**report.rows, **report.made}.items()),
         *([["skipped", str(report.skipped)]] if report.skipped else []),
@@ -149,6 +149,11 @@ def _load_table(report: Report) -> str:
     return text
 
 
+def _batches(new: str, replaced: int, already: int) -> str:
+    counts = [new, *([f"{replaced} replaced"] if replaced else []), f"{already} there already"]
+    return ", ".join(counts)
+
+
 def _missing(found: Report | Run) -> str:
     return missing_text(found.missing, found.names, planned=found.planned is not None)
 
@@ -159,6 +164,7 @@ def _load_json(report: Report) -> str:
             "destination": report.destination,
             "batches": {
                 "loaded": report.loaded,
+                "replaced": report.replaced,
                 "already": report.already,
                 "left_out": [{"path": b.path, "reason": b.reason} for b in report.left_out],
             },

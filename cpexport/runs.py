@@ -4,18 +4,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from cpexport.analyses import join_analyses
 from cpexport.attempts import Attempts
+from cpexport.batch import LeftOut
 from cpexport.errors import SourceError, UsageError
 from cpexport.imagesets import ImageSets
-from cpexport.load import LeftOut, Report, load
+from cpexport.load import Report, load
+from cpexport.numbering import number_other_runs
 from cpexport.paths import PathMap
 from cpexport.remainder import strange_runs
 from cpexport.runnames import Named, named, outputs_of
 from cpexport.shape import Shape
 from cpexport.sinks import open_sink
 from cpexport.sinks.urls import file_url
+from cpexport.succession import Consent
 from cpexport.survey import Progress
 from cpexport.verify import Unseen, Verification, verified_together, verify
+from cpexport.wanted import refuse_strange_of_runs
 from cpexport.wells import Wells, make_wells
 from cpexport.workers import THREAD, Workers
 
@@ -45,6 +50,7 @@ def load_runs(
     paths: PathMap | None = None,
     wells: Wells | None = None,
     patient: bool = False,
+    consent: Consent = Consent(),  # noqa: B008 (it is frozen)
     workers: Workers = THREAD,
     progress: Progress = lambda done: None,
 ) -> Report:
@@ -72,11 +78,13 @@ def load_runs(
             paths=paths,
             wells=wells,
             patient=patient,
+            consent=consent,
             workers=workers,
             progress=progress,
         )
     runs = named(arguments, known)
     _refuse_strange(runs, batch_file)
+    refuse_strange_of_runs(shape, [run.outputs for run in runs], to, prefix)
     reports, failed = [], []
     for run in runs:
         try:
@@ -89,6 +97,7 @@ def load_runs(
                 paths=paths,
                 run=run.name,
                 patient=patient,
+                consent=consent,
                 workers=workers,
                 progress=progress,
             )
@@ -98,8 +107,11 @@ def load_runs(
             reports.append(report)
     if not reports:
         raise failed[0]
+    Attempts()(lambda _: number_other_runs(to, prefix))
     made = Attempts()(lambda _: make_wells(to, prefix, wells))
-    return replace(_together(reports, failed), made=made)
+    joined = Attempts()(lambda _: join_analyses(to, prefix))
+    whole = _together(reports, failed)
+    return replace(whole, made=made, notes=(*whole.notes, *joined))
 
 
 def verify_runs(
@@ -108,6 +120,7 @@ def verify_runs(
     *,
     batch_file: Path | None = None,
     prefix: str = "",
+    same_pictures: bool = False,
     progress: Progress = lambda done: None,
 ) -> Verification:
     """`verify`, each argument as a run where the destination numbers runs.
@@ -120,7 +133,14 @@ def verify_runs(
         numbered, there = sink.shape.numbered, sink.runs()
         strange = list(strange_runs(sink)) if numbered else []
     if not numbered:
-        return verify(arguments, to, batch_file=batch_file, prefix=prefix, progress=progress)
+        return verify(
+            arguments,
+            to,
+            batch_file=batch_file,
+            prefix=prefix,
+            same_pictures=same_pictures,
+            progress=progress,
+        )
     runs = named(arguments, there)
     _refuse_strange(runs, batch_file)
     found = [
@@ -130,6 +150,7 @@ def verify_runs(
             batch_file=batch_file,
             prefix=prefix,
             run=run.name,
+            same_pictures=same_pictures,
             progress=progress,
         )
         for run in runs
@@ -160,7 +181,7 @@ def _together(reports: Sequence[Report], failed: Sequence[SourceError]) -> Repor
     for report in reports:
         for table, count in report.rows.items():
             rows[table] = rows.get(table, 0) + count
-    lost = [LeftOut(error.path, error.problem) for error in failed]
+    lost = [LeftOut(error.path, f"{error.problem}; {error.advice}") for error in failed]
     missing = [ends for report in reports for ends in report.missing.ranges]
     skipped = [ends for report in reports for ends in report.skipped.ranges]
     planned = [report.planned for report in reports if report.planned is not None]
@@ -168,6 +189,7 @@ def _together(reports: Sequence[Report], failed: Sequence[SourceError]) -> Repor
         reports[-1],
         loaded=sum(report.loaded for report in reports),
         already=sum(report.already for report in reports),
+        replaced=sum(report.replaced for report in reports),
         left_out=(*(left for report in reports for left in report.left_out), *lost),
         missing=ImageSets.from_ranges(missing),
         image_sets=sum(report.image_sets for report in reports),

@@ -13,6 +13,7 @@ from cpexport.load import Report
 from cpexport.paths import PathMap
 from cpexport.runs import load_runs
 from cpexport.shape import Shape
+from cpexport.succession import Consent
 from cpexport.survey import Progress
 from cpexport.workers import THREAD, Workers
 
@@ -47,6 +48,7 @@ def script(
     prefix: str = "",
     shape: Shape | None = None,
     paths: PathMap | None = None,
+    consent: Consent = Consent(),  # noqa: B008 (it is frozen)
     workers: Workers = THREAD,
     progress: Progress = lambda done: None,
 ) -> Script:
@@ -69,6 +71,7 @@ def script(
             prefix=prefix,
             shape=shape,
             paths=paths,
+            consent=consent,
             workers=workers,
             progress=progress,
         )

@@ -5,6 +5,7 @@ A destination keeps its shape: what is loaded later goes into the same tables.
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Final, Self
 
@@ -29,7 +30,8 @@ SEPARATE: Final = "separate"
 COMBINED: Final = "combined"
 VIEW: Final = "view"
 _NONE: Final = "none"
-_LAYOUTS: Final = (SEPARATE, COMBINED, VIEW, _NONE)
+LAYOUTS: Final = (SEPARATE, COMBINED, VIEW, _NONE)
+"""The words of `--objects` that are no object types."""
 
 AGGREGATES: Final = {"mean": "Mean", "median": "Median", "std": "StDev"}
 """What `--aggregate` takes, in CellProfiler's order, and how the columns of each begin."""
@@ -67,10 +69,10 @@ class Shape:
         if strange := [kind for kind in kinds if kind not in AGGREGATES]:
             raise UsageError(f"--aggregate has {', '.join(AGGREGATES)}, not {strange[0]}")
         words = _words(objects)
-        layouts = [word for word in words if word in _LAYOUTS]
+        layouts = [word for word in words if word in LAYOUTS]
         if len(layouts) > 1 or (layouts == [_NONE] and len(words) > 1):
-            raise UsageError(f"--objects has one of {', '.join(_LAYOUTS)}, not {objects}")
-        only = tuple(sorted(word for word in words if word not in _LAYOUTS))
+            raise UsageError(f"--objects has one of {', '.join(LAYOUTS)}, not {objects}")
+        only = tuple(sorted(word for word in words if word not in LAYOUTS))
         chosen = tuple(kind for kind in AGGREGATES if kind in kinds)
         longest = 64 if max_column_length is None else max_column_length
         return cls((layouts or [SEPARATE])[0], only, chosen, longest, numbered)
@@ -99,7 +101,17 @@ class Shape:
     def asked(self, shape: "Shape | None", paths: PathMap | None) -> "Shape":
         """What is asked of a destination with this shape: what is not said is as it is."""
         asked = self if shape is None else shape
-        return replace(asked, paths=self.paths if paths is None else paths)
+        # Where runs are numbered, OUTPUTS are runs without the option too.
+        asked = replace(asked, numbered=asked.numbered or self.numbered)
+        if paths is None or paths.same(self.paths):
+            paths = self.paths
+        return replace(asked, paths=paths)
+
+    def corrects(self, shape: "Shape", there: Iterable[str]) -> bool:
+        """Whether this differs from the shape of a destination in its object types alone, and that
+        one names types which are not among those `there`."""
+        alike = replace(self, only=shape.only) == shape
+        return alike and self.only != shape.only and bool({*shape.only} - {*there})
 
     def keeps(self, name: str) -> bool:
         """Whether rows of an object type become rows of the destination."""

@@ -1,142 +1,165 @@
 """What a load has to do: which image sets come from which batch, decided before anything is read.
 
 Of several outputs of one picture the newest complete one is taken. Different pictures under one
-number stop the load.
+number stop the load, and so does a newer output that lacks what an older one has (`succession`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from cpexport.batch import Batch, fingerprint
 from cpexport.contained import contained
-from cpexport.errors import CollisionError, SourceError
+from cpexport.errors import SourceError
 from cpexport.imagesets import NONE, ImageSets
-from cpexport.ledger import Ledger
-from cpexport.pictures import Pictures, comparable, differences
-from cpexport.survey import pictures_of
+from cpexport.ledger import Entry, Ledger
+from cpexport.succession import Succession
+
+
+@dataclass(frozen=True)
+class Older:
+    """An output of which a newer one takes the place, in part or wholly: loaded before or not."""
+
+    path: str
+    signature: str
+    pipeline: str | None
 
 
 @dataclass(frozen=True)
 class Step:
-    """One batch and the image sets to load from it; none where newer batches have all of them."""
+    """One batch and the image sets to load from it; none where newer batches have all of them.
+    It replaces those of `older`."""
 
     batch: Batch
     image_sets: ImageSets
+    older: tuple[Older, ...] = ()
 
 
 @dataclass(frozen=True)
 class Planned:
     """The steps of a load in order of image set.
 
-    `moved` are batches that the destination holds by their content: copies, or touched.
+    `moved` are batches that the destination holds by their content, or another step brings: copies,
+    or touched.
     """
 
     steps: tuple[Step, ...]
     moved: tuple[Step, ...]
 
 
-def planned(
-    batches: Sequence[Batch],
-    ledger: Ledger,
-    pictures_there: Callable[[ImageSets], Pictures],
-    destination: str,
-) -> Planned:
+def planned(batches: Sequence[Batch], ledger: Ledger, succession: Succession) -> Planned:
     """What to load of `batches` into a destination with this ledger.
 
     Raises:
         CollisionError: two batches, or a batch and the destination, have different pictures under
             one image set number, or pictures that nothing tells apart.
+        LossError: of two, the newer one lacks what the older one has.
     """
     fresh, moved = _split(batches, ledger)
     fresh = sorted(fresh, key=lambda batch: batch.age)
-    _refuse_collisions(fresh, ledger, pictures_there, destination)
-    taken = ImageSets()
+    held = [ledger.holding(batch.complete) for batch in fresh]
+    for batch, entries in zip(fresh, held, strict=True):
+        if entries:
+            succession.refuse_there(batch, entries)
+    gone: list[list[tuple[int, int]]] = [[] for _ in fresh]
+    older: list[list[tuple[ImageSets, Older]]] = [[] for _ in fresh]
+    for old, new, both in _in_common(fresh):
+        succession.refuse_between(fresh[new], fresh[old], both)
+        gone[old] += both.ranges
+        older[new].append((both, _older(fresh[old])))
     steps = []
-    for batch in reversed(fresh):
-        newer = _newer_there(batch, ledger) if batch.complete & ledger.loaded else NONE
-        steps.append(Step(batch, batch.complete - taken - newer))
-        taken |= batch.complete
+    for place, batch in enumerate(fresh):
+        for entry in held[place]:
+            if entry.age > batch.age:
+                gone[place] += entry.loaded.ranges
+            else:
+                older[place].append((entry.loaded, _older(entry)))
+        image_sets = batch.complete - ImageSets.from_ranges(gone[place])
+        replaced = tuple(one for both, one in older[place] if both & image_sets)
+        steps.append(Step(batch, image_sets, replaced))
     steps.sort(key=lambda step: (step.batch.complete.first, str(step.batch.source.path)))
     return Planned(tuple(steps), tuple(moved))
 
 
-def _newer_there(batch: Batch, ledger: Ledger) -> ImageSets:
-    """The image sets that the destination holds from batches newer than this one."""
-    age = batch.age
-    newer = (entry.loaded.ranges for entry in ledger.entries if entry.age > age)
-    return ImageSets.from_ranges(r for ranges in newer for r in ranges)
+def other_pipelines(replaced: Iterable[tuple[Older, str | None]]) -> list[str]:
+    """What people should know of outputs that were replaced by those of another pipeline, which is
+    given with each; one sentence for each two pipelines."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for older, pipeline in replaced:
+        if older.pipeline and pipeline and older.pipeline != pipeline:
+            found.setdefault((older.pipeline, pipeline), []).append(older.path)
+    return [
+        f"{paths[0]}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''}: outputs of another "
+        f"pipeline replace it (SHA-256 {new[:8]}, before {old[:8]})"
+        for (old, new), paths in found.items()
+    ]
+
+
+def _older(one: Batch | Entry) -> Older:
+    path = one.source.path if isinstance(one, Batch) else one.path
+    return Older(str(path), one.signature, one.pipeline)
+
+
+def _in_common(batches: Sequence[Batch]) -> Iterator[tuple[int, int, ImageSets]]:
+    """The pairs of batches that have image sets in common, the earlier one first, and those. Takes
+    time by the pairs, and not by all that could be."""
+    open_: list[tuple[int, int]] = []
+    pairs: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    ranges = sorted(
+        (first, last, place)
+        for place, batch in enumerate(batches)
+        for first, last in batch.complete.ranges
+    )
+    for first, last, place in ranges:
+        open_ = [(end, other) for end, other in open_ if end >= first]
+        for end, other in open_:
+            pair = (min(place, other), max(place, other))
+            pairs.setdefault(pair, []).append((first, min(last, end)))
+        open_.append((last, place))
+    for (old, new), both in sorted(pairs.items()):
+        yield old, new, ImageSets.from_ranges(both)
 
 
 def _split(batches: Sequence[Batch], ledger: Ledger) -> tuple[list[Batch], list[Step]]:
-    """Batches to load, and those whose very content the ledger has."""
-    lookalikes = {(entry.format, entry.image_sets) for entry in ledger.entries}
+    """Batches to load, and those whose very content the ledger has, or one of the others."""
+    known = {(entry.format, entry.image_sets) for entry in ledger.entries}
+    here: dict[tuple[str, ImageSets], int] = {}
+    for batch in batches:
+        key = (batch.source.format, batch.image_sets)
+        here[key] = here.get(key, 0) + bool(batch.complete)
     fresh: list[Batch] = []
     moved: list[Step] = []
+    taken: dict[str, Batch] = {}
     for batch in batches:
         if not batch.complete:
             continue
-        if (batch.source.format, batch.image_sets) in lookalikes:
+        key = (batch.source.format, batch.image_sets)
+        if key in known or here[key] > 1:
             with contained(batch.source):
-                entry = ledger.by_fingerprint.get(fingerprint(batch.source))
-            if entry is not None and batch.complete <= entry.complete:
+                content = fingerprint(batch.source)
+            had = ledger.by_fingerprint.get(content) or taken.get(content)
+            if had is not None and batch.complete <= had.complete:
                 moved.append(Step(batch, NONE))
                 continue
+            taken[content] = batch
         fresh.append(batch)
     return fresh, moved
-
-
-def _refuse_collisions(
-    fresh: Sequence[Batch],
-    ledger: Ledger,
-    pictures_there: Callable[[ImageSets], Pictures],
-    destination: str,
-) -> None:
-    seen = ImageSets()
-    for place, batch in enumerate(fresh):
-        if there := batch.complete & ledger.loaded:
-            ours = pictures_of(batch)
-            _compare(batch, ours, destination, pictures_there(there), there, destination)
-        if batch.complete & seen:
-            ours = pictures_of(batch)
-            for other in fresh[:place]:
-                if both := batch.complete & other.complete:
-                    theirs = pictures_of(other)
-                    _compare(batch, ours, str(other.source.path), theirs, both, destination)
-        seen |= batch.complete
-
-
-def _compare(
-    batch: Batch, ours: Pictures, other: str, theirs: Pictures, both: ImageSets, destination: str
-) -> None:
-    found = {n: d for n, d in differences(ours, theirs).items() if n in both}
-    if not found and comparable(ours, theirs):
-        return
-    number = min(found, default=both.first)
-    what = str(found[number]) if found else "there are no file names or metadata to tell them by"
-    raise CollisionError(
-        destination,
-        f"image set {number} is one picture in {batch.source.path} and another in {other} ({what})",
-        "load different runs into destinations of their own, or as runs with --table-number, or "
-        "name the batch file with --batch",
-    )
 
 
 def planned_of_readable(
     batches: Sequence[Batch],
     ledger: Ledger,
-    pictures_there: Callable[[ImageSets], Pictures],
-    destination: str,
+    succession: Succession,
 ) -> tuple[Planned, list[tuple[Batch, SourceError]]]:
     """As `planned`, without batches that cannot be read any more, and why each cannot.
 
     Raises:
-        CollisionError: as `planned`.
+        CollisionError, LossError: as `planned`.
     """
     damaged: list[tuple[Batch, SourceError]] = []
     rest = list(batches)
     while True:
         try:
-            return planned(rest, ledger, pictures_there, destination), damaged
+            return planned(rest, ledger, succession), damaged
         except SourceError as error:
             mine = [b for b in rest if error.path in map(str, (b.source.path, *b.source.files))]
             if not mine:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cpexport.batch import Batch, Evidence, Source, signature
+from cpexport.batch import Batch, Evidence, LeftOut, Source, signature
 from cpexport.batchfile import BatchFile, BatchFileFoundError, digest, read_batch_file
 from cpexport.completeness import judge, not_readable
 from cpexport.contained import contained, gone
@@ -26,13 +26,17 @@ from cpexport.tables import Features
 
 @dataclass(frozen=True)
 class Done:
-    """How far something is: so many batches of so many, and what was in them."""
+    """How far something is: so many batches of so many, and what was in them.
+
+    `total` is None where nobody knows. `unit` is what is counted, if not batches.
+    """
 
     what: str
     batches: int
-    total: int
+    total: int | None
     image_sets: int = 0
     values: int = 0
+    unit: str = "batches"
 
 
 Progress = Callable[[Done], None]
@@ -61,7 +65,8 @@ class Survey:
     """What was found: the batch file, the batches judged, and signatures that were known already.
 
     `plans` are those by which jobs were submitted, the newest last; `histories` the folders in
-    which jobs keep count of their attempts; `notes` are about batch files.
+    which jobs keep count of their attempts; `notes` are about batch files. `left_out` are files
+    that may be data, but no batch's.
     """
 
     plan: BatchFile | None
@@ -70,6 +75,7 @@ class Survey:
     plans: tuple[Planned, ...] = ()
     histories: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def survey(
@@ -79,24 +85,30 @@ def survey(
     known: Collection[str] = (),
     tables: Mapping[str | None, Collection[str]] | None = None,
     look: Look = one_by_one,
+    same_pictures: bool = False,
     progress: Progress = lambda done: None,
 ) -> Survey:
     """All batches below `outputs`, compared with the batch file.
 
     `batch_file` is found beside or below the outputs, or in their plan, where it is not given.
     Sources with `known` signatures are not opened. `tables` are tables that known CSV outputs
-    have, by their pipelines. `look` is how all others are looked at.
+    have, by their pipelines. `look` is how all others are looked at. With `same_pictures` image
+    sets are those of the batch file by their numbers alone.
 
     Raises:
         UsageError: several batch files were found.
         SourceError: a path does not exist, the batch file cannot be read, or jobs were planned or
             run with another one.
     """
-    found = find(outputs)
+
+    def told(files: int) -> None:
+        progress(Done("looked at", files, None, unit="files"))
+
+    found = find(outputs, told)
     plans = _plans(found, outputs)
     if away := [plan.outputs for plan in plans if _elsewhere(plan.outputs, outputs)]:
         # A plan for what was missing leaves its outputs beside those of the first plan.
-        found = find([*outputs, *away])
+        found = find([*outputs, *away], told)
     looking = _Looking(known, Remembered(outputs), look, progress)
     candidates = told_apart(found.batch_files)
     kept = [
@@ -123,11 +135,11 @@ def survey(
     for one in inspected:
         if isinstance(one.found, Evidence) and one.source.format == "spreadsheet":
             have.setdefault(_pipeline(one.found), set()).update(one.found.tables)
-    batches = _judged(inspected, plan, have)
+    batches = _judged(inspected, plan, have, same_pictures)
     old = tuple(one.signature for one in every if one.signature in known)
     notes = notes_on(plan, [*candidates.batch_files, *renamed])
     notes += tuple(_left_over(found, [one.source for one in every]))
-    return Survey(plan, tuple(batches), old, plans, found.histories, notes)
+    return Survey(plan, tuple(batches), old, plans, found.histories, notes, found.left_out)
 
 
 def pictures_of(batch: Batch) -> Pictures:
@@ -196,12 +208,19 @@ def _judged(
     every: Sequence[_Inspected],
     plan: BatchFile | None,
     have: Mapping[str | None, Collection[str]],
+    same_pictures: bool,
 ) -> list[Batch]:
     """The batches of all sources, in their order. Those that cannot be read come last to be judged:
     only the others tell whether they are missed."""
     judged = {
         id(one): replace(
-            judge(one.source, one.found, plan, _siblings(one.source, one.found, have)),
+            judge(
+                one.source,
+                one.found,
+                plan,
+                _siblings(one.source, one.found, have),
+                same_pictures=same_pictures,
+            ),
             signature=one.signature,
         )
         for one in every

@@ -220,6 +220,12 @@ class Layout:
         """The object types, `Image` among them."""
         return frozenset(column.object for column in self.columns)
 
+    @cached_property
+    def types(self) -> frozenset[str]:
+        """The object types, those that are side by side in one table each by itself, and
+        `Image`."""
+        return self.objects | frozenset(objects_of(self.features.get(OBJECT, ())))
+
 
 def joined(many: Iterable[Features]) -> Features:
     """All features of many, each with the narrowest type that holds the values of all."""

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cpexport import computed
-from cpexport.batch import Batch, fingerprint
+from cpexport.batch import Batch
 from cpexport.comparison import Difference, Tally
-from cpexport.contained import contained
 from cpexport.decode import decode, scratch_folder
 from cpexport.errors import SinkError, SourceError, UsageError
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.ledger import Entry, Ledger
+from cpexport.matching import Matched, matches
 from cpexport.remainder import Remainder
 from cpexport.sinks import Sink, open_sink
 from cpexport.survey import Done, Progress, survey
@@ -59,12 +59,14 @@ def verify(
     batch_file: Path | None = None,
     prefix: str = "",
     run: str | None = None,
+    same_pictures: bool = False,
     progress: Progress = lambda done: None,
 ) -> Verification:
     """Computes from `outputs` what the destination `to` must hold, and reads what it holds.
 
     One batch is in memory at a time. `batch_file` is the one that it was loaded with. `run` is the
-    name of the run that all of `outputs` are of, where the destination numbers runs.
+    name of the run that all of `outputs` are of, where the destination numbers runs. With
+    `same_pictures` image sets are those of the batch file by their numbers alone.
 
     Raises:
         UsageError: a path, URL or run makes no sense.
@@ -83,14 +85,19 @@ def verify(
                 pipeline: {object_of(name, prefix) for name in names}
                 for pipeline, names in ledger.csv_tables.items()
             },
+            same_pictures=same_pictures,
             progress=progress,
         )
         witness = Witness(sink, ledger, found.plan, prefix)
+        left_out = [Unseen(left.path, left.reason) for left in found.left_out]
+        left_out += [Unseen(left.path, left.reason) for b in found.batches for left in b.left_out]
         verifying = _Verifying(sink, ledger, witness, scratch)
-        for done, batch in enumerate(found.batches):
-            progress(Done("verified", done, len(found.batches), len(verifying.compared)))
-            verifying.compare(batch)
-        progress(Done("verified", len(found.batches), len(found.batches)))
+        every, unread = matches(found.batches, ledger)
+        verifying.damaged += [Unseen(error.path, error.problem) for error in unread]
+        for done, matched in enumerate(every):
+            progress(Done("verified", done, len(every), len(verifying.compared)))
+            verifying.compare(matched)
+        progress(Done("verified", len(every), len(every)))
         rest = Remainder(sink, ledger, witness, prefix).differences(verifying.compared)
         if not witness.structure:
             rest += computed.differences(sink, prefix)
@@ -100,7 +107,7 @@ def verify(
             destination=sink.name,
             verified=verifying.batches - verifying.different,
             different=verifying.different,
-            not_loaded=tuple(verifying.not_loaded),
+            not_loaded=(*verifying.not_loaded, *left_out),
             not_verified=(*verifying.unseen(found.batches), *_unfinished(witness)),
             tables=witness.tallies,
             differences=tuple(
@@ -136,33 +143,22 @@ class _Verifying:
 
     def __init__(self, sink: Sink, ledger: Ledger, witness: Witness, scratch: Path) -> None:
         self._sink, self._ledger, self._witness, self._scratch = sink, ledger, witness, scratch
-        self._entries: dict[str, list[Entry]] = {}
-        for entry in ledger.entries:
-            self._entries.setdefault(entry.fingerprint, []).append(entry)
         self._seen: set[str] = set()
         self.batches = self.different = 0
         self.compared = NONE
         self.differences: list[Difference] = []
         self.not_loaded: list[Unseen] = []
-        self._damaged: list[Unseen] = []
+        self.damaged: list[Unseen] = []
 
-    def compare(self, batch: Batch) -> None:
-        """Compares what was loaded from a batch, unless a copy of it was compared before."""
+    def compare(self, matched: Matched) -> None:
+        """Compares what was loaded from a batch with its files."""
+        batch, entries = matched.batch, matched.entries
         path = str(batch.source.path)
-        if not batch.complete:
-            return
-        try:
-            with contained(batch.source):
-                content = fingerprint(batch.source)
-        except SourceError as error:
-            self._damaged.append(Unseen(path, error.problem))
-            return
-        entries = self._entries.get(content, [])
-        if reason := self._lacking(batch, entries):
+        if reason := self._lacking(matched):
             self.not_loaded.append(Unseen(path, reason))
-        if not entries or content in self._seen:
+        if not entries:
             return
-        self._seen.add(content)
+        self._seen |= {entry.signature for entry in entries}
         self.batches += 1
         found = self._differences(batch, entries)
         self.differences += [replace(difference, batch=path) for difference in found]
@@ -173,21 +169,21 @@ class _Verifying:
         were, and outputs that are damaged."""
         here = {str(batch.source.path.resolve()) for batch in batches}
         unseen = []
-        for content, entries in self._entries.items():
-            if content in self._seen:
-                continue
-            for entry in entries:
+        for entry in self._ledger.entries:
+            # Without a content are those that were replaced for other object types.
+            if entry.signature not in self._seen and (entry.fingerprint or entry.loaded):
                 there = str(Path(entry.path).resolve()) in here
                 why = "changed since it was loaded" if there else "not among OUTPUTS"
                 held = f"image sets {entry.loaded}" if entry.loaded else "no image set any more"
                 unseen.append(Unseen(entry.path, f"{why}; the destination has {held} of it"))
-        return unseen + self._damaged
+        return unseen + self.damaged
 
-    def _lacking(self, batch: Batch, entries: Sequence[Entry]) -> str:
+    def _lacking(self, matched: Matched) -> str:
         """Why a batch is not in the destination; empty if it is."""
+        batch = matched.batch
         if missing := batch.complete - self._ledger.loaded:
             return f"image sets {missing} are not in the destination; run cpexport load"
-        if entries:
+        if matched.known:
             return ""
         return f"the destination has image sets {batch.complete} with another content"
 
@@ -202,7 +198,7 @@ class _Verifying:
         try:
             decoded = decode(batch, sets, features, self._sink.shape, self._scratch)
         except SourceError as error:
-            self._damaged.append(Unseen(str(batch.source.path), f"{error.problem}"))
+            self.damaged.append(Unseen(str(batch.source.path), f"{error.problem}"))
             return found
         try:
             self.compared |= sets

@@ -73,6 +73,7 @@ def make_wells(to: str, prefix: str, asked: Wells | None) -> Mapping[str, int]:
             if wanted is None:
                 return {}
             plan = _Plan.of(sink, wanted)
+            _note_wanted(sink, wanted)
             names: list[str | None] = [*sink.runs()] or [None]
         found = []
         for name in names:
@@ -116,10 +117,11 @@ def untrue_wells(sink: Sink, prefix: str) -> Iterator[tuple[str, str]]:
         return
     said = json.loads(noted)
     wanted = Wells(tuple(said["kinds"]), said["plate"], said["well"])
-    tables = [f"{prefix}Per_Well_{_NAMES[kind]}" for kind in wanted.kinds]
+    made = _tables(_Plan.of(sink, wanted), [], prefix, sink.width)
+    tables = [table.name for table, _ in made]
     if _state(sink, wanted) != noted:
         for table in tables:
-            yield table, "was made of other batches than there are; run cpexport load"
+            yield table, "is not made of all batches that there are; run cpexport load"
         return
     names = [name for name in (wanted.plate, wanted.well) if name]
     runs = sink.layout().image_key[:-1]
@@ -177,6 +179,15 @@ def _wanted(sink: Sink, asked: Wells | None) -> Wells | None:
     if not wanted.well:
         raise SinkError(sink.name, "no Metadata_Well of images", "name the feature with --well")
     return None if _state(sink, wanted) == noted else wanted
+
+
+def _note_wanted(sink: Sink, wanted: Wells) -> None:
+    """Notes what is wanted before it is made, so that it is missed where that comes to nothing."""
+    said = {"kinds": wanted.kinds, "plate": wanted.plate, "well": wanted.well, "of": ""}
+    noted = json.loads(sink.settings().get(_NOTE, "{}"))
+    if json.loads(json.dumps(said)) | {"of": noted.get("of")} != noted:
+        with sink.alone():
+            sink.note({_NOTE: json.dumps(said)})
 
 
 def _state(sink: Sink, wanted: Wells) -> str:

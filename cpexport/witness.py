@@ -28,12 +28,14 @@ from cpexport.features import (
     NUMBER,
     OBJECT,
     RELATIONSHIP,
+    TEXT,
     is_column,
 )
 from cpexport.groups import FEATURES
 from cpexport.imagesets import ImageSets
+from cpexport.lacking import absent
 from cpexport.ledger import Count, Entry, Ledger
-from cpexport.numbering import agrees, groups_of_run
+from cpexport.numbering import agrees, as_noted, groups_of_run
 from cpexport.sinks import Sink
 from cpexport.sinks.schema import names
 from cpexport.tables import RELATIONSHIPS, Column, Table, object_of, table_of
@@ -55,7 +57,7 @@ class Witness:
         self.tallies: dict[str, Tally] = {}
         self.structure = list(self._missing())
         self._gone = {(d.table, d.column) for d in self.structure}
-        self._groups = groups_of_run(sink, plan)
+        self._groups = as_noted(sink, groups_of_run(sink, plan))
         self.unfinished = ""
         if not agrees(sink, self._groups):
             self.unfinished = "groups are numbered as with another batch file; name it with --batch"
@@ -135,21 +137,49 @@ class Witness:
             return
         must = {table_of(name, self._prefix): count for name, count in decoded.counts.items()}
         for table in sorted(must.keys() | owners[0].counts.keys()):
+            if not self._sink.shape.keeps(object_of(table, self._prefix)):
+                continue
             count, there = (of.get(table, Count(0)) for of in (must, owners[0].counts))
             if count != there:
                 name = object_of(table, self._prefix)
+                count = self._as_counted(name, count, there)
                 less, more = uncertain(parts.get(name) or parts.get(OBJECT, []))
+                # A column that came later was not missing when this was counted.
+                features = self._sink.shape.unshaped(self.layout.features)
+                more += count.rows * absent(name, features, decoded.types.get(name, {}))
                 if -less <= there.missing - count.missing <= more:
                     count = replace(count, missing=there.missing)
             if count != there:
                 yield Difference(_TABLES, table, f"must be {count} and is {there}")
 
+    def _as_counted(self, name: str, count: Count, there: Count) -> Count:
+        """A count with the infinities of columns that were numbers when they were counted, and are
+        text since."""
+        features = self._sink.shape.unshaped(self.layout.features).get(name, {})
+        numbers = {
+            feature: many
+            for feature, many in there.infinite_columns.items()
+            if feature not in count.infinite_columns and features.get(feature) == TEXT
+        }
+        columns = dict(count.infinite_columns) | numbers
+        return replace(count, infinite=sum(columns.values()), infinite_columns=columns)
+
     def _pictures(self, decoded: Decoded) -> Iterator[Difference]:
-        must = dict(zip(decoded.pictures.numbers, decoded.pictures.identities(), strict=True))
         pictures = self._sink.pictures(decoded.image_sets)
-        there = dict(zip(pictures.numbers, pictures.identities(), strict=True))
-        if wrong := [int(number) for number in must if must[number] != there.get(number)]:
-            said = f"image set {wrong[0]} must be {must[wrong[0]]} and is {there.get(wrong[0])}"
+        there = dict(zip(pictures.numbers.tolist(), pictures.identities(), strict=True))
+        wrong: dict[int, str] = {}
+        for number, must, plain in zip(
+            decoded.pictures.numbers.tolist(),
+            decoded.pictures.identities(),
+            # Version 0.1.0 knew no more.
+            decoded.pictures.plain().identities(),
+            strict=True,
+        ):
+            if there.get(number) not in (must, plain):
+                wrong[number] = must
+        if wrong:
+            first = min(wrong)
+            said = f"image set {first} must be {wrong[first]} and is {there.get(first)}"
             yield Difference(_SETS, "identity", said, tuple(wrong))
 
     def _rows(

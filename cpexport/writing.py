@@ -1,6 +1,7 @@
 """Brings batches into a destination: the loop of a load, one transaction a batch."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -15,12 +16,14 @@ from cpexport.contained import contained
 from cpexport.decode import Decoded, decode
 from cpexport.errors import SourceError
 from cpexport.features import IMAGE
+from cpexport.lacking import absent
 from cpexport.ledger import Count, Entry
 from cpexport.numbering import number_groups
 from cpexport.pictures import Pictures
 from cpexport.properties import describe
 from cpexport.sinks import Sink
-from cpexport.steps import Step
+from cpexport.steps import Older, Step
+from cpexport.succession import Succession
 from cpexport.survey import Done, Progress, Survey
 from cpexport.tables import Features, joined, table_of
 from cpexport.workers import Crew
@@ -30,9 +33,16 @@ class Writing:
     """Brings batches into a sink, one transaction each, and keeps count."""
 
     def __init__(
-        self, sink: Sink, prefix: str, scratch: Path, crew: Crew, progress: Progress
+        self,
+        sink: Sink,
+        succession: Succession,
+        prefix: str,
+        scratch: Path,
+        crew: Crew,
+        progress: Progress,
     ) -> None:
         self._sink, self._prefix, self._progress = sink, prefix, progress
+        self._succession = succession
         self._crew = crew
         self._decode = partial(decode, shape=sink.shape, scratch=scratch)
         self._attempts = Attempts()
@@ -41,6 +51,7 @@ class Writing:
         self.loaded: list[Batch] = []
         self.already: list[Batch] = []
         self.superseded: list[Batch] = []
+        self.replaced: dict[str, tuple[Older, Batch]] = {}
         self.damaged: list[tuple[Batch, SourceError]] = []
         self.image_sets = self.values = self.unmapped = 0
 
@@ -59,12 +70,21 @@ class Writing:
                 self.damaged.append((step.batch, decoded))
                 continue
             self._prepare(joined([self._features, decoded.types]))
-            entry = _entry(step, decoded.fingerprint, decoded.counts, self._prefix)
-            written = self._attempts(partial(self._put, entry, decoded.pictures, decoded.rows))
+            counts = {name: self._counted(name, decoded) for name in decoded.counts}
+            entry = _entry(step, decoded.fingerprint, counts, self._prefix)
+            written = self._attempts(
+                partial(self._put, step.batch, entry, decoded.pictures, decoded.rows)
+            )
             decoded.remove()
             self._count(step, decoded, written)
         self._tell(len(steps), len(steps))
         return damaged
+
+    def _counted(self, name: str, decoded: Decoded) -> Count:
+        """What a batch brings to a table; values that it lacks and others have are missing."""
+        count = decoded.counts[name]
+        many = absent(name, self._features, decoded.types.get(name, {})) if count.rows else 0
+        return replace(count, missing=count.missing + many * count.rows)
 
     def _prepare(self, features: Features) -> None:
         if features != self._features or not self.loaded:
@@ -80,13 +100,14 @@ class Writing:
             except SourceError as error:
                 self.damaged.append((step.batch, error))
                 continue
-            self._attempts(partial(self._put, entry, Pictures(), lambda: ()))
+            self._attempts(partial(self._put, step.batch, entry, Pictures(), lambda: ()))
             noted.append(step.batch)
 
     def settle(self, found: Survey) -> None:
         """Brings up to date what depends on the whole run."""
         self._attempts(lambda _: number_groups(self._sink, found.plan))
         self._attempts(lambda _: describe(self._sink, self._prefix))
+        self._attempts(lambda _: self._sink.renew_views())
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -95,6 +116,7 @@ class Writing:
 
     def _put(
         self,
+        batch: Batch,
         entry: Entry,
         pictures: Pictures,
         rows: Callable[[], Iterable[tuple[str, pa.RecordBatchReader]]],
@@ -102,7 +124,8 @@ class Writing:
     ) -> bool:
         """Writes one batch; False if another process had written it. `unknown` is whether an
         earlier attempt may have."""
-        with self._sink.batch(entry, pictures) as write:
+        allow = partial(self._succession.refuse_there, batch, pictures=pictures)
+        with self._sink.batch(entry, pictures, allow) as write:
             if write is not None:
                 for name, some in rows():
                     write(name, some)
@@ -115,6 +138,7 @@ class Writing:
         (self.loaded if written else self.already).append(step.batch)
         if written:
             self.image_sets += len(step.image_sets)
+            self.replaced |= {older.signature: (older, step.batch) for older in step.older}
             self.values += decoded.values
             self.unmapped += decoded.unmapped
             for name, rows in decoded.written.items():
@@ -130,7 +154,7 @@ def _entry(step: Step, fingerprint: str, counts: Mapping[str, Count], prefix: st
     return Entry(
         path=str(batch.source.path),
         format=batch.source.format,
-        signature=batch.signature,
+        signature=batch.known_by,
         fingerprint=fingerprint,
         image_sets=batch.image_sets,
         complete=batch.complete,

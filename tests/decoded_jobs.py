@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cpexport.batch import Batch
 from cpexport.decode import Decoded, decode
 from cpexport.imagesets import ImageSets
 from cpexport.ledger import Entry
@@ -17,6 +18,7 @@ from cpexport.tables import table_of
 class Job:
     """A real batch, decoded, and the ledger entry that goes with it."""
 
+    batch: Batch
     decoded: Decoded
     entry: Entry
 
@@ -37,7 +39,7 @@ class Job:
             fingerprint=signature,
             age=(finished, self.entry.age[1]),
         )
-        return Job(self.decoded, entry)
+        return Job(self.batch, self.decoded, entry)
 
 
 def job(folder: Path, scratch: Path) -> Job:
@@ -62,7 +64,7 @@ def job(folder: Path, scratch: Path) -> Job:
         cpexport="0",
         counts={table_of(name, ""): count for name, count in decoded.counts.items()},
     )
-    return Job(decoded, entry)
+    return Job(batch, decoded, entry)
 
 
 def put(sink: Sink, one: Job) -> bool:

@@ -11,6 +11,7 @@ from conftest import Ran, content, rewritten, rows, tables, traces, values_of
 
 from cpexport.errors import CollisionError
 from cpexport.load import Report, load
+from cpexport.succession import Consent
 
 Copy = Callable[..., Path]
 FIRST = "outputs/batch_1_6/batch_1_6.h5"
@@ -20,8 +21,14 @@ FIRST = "outputs/batch_1_6/batch_1_6.h5"
 def loaded(tmp_path: Path) -> Callable[..., Report]:
     """Loads into `screen.sqlite` or another file of the test's folder."""
 
-    def run(*outputs: Path, to: str = "screen.sqlite", batch: Path | None = None) -> Report:
-        return load(list(outputs), f"sqlite:///{tmp_path / to}", batch_file=batch)
+    def run(
+        *outputs: Path,
+        to: str = "screen.sqlite",
+        batch: Path | None = None,
+        replace: bool = False,
+    ) -> Report:
+        consent = Consent(replace=replace)
+        return load(list(outputs), f"sqlite:///{tmp_path / to}", batch_file=batch, consent=consent)
 
     return run
 
@@ -35,8 +42,8 @@ def test_a_second_load_finds_nothing_new_and_leaves_every_byte(
 
     second = json.loads(cpexport(*words).out)
 
-    assert first["batches"] == {"loaded": 6, "already": 0, "left_out": []}
-    assert second["batches"] == {"loaded": 0, "already": 6, "left_out": []}
+    assert first["batches"] == {"loaded": 6, "replaced": 0, "already": 0, "left_out": []}
+    assert second["batches"] == {"loaded": 0, "replaced": 0, "already": 6, "left_out": []}
     assert (second["image_sets"], second["rows"]) == (0, {})
     assert second["missing"] == first["missing"] == [[13, 24]]
     assert traces(tmp_path) == before
@@ -190,7 +197,8 @@ def test_a_batch_partly_replaced_keeps_the_rest_of_its_rows(
 ) -> None:
     loaded(copy("11_h5_and_csv", FIRST, "old/batch.h5").parent)
 
-    loaded(case("12_failed") / "outputs/batch_1_4")
+    # Of another pipeline, which measures less.
+    loaded(case("12_failed") / "outputs/batch_1_4", replace=True)
 
     owners = rows(
         tmp_path / "screen.sqlite",
@@ -240,7 +248,8 @@ def test_a_newer_output_that_is_damaged_leaves_the_rows_that_are_there(
 def test_incomplete_image_sets_are_named_and_a_later_run_brings_them(
     cpexport: Callable[..., Ran], copy: Copy, tmp_path: Path
 ) -> None:
-    words = ("load", "outputs", "--to", "sqlite:///screen.sqlite", "--format", "json")
+    # The two are of pipelines one of which measures less.
+    words = ("load", "outputs", "--to", "sqlite:///screen.sqlite", "--format=json", "--replace")
     copy("12_failed", "outputs/batch_9_12_not_a_tiff", "outputs/first")
     first = cpexport(*words)
     copy("11_h5_and_csv", "outputs/batch_7_12", "outputs/second")
@@ -298,7 +307,7 @@ def test_outputs_of_several_formats_of_one_screen_are_one_screen(
 ) -> None:
     homes = [case(name) / "outputs" for name in ("10_ranges", "11_h5_and_csv", "13_groups")]
 
-    report = loaded(*homes, batch=case("11_h5_and_csv") / "Batch_data.h5")
+    report = loaded(*homes, batch=case("11_h5_and_csv") / "Batch_data.h5", replace=True)
 
     database = tmp_path / "screen.sqlite"
     assert report.whole

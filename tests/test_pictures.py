@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cpexport.pictures import Pictures, comparable, differences, from_identities
+from cpexport.pictures import Pictures, from_identities
+from cpexport.samepictures import compared
 
 texts = st.one_of(st.none(), st.text(max_size=5))
 pictures = st.dictionaries(
@@ -32,7 +33,7 @@ def test_what_was_written_down_reads_back(found: Pictures) -> None:
     again = from_identities(found.numbers.tolist(), list(found.identities()))
 
     assert list(again.identities()) == list(found.identities())
-    assert differences(found, again) == {}
+    assert compared(found, again).different == {}
 
 
 @given(pictures, st.lists(st.integers(0, 60)))
@@ -59,7 +60,7 @@ def test_selecting_keeps_those_that_are_there(found: Pictures, wanted: list[int]
     ],
 )
 def test_the_same_picture_is_not_a_difference(ours: Pictures, theirs: Pictures) -> None:
-    assert differences(ours, theirs) == {}
+    assert compared(ours, theirs).different == {}
 
 
 @pytest.mark.parametrize(
@@ -72,7 +73,7 @@ def test_the_same_picture_is_not_a_difference(ours: Pictures, theirs: Pictures) 
     ],
 )
 def test_another_picture_is_one_and_says_how(ours: Pictures, theirs: Pictures) -> None:
-    (found,) = differences(ours, theirs).values()
+    (found,) = compared(ours, theirs).different.values()
 
     assert (found.ours, found.theirs) == (
         ours.columns[found.feature][0].as_py(),
@@ -81,5 +82,6 @@ def test_another_picture_is_one_and_says_how(ours: Pictures, theirs: Pictures) -
 
 
 def test_without_a_common_feature_nothing_can_be_told() -> None:
-    assert not comparable(one(FileName_DNA="a.tif"), one(Metadata_Well="A01"))
-    assert differences(one(FileName_DNA="a.tif"), one(Metadata_Well="A01")) == {}
+    found = compared(one(FileName_DNA="a.tif"), one(Metadata_Well="A01"))
+
+    assert (found.different, str(found.untold), str(found.named)) == ({}, "1", "")

@@ -42,6 +42,7 @@ def test_a_terminal_shows_batches_image_sets_and_values_a_second(
     assert (status, "inspected" in drawn, "loaded" in drawn) == (0, True, True)
     assert "4/4 batches, 24 image sets" in drawn
     assert "M values/s" in drawn
+    assert "36/? files" in drawn
     assert "inspected" not in out
 
 

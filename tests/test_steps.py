@@ -40,12 +40,12 @@ def test_without_a_time_of_its_own_the_files_tell_which_output_is_newer(
         image = folder / "Image.csv"
         with image.open(newline="") as stream:
             header, values = csv.reader(stream)
-        values[header.index("MD5Digest_DNA")] = name
+        values[header.index("Threshold_OrigThreshold_Nuclei")] = str(age / 3_600_000_000)
         with image.open("w", newline="") as stream:
             csv.writer(stream).writerows([header, values])
         for file in folder.iterdir():
             os.utime(file, (age, age))
     cpexport("load", "run", "--to", "sqlite:///screen.sqlite")
-    digests = rows(tmp_path / "screen.sqlite", "SELECT Image_MD5Digest_DNA FROM Per_Image")
+    query = "SELECT Image_Threshold_OrigThreshold_Nuclei FROM Per_Image"
 
-    assert digests == [("newer",)]
+    assert rows(tmp_path / "screen.sqlite", query) == [(0.5,)]

@@ -631,4 +631,4 @@ class TestComputed:
             db.execute(words)
 
         (one,) = verify([home], f"sqlite:///{file}").differences
-        assert (one.table, one.what[:30]) == ("Per_Well_avg", "was made of other batches than")
+        assert (one.table, one.what[:30]) == ("Per_Well_avg", "is not made of all batches tha")

@@ -11,10 +11,10 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-from cpexport.discover import SCRIPT
 from cpexport.errors import SinkError, UsageError
 from cpexport.importer import csvtext
 from cpexport.importer.contents import DATA, DataFile, Form
+from cpexport.walk import SCRIPT
 
 STATE = "cpexport.sqlite"
 """The destination that a script's folder loads into first."""

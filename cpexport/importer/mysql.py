@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from cpexport import __version__
 from cpexport.experiment import EXPERIMENTS
 from cpexport.features import IMAGE_NUMBER, RELATIONSHIP, TABLE_NUMBER
-from cpexport.importer import mysqlhead, mysqltables
+from cpexport.importer import mysqlhead
 from cpexport.importer.contents import LASTING, SETS, Contents, DataFile, Form, Said, Unit
 from cpexport.importer.csvtext import END
 from cpexport.importer.mysqlwords import ID, check, end, literal, select
-from cpexport.sinks import sqlledger
+from cpexport.sinks import mysqllayout, sqlledger
 from cpexport.sinks.mysqlserver import quoted
 from cpexport.sinks.mysqlsession import SETTINGS
 from cpexport.sinks.mysqltext import FORMAT
@@ -40,7 +40,7 @@ _LOCK = "CONCAT('cpexport ', LEFT(SHA2(DATABASE(), 256), 40))"
 
 def script(contents: Contents, form: Form) -> Iterator[str]:
     """The statements, in pieces of a few lines."""
-    mysqltables.refuse_long_names(contents)
+    mysqllayout.refuse_names(contents.layout, contents.prefix, contents.shape)
     session = ",\n  ".join(f"{name} = {literal(value)}" for name, value in SETTINGS.items())
     yield _HEAD.format(version=__version__, script=form.script, session=session)
     yield check("DATABASE() IS NOT NULL", "no database; name one after mysql")

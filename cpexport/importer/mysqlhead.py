@@ -11,8 +11,10 @@ import sqlalchemy as sa
 from cpexport.importer import mysqltables
 from cpexport.importer.contents import Contents
 from cpexport.importer.mysqlwords import RUN, check, end, insert, literal, select
+from cpexport.shape import VIEW
 from cpexport.sinks import mysqllayout, schema
 from cpexport.sinks.mysqlserver import quoted
+from cpexport.sinks.objectview import FORM
 from cpexport.sinks.schema import TYPE_NAMES
 
 ALONE = (
@@ -90,8 +92,15 @@ def tables(contents: Contents) -> Iterator[str]:
     for table in mine:
         yield _grow(table.name)
     yield from _keys(contents)
+    for index in mysqllayout.indexes(contents.layout, contents.prefix, contents.shape):
+        yield mysqltables.indexed(index.table, index.name, index.statement)
     for statement in _views(contents).values():
         yield f"SET @s = IF(@ok, {literal(statement)}, 'DO 0');\n{RUN}"
+    if contents.shape.layout == VIEW:
+        yield (
+            f"REPLACE INTO _cpexport_settings SELECT {prefix}, 0, 'view', {literal(FORM)} "
+            "FROM DUAL WHERE @ok;\n"
+        )
     yield _LOOK + _first(f"SELECT MIN(w.t) FROM {_THERE} WHERE {_DIFFERS}")
     yield _ENGINE + check("@t IS NULL", "", "CONCAT(@t, ' is not of InnoDB')")
     yield "START TRANSACTION;\n" + ALONE

@@ -1,6 +1,5 @@
 """The tables of a script for MariaDB and MySQL: those that the sinks make there, by statements."""
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -12,15 +11,12 @@ from cpexport.errors import SinkError
 from cpexport.features import TEXT
 from cpexport.importer.contents import Contents
 from cpexport.importer.mysqlwords import RUN, literal
-from cpexport.sinks import mysqllayout, schema
+from cpexport.sinks import schema
 from cpexport.sinks.mysqlserver import DIALECT
 from cpexport.tables import Table
 
 LONGEST_TEXT: Final = 65_535
 """Bytes in a TEXT column."""
-
-# MySQL makes a question mark of what has more than two bytes.
-_NAME = re.compile(r"[\x01-\uffff]{0,63}(?! )[\x01-\uffff]")
 
 
 def tables(contents: Contents) -> list[sa.Table]:
@@ -44,34 +40,21 @@ def made(table: sa.Table) -> Iterator[str]:
     yield create.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1) + ";\n"
     indexes = sorted(table.indexes, key=lambda index: str(index.name))
     for index, statement in zip(indexes, more, strict=True):
-        there = (
-            "SELECT COUNT(*) FROM information_schema.statistics WHERE table_schema = DATABASE() "
-            f"AND table_name = {literal(table.name)} AND index_name = {literal(index.name)}"
-        )
-        yield f"SET @s = IF(({there}) = 0, {literal(statement)}, 'DO 0');\n{RUN}"
+        yield indexed(table.name, str(index.name), statement)
+
+
+def indexed(table: str, index: str, statement: str) -> str:
+    """Statements that make an index where the table has none of this name."""
+    there = (
+        "SELECT COUNT(*) FROM information_schema.statistics WHERE table_schema = DATABASE() "
+        f"AND table_name = {literal(table)} AND index_name = {literal(index)}"
+    )
+    return f"SET @s = IF(({there}) = 0, {literal(statement)}, 'DO 0');\n{RUN}"
 
 
 def types(table: sa.Table) -> dict[str, str]:
     """The types of a table's columns by their names."""
     return {c.name: str(c.type.compile(dialect=DIALECT)) for c in table.columns}
-
-
-def refuse_long_names(contents: Contents) -> None:
-    """Refuses names that the server does not take.
-
-    Raises:
-        SinkError: one has more than 64 characters.
-    """
-    found = set(mysqllayout.views(contents.layout, contents.prefix, contents.shape))
-    for table in tables(contents):
-        found |= {table.name, *table.columns.keys()}
-        found |= {str(index.name) for index in table.indexes}
-        found |= {str(constraint.name) for constraint in table.constraints if constraint.name}
-    for name in sorted(found):
-        if not _NAME.fullmatch(name):
-            raise SinkError(
-                name, "is no name on MySQL, which takes 64 characters", "shorten --prefix"
-            )
 
 
 def refuse_long_texts(rows: pa.RecordBatch, table: Table, file: str) -> None:

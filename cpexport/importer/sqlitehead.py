@@ -9,13 +9,15 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
+from cpexport.features import OBJECT
 from cpexport.importer.contents import Contents
 from cpexport.importer.sqlitewords import check, insert, literal
 from cpexport.shape import VIEW
 from cpexport.sinks import schema, views
-from cpexport.sinks.objectview import object_view
+from cpexport.sinks.objectview import FORM, ObjectView, object_view
 from cpexport.sinks.sql import quoted
 from cpexport.sinks.sqlitefile import DIALECT, WIDTH
+from cpexport.tables import table_of
 
 
 def tables(contents: Contents) -> Iterator[str]:
@@ -34,8 +36,10 @@ def tables(contents: Contents) -> Iterator[str]:
         yield from _made(table, where)
     yield from _keys(contents)
     found = [schema.relationship_view(prefix, numbered, DIALECT)]
-    if contents.shape.layout == VIEW and (view := object_view(layout, prefix)):
-        found += [view.statement] if view.width <= WIDTH else []
+    view = object_view(layout, prefix) if contents.shape.layout == VIEW else None
+    if view and view.width <= WIDTH:
+        yield from _object_view(view, prefix)
+        found.append(view.statement)
     found += [] if prefix else views.statements(layout, DIALECT, WIDTH).values()
     for statement in found:
         yield statement.replace("CREATE VIEW", "CREATE VIEW IF NOT EXISTS", 1) + ";\n"
@@ -44,6 +48,15 @@ def tables(contents: Contents) -> Iterator[str]:
     yield from _kinds(contents)
     for known in dict.fromkeys((unit.entry.signature, unit.digest) for unit in contents.units):
         yield insert("cpexport_known", known)
+
+
+def _object_view(view: ObjectView, prefix: str) -> Iterator[str]:
+    """What the view of all objects needs, and a note of its form unless there is one already."""
+    for index in view.indexes:
+        yield index.statement.replace("CREATE INDEX", "CREATE INDEX IF NOT EXISTS", 1) + ";\n"
+    there = f"SELECT 1 FROM sqlite_master WHERE name = {literal(table_of(OBJECT, prefix))}"
+    note = insert("_cpexport_settings", (prefix, 0, "view", FORM), f"NOT EXISTS ({there})")
+    yield note.replace("INSERT", "REPLACE", 1)
 
 
 def _made(table: sa.Table, where: str) -> Iterator[str]:

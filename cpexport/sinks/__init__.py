@@ -29,6 +29,10 @@ Write = Callable[[str, pa.RecordBatchReader], None]
 """Takes rows of one object type in blocks, columns named by feature; relationships come as
 `Relationship`, what the job says of the run as `Experiment`."""
 
+Allow = Callable[[Sequence[Entry]], None]
+"""Told of which entries a batch is about to replace image sets, which are all that their `loaded`
+has; raises if it must not."""
+
 _PARQUET = "parquet:"
 _FILES = ("sqlite", "duckdb")
 
@@ -94,14 +98,14 @@ class Sink(Protocol):
     def becoming(self) -> Layout:
         """The layout that the next batch would find, or make, for what was prepared."""
 
-    def batch(self, entry: Entry, pictures: Pictures) -> AbstractContextManager[Write | None]:
+    def batch(
+        self, entry: Entry, pictures: Pictures, allow: Allow = lambda held: None
+    ) -> AbstractContextManager[Write | None]:
         """A transaction that writes one batch and its ledger entry, or nothing.
 
-        Rows of image sets that were there are deleted first. Gives None when another process has
-        written this very batch meanwhile. Leaving it without an error commits, durably.
-
-        Raises:
-            CollisionError: an image set is there as another picture.
+        Rows of image sets that were there are deleted first, if `allow` raises nothing. Gives None
+        when another process has written this very batch meanwhile. Leaving it without an error
+        commits, durably.
         """
 
     def address(self, folder: Path | None) -> Mapping[str, str]:
@@ -124,14 +128,30 @@ class Sink(Protocol):
         default. Types are the layout's. `Relationship` has the columns of `tables.RELATIONSHIPS`,
         by the image set and number of the first object, and takes no features; nor does
         `Experiment`, with those of `experiment.EXPERIMENTS`. There is at least one batch, which can
-        be empty. A table in parts is read as one.
+        be empty. A table in parts is read as one. `Object` is the view of all objects where the
+        shape has one; its features are called as its columns.
 
         Raises:
             ChangedError: a value is of another type than its column, or parts have other rows.
         """
 
+    @property
+    def reshaped(self) -> bool:
+        """Whether its tables are to have other object types than they have, as those that were
+        asked for when it was made are in no output."""
+
+    def reshape(self) -> None:
+        """Notes that they are to have them. Batches that it holds are then in the ledger without a
+        content, and so are loaded again.
+
+        Within `alone` only.
+        """
+
     def settings(self) -> dict[str, str]:
         """What `note` noted, and the batches since have not made untrue; `schema.KEPT` stays."""
+
+    def noted(self, name: str) -> Mapping[str, str]:
+        """What each run has in its `settings` under a name, by the run's name."""
 
     def alone(self) -> AbstractContextManager[None]:
         """A transaction in which nobody else writes: what is read in it stays true."""
@@ -162,8 +182,25 @@ class Sink(Protocol):
         """The fields that `describe` has written, by object type; None if the run is not in
         Experiment."""
 
+    @property
+    def has_views(self) -> bool:
+        """Whether there can be views."""
+
+    def prefixes(self) -> frozenset[str]:
+        """The prefixes under which something is loaded."""
+
+    def show(self, name: str, statement: str | None) -> bool:
+        """Makes a view, in place of one of that name that this made before; without a statement
+        there is none then. False if something else has the name, and stays.
+
+        Within `alone` only.
+        """
+
     def broken_views(self) -> Mapping[str, str]:
-        """The views that there must be and that cannot be read, and why not."""
+        """The views that there must be and that are not right, and why not."""
+
+    def renew_views(self) -> None:
+        """Makes views anew that an older version of cpexport made otherwise."""
 
     def replaced(self, table: str, columns: Sequence[str]) -> list[tuple[object, ...]]:
         """These columns of a table that `replace` made, in no order."""

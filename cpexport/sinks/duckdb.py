@@ -15,7 +15,7 @@ from cpexport.paths import PathMap
 from cpexport.room import Room
 from cpexport.shape import VIEW, Shape
 from cpexport.sinks.duckdbfile import Connection
-from cpexport.sinks.duckdblayout import change, make
+from cpexport.sinks.duckdblayout import change, make, make_object_view
 from cpexport.sinks.objectview import notes_on, object_view
 from cpexport.sinks.scope import Scope
 from cpexport.sinks.sql import quoted
@@ -74,6 +74,9 @@ class DuckdbSink(SqlSink):
         if self.shape.layout == VIEW and object_view(self.layout(), self.prefix):
             found.append(table_of(OBJECT, self.prefix))
         return found
+
+    def _make_object_view(self) -> None:
+        make_object_view(self._file, self.layout(), self.prefix, self.shape)
 
     @property
     def _room(self) -> Room:

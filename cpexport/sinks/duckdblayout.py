@@ -37,10 +37,16 @@ def change(db: Connection, old: Layout, new: Layout, prefix: str, shape: Shape) 
             _create_data(db, table.name, stored(table))
         elif stored(before) != stored(table):
             _extend(db, prefix, before, table)
-    if shape.layout == VIEW and (view := object_view(new, prefix)):
+    make_object_view(db, new, prefix, shape)
+    ledger.write_layout(db, prefix, new)
+
+
+def make_object_view(db: Connection, layout: Layout, prefix: str, shape: Shape) -> None:
+    """Makes the view of all objects of a layout, in place of one that is there, where the shape has
+    one."""
+    if shape.layout == VIEW and (view := object_view(layout, prefix)):
         db.run(f"DROP VIEW IF EXISTS {quoted(table_of(OBJECT, prefix))}")
         db.run(view.statement)
-    ledger.write_layout(db, prefix, new)
 
 
 def make(db: Connection, name: str, rows: pa.Table) -> None:

@@ -24,15 +24,17 @@ class Fitting:
     ) -> Iterator[tuple[str, Sequence[str], Iterator[pa.RecordBatch]]]:
         """Each of the tables that take a part of some rows: what it is called, and its columns;
         and blocks of these, typed as there. Where they have to be `finite`, infinities become NaN,
-        which destinations take for NULL.
+        which destinations take for NULL, in columns of text too: so a column that becomes one of
+        text later has the same.
         """
         schema, blocks = scope.named(rows.schema), map(scope.numbered, rows)
+        if finite:
+            blocks = map(without_infinities, blocks)
         for table, mine in zip(tables, tee(blocks, len(tables)), strict=True):
             fit = self._known.get(table.name)
             if fit is None or fit.table is not table or not fit.rows.equals(schema):
                 fit = self._known[table.name] = _Fit(table, schema)
-            fitted = map(fit.of, mine)
-            yield table.name, fit.names, map(without_infinities, fitted) if finite else fitted
+            yield table.name, fit.names, map(fit.of, mine)
 
 
 class _Fit:

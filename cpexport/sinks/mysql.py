@@ -19,7 +19,7 @@ from cpexport.ledger import Entry
 from cpexport.paths import PathMap
 from cpexport.room import Room
 from cpexport.shape import VIEW, Shape
-from cpexport.sinks import mysqllayout
+from cpexport.sinks import mysqllayout, objectview
 from cpexport.sinks import sqlledger as ledger
 from cpexport.sinks.mysqldatabase import MysqlDatabase
 from cpexport.sinks.mysqlfacts import facts
@@ -109,6 +109,9 @@ class MysqlSink(SqlSink):
     def _views(self) -> Iterable[str]:
         return mysqllayout.views(self.layout(), self.prefix, self.shape)
 
+    def _make_object_view(self) -> None:
+        mysqllayout.make_views(self._server.aside, self.layout(), self.prefix, self.shape)
+
     @property
     def _room(self) -> Room:
         return room(self.facts.innodb_page_size)
@@ -118,6 +121,9 @@ class MysqlSink(SqlSink):
 
     def _change(self) -> None:
         """Changes the tables, if they have no room for what was prepared, while nobody writes."""
+        old, new = self._extended()
+        if new != old:
+            mysqllayout.refuse_names(new, self.prefix, self.shape)
         if not self._ours():
             mysqllayout.make_own(self._server.aside)
             self._server.forget_names()
@@ -135,6 +141,8 @@ class MysqlSink(SqlSink):
                 mysqllayout.refuse_lossy(self._server.aside, old, new)
                 self._announce(new)
             mysqllayout.change(self._server.aside, new, self.prefix, self.shape)
+            if self.shape.layout == VIEW:
+                ledger.note(self._server.aside, Scope(self.prefix), {"view": objectview.FORM})
             self._server.forget_names()
             # By its whole key, as everywhere: other rows are not to be locked.
             done = (

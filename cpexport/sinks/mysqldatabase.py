@@ -96,6 +96,17 @@ class MysqlDatabase:
         """The names of all tables and views; asked for once in a transaction."""
         return self._server.names()
 
+    def spelled(self, table: str) -> str:
+        """A table's name as `names` and `columns` have it, if it is there."""
+        return table.lower() if self._in_small_letters else table
+
+    @cached_property
+    def _in_small_letters(self) -> bool:
+        """Whether the server keeps all names of tables so (MySQL 9 and MariaDB 11, Identifier Case
+        Sensitivity)."""
+        ((kept,),) = self.rows("SELECT @@lower_case_table_names")
+        return int(kept) == 1
+
     def columns(self) -> dict[str, tuple[str, ...]]:
         """The columns of all tables by name, and views, of which none is said."""
         found = self.rows(

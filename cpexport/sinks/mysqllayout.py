@@ -5,6 +5,7 @@ and does nothing where that is done: the same change begun again ends alike.
 """
 
 import json
+import re
 from collections.abc import Mapping
 
 import pyarrow as pa
@@ -26,7 +27,7 @@ from cpexport.shape import VIEW, Shape
 from cpexport.sinks import schema
 from cpexport.sinks.mysqldatabase import MysqlDatabase
 from cpexport.sinks.mysqlserver import DIALECT
-from cpexport.sinks.objectview import object_view
+from cpexport.sinks.objectview import ObjectView, ParentIndex, object_view
 from cpexport.sinks.sql import literal, quoted
 from cpexport.tables import Column, Layout, Table, table_of
 from cpexport.values import as_text
@@ -37,7 +38,34 @@ WIDTH = 4096
 WHOLE = "_all"
 """What the name of a view of all parts of a table ends in."""
 
+_LONGEST = 64
+# A server makes a question mark of what has more than two bytes in UTF-16, and drops the space.
+_STRANGE = re.compile(r"[^\x01-\ud7ff\ue000-\uffff]| $")
 _NEW, _OLD, _TEXTS = "_cpexport_new_", "_cpexport_old_", "_cpexport_texts"
+
+
+def refuse_names(layout: Layout, prefix: str, shape: Shape) -> None:
+    """Refuses names that a server does not take, before anything is made.
+
+    Raises:
+        SinkError: one is too long, or has a character beyond the basic plane of Unicode.
+    """
+    found = set(views(layout, prefix, shape))
+    for table in (
+        *map(schema.data_table, layout.tables.values()),
+        *schema.relationship_tables(prefix, shape.numbered),
+        schema.experiment_table(prefix, shape.numbered),
+    ):
+        found |= {table.name, *table.columns.keys()}
+        found |= {str(index.name) for index in table.indexes}
+        found |= {str(constraint.name) for constraint in table.constraints if constraint.name}
+    for name in sorted(found):
+        if len(name) > _LONGEST:
+            problem = f"is no name on MySQL, which takes {_LONGEST} characters"
+            raise SinkError(name, problem, "shorten --prefix")
+        if strange := _STRANGE.search(name):
+            problem = f"is no name on MySQL, which takes no {strange[0]!r} there"
+            raise SinkError(name, problem, "name other objects with --objects")
 
 
 def make_own(db: MysqlDatabase) -> None:
@@ -96,6 +124,14 @@ def change(db: MysqlDatabase, layout: Layout, prefix: str, shape: Shape) -> None
                 f"INSERT IGNORE INTO {quoted(table.name)} ({keys}) "
                 f"SELECT {keys} FROM {quoted(first.name)}"
             )
+    make_views(db, layout, prefix, shape)
+
+
+def make_views(db: MysqlDatabase, layout: Layout, prefix: str, shape: Shape) -> None:
+    """Makes all views anew, and the indexes that they need where there are none."""
+    for index in indexes(layout, prefix, shape):
+        if (index.name,) not in db.rows(_INDEXES, index.table):
+            db.run(index.statement)
     for statement in views(layout, prefix, shape).values():
         db.run(statement)
 
@@ -134,10 +170,21 @@ def views(layout: Layout, prefix: str, shape: Shape) -> dict[str, str]:
     relationships = f"{prefix}Per_{RELATIONSHIP}sView"
     found = {relationships: schema.relationship_view(prefix, shape.numbered, DIALECT)}
     found |= views_of(layout)
-    if shape.layout == VIEW and (view := object_view(layout, prefix)) and view.width <= WIDTH:
+    if view := _object_view(layout, prefix, shape):
         found[table_of(OBJECT, prefix)] = view.statement
     again = "CREATE OR REPLACE VIEW"
     return {name: view.replace("CREATE VIEW", again, 1) for name, view in found.items()}
+
+
+def indexes(layout: Layout, prefix: str, shape: Shape) -> tuple[ParentIndex, ...]:
+    """The indexes that the views need."""
+    view = _object_view(layout, prefix, shape)
+    return view.indexes if view else ()
+
+
+def _object_view(layout: Layout, prefix: str, shape: Shape) -> ObjectView | None:
+    view = object_view(layout, prefix) if shape.layout == VIEW else None
+    return view if view and view.width <= WIDTH else None
 
 
 def views_of(layout: Layout) -> Mapping[str, str]:

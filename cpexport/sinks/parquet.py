@@ -49,6 +49,7 @@ class ParquetSink(SqlSink):
     """A folder. The first batch makes it, and it is gone again if that comes to nothing."""
 
     infinite = True
+    has_views = False
 
     def __init__(
         self,
@@ -234,6 +235,9 @@ class ParquetSink(SqlSink):
             raise SinkError(self.name, "is not there", "run cpexport load")
         rows = whole(self._folder, table)
         return list(zip(*(rows[column].to_pylist() for column in columns), strict=True))
+
+    def _make_object_view(self) -> None:
+        """There are no views."""
 
     @property
     def _room(self) -> Room:

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from cpexport.errors import CollisionError, SinkError
+from cpexport.errors import SinkError
 from cpexport.features import IMAGE, IMAGE_NUMBER
 from cpexport.imagesets import ImageSets
 from cpexport.ledger import Entry
-from cpexport.pictures import Pictures, comparable, differences
 from cpexport.sinks import sqlledger as ledger
 from cpexport.sinks import sqlpairs as pairs
 from cpexport.sinks.scope import Scope
@@ -16,29 +15,26 @@ from cpexport.sinks.sql import Database, quoted
 from cpexport.tables import Layout
 
 
-def replaced(db: Database, scope: Scope, entry: Entry, pictures: Pictures) -> ImageSets:
-    """The image sets of a batch that are there already, as the same pictures: it replaces them.
+def replaced(db: Database, scope: Scope, entry: Entry) -> list[Entry]:
+    """The entries of which a batch replaces image sets, each with only those as `loaded`.
 
     Raises:
-        CollisionError: they are not, or nothing tells.
         SinkError: those that are there are newer.
     """
-    there = ledger.batches_of(db, scope, entry.loaded)
-    if not there:
-        return ImageSets()
-    old = ImageSets.of(there)
-    _refuse_newer(db, entry, set(there.values()), old)
-    theirs = ledger.pictures(db, scope, old)
-    found = differences(pictures, theirs)
-    if found or not comparable(pictures, theirs):
-        number = min(found, default=old.first)
-        why = f" ({found[number]})" if found else ", as far as can be told"
-        raise CollisionError(
-            db.name,
-            f"image set {number} of {entry.path} is another picture than the one loaded{why}",
-            "load other runs into a destination of their own, or as runs with --table-number",
-        )
-    return old
+    there: dict[int, list[int]] = {}
+    for number, batch in ledger.batches_of(db, scope, entry.loaded).items():
+        there.setdefault(batch, []).append(number)
+    entries = (ledger.entry(db, batch, numbers) for batch, numbers in there.items())
+    # There is none where somebody has deleted the batch by hand, but not its image sets.
+    found = [old for old in entries if old is not None]
+    for old in found:
+        if old.age > entry.age:
+            raise SinkError(
+                db.name,
+                f"another process loaded newer rows of image sets {old.loaded} meanwhile",
+                "run cpexport again",
+            )
+    return found
 
 
 def delete(db: Database, layout: Layout, scope: Scope, image_sets: ImageSets) -> None:
@@ -68,16 +64,3 @@ def count(db: Database, table: str, column: str, scope: Scope, image_sets: Image
         db.rows(f"SELECT count(*) FROM {quoted(table)} WHERE {where}")[0][0]
         for where in db.between(quoted(column), image_sets, scope.number)
     )
-
-
-def _refuse_newer(db: Database, entry: Entry, batches: set[int], old: ImageSets) -> None:
-    for batch in batches:
-        ((finished, modified),) = db.rows(
-            "SELECT finished, modified_ns FROM _cpexport_batches WHERE batch_id = ?", batch
-        )
-        if (finished, modified) > entry.age:
-            raise SinkError(
-                db.name,
-                f"another process loaded newer rows of image sets {old} meanwhile",
-                "run cpexport again",
-            )

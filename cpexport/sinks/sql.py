@@ -76,6 +76,9 @@ class Database(Protocol):
     def names(self) -> frozenset[str]:
         """The names of all tables and views; asked for once in a transaction."""
 
+    def spelled(self, table: str) -> str:
+        """A table's name as `names` and `columns` have it, if it is there."""
+
     def columns(self) -> Mapping[str, tuple[str, ...]]:
         """The columns of all tables by name, and views, of which none is said."""
 

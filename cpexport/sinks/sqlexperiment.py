@@ -81,7 +81,7 @@ def describe(
 def described(db: Database, scope: Scope) -> dict[str, dict[str, str]] | None:
     """The fields that `describe` has written, by object type; None if the run has no row."""
     number = _known(db, scope)
-    tables = {table.name for table in schema.experiment_tables()}
+    tables = {db.spelled(table.name) for table in schema.experiment_tables()}
     if number is None or not tables <= db.names():
         return None
     if len(db.rows("SELECT 1 FROM Experiment WHERE experiment_id = ?", number)) != 1:
@@ -101,7 +101,7 @@ def _known(db: Database, scope: Scope) -> int | None:
 
 def _entered(db: Database, scope: Scope, name: str) -> int:
     for table in schema.experiment_tables():
-        if table.name not in db.names():
+        if db.spelled(table.name) not in db.names():
             for statement in schema.create(table, db.dialect):
                 db.run(statement)
     ((number,),) = db.rows("SELECT coalesce(max(experiment_id), 0) + 1 FROM Experiment")

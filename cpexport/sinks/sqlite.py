@@ -65,6 +65,9 @@ class SqliteSink(SqlSink):
     def _views(self) -> Iterable[str]:
         return sqlitelayout.views_of(self._file, self.layout(), self.prefix, self.shape)
 
+    def _make_object_view(self) -> None:
+        sqlitelayout.make_object_view(self._file, self.layout(), self.prefix, self.shape)
+
     def _append(self, table: str, names: Sequence[str], blocks: Iterable[pa.RecordBatch]) -> None:
         self._file.append(table, names, blocks)
 

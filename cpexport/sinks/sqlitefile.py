@@ -153,6 +153,9 @@ class Connection:
             self._names = frozenset(name for (name,) in found)
         return self._names
 
+    def spelled(self, table: str) -> str:
+        return table
+
     def columns(self) -> dict[str, tuple[str, ...]]:
         """The columns of all tables by name, and views, of which none is said."""
         # Asked of its columns, a view whose tables are gone is an error.

@@ -38,6 +38,9 @@ def change(db: Connection, old: Layout, new: Layout, prefix: str, shape: Shape) 
     if not prefix:
         _drop_views(db)
     make_own(db)
+    for joined in ledger.shown(db):
+        # Its tables may be made anew; the end of the load makes it again.
+        db.run(f"DROP VIEW IF EXISTS {quoted(joined)}")
     if not old.columns:
         for relationships in schema.relationship_tables(prefix, shape.numbered):
             _run_all(db, schema.create(relationships, DIALECT))
@@ -45,7 +48,7 @@ def change(db: Connection, old: Layout, new: Layout, prefix: str, shape: Shape) 
         make_of_run(db, prefix, shape)
     if shape.layout == VIEW:
         # SQLite renames no table while a view has one that is not there.
-        db.run(f"DROP VIEW IF EXISTS {quoted(table_of(OBJECT, prefix))}")
+        _drop_object_view(db, prefix)
     for table in new.tables.values():
         before = old.tables.get(table.name)
         if before is None:
@@ -53,11 +56,21 @@ def change(db: Connection, old: Layout, new: Layout, prefix: str, shape: Shape) 
             _copy_keys(db, old.parts(table.object), table)
         else:
             _extend(db, before, table, prefix)
-    if shape.layout == VIEW and (view := object_view(new, prefix)) and view.width <= WIDTH:
-        db.run(view.statement)
+    make_object_view(db, new, prefix, shape)
     if not prefix:
         _make_views(db, new)
     ledger.write_layout(db, prefix, new)
+
+
+def make_object_view(db: Connection, layout: Layout, prefix: str, shape: Shape) -> None:
+    """Makes the view of all objects of a layout, in place of one that is there, where the shape has
+    one and it is not too wide."""
+    if shape.layout == VIEW and (view := object_view(layout, prefix)) and view.width <= WIDTH:
+        _drop_object_view(db, prefix)
+        for index in view.indexes:
+            words = index.statement.replace("CREATE INDEX", "CREATE INDEX IF NOT EXISTS", 1)
+            db.run(words)
+        db.run(view.statement)
 
 
 def make_own(db: Connection) -> None:
@@ -98,6 +111,10 @@ def make(db: Connection, table: sa.Table, rows: pa.Table) -> None:
 def _run_all(db: Connection, statements: list[str]) -> None:
     for statement in statements:
         db.run(statement)
+
+
+def _drop_object_view(db: Connection, prefix: str) -> None:
+    db.run(f"DROP VIEW IF EXISTS {quoted(table_of(OBJECT, prefix))}")
 
 
 def _drop_views(db: Connection) -> None:

@@ -23,8 +23,13 @@ from cpexport.tables import Column, Layout
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-OWN = ("schema", "shape", "made", "layout", "changing", "experiment_id")
+OWN = ("schema", "shape", "made", "views", "layout", "changing", "experiment_id", "view")
 """The settings that say what a destination is, or is becoming; no batch makes them untrue."""
+
+_BATCH = (
+    "batch_id, path, format, signature, fingerprint, image_sets, complete, refused, group_tags, "
+    "state, reason, finished, modified_ns, cellprofiler, pipeline_sha256, loaded_utc, cpexport"
+)
 
 
 def _whole(
@@ -59,9 +64,7 @@ def read(db: Database, scope: Scope) -> Ledger:
     ):
         owned.setdefault(batch, []).append(number)
     batches = db.rows(
-        "SELECT batch_id, path, format, signature, fingerprint, image_sets, complete, refused, "
-        "group_tags, state, reason, finished, modified_ns, cellprofiler, pipeline_sha256, "
-        f"loaded_utc, cpexport FROM _cpexport_batches WHERE {scope.ledger} ORDER BY batch_id"
+        f"SELECT {_BATCH} FROM _cpexport_batches WHERE {scope.ledger} ORDER BY batch_id"
     )
     return Ledger(
         tuple(_entry(row, owned.get(row[0], []), counts.get(row[0], {})) for row in batches)
@@ -115,20 +118,37 @@ def _shape(db: Database, prefix: str) -> Shape | None:
 
 
 def agreed(db: Database, prefix: str, shape: Shape | None, paths: PathMap | None) -> Shape:
-    """The shape that the tables have, or are to have if there are none yet.
+    """The shape that the tables have, or are to have if there are none yet, or where the one that
+    they have names object types that there are not: `reshape` makes it theirs.
 
     Raises:
         SinkError: another one is asked for. Tables are not made anew.
     """
     has = _shape(db, prefix)
     wanted = (has or Shape()).asked(shape, paths)
-    if has in (None, wanted):
+    if has in (None, wanted) or (has and wanted.corrects(has, layout(db, prefix, False).types)):
         return wanted
     raise SinkError(
         db.name,
         f"was made with {has}, not with {wanted}",
         "leave that out, or choose another destination or --prefix",
     )
+
+
+def differs(db: Database, prefix: str, shape: Shape) -> bool:
+    """Whether the tables have another shape than this, which was `agreed`."""
+    return _shape(db, prefix) not in (None, shape)
+
+
+def reshape(db: Database, prefix: str, shape: Shape) -> None:
+    """Makes this the shape of the tables. Batches that are there stay, and are not known again, so
+    that they are loaded anew with the object types that they lack."""
+    note(db, Scope(prefix), {"shape": shape.as_json()})
+    batches = db.rows("SELECT batch_id FROM _cpexport_batches WHERE prefix = ?", prefix)
+    ids = pa.array([batch for (batch,) in batches], pa.int64())
+    names = pa.array([f"of another shape: {batch}" for (batch,) in batches], pa.string())
+    words = "UPDATE _cpexport_batches SET fingerprint = '', signature = ? WHERE batch_id = ?"
+    db.run_many(words, pa.record_batch([names, ids], names=["signature", "batch_id"]))
 
 
 def check_version(db: Database) -> None:
@@ -156,10 +176,24 @@ def _creator(db: Database) -> str:
     return "of an unknown version"
 
 
+def view(db: Database, prefix: str) -> str | None:
+    """The form of the view of all objects under a prefix, as it was noted."""
+    words = "SELECT value FROM _cpexport_settings WHERE prefix = ? AND name = 'view'"
+    found = db.rows(words, prefix)
+    return found[0][0] if found else None
+
+
 def made(db: Database, prefix: str) -> frozenset[str]:
     """The tables that were computed from others under a prefix."""
     words = "SELECT value FROM _cpexport_settings WHERE prefix = ? AND name = 'made'"
     found = db.rows(words, prefix)
+    return frozenset(json.loads(found[0][0])) if found else frozenset()
+
+
+def shown(db: Database) -> frozenset[str]:
+    """The names of the views that join analyses, under whatever prefixes."""
+    words = "SELECT value FROM _cpexport_settings WHERE prefix = '' AND name = 'views'"
+    found = db.rows(words)
     return frozenset(json.loads(found[0][0])) if found else frozenset()
 
 
@@ -186,6 +220,16 @@ def settings(db: Database, scope: Scope) -> dict[str, str]:
     return dict(db.rows(f"{words} AND name NOT IN {OWN}"))
 
 
+def noted(db: Database, prefix: str, name: str) -> dict[str, str]:
+    """What was noted of each run under a name, by the run's name."""
+    words = (
+        "SELECT r.name, s.value FROM _cpexport_runs r JOIN _cpexport_settings s "
+        "ON s.prefix = r.prefix AND s.table_number = r.table_number "
+        "WHERE r.prefix = ? AND s.name = ?"
+    )
+    return dict(db.rows(words, prefix, name))
+
+
 def note(db: Database, scope: Scope, settings: Mapping[str, str]) -> None:
     """Notes what `settings` then gives."""
     words = "REPLACE INTO _cpexport_settings VALUES (?, ?, ?, ?)"
@@ -197,6 +241,13 @@ def holds(db: Database, scope: Scope, entry: Entry) -> bool:
     """Whether there is an entry of this very batch."""
     same = f"SELECT 1 FROM _cpexport_batches WHERE {scope.ledger} AND signature = ?"
     return bool(db.rows(same, entry.signature))
+
+
+@_whole
+def entry(db: Database, batch: int, loaded: list[int]) -> Entry | None:
+    """A batch by its `batch_id`, without counts, as if these were all that is loaded of it."""
+    found = db.rows(f"SELECT {_BATCH} FROM _cpexport_batches WHERE batch_id = ?", batch)
+    return _entry(found[0], loaded, {}) if found else None
 
 
 def batches_of(db: Database, scope: Scope, image_sets: ImageSets) -> dict[int, int]:
@@ -257,6 +308,9 @@ def write(db: Database, scope: Scope, entry: Entry, pictures: Pictures) -> None:
     db.run(f"INSERT INTO _cpexport_batches ({', '.join(names)}) VALUES ({places})", *values)
     words = f"SELECT batch_id FROM _cpexport_batches WHERE {scope.ledger} AND signature = ?"
     ((batch,),) = db.rows(words, entry.signature)
+    if db.rows("SELECT 1 FROM _cpexport_tables WHERE batch_id = ?", batch):
+        # Of a batch that somebody deleted by hand; SQLite gives its number again.
+        db.run("DELETE FROM _cpexport_tables WHERE batch_id = ?", batch)
     counts = entry.counts.values()
     infinite = [json.dumps(dict(count.infinite_columns)) for count in counts]
     counted = [

@@ -80,9 +80,9 @@ def there(db: Database, scope: Scope, names: Iterable[str]) -> dict[str, There]:
     columns = db.columns()
     found = {}
     for name in names:
-        if name in columns:
+        here = columns.get(db.spelled(name))
+        if here is not None:
             # Of a view no more is asked: that would be an error where its tables are not there.
-            here = columns[name]
             of_run = f" WHERE {scope.data}" if scope.data and TABLE_NUMBER in here else ""
             rows = db.rows(f"SELECT count(*) FROM {quoted(name)}{of_run}") if here else [(0,)]
             found[name] = There(here, rows[0][0])
@@ -93,7 +93,7 @@ def broken(db: Database, views: Iterable[str]) -> dict[str, str]:
     """Of these views those that cannot be read, and why not: `Sink.broken_views`."""
     found, names = {}, db.names()
     for view in views:
-        if view not in names:
+        if db.spelled(view) not in names:
             found[view] = "is not there"
             continue
         try:

@@ -18,7 +18,7 @@ from cpexport.paths import PathMap
 from cpexport.pictures import Pictures
 from cpexport.room import Room
 from cpexport.shape import VIEW, Shape
-from cpexport.sinks import There, Write, schema
+from cpexport.sinks import Allow, There, Write, objectview, schema
 from cpexport.sinks import sqlexperiment as experiment
 from cpexport.sinks import sqlledger as ledger
 from cpexport.sinks import sqlpairs as pairs
@@ -28,6 +28,7 @@ from cpexport.sinks.scope import NO_RUN_YET, Scope
 from cpexport.sinks.sql import Database, quoted
 from cpexport.sinks.sqlbatch import BatchWriter, Gate, naming
 from cpexport.sinks.sqlread import broken, read, there
+from cpexport.sinks.tablenames import refuse_names
 from cpexport.tables import Features, Layout, table_of
 
 
@@ -35,6 +36,7 @@ class SqlSink(ABC):
     """A database. Subclasses know how its tables are made, and when that can be taken back."""
 
     infinite = False
+    has_views = True
 
     def __init__(
         self,
@@ -75,6 +77,10 @@ class SqlSink(ABC):
     @abstractmethod
     def _views(self) -> Iterable[str]:
         """The names of the views that its layout has."""
+
+    @abstractmethod
+    def _make_object_view(self) -> None:
+        """Makes the view of all objects anew, and the indexes that it needs."""
 
     @property
     @abstractmethod
@@ -129,7 +135,9 @@ class SqlSink(ABC):
         self._features, self._becoming = features, None
 
     @contextmanager
-    def batch(self, entry: Entry, pictures: Pictures) -> Iterator[Write | None]:
+    def batch(
+        self, entry: Entry, pictures: Pictures, allow: Allow = lambda held: None
+    ) -> Iterator[Write | None]:
         with self._begun(entry):
             # Another process may have made the tables since this one looked.
             self._agreed(self.shape, self.shape.paths)
@@ -140,7 +148,9 @@ class SqlSink(ABC):
             scope = self._scope()
             if self.run is not None and scope.number == NO_RUN_YET:
                 scope = Scope(self.prefix, ledger.enter_run(self._db, self.prefix, self.run))
-            if old := replaced(self._db, scope, entry, pictures):
+            if held := replaced(self._db, scope, entry):
+                allow(held)
+                old = ImageSets.from_ranges(r for one in held for r in one.loaded.ranges)
                 self._delete(scope, old)
                 ledger.forget(self._db, scope, old)
             # Before the rows: of two that bring the same, one has to wait here for the other.
@@ -170,10 +180,22 @@ class SqlSink(ABC):
             return pairs.read(self._db, self.layout(), self._scope(), image_sets)
         if object_name == EXPERIMENT:
             return experiment.read(self._db, self._scope())
+        if object_name == OBJECT and self.shape.layout == VIEW:
+            return objectview.read(self._db, self.layout(), self._scope(), features, image_sets)
         return read(self._db, self.layout(), self._scope(), object_name, features, image_sets)
+
+    @property
+    def reshaped(self) -> bool:
+        return self._ours() and ledger.differs(self._db, self.prefix, self.shape)
+
+    def reshape(self) -> None:
+        ledger.reshape(self._db, self.prefix, self.shape)
 
     def settings(self) -> dict[str, str]:
         return ledger.settings(self._db, self._scope()) if self._ours() else {}
+
+    def noted(self, name: str) -> Mapping[str, str]:
+        return ledger.noted(self._db, self.prefix, name) if self._ours() else {}
 
     def renumber(self, columns: Mapping[str, pa.Array]) -> None:
         renumber(self._db, self.layout(), self._scope(), columns)
@@ -186,10 +208,19 @@ class SqlSink(ABC):
         return experiment.described(self._db, self._scope())
 
     def broken_views(self) -> Mapping[str, str]:
-        return broken(self._db, self._views())
+        found = broken(self._db, self._views())
+        if not found and self._has_object_view():
+            found |= objectview.untrue(self._db, self.layout(), self.prefix)
+        return found
+
+    def renew_views(self) -> None:
+        if self._has_object_view() and ledger.view(self._db, self.prefix) != objectview.FORM:
+            with self.alone():
+                self._make_object_view()
+                self._note_view()
 
     def replaced(self, table: str, columns: Sequence[str]) -> list[tuple[object, ...]]:
-        if table not in self._db.names():
+        if self._db.spelled(table) not in self._db.names():
             raise SinkError(self.name, "is not there", "run cpexport load")
         listed = ", ".join(map(quoted, columns))
         return self._db.rows(f"SELECT {listed} FROM {quoted(table)}")
@@ -200,6 +231,23 @@ class SqlSink(ABC):
             self._refuse_taken({table.name})
         self._make(table, rows)
         ledger.note(self._db, Scope(self.prefix), {"made": json.dumps(sorted(made | {table.name}))})
+
+    def prefixes(self) -> frozenset[str]:
+        if not self._ours():
+            return frozenset()
+        found = self._db.rows("SELECT DISTINCT prefix FROM _cpexport_columns")
+        return frozenset(prefix for (prefix,) in found)
+
+    def show(self, name: str, statement: str | None) -> bool:
+        shown = ledger.shown(self._db)
+        there = {known.lower() for known in self._names()}
+        if name.lower() in there and name not in shown:
+            return statement is None
+        self._db.run(f"DROP VIEW IF EXISTS {quoted(name)}")
+        if statement is not None:
+            self._db.run(statement)
+            ledger.note(self._db, Scope(""), {"views": json.dumps(sorted(shown | {name}))})
+        return True
 
     def note(self, settings: Mapping[str, str]) -> None:
         ledger.note(self._db, self._scope(), settings)
@@ -231,6 +279,8 @@ class SqlSink(ABC):
             if new != old:
                 self._refuse_foreign(new)
                 change(old, new)
+                if self.shape.layout == VIEW:
+                    self._note_view()
                 # A version need not tell of changes by this very connection.
                 self._layout = None
         return new
@@ -241,8 +291,16 @@ class SqlSink(ABC):
         if self._becoming and self._becoming[0] is old:
             return self._becoming
         new = old.extended(self._features, self.prefix, self._room, self.shape.max_column_length)
+        if new != old:
+            refuse_names(self.name, new, self.prefix, self.shape)
         self._becoming = old, new.widened(self._features)
         return self._becoming
+
+    def _has_object_view(self) -> bool:
+        return self.shape.layout == VIEW and table_of(OBJECT, self.prefix) in self._views()
+
+    def _note_view(self) -> None:
+        ledger.note(self._db, Scope(self.prefix), {"view": objectview.FORM})
 
     def _holds(self, entry: Entry) -> bool:
         """Whether another process has written this very batch since this one looked."""

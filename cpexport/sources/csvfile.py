@@ -84,6 +84,11 @@ class CsvFile:
         """The object types of a file that has a line of them over its features, without Image."""
         return tuple(dict.fromkeys(over for over, _ in self.names if over not in (None, IMAGE)))
 
+    @property
+    def numbers_rows(self) -> bool:
+        """Whether a column only numbers the rows, which CellProfiler never writes."""
+        return any(feature == NO_FEATURE for _, feature in self.names)
+
     def name_of(self, feature: str) -> Name:
         """The first column of a feature, whatever object type stands over it."""
         return next(name for name in self.names if name[1] == feature)

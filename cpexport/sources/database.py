@@ -127,12 +127,18 @@ class _Opened:
             tables=frozenset(names) | ({RELATIONSHIP} if self._pairs else set()),
             version=self._experiment.get("CellProfiler_Version"),
             pipeline=self._pipeline,
-            group_tags=read_group_tags(self._experiment["Metadata_GroupingTags"])
-            if "Metadata_GroupingTags" in self._experiment
-            else None,
+            group_tags=self._group_tags,
             notes=row + notes(self._image, self._objects, self._pipeline),
             skipped=images.skipped,
         )
+
+    @property
+    def _group_tags(self) -> tuple[str, ...] | None:
+        """See `Evidence`. Only a grouped run has them in its database (CellProfiler 4.2.8,
+        modules/groups.py and loaddata.py, get_measurement_columns), and not of every version."""
+        if tags := self._experiment.get("Metadata_GroupingTags"):
+            return read_group_tags(tags)
+        return () if self._pipeline and not self._pipeline.grouped else None
 
     @property
     def pictures(self) -> Pictures:

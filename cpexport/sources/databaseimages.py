@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from cpexport.features import IMAGE, IMAGE_NUMBER, NULL, promised_type, wider
 from cpexport.imagesets import ImageSets
-from cpexport.pictures import Pictures, tells_pictures_apart
+from cpexport.pictures import Pictures, telling
 from cpexport.pipeline import Pipeline
 from cpexport.skipped import flag_features, skipped
 from cpexport.sources.databasefile import IMAGE_TABLE, DatabaseFile
@@ -28,12 +28,12 @@ class ImageRows:
         self, file: DatabaseFile, table: Table, rows: Counts, pipeline: Pipeline | None
     ) -> None:
         columns = table.features[IMAGE]
-        pictures = [f for f in columns if tells_pictures_apart(f)]
+        pictures = telling(columns)
         counts = [f for f in columns if f.startswith(_COUNT)]
         free = [f for f in columns if promised_type(IMAGE, f) == NULL]
         mark = _mark(columns, pipeline)
-        telling = [f for f in flag_features(pipeline) if f in columns]
-        asked = dict.fromkeys([*pictures, *counts, *free, *telling, *([mark] if mark else [])])
+        flags = [f for f in flag_features(pipeline) if f in columns]
+        asked = dict.fromkeys([*pictures, *counts, *free, *flags, *([mark] if mark else [])])
         narrow = replace(table, features={IMAGE: {f: columns[f] for f in asked}})
         self.held = ImageSets.of(rows)
         parts = [part for _, part in table_rows(file, narrow, self.held, rows)]
@@ -42,7 +42,7 @@ class ImageRows:
         marked = np.concatenate([part[mark].is_valid() for part in parts]) if mark else None
         self.skipped = skipped(
             pipeline,
-            telling,
+            flags,
             lambda f: (self.numbers, pa.concat_arrays([_texts(part[f]) for part in parts])),
         )
         measured = self.held if marked is None else ImageSets.of(self.numbers[marked])
@@ -51,7 +51,7 @@ class ImageRows:
             f.removeprefix(_COUNT): np.concatenate([_numbers(part[f]) for part in parts])
             for f in counts
         }
-        self.pictures = Pictures(
+        self.pictures = Pictures.of(
             self.numbers,
             {f: pa.concat_arrays([_texts(part[f]) for part in parts]) for f in pictures},
         )

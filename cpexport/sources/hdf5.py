@@ -1,7 +1,7 @@
 """Measurement files (.h5) of single jobs, as CellProfiler writes them: all versions since 2.1."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,8 @@ from cpexport.measurements import MeasurementFile
 from cpexport.pictures import Pictures
 from cpexport.skipped import skipped
 from cpexport.sources.beside import advised, note
+from cpexport.sources.csvfile import CsvFile
+from cpexport.sources.csvgroups import header_of
 from cpexport.sources.hdf5rows import image_rows, object_rows, relationship_rows
 from cpexport.tables import Features
 
@@ -42,13 +44,15 @@ class Hdf5Source:
 
     `beside` names files of other formats of the same job, which are not used; `said` is what its
     done file says, which counts only when it is Failure: a job that ended well has its Exit_Status
-    in the file.
+    in the file. `image_tables` are those of `beside` that list image sets, where they must be the
+    same.
     """
 
     path: Path
     file: Path
     beside: tuple[str, ...] = ()
     said: str | None = None
+    image_tables: tuple[Path, ...] = ()
     format: str = "hdf5"
 
     @property
@@ -57,7 +61,7 @@ class Hdf5Source:
 
     @property
     def evidence_files(self) -> tuple[Path, ...]:
-        return self.files
+        return (*self.files, *self.image_tables)
 
     def inspect(self) -> Evidence:
         try:
@@ -98,7 +102,23 @@ class Hdf5Source:
                 group_tags=read_group_tags(file.experiment("Metadata_GroupingTags")),
                 notes=note("the .h5 is", self.beside),
                 skipped=skip,
+                left_out=self._others(held),
             )
+
+    def _others(self, held: ImageSets) -> dict[str, str]:
+        """Tables beside the file that list image sets which it does not have."""
+        found = {}
+        for path in self.image_tables:
+            header = header_of(path)
+            if isinstance(header, CsvFile) and header.kind == IMAGE:
+                # A damaged one is not used, whatever it lists.
+                with suppress(SourceError):
+                    if more := ImageSets.of(header.image_sets()[0]) - held:
+                        found[str(path)] = (
+                            f"lists image sets {more}, which {self.file.name} does not have; put "
+                            "the CSV files and the .h5 into folders of their own"
+                        )
+        return found
 
     @contextmanager
     def open(self) -> Iterator["_Opened"]:

@@ -18,7 +18,7 @@ from cpexport.features import (
     promised_type,
 )
 from cpexport.imagesets import ImageSets
-from cpexport.pictures import Pictures, tells_pictures_apart
+from cpexport.pictures import Pictures, telling
 from cpexport.pipeline import Pipeline
 from cpexport.skipped import MARKS, flag_features, skipped
 from cpexport.sources.csvfile import CsvFile
@@ -39,21 +39,21 @@ class ImageRows:
         features = list(dict.fromkeys(feature for file in files for _, feature in file.names))
         self.features = features
         free = [f for f in features if is_column(f) and promised_type(IMAGE, f) == NULL]
-        pictures = [f for f in features if tells_pictures_apart(f)]
+        pictures = telling(features)
         counts = [f for f in features if f.startswith("Count_")]
         self.sign, marks = _sign(features, pipeline)
         types = dict.fromkeys([*pictures, *free], TEXT) | dict.fromkeys(counts, REAL)
-        telling = [f for f in flag_features(pipeline) if f in features]
-        types |= dict.fromkeys([f for f in (*marks, *telling) if f not in types], REAL)
+        flags = [f for f in flag_features(pipeline) if f in features]
+        types |= dict.fromkeys([f for f in (*marks, *flags) if f not in types], REAL)
         table = _stacked(files, {IMAGE_NUMBER: INTEGER} | types)
         self.numbers = table[IMAGE_NUMBER].to_numpy()
         self.held = ImageSets.of(self.numbers)
-        self.skipped = skipped(pipeline, telling, lambda feature: (self.numbers, table[feature]))
+        self.skipped = skipped(pipeline, flags, lambda feature: (self.numbers, table[feature]))
         self.measured = self._marked(table, marks) - self.skipped
         self.counts = {
             f.removeprefix("Count_"): table[f].to_numpy(zero_copy_only=False) for f in counts
         }
-        self.pictures = Pictures(self.numbers, {f: table[f] for f in pictures})
+        self.pictures = Pictures.of(self.numbers, {f: table[f] for f in pictures})
         # Image sets that were not measured have empty fields, which would make all of it text.
         whole = pa.array(np.isin(self.numbers, np.fromiter(self.measured, np.int64)))
         self.types = {f: text_type(table[f].filter(whole), may_be_blank(f)) for f in free}

@@ -1,7 +1,6 @@
 """Folders of CSV files, as CellProfiler's ExportToSpreadsheet leaves them: one batch a prefix."""
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,14 +28,15 @@ from cpexport.pictures import Pictures
 from cpexport.pipeline import Pipeline
 from cpexport.skipped import MARKS
 from cpexport.sources.beside import advised, note
-from cpexport.sources.csvbytes import no_table, no_text
+from cpexport.sources.csvbytes import first_lines, no_table, no_text
+from cpexport.sources.csvchoice import Tables, chosen, experiment_of, images_of
 from cpexport.sources.csvfile import (
-    OBJECTS,
     CsvFile,
     ends_cut,
     open_csv,
     read_experiment,
 )
+from cpexport.sources.csvgroups import header_of
 from cpexport.sources.imagecsv import ImageRows, image_rows
 from cpexport.sources.objectcsv import object_columns, object_rows, relationship_rows
 from cpexport.tables import Features
@@ -44,11 +44,11 @@ from cpexport.tables import Features
 
 @dataclass(frozen=True)
 class SpreadsheetSource:
-    """The CSV files of one job: those of a folder that begin with `prefix`.
+    """The CSV files of one job: those of a folder that begin with `prefix`, and `adopted` ones.
 
-    `done` is the job's done file, where one lies beside them; `hint` the batch file's pipeline, for
-    jobs that left no Experiment.csv; `beside` names SQLite files of the same job, which are not
-    used.
+    `done` is the job's done file, where one lies beside them; `experiment` an Experiment.csv of the
+    whole run, and `hint` the batch file's pipeline, for jobs that left no Experiment.csv of their
+    own; `beside` names SQLite files of the same job, which are not used.
     """
 
     path: Path
@@ -57,11 +57,13 @@ class SpreadsheetSource:
     done: Path | None = None
     hint: Pipeline | None = None
     beside: tuple[str, ...] = ()
+    adopted: tuple[Path, ...] = ()
+    experiment: Path | None = None
     format: str = "spreadsheet"
 
     @property
     def evidence_files(self) -> tuple[Path, ...]:
-        return self.files if self.done is None else (*self.files, self.done)
+        return (*self.files, *(path for path in (self.done, self.experiment) if path))
 
     def inspect(self) -> Evidence:
         try:
@@ -79,19 +81,49 @@ class _Opened:
     def __init__(self, source: SpreadsheetSource) -> None:
         self._source = source
         self._prefix = source.prefix
-        headers = ((path, open_csv(path)) for path in source.files)
-        self._headers = tuple(header for _, header in headers if header)
+        headers = {path: header_of(path) for path in source.files}
+        self._headers = tuple(h for h in headers.values() if isinstance(h, CsvFile))
+        self._damaged = {p: h for p, h in headers.items() if isinstance(h, SourceError)}
 
     @cached_property
     def _rows(self) -> ImageRows:
         """What the job's Image.csv says."""
-        return ImageRows(self._images(), self._pipeline)
+        return ImageRows(self._images, self._pipeline)
 
-    def _images(self) -> list[CsvFile]:
-        images = self._of_kind(IMAGE)
+    @cached_property
+    def _images(self) -> tuple[CsvFile, ...]:
+        images = images_of(self._headers, self._prefix)
+        damaged = [p for p in self._damaged if p.stem == f"{self._prefix}{IMAGE}"]
+        if damaged:
+            raise self._damaged[damaged[0]]
         if not images:
             raise self._without_images()
         return images
+
+    @cached_property
+    def _tables(self) -> Tables:
+        """What is read of the files. A damaged one is this job's if Image.csv counts its rows."""
+        rows, left_out = self._rows, {}
+        for path, error in self._damaged.items():
+            if not rows.counts or path.stem.removeprefix(self._prefix) in rows.counts:
+                raise error
+            left_out[path] = f"{error.problem}; {error.advice}"
+        for path in self._strange:
+            if is_pointer(path) and rows.counts and not self._is_named_as_ours(path):
+                why = no_table(path)
+                left_out[path] = f"{why.problem}; {why.advice}"
+        adopted = self._source.adopted
+        found = chosen(self._headers, self._prefix, adopted, rows, self._pipeline)
+        return found.without(left_out)
+
+    def _is_named_as_ours(self, path: Path) -> bool:
+        """Whether a file without a header is called as a table that this job would write."""
+        name = path.stem.removeprefix(self._prefix)
+        return name in self._rows.counts or name == EXPERIMENT or "relation" in name.lower()
+
+    @property
+    def _objects(self) -> Mapping[str, Sequence[CsvFile]]:
+        return self._tables.objects
 
     def _without_images(self) -> SourceError:
         """Why there is no table of image sets."""
@@ -100,9 +132,6 @@ class _Opened:
         for file in sorted(files, key=lambda file: file.stem != name):
             if file.stem == name or not known:
                 return no_table(file)
-        if len(files) == 1 and self._source.path.parent == files[0]:
-            problem = f"has no image sets, which are in the {name}.csv of its job"
-            return SourceError(files[0], problem, "name the folder that holds both")
         others = ", ".join(file.name for file in known[:3])
         problem = f"{name}.csv is missing beside {others}"
         return SourceError(self._source.path, problem, f"put it there, or {RERUN}")
@@ -125,7 +154,7 @@ class _Opened:
             short=short,
             lacking={n: s for n, s in rows.counted().items() if s and n not in self._objects},
             tables=frozenset(self._objects)
-            | ({RELATIONSHIP} if self._of_kind(RELATIONSHIP) else set()),
+            | ({RELATIONSHIP} if self._tables.relationships else set()),
             version=experiment.get("CellProfiler_Version"),
             pipeline=self._pipeline,
             group_tags=read_group_tags(experiment.get("Metadata_GroupingTags"))
@@ -133,6 +162,7 @@ class _Opened:
             else None,
             notes=self._notes(rows),
             skipped=rows.skipped,
+            left_out={str(path): why for path, why in self._tables.left_out.items()},
         )
 
     def _notes(self, rows: ImageRows) -> tuple[str, ...]:
@@ -151,29 +181,26 @@ class _Opened:
         return self._rows.pictures
 
     def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
-        yield IMAGE, image_rows(self._images(), wanted, self._rows.skipped)
+        yield IMAGE, image_rows(self._images, wanted, self._rows.skipped)
         for name, files in self._objects.items():
             yield name, object_rows(files, name, wanted, self._rows)
-        for file in self._of_kind(RELATIONSHIP):
+        for file in self._tables.relationships:
             yield RELATIONSHIP, relationship_rows(file, wanted)
         yield from experiment_rows(self._experiment)
 
     @cached_property
     def _strange(self) -> list[Path]:
         """Files beside Image.csv, named alike, that have no header of CellProfiler's."""
-        known = {header.path for header in self._headers}
-        suffixes = {header.path.suffix for header in self._of_kind(IMAGE)}
+        known = {header.path for header in self._headers} | self._damaged.keys()
+        suffixes = {header.path.suffix for header in self._images}
         return [p for p in self._source.files if p not in known and p.suffix in suffixes]
-
-    def _of_kind(self, kind: str) -> list[CsvFile]:
-        found = [header for header in self._headers if header.kind == kind]
-        named = [h for h in found if kind == IMAGE and h.path.stem == f"{self._prefix}{IMAGE}"]
-        return named or found
 
     @cached_property
     def _experiment(self) -> Mapping[str, str]:
-        files = self._of_kind(EXPERIMENT)
-        return read_experiment(files[0]) if files else {}
+        file = experiment_of(self._headers, self._prefix)
+        if file is None and self._source.experiment:
+            file = open_csv(self._source.experiment)
+        return read_experiment(file) if file else {}
 
     @cached_property
     def _pipeline(self) -> Pipeline | None:
@@ -181,30 +208,16 @@ class _Opened:
         parsed = pipeline.parse(text) if text else None
         return parsed if parsed and parsed.modules else self._source.hint
 
-    @cached_property
-    def _objects(self) -> Mapping[str, list[CsvFile]]:
-        """Object type to the files with its rows: nearly always one, which can hold several."""
-        exports = self._pipeline.exports if self._pipeline else ()
-        found: dict[str, list[CsvFile]] = {}
-        for header in self._headers:
-            if header.kind == OBJECTS:
-                stem = header.path.stem
-                given = [name for name, pattern in exports if re.fullmatch(pattern, stem)]
-                own = given[0] if given else stem.removeprefix(self._prefix)
-                for name in dict.fromkeys(over or own for over, _ in header.names if over != IMAGE):
-                    found.setdefault(name, []).append(header)
-        return found
-
     def _shortfalls(self, rows: ImageRows) -> dict[int, str]:
         """Image set to what its object tables lack; the same counts as CellProfiler's own."""
         short: dict[int, str] = {}
-        for file in self._of_kind(RELATIONSHIP):
+        for file in self._tables.relationships:
             if ends_cut(file.path):
                 short |= dict.fromkeys(rows.held, f"{file.path.name} is cut off")
-        for file in self._of_kind(IMAGE):
+        for file in self._images:
             if ends_cut(file.path) and not self._objects:
                 raise SourceError(file.path, "cut off in the middle of a line", RERUN)
-        for path in self._strange:
+        for path in [path for path in self._strange if path not in self._tables.left_out]:
             name, why = path.stem.removeprefix(self._prefix), no_table(path)
             if is_pointer(path):
                 lost = rows.held
@@ -240,7 +253,7 @@ class _Opened:
         for number in sorted(has.keys() - set(rows.numbers.tolist())):
             if number < 1:
                 raise SourceError(files[0].path, f"image set {number}: they start at 1", AS_WRITTEN)
-            end = ", it is cut off" if any(ends_cut(f.path) for f in self._of_kind(IMAGE)) else ""
+            end = ", it is cut off" if any(ends_cut(f.path) for f in self._images) else ""
             short.setdefault(number, f"{where} has rows of it, Image.csv has none{end}")
         counts = [rows.counts[name] for name in names if name in rows.counts]
         if not counts:
@@ -264,6 +277,5 @@ class _Opened:
 
 
 def _only_begun(path: Path) -> bool:
-    with path.open("rb") as stream:
-        line = stream.readline()
+    line, _ = first_lines(path)
     return not line or (line.startswith((b"Image", b"Module")) and not line.endswith(b"\n"))

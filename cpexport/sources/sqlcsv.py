@@ -103,6 +103,7 @@ class _Opened:
             tables=frozenset(known) | ({RELATIONSHIP} if self._file(_PAIRS) else set()),
             version=experiment.get("CellProfiler_Version") or None,
             pipeline=parsed,
+            group_tags=() if parsed and not parsed.grouped else None,
             notes=self._notes(flags),
         )
 

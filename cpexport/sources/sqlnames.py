@@ -14,6 +14,8 @@ from cpexport.sources.csvfile import open_csv
 from cpexport.sources.setupsql import SETUP
 
 _AFTER_PREFIX = re.compile(r"([1-9]\d*)_([1-9]\d*)_\w+\.CSV")
+_TABLE = re.compile(r".*?[1-9]\d*_[1-9]\d*_\w+\.CSV", re.DOTALL)
+_ROW = re.compile(rb"\d+,(\d+|NULL),")
 _IMAGES = re.compile(r"(.*?)[1-9]\d*_[1-9]\d*_Image\.CSV", re.DOTALL)
 
 
@@ -25,13 +27,18 @@ class SqlJob:
     first: int
     last: int
 
+    @property
+    def beginning(self) -> str:
+        """What the names of its CSV files begin with."""
+        return f"{self.prefix}{self.first}_{self.last}_"
+
     def file(self, table: str) -> str:
         """The name of the job's CSV file for a table.
 
         >>> SqlJob("SQL_", 9, 16).file("Image")
         'SQL_9_16_Image.CSV'
         """
-        return f"{self.prefix}{self.first}_{self.last}_{table}.CSV"
+        return f"{self.beginning}{table}.CSV"
 
     @property
     def setup(self) -> str:
@@ -57,6 +64,20 @@ def sql_jobs(files: Iterable[Path], setups: Iterable[Path]) -> dict[SqlJob, list
         if job is not None:
             jobs.setdefault(job, []).append(path)
     return dict(sorted(jobs.items()))
+
+
+def sql_strays(files: Iterable[Path]) -> list[Path]:
+    """The files among these, which are no job's of their folder, that are called as a job's and
+    begin with a row of numbers: their Image.CSV and SETUP.SQL are elsewhere."""
+    return [path for path in files if _TABLE.fullmatch(path.name) and _begins_with_a_row(path)]
+
+
+def _begins_with_a_row(path: Path) -> bool:
+    try:
+        with path.open("rb") as stream:
+            return _ROW.match(stream.read(64)) is not None
+    except OSError:
+        return False
 
 
 def _job(name: str, prefixes: Iterable[str]) -> SqlJob | None:

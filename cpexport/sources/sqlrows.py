@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from cpexport.errors import AS_WRITTEN, SourceError
 from cpexport.features import IMAGE_NUMBER, INTEGER, NUMBER, REAL, TEXT
 from cpexport.imagesets import ImageSets
-from cpexport.pictures import Pictures, tells_pictures_apart
+from cpexport.pictures import Pictures, telling
 from cpexport.sources.csvvalues import refuse_rounded
 from cpexport.sources.objectcsv import refuse_twins, unique_pairs
 from cpexport.sources.setupsql import SqlColumn
@@ -48,9 +48,8 @@ class ImageTable:
             written = _plain_integers(text) if column.type == INTEGER else text
             written = written.take(order)
             self.columns[column.feature] = _typed(path, column, written)
-            if tells_pictures_apart(column.feature):
-                known[column.feature] = written
-        self.pictures = Pictures(self.numbers, known)
+            known[column.feature] = written
+        self.pictures = Pictures.of(self.numbers, {f: known[f] for f in telling(known)})
 
     @property
     def counts(self) -> dict[str, npt.NDArray[np.int64]]:

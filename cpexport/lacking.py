@@ -1,0 +1,90 @@
+"""Features and object types that some batches of a run have and others lack."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from cpexport.batch import Batch
+from cpexport.features import IMAGE_NUMBER, NOT_OBJECTS, NUMBER, TEXT, is_column
+from cpexport.ordering import is_aggregate
+from cpexport.tables import Features, joined
+
+# What is shown of features, and how many sentences there are, where batches differ in many ways.
+_SHOWN, _SENTENCES = 3, 10
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """Batches that lack `features` of an object type which others have, by their paths; without
+    features they have no table of it at all."""
+
+    object: str
+    features: tuple[str, ...]
+    batches: tuple[str, ...]
+
+    def __str__(self) -> str:
+        first, *more = self.batches
+        who = f"{first} lacks" if not more else f"{len(self.batches)} batches lack"
+        like = f" (such as {first})" if more else ""
+        if not self.features:
+            return f"{who} the table of {self.object} that others have{like}"
+        listed = ", ".join(self.features[:_SHOWN])
+        listed += ", ..." if len(self.features) > _SHOWN else ""
+        plural = "s" if len(self.features) > 1 else ""
+        return (
+            f"{who} {len(self.features)} feature{plural} of {self.object} that others have: "
+            f"{listed}; NULL there{like}"
+        )
+
+
+def lacking(
+    batches: Iterable[Batch], keeps: Callable[[str], bool] = lambda name: True
+) -> tuple[Lacking, ...]:
+    """What batches lack that others of them have, of the object types that one `keeps`.
+
+    Only batches of which something is complete count. Batches that have the same features share
+    one mapping of them (`survey`), and so are looked at together.
+    """
+    alike: dict[int, tuple[Features, list[str]]] = {}
+    for batch in batches:
+        if batch.complete:
+            features = batch.features
+            alike.setdefault(id(features), (features, []))[1].append(str(batch.source.path))
+    if len(alike) < 2:
+        return ()
+    every = {
+        name: {feature for feature in types if is_column(feature)}
+        for name, types in joined(features for features, _ in alike.values()).items()
+        if keeps(name)
+    }
+    found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for features, paths in alike.values():
+        for name, wanted in every.items():
+            mine = features.get(name)
+            if mine is None:
+                found.setdefault((name, ()), []).extend(paths)
+            elif missing := sorted(wanted - mine.keys()):
+                found.setdefault((name, tuple(missing)), []).extend(paths)
+    return tuple(Lacking(name, some, tuple(paths)) for (name, some), paths in found.items())
+
+
+def sentences(found: Sequence[Lacking]) -> tuple[str, ...]:
+    """What people are told of it: first what most batches lack, and not more than they can read."""
+    most = sorted(found, key=lambda one: -len(one.batches))
+    said = [str(one) for one in most[:_SENTENCES]]
+    if more := len(most) - len(said):
+        said.append(f"{more} more such differences between batches")
+    return tuple(said)
+
+
+def absent(name: str, wanted: Features, came: Mapping[str, object]) -> int:
+    """How many columns of numbers a destination has for the features `wanted` of an object type,
+    and rows with the features `came` have no values for."""
+    objects = wanted.keys() - NOT_OBJECTS
+    return sum(
+        type != TEXT
+        and feature not in came
+        and feature not in (IMAGE_NUMBER, NUMBER)
+        and is_column(feature)
+        and not is_aggregate(feature, objects)
+        for feature, type in wanted.get(name, {}).items()
+    )

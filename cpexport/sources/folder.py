@@ -1,0 +1,117 @@
+"""The files of one folder that may belong to jobs, told apart by their names.
+
+Only the few small files that are called as if they said how a job ended are read.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cpexport.batchfile import NAME
+from cpexport.jobs import PART, STAMP
+from cpexport.sources.csvfile import SUFFIXES as CSV_SUFFIXES
+from cpexport.sources.databasefile import SUFFIXES as DATABASE_SUFFIXES
+from cpexport.sources.hdf5 import SUFFIXES as HDF5_SUFFIXES
+from cpexport.sources.packed import SUFFIXES as PACKED_SUFFIXES
+from cpexport.sources.setupsql import SETUP
+
+DATA_SUFFIXES = CSV_SUFFIXES | HDF5_SUFFIXES | DATABASE_SUFFIXES
+
+_TEMPORARY = re.compile(r"Cpmeasurements.*\.hdf5", re.IGNORECASE)
+# Texts that jobs and people leave; with commas in them, .csv is always taken for data.
+_NOT_DATA = re.compile(r"(.*[_.-])?(log|done|readme)([_.-].*)?\.(txt|tsv)", re.IGNORECASE)
+_DONE = ("Complete", "Failure")
+_DONE_SIZE = 64
+
+
+@dataclass
+class Folder:
+    """The files of one folder by kind, in order of name.
+
+    `setups` are the SETUP.SQL of "MySQL / CSV", `temporary` what CellProfiler writes as it runs,
+    `packed` compressed files that may be data.
+    """
+
+    path: Path
+    hdf5: list[Path] = field(default_factory=list)
+    csv: list[Path] = field(default_factory=list)
+    setups: list[Path] = field(default_factory=list)
+    databases: list[Path] = field(default_factory=list)
+    done: list[Path] = field(default_factory=list)
+    temporary: list[Path] = field(default_factory=list)
+    packed: list[Path] = field(default_factory=list)
+    batch_file: bool = False
+    stamped: bool = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether a job of a plan has begun here and is not complete."""
+        return self.stamped and self.path.name.endswith(PART)
+
+    @property
+    def had_a_job(self) -> bool:
+        """Whether a job ran here, whatever else there is."""
+        return bool(self.done or self.temporary or self.stamped)
+
+    @property
+    def is_one_jobs(self) -> bool:
+        """Whether one job, and only one, has left its signs here."""
+        return self.stamped or len(self.done) == 1
+
+
+def sorted_by_kind(path: Path, names: Iterable[str]) -> Folder:
+    """The folder at `path`, the files in it called `names`."""
+    folder = Folder(path)
+    for name in names:
+        if name == STAMP:
+            folder.stamped = True
+        elif name.lower() == NAME.lower():
+            folder.batch_file = True
+        else:
+            for is_one, kind in _RULES:
+                if is_one(name) and (kind is not _done or said(path / name)):
+                    kind(folder).append(path / name)
+                    break
+    return folder
+
+
+def said(path: Path) -> str | None:
+    """What a done file says; None if this is not one."""
+    try:
+        if path.stat().st_size > _DONE_SIZE:
+            return None
+        text = path.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return text if text in _DONE else None
+
+
+def suffix(name: str) -> str:
+    """What a file's name ends in, in lower case and with its dot; empty if it has no dot."""
+    at = name.rfind(".")
+    return name[at:].lower() if at > 0 else ""
+
+
+def _done(folder: Folder) -> list[Path]:
+    return folder.done
+
+
+_RULES: tuple[tuple[Callable[[str], object], Callable[[Folder], list[Path]]], ...] = (
+    (_TEMPORARY.fullmatch, lambda folder: folder.temporary),
+    (lambda name: suffix(name.removesuffix(PART)) in HDF5_SUFFIXES, lambda folder: folder.hdf5),
+    (lambda name: name.endswith(SETUP), lambda folder: folder.setups),
+    (lambda name: suffix(name) in DATABASE_SUFFIXES, lambda folder: folder.databases),
+    (lambda name: "done" in name.lower(), _done),
+    (
+        lambda name: suffix(name) in CSV_SUFFIXES and not _NOT_DATA.fullmatch(name),
+        lambda folder: folder.csv,
+    ),
+    (
+        lambda name: (
+            suffix(name) in PACKED_SUFFIXES and suffix(name[: -len(suffix(name))]) in DATA_SUFFIXES
+        ),
+        lambda folder: folder.packed,
+    ),
+)
+"""What files are called, the first rule that fits counts; and where a folder keeps them."""

@@ -1,0 +1,47 @@
+"""Compressed files: which of them hold what a job left. They are named, and never read further."""
+
+import lzma
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+import pyarrow as pa
+
+from cpexport.filekinds import HDF5, SQLITE
+
+_OPENERS: dict[str, Callable[[Path], IO[bytes]]] = {
+    ".gz": lambda path: _stream(path, "gzip"),
+    ".bz2": lambda path: _stream(path, "bz2"),
+    ".zst": lambda path: _stream(path, "zstd"),
+    ".xz": lzma.LZMAFile,
+    ".zip": lambda path: _member(path),
+}
+SUFFIXES = frozenset(_OPENERS)
+
+_START = 1 << 16
+_BINARY = (HDF5, SQLITE)
+_COLUMNS = (b"ImageNumber", b"Module,Module Number", b"Key,Value")
+
+
+def may_be_data(path: Path) -> bool:
+    """Whether a compressed file begins as a job's output does; true if it cannot be told."""
+    try:
+        with _OPENERS[path.suffix.lower()](path) as stream:
+            start = stream.read(_START)
+    except Exception:
+        # Each library has errors of its own for what is damaged.
+        return True
+    lines = b"\n".join(start.replace(b"\t", b",").splitlines()[:2])
+    return start.startswith(_BINARY) or any(column in lines for column in _COLUMNS)
+
+
+def _stream(path: Path, compression: str) -> IO[bytes]:
+    stream: IO[bytes] = pa.input_stream(str(path), compression=compression)
+    return stream
+
+
+def _member(path: Path) -> IO[bytes]:
+    """The first file in an archive, which holds one file as a rule."""
+    with zipfile.ZipFile(path) as archive:
+        return archive.open(archive.namelist()[0])

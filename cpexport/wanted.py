@@ -1,0 +1,62 @@
+"""The object types that `--objects` names, compared with those that outputs have."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from difflib import get_close_matches
+from pathlib import Path
+
+from cpexport.batch import Batch
+from cpexport.errors import SourceError, UsageError
+from cpexport.features import NOT_OBJECTS
+from cpexport.shape import LAYOUTS, Shape
+from cpexport.sinks import open_sink
+from cpexport.survey import survey
+from cpexport.tables import Layout
+
+
+def refuse_strange(asked: Shape | None, batches: Iterable[Batch], layout: Layout) -> None:
+    """Refuses object types that no output has, nor the destination, if there is any output.
+
+    Raises:
+        UsageError: says which types there are.
+    """
+    if asked is None or not asked.only:
+        return
+    seen = [batch.features for batch in batches if batch.features]
+    there = {name for features in seen for name in features} | layout.types
+    there -= NOT_OBJECTS
+    strange = [name for name in asked.only if name not in there]
+    if not seen or not strange:
+        return
+    close = [meant for name in strange if (meant := _meant(name, there))]
+    meant = f" (did you mean {', '.join(close)}?)" if close else ""
+    raise UsageError(
+        f"--objects has {', '.join(strange)}, and no output has such objects; "
+        f"there are {', '.join(sorted(there)) or 'none'}{meant}"
+    )
+
+
+def refuse_strange_of_runs(
+    asked: Shape | None, outputs: Iterable[Path], to: str, prefix: str
+) -> None:
+    """The same for runs that go to one destination, where one need not have what others have.
+
+    What is found is remembered, so that looking at them again takes no time.
+    """
+    if asked is None or not asked.only:
+        return
+    with open_sink(to, prefix, asked, writing=False) as sink:
+        layout = sink.layout()
+    found: list[Batch] = []
+    for one in outputs:
+        # What is wrong with a run is said when it is loaded.
+        with suppress(SourceError):
+            found += survey([one]).batches
+    refuse_strange(asked, found, layout)
+
+
+def _meant(name: str, there: Iterable[str]) -> str:
+    words = [*LAYOUTS, *sorted(there)]
+    small = {word.lower(): word for word in words}
+    found = get_close_matches(name.lower(), small, 1, 0.7)
+    return small[found[0]] if found else ""

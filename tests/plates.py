@@ -1,0 +1,52 @@
+"""Small outputs of jobs, as folders of CSV files, made in code."""
+
+import csv
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+Row = Mapping[str, object]
+
+OLD, NEW = 1_700_000_000, 1_800_000_000
+
+
+def output(
+    folder: Path,
+    images: Sequence[Row],
+    time: int = OLD,
+    *,
+    pipeline: str = "",
+    **objects: Sequence[Row],
+) -> Path:
+    """A folder with Image.csv and a file for each object type, whose files are of this time. With
+    the text of a pipeline there is an Experiment.csv too."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tables = {"Image": images, **objects}
+    if pipeline:
+        said = [{"Key": "Pipeline_Pipeline", "Value": pipeline}]
+        tables["Experiment"] = said
+    for name, rows in tables.items():
+        file = folder / f"{name}.csv"
+        with file.open("w", newline="") as stream:
+            writer = csv.DictWriter(stream, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+        os.utime(file, (time, time))
+    return folder
+
+
+def image(number: int, name: str = "", folder: str = "", digest: str = "", **more: object) -> Row:
+    """A row of Image.csv: of one channel, of which empty texts say nothing."""
+    row: dict[str, object] = {"ImageNumber": number}
+    for feature, value in (
+        ("FileName_DNA", name),
+        ("PathName_DNA", folder),
+        ("MD5Digest_DNA", digest),
+    ):
+        if value:
+            row[feature] = value
+    return {**row, **more}
+
+
+def nucleus(image_set: int, number: int, area: float, **more: object) -> Row:
+    return {"ImageNumber": image_set, "ObjectNumber": number, "AreaShape_Area": area, **more}

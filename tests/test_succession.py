@@ -1,0 +1,221 @@
+"""What may replace what: a newer output that lacks something takes no older one's place unasked."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from conftest import Ran, rows, tables
+from plates import NEW, OLD, image, nucleus, output
+
+from cpexport.dryrun import dry_run
+from cpexport.errors import LossError
+from cpexport.load import Report, load
+from cpexport.shape import Shape
+from cpexport.succession import Consent
+
+DIGESTS = {1: "a" * 32, 2: "b" * 32}
+PIPELINE = """CellProfiler Pipeline: http://www.cellprofiler.org
+Version:5
+
+LoadData:[module_num:1|enabled:True]
+    Name of the file:{name}
+"""
+
+
+def picture(number: int, **more: object) -> dict[str, object]:
+    return dict(image(number, f"{number}.tif", digest=DIGESTS[number], **more))
+
+
+def analysis(folder: Path, time: int = OLD, area: int = 5, **words: Any) -> Path:
+    images = [
+        picture(1, Count_Nuclei=2, ImageQuality_Score_DNA=0.5),
+        picture(2, Count_Nuclei=1, ImageQuality_Score_DNA=0.25),
+    ]
+    nuclei = [nucleus(1, 1, area), nucleus(1, 2, 6), nucleus(2, 1, 7)]
+    return output(folder, images, time, Nuclei=nuclei, **words)
+
+
+def quality(folder: Path, time: int = NEW, **words: Any) -> Path:
+    """Quality control of the same pictures."""
+    images = [picture(n, ImageQuality_PowerLogLogSlope_DNA=-n / 2) for n in (1, 2)]
+    return output(folder, images, time, **words)
+
+
+def into(tmp_path: Path, *folders: Path, **words: Any) -> Report:
+    return load(folders, f"sqlite:///{tmp_path / 'screen.sqlite'}", **words)
+
+
+def areas(tmp_path: Path) -> list[object]:
+    query = "SELECT Nuclei_AreaShape_Area FROM Per_Nuclei ORDER BY 1"
+    return [area for (area,) in rows(tmp_path / "screen.sqlite", query)]
+
+
+@pytest.mark.parametrize("order", ["older first", "newer first", "at once"])
+def test_an_output_that_lacks_objects_and_features_replaces_none_that_has_them(
+    tmp_path: Path, order: str
+) -> None:
+    full, less = analysis(tmp_path / "analysis"), quality(tmp_path / "qc")
+    if order != "at once":
+        into(tmp_path, full if order == "older first" else less)
+    before = tables(tmp_path / "screen.sqlite") if order != "at once" else {}
+
+    with pytest.raises(LossError) as stop:
+        into(tmp_path, full, less)
+
+    said = str(stop.value)
+    for word in (str(full), str(less), "object types Nuclei", "2 features", "Score_DNA"):
+        assert word in said
+    assert "--prefix QC_" in said
+    assert "--replace" in said
+    if order == "at once":
+        assert not (tmp_path / "screen.sqlite").exists()
+    else:
+        assert tables(tmp_path / "screen.sqlite") == before
+    if order == "older first":
+        assert areas(tmp_path) == [5, 6, 7]
+
+
+@pytest.mark.parametrize("order", ["older first", "newer first", "at once"])
+def test_it_does_where_a_person_says_so_and_that_is_counted(tmp_path: Path, order: str) -> None:
+    full, less = analysis(tmp_path / "analysis"), quality(tmp_path / "qc")
+    first = {"older first": [full], "newer first": [less], "at once": []}[order]
+    if first:
+        into(tmp_path, *first)
+    report = into(tmp_path, full, less, consent=Consent(replace=True))
+    slopes = rows(
+        tmp_path / "screen.sqlite", "SELECT Image_ImageQuality_PowerLogLogSlope_DNA FROM Per_Image"
+    )
+
+    assert slopes == [(-0.5,), (-1.0,)]
+    assert "Per_Nuclei" not in tables(tmp_path / "screen.sqlite") or areas(tmp_path) == []
+    # Where the newer one was there already, nothing is replaced: the older one is passed over.
+    assert report.replaced == (order != "newer first")
+    assert order != "newer first" or "newer outputs have its image sets" in report.notes[0]
+
+
+def test_fewer_features_of_objects_are_a_loss_too(tmp_path: Path) -> None:
+    more = [nucleus(1, 1, 5, AreaShape_Ecc=0.5)]
+    full = output(tmp_path / "full", [picture(1, Count_Nuclei=1)], Nuclei=more)
+    less = output(tmp_path / "less", [picture(1, Count_Nuclei=1)], NEW, Nuclei=[nucleus(1, 1, 9)])
+    into(tmp_path, full)
+
+    with pytest.raises(LossError, match=r"lacks 1 features \(AreaShape_Ecc of Nuclei\)"):
+        into(tmp_path, less)
+    assert areas(tmp_path) == [5]
+
+
+def test_what_only_other_image_sets_have_is_no_loss(tmp_path: Path) -> None:
+    other = output(
+        tmp_path / "other",
+        [picture(2, Count_Nuclei=1)],
+        Nuclei=[nucleus(2, 1, 6, AreaShape_Ecc=0.5)],
+    )
+    old = output(tmp_path / "old", [picture(1, Count_Nuclei=1)], Nuclei=[nucleus(1, 1, 5)])
+    new = output(tmp_path / "new", [picture(1, Count_Nuclei=1)], NEW, Nuclei=[nucleus(1, 1, 9)])
+    into(tmp_path, other, old)
+    report = into(tmp_path, new)
+
+    assert (report.replaced, areas(tmp_path)) == (1, [6, 9])
+
+
+def test_an_output_with_more_features_replaces_one_with_fewer(tmp_path: Path) -> None:
+    old = output(tmp_path / "old", [picture(1, Count_Nuclei=1)], Nuclei=[nucleus(1, 1, 5)])
+    more = [nucleus(1, 1, 9, AreaShape_Ecc=0.5)]
+    new = output(
+        tmp_path / "new", [picture(1, Count_Nuclei=1)], NEW, Nuclei=more, Cells=[nucleus(1, 1, 2)]
+    )
+    into(tmp_path, old)
+    report = into(tmp_path, new)
+
+    assert (report.loaded, report.replaced) == (1, 1)
+    assert areas(tmp_path) == [9]
+
+
+@pytest.mark.parametrize("pipeline", ["", PIPELINE.format(name="list.csv")])
+def test_a_rerun_that_found_no_objects_replaces_and_needs_no_table(
+    tmp_path: Path, pipeline: str
+) -> None:
+    old = analysis(tmp_path / "old", pipeline=pipeline)
+    images = [picture(n, Count_Nuclei=0, ImageQuality_Score_DNA=0.5) for n in (1, 2)]
+    new = output(tmp_path / "new", images, NEW, pipeline=pipeline)
+    into(tmp_path, old)
+    report = into(tmp_path, new)
+
+    assert (report.loaded, report.replaced, report.whole) == (1, 1, True)
+    assert areas(tmp_path) == []
+
+
+def test_outputs_of_another_pipeline_are_named_where_they_replace(tmp_path: Path) -> None:
+    old = analysis(tmp_path / "old", pipeline=PIPELINE.format(name="list.csv"))
+    new = analysis(tmp_path / "new", NEW, pipeline=PIPELINE.format(name="other.csv"))
+    into(tmp_path, old)
+    query = "SELECT pipeline_sha256 FROM _cpexport_batches"
+    ((before,),) = rows(tmp_path / "screen.sqlite", query)
+    report = into(tmp_path, new)
+    (note,) = (note for note in report.notes if "pipeline" in note)
+
+    assert str(old) in note
+    assert f"before {str(before)[:8]}" in note
+
+
+@pytest.mark.parametrize("to", ["parquet", "duckdb"])
+def test_other_destinations_keep_to_it(tmp_path: Path, to: str) -> None:
+    url = f"parquet:{tmp_path / 'screen'}" if to == "parquet" else f"duckdb:///{tmp_path / 'f'}"
+    load([analysis(tmp_path / "analysis")], url)
+
+    with pytest.raises(LossError, match="object types Nuclei"):
+        load([quality(tmp_path / "qc")], url)
+    report = load([quality(tmp_path / "qc")], url, consent=Consent(replace=True))
+
+    assert report.replaced == 1
+    if to == "parquet":
+        assert pq.read_table(tmp_path / "screen" / "Per_Nuclei").num_rows == 0
+
+
+def test_objects_side_by_side_are_compared_by_their_own_types(tmp_path: Path) -> None:
+    shape = Shape.parse("combined", "mean", None)
+    both = analysis(tmp_path / "both", Cells=[nucleus(1, 1, 5), nucleus(2, 1, 5)])
+    fewer = analysis(tmp_path / "fewer", NEW)
+    into(tmp_path, both, shape=shape)
+
+    with pytest.raises(LossError, match="lacks object types Cells and"):
+        into(tmp_path, fewer)
+
+
+def test_object_types_that_are_not_wanted_are_no_loss(tmp_path: Path) -> None:
+    into(tmp_path, analysis(tmp_path / "both"), shape=Shape.parse("none", None, None))
+    images = [picture(n, Count_Nuclei=0, ImageQuality_Score_DNA=1) for n in (1, 2)]
+    report = into(tmp_path, output(tmp_path / "new", images, NEW))
+
+    assert report.replaced == 1
+
+
+def test_a_dry_run_says_what_would_be_replaced_and_what_must_not(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'screen.sqlite'}"
+    into(tmp_path, analysis(tmp_path / "old"))
+    (found,) = dry_run([analysis(tmp_path / "new", NEW, area=1)], url)
+
+    with pytest.raises(LossError):
+        dry_run([quality(tmp_path / "qc")], url)
+    assert (found.to_load, found.replaced) == (1, 1)
+
+
+def test_the_report_counts_what_was_replaced(tmp_path: Path, cpexport: Callable[..., Ran]) -> None:
+    to = ("--to", "sqlite:///screen.sqlite", "--quiet")
+    analysis(tmp_path / "old")
+    analysis(tmp_path / "new", NEW, area=1)
+    quality(tmp_path / "qc", NEW + 1)
+    cpexport("load", "old", *to)
+    planned = cpexport("load", "new", *to, "--dry-run")
+    text = cpexport("load", "new", *to)
+    refused = cpexport("load", "qc", *to)
+    told = cpexport("load", "qc", *to, "--replace", "--format", "json")
+
+    assert "1 to load, 1 replaced, 0 there already" in planned.out
+    assert "1 loaded, 1 replaced, 0 there already" in text.out
+    assert (refused.status, refused.out) == (1, "")
+    assert "qc is newer than new and would replace" in refused.err
+    assert json.loads(told.out)["batches"]["replaced"] == 1
