@@ -14,7 +14,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from conftest import DATA, Ran, measurements, rows, tables, traces, unpacked
+from conftest import DATA, Ran, measurements, rewritten, rows, tables, traces, unpacked
 
 from cpexport.errors import SinkError
 from cpexport.load import load
@@ -366,3 +366,17 @@ class TestFeatures:
         ran = cpexport("load", case("11_h5_and_csv") / "outputs", *words)
 
         assert (ran.status, said in ran.err, ran.err.count("\n")) == (2, True, 1)
+
+
+def test_a_mean_beyond_all_numbers_is_null_where_infinities_are_not_kept(
+    copy: Copy, tmp_path: Path
+) -> None:
+    outputs = copy("11_h5_and_csv", "outputs/batch_1_6")
+    rewritten(
+        outputs / "batch_1_6.h5", "Nuclei", "Location_Center_X", lambda old: [1.7e308] * len(old)
+    )
+    to = tmp_path / "screen.sqlite"
+    load([outputs], f"sqlite:///{to}", wells=Wells.parse("mean"))
+
+    column = "avg_Nuclei_Location_Center_X"
+    assert {value for (value,) in rows(to, f"SELECT {column} FROM Per_Well_avg")} == {None}
