@@ -3,14 +3,17 @@
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from cpexport import __version__, clidestination, options, outcome
+from cpexport import __version__, clidestination, cliload, options, outcome
 from cpexport.errors import UsageError
 from cpexport.settings import SCHEDULERS, Settings
 from cpexport.start import begin
+
+if TYPE_CHECKING:
+    pass
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -21,116 +24,6 @@ def commands() -> None:
     Exit status: 0 done and whole; 1 failed; 2 wrong usage; 3 done, but something is missing or was
     left out, which the report names.
     """
-
-
-@commands.command()
-@options.outputs
-@options.to("Where to, as a URL; default: sqlite:///NAME OF OUTPUTS.sqlite.")
-@options.batch
-@options.prefix
-@options.shape
-@options.path_map
-@options.same_pictures
-@options.replace
-@options.wells
-@options.plate_and_well
-@click.option("--format", type=click.Choice(["table", "json"]), default="table")
-@click.option(
-    "--properties",
-    "file",
-    type=click.Path(path_type=Path),
-    help="Write this .properties file for CellProfiler Analyst at the end.",
-)
-@click.option("--dry-run", "dry", is_flag=True, help="Say what would be loaded into what tables.")
-@options.jobs
-@options.watch("Load what jobs complete, every so often, until all that is planned is there.")
-@options.missing_ok
-@options.quiet
-@options.verbose
-def load(
-    outputs: tuple[Path, ...],
-    to: str | None,
-    batch_file: Path | None,
-    prefix: str,
-    path_map: tuple[str, ...],
-    same_pictures: bool,
-    replace: bool,
-    kinds: str | None,
-    plate: str | None,
-    well: str | None,
-    format: str,
-    file: Path | None,
-    dry: bool,
-    jobs: int | None,
-    seconds: float | None,
-    missing_ok: bool,
-    quiet: bool,
-    verbose: bool,
-    **words: Any,
-) -> int:
-    """Load every complete image set of every batch below OUTPUTS; run again, only what is new."""
-    from cpexport.batchfile import read_path_map
-    from cpexport.dryrun import dry_run
-    from cpexport.progress import shown
-    from cpexport.properties import properties, refuse_foreign, write
-    from cpexport.reportdestination import dry_run_text, load_text
-    from cpexport.runs import destination, load_runs
-    from cpexport.shape import Shape
-    from cpexport.sinks import analyst_reads
-    from cpexport.succession import Consent
-    from cpexport.watch import follow_load
-    from cpexport.wells import Wells
-    from cpexport.workers import processes
-
-    url = destination(outputs, to)
-    if (plate or well) and not (kinds or file):
-        raise UsageError("--plate and --well go with --wells or --properties")
-    shape = Shape.parse(**words) if any(words.values()) else None
-    paths = read_path_map(path_map, batch_file) if path_map else None
-    consent = Consent(same_pictures, replace)
-    if file:
-        refuse_foreign(file)
-        if not analyst_reads(url):
-            raise UsageError("--properties goes with SQLite and MySQL, which are all it is for")
-    if dry:
-        with shown(quiet) as progress:
-            found = dry_run(
-                outputs,
-                url,
-                batch_file=batch_file,
-                prefix=prefix,
-                shape=shape,
-                paths=paths,
-                consent=consent,
-                progress=progress,
-            )
-        click.echo(dry_run_text(found, format))
-        if not quiet:
-            outcome.advise(tuple(dict.fromkeys(note for one in found for note in one.notes)))
-        return outcome.DONE
-    with shown(quiet) as progress:
-        once = partial(
-            load_runs,
-            outputs,
-            url,
-            batch_file=batch_file,
-            prefix=prefix,
-            shape=shape,
-            paths=paths,
-            wells=None if kinds is None else Wells.parse(kinds, plate, well),
-            patient=seconds is not None,
-            consent=consent,
-            workers=processes(jobs),
-            progress=progress,
-        )
-        report = follow_load(once, seconds, progress) if seconds else once()
-    if report.loaded or format == "json" or not quiet:
-        click.echo(load_text(report, format))
-    if not quiet:
-        outcome.advise((*report.notes, *(report.details if verbose else ())))
-    if file:
-        write(properties(url, file.parent, prefix=prefix, plate=plate, well=well), file)
-    return outcome.status(report.whole, missing_ok)
 
 
 @commands.command()
@@ -314,6 +207,7 @@ def runner() -> int:
     return outcome.DONE
 
 
+commands.add_command(cliload.load)
 commands.add_command(clidestination.properties)
 commands.add_command(clidestination.verify)
 commands.add_command(clidestination.script)

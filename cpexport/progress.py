@@ -6,8 +6,9 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console, Group
@@ -27,6 +28,10 @@ from rich.text import Text
 from cpexport.imagesets import ImageSets
 from cpexport.survey import Done
 from cpexport.watch import Standing
+
+if TYPE_CHECKING:
+    # A check needs nothing of what it brings along.
+    from cpexport.load import Report
 
 
 def _stop_between_batches() -> Callable[[], None]:
@@ -106,6 +111,19 @@ def shown(quiet: bool) -> Iterator[Callable[[Done], None]]:
             progress.update(tasks[done.what], completed=done.batches, total=done.total, more=more)
 
         yield tell
+
+
+def passed_text(report: "Report") -> str:
+    """How far `load --watch` is after a pass, as a line that begins with the local time.
+
+    A report counts the image sets of all passes so far.
+    """
+    planned = report.planned or 0
+    there = planned - len(report.missing)
+    return (
+        f"{datetime.now():%Y-%m-%d %H:%M:%S}  {there} of {planned} planned image sets are in the "
+        f"destination, {report.image_sets} since this command began"
+    )
 
 
 @contextmanager

@@ -70,15 +70,26 @@ def follow_check(
         pause(seconds, lambda: None)
 
 
-def follow_load(load: "Callable[[], Report]", seconds: float, progress: Progress) -> "Report":
+def follow_load(
+    load: "Callable[[], Report]",
+    seconds: float,
+    progress: Progress,
+    passed: "Callable[[Report], None]" = lambda report: None,
+) -> "Report":
     """Loads what has become complete every so many seconds, until nothing planned is missing.
 
-    Returns one report of all that was done. `progress` is told in between, and may raise to stop.
+    Returns one report of all that was done; `passed` gets the one of all so far after each pass.
+    `progress` is told in between, and may raise to stop.
     """
-    total, tell = load(), partial(progress, Done("waiting", 0, 0))
+    total = load()
+    passed(total)
     while total.missing:
-        pause(seconds, tell)
+        planned = total.planned or 0
+        there = planned - len(total.missing)
+        now = Done("in the destination", there, planned, unit="planned image sets")
+        pause(seconds, partial(progress, now))
         total = _sum(total, load())
+        passed(total)
     return total
 
 

@@ -176,7 +176,7 @@ class TestBesideJobs:
         load = cpexport("load", job, "--to", f"sqlite:///{tmp_path}/a.sqlite")
 
         assert load.status == NOT_WHOLE, load.err
-        assert "7-24" in load.out
+        assert "7-8 (P1 B01 sites 1-2)" in load.out
         assert rows(tmp_path / "a.sqlite", "SELECT count(*) FROM Per_Image") == [(6,)]
 
     def test_copies_in_the_folders_of_jobs_are_one(self, screen: Path, cpexport: Run) -> None:
@@ -235,7 +235,7 @@ class TestWithMeasurementsInside:
         load = cpexport("load", screen, "--to", f"sqlite:///{tmp_path}/a.sqlite")
 
         assert load.status == NOT_WHOLE, load.err
-        assert "13-24" in load.out
+        assert "13-14 (P2 A01 sites 1-2)" in load.out
         assert rows(tmp_path / "a.sqlite", "SELECT count(*) FROM Per_Image") == [(12,)]
 
     def test_named_by_batch_it_is_the_plan_which_is_said(self, screen: Path, cpexport: Run) -> None:

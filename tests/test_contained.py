@@ -11,10 +11,10 @@ import pytest
 from cpexport.batchfile import BatchFileFoundError
 from cpexport.contained import contained
 from cpexport.errors import SourceError, WidthError
-from cpexport.ledger import Ledger
-from cpexport.pictures import Pictures
+from cpexport.sinks import open_sink
 from cpexport.sources.hdf5 import Hdf5Source
 from cpexport.steps import planned_of_readable
+from cpexport.succession import Consent, Succession
 from cpexport.survey import survey
 
 Case = Callable[[str], Path]
@@ -56,13 +56,17 @@ def test_a_batch_file_that_was_found_crosses_the_border_of_a_process() -> None:
     assert (type(there), str(there)) == (type(error), str(error))
 
 
-def test_a_batch_that_is_gone_before_it_is_compared_costs_only_itself(copy: Copy) -> None:
+def test_a_batch_that_is_gone_before_it_is_compared_costs_only_itself(
+    copy: Copy, tmp_path: Path
+) -> None:
     for job in ("a", "b"):
         copy("13_groups", "outputs/P1-A02/P1-A02.h5", to=f"run/{job}/P1-A02.h5")
     home = copy("13_groups", "outputs/P1-A03/P1-A03.h5", to="run/c/P1-A03.h5").parent.parent
     batches = survey([home]).batches
     (home / "a" / "P1-A02.h5").unlink()
-    plan, damaged = planned_of_readable(batches, Ledger(()), lambda sets: Pictures(), "here")
+    with open_sink(f"sqlite:///{tmp_path}/a.sqlite") as sink:
+        succession = Succession(sink, Consent())
+        plan, damaged = planned_of_readable(batches, sink.ledger(), succession)
 
     assert [batch.source.path.name for batch, _ in damaged] == ["a"]
     assert sorted(step.batch.source.path.name for step in plan.steps) == ["b", "c"]

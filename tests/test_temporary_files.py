@@ -66,7 +66,7 @@ def test_one_alone_in_a_job_is_named_as_what_it_left(
 def test_one_beside_what_a_job_left_is_named(
     measured: Path, copy: Copy, cpexport: Run, tmp_path: Path
 ) -> None:
-    job = copy("11_h5_and_csv", "outputs/batch_7_12/batch_7_12.h5", to="run/job/batch.h5").parent
+    job = copy("11_h5_and_csv", "outputs/batch_1_6/batch_1_6.h5", to="run/job/batch.h5").parent
     (job / "tmp").mkdir()
     shutil.copy(measured, job / "tmp" / NAME)
     load = cpexport("load", job, "--to", f"sqlite:///{tmp_path}/a.sqlite")

@@ -39,6 +39,12 @@ def rest(lab: Lab) -> None:
     lab.submit()
 
 
+def rest_but_one(lab: Lab) -> None:
+    """Runs all but the job that fails."""
+    (lab.run / "merge.sh").write_text("")
+    lab.submit()
+
+
 def watching(lab: Lab, *words: object) -> "subprocess.Popen[str]":
     """A command that follows a run along, begun."""
     return subprocess.Popen(
@@ -102,6 +108,26 @@ class TestLoad:
         assert rows(database, "SELECT count(*), count(DISTINCT ImageNumber) FROM Per_Image") == [
             (24, 24)
         ]
+
+    def test_each_pass_says_how_much_of_the_plan_is_loaded_and_an_interrupt_sums_up(
+        self, running: Lab, case: Case
+    ) -> None:
+        rest_but_one(running)
+        batch = case("10_ranges") / "Batch_data.h5"
+        to = f"sqlite:///{running.home / 'watched.sqlite'}"
+        words = ("load", running.run, "--to", to, "--batch", batch, "--watch", "600")
+        with watching(running, *words) as watch:
+            assert watch.stderr
+            line = watch.stderr.readline()
+            watch.send_signal(2)
+            out, err = watch.communicate(timeout=60)
+
+        day = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
+        said = "20 of 24 planned image sets are in the destination, 20 since this command began"
+        assert re.fullmatch(f"{day}  {said}\n", line)
+        assert watch.returncode == 130
+        assert "image sets       20 loaded" in out
+        assert "cpexport: interrupted; run it again to go on" in err
 
     def test_without_a_batch_file_it_would_not_know_when_to_end(
         self, running: Lab, cpexport: Callable[..., Ran]
