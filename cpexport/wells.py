@@ -243,9 +243,14 @@ def _rows(sink: Sink, plan: _Plan) -> Iterator[dict[str, Any]]:
     for key in sorted(wells, key=lambda key: [(value is not None, value) for value in key]):
         values = _values(sink, plan, ImageSets.of(wells[key]))
         yield {"key": key} | {
-            kind: np.concatenate([reduced(part, AGGREGATES[kind]) for part in values])
+            kind: _held(sink, np.concatenate([reduced(part, AGGREGATES[kind]) for part in values]))
             for kind in plan.kinds
         }
+
+
+def _held(sink: Sink, values: Floats) -> Floats:
+    """Values as a destination holds them: sums of the largest numbers are infinite."""
+    return values if sink.infinite else np.where(np.isinf(values), np.nan, values)
 
 
 def _values(sink: Sink, plan: _Plan, image_sets: ImageSets) -> list[Floats]:

@@ -141,8 +141,8 @@ class Witness:
         for table in sorted(must.keys() | owners[0].counts.keys()):
             if not self._sink.shape.keeps(object_of(table, self._prefix)):
                 continue
-            count, there = must.get(table), owners[0].counts.get(table)
-            if count and there and count != there:
+            count, there = (of.get(table, Count(0)) for of in (must, owners[0].counts))
+            if count != there:
                 name = object_of(table, self._prefix)
                 count = self._as_counted(name, count, there)
                 less, more = uncertain(parts.get(name) or parts.get(OBJECT, []))

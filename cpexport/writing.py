@@ -15,6 +15,7 @@ from cpexport.batch import Batch, fingerprint
 from cpexport.contained import contained
 from cpexport.decode import Decoded, decode
 from cpexport.errors import SourceError
+from cpexport.features import IMAGE
 from cpexport.lacking import absent
 from cpexport.ledger import Count, Entry
 from cpexport.measured import keep_measured
@@ -161,6 +162,9 @@ class Writing:
 
 def _entry(step: Step, fingerprint: str, counts: Mapping[str, Count], prefix: str) -> Entry:
     batch = step.batch
+    # Also the tables of which nothing is loaded: an output of the same run that lacks one is cut
+    # off, which the next load has to know, too.
+    there = {name: Count(0) for name in batch.features if name != IMAGE}
     return Entry(
         path=str(batch.source.path),
         format=batch.source.format,
@@ -178,5 +182,5 @@ def _entry(step: Step, fingerprint: str, counts: Mapping[str, Count], prefix: st
         pipeline=batch.pipeline,
         time=datetime.now(UTC).isoformat(timespec="seconds"),
         cpexport=__version__,
-        counts={table_of(name, prefix): count for name, count in counts.items()},
+        counts={table_of(name, prefix): n for name, n in (there | dict(counts)).items()},
     )

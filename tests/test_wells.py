@@ -16,7 +16,7 @@ import duckdb
 import h5py
 import numpy as np
 import pytest
-from conftest import DATA, Ran, measurements, rows, tables, traces, unpacked
+from conftest import DATA, Ran, measurements, rewritten, rows, tables, traces, unpacked
 from servers import Database, databases, servers
 
 from cpexport.errors import SinkError
@@ -472,3 +472,17 @@ class TestCounts:
         assert found == [(1, "A01", 2), (1, "A02", 1), (2, "A01", 1)]
         assert (before.status, after.status) == (0, 1), before.out
         assert "1 of 3 wells differ" in after.out
+
+
+def test_a_mean_beyond_all_numbers_is_null_where_infinities_are_not_kept(
+    copy: Copy, tmp_path: Path
+) -> None:
+    outputs = copy("11_h5_and_csv", "outputs/batch_1_6")
+    rewritten(
+        outputs / "batch_1_6.h5", "Nuclei", "Location_Center_X", lambda old: [1.7e308] * len(old)
+    )
+    to = tmp_path / "screen.sqlite"
+    load([outputs], f"sqlite:///{to}", wells=Wells.parse("mean"))
+
+    column = "avg_Nuclei_Location_Center_X"
+    assert {value for (value,) in rows(to, f"SELECT {column} FROM Per_Well_avg")} == {None}
