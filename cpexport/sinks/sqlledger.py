@@ -323,6 +323,7 @@ def write(db: Database, scope: Scope, entry: Entry, pictures: Pictures) -> None:
     if db.rows("SELECT 1 FROM _cpexport_tables WHERE batch_id = ?", batch):
         # Of a batch that somebody deleted by hand; SQLite gives its number again.
         db.run("DELETE FROM _cpexport_tables WHERE batch_id = ?", batch)
+        sqlcurrent.strike(db, batch)
     counts = entry.counts.values()
     infinite = [json.dumps(dict(count.infinite_columns)) for count in counts]
     counted = [
@@ -353,6 +354,7 @@ def strike(db: Database, scope: Scope, entry: Entry) -> None:
     words = f"SELECT batch_id FROM _cpexport_batches WHERE {scope.ledger} AND signature = ?"
     for (batch,) in db.rows(words, entry.signature):
         db.run("DELETE FROM _cpexport_tables WHERE batch_id = ?", batch)
+        sqlcurrent.strike(db, batch)
         db.run("DELETE FROM _cpexport_batches WHERE batch_id = ?", batch)
     _untrue(db, scope)
 
