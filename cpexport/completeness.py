@@ -107,12 +107,13 @@ def shown_by_numbers(batches: Iterable[ImageSets]) -> ImageSets:
     """The image sets that there must be by the numbers of some, where no batch file tells: with
     those that batches were to run, those between, and those before, as CellProfiler counts from 1.
 
-    Whoever looks at one batch alone may mean just that, and what comes before is not counted.
+    Whoever looks at one batch alone, however often it ran, may mean just that, and what comes
+    before is not counted.
     """
-    known = [image_sets for image_sets in batches if image_sets]
+    known = {image_sets for image_sets in batches if image_sets}
     if not known:
         return NONE
-    first = 1 if len(known) > 1 else known[0].first
+    first = 1 if len(known) > 1 else min(known, key=lambda sets: sets.first).first
     return ImageSets.span(first, max(image_sets.last for image_sets in known))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from cpexport import measured
 from cpexport.ahead import inspected_ahead
 from cpexport.analyses import join_analyses
 from cpexport.attempts import Attempts
@@ -241,7 +242,9 @@ def _report(
     notes += [f"{b.source.path}: newer outputs have its image sets" for b in writing.superseded]
     notes += other_pipelines((older, new.pipeline) for older, new in writing.replaced.values())
     notes += [f"{b.source.path}: {note}" for b in found.batches for note in b.notes]
-    notes += [f"{sink.name}: {note}" for note in (*sink.notes, *writing.notes)]
+    notes += [
+        f"{sink.name}: {note}" for note in (*sink.notes, *writing.notes, *measured.notes(sink))
+    ]
     if writing.unmapped:
         notes.append(
             f"{sink.name}: {writing.unmapped} paths of pictures are in no folder of --path-map, "

@@ -15,8 +15,10 @@ from cpexport.batch import Batch, fingerprint
 from cpexport.contained import contained
 from cpexport.decode import Decoded, decode
 from cpexport.errors import SourceError
+from cpexport.features import IMAGE
 from cpexport.lacking import absent
 from cpexport.ledger import Count, Entry
+from cpexport.measured import keep_measured
 from cpexport.numbering import number_groups
 from cpexport.pictures import Pictures
 from cpexport.properties import describe
@@ -60,6 +62,8 @@ class Writing:
 
         While a batch is written, the next ones are decoded.
         """
+        if steps:
+            self._attempts(lambda _: self._sink.upgrade())
         self._prepare(joined([self._features, *(step.batch.features for step in steps)]))
         damaged = []
         ahead = decoded_ahead(self._crew, steps, lambda: self._features, self._decode)
@@ -72,6 +76,7 @@ class Writing:
             self._prepare(joined([self._features, decoded.types]))
             counts = {name: self._counted(name, decoded) for name in decoded.counts}
             entry = _entry(step, decoded.fingerprint, counts, self._prefix)
+            entry = replace(entry, measured=decoded.measured)
             written = self._attempts(
                 partial(self._put, step.batch, entry, decoded.pictures, decoded.rows)
             )
@@ -112,8 +117,10 @@ class Writing:
 
     def settle(self, found: Survey) -> None:
         """Brings up to date what depends on the whole run."""
+        self._attempts(lambda _: self._sink.upgrade())
         self._attempts(lambda _: number_groups(self._sink, found.plan))
         self._attempts(lambda _: describe(self._sink, self._prefix))
+        self._attempts(lambda _: keep_measured(self._sink, found.plan))
         self._attempts(lambda _: self._sink.renew_views())
 
     @property
@@ -155,6 +162,9 @@ class Writing:
 
 def _entry(step: Step, fingerprint: str, counts: Mapping[str, Count], prefix: str) -> Entry:
     batch = step.batch
+    # Also the tables of which nothing is loaded: an output of the same run that lacks one is cut
+    # off, which the next load has to know, too.
+    there = {name: Count(0) for name in batch.features if name != IMAGE}
     return Entry(
         path=str(batch.source.path),
         format=batch.source.format,
@@ -172,5 +182,5 @@ def _entry(step: Step, fingerprint: str, counts: Mapping[str, Count], prefix: st
         pipeline=batch.pipeline,
         time=datetime.now(UTC).isoformat(timespec="seconds"),
         cpexport=__version__,
-        counts={table_of(name, prefix): count for name, count in counts.items()},
+        counts={table_of(name, prefix): n for name, n in (there | dict(counts)).items()},
     )

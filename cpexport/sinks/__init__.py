@@ -211,6 +211,19 @@ class Sink(Protocol):
     def replaced(self, table: str, columns: Sequence[str]) -> list[tuple[object, ...]]:
         """These columns of a table that `replace` made, in no order."""
 
+    def upgrade(self) -> None:
+        """Makes what the ledger has had since an older version made this destination, if it lacks
+        that. Nothing that is there changes."""
+
+    def measured(self) -> Mapping[str, float]:
+        """What Per_Experiment says was measured of the run, by feature, without what is NULL."""
+
+    def keep_measured(self, values: Mapping[str, float]) -> None:
+        """Has Per_Experiment say that this was measured of the run, by feature, and nothing else.
+
+        Within `alone` only.
+        """
+
     def note(self, settings: Mapping[str, str]) -> None:
         """Notes what was computed over the whole run, until the next batch makes it untrue.
 

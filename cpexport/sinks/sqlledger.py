@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -15,7 +16,7 @@ from cpexport.ledger import Count, Entry, Ledger
 from cpexport.paths import PathMap
 from cpexport.pictures import Pictures, from_identities
 from cpexport.shape import Shape
-from cpexport.sinks import schema
+from cpexport.sinks import schema, sqlcurrent
 from cpexport.sinks.scope import Scope
 from cpexport.sinks.sql import Database
 from cpexport.tables import Column, Layout
@@ -23,7 +24,10 @@ from cpexport.tables import Column, Layout
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-OWN = ("schema", "shape", "made", "views", "layout", "changing", "experiment_id", "view")
+OWN = (
+    *("schema", "shape", "made", "views", "layout", "changing", "experiment_id", "view"),
+    "measured",
+)
 """The settings that say what a destination is, or is becoming; no batch makes them untrue."""
 
 _BATCH = (
@@ -66,8 +70,16 @@ def read(db: Database, scope: Scope) -> Ledger:
     batches = db.rows(
         f"SELECT {_BATCH} FROM _cpexport_batches WHERE {scope.ledger} ORDER BY batch_id"
     )
+    measured, replaced = sqlcurrent.measured(db), sqlcurrent.replaced(db)
     return Ledger(
-        tuple(_entry(row, owned.get(row[0], []), counts.get(row[0], {})) for row in batches)
+        tuple(
+            replace(
+                _entry(row, owned.get(row[0], []), counts.get(row[0], {})),
+                measured=measured.get(row[0], {}),
+                replaced=replaced.get(row[0], {}),
+            )
+            for row in batches
+        )
     )
 
 
@@ -311,6 +323,7 @@ def write(db: Database, scope: Scope, entry: Entry, pictures: Pictures) -> None:
     if db.rows("SELECT 1 FROM _cpexport_tables WHERE batch_id = ?", batch):
         # Of a batch that somebody deleted by hand; SQLite gives its number again.
         db.run("DELETE FROM _cpexport_tables WHERE batch_id = ?", batch)
+        sqlcurrent.strike(db, batch)
     counts = entry.counts.values()
     infinite = [json.dumps(dict(count.infinite_columns)) for count in counts]
     counted = [
@@ -341,6 +354,7 @@ def strike(db: Database, scope: Scope, entry: Entry) -> None:
     words = f"SELECT batch_id FROM _cpexport_batches WHERE {scope.ledger} AND signature = ?"
     for (batch,) in db.rows(words, entry.signature):
         db.run("DELETE FROM _cpexport_tables WHERE batch_id = ?", batch)
+        sqlcurrent.strike(db, batch)
         db.run("DELETE FROM _cpexport_batches WHERE batch_id = ?", batch)
     _untrue(db, scope)
 

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from fuzz.cases import FILES, SERVER, Options, random_case
-from fuzz.destinations import Account, account
+from fuzz.mariadb import Account, account
 from fuzz.running import attempt, every, smallest
 
 

@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass, replace
 
 from fuzz.expected import Shape
-from fuzz.model import CSV, SQLCSV, Limits, Run
+from fuzz.model import CSV, SQLCSV, Run
 from fuzz.runs import random_run
 from fuzz.screens import HOME
 
@@ -12,8 +12,8 @@ FILES = ("sqlite", "sqlite", "parquet", "duckdb")
 """Destinations that are files, those more often that are faster."""
 
 SERVER = "mariadb"
-TRIALS = ("again", "verify", "damage", "check", "read", "script")
-_SHARES = {"read": 0.2, "script": 0.1}
+TRIALS = ("again", "verify", "damage", "check", "read", "script", "beside")
+_SHARES = {"read": 0.2, "script": 0.1, "beside": 0.1}
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,8 @@ def random_case(seed: int, options: Options) -> Case:
     aggregate = tuple(k for k in kinds if chance(0.6)) if chance(0.25) else ()
     wells = tuple(k for k in kinds if chance(0.6)) if chance(0.2) else ()
     numbered = chance(0.2)
-    limits = Limits(extreme=not (aggregate or wells), large=not (aggregate or wells))
-    runs = tuple(
-        random_run(rng, f"run{n}", limits) for n in range(rng.choice((1, 2, 2)) if numbered else 1)
-    )
+    many = rng.choice((1, 2, 2)) if numbered else 1
+    runs = tuple(random_run(rng, f"run{n}", many == 1) for n in range(many))
     objects = sorted({name for run in runs for name in run.objects})
     layout = rng.choice(("separate", "separate", "separate", "combined", "view", "none"))
     if layout == "view" and destination == "parquet":

@@ -22,8 +22,13 @@ OF_IMAGES = (
         False,
         ("integer",),
     ),
-    ("MyModule_Value", None, False, ("integer", "real", "whole", "text", "mixed", "large")),
-    ("Metadata_Dose (uM)", None, False, ("integer", "real", "text", "mixed")),
+    (
+        "MyModule_Value",
+        None,
+        False,
+        ("integer", "real", "whole", "nan", "infinite", "text", "mixed", "large"),
+    ),
+    ("Metadata_Dose (uM)", None, False, ("integer", "real", "nan", "text", "mixed")),
     ("Metadata_Note", None, False, ("text", "mixed")),
     ("Metadata_note", None, False, ("text", "integer", "large")),
     ("Metadata_Größe", None, False, ("text", "real")),
@@ -44,5 +49,6 @@ OF_OBJECTS = (
         False,
         ("integer", "gaps", "large"),
     ),
+    ("Classify_Class", Kind.TEXT, False, ("class",)),
     ("Math_Ratio (%)", Kind.REAL, False, ("real", "infinite")),
 )

@@ -152,6 +152,8 @@ def _column(
 
 def holds(kind: Kind | None, said: Said, there: Any, destination: Destination) -> bool:
     """Whether a column of this kind says it as it must."""
+    if isinstance(said, str) and kind == Kind.REAL:
+        said = float(said)
     if isinstance(said, float) and (
         math.isnan(said) or (math.isinf(said) and not destination.infinite and kind == Kind.REAL)
     ):

@@ -115,7 +115,10 @@ def tags_known(job: Job, run: Run) -> bool:
 
 def says_tags(job: Job, run: Run) -> bool:
     """Whether a job's own files say by what it was grouped, or that it was not."""
-    return job.format == H5 or (job.format == CSV and run.style.experiment_csv)
+    if job.format in (SQLITE, SQLCSV):
+        # Only a pipeline that groups nothing is plain there.
+        return not run.tags
+    return job.format == H5 or run.style.experiment_csv
 
 
 def _key(one: ImageSet, tags: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 import shutil
 import sqlite3
-import tempfile
+import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -12,15 +12,13 @@ from typing import Any, Protocol
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pymysql
 import xxhash
-from servers import Server, ServerError
 
 from fuzz.model import Kind
 
 LEDGER = "_cpexport.sqlite"
 _KINDS = {"integer": Kind.INTEGER, "real": Kind.REAL, "text": Kind.TEXT, "none yet": None}
-_COLUMNS = (
+COLUMNS = (
     "SELECT prefix, object_name, feature, table_name, column_name, type FROM _cpexport_columns "
     "ORDER BY prefix, position"
 )
@@ -78,7 +76,8 @@ class Destination(Protocol):
         """Whether anything was made."""
 
 
-def _known(rows: Sequence[Sequence[str]]) -> tuple[Known, ...]:
+def known(rows: Sequence[Sequence[str]]) -> tuple[Known, ...]:
+    """The rows of `COLUMNS`."""
     return tuple(Known(a, b, c, d, e, _KINDS[kind]) for a, b, c, d, e, kind in rows)
 
 
@@ -97,7 +96,19 @@ class Sqlite:
                 "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
             ).fetchall()
             tables = {name: _content(db.execute(f'SELECT * FROM "{name}"')) for (name,) in names}
-            return Found(tables, _known(db.execute(_COLUMNS).fetchall()))
+            return Found(tables, known(db.execute(COLUMNS).fetchall()))
+
+    def imported(self, folder: Path) -> "subprocess.CompletedProcess[str]":
+        """Runs a folder's script by SQLite's own shell."""
+        with (folder / "import.sql").open() as stream:
+            return subprocess.run(
+                ["sqlite3", self.path],
+                cwd=folder,
+                stdin=stream,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
 
     def digest(self) -> object:
         return xxhash.xxh3_64_hexdigest(self.path.read_bytes())
@@ -132,7 +143,7 @@ class Duckdb:
                 "SELECT table_name FROM information_schema.tables WHERE table_schema = 'main'"
             ).fetchall()
             tables = {name: _content(db.execute(f'SELECT * FROM "{name}"')) for (name,) in names}
-            return Found(tables, _known(db.execute(_COLUMNS).fetchall()))
+            return Found(tables, known(db.execute(COLUMNS).fetchall()))
 
     def digest(self) -> object:
         # Opening a file to write, as any load does, can write its own pages anew.
@@ -165,7 +176,7 @@ class Parquet:
                 parts = [pq.read_table(file, partitioning=None) for file in files]
                 tables[folder.name] = _of_arrow(pa.concat_tables(parts))
         with closing(sqlite3.connect(f"file:{self.path / LEDGER}?mode=ro", uri=True)) as db:
-            return Found(tables, _known(db.execute(_COLUMNS).fetchall()))
+            return Found(tables, known(db.execute(COLUMNS).fetchall()))
 
     def digest(self) -> object:
         return {
@@ -189,74 +200,6 @@ class Parquet:
 
     def there(self) -> bool:
         return (self.path / LEDGER).exists()
-
-
-@dataclass(frozen=True)
-class Account:
-    """Where a server is, and who may do all there."""
-
-    socket: str
-    port: int
-
-
-@contextmanager
-def account() -> Iterator[Account | None]:
-    """A server of our own, as long as it is needed; None where there is none to be had."""
-    home = Path(tempfile.mkdtemp(prefix="mariadb-"))
-    try:
-        server = Server("mariadb", home)
-    except (ServerError, OSError) as error:
-        print(f"without MariaDB: {error}")
-        yield None
-    else:
-        yield Account(str(server.socket), server.port)
-        server.kill()
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
-
-
-class Mariadb:
-    """A database of its own on a server."""
-
-    infinite = signed = False
-
-    def __init__(self, account: Account, name: str) -> None:
-        self._account, self.name = account, name
-        self.url = f"mysql+pymysql://root@127.0.0.1:{account.port}/{name}?ssl_disabled=true"
-        self._do(f"CREATE DATABASE {name} CHARACTER SET utf8mb4", "")
-
-    def _do(self, sql: str, database: str, values: Sequence[Any] = ()) -> Content:
-        with (
-            pymysql.connect(
-                user="root",
-                unix_socket=self._account.socket,
-                database=database or None,
-                charset="utf8mb4",
-                autocommit=True,
-            ) as connection,
-            connection.cursor() as cursor,
-        ):
-            cursor.execute(sql, values or None)
-            columns = tuple(one[0] for one in cursor.description or ())
-            return Content(columns, tuple(cursor.fetchall()))
-
-    def found(self) -> Found:
-        names = [name for (name,) in self._do("SHOW TABLES", self.name).rows]
-        tables = {name: self._do(f"SELECT * FROM `{name}`", self.name) for name in names}
-        return Found(tables, _known(self._do(_COLUMNS, self.name).rows))
-
-    def digest(self) -> object:
-        return self.found()
-
-    def change(self, table: str, column: str, value: Any, where: dict[str, int]) -> None:
-        keys = " AND ".join(f"`{name}` = {number}" for name, number in where.items())
-        self._do(f"UPDATE `{table}` SET `{column}` = %s WHERE {keys}", self.name, [value])
-
-    def clear(self) -> None:
-        self._do(f"DROP DATABASE {self.name}", "")
-
-    def there(self) -> bool:
-        return bool(self._do("SHOW TABLES", self.name).rows)
 
 
 def _content(cursor: Any) -> Content:

@@ -130,19 +130,29 @@ def _add(tables: dict[str, Rows], job: Job, run: Run, mine: frozenset[int], shap
         begin, reduce = _REDUCE[kind]
         for name in run.objects if mine else ():
             for feature, column in found[name].columns.items() if shape.keeps(name) else ():
+                if column.feature.promise == Kind.TEXT:
+                    widen(tables[IMAGE], f"{begin}_{name}_{feature}", None, Kind.REAL)
+                    continue
                 meant = _meant(job, column, column.values)[2]
                 known = list(zip(found[name].keys, meant, strict=True))
                 made = tables[IMAGE].columns.setdefault(f"{begin}_{name}_{feature}", {})
                 widen(tables[IMAGE], f"{begin}_{name}_{feature}", Kind.REAL, Kind.REAL)
                 for number in mine:
                     some = finite(value for key, value in known if key[0] == number)
-                    made[number, 0] = float(reduce(some)) if len(some) else None
+                    made[number, 0] = reduced(reduce, some)
 
 
 def widen(rows: Rows, feature: str, low: Kind | None, high: Kind | None) -> None:
     """Notes which kinds a column may have, wider than what was noted before."""
     rows.low[feature] = _wider(rows.low.get(feature), low)
     rows.high[feature] = _wider(rows.high.get(feature), high)
+
+
+def reduced(reduce: Callable[[Any], Any], some: np.ndarray) -> float | None:
+    """A mean, median or deviation; None of nothing."""
+    # Sums of the largest numbers are infinite.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(reduce(some)) if len(some) else None
 
 
 def finite(values: Iterable[Said]) -> np.ndarray:
@@ -186,30 +196,30 @@ def _in_csv(
     feature: Feature, values: Sequence[Value]
 ) -> tuple[Kind | None, Kind | None, list[Said]]:
     texts = [str(value) for value in values]
+    if feature.promise == Kind.TEXT:
+        return Kind.TEXT, Kind.TEXT, [text if text else BLANK for text in texts]
     if feature.object != IMAGE or feature.promise in (Kind.INTEGER, Kind.REAL):
         numbers: list[Said] = [None if t in ("", "nan") else float(t) for t in texts]
         whole = feature.promise == Kind.INTEGER and _whole([float(t) for t in texts if t])
         kind = Kind.INTEGER if whole else Kind.REAL
         return kind, kind, numbers
-    said: list[Said] = [text if text else BLANK for text in texts]
-    if feature.promise == Kind.TEXT:
-        return Kind.TEXT, Kind.TEXT, said
-    kinds = {_text_kind(text) for text in texts}
-    low = max((kind for kind in kinds if kind is not None), default=None)
+    # CellProfiler writes a missing value among texts like the text `nan`.
+    said: list[Said] = [None if t == "nan" else t if t else BLANK for t in texts]
+    low = max((kind for kind in map(_text_kind, texts) if kind is not None), default=None)
     # An empty field can make a text of a whole column, as in LoadData.
-    return low, Kind.TEXT if None in kinds else low, said
+    return low, Kind.TEXT if "" in texts else low, said
 
 
 def _text_kind(text: str) -> Kind | None:
     """The kind of a text by itself: a number only if it is Python's own text of that number."""
-    if text == "":
+    if text in ("", "nan"):
         return None
     for kind, read in ((Kind.INTEGER, int), (Kind.REAL, float)):
         try:
             number = read(text)
         except ValueError:
             continue
-        if str(number) == text and math.isfinite(number):
+        if str(number) == text:
             return kind
     return Kind.TEXT
 

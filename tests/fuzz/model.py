@@ -121,20 +121,6 @@ class Run:
     batch_file: str = "beside"
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What is left out of screens, as a destination cannot be asked to hold it.
-
-    `extreme` are numbers whose sums are infinite, `large` integers above 2**53, `odd_names` those
-    that a job's own database shortens.
-    """
-
-    extreme: bool = True
-    large: bool = True
-    odd_names: bool = True
-    formats: tuple[str, ...] = FORMATS
-
-
 def rows_of(job: Job, table: str, side_by_side: bool = False) -> list[int]:
     """The image set of each row of a job's table, in order; of objects side by side any table is
     that of all."""

@@ -23,6 +23,8 @@ TEXTS = (
     "NULL",
     "None",
     "inf",
+    "nan",
+    "-0",
     'say "no"',
     "it's",
     "two\nlines",

@@ -30,6 +30,10 @@ def text(run: Run, format: str) -> str:
             "show_window:False|notes:[]|batch_state:array([], dtype=uint8)|enabled:True|"
             "wants_pause:False]"
         )
+        if name == "LoadData":
+            lines.append(f"    Group images by metadata?:{'Yes' if run.tags else 'No'}")
+            tags = ",".join(tag.removeprefix("Metadata_") for tag in run.tags)
+            lines.append(f"    Select metadata tags for grouping:{tags}")
         if name == "ExportToDatabase":
             lines.append("    Maximum # of characters in a column name:64")
         lines += ["    Comment:a 'word', \"two\" and a back\\slash", ""]

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from fuzz.cases import Case, Options, random_case
 from fuzz.commands import Commands
-from fuzz.destinations import Account
+from fuzz.loading import Fault
+from fuzz.mariadb import Account
 from fuzz.shrinking import shrunk
-from fuzz.trials import Fault, Trial
+from fuzz.trials import Trial
 
 # In memory where that can be: all that is loaded is synced.
 _MEMORY = Path("/dev/shm")

@@ -5,17 +5,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from fuzz.jobs import random_jobs
-from fuzz.model import CSV, H5, PLATE, SQLCSV, SQLITE, WELL, Limits, Run, Style
+from fuzz.model import CSV, FORMATS, H5, PLATE, SQLCSV, SQLITE, WELL, Run, Style
 from fuzz.screens import pictures_of, planned_run, planned_sets
 
 
-def random_run(rng: random.Random, name: str, limits: Limits) -> Run:
-    """A run of 1 to 12 image sets, with all that can happen to its jobs."""
+def random_run(rng: random.Random, name: str, large: bool) -> Run:
+    """A run of 1 to 12 image sets, with all that can happen to its jobs. `large` is
+    whether there can be integers that no real number of another run can stand beside."""
     plates = [f"P{n}" for n in range(1, rng.choice((2, 2, 3)))]
     pictures = pictures_of(rng, plates, rng.randint(1, 12))
-    formats = _formats(rng, limits)
+    formats = _formats(rng)
     style = _style(rng, formats)
-    plan = planned_run(rng, limits, formats)
+    plan = planned_run(rng, formats, large)
     if style.done_file is False and SQLITE in formats:
         style = replace(style, done_file=True)
     tags = rng.choice(((), (), (PLATE,), (PLATE, WELL)))
@@ -35,11 +36,11 @@ def random_run(rng: random.Random, name: str, limits: Limits) -> Run:
     )
 
 
-def _formats(rng: random.Random, limits: Limits) -> tuple[str, ...]:
+def _formats(rng: random.Random) -> tuple[str, ...]:
     """Mostly one; outputs of several formats can replace each other where they name alike."""
-    if rng.random() < 0.3 and {H5, CSV} <= set(limits.formats):
+    if rng.random() < 0.3:
         return (H5, CSV)
-    return (rng.choice(limits.formats),)
+    return (rng.choice(FORMATS),)
 
 
 def _style(rng: random.Random, formats: Sequence[str]) -> Style:

@@ -20,7 +20,6 @@ from fuzz.model import (
     Feature,
     ImageSet,
     Kind,
-    Limits,
     Pair,
     Value,
 )
@@ -37,10 +36,9 @@ class Plan:
     objects: tuple[str, ...]
     parents: Mapping[str, str]
     most: int
-    extreme: bool
 
 
-def planned_run(rng: random.Random, limits: Limits, formats: Sequence[str]) -> Plan:
+def planned_run(rng: random.Random, formats: Sequence[str], large: bool) -> Plan:
     objects = tuple(rng.sample(OBJECTS, rng.choice((0, 1, 1, 2, 2, 3))))
     parents = {
         child: rng.choice(objects[:place])
@@ -56,11 +54,14 @@ def planned_run(rng: random.Random, limits: Limits, formats: Sequence[str]) -> P
         found.append((Feature(IMAGE, f"Scaling_{channel}", Kind.REAL), "real"))
     for name in (PLATE, WELL, SITE):
         found.append((Feature(IMAGE, name, None), "picture"))
-    plain = not limits.odd_names or bool({SQLITE, SQLCSV} & set(formats))
-    large = limits.large and formats == (H5,)
+    plain = bool({SQLITE, SQLCSV} & set(formats))
+    # Of objects, CSV files have real numbers only.
+    exact = large and set(formats) <= {H5, SQLITE}
     for chosen, owner in [(OF_IMAGES, IMAGE)] + [(OF_OBJECTS, name) for name in objects]:
         for name, promise, single, kinds in rng.sample(chosen, rng.randint(0, 6)):
-            usual = [kind for kind in kinds if kind != "large" or large]
+            usual = [
+                kind for kind in kinds if kind != "large" or (large and owner == IMAGE) or exact
+            ]
             if usual and not (plain and (_odd(f"{owner}_{name}") or name == "Metadata_note")):
                 found.append((Feature(owner, name, promise, single), rng.choice(usual)))
     for child, parent in parents.items():
@@ -73,7 +74,7 @@ def planned_run(rng: random.Random, limits: Limits, formats: Sequence[str]) -> P
     for module in MODULES:
         found.append((Feature(IMAGE, f"ModuleError_{module}", Kind.REAL), "error"))
         found.append((Feature(IMAGE, f"ExecutionTime_{module}", Kind.REAL), "time"))
-    return Plan(tuple(found), objects, parents, rng.choice((0, 2, 4)), limits.extreme)
+    return Plan(tuple(found), objects, parents, rng.choice((0, 2, 4)))
 
 
 def _odd(column: str) -> bool:
@@ -131,12 +132,12 @@ def planned_sets(
             if kind == "picture":
                 image[feature.name] = _picture(feature.name, of)
             elif feature.name.startswith("Metadata_"):
-                image[feature.name] = _value(rng, plan, feature, kind)
+                image[feature.name] = _value(rng, feature, kind)
         found.append(ImageSet(number, image))
     return tuple(found)
 
 
-def _value(rng: random.Random, plan: Plan, feature: Feature, kind: str) -> Value:
+def _value(rng: random.Random, feature: Feature, kind: str) -> Value:
     """A value of one kind."""
     if kind == "mixed":
         kind = rng.choice(("integer", "real", "text", "none"))
@@ -144,12 +145,14 @@ def _value(rng: random.Random, plan: Plan, feature: Feature, kind: str) -> Value
         kind = "real" if feature.promise != Kind.INTEGER else "integer"
     if kind == "text":
         return odd.text(rng)
+    if kind == "class":
+        return rng.choice(("mitotic", "dead, or dying", "1"))
     if kind == "integer":
         return odd.integer(rng)
     if kind == "large":
         return odd.large(rng)
     if kind == "real":
-        return odd.real(rng) if plan.extreme else rng.choice((rng.gauss(1, 1), 0.5, -0.0, 7.0))
+        return odd.real(rng)
     if kind == "single":
         return odd.single(rng)
     if kind == "whole":
@@ -189,7 +192,7 @@ def measured(
         elif kind == "time":
             image[name] = round(rng.random(), 2)
         elif rng.random() < 0.95:
-            image[name] = _value(rng, plan, feature, kind)
+            image[name] = _value(rng, feature, kind)
     return ImageSet(known.number, image, _objects(rng, plan, counts, features))
 
 
@@ -216,7 +219,7 @@ def _objects(
                 if kind == "parent":
                     row[feature.name] = rng.randint(0, counts[feature.name.partition("_")[2]])
                 else:
-                    row[feature.name] = _value(rng, plan, feature, kind)
+                    row[feature.name] = _value(rng, feature, kind)
             rows.append(row)
         found[owner] = tuple(rows)
     return found

@@ -8,7 +8,7 @@ import numpy as np
 
 from fuzz.comparing import holds
 from fuzz.destinations import Destination, Found, Known
-from fuzz.expected import OBJECT, Expected, Rows, Said, finite
+from fuzz.expected import OBJECT, Expected, Rows, Said, finite, reduced
 from fuzz.model import IMAGE, NUMBER, PLATE, WELL, Kind
 from fuzz.told import Key
 
@@ -112,7 +112,7 @@ def _reduced(rows: Rows, column: Known, keys: Sequence[Key], kind: str) -> Said:
     else:
         known = rows.columns.get(column.feature, {})
         some = finite(_number(known.get(key)) for key in keys)
-    return float(_REDUCE[kind](some)) if len(some) else None
+    return reduced(_REDUCE[kind], some)
 
 
 def _number(said: Said) -> Said:

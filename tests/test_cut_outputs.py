@@ -1,14 +1,19 @@
-"""Groups of which a job's CSV files lack a part."""
+"""CSV files that lack a part, as other files tell."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+import pytest
+from conftest import rows
 from fuzz.model import CSV, IMAGE, PLATE, Damage, Feature, ImageSet, Job, Kind, Run, Style
 from fuzz.outputs import Outputs
 
 from cpexport.check import check
 from cpexport.imagesets import ImageSets
+from cpexport.load import load
+from cpexport.shape import Shape
 
 FEATURES = (
     Feature(IMAGE, "FileName_DNA", Kind.TEXT),
@@ -42,3 +47,28 @@ def test_a_group_whose_last_row_in_image_csv_is_cut_off_is_not_whole(tmp_path: P
     assert found.missing == ImageSets.parse("4-6")
     assert "6: Nuclei.csv has rows of it, Image.csv has none" in found.batches[0].reason
     assert "4-5: the group Metadata_Plate=P2 is not whole" in found.batches[0].reason
+
+
+@pytest.mark.parametrize("shape", [Shape("none"), Shape(only=("Cells",))])
+def test_a_table_that_is_gone_is_missed_by_every_load_though_it_is_not_wanted(
+    tmp_path: Path, copy: Callable[..., Path], shape: Shape
+) -> None:
+    outputs, to = copy("10_ranges", "outputs"), tmp_path / "screen.sqlite"
+    (outputs / "batch_1_6" / "Nuclei.csv").unlink()
+
+    reports = [load([outputs], f"sqlite:///{to}", shape=shape) for _ in range(2)]
+
+    assert [str(report.missing) for report in reports] == ["1-6", "1-6"]
+    assert reports[1].loaded == 0
+    assert rows(to, "SELECT count(*) FROM Per_Image") == [(18,)]
+
+
+def test_one_output_alone_has_no_gaps_before_it_however_often_it_is_loaded(
+    tmp_path: Path, copy: Callable[..., Path]
+) -> None:
+    output = copy("10_ranges", "outputs/batch_7_12")
+
+    reports = [load([output], f"sqlite:///{tmp_path / 'screen.sqlite'}") for _ in range(2)]
+
+    assert [str(report.missing) for report in reports] == ["", ""]
+    assert [report.whole for report in reports] == [True, True]
