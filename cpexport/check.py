@@ -14,7 +14,7 @@ from cpexport.features import IMAGE
 from cpexport.findbatch import NotReadSource
 from cpexport.history import History, read_history
 from cpexport.imagesetnames import Name, named
-from cpexport.imagesets import NONE, ImageSets
+from cpexport.imagesets import NONE, ImageSets, repeated
 from cpexport.jobs import PART, Job, split
 from cpexport.lacking import lacking, sentences
 from cpexport.plan import Planned
@@ -147,19 +147,18 @@ def check(
             f"no batch file and no output of a job at {outputs[0]}; name the batch file with "
             "--batch, or another folder"
         )
-    done = duplicate = unexpected = skipped = NONE
-    for batch in found.batches:
-        duplicate |= done & batch.complete
-        done |= batch.complete - batch.skipped
-        skipped |= batch.skipped
-        unexpected |= batch.unexpected
+    unexpected = ImageSets.from_ranges(r for b in found.batches for r in b.unexpected.ranges)
+    skipped = ImageSets.from_ranges(r for b in found.batches for r in b.skipped.ranges)
+    done = ImageSets.from_ranges(r for b in found.batches for r in (b.complete - b.skipped).ranges)
+    duplicate = repeated(batch.complete - batch.skipped for batch in found.batches)
     history = read_history(found.histories)
+    there = done | skipped
     return Check(
         found.plan,
         done,
         unexpected,
         duplicate,
-        tuple(_seen(batch, history, done | skipped) for batch in found.batches),
+        tuple(_seen(batch, history, there) for batch in found.batches),
         found.plans,
         found.histories,
         history,

@@ -104,6 +104,15 @@ def verify(
     return outcome.status(found.whole, missing_ok)
 
 
+def _print_file(context: click.Context, _: click.Parameter, name: str | None) -> None:
+    """Prints a file of `sql/`, and that is all that the command does."""
+    from cpexport.sqlfiles import sql_file
+
+    if name:
+        click.echo(sql_file(name), nl=False)
+        context.exit()
+
+
 @click.command()
 @options.outputs
 @click.option(
@@ -111,6 +120,25 @@ def verify(
     type=click.Path(path_type=Path),
     required=True,
     help="The folder for the files: a new one, or that of a script before.",
+)
+@click.option(
+    "--grants",
+    flag_value="grants.sql",
+    default=None,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_file,
+    help="Print the statements that make users who may load, and who may read, and exit.",
+)
+@click.option(
+    "--queries",
+    type=click.Choice(["sqlite", "mysql"]),
+    is_eager=True,
+    expose_value=False,
+    callback=lambda context, option, kind: _print_file(
+        context, option, kind and f"queries.{kind}.sql"
+    ),
+    help="Print queries to start from, and exit.",
 )
 @options.batch
 @options.prefix

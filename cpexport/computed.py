@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from cpexport import measured
 from cpexport.comparison import Difference, short
 from cpexport.errors import SinkError
 from cpexport.properties import described, fields
@@ -19,6 +20,8 @@ def differences(sink: Sink, prefix: str) -> Iterator[Difference]:
         yield Difference(view, "", problem)
     if described(sink):
         yield from _properties(sink, prefix)
+    for feature, problem in measured.untrue(sink, sink.ledger()).items():
+        yield Difference(f"{prefix}Per_Experiment", feature, problem)
     for table, problem in untrue_wells(sink, prefix):
         yield Difference(table, "", problem)
 

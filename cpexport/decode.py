@@ -22,6 +22,7 @@ from cpexport.batch import Batch, fingerprint, signature
 from cpexport.combined import side_by_side
 from cpexport.contained import contained
 from cpexport.errors import SinkError, SourceError
+from cpexport.experiment import EXPERIMENTS
 from cpexport.features import (
     EXPERIMENT,
     IMAGE,
@@ -55,7 +56,8 @@ class Decoded:
     can repeat. `types` are the narrowest that hold what all the rows of an object type came with,
     and `counts` what there was, by the job's own object types; `written` are the rows for the
     destination, by its, without the one of the run that a later batch can replace.
-    `unmapped` is how many paths of pictures are in no folder of the shape's `paths`.
+    `unmapped` is how many paths of pictures are in no folder of the shape's `paths`. `measured` is
+    what the batch says of all that its job ran: numbers by feature.
     """
 
     image_sets: ImageSets
@@ -67,6 +69,7 @@ class Decoded:
     pictures: Pictures
     fingerprint: str
     unmapped: int
+    measured: Mapping[str, float]
 
     def rows(self) -> Iterator[tuple[str, pa.RecordBatchReader]]:
         """The rows by object type, columns named by feature, in blocks, of which there is one at
@@ -139,6 +142,7 @@ def decode(
         pictures,
         content,
         tally.unmapped,
+        tally.measured,
     )
 
 
@@ -152,6 +156,7 @@ class _Tally:
         self.types: dict[str, Mapping[str, pa.DataType]] = {}
         self.counts: dict[str, Count] = {}
         self.unmapped = 0
+        self.measured: dict[str, float] = {}
         self._shape, self._images = shape, images
 
     def settled(
@@ -160,7 +165,9 @@ class _Tally:
         """The rows that the shape keeps, with values as destinations have them."""
         for name, rows in parts:
             if name == EXPERIMENT:
-                yield name, rows
+                numbers = rows.drop_columns(EXPERIMENTS.names)
+                self.measured |= {n: numbers[n][0].as_py() for n in numbers.schema.names}
+                yield name, rows.select(EXPERIMENTS.names)
             elif self._shape.keeps(name):
                 rows = _settled(name, rows)
                 if name == IMAGE:

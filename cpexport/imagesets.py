@@ -247,5 +247,20 @@ def _remaining(
             yield first, last
 
 
+def repeated(sets: Iterable[ImageSets]) -> ImageSets:
+    """The numbers that are in more than one of the sets. Takes time by all their ranges.
+
+    >>> repeated([ImageSets.span(1, 4), ImageSets.span(3, 6), ImageSets.of([9])])
+    ImageSets('3-4')
+    """
+    found = []
+    until = 0
+    for first, last in sorted(ends for one in sets for ends in one.ranges):
+        if first <= until:
+            found.append((first, min(last, until)))
+        until = max(until, last)
+    return ImageSets.from_ranges(found)
+
+
 NONE: Final = ImageSets()
 """The empty set."""

@@ -42,7 +42,9 @@ class Entry:
     `loaded` what of that is now in the destination from this batch: less where a newer batch has
     replaced some. `refused` are image sets of it that are other pictures than the batch file's, or
     not in it. `group_tags` are the features by which the job was grouped, None if unknown. `age`
-    sorts batches from the oldest to the newest. `time` is UTC, ISO 8601.
+    sorts batches from the oldest to the newest. `time` is UTC, ISO 8601. `measured` is what it says
+    of all that the job ran: numbers by feature, NaN where it found none. `replaced` are batches by
+    signature that took its place, and in how many image sets.
     """
 
     path: str
@@ -62,6 +64,8 @@ class Entry:
     time: str
     cpexport: str
     counts: Mapping[str, Count] = field(default_factory=dict)
+    measured: Mapping[str, float] = field(default_factory=dict)
+    replaced: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from cpexport import measured
 from cpexport.ahead import inspected_ahead
 from cpexport.analyses import join_analyses
 from cpexport.attempts import Attempts
@@ -28,6 +29,7 @@ from cpexport.survey import Progress, Survey, survey
 from cpexport.tables import object_of
 from cpexport.wanted import refuse_strange
 from cpexport.wells import Wells, make_wells
+from cpexport.withdrawal import Withdrawn
 from cpexport.workers import THREAD, Crew, Workers
 from cpexport.writing import Writing
 
@@ -162,8 +164,9 @@ def load(
         writing.note(plan.moved, writing.already)
         if not patient:
             _refuse_all_damaged(found, writing)
+        taken_out = writing.withdraw()
         writing.settle(found)
-        report = _report(sink, found, writing, run)
+        report = _report(sink, found, writing, taken_out, run)
     attempts = Attempts()
     made: Mapping[str, int] = {}
     joined: tuple[str, ...] = ()
@@ -203,11 +206,13 @@ def _refuse_all_damaged(found: Survey, writing: Writing) -> None:
         raise writing.damaged[0][1]
 
 
-def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Report:
+def _report(
+    sink: Sink, found: Survey, writing: Writing, taken_out: Sequence[Withdrawn], run: str | None
+) -> Report:
     ledger = sink.ledger()
     there = ledger.loaded
     errors = {id(batch): error for batch, error in writing.damaged}
-    left_out = list(found.left_out)
+    left_out = [*found.left_out, *(LeftOut(one.entry.path, one.reason) for one in taken_out)]
     for batch in found.batches:
         lost = (batch.image_sets - there) | batch.unexpected | batch.misplaced
         unknown = not batch.image_sets and not (found.plan and found.plan.planned <= there)
@@ -229,6 +234,7 @@ def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Rep
     else:
         every = [entry.image_sets for entry in ledger.entries]
         every += [batch.image_sets for batch in found.batches]
+        every += [one.entry.image_sets for one in taken_out]
         missing = shown_by_numbers(every) - there
         planned, names = None, {}
     skipped = _skipped(sink, found) & there
@@ -236,7 +242,9 @@ def _report(sink: Sink, found: Survey, writing: Writing, run: str | None) -> Rep
     notes += [f"{b.source.path}: newer outputs have its image sets" for b in writing.superseded]
     notes += other_pipelines((older, new.pipeline) for older, new in writing.replaced.values())
     notes += [f"{b.source.path}: {note}" for b in found.batches for note in b.notes]
-    notes += [f"{sink.name}: {note}" for note in (*sink.notes, *writing.notes)]
+    notes += [
+        f"{sink.name}: {note}" for note in (*sink.notes, *writing.notes, *measured.notes(sink))
+    ]
     if writing.unmapped:
         notes.append(
             f"{sink.name}: {writing.unmapped} paths of pictures are in no folder of --path-map, "

@@ -143,13 +143,16 @@ class Pipeline:
         )
 
     @property
-    def grouped(self) -> bool:
-        """Whether an input module groups the image sets: Groups, or LoadData and LoadImages."""
-        return any(
-            module.enabled and (name, "Yes") in module.settings
+    def ungrouped(self) -> bool:
+        """Whether input modules say that they group no image sets: Groups, LoadData, LoadImages."""
+        said = [
+            value
             for module in self.modules
-            for name in _GROUPING
-        )
+            if module.enabled
+            for name, value in module.settings
+            if name in _GROUPING
+        ]
+        return bool(said) and set(said) == {"No"}
 
     @property
     def in_batch_mode(self) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from cpexport.analyses import join_analyses
 from cpexport.attempts import Attempts
 from cpexport.batch import LeftOut
+from cpexport.comparison import Difference
 from cpexport.errors import SourceError, UsageError
 from cpexport.imagesets import ImageSets
 from cpexport.load import Report, load
@@ -21,7 +22,7 @@ from cpexport.succession import Consent
 from cpexport.survey import Progress
 from cpexport.verify import Unseen, Verification, verified_together, verify
 from cpexport.wanted import refuse_strange_of_runs
-from cpexport.wells import Wells, make_wells
+from cpexport.wells import Wells, make_wells, untrue_wells
 from cpexport.workers import THREAD, Workers
 
 
@@ -132,6 +133,8 @@ def verify_runs(
     with open_sink(to, prefix, writing=False) as sink:
         numbered, there = sink.shape.numbered, sink.runs()
         strange = list(strange_runs(sink)) if numbered else []
+        if numbered:
+            strange += [Difference(table, "", what) for table, what in untrue_wells(sink, prefix)]
     if not numbered:
         return verify(
             arguments,

@@ -12,7 +12,7 @@ from cpexport.contained import contained
 from cpexport.errors import SourceError
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.ledger import Entry, Ledger
-from cpexport.succession import Succession
+from cpexport.succession import Succession, is_same_output
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def planned(batches: Sequence[Batch], ledger: Ledger, succession: Succession) ->
         for entry in held[place]:
             if entry.age > batch.age:
                 gone[place] += entry.loaded.ranges
-            else:
+            elif not is_same_output(entry, batch):
                 older[place].append((entry.loaded, _older(entry)))
         image_sets = batch.complete - ImageSets.from_ranges(gone[place])
         replaced = tuple(one for both, one in older[place] if both & image_sets)

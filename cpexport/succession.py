@@ -74,8 +74,9 @@ class Succession:
         Raises:
             CollisionError, LossError: as `refuse_between`.
         """
+        held = [entry for entry in held if not is_same_output(entry, batch)]
         untold = None
-        if not self._consent.same_pictures:
+        if held and not self._consent.same_pictures:
             there = ImageSets.from_ranges(r for entry in held for r in entry.loaded.ranges)
             ours = pictures_of(batch) if pictures is None else pictures
             theirs = recalled(self._sink, there)
@@ -188,6 +189,13 @@ class Succession:
                 if valued & features:
                     found[name] = frozenset(valued & features)
         return found
+
+
+def is_same_output(entry: Entry, batch: Batch) -> bool:
+    """Whether an entry is of this very output, which is loaded again for other object types: such
+    entries have no fingerprint any more."""
+    ours = (str(batch.source.path), batch.source.format, batch.image_sets, batch.age)
+    return not entry.fingerprint and ours == (entry.path, entry.format, entry.image_sets, entry.age)
 
 
 def _has_value(block: pa.RecordBatch, column: str) -> bool:

@@ -167,13 +167,15 @@ class _Verifying:
     def unseen(self, batches: Sequence[Batch]) -> list[Unseen]:
         """What could not be compared: entries of the ledger whose outputs are not here as they
         were, and outputs that are damaged."""
-        here = {str(batch.source.path.resolve()) for batch in batches}
+        here = {str(batch.source.path.resolve()): batch for batch in batches}
         unseen = []
         for entry in self._ledger.entries:
             # Without a content are those that were replaced for other object types.
             if entry.signature not in self._seen and (entry.fingerprint or entry.loaded):
-                there = str(Path(entry.path).resolve()) in here
-                why = "changed since it was loaded" if there else "not among OUTPUTS"
+                batch = here.get(str(Path(entry.path).resolve()))
+                why = "changed since it was loaded" if batch else "not among OUTPUTS"
+                if batch and not batch.complete and batch.reason:
+                    why = f"loaded, but not complete beside the others here ({batch.reason})"
                 held = f"image sets {entry.loaded}" if entry.loaded else "no image set any more"
                 unseen.append(Unseen(entry.path, f"{why}; the destination has {held} of it"))
         return unseen + self.damaged

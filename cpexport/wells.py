@@ -24,9 +24,11 @@ from cpexport.ordering import is_aggregate, objects_of
 from cpexport.shape import AGGREGATES
 from cpexport.sinks import Sink, open_sink, schema
 from cpexport.tables import Column, Layout
+from cpexport.wellcounts import counts_table, table_name, untrue_counts, well_counts
 
 _NAMES: Final = {"mean": "avg", "median": "median", "std": "std"}
 _NOTE: Final = "wells"
+_COUNTED: Final = "counted"
 # As in CellProfiler's statements, though Per_Image has it.
 _LEFT_OUT: Final = "ExecutionTime_"
 
@@ -75,14 +77,16 @@ def make_wells(to: str, prefix: str, asked: Wells | None) -> Mapping[str, int]:
             plan = _Plan.of(sink, wanted)
             _note_wanted(sink, wanted)
             names: list[str | None] = [*sink.runs()] or [None]
-        found = []
+        found, counts = [], []
         for name in names:
             with open_sink(to, prefix, run=name) as one:
                 found += list(_rows(one, plan))
+                counts += list(well_counts(one, plan.groups))
         with open_sink(to, prefix) as sink, sink.alone():
             # Reading takes long, so others may write meanwhile; then it is done again.
             if _state(sink, wanted) == plan.state:
                 made = _tables(plan, found, prefix, sink.width)
+                made.insert(0, counts_table(sink.layout(), plan.groups, counts, prefix))
                 for table, rows in made:
                     sink.replace(table, rows)
                 sink.note({_NOTE: plan.state})
@@ -111,18 +115,24 @@ def find_metadata(sink: Sink, what: str, feature: str | None) -> str:
 
 def untrue_wells(sink: Sink, prefix: str) -> Iterator[tuple[str, str]]:
     """The tables of wells, of all runs together, that are not of the wells that are there now, and
-    what is wrong with each. Values are not compared."""
+    what is wrong with each. Values are compared in Per_Well only."""
     noted = sink.settings().get(_NOTE)
     if noted is None:
         return
     said = json.loads(noted)
+    # Version 0.1.0 made no Per_Well.
+    counted = said.pop(_COUNTED, False)
     wanted = Wells(tuple(said["kinds"]), said["plate"], said["well"])
     made = _tables(_Plan.of(sink, wanted), [], prefix, sink.width)
     tables = [table.name for table, _ in made]
-    if _state(sink, wanted) != noted:
-        for table in tables:
+    now = json.loads(_state(sink, wanted))
+    del now[_COUNTED]
+    if now != said:
+        for table in [*([table_name(prefix)] if counted else []), *tables]:
             yield table, "is not made of all batches that there are; run cpexport load"
         return
+    if counted and (problem := untrue_counts(sink, prefix, _groups(sink.layout(), wanted))):
+        yield table_name(prefix), problem
     names = [name for name in (wanted.plate, wanted.well) if name]
     runs = sink.layout().image_key[:-1]
     must: set[tuple[Any, ...]] = set()
@@ -154,14 +164,17 @@ class _Plan:
     @classmethod
     def of(cls, sink: Sink, wanted: Wells) -> Self:
         layout = sink.layout()
-        groups = [f for f in (wanted.plate, wanted.well) if f]
         return cls(
             wanted.kinds,
-            tuple(layout.by_feature[IMAGE, feature] for feature in groups),
+            _groups(layout, wanted),
             layout.numbered,
             _columns(layout),
             _state(sink, wanted),
         )
+
+
+def _groups(layout: Layout, wanted: Wells) -> tuple[Column, ...]:
+    return tuple(layout.by_feature[IMAGE, f] for f in (wanted.plate, wanted.well) if f)
 
 
 def _wanted(sink: Sink, asked: Wells | None) -> Wells | None:
@@ -183,9 +196,9 @@ def _wanted(sink: Sink, asked: Wells | None) -> Wells | None:
 
 def _note_wanted(sink: Sink, wanted: Wells) -> None:
     """Notes what is wanted before it is made, so that it is missed where that comes to nothing."""
-    said = {"kinds": wanted.kinds, "plate": wanted.plate, "well": wanted.well, "of": ""}
+    said = json.loads(_state(sink, wanted)) | {"of": ""}
     noted = json.loads(sink.settings().get(_NOTE, "{}"))
-    if json.loads(json.dumps(said)) | {"of": noted.get("of")} != noted:
+    if said | {"of": noted.get("of")} != noted:
         with sink.alone():
             sink.note({_NOTE: json.dumps(said)})
 
@@ -194,9 +207,8 @@ def _state(sink: Sink, wanted: Wells) -> str:
     """What tables of wells are made of, and how, as text: equal if they would be the same."""
     said = [(entry.signature, str(entry.loaded)) for entry in sink.ledger().entries]
     content = hashlib.sha256(json.dumps(said).encode()).hexdigest()
-    return json.dumps(
-        {"kinds": wanted.kinds, "plate": wanted.plate, "well": wanted.well, "of": content}
-    )
+    how = {"kinds": wanted.kinds, "plate": wanted.plate, "well": wanted.well}
+    return json.dumps(how | {"of": content, _COUNTED: True})
 
 
 def _columns(layout: Layout) -> Mapping[str, tuple[Column, ...]]:

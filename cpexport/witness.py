@@ -42,6 +42,7 @@ from cpexport.tables import RELATIONSHIPS, Column, Table, object_of, table_of
 
 _COLUMNS = 20
 _BATCHES, _SETS, _TABLES = "_cpexport_batches", "_cpexport_sets", "_cpexport_tables"
+_MEASURED = "_cpexport_measured"
 
 
 class Witness:
@@ -108,6 +109,7 @@ class Witness:
         said = parts.pop(EXPERIMENT, None)
         pairs = parts.pop(RELATIONSHIP, [])
         found = [*self._counts(decoded, entries, parts), *self._pictures(decoded)]
+        found += self._measured(decoded, entries)
         for name in sorted(self.layout.objects | parts.keys(), key=lambda n: (n != IMAGE, n)):
             found += self._rows(name, parts.get(name, []), sets)
         found += self._pairs(pairs, sets)
@@ -151,6 +153,16 @@ class Witness:
                     count = replace(count, missing=there.missing)
             if count != there:
                 yield Difference(_TABLES, table, f"must be {count} and is {there}")
+
+    def _measured(self, decoded: Decoded, entries: Sequence[Entry]) -> Iterator[Difference]:
+        """What jobs measured of all that they ran; version 0.1.0 did not keep it."""
+        must = {name: repr(value) for name, value in decoded.measured.items()}
+        for entry in entries:
+            there = {name: repr(value) for name, value in entry.measured.items()}
+            for name in sorted(must.keys() | there.keys()) if there else ():
+                if must.get(name) != there.get(name):
+                    said = f"{name} must be {must.get(name)} and is {there.get(name)}"
+                    yield Difference(_MEASURED, "value", said)
 
     def _as_counted(self, name: str, count: Count, there: Count) -> Count:
         """A count with the infinities of columns that were numbers when they were counted, and are

@@ -18,6 +18,7 @@ from cpexport.errors import SourceError
 from cpexport.features import IMAGE
 from cpexport.lacking import absent
 from cpexport.ledger import Count, Entry
+from cpexport.measured import keep_measured
 from cpexport.numbering import number_groups
 from cpexport.pictures import Pictures
 from cpexport.properties import describe
@@ -26,6 +27,7 @@ from cpexport.steps import Older, Step
 from cpexport.succession import Succession
 from cpexport.survey import Done, Progress, Survey
 from cpexport.tables import Features, joined, table_of
+from cpexport.withdrawal import Withdrawn, withdraw
 from cpexport.workers import Crew
 
 
@@ -60,6 +62,8 @@ class Writing:
 
         While a batch is written, the next ones are decoded.
         """
+        if steps:
+            self._attempts(lambda _: self._sink.upgrade())
         self._prepare(joined([self._features, *(step.batch.features for step in steps)]))
         damaged = []
         ahead = decoded_ahead(self._crew, steps, lambda: self._features, self._decode)
@@ -72,6 +76,7 @@ class Writing:
             self._prepare(joined([self._features, decoded.types]))
             counts = {name: self._counted(name, decoded) for name in decoded.counts}
             entry = _entry(step, decoded.fingerprint, counts, self._prefix)
+            entry = replace(entry, measured=decoded.measured)
             written = self._attempts(
                 partial(self._put, step.batch, entry, decoded.pictures, decoded.rows)
             )
@@ -103,10 +108,19 @@ class Writing:
             self._attempts(partial(self._put, step.batch, entry, Pictures(), lambda: ()))
             noted.append(step.batch)
 
+    def withdraw(self) -> list[Withdrawn]:
+        """Takes out batches of CSV files that others now show to be cut off."""
+        if not self.loaded:
+            return []
+        ledger = self._sink.ledger()
+        return self._attempts(lambda _: withdraw(self._sink, ledger, self._prefix))
+
     def settle(self, found: Survey) -> None:
         """Brings up to date what depends on the whole run."""
+        self._attempts(lambda _: self._sink.upgrade())
         self._attempts(lambda _: number_groups(self._sink, found.plan))
         self._attempts(lambda _: describe(self._sink, self._prefix))
+        self._attempts(lambda _: keep_measured(self._sink, found.plan))
         self._attempts(lambda _: self._sink.renew_views())
 
     @property

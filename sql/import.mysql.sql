@@ -3,7 +3,18 @@
 -- in this folder. It stops with an error, and leaves out all of a batch, if anything of it is not
 -- as it was written. What is there already is not loaded again: run it again after a repair.
 SET NAMES utf8mb4;
-SET SESSION sql_mode = 'STRICT_ALL_TABLES,ANSI_QUOTES,NO_ENGINE_SUBSTITUTION', autocommit = 0,
+SET SESSION autocommit = 0,
+  sql_mode = 'STRICT_ALL_TABLES,ANSI_QUOTES,NO_ENGINE_SUBSTITUTION',
+  sql_select_limit = 18446744073709551615,
+  max_join_size = 18446744073709551615,
+  sql_big_selects = 1,
+  sql_safe_updates = 0,
+  sql_auto_is_null = 0,
+  foreign_key_checks = 1,
+  unique_checks = 1,
+  completion_type = 'NO_CHAIN',
+  time_zone = '+00:00',
+  sql_notes = 1,
   group_concat_max_len = 1000000;
 SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;
 SET @ok = 1, @loaded = 0;
@@ -61,6 +72,18 @@ CREATE TABLE IF NOT EXISTS _cpexport_columns (
 	column_name LONGTEXT NOT NULL,
 	type LONGTEXT NOT NULL,
 	PRIMARY KEY (prefix, position)
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS _cpexport_measured (
+	batch_id INTEGER NOT NULL,
+	feature VARCHAR(255) NOT NULL,
+	value DOUBLE,
+	PRIMARY KEY (batch_id, feature)
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS _cpexport_replaced (
+	batch_id INTEGER NOT NULL,
+	by_batch_id INTEGER NOT NULL,
+	set_count INTEGER NOT NULL,
+	PRIMARY KEY (batch_id, by_batch_id)
 )ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
 CREATE TABLE IF NOT EXISTS _cpexport_runs (
 	prefix VARCHAR(64) NOT NULL,
@@ -141,6 +164,12 @@ INSERT INTO cpexport_columns VALUES
   ('_cpexport_columns', 5, 'table_name', 'VARCHAR(64)', NULL, NULL, NULL, NULL),
   ('_cpexport_columns', 6, 'column_name', 'LONGTEXT', NULL, NULL, NULL, NULL),
   ('_cpexport_columns', 7, 'type', 'LONGTEXT', NULL, NULL, NULL, NULL),
+  ('_cpexport_measured', 1, 'batch_id', 'INTEGER', NULL, NULL, NULL, NULL),
+  ('_cpexport_measured', 2, 'feature', 'VARCHAR(255)', NULL, NULL, NULL, NULL),
+  ('_cpexport_measured', 3, 'value', 'DOUBLE', NULL, NULL, NULL, NULL),
+  ('_cpexport_replaced', 1, 'batch_id', 'INTEGER', NULL, NULL, NULL, NULL),
+  ('_cpexport_replaced', 2, 'by_batch_id', 'INTEGER', NULL, NULL, NULL, NULL),
+  ('_cpexport_replaced', 3, 'set_count', 'INTEGER', NULL, NULL, NULL, NULL),
   ('_cpexport_runs', 1, 'prefix', 'VARCHAR(64)', NULL, NULL, NULL, NULL),
   ('_cpexport_runs', 2, 'table_number', 'INTEGER', NULL, NULL, NULL, NULL),
   ('_cpexport_runs', 3, 'name', 'VARCHAR(64)', NULL, NULL, NULL, NULL),
@@ -260,6 +289,8 @@ INSERT INTO cpexport_columns VALUES
 INSERT INTO cpexport_tables VALUES
   ('_cpexport_batches', 1),
   ('_cpexport_columns', 1),
+  ('_cpexport_measured', 1),
+  ('_cpexport_replaced', 1),
   ('_cpexport_runs', 1),
   ('_cpexport_sets', 1),
   ('_cpexport_settings', 1),
@@ -290,7 +321,8 @@ SET @ok = @ok AND COALESCE((@t IS NULL), 0);
 SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', CONCAT(@t, ' has other columns')), 64)), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 SET @t = (SELECT MIN(i.t) FROM cpexport_there i LEFT JOIN cpexport_columns w
-  ON w.t = i.t AND w.c = i.c WHERE w.c IS NULL AND i.t NOT IN (SELECT t FROM cpexport_ledger));
+  ON w.t = i.t AND w.c = i.c WHERE w.c IS NULL AND i.t NOT IN (SELECT t FROM cpexport_ledger)
+  AND i.t <> 'Per_Experiment');
 SET @ok = @ok AND COALESCE((@t IS NULL), 0);
 SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', CONCAT(@t, ' has other columns')), 64)), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
@@ -476,6 +508,8 @@ SET @s = COALESCE(CONCAT('ALTER TABLE `Per_Experiment` ', @s), 'DO 0');
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 SET @s = IF(@ok, 'CREATE OR REPLACE VIEW `Per_RelationshipsView` AS SELECT T.module_number, T.relationship, T.object_name1, T.object_name2, R.image_number1, R.object_number1, R.image_number2, R.object_number2 FROM `Per_RelationshipTypes` T JOIN `Per_Relationships` R ON T.relationship_type_id = R.relationship_type_id', 'DO 0');
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @s = IF(@ok, 'CREATE OR REPLACE VIEW _cpexport_current AS SELECT b.batch_id, b.prefix, b.table_number, b.path, b.state, b.loaded_utc,\n  coalesce(s.owned, 0) AS owned, coalesce(r.replaced_by, 0) AS replaced_by\nFROM _cpexport_batches b\nLEFT JOIN (SELECT batch_id, count(*) AS owned FROM _cpexport_sets GROUP BY batch_id) s\n  ON s.batch_id = b.batch_id\nLEFT JOIN (SELECT batch_id, count(*) AS replaced_by FROM _cpexport_replaced GROUP BY batch_id) r\n  ON r.batch_id = b.batch_id', 'DO 0');
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 DELETE FROM cpexport_there;
 INSERT INTO cpexport_there SELECT i.table_name, i.column_name, LOWER(i.data_type)
   FROM information_schema.columns i JOIN cpexport_tables k
@@ -565,15 +599,16 @@ PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 SET @fresh = @new;
 DELETE s FROM _cpexport_sets s WHERE @new AND s.prefix = '' AND s.table_number = 0 AND (s.batch_id = @id OR s.number BETWEEN 1 AND 1);
 DELETE FROM _cpexport_tables WHERE @new AND batch_id = @id;
+DELETE FROM _cpexport_measured WHERE @new AND batch_id = @id;
 DELETE FROM _cpexport_batches WHERE @new AND batch_id = @id;
 DELETE FROM _cpexport_script WHERE @new AND prefix = '' AND table_number = 0 AND signature = '<sha>';
-DELETE FROM _cpexport_settings WHERE @new AND prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'layout', 'changing', 'experiment_id', 'wells', 'experiment_first');
+DELETE FROM _cpexport_settings WHERE @new AND prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'views', 'layout', 'changing', 'experiment_id', 'view', 'measured', 'wells', 'experiment_first');
 SET @id = COALESCE(@id, (SELECT COALESCE(MAX(batch_id), 0) + 1 FROM _cpexport_batches));
 DELETE FROM cpexport_lines;
 LOAD DATA LOCAL INFILE 'data/1_1_Sets.csv' INTO TABLE cpexport_lines CHARACTER SET binary
   FIELDS TERMINATED BY '\0' ESCAPED BY '' LINES TERMINATED BY '\n' (@line) SET crc = CRC32(@line);
 SELECT COUNT(*), COALESCE(SUM(crc), 0) FROM cpexport_lines INTO @lines, @crc;
-SET @ok = @ok AND COALESCE((@lines = 2 AND @crc = 6339473127), 0);
+SET @ok = @ok AND COALESCE((@lines = 2 AND @crc = 2924736803), 0);
 SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', IF(@lines = 2, CONCAT('data/1_1_Sets.csv', ' is not as it was written'), CONCAT('data/1_1_Sets.csv', ' has ', @lines, ' lines, not 2'))), 64)), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 LOAD DATA LOCAL INFILE 'data/1_1_Sets.csv' INTO TABLE `_cpexport_sets` CHARACTER SET utf8mb4 FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '"' ESCAPED BY '\\' LINES STARTING BY '' TERMINATED BY '\n' IGNORE 1 LINES
@@ -584,6 +619,10 @@ SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: 
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 INSERT INTO _cpexport_batches SELECT @id, '', 0, '/data/P1-A01-1', 'spreadsheet', '<sha>', '<sha>', '1', '1', '', '["Metadata_Plate", "Metadata_Well", "Metadata_Site"]', 'complete', '', '<time>', <nanoseconds>, '4.2.8.1', '<sha>', '<time>', '0.1.0' FROM DUAL WHERE @new;
 INSERT INTO _cpexport_tables SELECT @id, 'Per_Image', 1, 0, 0, '{}' FROM DUAL WHERE @new;
+INSERT INTO _cpexport_tables SELECT @id, 'Per_BigNuclei', 0, 0, 0, '{}' FROM DUAL WHERE @new;
+INSERT INTO _cpexport_tables SELECT @id, 'Per_Cells', 0, 0, 0, '{}' FROM DUAL WHERE @new;
+INSERT INTO _cpexport_tables SELECT @id, 'Per_Cytoplasm', 0, 0, 0, '{}' FROM DUAL WHERE @new;
+INSERT INTO _cpexport_tables SELECT @id, 'Per_Nuclei', 0, 0, 0, '{}' FROM DUAL WHERE @new;
 INSERT INTO _cpexport_tables SELECT @id, 'Per_Relationships', 243, 0, 0, '{}' FROM DUAL WHERE @new;
 INSERT INTO _cpexport_script SELECT '', 0, '<sha>', '', '<sha>' FROM DUAL WHERE @new;
 INSERT INTO _cpexport_script SELECT '', 0, '<sha>', 'Per_Image', '<sha>' FROM DUAL WHERE @new;
@@ -660,7 +699,8 @@ INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SEL
 INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'force_bioformats', 'no' FROM DUAL WHERE @whole;
 INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'use_legacy_fetcher', 'no' FROM DUAL WHERE @whole;
 INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'process_3D', 'False' FROM DUAL WHERE @whole;
-DELETE FROM _cpexport_settings WHERE @whole AND prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'layout', 'changing', 'experiment_id', 'wells', 'experiment_first');
+DELETE FROM _cpexport_settings WHERE @whole AND prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'views', 'layout', 'changing', 'experiment_id', 'view', 'measured', 'wells', 'experiment_first');
+INSERT INTO _cpexport_settings SELECT '', 0, 'group features', 'Group_Number,Group_Index,Group_Length' FROM DUAL WHERE @whole;
 INSERT INTO _cpexport_settings SELECT '', 0, 'groups', 'Metadata_Plate,Metadata_Well,Metadata_Site' FROM DUAL WHERE @whole;
 INSERT INTO _cpexport_settings SELECT '', 0, 'groups of', 'the image sets that are there' FROM DUAL WHERE @whole;
 INSERT INTO _cpexport_settings SELECT '', 0, 'properties', 'described' FROM DUAL WHERE @whole;

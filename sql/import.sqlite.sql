@@ -53,6 +53,24 @@ CREATE TABLE IF NOT EXISTS _cpexport_batches (
 DROP TABLE IF EXISTS temp.cpexport_check;
 CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "_cpexport_batches has other columns" CHECK (ok));
 INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["batch_id", "prefix", "table_number", "path", "format", "signature", "fingerprint", "image_sets", "complete", "refused", "group_tags", "state", "reason", "finished", "modified_ns", "cellprofiler", "pipeline_sha256", "loaded_utc", "cpexport"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('_cpexport_batches'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('_cpexport_batches'))) = 19 OR '_cpexport_batches' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
+CREATE TABLE IF NOT EXISTS _cpexport_measured (
+	batch_id INTEGER NOT NULL,
+	feature VARCHAR(255) NOT NULL,
+	value REAL,
+	PRIMARY KEY (batch_id, feature)
+);
+DROP TABLE IF EXISTS temp.cpexport_check;
+CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "_cpexport_measured has other columns" CHECK (ok));
+INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["batch_id", "feature", "value"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('_cpexport_measured'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('_cpexport_measured'))) = 3 OR '_cpexport_measured' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
+CREATE TABLE IF NOT EXISTS _cpexport_replaced (
+	batch_id INTEGER NOT NULL,
+	by_batch_id INTEGER NOT NULL,
+	set_count INTEGER NOT NULL,
+	PRIMARY KEY (batch_id, by_batch_id)
+);
+DROP TABLE IF EXISTS temp.cpexport_check;
+CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "_cpexport_replaced has other columns" CHECK (ok));
+INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["batch_id", "by_batch_id", "set_count"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('_cpexport_replaced'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('_cpexport_replaced'))) = 3 OR '_cpexport_replaced' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
 CREATE TABLE IF NOT EXISTS _cpexport_runs (
 	prefix TEXT NOT NULL,
 	table_number INTEGER NOT NULL,
@@ -218,15 +236,6 @@ CREATE INDEX IF NOT EXISTS "Per_IRelationships2" ON "Per_Relationships" (image_n
 DROP TABLE IF EXISTS temp.cpexport_check;
 CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "Per_Relationships has other columns" CHECK (ok));
 INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["relationship_type_id", "image_number1", "object_number1", "image_number2", "object_number2"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('Per_Relationships'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('Per_Relationships'))) = 5 OR 'Per_Relationships' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
-CREATE TABLE IF NOT EXISTS "Per_Experiment" (
-	"Pipeline_Pipeline" BLOB,
-	"CellProfiler_Version" TEXT,
-	"Run_Timestamp" TEXT,
-	"Modification_Timestamp" TEXT
-);
-DROP TABLE IF EXISTS temp.cpexport_check;
-CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "Per_Experiment has other columns" CHECK (ok));
-INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["Pipeline_Pipeline", "CellProfiler_Version", "Run_Timestamp", "Modification_Timestamp"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('Per_Experiment'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('Per_Experiment'))) = 4 OR 'Per_Experiment' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
 CREATE TABLE IF NOT EXISTS "Experiment" (
 	experiment_id INTEGER NOT NULL,
 	name TEXT,
@@ -245,6 +254,22 @@ CREATE TABLE IF NOT EXISTS "Experiment_Properties" (
 DROP TABLE IF EXISTS temp.cpexport_check;
 CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "Experiment_Properties has other columns" CHECK (ok));
 INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["experiment_id", "object_name", "field", "value"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('Experiment_Properties'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('Experiment_Properties'))) = 4 OR 'Experiment_Properties' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
+CREATE TABLE IF NOT EXISTS "Per_Experiment" (
+	"Pipeline_Pipeline" BLOB,
+	"CellProfiler_Version" TEXT,
+	"Run_Timestamp" TEXT,
+	"Modification_Timestamp" TEXT
+);
+DROP TABLE IF EXISTS temp.cpexport_check;
+CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "Per_Experiment has other columns" CHECK (ok));
+INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["Pipeline_Pipeline", "CellProfiler_Version", "Run_Timestamp", "Modification_Timestamp"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('Per_Experiment'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('Per_Experiment'))) = 4 OR 1)), 0);
+CREATE VIEW IF NOT EXISTS _cpexport_current AS SELECT b.batch_id, b.prefix, b.table_number, b.path, b.state, b.loaded_utc,
+  coalesce(s.owned, 0) AS owned, coalesce(r.replaced_by, 0) AS replaced_by
+FROM _cpexport_batches b
+LEFT JOIN (SELECT batch_id, count(*) AS owned FROM _cpexport_sets GROUP BY batch_id) s
+  ON s.batch_id = b.batch_id
+LEFT JOIN (SELECT batch_id, count(*) AS replaced_by FROM _cpexport_replaced GROUP BY batch_id) r
+  ON r.batch_id = b.batch_id;
 CREATE VIEW IF NOT EXISTS "Per_RelationshipsView" AS SELECT T.module_number, T.relationship, T.object_name1, T.object_name2, R.image_number1, R.object_number1, R.image_number2, R.object_number2 FROM "Per_RelationshipTypes" T JOIN "Per_Relationships" R ON T.relationship_type_id = R.relationship_type_id;
 CREATE VIEW IF NOT EXISTS "Image" AS /* made by cpexport */ SELECT
 	1 AS "TableNumber",
@@ -489,9 +514,10 @@ CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "not 243 rows of it in Per_Relat
 INSERT INTO temp.cpexport_check SELECT coalesce((NOT (SELECT new FROM cpexport_batch) OR (SELECT count(*) FROM "Per_Relationships" WHERE (image_number1 BETWEEN 1 AND 1)) = 243), 0);
 DELETE FROM _cpexport_sets WHERE (SELECT new FROM cpexport_batch) AND prefix = '' AND table_number = 0 AND (batch_id = (SELECT id FROM cpexport_batch) OR number BETWEEN 1 AND 1);
 DELETE FROM _cpexport_tables WHERE (SELECT new FROM cpexport_batch) AND batch_id = (SELECT id FROM cpexport_batch);
+DELETE FROM _cpexport_measured WHERE (SELECT new FROM cpexport_batch) AND batch_id = (SELECT id FROM cpexport_batch);
 DELETE FROM _cpexport_batches WHERE (SELECT new FROM cpexport_batch) AND batch_id = (SELECT id FROM cpexport_batch);
 DELETE FROM _cpexport_script WHERE (SELECT new FROM cpexport_batch) AND prefix = '' AND table_number = 0 AND signature = '<sha>';
-DELETE FROM _cpexport_settings WHERE (SELECT new FROM cpexport_batch) AND prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'layout', 'changing', 'experiment_id', 'wells', 'experiment_first');
+DELETE FROM _cpexport_settings WHERE (SELECT new FROM cpexport_batch) AND prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'views', 'layout', 'changing', 'experiment_id', 'view', 'measured', 'wells', 'experiment_first');
 UPDATE cpexport_batch SET id = (SELECT coalesce(max(batch_id), 0) + 1 FROM _cpexport_batches) WHERE id IS NULL;
 DROP TABLE IF EXISTS temp.cpexport_check;
 CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "data/1_1_Sets.csv is not as it was written" CHECK (ok));
@@ -508,6 +534,10 @@ CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "not 1 rows of it in _cpexport_s
 INSERT INTO temp.cpexport_check SELECT coalesce((NOT (SELECT new FROM cpexport_batch) OR (SELECT count(*) FROM "_cpexport_sets" WHERE prefix = '' AND table_number = 0 AND batch_id = (SELECT id FROM cpexport_batch)) = 1), 0);
 INSERT INTO _cpexport_batches SELECT id, '', 0, '/data/P1-A01-1', 'spreadsheet', '<sha>', '<sha>', '1', '1', '', '["Metadata_Plate", "Metadata_Well", "Metadata_Site"]', 'complete', '', '<time>', <nanoseconds>, '4.2.8.1', '<sha>', '<time>', '0.1.0' FROM cpexport_batch WHERE new;
 INSERT INTO _cpexport_tables SELECT id, 'Per_Image', 1, 0, 0, '{}' FROM cpexport_batch WHERE new;
+INSERT INTO _cpexport_tables SELECT id, 'Per_BigNuclei', 0, 0, 0, '{}' FROM cpexport_batch WHERE new;
+INSERT INTO _cpexport_tables SELECT id, 'Per_Cells', 0, 0, 0, '{}' FROM cpexport_batch WHERE new;
+INSERT INTO _cpexport_tables SELECT id, 'Per_Cytoplasm', 0, 0, 0, '{}' FROM cpexport_batch WHERE new;
+INSERT INTO _cpexport_tables SELECT id, 'Per_Nuclei', 0, 0, 0, '{}' FROM cpexport_batch WHERE new;
 INSERT INTO _cpexport_tables SELECT id, 'Per_Relationships', 243, 0, 0, '{}' FROM cpexport_batch WHERE new;
 INSERT INTO _cpexport_script SELECT '', 0, '<sha>', '', '<sha>' WHERE (SELECT new FROM cpexport_batch);
 INSERT INTO _cpexport_script SELECT '', 0, '<sha>', 'Per_Image', '<sha>' WHERE (SELECT new FROM cpexport_batch);
@@ -563,7 +593,8 @@ INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cp
 INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'force_bioformats', 'no' WHERE (SELECT whole FROM cpexport_whole);
 INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'use_legacy_fetcher', 'no' WHERE (SELECT whole FROM cpexport_whole);
 INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'process_3D', 'False' WHERE (SELECT whole FROM cpexport_whole);
-DELETE FROM _cpexport_settings WHERE (SELECT whole FROM cpexport_whole) AND prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'layout', 'changing', 'experiment_id', 'wells', 'experiment_first');
+DELETE FROM _cpexport_settings WHERE (SELECT whole FROM cpexport_whole) AND prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'views', 'layout', 'changing', 'experiment_id', 'view', 'measured', 'wells', 'experiment_first');
+INSERT INTO _cpexport_settings SELECT '', 0, 'group features', 'Group_Number,Group_Index,Group_Length' WHERE (SELECT whole FROM cpexport_whole);
 INSERT INTO _cpexport_settings SELECT '', 0, 'groups', 'Metadata_Plate,Metadata_Well,Metadata_Site' WHERE (SELECT whole FROM cpexport_whole);
 INSERT INTO _cpexport_settings SELECT '', 0, 'groups of', 'the image sets that are there' WHERE (SELECT whole FROM cpexport_whole);
 INSERT INTO _cpexport_settings SELECT '', 0, 'properties', 'described' WHERE (SELECT whole FROM cpexport_whole);

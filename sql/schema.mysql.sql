@@ -35,6 +35,20 @@ CREATE TABLE _cpexport_columns (
 	PRIMARY KEY (prefix, position)
 )ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
 
+CREATE TABLE _cpexport_measured (
+	batch_id INTEGER NOT NULL,
+	feature VARCHAR(255) NOT NULL,
+	value DOUBLE,
+	PRIMARY KEY (batch_id, feature)
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+
+CREATE TABLE _cpexport_replaced (
+	batch_id INTEGER NOT NULL,
+	by_batch_id INTEGER NOT NULL,
+	set_count INTEGER NOT NULL,
+	PRIMARY KEY (batch_id, by_batch_id)
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+
 CREATE TABLE _cpexport_runs (
 	prefix VARCHAR(64) NOT NULL,
 	table_number INTEGER NOT NULL,
@@ -485,5 +499,13 @@ CREATE TABLE `Per_SmallNuclei` (
 	`SmallNuclei_Parent_Nuclei` BIGINT,
 	PRIMARY KEY (`ImageNumber`, `SmallNuclei_Number_Object_Number`)
 )ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+
+CREATE VIEW _cpexport_current AS SELECT b.batch_id, b.prefix, b.table_number, b.path, b.state, b.loaded_utc,
+  coalesce(s.owned, 0) AS owned, coalesce(r.replaced_by, 0) AS replaced_by
+FROM _cpexport_batches b
+LEFT JOIN (SELECT batch_id, count(*) AS owned FROM _cpexport_sets GROUP BY batch_id) s
+  ON s.batch_id = b.batch_id
+LEFT JOIN (SELECT batch_id, count(*) AS replaced_by FROM _cpexport_replaced GROUP BY batch_id) r
+  ON r.batch_id = b.batch_id;
 
 CREATE VIEW `Per_RelationshipsView` AS SELECT T.module_number, T.relationship, T.object_name1, T.object_name2, R.image_number1, R.object_number1, R.image_number2, R.object_number2 FROM `Per_RelationshipTypes` T JOIN `Per_Relationships` R ON T.relationship_type_id = R.relationship_type_id;

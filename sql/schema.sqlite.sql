@@ -35,6 +35,20 @@ CREATE TABLE _cpexport_columns (
 	PRIMARY KEY (prefix, position)
 );
 
+CREATE TABLE _cpexport_measured (
+	batch_id INTEGER NOT NULL,
+	feature VARCHAR(255) NOT NULL,
+	value REAL,
+	PRIMARY KEY (batch_id, feature)
+);
+
+CREATE TABLE _cpexport_replaced (
+	batch_id INTEGER NOT NULL,
+	by_batch_id INTEGER NOT NULL,
+	set_count INTEGER NOT NULL,
+	PRIMARY KEY (batch_id, by_batch_id)
+);
+
 CREATE TABLE _cpexport_runs (
 	prefix TEXT NOT NULL,
 	table_number INTEGER NOT NULL,
@@ -69,6 +83,14 @@ CREATE TABLE _cpexport_tables (
 	infinite_columns TEXT NOT NULL,
 	PRIMARY KEY (batch_id, table_name)
 );
+
+CREATE VIEW _cpexport_current AS SELECT b.batch_id, b.prefix, b.table_number, b.path, b.state, b.loaded_utc,
+  coalesce(s.owned, 0) AS owned, coalesce(r.replaced_by, 0) AS replaced_by
+FROM _cpexport_batches b
+LEFT JOIN (SELECT batch_id, count(*) AS owned FROM _cpexport_sets GROUP BY batch_id) s
+  ON s.batch_id = b.batch_id
+LEFT JOIN (SELECT batch_id, count(*) AS replaced_by FROM _cpexport_replaced GROUP BY batch_id) r
+  ON r.batch_id = b.batch_id;
 
 CREATE TABLE "Per_RelationshipTypes" (
 	relationship_type_id INTEGER NOT NULL,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cpexport.imagesets import ImageSets
+from cpexport.imagesets import ImageSets, repeated
 
 # Few enough that sets touch, overlap and fill gaps often.
 numbers = st.integers(1, 60)
@@ -209,3 +209,10 @@ def test_a_million_ranges_are_handled_range_by_range() -> None:
     assert odd - even == odd
     assert ImageSets.span(1, 2_000_000) - odd == even
     assert all((n in odd) == (n % 2 == 1) for n in range(1, 2_000_000, 997))
+
+
+@given(st.lists(number_sets, max_size=5))
+def test_what_several_sets_have_is_repeated(wanted: list[set[int]]) -> None:
+    found = repeated(ImageSets.of(some) for some in wanted)
+
+    assert set(found) == {n for n in range(1, 61) if sum(n in some for some in wanted) > 1}

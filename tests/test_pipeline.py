@@ -83,3 +83,42 @@ def test_jobs_of_one_run_have_one_digest_though_each_has_its_own_folder() -> Non
 def test_a_text_that_is_no_pipeline_has_no_modules() -> None:
     assert parse("not a pipeline\n").modules == ()
     assert parse("").recorder is None
+
+
+def _with_modules(*modules: str) -> Pipeline:
+    heads = "[module_num:{}|svn_version:'Unknown'|enabled:{}]"
+    lines = ["CellProfiler Pipeline: http://www.cellprofiler.org", "Version:5", ""]
+    for number, module in enumerate(modules, 1):
+        name, setting, enabled = module.split("|")
+        lines += [f"{name}:{heads.format(number, enabled)}", f"    {setting}", ""]
+    return parse("\n".join(lines))
+
+
+@pytest.mark.parametrize(
+    ("modules", "ungrouped"),
+    [
+        (["LoadData|Group images by metadata?:No|True"], True),
+        (["LoadData|Group images by metadata?:Yes|True"], False),
+        (["Groups|Do you want to group your images?:No|True"], True),
+        (["Groups|Do you want to group your images?:Yes|True"], False),
+        (
+            [
+                "LoadData|Group images by metadata?:No|True",
+                "Groups|Do you want to group your images?:Yes|True",
+            ],
+            False,
+        ),
+        (
+            [
+                "LoadData|Group images by metadata?:No|True",
+                "Groups|Do you want to group your images?:Yes|False",
+            ],
+            True,
+        ),
+        (["LoadData|Name of the file:a.csv|True"], False),
+    ],
+)
+def test_a_run_is_ungrouped_where_its_input_modules_say_so(
+    modules: list[str], ungrouped: bool
+) -> None:
+    assert _with_modules(*modules).ungrouped is ungrouped

@@ -14,7 +14,7 @@ from proxy import proxied
 from servers import PASSWORD, USER, Database, database, databases, server, servers
 
 from cpexport import read
-from cpexport.sinks import open_sink, schema
+from cpexport.sinks import open_sink, schema, sqlcurrent
 from cpexport.sinks.mysqlserver import DIALECT
 
 __all__ = ["database", "databases", "server", "servers"]
@@ -31,7 +31,7 @@ BATCH = "{11_h5_and_csv}/Batch_data.h5"
 LOADS = {
     "newer outputs in place of older ones": [
         ("{10_ranges}/outputs", "--batch", BATCH),
-        ("{13_groups}/outputs", "{11_h5_and_csv}/outputs", "--batch", BATCH),
+        ("{13_groups}/outputs", "{11_h5_and_csv}/outputs", "--batch", BATCH, "--replace"),
     ],
     "failed jobs": [("{12_failed}/outputs", "{12_failed}/outputs_cli")],
     "CSV files": [("{40_spreadsheet}/outputs",)],
@@ -274,6 +274,7 @@ def test_the_schema_in_sql_is_the_one_that_is_made(database: Database, case: Cas
         *map(schema.data_table, layout.tables.values()),
     ]
     statements = [words for table in wanted for words in schema.create(table, DIALECT)]
+    statements.append(sqlcurrent.STATEMENT)
     statements.append(schema.relationship_view("", False, DIALECT))
     text = HOW + "".join(f"\n{words};\n" for words in statements)
     text = re.sub(r"[ \t]+\n", "\n", text)

@@ -4,6 +4,7 @@ import csv
 import lzma
 import math
 import re
+import shutil
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -11,21 +12,27 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import h5py
 import numpy as np
 import pytest
 from conftest import DATA, Ran, measurements, rewritten, rows, tables, traces, unpacked
+from servers import Database, databases, servers
 
 from cpexport.errors import SinkError
 from cpexport.load import load
 from cpexport.runs import load_runs
 from cpexport.shape import Shape
+from cpexport.verify import verify
 from cpexport.wells import Wells
+
+__all__ = ["databases", "servers"]
 
 Case = Callable[[str], Path]
 Copy = Callable[..., Path]
 Run = Callable[..., Ran]
 ALL = Wells.parse("mean,median,std")
+COUNTS = "MyExpt_Per_Well"
 NAMES = ("MyExpt_Per_Well_avg", "MyExpt_Per_Well_median", "MyExpt_Per_Well_std")
 
 
@@ -189,7 +196,7 @@ def test_means_by_image_set_and_text_are_left_out(case: Case, tmp_path: Path) ->
     load([home], f"sqlite:///{database}", shape=shape, wells=Wells.parse("mean"))
 
     image = next(columns for name, columns in tables(database).items() if name == "Per_Image")
-    names = next(columns for name, columns in tables(database).items() if "Well" in name)
+    names = next(columns for name, columns in tables(database).items() if "Well_" in name)
     assert [name for name in image if name.startswith("Mean_")]
     assert not [name for name in names if "Mean_" in name and "avg_Mean" in name]
     assert not [name for name in names if "FileName" in name or "ExecutionTime" in name]
@@ -245,7 +252,7 @@ class TestUpToDate:
 
         wanted = {name: well(screen, name) for name in NAMES}
         assert later == wanted[NAMES[0]]
-        assert [name for name in tables(database) if "Well" in name] == [NAMES[0], NAMES[2]]
+        assert [n for n in tables(database) if "Well" in n] == [COUNTS, NAMES[0], NAMES[2]]
         assert well(database, NAMES[2]) == wanted[NAMES[2]]
 
     def test_one_that_was_killed_before_it_came_to_them_is_made_up_for(
@@ -263,7 +270,7 @@ class TestUpToDate:
         report = load([outputs], url, prefix="MyExpt_")
 
         assert stale == 3
-        assert (report.loaded, dict(report.made)) == (0, dict.fromkeys(NAMES, 12))
+        assert (report.loaded, dict(report.made)) == (0, dict.fromkeys((COUNTS, *NAMES), 12))
         assert well(database, NAMES[1]) == well(screen, NAMES[1])
 
 
@@ -284,7 +291,7 @@ def test_runs_have_their_wells_under_their_table_number(
     wanted = asked(screen, f"SELECT * FROM {NAMES[1]}")
     place = names.index("median_Nuclei_AreaShape_Area")
     alone = {row[-2:]: row[place - 1] for row in wanted[1]}
-    assert dict(report.made) == {NAMES[1]: 15}
+    assert dict(report.made) == {COUNTS: 15, NAMES[1]: 15}
     assert names == ["TableNumber", *wanted[0]]
     assert [(row[0], *row[-2:]) for row in found] == [
         *((1, "P1", name) for name in ("A01", "A02", "A03")),
@@ -297,7 +304,7 @@ def test_a_table_too_wide_goes_on_in_a_part_with_plate_and_well(case: Case, tmp_
     database = tmp_path / "wide.sqlite"
     load([case("60_perf")], f"sqlite:///{database}", wells=Wells.parse("mean"))
 
-    found = {name: columns for name, columns in tables(database).items() if "Well" in name}
+    found = {name: columns for name, columns in tables(database).items() if "Well_" in name}
     first, second = found.values()
     column = second[0].removeprefix("avg_")
     groups = "Image_Metadata_Plate, Image_Metadata_Well"
@@ -366,6 +373,105 @@ class TestFeatures:
         ran = cpexport("load", case("11_h5_and_csv") / "outputs", *words)
 
         assert (ran.status, said in ran.err, ran.err.count("\n")) == (2, True, 1)
+
+
+class TestCounts:
+    """Per_Well: each image set counts once, wells without an object are there."""
+
+    OUTPUTS = ("P1-A01-1", "P1-A01-2", "P2-A02-1")
+
+    def outputs(self, folder: Path) -> Path:
+        for name in self.OUTPUTS:
+            shutil.copytree(unpacked("40_spreadsheet") / "outputs" / name, folder / name)
+        return folder
+
+    def must(self) -> dict[str, tuple[int, int, float]]:
+        """Of each well the image sets, cells and their mean, by the files of the jobs."""
+        found: dict[str, list[int]] = {}
+        for name in self.OUTPUTS:
+            file = unpacked("40_spreadsheet") / "outputs" / name / "Image.csv"
+            with file.open(newline="") as stream:
+                for row in csv.DictReader(stream):
+                    cells = int(float(row["Count_Cells"]))
+                    found.setdefault(row["Metadata_Well"], []).append(cells)
+        return {well: (len(n), sum(n), sum(n) / len(n)) for well, n in found.items()}
+
+    QUERY = (
+        "SELECT Image_Metadata_Well, Image_Set_Count, sum_Image_Count_Cells, "
+        "mean_Image_Count_Cells FROM Per_Well"
+    )
+
+    def test_sums_and_means_are_plain_and_an_empty_well_is_there(self, tmp_path: Path) -> None:
+        outputs, database = self.outputs(tmp_path / "out"), tmp_path / "x.sqlite"
+        load([outputs], f"sqlite:///{database}", wells=Wells.parse("mean"))
+
+        found = {well: (n, total, mean) for well, n, total, mean in rows(database, self.QUERY)}
+        assert found == self.must()
+        assert found["A02"] == (1, 0, 0.0)
+        kinds = "SELECT DISTINCT typeof(sum_Image_Count_Cells), typeof(mean_Image_Count_Cells)"
+        assert rows(database, f"{kinds} FROM Per_Well") == [("integer", "real")]
+        weighted = "SELECT avg_Image_Count_Cells FROM Per_Well_avg ORDER BY Image_Metadata_Well"
+        assert rows(database, weighted)[0][0] > found["A01"][2]
+
+    def test_each_load_brings_it_up_to_date_and_verify_compares_its_values(
+        self, tmp_path: Path
+    ) -> None:
+        outputs, database = self.outputs(tmp_path / "out"), tmp_path / "x.sqlite"
+        url = f"sqlite:///{database}"
+        load([outputs / self.OUTPUTS[0]], url, wells=Wells.parse("mean"))
+        load([outputs], url)
+        found = {well: (n, total, mean) for well, n, total, mean in rows(database, self.QUERY)}
+        before = verify([outputs], url).differences
+        with closing(sqlite3.connect(database)) as db, db:
+            db.execute("UPDATE Per_Well SET sum_Image_Count_Cells = 7 WHERE Image_Set_Count = 1")
+        (difference,) = verify([outputs], url).differences
+
+        assert (found, before) == (self.must(), ())
+        assert (difference.table, difference.what) == (
+            "Per_Well",
+            "1 of 2 wells differ from what Per_Image has",
+        )
+
+    @pytest.mark.parametrize("kind", ["duckdb", "parquet", "mariadb", "mysql"])
+    def test_every_destination_has_it(
+        self, tmp_path: Path, databases: Callable[[str], Database], kind: str
+    ) -> None:
+        outputs = self.outputs(tmp_path / "out")
+        places = {"duckdb": f"duckdb:///{tmp_path}/x.duckdb", "parquet": f"parquet:{tmp_path}/x"}
+        database = None if kind in places else databases(kind)
+        url = database.url() if database else places[kind]
+        load([outputs], url, wells=Wells.parse("mean"))
+        verified = verify([outputs], url)
+        if database:
+            found = database.rows(self.QUERY)
+        elif kind == "duckdb":
+            with duckdb.connect(tmp_path / "x.duckdb", read_only=True) as db:
+                found = db.execute(self.QUERY).fetchall()
+        else:
+            query = self.QUERY.replace("Per_Well", f"'{tmp_path}/x/Per_Well/*.parquet'")
+            found = duckdb.sql(query).fetchall()
+
+        assert {well: (n, total, mean) for well, n, total, mean in found} == self.must()
+        assert verified.differences == ()
+
+    def test_of_runs_each_has_its_own_wells(self, tmp_path: Path, cpexport: Run) -> None:
+        outputs = self.outputs(tmp_path / "a")
+        shutil.copytree(outputs / "P1-A01-1", tmp_path / "b" / "P1-A01-1")
+        words = [f"a={outputs}", f"b={tmp_path / 'b'}"]
+        to = ("--to", "sqlite:///x.sqlite")
+        ran = cpexport("load", *words, "--table-number", "--wells", "mean", *to)
+        before = cpexport("verify", *words, *to)
+        query = "SELECT TableNumber, Image_Metadata_Well, Image_Set_Count FROM Per_Well"
+        found = rows(tmp_path / "x.sqlite", query)
+        with closing(sqlite3.connect(tmp_path / "x.sqlite")) as db, db:
+            db.execute("UPDATE Per_Well SET Image_Set_Count = 9 WHERE TableNumber = 2")
+        after = cpexport("verify", *words, *to)
+
+        # The numbers of the first run have gaps.
+        assert ran.status == 3, ran.out
+        assert found == [(1, "A01", 2), (1, "A02", 1), (2, "A01", 1)]
+        assert (before.status, after.status) == (0, 1), before.out
+        assert "1 of 3 wells differ" in after.out
 
 
 def test_a_mean_beyond_all_numbers_is_null_where_infinities_are_not_kept(

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from cpexport.errors import UsageError
 from cpexport.ledger import Entry
 from cpexport.shape import Shape
 from cpexport.sinks.schema import KEPT
+from cpexport.sinks.sql import literal
 from cpexport.sinks.sqlexperiment import FIRST
 from cpexport.sinks.sqlledger import OWN
 from cpexport.tables import Layout
@@ -157,3 +158,19 @@ class Contents:
     runs: Mapping[str, int]
     said: Mapping[int, Said]
     kinds: tuple[Kind, ...]
+
+
+def replacements(contents: Contents) -> Iterator[str]:
+    """Statements, without their end, that enter which batches took the place of others: both are
+    there by then."""
+    for unit in contents.units:
+        ours = f"prefix = {literal(contents.prefix)} AND {{0}}.table_number = {unit.run}"
+        for signature, count in unit.entry.replaced.items():
+            yield (
+                f"INSERT INTO _cpexport_replaced SELECT o.batch_id, n.batch_id, {count} "
+                f"FROM _cpexport_batches o JOIN _cpexport_batches n ON n.{ours.format('n')} "
+                f"AND n.signature = '{signature}' WHERE o.{ours.format('o')} "
+                f"AND o.signature = '{unit.entry.signature}' AND NOT EXISTS (SELECT 1 "
+                "FROM _cpexport_replaced r WHERE r.batch_id = o.batch_id "
+                "AND r.by_batch_id = n.batch_id)"
+            )

@@ -13,7 +13,16 @@ from cpexport import __version__
 from cpexport.experiment import EXPERIMENTS
 from cpexport.features import IMAGE_NUMBER, RELATIONSHIP, TABLE_NUMBER
 from cpexport.importer import mysqlhead
-from cpexport.importer.contents import LASTING, SETS, Contents, DataFile, Form, Said, Unit
+from cpexport.importer.contents import (
+    LASTING,
+    SETS,
+    Contents,
+    DataFile,
+    Form,
+    Said,
+    Unit,
+    replacements,
+)
 from cpexport.importer.csvtext import END
 from cpexport.importer.mysqlwords import ID, check, end, literal, select
 from cpexport.sinks import mysqllayout, sqlledger
@@ -21,6 +30,7 @@ from cpexport.sinks.mysqlserver import quoted
 from cpexport.sinks.mysqlsession import SETTINGS
 from cpexport.sinks.mysqltext import FORMAT
 from cpexport.sinks.sql import within
+from cpexport.sinks.sqlcurrent import finite
 from cpexport.sinks.sqlexperiment import FIRST
 from cpexport.tables import table_of
 
@@ -55,6 +65,8 @@ def script(contents: Contents, form: Form) -> Iterator[str]:
     yield f"\n-- the run as a whole\nSTART TRANSACTION;\n{mysqlhead.ALONE}SET @ok = @all;\n"
     for run, said in contents.said.items():
         yield from _said(run, said, contents)
+    for statement in replacements(contents):
+        yield f"{statement} AND @all;\n"
     yield end("@ok")
     yield (
         f"SELECT CONCAT('cpexport: ', @loaded, ' of {batches} batches loaded, the others were "
@@ -105,7 +117,7 @@ SET @kept = (SELECT COUNT(*) = {len(sets)} AND
         if table in files:
             yield from _file(files[table], unit, contents, form)
     yield f"SET @fresh = @new;\nDELETE s FROM {SETS} s WHERE @new AND {which};\n"
-    for table in ("_cpexport_tables", "_cpexport_batches"):
+    for table in ("_cpexport_tables", "_cpexport_measured", "_cpexport_batches"):
         yield f"DELETE FROM {table} WHERE @new AND batch_id = @id;\n"
     yield f"DELETE FROM _cpexport_script WHERE @new AND {same};\n"
     yield f"DELETE FROM _cpexport_settings WHERE @new AND {ours} AND name NOT IN {LASTING};\n"
@@ -119,6 +131,8 @@ SET @kept = (SELECT COUNT(*) = {len(sets)} AND
         infinite = json.dumps(dict(count.infinite_columns))
         row = (ID, table, count.rows, count.missing, count.infinite, infinite)
         yield select("_cpexport_tables", row, "@new")
+    for feature, value in entry.measured.items():
+        yield select("_cpexport_measured", (ID, feature, finite(value)), "@new")
     for table, digest in unit.digests.items():
         brought = (prefix, run, entry.signature, table, digest)
         yield select("_cpexport_script", brought, "@new")

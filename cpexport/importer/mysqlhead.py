@@ -12,7 +12,7 @@ from cpexport.importer import mysqltables
 from cpexport.importer.contents import Contents
 from cpexport.importer.mysqlwords import RUN, check, end, insert, literal, select
 from cpexport.shape import VIEW
-from cpexport.sinks import mysqllayout, schema
+from cpexport.sinks import mysqllayout, schema, sqlcurrent
 from cpexport.sinks.mysqlserver import quoted
 from cpexport.sinks.objectview import FORM
 from cpexport.sinks.schema import TYPE_NAMES
@@ -94,7 +94,7 @@ def tables(contents: Contents) -> Iterator[str]:
     yield from _keys(contents)
     for index in mysqllayout.indexes(contents.layout, contents.prefix, contents.shape):
         yield mysqltables.indexed(index.table, index.name, index.statement)
-    for statement in _views(contents).values():
+    for statement in (*_views(contents).values(), sqlcurrent.SERVER_STATEMENT):
         yield f"SET @s = IF(@ok, {literal(statement)}, 'DO 0');\n{RUN}"
     if contents.shape.layout == VIEW:
         yield (
@@ -122,7 +122,8 @@ def _foreign(contents: Contents) -> Iterator[str]:
     )
     yield _first(
         f"""SELECT MIN(i.t) FROM cpexport_there i LEFT JOIN cpexport_columns w
-  ON w.t = i.t AND w.c = i.c WHERE w.c IS NULL AND i.t NOT IN ({ours})"""
+  ON w.t = i.t AND w.c = i.c WHERE w.c IS NULL AND i.t NOT IN ({ours})
+  AND i.t <> {literal(f"{contents.prefix}Per_Experiment")}"""
     )
     elsewhere = f"SELECT object_name, feature FROM _cpexport_columns WHERE prefix = {prefix}"
     yield _first(

@@ -13,10 +13,20 @@ from cpexport import __version__
 from cpexport.experiment import EXPERIMENTS
 from cpexport.features import IMAGE_NUMBER, INTEGER, RELATIONSHIP, TABLE_NUMBER, TEXT
 from cpexport.importer import sqlitehead
-from cpexport.importer.contents import LASTING, SETS, Contents, DataFile, Form, Said, Unit
+from cpexport.importer.contents import (
+    LASTING,
+    SETS,
+    Contents,
+    DataFile,
+    Form,
+    Said,
+    Unit,
+    replacements,
+)
 from cpexport.importer.sqlitewords import check, insert, literal
 from cpexport.sinks import sqlledger
 from cpexport.sinks.sql import quoted, within
+from cpexport.sinks.sqlcurrent import finite
 from cpexport.sinks.sqlexperiment import FIRST
 from cpexport.tables import table_of
 
@@ -55,6 +65,8 @@ def script(contents: Contents, form: Form) -> Iterator[str]:
     yield "\n-- the run as a whole\nBEGIN IMMEDIATE;\n"
     for run, said in contents.said.items():
         yield from _said(run, said, contents)
+    for statement in replacements(contents):
+        yield f"{statement};\n"
     yield (
         f"COMMIT;\nSELECT 'cpexport: ' || count(*) || ' of {len(contents.units)} batches loaded, "
         "the others were there' FROM cpexport_loaded WHERE n;\n"
@@ -108,7 +120,7 @@ INSERT INTO cpexport_loaded SELECT new FROM cpexport_batch;
         if table in files:
             yield from _file(files[table], unit, contents, form, fresh)
     yield f"DELETE FROM {SETS} WHERE {_NEW} AND {which};\n"
-    for table in ("_cpexport_tables", "_cpexport_batches"):
+    for table in ("_cpexport_tables", "_cpexport_measured", "_cpexport_batches"):
         yield f"DELETE FROM {table} WHERE {_NEW} AND batch_id = {_ID};\n"
     yield f"DELETE FROM _cpexport_script WHERE {_NEW} AND {same};\n"
     yield f"DELETE FROM _cpexport_settings WHERE {_NEW} AND {ours} AND name NOT IN {LASTING};\n"
@@ -125,6 +137,9 @@ INSERT INTO cpexport_loaded SELECT new FROM cpexport_batch;
         values = (table, count.rows, count.missing, count.infinite, infinite)
         row = ", ".join(map(literal, values))
         yield f"INSERT INTO _cpexport_tables SELECT id, {row} FROM cpexport_batch WHERE new;\n"
+    for feature, value in entry.measured.items():
+        row = ", ".join(map(literal, (feature, finite(value))))
+        yield f"INSERT INTO _cpexport_measured SELECT id, {row} FROM cpexport_batch WHERE new;\n"
     for table, digest in unit.digests.items():
         yield insert("_cpexport_script", (prefix, run, entry.signature, table, digest), _NEW)
 

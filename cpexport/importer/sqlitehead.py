@@ -13,7 +13,7 @@ from cpexport.features import OBJECT
 from cpexport.importer.contents import Contents
 from cpexport.importer.sqlitewords import check, insert, literal
 from cpexport.shape import VIEW
-from cpexport.sinks import schema, views
+from cpexport.sinks import schema, sqlcurrent, views
 from cpexport.sinks.objectview import FORM, ObjectView, object_view
 from cpexport.sinks.sql import quoted
 from cpexport.sinks.sqlitefile import DIALECT, WIDTH
@@ -30,12 +30,13 @@ def tables(contents: Contents) -> Iterator[str]:
         schema.SCRIPTED,
         *(schema.data_table(table) for table in layout.tables.values()),
         *schema.relationship_tables(prefix, numbered),
-        schema.experiment_table(prefix, numbered),
         *schema.experiment_tables(),
     ]:
         yield from _made(table, where)
+    # Loads add columns to it, of what was measured of the run.
+    yield from _made(schema.experiment_table(prefix, numbered), where, more="1")
     yield from _keys(contents)
-    found = [schema.relationship_view(prefix, numbered, DIALECT)]
+    found = [sqlcurrent.STATEMENT, schema.relationship_view(prefix, numbered, DIALECT)]
     view = object_view(layout, prefix) if contents.shape.layout == VIEW else None
     if view and view.width <= WIDTH:
         yield from _object_view(view, prefix)
@@ -59,7 +60,9 @@ def _object_view(view: ObjectView, prefix: str) -> Iterator[str]:
     yield note.replace("INSERT", "REPLACE", 1)
 
 
-def _made(table: sa.Table, where: str) -> Iterator[str]:
+def _made(table: sa.Table, where: str, more: str = "") -> Iterator[str]:
+    """Statements that make a table where there is none, and stop at one with other columns; it may
+    have `more` under that condition."""
     first, *indexes = schema.create(table, DIALECT)
     yield first.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1) + ";\n"
     for statement in indexes:
@@ -67,10 +70,10 @@ def _made(table: sa.Table, where: str) -> Iterator[str]:
     name = literal(table.name)
     names = literal(json.dumps([column.name for column in table.columns], ensure_ascii=False))
     there = f"SELECT name FROM pragma_table_info({name})"
-    ours = f"SELECT table_name FROM _cpexport_columns WHERE {where}"
+    more = more or f"{name} IN (SELECT table_name FROM _cpexport_columns WHERE {where})"
     yield check(
         f"(SELECT count(*) FROM json_each({names}) WHERE value NOT IN ({there})) = 0 AND "
-        f"((SELECT count(*) FROM ({there})) = {len(table.columns)} OR {name} IN ({ours}))",
+        f"((SELECT count(*) FROM ({there})) = {len(table.columns)} OR {more})",
         f"{table.name} has other columns",
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from cpexport import measured
 from cpexport.experiment import EXPERIMENTS
 from cpexport.features import IMAGE, INTEGER, RELATIONSHIP, TABLE_NUMBER, TEXT
 from cpexport.imagesets import ImageSets
@@ -200,7 +201,8 @@ def _said(file: Path, sink: Sink, prefix: str, run: int) -> Said:
             properties = db.rows(f"{words}WHERE experiment_id = ? ORDER BY rowid", number)
     finally:
         db.close()
-    notes = sink.settings()
+    # A script brings what was measured by job only; the next load finds whose is the run's.
+    notes = {name: value for name, value in sink.settings().items() if name != measured.NOTE}
     said = tuple((row[0], row[1], row[2]) for row in properties)
     return Said(rows[0] if rows else None, name, said, notes)
 

@@ -182,6 +182,12 @@ class Sink(Protocol):
         """The fields that `describe` has written, by object type; None if the run is not in
         Experiment."""
 
+    def withdraw(self, entry: Entry) -> None:
+        """Takes a batch out: its rows, and all that the ledger says of it.
+
+        Within `alone` only.
+        """
+
     @property
     def has_views(self) -> bool:
         """Whether there can be views."""
@@ -204,6 +210,19 @@ class Sink(Protocol):
 
     def replaced(self, table: str, columns: Sequence[str]) -> list[tuple[object, ...]]:
         """These columns of a table that `replace` made, in no order."""
+
+    def upgrade(self) -> None:
+        """Makes what the ledger has had since an older version made this destination, if it lacks
+        that. Nothing that is there changes."""
+
+    def measured(self) -> Mapping[str, float]:
+        """What Per_Experiment says was measured of the run, by feature, without what is NULL."""
+
+    def keep_measured(self, values: Mapping[str, float]) -> None:
+        """Has Per_Experiment say that this was measured of the run, by feature, and nothing else.
+
+        Within `alone` only.
+        """
 
     def note(self, settings: Mapping[str, str]) -> None:
         """Notes what was computed over the whole run, until the next batch makes it untrue.

@@ -15,7 +15,7 @@ from cpexport.paths import PathMap
 from cpexport.room import Room
 from cpexport.shape import VIEW, Shape
 from cpexport.sinks.duckdbfile import Connection
-from cpexport.sinks.duckdblayout import change, make, make_object_view
+from cpexport.sinks.duckdblayout import change, make, make_object_view, make_table
 from cpexport.sinks.objectview import notes_on, object_view
 from cpexport.sinks.scope import Scope
 from cpexport.sinks.sql import quoted
@@ -63,6 +63,9 @@ class DuckdbSink(SqlSink):
 
     def _begun(self, entry: Entry) -> AbstractContextManager[None]:
         return self._file.transaction(create=True)
+
+    def _make_ledger_table(self, table: sa.Table) -> None:
+        make_table(self._file, table)
 
     def _fitted(self, entry: Entry) -> Layout:
         return self._made_to_fit(

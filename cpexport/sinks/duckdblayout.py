@@ -4,12 +4,14 @@ No data table has a key: DuckDB holds all of an index in memory, and loading is 
 one. That rows are unique is ensured by what each batch replaces.
 """
 
+from functools import partial
+
 import pyarrow as pa
 import sqlalchemy as sa
 
 from cpexport.features import INTEGER, NULL, OBJECT, REAL, TEXT
 from cpexport.shape import VIEW, Shape
-from cpexport.sinks import schema
+from cpexport.sinks import schema, sqlcurrent
 from cpexport.sinks import sqlledger as ledger
 from cpexport.sinks.duckdbfile import Connection
 from cpexport.sinks.objectview import object_view
@@ -27,7 +29,7 @@ def change(db: Connection, old: Layout, new: Layout, prefix: str, shape: Shape) 
     if not old.columns:
         kinds, pairs = schema.relationship_tables(prefix, shape.numbered)
         for of_run in (kinds, pairs, schema.experiment_table(prefix, shape.numbered)):
-            _create(db, of_run)
+            make_table(db, of_run)
         db.run(schema.relationship_view(prefix, shape.numbered, db.dialect))
         words = "INSERT INTO _cpexport_settings VALUES (?, 0, 'shape', ?)"
         db.run(words, prefix, shape.as_json())
@@ -62,19 +64,20 @@ def _make_own(db: Connection) -> None:
     db.run("CREATE SEQUENCE IF NOT EXISTS _cpexport_batch_ids")
     for table in schema.own_tables():
         if table is schema.BATCHES:
-            _create(db, table, "batch_id", "DEFAULT nextval('_cpexport_batch_ids')")
+            make_table(db, table, "batch_id", "DEFAULT nextval('_cpexport_batch_ids')")
         else:
-            _create(db, table)
+            make_table(db, table)
     keys = ", ".join(column.name for column in schema.SETTINGS.primary_key)
     # What is noted takes the place of what was.
     db.run(f"CREATE UNIQUE INDEX _cpexport_settings_key ON _cpexport_settings ({keys})")
     db.run("INSERT INTO _cpexport_settings VALUES ('', 0, 'schema', ?)", schema.VERSION)
     for table in schema.experiment_tables():
         if table.name not in db.names():
-            _create(db, table)
+            make_table(db, table)
+    sqlcurrent.upgraded(db, partial(make_table, db))
 
 
-def _create(db: Connection, table: sa.Table, column: str = "", words: str = "") -> None:
+def make_table(db: Connection, table: sa.Table, column: str = "", words: str = "") -> None:
     """Makes a table as it is elsewhere, but for keys; `words` are said of one column besides."""
     listed = ", ".join(
         f"{quoted(c.name)} {_TYPES[_arrow_type(c)]} {words if c.name == column else ''}"
@@ -93,6 +96,8 @@ def _create_data(db: Connection, name: str, fields: pa.Schema) -> None:
 def _arrow_type(column: "sa.Column[object]") -> pa.DataType:
     if isinstance(column.type, sa.Integer):
         return INTEGER
+    if isinstance(column.type, sa.Float):
+        return REAL
     return pa.binary() if isinstance(column.type, sa.LargeBinary) else TEXT
 
 

@@ -103,6 +103,10 @@ class MysqlSink(SqlSink):
         with self._server.transaction(_TOGETHER):
             yield
 
+    def _make_ledger_table(self, table: sa.Table) -> None:
+        mysqllayout.make(self._server.aside, table)
+        self._server.forget_names()
+
     def _fitted(self, entry: Entry) -> Layout:
         return self.layout()
 

@@ -7,6 +7,7 @@ and does nothing where that is done: the same change begun again ends alike.
 import json
 import re
 from collections.abc import Mapping
+from functools import partial
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -24,7 +25,7 @@ from cpexport.features import (
 )
 from cpexport.pictures import tells_pictures_apart
 from cpexport.shape import VIEW, Shape
-from cpexport.sinks import schema
+from cpexport.sinks import schema, sqlcurrent
 from cpexport.sinks.mysqldatabase import MysqlDatabase
 from cpexport.sinks.mysqlserver import DIALECT
 from cpexport.sinks.objectview import ObjectView, ParentIndex, object_view
@@ -76,6 +77,7 @@ def make_own(db: MysqlDatabase) -> None:
         make(db, own)
     words = f"INSERT IGNORE INTO _cpexport_settings VALUES ('', 0, 'schema', '{schema.VERSION}')"
     db.run(words)
+    sqlcurrent.upgraded(db, partial(make, db))
     make(db, last)
 
 

@@ -36,7 +36,7 @@ from cpexport.sinks.parquetfolder import Folder, LedgerFile
 from cpexport.sinks.parquetread import Query, stream
 from cpexport.sinks.parquettables import PAIRS, of_run, pairs, pairs_schema, publish, there, whole
 from cpexport.sinks.scope import Scope
-from cpexport.sinks.sqlitelayout import make, make_of_run, make_own
+from cpexport.sinks.sqlitelayout import make, make_ledger_table, make_of_run, make_own
 from cpexport.sinks.sqlsink import SqlSink
 from cpexport.sinks.widening import stored
 from cpexport.tables import Layout, table_of
@@ -149,6 +149,9 @@ class ParquetSink(SqlSink):
             # Else who came in between has done it, or whoever comes next will.
             if mine:
                 raise
+
+    def _make_ledger_table(self, table: sa.Table) -> None:
+        make_ledger_table(self._file, table)
 
     def _fitted(self, entry: Entry) -> Layout:
         return self._made_to_fit(entry, self._change)

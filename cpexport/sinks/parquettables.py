@@ -16,13 +16,14 @@ from pyarrow import parquet
 
 from cpexport.errors import ChangedError
 from cpexport.experiment import EXPERIMENTS
-from cpexport.features import INTEGER, TABLE_NUMBER, TEXT
+from cpexport.features import INTEGER, REAL, TABLE_NUMBER, TEXT
 from cpexport.imagesets import ImageSets
 from cpexport.sinks import There, schema
 from cpexport.sinks.parquetfolder import Folder
 from cpexport.sinks.parquetread import Query, stream
 from cpexport.sinks.scope import Scope
 from cpexport.sinks.sql import Database, quoted
+from cpexport.sinks.sqlexperiment import measured_in
 from cpexport.tables import RELATIONSHIPS, Layout
 
 PAIRS: Final = ["image_number1", "image_number2"]
@@ -38,7 +39,7 @@ def pairs_schema(layout: Layout) -> pa.Schema:
 
 def publish(folder: Folder, db: Database, prefix: str, numbered: bool) -> None:
     """Writes the tables of a few rows that have changed."""
-    for table in _few(prefix, numbered):
+    for table in _few(prefix, numbered, tuple(measured_in(db, prefix).values())):
         if table.name not in db.names():
             continue
         names = [column.name for column in table.columns]
@@ -59,9 +60,9 @@ def publish(folder: Folder, db: Database, prefix: str, numbered: bool) -> None:
 
 
 @cache
-def _few(prefix: str, numbered: bool) -> tuple[sa.Table, ...]:
+def _few(prefix: str, numbered: bool, measured: tuple[str, ...]) -> tuple[sa.Table, ...]:
     kinds, _ = schema.relationship_tables(prefix, numbered)
-    return kinds, schema.experiment_table(prefix, numbered), *schema.experiment_tables()
+    return kinds, schema.experiment_table(prefix, numbered, measured), *schema.experiment_tables()
 
 
 def pairs(
@@ -140,4 +141,6 @@ def whole(folder: Folder, table: str) -> pa.Table:
 def _arrow_type(type: sa.types.TypeEngine[object]) -> pa.DataType:
     if isinstance(type, sa.Integer):
         return INTEGER
+    if isinstance(type, sa.Float):
+        return REAL
     return pa.binary() if isinstance(type, sa.LargeBinary) else TEXT

@@ -5,6 +5,7 @@ CytoTable would take for data. One set of them serves all prefixes. `table_numbe
 are not numbered, and for what all runs share.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import pyarrow as pa
@@ -107,6 +108,26 @@ SETTINGS = sa.Table(
     sa.Column("value", _LONG, nullable=False),
     **MYSQL,
 )
+MEASURED = sa.Table(
+    "_cpexport_measured",
+    _own,
+    sa.Column("batch_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("feature", sa.String(255), primary_key=True),
+    sa.Column("value", sa.REAL().with_variant(mysql.DOUBLE(), "mysql")),
+    **MYSQL,
+)
+"""What jobs measured of all that they ran, as CalculateStatistics does; NULL where that is no
+finite number."""
+
+REPLACED = sa.Table(
+    "_cpexport_replaced",
+    _own,
+    sa.Column("batch_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("by_batch_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("set_count", sa.Integer, nullable=False),
+    **MYSQL,
+)
+"""How many image sets of a batch another one took the place of."""
 
 SCRIPTED = sa.Table(
     "_cpexport_script",
@@ -158,9 +179,11 @@ def experiment_tables() -> tuple[sa.Table, sa.Table]:
     return experiments, properties
 
 
-def experiment_table(prefix: str, numbered: bool) -> sa.Table:
-    """CellProfiler's table of one row that says what ran, and when; of a row for each run."""
+def experiment_table(prefix: str, numbered: bool, measured: Iterable[str] = ()) -> sa.Table:
+    """CellProfiler's table of one row that says what ran, and when; of a row for each run. The
+    columns `measured` are numbers that were measured of the whole run."""
     columns = [sa.Column(f.name, sql_type(f.type)) for f in EXPERIMENTS]
+    columns += [sa.Column(name, sql_type(REAL)) for name in measured]
     if numbered:
         columns.insert(0, _key(TABLE_NUMBER))
     return sa.Table(f"{prefix}Per_Experiment", sa.MetaData(), *columns, **MYSQL)

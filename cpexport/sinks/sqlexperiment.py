@@ -4,20 +4,22 @@ The latter two have no prefix, and a row, or rows, of each run in the database (
 exporttodatabase.py, create_database_tables); those of others are left as they are.
 """
 
+import json
+import math
 from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 
 from cpexport.errors import ChangedError
-from cpexport.experiment import EXPERIMENTS, MODIFIED
+from cpexport.experiment import EXPERIMENTS, MODIFIED, measured_columns
 from cpexport.sinks import schema
 from cpexport.sinks import sqlledger as ledger
 from cpexport.sinks.scope import Scope
 from cpexport.sinks.sql import Database, quoted
 
-ID, FIRST = "experiment_id", "experiment_first"
-"""The settings that keep which row of Experiment is a prefix's, and the first image set of the job
-whose row is in Per_Experiment."""
+ID, FIRST, COLUMNS = "experiment_id", "experiment_first", "measured"
+"""The settings that keep which row of Experiment is a prefix's, the first image set of the job
+whose row is in Per_Experiment, and its columns of what was measured, by feature."""
 
 
 def write(db: Database, scope: Scope, rows: pa.RecordBatch, first: int) -> None:
@@ -49,6 +51,41 @@ def read(db: Database, scope: Scope) -> Iterator[pa.RecordBatch]:
     except (pa.ArrowException, TypeError) as error:
         said = f"{table} was changed by something else: {error}"
         raise ChangedError(db.name, said, "load it anew") from error
+
+
+def measured(db: Database, scope: Scope) -> dict[str, float]:
+    """What the table says was measured of the run, by feature, without what is NULL."""
+    columns = measured_in(db, scope.prefix)
+    if not columns:
+        return {}
+    listed = ", ".join(map(quoted, columns.values()))
+    table = quoted(f"{scope.prefix}Per_Experiment")
+    found = db.rows(f"SELECT {listed} FROM {table}{_where(scope)}")
+    row = found[0] if found else ()
+    return {f: v for f, v in zip(columns, row, strict=False) if v is not None}
+
+
+def keep_measured(db: Database, scope: Scope, values: Mapping[str, float]) -> None:
+    """Has the table say that this was measured of the run, and nothing else; columns are added."""
+    columns, table = measured_in(db, scope.prefix), quoted(f"{scope.prefix}Per_Experiment")
+    if new := values.keys() - columns.keys():
+        named = measured_columns([*columns, *new])
+        for feature in sorted(new):
+            db.run(f"ALTER TABLE {table} ADD COLUMN {quoted(named[feature])} DOUBLE")
+        columns = {feature: columns.get(feature, name) for feature, name in named.items()}
+        ledger.note(db, Scope(scope.prefix), {COLUMNS: json.dumps(columns)})
+    if columns:
+        sets = ", ".join(f"{quoted(column)} = ?" for column in columns.values())
+        finite = {name: value for name, value in values.items() if math.isfinite(value)}
+        said = [finite.get(feature) for feature in columns]
+        db.run(f"UPDATE {table} SET {sets}{_where(scope)}", *said)
+
+
+def measured_in(db: Database, prefix: str) -> dict[str, str]:
+    """The columns of what was measured of runs under a prefix, by feature."""
+    words = "SELECT value FROM _cpexport_settings WHERE prefix = ? AND name = ?"
+    found = db.rows(words, prefix, COLUMNS)
+    return dict(json.loads(found[0][0])) if found else {}
 
 
 def describe(

@@ -19,7 +19,7 @@ from cpexport.sinks import sqlitelayout
 from cpexport.sinks.objectview import notes_on
 from cpexport.sinks.sql import quoted
 from cpexport.sinks.sqlitefile import WIDTH, Connection
-from cpexport.sinks.sqlitelayout import change, make
+from cpexport.sinks.sqlitelayout import change, make, make_ledger_table
 from cpexport.sinks.sqlsink import SqlSink
 from cpexport.tables import Layout
 
@@ -56,6 +56,9 @@ class SqliteSink(SqlSink):
 
     def _begun(self, entry: Entry) -> AbstractContextManager[None]:
         return self._file.transaction(create=True)
+
+    def _make_ledger_table(self, table: sa.Table) -> None:
+        make_ledger_table(self._file, table)
 
     def _fitted(self, entry: Entry) -> Layout:
         return self._made_to_fit(

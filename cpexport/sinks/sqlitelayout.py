@@ -1,6 +1,7 @@
 """Makes the tables of a SQLite file, and changes them when a later load needs more."""
 
 import json
+from functools import partial
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -18,7 +19,7 @@ from cpexport.features import (
 )
 from cpexport.pictures import tells_pictures_apart
 from cpexport.shape import VIEW, Shape
-from cpexport.sinks import schema, views
+from cpexport.sinks import schema, sqlcurrent, views
 from cpexport.sinks import sqlledger as ledger
 from cpexport.sinks.objectview import object_view
 from cpexport.sinks.sql import literal, quoted
@@ -77,8 +78,14 @@ def make_own(db: Connection) -> None:
     """Makes the ledger's tables, where they are not there."""
     if not any(name.startswith("_cpexport_") for name in db.names()):
         for own in schema.own_tables():
-            _run_all(db, schema.create(own, DIALECT))
+            make_ledger_table(db, own)
         db.run("INSERT INTO _cpexport_settings VALUES ('', 0, 'schema', ?)", schema.VERSION)
+        sqlcurrent.upgraded(db, partial(make_ledger_table, db))
+
+
+def make_ledger_table(db: Connection, table: sa.Table) -> None:
+    """Makes one of the ledger's tables."""
+    _run_all(db, schema.create(table, DIALECT))
 
 
 def make_of_run(db: Connection, prefix: str, shape: Shape) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -15,7 +16,7 @@ from cpexport.ledger import Count, Entry, Ledger
 from cpexport.paths import PathMap
 from cpexport.pictures import Pictures, from_identities
 from cpexport.shape import Shape
-from cpexport.sinks import schema
+from cpexport.sinks import schema, sqlcurrent
 from cpexport.sinks.scope import Scope
 from cpexport.sinks.sql import Database
 from cpexport.tables import Column, Layout
@@ -23,7 +24,10 @@ from cpexport.tables import Column, Layout
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-OWN = ("schema", "shape", "made", "views", "layout", "changing", "experiment_id", "view")
+OWN = (
+    *("schema", "shape", "made", "views", "layout", "changing", "experiment_id", "view"),
+    "measured",
+)
 """The settings that say what a destination is, or is becoming; no batch makes them untrue."""
 
 _BATCH = (
@@ -66,8 +70,16 @@ def read(db: Database, scope: Scope) -> Ledger:
     batches = db.rows(
         f"SELECT {_BATCH} FROM _cpexport_batches WHERE {scope.ledger} ORDER BY batch_id"
     )
+    measured, replaced = sqlcurrent.measured(db), sqlcurrent.replaced(db)
     return Ledger(
-        tuple(_entry(row, owned.get(row[0], []), counts.get(row[0], {})) for row in batches)
+        tuple(
+            replace(
+                _entry(row, owned.get(row[0], []), counts.get(row[0], {})),
+                measured=measured.get(row[0], {}),
+                replaced=replaced.get(row[0], {}),
+            )
+            for row in batches
+        )
     )
 
 
@@ -333,6 +345,20 @@ def write(db: Database, scope: Scope, entry: Entry, pictures: Pictures) -> None:
     }
     words = "INSERT INTO _cpexport_sets VALUES (?, ?, ?, ?, ?)"
     db.run_many(words, pa.RecordBatch.from_pydict(columns))
+    _untrue(db, scope)
+
+
+def strike(db: Database, scope: Scope, entry: Entry) -> None:
+    """Takes an entry out, of which no image set is loaded any more."""
+    words = f"SELECT batch_id FROM _cpexport_batches WHERE {scope.ledger} AND signature = ?"
+    for (batch,) in db.rows(words, entry.signature):
+        db.run("DELETE FROM _cpexport_tables WHERE batch_id = ?", batch)
+        db.run("DELETE FROM _cpexport_batches WHERE batch_id = ?", batch)
+    _untrue(db, scope)
+
+
+def _untrue(db: Database, scope: Scope) -> None:
+    """Forgets what was noted of all batches together, as it is not true any more."""
     # Each by its whole key, so that on servers no other row is locked.
     words = "DELETE FROM _cpexport_settings WHERE prefix = ? AND table_number = ? AND name = ?"
     for name in settings(db, scope).keys() - set(schema.KEPT):

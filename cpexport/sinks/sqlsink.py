@@ -18,7 +18,7 @@ from cpexport.paths import PathMap
 from cpexport.pictures import Pictures
 from cpexport.room import Room
 from cpexport.shape import VIEW, Shape
-from cpexport.sinks import Allow, There, Write, objectview, schema
+from cpexport.sinks import Allow, There, Write, objectview, schema, sqlcurrent
 from cpexport.sinks import sqlexperiment as experiment
 from cpexport.sinks import sqlledger as ledger
 from cpexport.sinks import sqlpairs as pairs
@@ -104,6 +104,10 @@ class SqlSink(ABC):
     def _make(self, table: sa.Table, rows: pa.Table) -> None:
         """Makes a table, in place of one of ours if there is one, with these rows."""
 
+    @abstractmethod
+    def _make_ledger_table(self, table: sa.Table) -> None:
+        """Makes one of the ledger's tables, within `alone`."""
+
     def __enter__(self) -> Self:
         return self
 
@@ -140,7 +144,10 @@ class SqlSink(ABC):
     ) -> Iterator[Write | None]:
         with self._begun(entry):
             # Another process may have made the tables since this one looked.
-            self._agreed(self.shape, self.shape.paths)
+            now = self._agreed(self.shape, self.shape.paths)
+            if now.numbered != self.shape.numbered:
+                problem = f"was made with {now}, not with {self.shape}"
+                raise SinkError(self.name, problem, "run it again, with --table-number or without")
             if self._holds(entry):
                 yield None
                 return
@@ -148,6 +155,7 @@ class SqlSink(ABC):
             scope = self._scope()
             if self.run is not None and scope.number == NO_RUN_YET:
                 scope = Scope(self.prefix, ledger.enter_run(self._db, self.prefix, self.run))
+            owners = ledger.batches_of(self._db, scope, entry.loaded)
             if held := replaced(self._db, scope, entry):
                 allow(held)
                 old = ImageSets.from_ranges(r for one in held for r in one.loaded.ranges)
@@ -155,6 +163,8 @@ class SqlSink(ABC):
                 ledger.forget(self._db, scope, old)
             # Before the rows: of two that bring the same, one has to wait here for the other.
             ledger.write(self._db, scope, entry, pictures)
+            sqlcurrent.write(self._db, scope, entry, owners)
+            experiment.keep_measured(self._db, scope, {})
             # An aggregate can be infinite where no value is.
             infinite = bool(self.shape.aggregate) or any(c.infinite for c in entry.counts.values())
             gate, finite = Gate(self.name, entry), infinite and not self.infinite
@@ -207,6 +217,17 @@ class SqlSink(ABC):
     def described(self) -> Mapping[str, Mapping[str, str]] | None:
         return experiment.described(self._db, self._scope())
 
+    def upgrade(self) -> None:
+        if self._ours() and not sqlcurrent.complete(self._db):
+            with self.alone():
+                sqlcurrent.upgraded(self._db, self._make_ledger_table)
+
+    def measured(self) -> Mapping[str, float]:
+        return experiment.measured(self._db, self._scope())
+
+    def keep_measured(self, values: Mapping[str, float]) -> None:
+        experiment.keep_measured(self._db, self._scope(), values)
+
     def broken_views(self) -> Mapping[str, str]:
         found = broken(self._db, self._views())
         if not found and self._has_object_view():
@@ -231,6 +252,12 @@ class SqlSink(ABC):
             self._refuse_taken({table.name})
         self._make(table, rows)
         ledger.note(self._db, Scope(self.prefix), {"made": json.dumps(sorted(made | {table.name}))})
+
+    def withdraw(self, entry: Entry) -> None:
+        scope = self._scope()
+        self._delete(scope, entry.loaded)
+        ledger.forget(self._db, scope, entry.loaded)
+        ledger.strike(self._db, scope, entry)
 
     def prefixes(self) -> frozenset[str]:
         if not self._ours():

@@ -145,14 +145,18 @@ def _is_damaged_image(path: Path) -> bool:
     """Whether a file without a header was a table of image sets, which its name says already."""
     line, _ = first_lines(path)
     cut = not line.endswith(b"\n") and (b"," in line or b"\t" in line)
-    return not line or cut or _IMAGE_TABLE.search(line) is not None or no_text(path) is not None
+    told = _IMAGE_TABLE.search(line) is not None or no_text(path) is not None
+    return not _text(line) or cut or told
 
 
 def _is_damaged(path: Path) -> bool:
     """Whether a file without a header was one of CellProfiler's, as far as that can be told."""
     if path.suffix.lower() != ".csv":
         return False
-    line, _ = first_lines(path)
-    # A disk that fails leaves NUL bytes, and UTF-16 has them.
-    text = line[:_SAMPLE].replace(b"\0", b"")
+    text = _text(first_lines(path)[0])
     return not text or _TABLE.search(text) is not None or is_pointer(path)
+
+
+def _text(line: bytes) -> bytes:
+    """The beginning of a line without NUL bytes, which UTF-16 has, and a disk that fails leaves."""
+    return line[:_SAMPLE].replace(b"\0", b"")

@@ -138,7 +138,7 @@ class _Opened:
         modules/groups.py and loaddata.py, get_measurement_columns), and not of every version."""
         if tags := self._experiment.get("Metadata_GroupingTags"):
             return read_group_tags(tags)
-        return () if self._pipeline and not self._pipeline.grouped else None
+        return () if self._pipeline and self._pipeline.ungrouped else None
 
     @property
     def pictures(self) -> Pictures:

@@ -17,8 +17,9 @@ from cpexport.batchfile import (
     read_pictures,
 )
 from cpexport.errors import SourceError
-from cpexport.experiment import EXPERIMENTS, experiment_rows
+from cpexport.experiment import EXPERIMENTS, experiment_rows, is_measured
 from cpexport.features import (
+    EXPERIMENT,
     IMAGE,
     IMAGE_NUMBER,
     RELATIONSHIP,
@@ -142,9 +143,8 @@ class _Opened:
         for name in file.objects:
             yield name, object_rows(file, name, numbers)
         yield RELATIONSHIP, relationship_rows(file, numbers)
-        yield from experiment_rows(
-            {name: file.experiment(name) or "" for name in EXPERIMENTS.names}
-        )
+        names = [*EXPERIMENTS.names, *filter(is_measured, file.features(EXPERIMENT))]
+        yield from experiment_rows({name: file.experiment(name) or "" for name in names})
 
 
 def _held(file: MeasurementFile) -> ImageSets:

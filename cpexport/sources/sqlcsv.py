@@ -103,7 +103,7 @@ class _Opened:
             tables=frozenset(known) | ({RELATIONSHIP} if self._file(_PAIRS) else set()),
             version=experiment.get("CellProfiler_Version") or None,
             pipeline=parsed,
-            group_tags=() if parsed and not parsed.grouped else None,
+            group_tags=() if parsed and parsed.ungrouped else None,
             notes=self._notes(flags),
         )
 

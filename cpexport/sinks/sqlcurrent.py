@@ -1,0 +1,117 @@
+"""What the ledger has had since version 0.2.0: what batches measured of a whole run, which batches
+are current, and which have replaced which. Destinations made before get it by `upgraded`."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from cpexport.imagesets import ImageSets
+from cpexport.ledger import Entry
+from cpexport.sinks import schema
+from cpexport.sinks.scope import Scope
+from cpexport.sinks.sql import Database
+
+VIEW = "_cpexport_current"
+STATEMENT = f"""\
+CREATE VIEW {VIEW} AS SELECT b.batch_id, b.prefix, b.table_number, b.path, b.state, b.loaded_utc,
+  coalesce(s.owned, 0) AS owned, coalesce(r.replaced_by, 0) AS replaced_by
+FROM _cpexport_batches b
+LEFT JOIN (SELECT batch_id, count(*) AS owned FROM _cpexport_sets GROUP BY batch_id) s
+  ON s.batch_id = b.batch_id
+LEFT JOIN (SELECT batch_id, count(*) AS replaced_by FROM _cpexport_replaced GROUP BY batch_id) r
+  ON r.batch_id = b.batch_id"""
+
+"""Makes the view of batches: how many image sets each still owns, and how many took some of it."""
+SERVER_STATEMENT = STATEMENT.replace("CREATE VIEW", "CREATE OR REPLACE VIEW", 1)
+
+
+def finite(value: float) -> float | None:
+    """A number as the ledger has it: none is NULL."""
+    return value if math.isfinite(value) else None
+
+
+def complete(db: Database) -> bool:
+    """Whether a destination has all of it."""
+    return {schema.MEASURED.name, schema.REPLACED.name, VIEW} <= db.names()
+
+
+def upgraded(db: Database, make: Callable[[sa.Table], None]) -> None:
+    """Makes what is not there, in a destination that has all else; `make` makes one table."""
+    names = db.names()
+    if schema.MEASURED.name not in names:
+        make(schema.MEASURED)
+    if schema.REPLACED.name not in names:
+        make(schema.REPLACED)
+        _replaced_before(db)
+    if VIEW not in names:
+        # Others may make it at the same time, where that is not part of a transaction.
+        db.run(SERVER_STATEMENT if db.dialect.name == "mysql" else STATEMENT)
+
+
+def measured(db: Database) -> dict[int, dict[str, float]]:
+    """What each batch measured of the whole run, by `batch_id`; NaN where it found no number."""
+    found: dict[int, dict[str, float]] = {}
+    if schema.MEASURED.name in db.names():
+        for batch, feature, value in db.rows(
+            "SELECT batch_id, feature, value FROM _cpexport_measured ORDER BY batch_id, feature"
+        ):
+            found.setdefault(batch, {})[feature] = math.nan if value is None else value
+    return found
+
+
+def replaced(db: Database) -> dict[int, dict[str, int]]:
+    """Which batches took the place of others, by the `batch_id` of those: by signature, with how
+    many image sets."""
+    found: dict[int, dict[str, int]] = {}
+    if schema.REPLACED.name in db.names():
+        for batch, signature, count in db.rows(
+            "SELECT r.batch_id, b.signature, r.set_count FROM _cpexport_replaced r "
+            "JOIN _cpexport_batches b ON b.batch_id = r.by_batch_id ORDER BY r.batch_id, b.batch_id"
+        ):
+            found.setdefault(batch, {})[signature] = count
+    return found
+
+
+def write(db: Database, scope: Scope, entry: Entry, owners: Mapping[int, int]) -> None:
+    """Enters what a batch measured, and which batches owned image sets that it has now."""
+    if not entry.measured and not owners:
+        return
+    ((batch,),) = db.rows(
+        f"SELECT batch_id FROM _cpexport_batches WHERE {scope.ledger} AND signature = ?",
+        entry.signature,
+    )
+    if entry.measured:
+        values = [finite(value) for value in entry.measured.values()]
+        db.run_many(
+            "INSERT INTO _cpexport_measured VALUES (?, ?, ?)",
+            pa.record_batch(
+                [
+                    pa.repeat(pa.scalar(batch, pa.int64()), len(values)),
+                    pa.array(list(entry.measured), pa.string()),
+                    pa.array(values, pa.float64()),
+                ],
+                names=["batch_id", "feature", "value"],
+            ),
+        )
+    for old, count in sorted(Counter(owners.values()).items()):
+        db.run("INSERT INTO _cpexport_replaced VALUES (?, ?, ?)", old, batch, count)
+
+
+def _replaced_before(db: Database) -> None:
+    """Enters which batches own image sets now that others were complete in."""
+    owners: dict[tuple[str, int], dict[int, int]] = {}
+    for prefix, run, number, batch in db.rows(
+        "SELECT prefix, table_number, number, batch_id FROM _cpexport_sets"
+    ):
+        owners.setdefault((prefix, run), {})[number] = batch
+    for batch, prefix, run, complete in db.rows(
+        "SELECT batch_id, prefix, table_number, complete FROM _cpexport_batches ORDER BY batch_id"
+    ):
+        theirs = owners.get((prefix, run), {})
+        sets = ImageSets.parse(complete) if complete else ImageSets()
+        for owner, count in sorted(Counter(theirs.get(n, batch) for n in sets).items()):
+            if owner != batch:
+                db.run("INSERT INTO _cpexport_replaced VALUES (?, ?, ?)", batch, owner, count)
