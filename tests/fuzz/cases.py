@@ -77,7 +77,7 @@ def random_case(seed: int, options: Options) -> Case:
     numbered = chance(0.2)
     many = rng.choice((1, 2, 2)) if numbered else 1
     runs = tuple(random_run(rng, f"run{n}", many == 1) for n in range(many))
-    objects = sorted({name for run in runs for name in run.objects})
+    objects = sorted(name for name in runs[0].objects if all(name in r.objects for r in runs))
     layout = rng.choice(("separate", "separate", "separate", "combined", "view", "none"))
     if layout == "view" and destination == "parquet":
         layout = "separate"

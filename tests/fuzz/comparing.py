@@ -145,6 +145,8 @@ def _column(
             said = values.get(key)
             if row is None or holds(column.kind, said, row[place], destination):
                 continue
+            if _respelled(feature, column.kind, said, row[place]):
+                continue
             wrong += 1
             if wrong <= 2:
                 yield f"{where}: of {key} must be {said!r} and is {row[place]!r}"
@@ -187,6 +189,17 @@ def _spelled(said: str | int | float, there: str) -> bool:
         return there in (str(said), str(float(said)))
     try:
         return float(there) == said and len(there) <= len(repr(said)) + 1
+    except ValueError:
+        return False
+
+
+def _respelled(feature: str, kind: Kind | None, said: Said, there: Any) -> bool:
+    """Whether a number that a CSV file has as text is spelled otherwise: only metadata and names
+    of files are kept as they were written."""
+    if kind != Kind.TEXT or not isinstance(said, str) or feature.startswith(("Meta", "File")):
+        return False
+    try:
+        return isinstance(there, str) and repr(float(said)) == said and _spelled(float(said), there)
     except ValueError:
         return False
 

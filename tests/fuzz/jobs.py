@@ -44,7 +44,13 @@ def random_jobs(
     for number in range(len(parts), len(parts) + (0 if shared else rng.choice((0, 0, 1, 2)))):
         # Run again, by ranges of its own; newer, so that it replaces what is there.
         some = rng.choice(_parts(rng, known, tags))
-        jobs.append(_job(rng, plan, some, rng.choice(formats), tags, number, whole=True))
+        numbers = {one.number for one in some}
+        before = {job.format for job in jobs if numbers & set(job.numbers)}
+        if len(before) > 1:
+            # What outputs of other formats lack is told by values, which can all be missing.
+            continue
+        format = rng.choice(sorted(before) or formats)
+        jobs.append(_job(rng, plan, some, format, tags, number, whole=True))
         if rng.random() < 0.2:
             jobs[-1] = _harmed(rng, plan, jobs[-1], style)
     return jobs

@@ -118,7 +118,8 @@ class Loading:
             for job in jobs
         )
         if not any(complete):
-            if ran.status != 1 or "Traceback" in ran.err:
+            # Types that were asked for are no output's, or there is nothing to load.
+            if ran.status not in (1, 2) or "Traceback" in ran.err:
                 raise Fault(kind, f"nothing can be loaded, but status {ran.status}: {ran.err}")
             return
         missing, left_out = self._missing(fresh)

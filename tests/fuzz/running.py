@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from pathlib import Path
 
 from fuzz.cases import Case, Options, random_case
@@ -20,6 +21,8 @@ from fuzz.trials import Trial
 
 # In memory where that can be: all that is loaded is synced.
 _MEMORY = Path("/dev/shm")
+# Of what is wrong, so many characters tell what kind it is of, and this share is enough.
+_TOLD, _ALIKE = 300, 0.6
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def attempt(case: Case, account: Account | None = None, keep: Path | None = None
 
 
 def smallest(case: Case, failure: Failure, account: Account | None = None) -> Case:
-    """The smallest case found that fails in the same of its trials."""
+    """The smallest case found that fails in the same of its trials, with about the same words."""
 
     def fails(smaller: Case) -> bool:
         try:
@@ -84,7 +87,9 @@ def smallest(case: Case, failure: Failure, account: Account | None = None) -> Ca
         except (LookupError, ValueError):
             # It makes no sense any more, such as damage to rows that are gone.
             return False
-        return found is not None and found.kind == failure.kind
+        if found is None or found.kind != failure.kind:
+            return False
+        return SequenceMatcher(None, found.what[:_TOLD], failure.what[:_TOLD]).ratio() > _ALIKE
 
     return shrunk(case, fails)
 

@@ -6,7 +6,15 @@ from dataclasses import replace
 from fuzz.cases import Case
 from fuzz.model import IMAGE, ImageSet, Job, Run
 
-_NEEDED = ("FileName_", "Metadata_Plate", "Metadata_Well", "Count_", "ModuleError_", "Execution")
+_NEEDED = (
+    "FileName_",
+    "PathName_",
+    "Metadata_Plate",
+    "Metadata_Well",
+    "Count_",
+    "ModuleError_",
+    "ExecutionTime_",
+)
 
 
 def shrunk(case: Case, fails: Callable[[Case], bool], attempts: int = 300) -> Case:
