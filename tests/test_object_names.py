@@ -5,8 +5,9 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import pytest
-from conftest import Ran
+from conftest import Ran, unpacked
 from onservers import load
 from servers import USER, Database, Server, ServerError, database, databases, server, servers
 from small_jobs import Objects, csv_job
@@ -40,6 +41,18 @@ def objects(*names: str) -> Objects:
 
 def named(folder: Path, *names: str) -> Path:
     return csv_job(folder / "outputs" / "job", {1: {}}, objects(*names)).parent
+
+
+def measured(folder: Path, name: str) -> Path:
+    """A job's measurement file in which Nuclei have another name."""
+    outputs = folder / "outputs"
+    outputs.mkdir()
+    source = unpacked("11_h5_and_csv") / "outputs" / "batch_1_6" / "batch_1_6.h5"
+    shutil.copy(source, outputs / "batch_1_6.h5")
+    with h5py.File(outputs / "batch_1_6.h5", "r+") as file:
+        runs = file["Measurements"]
+        runs[max(runs)].move("Nuclei", name)
+    return outputs
 
 
 def written(folder: Path) -> set[str]:
@@ -110,7 +123,7 @@ def test_names_that_only_look_like_those_are_no_reason(name: str, tmp_path: Path
 def test_a_server_takes_no_name_beyond_the_basic_plane_and_stays_as_it_was(
     name: str, database: Database, tmp_path: Path
 ) -> None:
-    outputs = named(tmp_path, name)
+    outputs = measured(tmp_path, name)
 
     assert load(outputs, "--to", database.url()) == 1
     assert database.rows("SHOW TABLES") == []
@@ -119,7 +132,7 @@ def test_a_server_takes_no_name_beyond_the_basic_plane_and_stays_as_it_was(
 
 
 def test_a_file_takes_such_a_name(tmp_path: Path) -> None:
-    outputs, to = named(tmp_path, "Nuclei😀"), f"sqlite:///{tmp_path / 's.sqlite'}"
+    outputs, to = measured(tmp_path, "Nuclei😀"), f"sqlite:///{tmp_path / 's.sqlite'}"
 
     assert load_runs([outputs], to).whole
     assert verify_runs([outputs], to).differences == ()
