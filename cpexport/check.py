@@ -1,6 +1,6 @@
 """Compares what a batch file plans with what jobs left, or with what a destination holds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,11 +16,11 @@ from cpexport.history import History, read_history
 from cpexport.imagesetnames import Name, named
 from cpexport.imagesets import NONE, ImageSets, repeated
 from cpexport.jobs import PART, Job, split
-from cpexport.lacking import lacking, sentences
+from cpexport.lacking import lacking, sentences, unloaded
 from cpexport.plan import Planned
 from cpexport.sinks import open_sink
 from cpexport.skipped import skipped_there
-from cpexport.survey import Progress, survey
+from cpexport.survey import Progress, Survey, survey
 
 
 @dataclass(frozen=True)
@@ -165,8 +165,19 @@ def check(
         skipped - done,
         trouble(history, found.histories),
         (*found.notes, *sentences(lacking(found.batches))),
-        (*found.left_out, *(left for batch in found.batches for left in batch.left_out)),
+        (
+            *found.left_out,
+            *(left for batch in found.batches for left in batch.left_out),
+            *_unloaded(found, done | skipped),
+        ),
     )
+
+
+def _unloaded(found: Survey, done: ImageSets) -> Iterator[LeftOut]:
+    """Batches with object types of their own whose image sets are all `done` elsewhere; where some
+    are not, those are missing and say enough."""
+    there = {str(b.source.path) for b in found.batches if b.image_sets and b.image_sets <= done}
+    return (left for left in unloaded(found.batches) if left.path in there)
 
 
 def check_destination(

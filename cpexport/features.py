@@ -105,7 +105,7 @@ def promised_type(object_name: str, feature: str) -> pa.DataType:
 def is_aggregated(feature: str) -> bool:
     """Whether objects' values of a feature have a mean, median and standard deviation
     (CellProfiler 4.2.8, utilities/measurement.py, agg_ignore_feature)."""
-    return is_column(feature) and feature not in (NUMBER, _CLASS) and not is_repeated(feature)
+    return is_column(feature) and feature != NUMBER and not is_repeated(feature)
 
 
 @lru_cache(_NAMES)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from cpexport.batch import Batch
+from cpexport.batch import Batch, LeftOut
 from cpexport.features import IMAGE_NUMBER, NOT_OBJECTS, NUMBER, TEXT, is_column
 from cpexport.ordering import is_aggregate
 from cpexport.tables import Features, joined
@@ -34,6 +34,23 @@ class Lacking:
             f"{who} {len(self.features)} feature{plural} of {self.object} that others have: "
             f"{listed}; NULL there{like}"
         )
+
+
+def unloaded(batches: Sequence[Batch], known: Iterable[str] = ()) -> tuple[LeftOut, ...]:
+    """Batches of which nothing is complete and that have object types which no other one has.
+
+    Their image sets may be complete elsewhere, so that nothing else tells of these tables. `known`
+    are object types that are loaded, or not wanted.
+    """
+    loaded = {name for batch in batches if batch.complete for name in batch.features}
+    loaded |= NOT_OBJECTS | set(known)
+    found = []
+    for batch in batches:
+        if not batch.complete and (types := batch.features.keys() - loaded):
+            what = f"no other output has {', '.join(sorted(types))}"
+            reason = f"{batch.reason}; {what}" if batch.reason else what
+            found.append(LeftOut(str(batch.source.path), reason))
+    return tuple(found)
 
 
 def lacking(

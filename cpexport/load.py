@@ -11,21 +11,22 @@ from cpexport import measured
 from cpexport.ahead import inspected_ahead
 from cpexport.analyses import join_analyses
 from cpexport.attempts import Attempts
-from cpexport.batch import LeftOut
+from cpexport.batch import Batch, LeftOut
 from cpexport.completeness import shown_by_numbers
 from cpexport.decode import scratch_folder
 from cpexport.errors import RERUN, SourceError, UsageError
 from cpexport.features import IMAGE
 from cpexport.imagesetnames import Name, named
 from cpexport.imagesets import NONE, ImageSets
-from cpexport.lacking import lacking, sentences
+from cpexport.lacking import lacking, sentences, unloaded
 from cpexport.paths import PathMap
+from cpexport.samepictures import compared
 from cpexport.shape import Shape
 from cpexport.sinks import Sink, open_sink
 from cpexport.skipped import skipped_there
 from cpexport.steps import other_pipelines, planned_of_readable
 from cpexport.succession import Consent, Succession
-from cpexport.survey import Progress, Survey, survey
+from cpexport.survey import Progress, Survey, pictures_of, survey
 from cpexport.tables import object_of
 from cpexport.wanted import refuse_strange
 from cpexport.wells import Wells, make_wells
@@ -224,6 +225,17 @@ def _report(
         elif lost or unknown:
             left_out.append(LeftOut(str(batch.source.path), batch.reason))
         left_out += batch.left_out
+    named_paths = {left.path for left in left_out}
+    unwanted = {n for b in found.batches for n in b.features if not sink.shape.keeps(n)}
+    left_out += [
+        LeftOut(str(batch.source.path), f"{batch.reason}; {other}")
+        for batch in found.batches
+        if batch.image_sets and not batch.complete and str(batch.source.path) not in named_paths
+        if (other := _other_pictures(sink, batch))
+    ]
+    named_paths = {left.path for left in left_out}
+    only_there = unloaded(found.batches, sink.layout().types | unwanted)
+    left_out += [left for left in only_there if left.path not in named_paths]
     known = set(found.known)
     for entry in ledger.entries:
         if entry.signature in known and ((entry.image_sets - there) | entry.refused):
@@ -271,6 +283,21 @@ def _report(
         names=names,
         skipped=skipped,
         replaced=len(writing.replaced),
+    )
+
+
+def _other_pictures(sink: Sink, batch: Batch) -> str:
+    """How the pictures of a batch that is not loaded differ from those loaded under its numbers;
+    empty if they do not, or if it cannot be read."""
+    try:
+        found = compared(pictures_of(batch), sink.pictures(batch.image_sets)).different
+    except SourceError:
+        return ""
+    number = min(found, default=0)
+    return (
+        f"its image set {number} is another picture than the one loaded ({found[number]})"
+        if number
+        else ""
     )
 
 

@@ -43,9 +43,12 @@ def advise(notes: list[str] | tuple[str, ...]) -> None:
     """Notes on stderr; many of one kind as one."""
     kinds: dict[str, list[str]] = {}
     for note in notes:
-        path, _, what = note.partition(": ")
-        kinds.setdefault(what, []).append(path)
+        path, colon, what = note.partition(": ")
+        kinds.setdefault(what if colon else note, []).append(path if colon else "")
     for what, paths in kinds.items():
+        if not any(paths):
+            click.echo(f"note: {what}", err=True)
+            continue
         others = f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
         click.echo(f"note: {paths[0]}{others}: {what}", err=True)
 

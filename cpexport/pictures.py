@@ -22,7 +22,7 @@ FILE: Final = "FileName_"
 DIGEST: Final = "MD5Digest_"
 METADATA: Final = "Metadata_"
 _PATH, _URL, _FOLDER = "PathName_", "URL_", "Folder_"
-_LEVELS = 3
+_LEVELS = 5
 
 # NamesAndTypes sets these two by the plane of the file, and the third by its folder.
 _NOT_IDENTITY = frozenset({"Metadata_Frame", "Metadata_Series", "Metadata_FileLocation"})
@@ -62,7 +62,7 @@ class Pictures:
     """What is known of pictures by image set, as text: one column a feature, one row an image set.
 
     `numbers` is ascending. `columns` are `FileName_`, `MD5Digest_` and `Metadata_` features,
-    `folders` the last folders in which the files lie, by channel: `screen/Plate1/Images`, three at
+    `folders` the last folders in which the files lie, by channel: `screen/Plate1/Images`, five at
     most, with slashes whatever the system. What is not known of an image set is null.
     """
 

@@ -1,13 +1,15 @@
 """Whether image sets of one number are one picture, as far as files, folders and metadata tell.
 
 Names of files come first. Where they agree, `MD5Digest_` decides where both have it, and else the
-last folder, as microscopes call the files of every plate alike. Metadata decides only where there
-are no files, as modules measure metadata too.
+last folder, as microscopes call the files of every plate alike. Metadata decides where there are
+no files, and against folders where it names other plates or wells, or files were moved. Elsewhere
+it does not, as modules measure metadata too.
 """
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +27,9 @@ _FUNCTION = re.compile(r".*\.(npy|mat)", re.IGNORECASE)
 _ANYWHERE = re.compile(
     r"images?|tiff?s?|timepoint[ _]?\d+|zstep[ _]?\d+|measurement[ _]?\d+", re.IGNORECASE
 )
+
+# What metadata calls plates and the places on them.
+_PLATE = re.compile(r"Metadata_.*(plate|barcode|well).*", re.IGNORECASE)
 
 _Rows = npt.NDArray[np.bool_]
 
@@ -124,9 +129,13 @@ class _Comparing:
     def result(self) -> Comparison:
         named = self._names()
         digested = self._digests()
-        placed = self._folders(~digested)
         filed = _have_files(self._left) & _have_files(self._right)
-        told = digested | placed | (self._metadata(~named) & ~filed)
+        placed = self._folders(~digested)
+        # Folders are weak evidence: plates can have folders of one name, or be mounted at one
+        # place, and where files were moved other metadata may tell.
+        weak = placed & ~digested
+        self._metadata(weak, _PLATE)
+        told = digested | placed | (self._metadata(~named | weak & ~self._in_place()) & ~filed)
         different = np.isin(np.arange(len(named)), list(self._found))
         numbers = self._left.numbers
         return Comparison(
@@ -157,24 +166,44 @@ class _Comparing:
     def _folders(self, wanted: _Rows) -> _Rows:
         told = self._none.copy()
         least = 1 + (_by_channel(self._left) or _by_channel(self._right))
+        plates = self._same_plate()
         for channel in sorted(self._pictures):
             one, other = self._left.folders.get(channel), self._right.folders.get(channel)
             if one is not None and other is not None:
-                told |= self._compare(
-                    f"the folder of {channel}",
-                    one,
-                    other,
-                    lambda a, b: _same_folder(a, b, least),
-                    channel,
-                    wanted,
-                )
+                for rows, apart in ((wanted & plates, False), (wanted & ~plates, True)):
+                    same = partial(_same_folder, least=least, apart=apart)
+                    told |= self._compare(
+                        f"the folder of {channel}", one, other, same, channel, rows
+                    )
         return told
 
-    def _metadata(self, wanted: _Rows) -> _Rows:
+    def _same_plate(self) -> _Rows:
+        """The rows in which metadata says that both are of one plate."""
+        same = self._none.copy()
+        for feature in self._left.columns.keys() & self._right.columns.keys():
+            if _PLATE.fullmatch(feature) and "well" not in feature.lower():
+                one, other = self._left.columns[feature], self._right.columns[feature]
+                equal = pc.fill_null(pc.equal(one, other), False)
+                same |= _filled(one) & equal.to_numpy(zero_copy_only=False)
+        return same
+
+    def _in_place(self) -> _Rows:
+        """The rows in which all that is known of folders is the same on both sides."""
+        same = np.ones(len(self._left), bool)
+        for channel in self._pictures:
+            one, other = self._left.folders.get(channel), self._right.folders.get(channel)
+            if one is not None and other is not None:
+                differ = pc.fill_null(pc.not_equal(one, other), False)
+                same &= ~differ.to_numpy(zero_copy_only=False)
+        return same
+
+    def _metadata(self, wanted: _Rows, which: re.Pattern[str] | None = None) -> _Rows:
         told = self._none.copy()
         if wanted.any():
             for feature in sorted(self._left.columns.keys() & self._right.columns.keys()):
-                if feature.startswith(METADATA) and feature != _MEASURED:
+                if not feature.startswith(METADATA) or feature == _MEASURED:
+                    continue
+                if which is None or which.fullmatch(feature):
                     one, other = self._left.columns[feature], self._right.columns[feature]
                     told |= self._compare(feature, one, other, _same_number, None, wanted)
         return told
@@ -241,16 +270,21 @@ def _by_channel(pictures: Pictures) -> bool:
     return len(set(ends)) > 1 and len(parents) == 1 and parents != {""}
 
 
-def _same_folder(one: str, other: str, least: int) -> bool:
+def _same_folder(one: str, other: str, least: int, apart: bool) -> bool:
     """Whether two ends of paths are of one folder: their last `least` names, and more where those
-    are the same in every plate.
+    are the same in every plate. Folders that differ between a first and a last name that are the
+    same lie side by side; with `apart` they are two.
 
-    >>> _same_folder("data/P1/Images", "nas/P1/Images", 1), _same_folder("lab/P1", "lab/P2", 1)
-    (True, False)
-    >>> _same_folder("data/P1/Images", "data/P2/Images", 1)
+    >>> _same_folder("data/P1/Images", "nas/P1/Images", 1, True)
+    True
+    >>> _same_folder("data/P1/Images", "data/P2/Images", 1, False)
     False
+    >>> [_same_folder("data/P1/raw", "data/P2/raw", 1, apart) for apart in (True, False)]
+    [False, True]
     """
     ours, theirs = one.split("/"), other.split("/")
+    if apart and len(ours) == len(theirs) and ours[0] == theirs[0] and ours != theirs:
+        return False
     names = min(len(ours), len(theirs))
     many = min(least, names)
     while many < names and _ANYWHERE.fullmatch(ours[-many]) and _ANYWHERE.fullmatch(theirs[-many]):

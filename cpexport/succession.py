@@ -60,9 +60,9 @@ class Succession:
             untold = self._others(
                 newer, pictures_of(newer), str(older.source.path), pictures_of(older), both
             )
-        if not _alike(newer, older.pipeline, older.source.format):
-            lost = _lost(self._names(older.features), self._names(newer.features), newer)
-            self._refuse_loss(newer, older, both, lost)
+        alike = _alike(newer, older.pipeline, older.source.format)
+        lost = _lost(self._names(older.features), self._names(newer.features), newer, alike)
+        self._refuse_loss(newer, older, both, lost)
         self._refuse_untold(untold)
 
     def refuse_there(
@@ -82,8 +82,7 @@ class Succession:
             theirs = recalled(self._sink, there)
             untold = self._others(batch, ours, self._sink.name, theirs, there)
         for entry in held:
-            if not _alike(batch, entry.pipeline, entry.format):
-                self._refuse_loss_there(batch, entry)
+            self._refuse_loss_there(batch, entry)
         self._refuse_untold(untold)
 
     def _others(
@@ -124,12 +123,14 @@ class Succession:
 
     def _refuse_loss_there(self, batch: Batch, entry: Entry) -> None:
         ours, both = self._names(batch.features), entry.loaded
+        alike = _alike(batch, entry.pipeline, entry.format)
         if entry.age > batch.age:
-            lost = _lost(ours, self._valued(ours, both), None)
-            self._refuse_loss(entry, batch, both, lost)
+            if not alike:
+                lost = _lost(ours, self._valued(ours, both), None)
+                self._refuse_loss(entry, batch, both, lost)
             return
         layout = self._sink.shape.unshaped(self._sink.layout().features)
-        suspect = _lost(_names(layout), ours, batch)
+        suspect = _lost(_names(layout), ours, batch, alike)
         lost = self._valued(suspect, both) if suspect else {}
         self._refuse_loss(batch, entry, both, lost)
 
@@ -210,14 +211,16 @@ def _names(features: Features) -> _Names:
     return found
 
 
-def _lost(had: _Names, has: _Names, newer: Batch | None) -> _Names:
+def _lost(had: _Names, has: _Names, newer: Batch | None, alike: bool = False) -> _Names:
     """The features of `had` that `has` has not, without types of which `newer` counts none: then
-    there is nothing that a table could have."""
+    there is nothing that a table could have. Of outputs that are `alike` only whole object types
+    can be lost: their table is gone."""
     found: dict[str, frozenset[str]] = {}
     for name, features in had.items():
         if name not in has and newer is not None and _counts_none(newer, name):
             continue
-        if lost := features - has.get(name, frozenset()):
+        lost = features - has.get(name, frozenset())
+        if lost and not (alike and (name == IMAGE or name in has)):
             found[name] = lost
     return found
 
@@ -227,8 +230,8 @@ def _counts_none(batch: Batch, name: str) -> bool:
 
 
 def _alike(batch: Batch, pipeline: str | None, format: str) -> bool:
-    """Whether an output is of the pipeline of another, and of its format: then it lacks nothing but
-    what there was not."""
+    """Whether an output is of the pipeline of another, and of its format: then it lacks no features
+    but those that there were not."""
     return pipeline is not None and (pipeline, format) == (batch.pipeline, batch.source.format)
 
 

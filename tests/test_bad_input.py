@@ -195,7 +195,7 @@ def test_a_batch_file_that_is_none(
 @pytest.mark.parametrize(
     "url",
     [
-        "screen.sqlite",
+        "screen",
         "nonsense://",
         "oracle://u:canary@h/d",
         "oracle://u:canary@h:port/d",

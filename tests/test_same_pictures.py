@@ -57,6 +57,16 @@ DIFFERENT = {
         {"name": "a", "folder": "/data/P2/Images"},
         "P2/Images",
     ),
+    "plates above a folder of the lab's own": (
+        {"name": "a", "folder": "/data/P1/raw"},
+        {"name": "a", "folder": "/data/P2/raw"},
+        "P2/raw",
+    ),
+    "plates by metadata where files were moved": (
+        {"name": "a", "folder": "/lab/P1/raw", "Metadata_Plate": "P1"},
+        {"name": "a", "folder": "/scratch/P2/raw", "Metadata_Plate": "P2"},
+        "Metadata_Plate",
+    ),
     "folders in URLs": (
         {"name": "a", "URL_DNA": "file:/data/P1/a"},
         {"name": "a", "URL_DNA": "file:///Z:/P%202/a"},
@@ -109,6 +119,10 @@ SAME = {
     "a whole path in the name": (
         {"name": "a.tif", "folder": "/data/P1"},
         {"name": r"\\server\screens\P1\a.tif", "PathName_DNA": ""},
+    ),
+    "files that were moved": (
+        {"name": "a", "folder": "/lab/P1/raw", "Metadata_Plate": "P1"},
+        {"name": "a", "folder": "/scratch/tmp/raw", "Metadata_Plate": "P1"},
     ),
     "metadata that is measured": (
         {"name": "a", "digest": ONE, "Metadata_QCFlag": 0, "Metadata_Plate": "P1"},
@@ -243,7 +257,7 @@ def test_the_ledger_keeps_digests_and_folders(tmp_path: Path) -> None:
     found = rows(tmp_path / "screen.sqlite", "SELECT identity FROM _cpexport_sets")
 
     assert found == [
-        (f'{{"FileName_DNA":"a","Folder_DNA":"data/P1/Images","MD5Digest_DNA":"{ONE}"}}',)
+        (f'{{"FileName_DNA":"a","Folder_DNA":"x/data/P1/Images","MD5Digest_DNA":"{ONE}"}}',)
     ]
 
 
@@ -291,3 +305,48 @@ def test_names_suffice_where_a_batch_file_is_given(tmp_path: Path) -> None:
     found = check([folder], home / "Batch_data.h5")
 
     assert str(found.complete) == "1"
+
+
+def test_a_plate_that_is_not_whole_is_named_though_another_has_its_numbers(tmp_path: Path) -> None:
+    output(tmp_path / "P1", [image(1, "a", digest=ONE, Count_Nuclei=1)], Nuclei=[nucleus(1, 1, 7)])
+    output(
+        tmp_path / "P2", [image(1, "a", digest=OTHER, Count_Nuclei=2)], Nuclei=[nucleus(1, 1, 9)]
+    )
+    (report,) = brought(tmp_path, tmp_path)
+
+    (left,) = report.left_out
+    assert left.path.endswith("P2")
+    assert "another picture than the one loaded" in left.reason
+    assert (report.whole, areas(tmp_path)) == (False, [7])
+
+
+def test_object_types_of_an_output_that_is_not_whole_are_named(tmp_path: Path) -> None:
+    output(tmp_path / "a", [image(1, "a", digest=ONE, Count_Nuclei=1)], Nuclei=[nucleus(1, 1, 7)])
+    output(
+        tmp_path / "b",
+        [image(1, "a", digest=ONE, Count_Nuclei=1, Count_Spots=4)],
+        NEW,
+        Spots=[nucleus(1, n, 1) for n in range(1, 5)],
+    )
+    (report,) = brought(tmp_path, tmp_path)
+
+    (left,) = report.left_out
+    assert left.path.endswith("b")
+    assert "no other output has Spots" in left.reason
+    assert [left.path for left in check([tmp_path]).left_out] == [str(tmp_path / "b")]
+
+
+def test_quality_control_without_objects_lacks_no_relationships(tmp_path: Path) -> None:
+    names = ["Module", "Module Number", "Relationship", "First Object Name", "First Image Number"]
+    names += ["First Object Number", "Second Object Name", "Second Image Number"]
+    names += ["Second Object Number"]
+    one = output(
+        tmp_path / "a", [image(1, "a", digest=ONE, Count_Nuclei=1)], Nuclei=[nucleus(1, 1, 7)]
+    )
+    pair = "RelateObjects,9,Parent,Nuclei,1,1,Nuclei,1,1"
+    (one / "Object relationships.csv").write_text(",".join(names) + f"\r\n{pair}\r\n")
+    output(tmp_path / "qc", [image(1, "a", digest=ONE, ImageQuality_Score=0.5)], NEW)
+
+    with pytest.raises(CollisionError, match="--prefix QC_") as stop:
+        load([tmp_path], f"sqlite:///{tmp_path / 'screen.sqlite'}")
+    assert "lacks object types Nuclei" in str(stop.value)

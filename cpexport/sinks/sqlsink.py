@@ -161,9 +161,9 @@ class SqlSink(ABC):
             if self.run is not None and scope.number == NO_RUN_YET:
                 scope = Scope(self.prefix, ledger.enter_run(self._db, self.prefix, self.run))
             owners = ledger.batches_of(self._db, scope, entry.loaded)
-            if held := replaced(self._db, scope, entry):
-                allow(held)
-                old = ImageSets.from_ranges(r for one in held for r in one.loaded.ranges)
+            if owners:
+                allow(replaced(self._db, scope, entry))
+                old = ImageSets.of(owners)
                 self._delete(scope, old)
                 ledger.forget(self._db, scope, old)
             # Before the rows: of two that bring the same, one has to wait here for the other.
