@@ -38,7 +38,7 @@ from cpexport.imagesets import ImageSets
 from cpexport.ledger import Count
 from cpexport.pictures import Pictures
 from cpexport.shape import AGGREGATES, COMBINED, Shape
-from cpexport.tables import Features, joined
+from cpexport.tables import Features, children_as_child, joined
 from cpexport.values import align, numbers_as_promised
 
 _SCRATCH = "cpexport-scratch-"
@@ -270,7 +270,7 @@ def _write(rows: pa.RecordBatch, path: Path) -> None:
 def _settled(name: str, rows: pa.RecordBatch) -> pa.RecordBatch:
     """Whole numbers as integers where the name promises them, missing real numbers as NaN."""
     if name == RELATIONSHIP:
-        return rows
+        return children_as_child(rows)
     arrays = [
         numbers_as_promised(name, feature, array)
         for feature, array in zip(rows.schema.names, rows.columns, strict=True)

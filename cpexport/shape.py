@@ -101,8 +101,6 @@ class Shape:
     def asked(self, shape: "Shape | None", paths: PathMap | None) -> "Shape":
         """What is asked of a destination with this shape: what is not said is as it is."""
         asked = self if shape is None else shape
-        # Where runs are numbered, OUTPUTS are runs without the option too.
-        asked = replace(asked, numbered=asked.numbered or self.numbered)
         if paths is None or paths.same(self.paths):
             paths = self.paths
         return replace(asked, paths=paths)

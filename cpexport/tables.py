@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cpexport.features import (
     IMAGE,
@@ -46,6 +47,21 @@ RELATIONSHIPS = pa.schema(
     ]
 )
 """What sources yield for relationships between objects: one row a pair, types spelled out."""
+
+_CHILD, _CHILDREN = "Child", "Children"
+
+
+def children_as_child(pairs: pa.RecordBatch) -> pa.RecordBatch:
+    """Relationships with one name for children, so that outputs of all versions have one kind.
+
+    RelateObjects says `Child` in CellProfiler 4.2.8 and `Children` in 5 (relateobjects.py).
+    """
+    place = pairs.schema.get_field_index("relationship")
+    said = pairs.column(place)
+    if not pc.any(pc.equal(said, _CHILDREN)).as_py():
+        return pairs
+    one = pc.if_else(pc.equal(said, _CHILDREN), _CHILD, said)
+    return pairs.set_column(place, pairs.schema.field(place), one)
 
 
 _ANY = Room.columns(1_000_000)

@@ -38,7 +38,7 @@ from cpexport.ledger import Count, Entry, Ledger
 from cpexport.numbering import agrees, as_noted, groups_of_run
 from cpexport.sinks import Sink
 from cpexport.sinks.schema import names
-from cpexport.tables import RELATIONSHIPS, Column, Table, object_of, table_of
+from cpexport.tables import RELATIONSHIPS, Column, Table, children_as_child, object_of, table_of
 
 _COLUMNS = 20
 _BATCHES, _SETS, _TABLES = "_cpexport_batches", "_cpexport_sets", "_cpexport_tables"
@@ -265,7 +265,9 @@ class Witness:
         tally.rows += expected.num_rows
         tally.values += expected.num_rows * len(RELATIONSHIPS)
         try:
-            there = pa.Table.from_batches(self._sink.read(RELATIONSHIP, None, sets))
+            # Version 0.1.0 kept what CellProfiler 5 calls children.
+            read = self._sink.read(RELATIONSHIP, None, sets)
+            there = pa.Table.from_batches(map(children_as_child, read))
         except ChangedError as error:
             return [Difference(table, "", error.problem, tuple(sets))]
         found = pair_mismatches(expected, there.select(RELATIONSHIPS.names))

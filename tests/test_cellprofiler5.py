@@ -1,9 +1,11 @@
 """What CellProfiler 5 writes is loaded as what 4.2 writes: its .h5, CSV and SQLite files."""
 
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import h5py
@@ -14,6 +16,7 @@ from cpexport.imagesets import ImageSets
 from cpexport.load import load
 from cpexport.scripts import runner
 from cpexport.survey import survey
+from cpexport.verify import verify
 
 Case = Callable[[str], Path]
 Copy = Callable[..., Path]
@@ -141,3 +144,34 @@ def test_the_runner_keeps_measurements_by_the_command_line_of_either(
     assert (tmp_path / "kept.h5").read_text() == "measured"
     assert (tmp_path / "out" / "measurements.h5").read_text() == "measured"
     assert version == 4 or wrong.returncode == 2
+
+
+def test_children_are_one_kind_of_relationship_with_those_of_version_4(
+    case: Case, loaded: Loaded
+) -> None:
+    home = case("90_cp5") / "ranges" / "outputs"
+    database = loaded(home)
+    kinds = {kind for (kind,) in rows(database, "SELECT relationship FROM Per_RelationshipTypes")}
+    with h5py.File(home / "batch_1_6" / "batch_1_6.h5", "r") as file:
+        runs = file["Measurements"]
+        relationships = runs[max(runs)]["Relationship"]
+        said = {kind for module in relationships.values() for kind in module}
+
+    assert "Children" in said
+    assert kinds == said - {"Children"} | {"Child"}
+    assert verify([home], f"sqlite:///{database}").differences == ()
+
+
+def test_verify_takes_children_as_version_0_1_0_kept_them(
+    case: Case, loaded: Loaded, tmp_path: Path
+) -> None:
+    home = case("90_cp5") / "ranges" / "outputs"
+    old = tmp_path / "old.sqlite"
+    shutil.copy(loaded(home), old)
+    with closing(sqlite3.connect(old)) as db, db:
+        db.execute(
+            "UPDATE Per_RelationshipTypes SET relationship = 'Children' "
+            "WHERE relationship = 'Child'"
+        )
+
+    assert verify([home], f"sqlite:///{old}").differences == ()

@@ -20,7 +20,9 @@ MOMENTS = 20
 def screen() -> list[str]:
     """The words that name several outputs of the same screen, new ones over old ones."""
     folders = [unpacked(name) / "outputs" for name in ("10_ranges", "11_h5_and_csv", "13_groups")]
-    return [*map(str, folders), "--batch", str(unpacked("11_h5_and_csv") / "Batch_data.h5")]
+    batch_file = unpacked("11_h5_and_csv") / "Batch_data.h5"
+    # The newest have fewer features than the oldest.
+    return [*map(str, folders), "--batch", str(batch_file), "--replace"]
 
 
 class Load:

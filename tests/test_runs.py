@@ -264,7 +264,7 @@ class TestAgain:
         url = f"sqlite:///{to}"
         load_runs(paths("ranges"), url, shape=NUMBERED)
         file = copy("11_h5_and_csv", FIRST, "other/batch.h5")
-        rewritten(file, "Image", "Metadata_Well", lambda values: [b"H12"] * len(values))
+        rewritten(file, "Image", "FileName_DNA", lambda values: [b"other.tif"] * len(values))
         before = traces(to.parent)
 
         with pytest.raises(CollisionError, match="--table-number"):

@@ -75,6 +75,14 @@ def replaced(db: Database) -> dict[int, dict[str, int]]:
     return found
 
 
+def strike(db: Database, batch: int) -> None:
+    """Takes out what is said of a batch that there is no more."""
+    if schema.REPLACED.name in db.names():
+        db.run("DELETE FROM _cpexport_measured WHERE batch_id = ?", batch)
+        for column in ("batch_id", "by_batch_id"):
+            db.run(f"DELETE FROM _cpexport_replaced WHERE {column} = ?", batch)
+
+
 def write(db: Database, scope: Scope, entry: Entry, owners: Mapping[int, int]) -> None:
     """Enters what a batch measured, and which batches owned image sets that it has now."""
     if not entry.measured and not owners:

@@ -121,7 +121,7 @@ def write_layout(db: Database, prefix: str, layout: Layout) -> None:
 
 
 @_whole
-def _shape(db: Database, prefix: str) -> Shape | None:
+def shape_of(db: Database, prefix: str) -> Shape | None:
     """What the tables under a prefix look like; None while there are none."""
     found = db.rows(
         "SELECT value FROM _cpexport_settings WHERE prefix = ? AND name = 'shape'", prefix
@@ -136,7 +136,7 @@ def agreed(db: Database, prefix: str, shape: Shape | None, paths: PathMap | None
     Raises:
         SinkError: another one is asked for. Tables are not made anew.
     """
-    has = _shape(db, prefix)
+    has = shape_of(db, prefix)
     wanted = (has or Shape()).asked(shape, paths)
     if has in (None, wanted) or (has and wanted.corrects(has, layout(db, prefix, False).types)):
         return wanted
@@ -149,7 +149,7 @@ def agreed(db: Database, prefix: str, shape: Shape | None, paths: PathMap | None
 
 def differs(db: Database, prefix: str, shape: Shape) -> bool:
     """Whether the tables have another shape than this, which was `agreed`."""
-    return _shape(db, prefix) not in (None, shape)
+    return shape_of(db, prefix) not in (None, shape)
 
 
 def reshape(db: Database, prefix: str, shape: Shape) -> None:
@@ -323,6 +323,7 @@ def write(db: Database, scope: Scope, entry: Entry, pictures: Pictures) -> None:
     if db.rows("SELECT 1 FROM _cpexport_tables WHERE batch_id = ?", batch):
         # Of a batch that somebody deleted by hand; SQLite gives its number again.
         db.run("DELETE FROM _cpexport_tables WHERE batch_id = ?", batch)
+        sqlcurrent.strike(db, batch)
     counts = entry.counts.values()
     infinite = [json.dumps(dict(count.infinite_columns)) for count in counts]
     counted = [
@@ -353,6 +354,7 @@ def strike(db: Database, scope: Scope, entry: Entry) -> None:
     words = f"SELECT batch_id FROM _cpexport_batches WHERE {scope.ledger} AND signature = ?"
     for (batch,) in db.rows(words, entry.signature):
         db.run("DELETE FROM _cpexport_tables WHERE batch_id = ?", batch)
+        sqlcurrent.strike(db, batch)
         db.run("DELETE FROM _cpexport_batches WHERE batch_id = ?", batch)
     _untrue(db, scope)
 

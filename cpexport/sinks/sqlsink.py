@@ -4,6 +4,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -55,6 +56,10 @@ class SqlSink(ABC):
         try:
             if self._ours():
                 ledger.check_version(self._db)
+                has = ledger.shape_of(self._db, prefix)
+                if shape is not None and has is not None and has.numbered:
+                    # OUTPUTS are runs there without the option too.
+                    shape = replace(shape, numbered=True)
             self.shape = self._agreed(shape, paths)
             if self._db.exists:
                 self._refuse_foreign(Layout().extended({IMAGE: {}}, self.prefix))

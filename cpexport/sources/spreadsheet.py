@@ -17,7 +17,6 @@ from cpexport.experiment import experiment_rows
 from cpexport.features import (
     EXPERIMENT,
     IMAGE,
-    NO_FEATURE,
     NULL,
     RELATIONSHIP,
     is_column,
@@ -170,7 +169,7 @@ class _Opened:
         found += tuple(
             f"{header.path.name}: a column without a name is left out, which only numbers the rows"
             for header in self._headers
-            if any(feature == NO_FEATURE for _, feature in header.names)
+            if header.numbers_rows and header.path not in self._tables.left_out
         )
         if not rows.sign.startswith(MARKS):
             found += ("no ModuleError or ExecutionTime columns: a row counts as measured",)
