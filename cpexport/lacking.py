@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cpexport.batch import Batch, LeftOut
-from cpexport.features import IMAGE_NUMBER, NOT_OBJECTS, NUMBER, TEXT, is_column
+from cpexport.features import IMAGE_NUMBER, NOT_OBJECTS, NUMBER, TEXT, is_column, promised_type
 from cpexport.ordering import is_aggregate
 from cpexport.tables import Features, joined
 
@@ -93,12 +93,15 @@ def sentences(found: Sequence[Lacking]) -> tuple[str, ...]:
     return tuple(said)
 
 
-def absent(name: str, wanted: Features, came: Mapping[str, object]) -> int:
+def absent(
+    name: str, wanted: Features, came: Mapping[str, object], *, widened: bool = False
+) -> int:
     """How many columns of numbers a destination has for the features `wanted` of an object type,
-    and rows with the features `came` have no values for."""
+    and rows with the features `came` have no values for. With `widened`, columns of text count as
+    well that can have been of numbers before."""
     objects = wanted.keys() - NOT_OBJECTS
     return sum(
-        type != TEXT
+        (type != TEXT or (widened and promised_type(name, feature) != TEXT))
         and feature not in came
         and feature not in (IMAGE_NUMBER, NUMBER)
         and is_column(feature)

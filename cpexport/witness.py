@@ -146,9 +146,11 @@ class Witness:
                 name = object_of(table, self._prefix)
                 count = self._as_counted(name, count, there)
                 less, more = uncertain(parts.get(name) or parts.get(OBJECT, []))
-                # A column that came later was not missing when this was counted.
+                # A column that came later was not missing when this was counted, and one that is
+                # text now can have been of numbers.
                 features = self._sink.shape.unshaped(self.layout.features)
-                more += count.rows * absent(name, features, decoded.types.get(name, {}))
+                came = decoded.types.get(name, {})
+                more += count.rows * absent(name, features, came, widened=True)
                 if -less <= there.missing - count.missing <= more:
                     count = replace(count, missing=there.missing)
             if count != there:
