@@ -33,7 +33,9 @@ def test_the_oracle_sees_any_value_that_is_changed(tmp_path: Path) -> None:
     for seed in SEEDS[:8]:
         trial = Trial(random_case(seed, OPTIONS), tmp_path / str(seed), Commands())
         trial.run()
-        for table, column, value, where in islice(trial.changes(), 5):
+        # Of some, nothing can be loaded.
+        changes = islice(trial.changes(), 5) if trial.to.there() else ()
+        for table, column, value, where in changes:
             # An empty field of a CSV file can be NULL or an empty text.
             if value is not None:
                 trial.to.change(table, column, value, where)
