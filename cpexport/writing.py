@@ -49,6 +49,8 @@ class Writing:
         self._decode = partial(decode, shape=sink.shape, scratch=scratch)
         self._attempts = Attempts()
         self._features = sink.shape.unshaped(sink.layout().features)
+        # Of the run alone: what other runs have in the same tables is not missing in it.
+        self._of_run: Features = {} if sink.shape.numbered else self._features
         self.rows: dict[str, int] = {}
         self.loaded: list[Batch] = []
         self.already: list[Batch] = []
@@ -65,6 +67,7 @@ class Writing:
         if steps:
             self._attempts(lambda _: self._sink.upgrade())
         self._prepare(joined([self._features, *(step.batch.features for step in steps)]))
+        self._of_run = joined([self._of_run, *(step.batch.features for step in steps)])
         damaged = []
         ahead = decoded_ahead(self._crew, steps, lambda: self._features, self._decode)
         for done, (step, decoded) in enumerate(ahead):
@@ -88,7 +91,7 @@ class Writing:
     def _counted(self, name: str, decoded: Decoded) -> Count:
         """What a batch brings to a table; values that it lacks and others have are missing."""
         count = decoded.counts[name]
-        many = absent(name, self._features, decoded.types.get(name, {})) if count.rows else 0
+        many = absent(name, self._of_run, decoded.types.get(name, {})) if count.rows else 0
         return replace(count, missing=count.missing + many * count.rows)
 
     def _prepare(self, features: Features) -> None:
