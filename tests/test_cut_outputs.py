@@ -72,3 +72,23 @@ def test_one_output_alone_has_no_gaps_before_it_however_often_it_is_loaded(
 
     assert [str(report.missing) for report in reports] == ["", ""]
     assert [report.whole for report in reports] == [True, True]
+
+
+def test_an_image_csv_that_ends_within_a_line_is_named_whatever_its_numbers_say(
+    tmp_path: Path,
+) -> None:
+    job = tmp_path / "job"
+    job.mkdir()
+    (job / "Image.csv").write_bytes(
+        b"ImageNumber,FileName_DNA,Count_Nuclei\r\n1,a.tif,1\r\n2,b.tif,0"
+    )
+    (job / "Nuclei.csv").write_bytes(b"ImageNumber,ObjectNumber,AreaShape_Area\r\n1,1,5\r\n")
+
+    (left,) = check([job]).left_out
+    report = load([job], f"sqlite:///{tmp_path / 'x'}")
+
+    assert left.path == str(job / "Image.csv")
+    assert "its last line is cut off" in left.reason
+    assert report.left_out == (left,)
+    assert not report.whole
+    assert rows(tmp_path / "x", "SELECT ImageNumber FROM Per_Image") == [(1,)]

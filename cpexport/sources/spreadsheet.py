@@ -161,8 +161,18 @@ class _Opened:
             else None,
             notes=self._notes(rows),
             skipped=rows.skipped,
-            left_out={str(path): why for path, why in self._tables.left_out.items()},
+            left_out={str(path): why for path, why in self._tables.left_out.items()}
+            | ({} if short else self._cut_images()),
         )
+
+    def _cut_images(self) -> dict[str, str]:
+        """Tables of image sets without the end of their last line, which is not read: an image set
+        without objects may be missing, and nothing else tells."""
+        return {
+            str(file.path): f"its last line is cut off, so an image set may be missing; {RERUN}"
+            for file in self._images
+            if ends_cut(file.path)
+        }
 
     def _notes(self, rows: ImageRows) -> tuple[str, ...]:
         found = note("a folder of CSV files is", self._source.beside)
