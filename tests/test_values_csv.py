@@ -22,7 +22,7 @@ MISSING = {
     "chosen_continue": ("6,13", "6,13"),
     "combined": ("", ""),
     "combined_named": ("", ""),
-    "combined_skip": ("", ""),
+    "combined_skip": ("", "5,13"),
     "continue": ("6,13", "6,13"),
     "fail_middle": ("6-8,13-16", "5-8,13-16"),
     "means": ("", ""),
