@@ -92,7 +92,10 @@ def _collected(columns: dict[str, list[str]], query: Callable[[str], Any], quote
         if table in _OWN:
             continue
         listed = ", ".join(f"{quote}{name}{quote}" for name in names)
-        where = " WHERE name <> 'layout'" if table == "_cpexport_settings" else ""
+        # A script brings what jobs measure of the run by job, and leaves the run's to a load.
+        where = (
+            " WHERE name NOT IN ('layout', 'measured_of')" if table == "_cpexport_settings" else ""
+        )
         rows = query(f"SELECT {listed} FROM {quote}{table}{quote}{where}")
         if "batch_id" in names:
             at = names.index("batch_id")
