@@ -99,6 +99,7 @@ def shown(quiet: bool) -> Iterator[Callable[[Done], None]]:
             stop()
             if done.what not in tasks:
                 # Something without an end in sight is through when the next begins.
+                progress.refresh()
                 for task in progress.tasks:
                     task.visible = task.total is not None
                 tasks[done.what] = progress.add_task(

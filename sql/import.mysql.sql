@@ -608,7 +608,7 @@ DELETE FROM cpexport_lines;
 LOAD DATA LOCAL INFILE 'data/1_1_Sets.csv' INTO TABLE cpexport_lines CHARACTER SET binary
   FIELDS TERMINATED BY '\0' ESCAPED BY '' LINES TERMINATED BY '\n' (@line) SET crc = CRC32(@line);
 SELECT COUNT(*), COALESCE(SUM(crc), 0) FROM cpexport_lines INTO @lines, @crc;
-SET @ok = @ok AND COALESCE((@lines = 2 AND @crc = 2924736803), 0);
+SET @ok = @ok AND COALESCE((@lines = 2 AND @crc = 3095861405), 0);
 SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', IF(@lines = 2, CONCAT('data/1_1_Sets.csv', ' is not as it was written'), CONCAT('data/1_1_Sets.csv', ' has ', @lines, ' lines, not 2'))), 64)), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 LOAD DATA LOCAL INFILE 'data/1_1_Sets.csv' INTO TABLE `_cpexport_sets` CHARACTER SET utf8mb4 FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '"' ESCAPED BY '\\' LINES STARTING BY '' TERMINATED BY '\n' IGNORE 1 LINES
@@ -618,11 +618,11 @@ SET @ok = @ok AND COALESCE((@warnings = 0 OR NOT @fresh), 0);
 SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', 'data/1_1_Sets.csv met rows or limits'), 64)), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 INSERT INTO _cpexport_batches SELECT @id, '', 0, '/data/P1-A01-1', 'spreadsheet', '<sha>', '<sha>', '1', '1', '', '["Metadata_Plate", "Metadata_Well", "Metadata_Site"]', 'complete', '', '<time>', <nanoseconds>, '4.2.8.1', '<sha>', '<time>', '0.1.0' FROM DUAL WHERE @new;
-INSERT INTO _cpexport_tables SELECT @id, 'Per_Image', 1, 0, 0, '{}' FROM DUAL WHERE @new;
 INSERT INTO _cpexport_tables SELECT @id, 'Per_BigNuclei', 0, 0, 0, '{}' FROM DUAL WHERE @new;
 INSERT INTO _cpexport_tables SELECT @id, 'Per_Cells', 0, 0, 0, '{}' FROM DUAL WHERE @new;
 INSERT INTO _cpexport_tables SELECT @id, 'Per_Cytoplasm', 0, 0, 0, '{}' FROM DUAL WHERE @new;
 INSERT INTO _cpexport_tables SELECT @id, 'Per_Nuclei', 0, 0, 0, '{}' FROM DUAL WHERE @new;
+INSERT INTO _cpexport_tables SELECT @id, 'Per_Image', 1, 0, 0, '{}' FROM DUAL WHERE @new;
 INSERT INTO _cpexport_tables SELECT @id, 'Per_Relationships', 243, 0, 0, '{}' FROM DUAL WHERE @new;
 INSERT INTO _cpexport_script SELECT '', 0, '<sha>', '', '<sha>' FROM DUAL WHERE @new;
 INSERT INTO _cpexport_script SELECT '', 0, '<sha>', 'Per_Image', '<sha>' FROM DUAL WHERE @new;

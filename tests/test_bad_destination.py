@@ -230,7 +230,9 @@ def test_a_database_that_another_process_writes_all_the_time(
     # The tool waits for half a minute.
     with holder(to):
         refusal = refused(batch)
+    waiting, _, refusal.ran.err = refusal.ran.err.partition("\n")
 
+    assert waiting.startswith("cpexport: waiting for another program that writes to sqlite:///")
     assert said_well(refusal, "to/screen.sqlite", "locked by another process", "wait")
     assert unchanged(refusal)
     assert content(to) == before

@@ -38,7 +38,7 @@ def asked(database: Database, query: str = "", user: str = USER, port: int | Non
 
 def test_a_usual_server_has_no_problems(database: Database) -> None:
     found = asked(database)
-    assert found.problems == ()
+    assert found.problems(writing=True) == ()
     assert found.notes == ()
     names = {"mariadb": ("MariaDB", (10, 6)), "mysql": ("MySQL", (8, 0))}
     kind, least = names[database.server.kind]
@@ -50,7 +50,7 @@ def test_a_usual_server_has_no_problems(database: Database) -> None:
 def test_what_is_weaker_is_noted(database: Database) -> None:
     with database.server.setting("innodb_flush_log_at_trx_commit", 2):
         found = asked(database)
-    assert found.problems == ()
+    assert found.problems(writing=True) == ()
     (note,) = found.notes
     assert "innodb_flush_log_at_trx_commit is 2" in note
 
@@ -70,11 +70,15 @@ def test_local_that_is_off_is_noted_where_rows_would_go_by_it(database: Database
 def test_a_server_that_cannot_be_used_says_why(database: Database) -> None:
     found = asked(database)
     old = replace(found, version=(10, 5, 9) if found.kind == "MariaDB" else (5, 7, 44))
-    assert len(old.problems) == 1
-    assert "too old" in old.problems[0]
+    for writing in (True, False):
+        (problem,) = old.problems(writing=writing)
+        assert "too old" in problem
     with database.server.setting("read_only", 1):
-        assert asked(database).problems == ("the server takes no changes: it is read-only",)
-    assert len(replace(found, innodb=False, log_bin=True, binlog_format="STATEMENT").problems) == 2
+        replica = asked(database)
+    assert replica.problems(writing=True) == ("the server takes no changes: it is read-only",)
+    assert replica.problems(writing=False) == ()
+    unfit = replace(found, innodb=False, log_bin=True, binlog_format="STATEMENT")
+    assert len(unfit.problems(writing=True)) == 2
 
 
 @pytest.fixture
@@ -91,7 +95,8 @@ def test_a_privilege_that_is_missing_is_named(database: Database, user: str, lac
     database.rows(f"GRANT {names} ON {database.name}.* TO {user}@'%'")
     found = asked(database, user=user)
     assert found.missing == (lacking,)
-    assert found.problems == (f"the user lacks {lacking} on the database",)
+    assert found.problems(writing=True) == (f"the user lacks {lacking} on the database",)
+    assert found.problems(writing=False) == ()
 
 
 @pytest.mark.parametrize("pattern", [r"`test\_%`", "`test_%`", "`%`", "*"])

@@ -73,8 +73,8 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 def cut(disk: Disk, to: str, batches: int) -> int:
     """How many batches a load had reported when the power went away, at least so many; the next
     command has been run on what it left."""
-    screen = unpacked("10_ranges")
-    words = [screen / "outputs", unpacked("13_groups") / "outputs", screen / "Batch_data.h5", to]
+    screen = unpacked("40_spreadsheet")
+    words = [screen / "outputs", screen / "Batch_data.h5", to]
     process = subprocess.Popen(
         [sys.executable, "-c", _LOAD, *map(str, words)],
         stdout=subprocess.PIPE,

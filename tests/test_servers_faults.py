@@ -54,9 +54,13 @@ def proxy(database: Database) -> Iterator[Proxy]:
 
 
 def whole(database: Database, batches: Sequence[Path], quiet: Path) -> bool:
-    """Whether loads that nothing disturbs end well, and leave what they should and nothing else."""
-    for outputs in batches:
-        assert load(outputs, "--to", database.url()) == 0
+    """Whether loads that nothing disturbs end well, and leave what they should and nothing else.
+
+    Exit status 3 is a gap that a batch lost before has left in the numbers.
+    """
+    statuses = [load(outputs, "--to", database.url()) for outputs in batches]
+    assert set(statuses) <= {0, 3}
+    assert statuses[-1] == 0
     assert differences(database, quiet) == []
     assert rest(database) == []
     return True
@@ -91,7 +95,7 @@ def test_a_connection_cut_at_any_statement_costs_nothing_but_another_load(
     statuses = [load(outputs, "--to", database.url(port=proxy.port)) for outputs in widening]
 
     assert proxy.faults == 1
-    assert set(statuses) <= {0, 1}
+    assert set(statuses) <= {0, 1, 3}
     assert whole(database, widening, quiet)
 
 
@@ -114,7 +118,7 @@ def test_a_connection_to_mariadb_cut_while_it_takes_rows_costs_nothing_but_anoth
         statuses = [load(outputs, "--to", database.url(port=proxy.port)) for outputs in widening]
         assert proxy.faults == 1
 
-    assert set(statuses) <= {0, 1}
+    assert set(statuses) <= {0, 1, 3}
     assert whole(database, widening, quiet)
 
 
