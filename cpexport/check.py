@@ -16,7 +16,8 @@ from cpexport.history import History, read_history
 from cpexport.imagesetnames import Name, named
 from cpexport.imagesets import NONE, ImageSets, repeated
 from cpexport.jobs import PART, Job, split
-from cpexport.lacking import lacking, sentences, unloaded
+from cpexport.lacking import lacking, sentences
+from cpexport.leftout import contradicted, covered, lost, other_outputs
 from cpexport.plan import Planned
 from cpexport.sinks import open_sink
 from cpexport.skipped import skipped_there
@@ -46,7 +47,8 @@ class Seen:
 
 @dataclass(frozen=True)
 class Check:
-    """Planned against found. `duplicate` are image sets that several batches have complete.
+    """Planned against found. `misplaced` are image sets of batches that are other pictures than the
+    batch file's, `duplicate` those that several batches have complete.
 
     Without a batch file `plan` is None. `skipped` are the image sets that FlagImage skipped and no
     batch has complete. `plans` are those by which the jobs were submitted, the newest last;
@@ -68,6 +70,7 @@ class Check:
     trouble: str = ""
     notes: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    misplaced: ImageSets = NONE
 
     @property
     def batch_file(self) -> BatchFile:
@@ -104,7 +107,7 @@ class Check:
             return False
         if self.plan is None:
             return not self.missing and all(seen.image_sets for seen in self.batches)
-        return not self.missing and not self.unexpected
+        return not (self.missing or self.unexpected or self.misplaced)
 
     def jobs(self, size: int | None = None) -> tuple[Job, ...]:
         """The jobs that bring what is missing: ranges, and in a grouped run whole groups.
@@ -168,16 +171,22 @@ def check(
         (
             *found.left_out,
             *(left for batch in found.batches for left in batch.left_out),
-            *_unloaded(found, done | skipped),
+            *_not_loaded(found, there, same_pictures),
         ),
+        ImageSets.from_ranges(r for b in found.batches for r in b.misplaced.ranges),
     )
 
 
-def _unloaded(found: Survey, done: ImageSets) -> Iterator[LeftOut]:
-    """Batches with object types of their own whose image sets are all `done` elsewhere; where some
-    are not, those are missing and say enough."""
-    there = {str(b.source.path) for b in found.batches if b.image_sets and b.image_sets <= done}
-    return (left for left in unloaded(found.batches) if left.path in there)
+def _not_loaded(found: Survey, there: ImageSets, same_pictures: bool) -> Iterator[LeftOut]:
+    """What a load would leave out although its image set numbers are all `there`; of others what is
+    missing says enough."""
+    batches = found.batches
+    said = {left.path for left in lost(batches, found.plan, there)}
+    said |= {str(batch.source.path) for batch in batches if not batch.image_sets}
+    yield from covered(batches, other_outputs(batches), (), said)
+    if found.plan is None and not same_pictures:
+        # Where there is a batch file, all of them were compared with that.
+        yield from contradicted(batches)
 
 
 def check_destination(

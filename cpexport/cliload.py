@@ -97,8 +97,9 @@ def load(
             )
         click.echo(dry_run_text(found, format))
         if not quiet:
-            outcome.advise(tuple(dict.fromkeys(note for one in found for note in one.notes)))
-        return outcome.DONE
+            notes = [n for one in found for n in (*one.notes, *(one.details if verbose else ()))]
+            outcome.advise(tuple(dict.fromkeys(notes)))
+        return outcome.status(all(one.whole for one in found), missing_ok)
     passes: list[Report] = []
 
     def passed(so_far: "Report") -> None:

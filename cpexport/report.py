@@ -101,6 +101,7 @@ def _check_json(found: Check, again: Resubmission | None) -> str:
             "missing_is": "what the batch file plans" if found.plan else GAPS,
             "missing_names": {n: str(name) for n, name in found.names.items()},
             "unexpected": found.unexpected.ranges,
+            "misplaced": found.misplaced.ranges,
             "duplicate": found.duplicate.ranges,
             "trouble": found.trouble,
             "batches": [
@@ -154,6 +155,7 @@ def _sums(found: Check) -> list[list[str]]:
     for name, some in (
         ("skipped", found.skipped),
         ("unexpected", found.unexpected),
+        ("misplaced", found.misplaced),
         ("duplicate", found.duplicate),
     ):
         if some:
@@ -163,16 +165,22 @@ def _sums(found: Check) -> list[list[str]]:
 
 def _missing(found: Check) -> list[str]:
     if found.plan is None:
-        return ["missing", "", missing_text(found.missing, {}, planned=False)]
+        known = any(seen.image_sets for seen in found.batches)
+        return ["missing", "", missing_text(found.missing, {}, planned=False, known=known)]
     said = missing_text(found.missing, found.names, planned=True) if found.missing else ""
     return ["missing", str(len(found.missing)), said]
 
 
-def missing_text(missing: ImageSets, names: Mapping[int, Name], *, planned: bool) -> str:
-    """What is missing, by the names that people know, on as many lines as that takes."""
+def missing_text(
+    missing: ImageSets, names: Mapping[int, Name], *, planned: bool, known: bool = True
+) -> str:
+    """What is missing, by the names that people know, on as many lines as that takes. Where not
+    one image set is `known`, their numbers have no gaps to tell of."""
     entries = listed(missing, names)
     if planned:
         return _filled(entries) or "none"
+    if not known:
+        return UNKNOWN
     return _filled([f"{UNKNOWN}; {GAPS}: {(entries or ['none'])[0]}", *entries[1:]])
 
 

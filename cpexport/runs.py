@@ -84,7 +84,7 @@ def load_runs(
             progress=progress,
         )
     runs = named(arguments, known)
-    _refuse_strange(runs, batch_file)
+    refuse_unnamed(runs, batch_file)
     refuse_strange_of_runs(shape, [run.outputs for run in runs], to, prefix)
     reports, failed = [], []
     for run in runs:
@@ -145,7 +145,7 @@ def verify_runs(
             progress=progress,
         )
     runs = named(arguments, there)
-    _refuse_strange(runs, batch_file)
+    refuse_unnamed(runs, batch_file)
     found = [
         verify(
             [run.outputs],
@@ -163,7 +163,13 @@ def verify_runs(
     return verified_together(found, strange, unseen)
 
 
-def _refuse_strange(runs: Sequence[Named], batch_file: Path | None) -> None:
+def refuse_unnamed(runs: Sequence[Named], batch_file: Path | None) -> None:
+    """Refuses runs that cannot be told apart, or do not exist.
+
+    Raises:
+        UsageError: one has no name, two have one, or several are to have one batch file.
+        SourceError: one does not exist.
+    """
     names = [run.name for run in runs]
     for run in runs:
         if not run.name:

@@ -316,7 +316,7 @@ def test_a_plate_that_is_not_whole_is_named_though_another_has_its_numbers(tmp_p
 
     (left,) = report.left_out
     assert left.path.endswith("P2")
-    assert "another picture than the one loaded" in left.reason
+    assert "another picture than in the output that has it complete" in left.reason
     assert (report.whole, areas(tmp_path)) == (False, [7])
 
 
