@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from cpexport.batch import LeftOut
@@ -19,7 +20,8 @@ from cpexport.steps import Step, other_pipelines, planned_of_readable, replaced_
 from cpexport.succession import Consent, Succession
 from cpexport.survey import Progress, survey
 from cpexport.tables import joined, object_of, table_of
-from cpexport.wanted import refuse_strange, refuse_strange_of_runs
+from cpexport.wanted import refuse_strange, refuse_strange_of_runs, refuse_strange_wells
+from cpexport.wells import Wells
 from cpexport.withdrawal import cut_off
 
 
@@ -60,6 +62,7 @@ def dry_run(
     prefix: str = "",
     shape: Shape | None = None,
     paths: PathMap | None = None,
+    wells: Wells | None = None,
     consent: Consent = Consent(),  # noqa: B008 (it is frozen)
     progress: Progress = lambda done: None,
 ) -> tuple[DryRun, ...]:
@@ -72,17 +75,27 @@ def dry_run(
     """
     with open_sink(to, prefix, shape, None, paths, writing=False) as sink:
         destination, numbered, known = sink.name, sink.shape.numbered, sink.runs()
+    one = partial(
+        _one,
+        to=to,
+        batch_file=batch_file,
+        prefix=prefix,
+        shape=shape,
+        paths=paths,
+        wells=wells,
+        consent=consent,
+        progress=progress,
+    )
     if not numbered:
-        return (_one(arguments, to, None, batch_file, prefix, shape, paths, consent, progress),)
+        return (one(arguments, None),)
     runs = named(arguments, known)
     refuse_unnamed(runs, batch_file)
-    refuse_strange_of_runs(shape, [run.outputs for run in runs], to, prefix)
+    refuse_strange_of_runs(shape, wells, [run.outputs for run in runs], to, prefix)
     found: list[DryRun] = []
     failed: list[SourceError] = []
     for run in runs:
-        words = (to, run.name, batch_file, prefix, shape, paths, consent, progress)
         try:
-            found.append(_one([run.outputs], *words))
+            found.append(one([run.outputs], run.name))
         except SourceError as error:
             failed.append(error)
             found.append(_nothing(destination, run.name, error))
@@ -111,12 +124,14 @@ def _tables(
 
 def _one(
     outputs: Sequence[Path],
-    to: str,
     run: str | None,
+    *,
+    to: str,
     batch_file: Path | None,
     prefix: str,
     shape: Shape | None,
     paths: PathMap | None,
+    wells: Wells | None,
     consent: Consent,
     progress: Progress,
 ) -> DryRun:
@@ -136,6 +151,7 @@ def _one(
         refuse_nothing(seen, outputs)
         if run is None:
             refuse_strange(shape, seen.batches, sink.layout())
+            refuse_strange_wells(wells, seen.batches, sink.layout())
         plan, unread = planned_of_readable(seen.batches, ledger, Succession(sink, consent))
         if unread and not (plan.steps or plan.moved or seen.known):
             raise unread[0][1]

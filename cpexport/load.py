@@ -28,7 +28,7 @@ from cpexport.steps import other_pipelines, planned_of_readable, replaced_by
 from cpexport.succession import Consent, Succession
 from cpexport.survey import Progress, Survey, survey
 from cpexport.tables import object_of
-from cpexport.wanted import refuse_strange
+from cpexport.wanted import refuse_strange, refuse_strange_wells
 from cpexport.wells import Wells, make_wells
 from cpexport.withdrawal import Withdrawn
 from cpexport.workers import THREAD, Crew, Workers
@@ -145,6 +145,7 @@ def load(
             refuse_nothing(found, outputs)
         if run is None:
             refuse_strange(shape, found.batches, sink.layout())
+            refuse_strange_wells(wells, found.batches, sink.layout())
         if sink.reshaped:
             with sink.alone():
                 sink.reshape()
@@ -164,7 +165,9 @@ def load(
             todo = [b for b in todo if not any(b is other for other in written)]
             ledger = sink.ledger()
         writing.note([step for step in plan.steps if not step.image_sets], writing.superseded)
-        writing.note(plan.moved, writing.already)
+        entered = ledger.by_signature
+        writing.already += [s.batch for s in plan.moved if s.batch.known_by in entered]
+        writing.note([s for s in plan.moved if s.batch.known_by not in entered], writing.already)
         if not patient:
             _refuse_all_damaged(found, writing)
         taken_out = writing.withdraw()

@@ -85,7 +85,7 @@ def load_runs(
         )
     runs = named(arguments, known)
     refuse_unnamed(runs, batch_file)
-    refuse_strange_of_runs(shape, [run.outputs for run in runs], to, prefix)
+    refuse_strange_of_runs(shape, wells, [run.outputs for run in runs], to, prefix)
     reports, failed = [], []
     for run in runs:
         try:

@@ -122,7 +122,7 @@ class Loading:
             if ran.status not in (1, 2) or "Traceback" in ran.err:
                 raise Fault(kind, f"nothing can be loaded, but status {ran.status}: {ran.err}")
             return
-        missing, left_out = self._missing(fresh)
+        missing, left_out = self.missing(seen)
         status = 3 if missing or left_out else 0
         if ran.status != status:
             raise Fault(kind, f"status {ran.status}, not {status}: {ran.out}{ran.err}")
@@ -133,14 +133,15 @@ class Loading:
         if not self.case.numbered and paths != sorted(left_out):
             raise Fault(kind, f"left out {paths}, not {sorted(left_out)}")
 
-    def _missing(self, fresh: Sequence[Sequence[Job]]) -> tuple[set[int], list[str]]:
-        """The image sets that a load has to miss, and the batches it has to name."""
+    def missing(self, looked_at: Sequence[Sequence[Job]]) -> tuple[set[int], list[str]]:
+        """The image sets that a command has to miss which looks at these jobs, and the batches that
+        it has to name."""
         missing: set[int] = set()
         left_out = []
-        for outputs, loaded, mine, there in zip(
-            self.outputs, self.loaded, fresh, self.owned, strict=True
+        for outputs, loaded, seen, there in zip(
+            self.outputs, self.loaded, looked_at, self.owned, strict=True
         ):
-            run, seen = outputs.run, mine if self.case.one_by_one else loaded
+            run = outputs.run
             planned = {one.number for one in run.planned}
             known = [job for job in loaded if job in seen or standing(job, run).complete]
             held = by_numbers([standing(job, run).held for job in known])
