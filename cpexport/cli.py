@@ -95,12 +95,14 @@ def plan(
     planned = plan(batch, home / "outputs", how, by_group=by_group)
     if scheduler and out:
         if outcome.warn(prepare(planned, batch, out, check_images=check_images), quiet):
-            return outcome.in_vain()
+            return outcome.FAILED
         click.echo(submit_text(planned, out))
         return outcome.DONE
-    wrong = outcome.warn(problems(planned, batch, check_images=check_images, printed=True), quiet)
+    found = problems(planned, batch, check_images=check_images, printed=True)
+    if outcome.warn(found, quiet):
+        return outcome.FAILED
     click.echo(plan_text(planned, format))
-    return outcome.NOT_WHOLE if wrong else outcome.DONE
+    return outcome.DONE
 
 
 @commands.command()
@@ -173,7 +175,7 @@ def check(
         limits = Limits(max_attempts, time_factor, mem_factor)
         again = resubmit(found, home, limits, scheduler=scheduler, size=images_per_batch)
         if again.plan.tasks and outcome.warn(prepare(again.plan, found.batch_file, folder), quiet):
-            return outcome.in_vain()
+            return outcome.FAILED
         outcome.warn(again.problems, quiet)
     if format == "array":
         text = str(found.missing)
