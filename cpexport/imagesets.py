@@ -135,6 +135,15 @@ class ImageSets:
             raise ValueError("no image sets, so there is no last")
         return self.ranges[-1][1]
 
+    @property
+    def words(self) -> str:
+        """What a sentence calls them.
+
+        >>> ImageSets.parse("4").words, ImageSets.parse("4-6").words
+        ('image set 4', 'image sets 4-6')
+        """
+        return f"image set{'s' * (len(self) != 1)} {self}"
+
     def __str__(self) -> str:
         """The ranges as `parse` takes them: "1-40,42-96", or "" for the empty set."""
         return ",".join(

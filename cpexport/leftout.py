@@ -46,7 +46,8 @@ class Missing:
 def missing(plan: BatchFile | None, there: ImageSets, ran: Iterable[ImageSets]) -> Missing:
     """What is missing besides the image sets `there`; `ran` are those that each job was to run."""
     if plan is None:
-        return Missing(shown_by_numbers(ran) - there, known=bool(there))
+        shown = shown_by_numbers(ran)
+        return Missing(shown - there, known=bool(shown))
     gone = plan.planned - there
     return Missing(gone, len(plan.planned), named(plan.pictures, gone))
 

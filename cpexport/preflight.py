@@ -249,7 +249,7 @@ def _images(batch_file: BatchFile) -> Iterator[Problem]:
         sets = ImageSets.of(number for numbers in missing.values() for number in numbers)
         yield Problem(
             f"{batch_file.path}: {len(missing)} of {len(seen)} images are missing or empty: "
-            f"{some} (image sets {sets})",
+            f"{some} ({sets.words})",
             True,
         )
     if elsewhere:

@@ -42,7 +42,8 @@ def submit_text(plan: Plan, folder: Path) -> str:
     """How to submit what was written into a folder."""
     sets = len(plan.image_sets)
     submit = shlex.join(["sh", str(folder / SUBMIT)])
-    return f"{len(plan.tasks)} jobs on {sets} image sets; run them with: {submit}"
+    what = f"{_counted(len(plan.tasks), 'job')} on {_counted(sets, 'image set')}"
+    return f"{what}; run {'them' if len(plan.tasks) > 1 else 'it'} with: {submit}"
 
 
 def check_text(
@@ -74,7 +75,8 @@ def _task(task: Task) -> str:
 
 def _again_table(again: Resubmission) -> str:
     sets = again.plan.image_sets
-    rows = [["run again", str(len(sets)), f"{sets or '-'} in {len(again.plan.tasks)} jobs"]]
+    jobs = _counted(len(again.plan.tasks), "job")
+    rows = [["run again", str(len(sets)), f"{sets or '-'} in {jobs}"]]
     if again.busy:
         rows.append(["under way", str(len(again.busy)), str(again.busy)])
     rows += [["given up", str(len(some)), f"{some}: {why}"] for some, why in again.given_up.items()]
@@ -202,6 +204,10 @@ def _unfinished(batches: Sequence[Seen]) -> str:
         below.append("".join(f"\n{_INDENT}{line}" for line in [*lines, *(f"| {s}" for s in log)]))
     table = aligned(rows).split("\n")
     return "\n".join(row + under for row, under in zip(table, below, strict=True))
+
+
+def _counted(many: int, what: str) -> str:
+    return f"{many} {what}{'s' * (many != 1)}"
 
 
 def _brief(image_sets: ImageSets) -> str:

@@ -5,8 +5,10 @@ far as can be told, and if it has all object types and features of the older one
 meant, a person has to say.
 """
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -57,9 +59,7 @@ class Succession:
         """
         untold = None
         if not self._consent.same_pictures:
-            untold = self._others(
-                newer, pictures_of(newer), str(older.source.path), pictures_of(older), both
-            )
+            untold = self._others(newer, pictures_of(newer), [older], pictures_of(older), both)
         alike = _alike(newer, older.pipeline, older.source.format)
         lost = _lost(self._names(older.features), self._names(newer.features), newer, alike)
         self._refuse_loss(newer, older, both, lost)
@@ -80,30 +80,36 @@ class Succession:
             there = ImageSets.from_ranges(r for entry in held for r in entry.loaded.ranges)
             ours = pictures_of(batch) if pictures is None else pictures
             theirs = recalled(self._sink, there)
-            untold = self._others(batch, ours, self._sink.name, theirs, there)
+            untold = self._others(batch, ours, held, theirs, there)
         for entry in held:
             self._refuse_loss_there(batch, entry)
         self._refuse_untold(untold)
 
     def _others(
-        self, batch: Batch, ours: Pictures, other: str, theirs: Pictures, both: ImageSets
+        self,
+        batch: Batch,
+        ours: Pictures,
+        others: Sequence[Batch | Entry],
+        theirs: Pictures,
+        both: ImageSets,
     ) -> CollisionError | None:
         """Refuses different pictures. Returns what is to be said if nothing tells."""
         found = compared(ours, theirs)
-        mine, numbers = batch.source.path, [n for n in found.different if n in both]
+        mine, numbers = _path(batch), [n for n in found.different if n in both]
         if numbers:
             number = min(numbers)
+            other = _having(number, others)
             raise CollisionError(
                 self._sink.name,
                 f"image set {number} is one picture in {mine} and another in {other} "
                 f"({found.different[number]})",
-                "load different runs into destinations of their own, or as runs with "
-                "--table-number; name the batch file with --batch if some ran by other numbers; or "
-                "say --same-pictures if files were only moved or renamed",
+                f"{self._as_runs(mine, other)}; or say --same-pictures if files were only moved or "
+                "renamed; or give the batch file with --batch if one of them ran by another one",
             )
         untold = found.untold & both
         if not untold:
             return None
+        other = _having(untold.first, others)
         why = "there are no file names or metadata to tell them by"
         if untold.first in found.named:
             why = "names of files agree, and not both have MD5Digest_ or PathName_ of them"
@@ -111,10 +117,19 @@ class Succession:
             self._sink.name,
             f"image set {untold.first} is in {mine} and in {other}, and nothing tells whether it "
             f"is the same picture ({why})",
-            "say --same-pictures if it is, as after a job was run again; load different runs into "
-            "destinations of their own, or as runs with --table-number; and a second analysis of "
-            "the same pictures with a --prefix of its own",
+            "say --same-pictures if it is, as after a job was run again; "
+            f"{self._as_runs(mine, other)}",
         )
+
+    def _as_runs(self, newer: str, older: str) -> str:
+        """What to do with outputs of two runs."""
+        one, other = map(shlex.quote, _apart(older, newer))
+        if one == other:
+            return f"if it is another run now, load {other} into another destination"
+        if self._sink.shape.numbered:
+            return f"if they are two runs, name each of them: {one} {other}"
+        where = " and --to another destination" if self._sink.ledger().entries else ""
+        return f"if they are two runs, load them with --table-number{where}: {one} {other}"
 
     def _refuse_untold(self, untold: CollisionError | None) -> None:
         # Who wants what is there to be replaced has said enough.
@@ -151,17 +166,16 @@ class Succession:
         )
         if not types and not features:
             return
-        what = [f"object types {', '.join(types)}"] if types else []
+        what = [f"object type{'s' * (len(types) > 1)} {', '.join(types)}"] if types else []
         if features:
             named = ", ".join(f"{feature} of {name}" for name, feature in features[:_SHOWN])
             more = f" and {len(features) - _SHOWN} more" if len(features) > _SHOWN else ""
-            what.append(f"{len(features)} features ({named}{more})")
+            what.append(f"{len(features)} feature{'s' * (len(features) > 1)} ({named}{more})")
         raise LossError(
             self._sink.name,
-            f"{_path(newer)} is newer than {_path(older)} and would replace its image sets {both}, "
+            f"{_path(newer)} is newer than {_path(older)} and would replace its {both.words}, "
             f"but lacks {' and '.join(what)}",
-            "load one of them beside the other with a prefix, such as --prefix QC_, if both are "
-            "wanted; or say --replace",
+            f"if both are wanted, {_one_by_one(newer, older)}; or say --replace",
         )
 
     def _names(self, features: Features) -> _Names:
@@ -237,6 +251,32 @@ def _alike(batch: Batch, pipeline: str | None, format: str) -> bool:
 
 def _path(one: Batch | Entry) -> str:
     return str(one.source.path) if isinstance(one, Batch) else one.path
+
+
+def _apart(one: str, other: str) -> tuple[str, str]:
+    """Where two outputs lie apart: the folders of their runs, if each run has one.
+
+    >>> _apart("screen/P1/outputs/batch_1_6", "screen/P2/outputs/batch_1_6")
+    ('screen/P1', 'screen/P2')
+    """
+    ours, theirs = Path(one).parts, Path(other).parts
+    for place, (mine, yours) in enumerate(zip(ours, theirs, strict=False), start=1):
+        if mine != yours:
+            return str(Path(*ours[:place])), str(Path(*theirs[:place]))
+    return one, other
+
+
+def _one_by_one(newer: Batch | Entry, older: Batch | Entry) -> str:
+    """How to load a second analysis beside the first."""
+    first, second = map(shlex.quote, _apart(_path(older), _path(newer)))
+    alone = f"load {first} alone, and then " if isinstance(older, Batch) else ""
+    return f"{alone}load {second} with a prefix of its own, such as --prefix QC_"
+
+
+def _having(number: int, others: Sequence[Batch | Entry]) -> str:
+    """Which of some outputs an image set is of."""
+    found = (o for o in others if number in (o.complete if isinstance(o, Batch) else o.loaded))
+    return _path(next(found, others[0]))
 
 
 def _format(one: Batch | Entry) -> str:

@@ -183,7 +183,7 @@ class _Verifying:
                 why = "changed since it was loaded" if batch else "not among OUTPUTS"
                 if batch and not batch.complete and batch.reason:
                     why = f"loaded, but not complete beside the others here ({batch.reason})"
-                held = f"image sets {entry.loaded}" if entry.loaded else "no image set any more"
+                held = entry.loaded.words if entry.loaded else "no image set any more"
                 unseen.append(Unseen(entry.path, f"{why}; the destination has {held} of it"))
         return unseen + self.damaged
 
@@ -197,10 +197,11 @@ class _Verifying:
         """Why a batch is not in the destination; empty if it is."""
         batch = matched.batch
         if missing := batch.complete - self._ledger.loaded:
-            return f"image sets {missing} are not in the destination; run cpexport load"
+            are = "is" if len(missing) == 1 else "are"
+            return f"{missing.words} {are} not in the destination; run cpexport load"
         if matched.known:
             return ""
-        return f"the destination has image sets {batch.complete} with another content"
+        return f"the destination has {batch.complete.words} with another content"
 
     def _differences(self, batch: Batch, entries: Sequence[Entry]) -> list[Difference]:
         ranges = [r for entry in entries for r in entry.loaded.ranges]

@@ -166,7 +166,7 @@ class TestLoad:
         )
 
         assert ran.status == 1
-        assert "was made with --objects separate --max-column-length 64, not with" in ran.err
+        assert "was made with no --path-map, and --path-map" in ran.err
 
     def test_pictures_are_the_same_whatever_their_paths_are_called(
         self, case: Case, copy: Copy, cpexport: Run, tmp_path: Path

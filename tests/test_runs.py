@@ -443,8 +443,8 @@ class TestShapes:
         runs = cpexport("load", batches[1], "--table-number", "--to=sqlite:///plain.sqlite")
 
         assert runs.status == 1
-        made = "was made with --objects separate --max-column-length 64"
-        assert f"plain.sqlite: {made}, not with --objects separate" in runs.err
+        made = "was made with no --table-number, and --table-number is asked for"
+        assert f"plain.sqlite: {made}; " in runs.err
         assert traces(tmp_path) == before
 
         cpexport("load", batches[1], "--objects=separate", "--to=sqlite:///runs.sqlite")

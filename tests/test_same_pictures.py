@@ -349,4 +349,4 @@ def test_quality_control_without_objects_lacks_no_relationships(tmp_path: Path) 
 
     with pytest.raises(CollisionError, match="--prefix QC_") as stop:
         load([tmp_path], f"sqlite:///{tmp_path / 'screen.sqlite'}")
-    assert "lacks object types Nuclei" in str(stop.value)
+    assert "lacks object type Nuclei" in str(stop.value)
