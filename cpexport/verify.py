@@ -218,7 +218,7 @@ class _Verifying:
             return found
         try:
             self.compared |= sets
-            return found + self._witness.of_batch(decoded, entries)
+            return found + self._witness.of_batch(batch, decoded, entries)
         finally:
             decoded.remove()
 
