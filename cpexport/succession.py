@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cpexport.batch import Batch
-from cpexport.errors import CollisionError, LossError
+from cpexport.contained import contained
+from cpexport.errors import CollisionError, LossError, SourceError
 from cpexport.features import IMAGE, NUMBER, OBJECT, is_column
 from cpexport.imagesets import ImageSets
 from cpexport.ledger import Entry
@@ -154,6 +156,8 @@ class Succession:
     ) -> None:
         if self._consent.replace:
             return
+        if isinstance(older, Batch) and lost:
+            lost = _valued_in(older, lost, both)
         formats = {_format(newer), _format(older)}
         mixed = len(formats) > 1 and formats & _SHORTENED
         types = sorted(name for name, features in lost.items() if NUMBER in features)
@@ -213,8 +217,34 @@ def is_same_output(entry: Entry, batch: Batch) -> bool:
     return not entry.fingerprint and ours == (entry.path, entry.format, entry.image_sets, entry.age)
 
 
+def _valued_in(batch: Batch, wanted: _Names, image_sets: ImageSets) -> _Names:
+    """Those features that a batch has a value of in some of the image sets, as `_valued` of what is
+    loaded: one that is NaN everywhere is lost to nobody. All of them if it cannot be read."""
+    found: dict[str, set[str]] = {}
+    try:
+        with contained(batch.source), batch.source.open() as opened:
+            for name, block in opened.read(image_sets, {}):
+                if block.num_rows and (features := wanted.get(name)):
+                    mine = found.setdefault(name, set())
+                    mine |= {NUMBER} & features
+                    mine |= {f for f in features - mine if _has_value(block, f)}
+    except SourceError:
+        return wanted
+    if any(found.get(name) for name in wanted if name != IMAGE):
+        # Means of objects are computed only when they are loaded.
+        own = batch.features.get(IMAGE, {})
+        found.setdefault(IMAGE, set()).update(wanted.get(IMAGE, frozenset()) - own.keys())
+    return {name: frozenset(features) for name, features in found.items() if features}
+
+
 def _has_value(block: pa.RecordBatch, column: str) -> bool:
-    return column in block.schema.names and block[column].null_count < block.num_rows
+    if column not in block.schema.names:
+        return False
+    values = block[column]
+    if not pa.types.is_floating(values.type):
+        return values.null_count < len(values)
+    numbers: bool | None = pc.any(pc.invert(pc.is_nan(values.drop_null()))).as_py()
+    return bool(numbers)
 
 
 def _names(features: Features) -> _Names:

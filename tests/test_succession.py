@@ -294,3 +294,30 @@ def test_what_was_replaced_by_what_is_named_where_asked(
 
     assert json.loads(tried.out)[0]["notes"] == ["old: replaced by new"]
     assert "old: replaced by new" in ran.err
+
+
+@pytest.mark.parametrize("order", ["together", "older first", "newer first"])
+def test_a_feature_that_is_nan_everywhere_is_no_loss(order: str, tmp_path: Path) -> None:
+    images = [picture(1, Count_Nuclei=1, ImageQuality_Score_DNA="nan")]
+    nuclei = [nucleus(1, 1, 5, AreaShape_Ecc="nan")]
+    old = output(tmp_path / "old", images, OLD, Nuclei=nuclei)
+    new = output(tmp_path / "new", [picture(1, Count_Nuclei=1)], NEW, Nuclei=[nucleus(1, 1, 9)])
+    steps = {"together": [(old, new)], "older first": [(old,), (new,)]}
+    for folders in steps.get(order, [(new,), (old,)]):
+        into(tmp_path, *folders)
+
+    assert areas(tmp_path) == [9]
+
+
+@pytest.mark.parametrize("order", ["together", "older first", "newer first"])
+def test_one_with_a_single_value_is(order: str, tmp_path: Path) -> None:
+    images = [picture(n, Count_Nuclei=1) for n in (1, 2)]
+    nuclei = [nucleus(1, 1, 5, AreaShape_Ecc="nan"), nucleus(2, 1, 5, AreaShape_Ecc=0.5)]
+    old = output(tmp_path / "old", images, OLD, Nuclei=nuclei)
+    new = output(tmp_path / "new", images, NEW, Nuclei=[nucleus(n, 1, 9) for n in (1, 2)])
+    steps = {"together": [], "older first": [old], "newer first": [new]}[order]
+    for folder in steps:
+        into(tmp_path, folder)
+
+    with pytest.raises(LossError, match=r"lacks 1 feature \(AreaShape_Ecc of Nuclei\)"):
+        into(tmp_path, old, new)
