@@ -19,6 +19,7 @@ from cpexport.jobs import PART, Job, split
 from cpexport.lacking import lacking, sentences
 from cpexport.leftout import contradicted, covered, lost, other_outputs
 from cpexport.plan import Planned
+from cpexport.samepictures import Difference, compared
 from cpexport.sinks import open_sink
 from cpexport.skipped import skipped_there
 from cpexport.survey import Progress, Survey, survey
@@ -190,11 +191,17 @@ def _not_loaded(found: Survey, there: ImageSets, same_pictures: bool) -> Iterato
 
 
 def check_destination(
-    to: str, batch_file: Path, *, prefix: str = "", run: str | None = None
+    to: str,
+    batch_file: Path,
+    *,
+    prefix: str = "",
+    run: str | None = None,
+    same_pictures: bool = False,
 ) -> Check:
     """What a destination holds of a plan, by its ledger; the outputs are not looked at.
 
-    `run` is the name of the run that was planned, where the destination numbers runs.
+    `run` is the name of the run that was planned, where the destination numbers runs. With
+    `same_pictures` image sets are those of the batch file by their numbers alone.
 
     Raises:
         UsageError: there is no such run, or there are several and none was named.
@@ -204,30 +211,52 @@ def check_destination(
     plan = read_batch_file(batch_file)
     with open_sink(to, prefix, run=run, writing=False) as sink:
         ledger, runs = sink.ledger(), sink.runs()
-        if (run is None and runs) or (run is not None and run not in runs):
-            said = f"name the run with --run; it has {', '.join(runs)}"
-            raise UsageError(f"{sink.name}: {said if runs else 'has no runs; leave --run out'}")
+        if run is not None and not runs and sink.layout().columns:
+            raise UsageError(f"{sink.name}: has no runs; leave --run out")
+        if runs and run not in runs:
+            said = f"has no run {run}" if run is not None else "has several runs"
+            raise UsageError(f"{sink.name}: {said}; name one with --run: {', '.join(runs)}")
         features = sink.layout().features.get(IMAGE, {})
         skipped = skipped_there(plan.pipeline, features, lambda some: sink.read(IMAGE, some))
+        there = ledger.loaded
+        held = sink.pictures(NONE if same_pictures else there & plan.planned)
+    found = compared(held.without(plan.pipeline.late), plan.pictures).different
+    others = ImageSets.of(found)
     batches = tuple(
         Seen(
             entry.path,
             entry.image_sets,
-            entry.loaded - skipped,
+            entry.loaded - skipped - others,
             entry.state,
             entry.reason,
             skipped=entry.loaded & skipped,
         )
         for entry in ledger.entries
     )
-    there = ledger.loaded
     return Check(
         plan,
-        (there & plan.planned) - skipped,
+        (there & plan.planned) - skipped - others,
         there - plan.planned,
         NONE,
         batches,
-        skipped=skipped & plan.planned,
+        skipped=(skipped & plan.planned) - others,
+        misplaced=others,
+        notes=() if there else (_empty(sink.name, prefix),),
+        left_out=(LeftOut(sink.name, _misplaced(plan, found)),) if others else (),
+    )
+
+
+def _empty(destination: str, prefix: str) -> str:
+    under = f" under the prefix {prefix}" if prefix else ""
+    return f"{destination}: holds no image sets{under}; see that --to names the right destination"
+
+
+def _misplaced(plan: BatchFile, found: Mapping[int, Difference]) -> str:
+    first, others = min(found), ImageSets.of(found)
+    are = "is another picture" if len(others) == 1 else "are other pictures"
+    return (
+        f"its {others.words} {are} than in {plan.path.name} (in image set {first} {found[first]}); "
+        "give the batch file of its run, or say --same-pictures if they were moved or renamed"
     )
 
 

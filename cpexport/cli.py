@@ -158,9 +158,14 @@ def check(
     if run is not None and to is None:
         raise UsageError("--run goes with --to")
     if to is not None:
-        if batch_file is None or outputs or folder or seconds:
-            raise UsageError("--to goes with --batch, and without OUTPUTS, --resubmit and --watch")
-        found = check_destination(to, batch_file, prefix=prefix, run=run)
+        if outputs or folder or seconds:
+            what = "OUTPUTS" if outputs else "--resubmit" if folder else "--watch"
+            raise UsageError(f"--to looks at a destination alone; leave {what} out")
+        if batch_file is None:
+            raise UsageError("--to needs the batch file to compare with; name it with --batch")
+        found = check_destination(
+            to, batch_file, prefix=prefix, run=run, same_pictures=same_pictures
+        )
     elif seconds:
         if folder:
             raise UsageError("--watch and --resubmit do not go together")

@@ -173,9 +173,14 @@ def refuse_unnamed(runs: Sequence[Named], batch_file: Path | None) -> None:
     names = [run.name for run in runs]
     for run in runs:
         if not run.name:
-            raise UsageError(f"{run.outputs}: give this run a name; write NAME=OUTPUTS")
+            raise UsageError(
+                f"{run.outputs}: this run has no name; name it, as in plate1={run.outputs}"
+            )
         if names.count(run.name) > 1:
-            raise UsageError(f"two runs are called {run.name}; write NAME=OUTPUTS to name them")
+            raise UsageError(
+                f"two runs are called {run.name}; give them other names, as in "
+                f"{run.name}-2={run.outputs}"
+            )
     if batch_file is not None and len(runs) > 1:
         raise UsageError("--batch goes with one run; load the others by themselves")
     for run in runs:

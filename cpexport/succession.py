@@ -242,9 +242,8 @@ def _has_value(block: pa.RecordBatch, column: str) -> bool:
         return False
     values = block[column]
     if not pa.types.is_floating(values.type):
-        return values.null_count < len(values)
-    numbers: bool | None = pc.any(pc.invert(pc.is_nan(values.drop_null()))).as_py()
-    return bool(numbers)
+        return bool(values.null_count < len(values))
+    return pc.any(pc.invert(pc.is_nan(values.drop_null()))).as_py() is True
 
 
 def _names(features: Features) -> _Names:

@@ -1,12 +1,14 @@
 """What a load leaves out, `check`, `load --dry-run` and `verify` name too, with the same status."""
 
 import json
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import small_outputs
-from conftest import Ran
+from conftest import Ran, tables, unpacked
 from plates import NEW, image, nucleus, output
 
 Run = Callable[..., Ran]
@@ -137,3 +139,105 @@ def test_where_nothing_is_complete_no_gaps_are_told_of(tmp_path: Path, cpexport:
 
     assert "not known without a batch file\n" in ran.out
     assert "gaps" not in ran.out
+
+
+@pytest.mark.parametrize("sign", ["SQL__Per_Well_SETUP.SQL", "screen_MyExpt.properties"])
+def test_jobs_that_wrote_to_a_database_server_are_told_so(
+    sign: str, tmp_path: Path, cpexport: Run
+) -> None:
+    folder = tmp_path / "outputs" / "batch_1_2"
+    folder.mkdir(parents=True)
+    (folder / "done.txt").write_text("Complete")
+    (folder / sign).write_text("db_type      = mysql\n")
+    ran = cpexport("check", "outputs")
+    said = " ".join(ran.out.split())
+
+    assert f"wrote to a MySQL server ({sign} says so), from which nothing is read: run" in said
+    assert "left no" not in ran.out
+    assert ran.status == 3
+
+
+def test_a_text_file_called_h5_is_not_to_be_run_again_by_itself(
+    tmp_path: Path, cpexport: Run
+) -> None:
+    plate(tmp_path / "P1", {1: 1}, ONE)
+    (tmp_path / "notes.h5").write_text("remember the milk\n")
+    text = cpexport("load", "P1", "notes.h5", "--to", "screen.sqlite")
+    (tmp_path / "notes.h5").write_bytes(bytes(4096))
+    zeros = cpexport("load", "P1", "notes.h5", "--to", "screen.sqlite")
+
+    assert "not an HDF5 file; take it away if it is something else" in text.out
+    assert "damaged: its first bytes are zeros; run its image sets again" in zeros.out
+    assert (text.status, zeros.status) == (3, 3)
+
+
+class TestADestination:
+    """`check --to` compares what a destination holds with the batch file: pictures too."""
+
+    @pytest.fixture
+    def screen(self, tmp_path: Path, cpexport: Run) -> Path:
+        plate(tmp_path / "P1", {1: 1}, ONE)
+        assert cpexport("load", "P1", "--to", "screen.sqlite").status == 0
+        return tmp_path / "screen.sqlite"
+
+    def test_of_another_screen_is_not_complete(self, screen: Path, cpexport: Run) -> None:
+        batch = unpacked("10_ranges") / "Batch_data.h5"
+        ran = cpexport("check", "--to", screen.name, "--batch", batch, "--format", "json")
+        same = cpexport(
+            *("check", "--to", screen.name, "--batch", batch, "--format", "json"), "--same-pictures"
+        )
+        said = json.loads(ran.out)
+
+        assert (said["complete"], said["misplaced"], ran.status) == (0, [[1, 1]], 3)
+        assert "its image set 1 is another picture than in Batch_data.h5" in ran.out
+        assert json.loads(same.out)["complete"] == 1
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            ((), "--to needs the batch file to compare with; name it with --batch"),
+            (("P1",), "--to looks at a destination alone; leave OUTPUTS out"),
+            (("--resubmit", "x"), "--to looks at a destination alone; leave --resubmit out"),
+        ],
+    )
+    def test_of_wrong_words_the_wrong_one_is_named(
+        self, screen: Path, cpexport: Run, words: tuple[str, ...], said: str
+    ) -> None:
+        ran = cpexport("check", "--to", screen.name, *words)
+
+        assert (ran.status, ran.err) == (2, f"cpexport: {said}\n")
+
+    def test_that_holds_nothing_is_said_to(self, tmp_path: Path, cpexport: Run) -> None:
+        batch = unpacked("10_ranges") / "Batch_data.h5"
+        ran = cpexport("check", "--to", "mistyped.sqlite", "--batch", batch)
+
+        assert "mistyped.sqlite: holds no image sets; see that --to names the right" in ran.err
+        assert ran.status == 3
+
+    def test_with_runs_names_the_one_that_is_not_there(self, tmp_path: Path, cpexport: Run) -> None:
+        plate(tmp_path / "P1", {1: 1}, ONE)
+        cpexport("load", "P1", "--table-number", "--to", "runs.sqlite")
+        batch = unpacked("10_ranges") / "Batch_data.h5"
+        ran = cpexport("check", "--to", "runs.sqlite", "--run", "P2", "--batch", batch)
+
+        assert "has no run P2; name one with --run: P1" in ran.err
+        assert ran.status == 2
+
+
+@pytest.mark.skipif(shutil.which("sqlite3") is None, reason="there is no sqlite3 shell")
+def test_a_script_for_sqlite_says_that_it_runs_in_another_folder(
+    tmp_path: Path, cpexport: Run
+) -> None:
+    plate(tmp_path / "P1", {1: 1}, ONE)
+    cpexport("script", "P1", "--out", "import", "--dialect", "sqlite")
+    script = (tmp_path / "import" / "import.sql").read_text()
+    done = [
+        subprocess.run(
+            ["sqlite3", "there.sqlite"], input=script, cwd=where, capture_output=True, text=True
+        )
+        for where in (tmp_path, tmp_path / "import")
+    ]
+
+    assert "run it in the folder that holds import.sql" in done[0].stderr
+    assert [one.returncode for one in done] == [1, 0]
+    assert tables(tmp_path / "there.sqlite") == {}
