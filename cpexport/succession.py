@@ -6,21 +6,17 @@ meant, a person has to say.
 """
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
+from cpexport import losses
 from cpexport.batch import Batch
-from cpexport.contained import contained
-from cpexport.errors import CollisionError, LossError, SourceError
-from cpexport.features import IMAGE, NUMBER, OBJECT, is_column
+from cpexport.errors import CollisionError, LossError
+from cpexport.features import IMAGE, NUMBER, OBJECT
 from cpexport.imagesets import ImageSets
 from cpexport.ledger import Entry
-from cpexport.naming import is_kept
-from cpexport.ordering import full_name, is_aggregate
+from cpexport.losses import Names
 from cpexport.pictures import Pictures
 from cpexport.samepictures import compared
 from cpexport.sinks import Sink
@@ -28,10 +24,6 @@ from cpexport.sinks.recalled import pictures as recalled
 from cpexport.survey import pictures_of
 from cpexport.tables import Features
 
-_Names = Mapping[str, frozenset[str]]
-
-# They say when and in which order modules ran, and not what was measured.
-_OF_THE_JOB = ("ExecutionTime_", "Group_", "ImageSet_", "ProcessingStatus")
 # Formats with columns' names in place of features', and without means of objects.
 _SHORTENED = frozenset({"database", "sqlcsv"})
 _SHOWN = 3
@@ -63,7 +55,7 @@ class Succession:
         if not self._consent.same_pictures:
             untold = self._others(newer, pictures_of(newer), [older], pictures_of(older), both)
         alike = _alike(newer, older.pipeline, older.source.format)
-        lost = _lost(self._names(older.features), self._names(newer.features), newer, alike)
+        lost = losses.lost(self._names(older.features), self._names(newer.features), newer, alike)
         self._refuse_loss(newer, older, both, lost)
         self._refuse_untold(untold)
 
@@ -143,21 +135,21 @@ class Succession:
         alike = _alike(batch, entry.pipeline, entry.format)
         if entry.age > batch.age:
             if not alike:
-                lost = _lost(ours, self._valued(ours, both), None)
+                lost = losses.lost(ours, self._valued(ours, both), None)
                 self._refuse_loss(entry, batch, both, lost)
             return
         layout = self._sink.shape.unshaped(self._sink.layout().features)
-        suspect = _lost(_names(layout), ours, batch, alike)
+        suspect = losses.lost(losses.names(layout), ours, batch, alike)
         lost = self._valued(suspect, both) if suspect else {}
         self._refuse_loss(batch, entry, both, lost)
 
     def _refuse_loss(
-        self, newer: Batch | Entry, older: Batch | Entry, both: ImageSets, lost: _Names
+        self, newer: Batch | Entry, older: Batch | Entry, both: ImageSets, lost: Names
     ) -> None:
         if self._consent.replace:
             return
         if isinstance(older, Batch) and lost:
-            lost = _valued_in(older, lost, both)
+            lost = losses.valued(older, lost, both)
         formats = {_format(newer), _format(older)}
         mixed = len(formats) > 1 and formats & _SHORTENED
         types = sorted(name for name, features in lost.items() if NUMBER in features)
@@ -166,7 +158,7 @@ class Succession:
             for name, some in lost.items()
             if name not in types
             for feature in some
-            if not mixed or _by_name(name, feature, lost)
+            if not mixed or losses.by_name(name, feature, lost)
         )
         if not types and not features:
             return
@@ -182,12 +174,12 @@ class Succession:
             f"if both are wanted, {_one_by_one(newer, older)}; or say --replace",
         )
 
-    def _names(self, features: Features) -> _Names:
+    def _names(self, features: Features) -> Names:
         """What the destination keeps of an output's features, by the job's object types."""
         shape = self._sink.shape
-        return _names(shape.unshaped(shape.shaped(features)))
+        return losses.names(shape.unshaped(shape.shaped(features)))
 
-    def _valued(self, wanted: _Names, image_sets: ImageSets) -> _Names:
+    def _valued(self, wanted: Names, image_sets: ImageSets) -> Names:
         """Those features that have a value there in some of the image sets; an object type with
         rows has its number."""
         found: dict[str, frozenset[str]] = {}
@@ -202,7 +194,7 @@ class Succession:
                 read = self._sink.read(table, [begin + f for f in sorted(own)], image_sets)
                 for block in read:
                     rows += block.num_rows
-                    valued |= {f for f in own - valued if _has_value(block, begin + f)}
+                    valued |= {f for f in own - valued if losses.has_value(block, begin + f)}
                 if rows and not together:
                     valued.add(NUMBER)
                 if valued & features:
@@ -215,61 +207,6 @@ def is_same_output(entry: Entry, batch: Batch) -> bool:
     entries have no fingerprint any more."""
     ours = (str(batch.source.path), batch.source.format, batch.image_sets, batch.age)
     return not entry.fingerprint and ours == (entry.path, entry.format, entry.image_sets, entry.age)
-
-
-def _valued_in(batch: Batch, wanted: _Names, image_sets: ImageSets) -> _Names:
-    """Those features that a batch has a value of in some of the image sets, as `_valued` of what is
-    loaded: one that is NaN everywhere is lost to nobody. All of them if it cannot be read."""
-    found: dict[str, set[str]] = {}
-    try:
-        with contained(batch.source), batch.source.open() as opened:
-            for name, block in opened.read(image_sets, {}):
-                if block.num_rows and (features := wanted.get(name)):
-                    mine = found.setdefault(name, set())
-                    mine |= {NUMBER} & features
-                    mine |= {f for f in features - mine if _has_value(block, f)}
-    except SourceError:
-        return wanted
-    if any(found.get(name) for name in wanted if name != IMAGE):
-        # Means of objects are computed only when they are loaded.
-        own = batch.features.get(IMAGE, {})
-        found.setdefault(IMAGE, set()).update(wanted.get(IMAGE, frozenset()) - own.keys())
-    return {name: frozenset(features) for name, features in found.items() if features}
-
-
-def _has_value(block: pa.RecordBatch, column: str) -> bool:
-    if column not in block.schema.names:
-        return False
-    values = block[column]
-    if not pa.types.is_floating(values.type):
-        return bool(values.null_count < len(values))
-    return pc.any(pc.invert(pc.is_nan(values.drop_null()))).as_py() is True
-
-
-def _names(features: Features) -> _Names:
-    found = {}
-    for name, types in features.items():
-        own = {f for f in types if is_column(f) and not f.startswith(_OF_THE_JOB)}
-        found[name] = frozenset(own if name == IMAGE else own | {NUMBER})
-    return found
-
-
-def _lost(had: _Names, has: _Names, newer: Batch | None, alike: bool = False) -> _Names:
-    """The features of `had` that `has` has not, without types of which `newer` counts none: then
-    there is nothing that a table could have. Of outputs that are `alike` only whole object types
-    can be lost: their table is gone."""
-    found: dict[str, frozenset[str]] = {}
-    for name, features in had.items():
-        if name not in has and newer is not None and _counts_none(newer, name):
-            continue
-        lost = features - has.get(name, frozenset())
-        if lost and not (alike and (name == IMAGE or name in has)):
-            found[name] = lost
-    return found
-
-
-def _counts_none(batch: Batch, name: str) -> bool:
-    return f"Count_{name}" in batch.features.get(IMAGE, {}) and name not in batch.lacking
 
 
 def _alike(batch: Batch, pipeline: str | None, format: str) -> bool:
@@ -310,10 +247,3 @@ def _having(number: int, others: Sequence[Batch | Entry]) -> str:
 
 def _format(one: Batch | Entry) -> str:
     return one.source.format if isinstance(one, Batch) else one.format
-
-
-def _by_name(name: str, feature: str, objects: Iterable[str]) -> bool:
-    """Whether a feature is known by its name in all formats."""
-    own = [o for o in objects if o != IMAGE]
-    whole = full_name(name, feature, own)
-    return is_kept(whole) and not (name == IMAGE and is_aggregate(feature, own))

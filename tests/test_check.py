@@ -100,7 +100,13 @@ EXPECTED = {
         [[9, 9], [24, 24]],
         {
             **{site: (str(n), str(n), WHOLE) for n, site in enumerate(SITES[:-1], start=1)},
-            "P1-B02-1": ("9", "", *UNFINISHED, "9: Cells.csv is empty"),
+            "P1-B02-1": (
+                "9",
+                "",
+                "failed",
+                "nothing says that the job ended",
+                "Cells.csv is empty",
+            ),
         },
     ),
     "70": Expected(

@@ -356,11 +356,17 @@ class TestWords:
     @pytest.mark.parametrize(
         ("names", "said"),
         [
-            (["plates/out", "plates/out"], "two runs are called out; write NAME=OUTPUTS"),
-            (["a=plates/out", "a=more/out"], "two runs are called a; write NAME=OUTPUTS"),
-            (["=plates/out"], "write NAME=OUTPUTS"),
-            (["a="], "write NAME=OUTPUTS"),
-            (["/"], "write NAME=OUTPUTS"),
+            (
+                ["plates/out", "plates/out"],
+                "two runs are called out; give them other names, as in out-2=",
+            ),
+            (
+                ["a=plates/out", "a=more/out"],
+                "two runs are called a; give them other names, as in a-2=",
+            ),
+            (["=plates/out"], "name it, as in plate1=plates/out"),
+            (["a="], "this run has no name; name it"),
+            (["/"], "name it, as in plate1=/"),
             (["a=plates/out", "b=more/out", "--batch", "x.h5"], "--batch goes with one run"),
         ],
     )
