@@ -120,6 +120,9 @@ class Succession:
         one, other = map(shlex.quote, _apart(older, newer))
         if one == other:
             return f"if it is another run now, load {other} into another destination"
+        if self._sink.shape.numbered and self._sink.ledger().entries:
+            name = shlex.quote(f"{Path(newer).name}-2={_apart(older, newer)[1]}")
+            return f"if it is another run, give it a name of its own: {name}"
         if self._sink.shape.numbered:
             return f"if they are two runs, name each of them: {one} {other}"
         where = " and --to another destination" if self._sink.ledger().entries else ""
@@ -220,16 +223,19 @@ def _path(one: Batch | Entry) -> str:
 
 
 def _apart(one: str, other: str) -> tuple[str, str]:
-    """Where two outputs lie apart: the folders of their runs, if each run has one.
+    """Where two outputs lie apart: the folders of their runs, if those lie side by side.
 
     >>> _apart("screen/P1/outputs/batch_1_6", "screen/P2/outputs/batch_1_6")
     ('screen/P1', 'screen/P2')
+    >>> _apart("/here/P1/batch_1_6", "/there/P2/batch_1_6")
+    ('/here/P1/batch_1_6', '/there/P2/batch_1_6')
     """
     ours, theirs = Path(one).parts, Path(other).parts
-    for place, (mine, yours) in enumerate(zip(ours, theirs, strict=False), start=1):
-        if mine != yours:
-            return str(Path(*ours[:place])), str(Path(*theirs[:place]))
-    return one, other
+    differ = (n for n, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b)
+    place = next(differ, 0)
+    if len(ours) != len(theirs) or ours[:place] in ((), ("/",)):
+        return one, other
+    return str(Path(*ours[: place + 1])), str(Path(*theirs[: place + 1]))
 
 
 def _one_by_one(newer: Batch | Entry, older: Batch | Entry) -> str:

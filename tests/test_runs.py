@@ -267,10 +267,12 @@ class TestAgain:
         rewritten(file, "Image", "FileName_DNA", lambda values: [b"other.tif"] * len(values))
         before = traces(to.parent)
 
-        with pytest.raises(CollisionError, match="--table-number"):
+        with pytest.raises(CollisionError, match="give it a name of its own: ") as stop:
             load_runs([Path(f"ranges={file.parent}")], url)
 
         assert traces(to.parent) == before
+        name = str(stop.value).partition("its own: ")[2].partition(";")[0]
+        assert load_runs([Path(name)], url).loaded == 1
 
 
 class TestKilled:
@@ -594,7 +596,7 @@ class TestCheck:
         ran = cpexport("check", "--to", f"sqlite:///{screens}", "--batch", batch, *run)
 
         assert (ran.status, ran.out) == (2, "")
-        assert "--run; it has ranges, csv, failed, tracks, plate 2" in ran.err
+        assert "name one with --run: ranges, csv, failed, tracks, plate 2" in ran.err
 
     def test_a_run_that_cannot_be(self, loaded: Callable[..., Path], cpexport: Run) -> None:
         plain = loaded(outputs("csv"))
