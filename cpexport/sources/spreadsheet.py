@@ -181,6 +181,13 @@ class _Opened:
             for header in self._headers
             if header.numbers_rows and header.path not in self._tables.left_out
         )
+        for names in self._files_of_types().values():
+            if lost := rows.unwritten(names) & rows.with_objects(names):
+                found += (
+                    f"{self._objects[names[0]][0].path.name}: no rows of the image sets {lost}, "
+                    "which FlagImage skipped: CellProfiler writes none where not all of "
+                    f"{', '.join(names)} were made",
+                )
         if not rows.sign.startswith(MARKS):
             found += ("no ModuleError or ExecutionTime columns: a row counts as measured",)
         return found
@@ -240,12 +247,16 @@ class _Opened:
                 # No job left it so, and none that runs again mends it.
                 raise why
             short |= dict.fromkeys(lost, f"{path.name} {why.problem}")
+        for names in self._files_of_types().values():
+            self._count(names, rows, short)
+        return short
+
+    def _files_of_types(self) -> dict[tuple[Path, ...], list[str]]:
+        """Files to the object types in them, of which several can be side by side."""
         groups: dict[tuple[Path, ...], list[str]] = {}
         for name, files in self._objects.items():
             groups.setdefault(tuple(file.path for file in files), []).append(name)
-        for names in groups.values():
-            self._count(names, rows, short)
-        return short
+        return groups
 
     def _count(self, names: list[str], rows: ImageRows, short: dict[int, str]) -> None:
         """Compares the rows of a file with Count_<Object>: with several, the largest of them."""
@@ -270,8 +281,9 @@ class _Opened:
                 raise SourceError(files[0].path, "cut off in the middle of a line", RERUN)
             return
         wanted = np.nan_to_num(np.fmax.reduce(counts)).astype(np.int64)
+        unwritten = rows.unwritten(names)
         for number, count in zip(rows.numbers.tolist(), wanted.tolist(), strict=True):
-            if has.get(number, 0) != count:
+            if has.get(number, 0) != count and (number in has or number not in unwritten):
                 end = ", it is cut off" if cut else ""
                 short.setdefault(number, f"{where} has {has.get(number, 0)} of {count} rows{end}")
 
