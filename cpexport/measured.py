@@ -40,11 +40,13 @@ def notes(sink: Sink) -> tuple[str, ...]:
     features = sorted({name for entry in ledger.entries if entry.loaded for name in entry.measured})
     if not features or sink.settings().get(NOTE) != "":
         return ()
+    lost = sum(bool(entry.loaded) and not entry.measured_kept for entry in ledger.entries)
+    but = f" but of {lost} batches that version 0.1.0 loaded" if lost else ""
     more = len(features) - _SHOWN
     named = ", ".join(features[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
     return (
         f"{named}: measured by each job of its own image sets and not of the whole run, so "
-        "_cpexport_measured has them, and Per_Experiment has not",
+        f"_cpexport_measured has them{but}, and Per_Experiment has not",
     )
 
 

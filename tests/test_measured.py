@@ -122,6 +122,45 @@ def test_verify_finds_a_measurement_that_was_changed(
     assert [d for d in said.differences if what in d.what]
 
 
+def test_verify_finds_what_is_lost_of_one_of_several_jobs(tmp_path: Path) -> None:
+    for name, value in (("P1-A01-1", "0.5"), ("P1-A01-2", "0.75")):
+        job(tmp_path / "out", name, {Z: value})
+    database = tmp_path / "x.sqlite"
+    load([tmp_path / "out"], f"sqlite:///{database}")
+    with closing(sqlite3.connect(database)) as db, db:
+        db.execute("DELETE FROM _cpexport_measured WHERE value = 0.5")
+
+    said = verify([tmp_path / "out"], f"sqlite:///{database}")
+    assert [d.what for d in said.differences] == [f"{Z} must be 0.5 and is None"]
+
+
+def test_of_batches_of_version_0_1_0_it_is_said_that_it_was_not_kept(tmp_path: Path) -> None:
+    """That version had no such table; the next load makes it."""
+    job(tmp_path / "out", "P1-A01-1", HELD)
+    database = tmp_path / "x.sqlite"
+    load([tmp_path / "out"], f"sqlite:///{database}")
+    with closing(sqlite3.connect(database)) as db, db:
+        db.execute("DROP VIEW _cpexport_current")
+        for table in ("_cpexport_measured", "_cpexport_replaced"):
+            db.execute(f"DROP TABLE {table}")
+        db.execute("DELETE FROM _cpexport_settings WHERE name IN ('measured_of', 'measured')")
+        db.execute(f"ALTER TABLE Per_Experiment DROP COLUMN {Z}")
+        db.execute(f"ALTER TABLE Per_Experiment DROP COLUMN {THRESHOLD}")
+        db.execute("ALTER TABLE Per_Experiment DROP COLUMN EC50_Cells_Nothing")
+    before = verify([tmp_path / "out"], f"sqlite:///{database}")
+    job(tmp_path / "out", "P1-A01-2", {Z: "0.5"})
+    report = load([tmp_path / "out"], f"sqlite:///{database}")
+    after = verify([tmp_path / "out"], f"sqlite:///{database}")
+
+    for said in (before, after):
+        (difference,) = said.differences
+        assert f"{THRESHOLD}, {Z}: measured by the job" in difference.what
+        assert "version 0.1.0 did not keep" in difference.what
+    (note,) = [note for note in report.notes if "measured by each job" in note]
+    assert "but of 1 batches that version 0.1.0 loaded" in note
+    assert Z not in per_experiment(database)
+
+
 def test_of_runs_each_has_what_its_own_job_measured(tmp_path: Path, cpexport: Run) -> None:
     for run, value in (("a", "0.25"), ("b", "0.5")):
         job(tmp_path / run, "P1-A01-1", {Z: value})
