@@ -51,11 +51,17 @@ def notes(sink: Sink) -> tuple[str, ...]:
 
 
 def untrue(sink: Sink, ledger: Ledger) -> Mapping[str, str]:
-    """What Per_Experiment says of a feature that the job did not, as far as a load has come to
-    its end."""
+    """What Per_Experiment says of a feature that the job did not.
+
+    Where no load has come to its end since a batch came, as after a script, it may say what the one
+    job before measured.
+    """
     noted = sink.settings().get(NOTE)
     if noted is None:
-        return {}
+        jobs = sum(bool(entry.loaded) for entry in ledger.entries)
+        stale = sink.measured() if jobs > 1 else {}
+        said = f"is of one of {jobs} jobs and not of the run; the next load takes it out"
+        return dict.fromkeys(sorted(stale), said)
     job = ledger.by_signature.get(noted)
     must = {n: v for n, v in job.measured.items() if math.isfinite(v)} if job else {}
     there = sink.measured()

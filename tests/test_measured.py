@@ -3,6 +3,7 @@
 import csv
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -15,7 +16,9 @@ import pytest
 from conftest import Ran, rows, unpacked
 from servers import Database, databases, servers
 
+from cpexport.importer.contents import Form
 from cpexport.load import load
+from cpexport.script import script
 from cpexport.verify import verify
 
 __all__ = ["databases", "servers"]
@@ -84,6 +87,34 @@ def test_one_job_of_a_plan_of_several_is_not_the_run(tmp_path: Path) -> None:
 
     assert Z not in per_experiment(database)
     assert [note for note in report.notes if "measured by each job" in note]
+
+
+@pytest.mark.skipif(shutil.which("sqlite3") is None, reason="there is no sqlite3 shell")
+def test_verify_says_so_until_a_load_follows_the_script_that_brought_another_job(
+    tmp_path: Path,
+) -> None:
+    job(tmp_path / "one", "P1-A01-1", HELD)
+    job(tmp_path / "two", "P1-A01-2", {Z: "0.5"})
+    both = [tmp_path / "one", tmp_path / "two"]
+    database = tmp_path / "x.sqlite"
+    load([tmp_path / "one"], f"sqlite:///{database}")
+    script(
+        [tmp_path / "two"],
+        tmp_path / "script",
+        Form.parse("sqlite", old_names=False, analyst=False),
+    )
+    subprocess.run(
+        ["sqlite3", "-bail", str(database), ".read import.sql"], cwd=tmp_path / "script", check=True
+    )
+    stale = verify(both, f"sqlite:///{database}")
+    load(both, f"sqlite:///{database}")
+    after = verify(both, f"sqlite:///{database}")
+
+    assert {d.what for d in stale.differences} == {
+        "is of one of 2 jobs and not of the run; the next load takes it out"
+    }
+    assert per_experiment(database)[Z] is None
+    assert after.differences == ()
 
 
 def test_a_rerun_replaces_what_the_job_measured(tmp_path: Path) -> None:
