@@ -32,6 +32,8 @@ _NOT_IDENTITY = frozenset({"Metadata_Frame", "Metadata_Series", "Metadata_FileLo
 # columns of its list as they are called: Image_Series_DNA keeps its Image_.
 _PLANES = ("Series", "Frame", "Index", "Channel", "C", "Z", "T")
 _PLANE = re.compile(rf"(?:Image_)?((?:{'|'.join(_PLANES)})_(.+))")
+FIRST: Final = ("", "0", "0.0", "-1", "-1.0")
+"""What planes say of the first picture of a file, which can be the only one."""
 # A drive, or the scheme of a URL.
 _ROOT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _SLASHES = re.compile(r"[/\\]+")

@@ -18,15 +18,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cpexport.imagesets import NONE, ImageSets
-from cpexport.pictures import DIGEST, FILE, METADATA, Pictures, planes
+from cpexport.pictures import DIGEST, FILE, FIRST, METADATA, Pictures, planes
 from cpexport.sametexts import same_folder, same_name, same_number
 
 # FlagImage's by default; it is measured, and the pipeline that says so is often not known.
 _MEASURED = "Metadata_QCFlag"
 # Illumination functions, which are made anew (CellProfiler 4.2.8, saveimages.py).
 _FUNCTION = re.compile(r".*\.(npy|mat)", re.IGNORECASE)
-# The first plane of a file, and the channel of a file with one.
-_FIRST = ("", "0", "0.0", "-1", "-1.0")
 # What metadata calls plates and the places on them.
 _PLATE = re.compile(r"Metadata_.*(plate|barcode|well).*", re.IGNORECASE)
 
@@ -185,7 +183,7 @@ class _Comparing:
                 for side, beside in ((one, other), (other, one)):
                     if side is not None:
                         unknown = True if beside is None else ~_filled(beside)
-                        doubtful |= _filled(side, _FIRST) & unknown
+                        doubtful |= _filled(side, FIRST) & unknown
         return known, doubtful
 
     def _folders(self, wanted: _Rows) -> _Rows:
