@@ -179,7 +179,7 @@ class _Comparing:
             for feature in planes(channel):
                 one, other = self._left.columns.get(feature), self._right.columns.get(feature)
                 if one is not None and other is not None:
-                    known |= self._compare(feature, one, other, same_number, channel)
+                    known |= self._compare(feature, one, other, _same_plane, channel)
                 for side, beside in ((one, other), (other, one)):
                     if side is not None:
                         unknown = True if beside is None else ~_filled(beside)
@@ -269,6 +269,10 @@ def _without_functions(channels: Collection[str], pictures: Pictures) -> frozens
     """The channels of pictures; those of functions only where there are no others."""
     functions = {c for c in channels if _is_function(pictures.columns[FILE + c])}
     return frozenset(set(channels) - functions or channels)
+
+
+def _same_plane(one: str, other: str) -> bool:
+    return same_number(one, other) or (one in FIRST and other in FIRST)
 
 
 def _is_function(names: pa.StringArray) -> bool:

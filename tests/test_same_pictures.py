@@ -179,6 +179,10 @@ SAME = {
         STACK,
         STACK | {"Series_DNA": 0, "Frame_DNA": 0, "Channel_DNA": -1},
     ),
+    "the only channel, by either number": (
+        STACK | {"Series_DNA": 2, "Channel_DNA": -1},
+        STACK | {"Series_DNA": 2, "Channel_DNA": 0},
+    ),
     "planes of what is no channel": (
         {"name": "a", "digest": ONE, "T_Test": 1, "Frame_Count": 2},
         {"name": "a", "digest": ONE, "T_Test": 2, "Frame_Count": 3},
