@@ -14,8 +14,9 @@ from cpexport.batch import LeftOut
 from cpexport.errors import SourceError
 from cpexport.features import EXPERIMENT, IMAGE, RELATIONSHIP
 from cpexport.place import Place
-from cpexport.sources.csvchoice import images_of, misfit
+from cpexport.sources.csvchoice import images_of
 from cpexport.sources.csvfile import OBJECTS, CsvFile
+from cpexport.sources.csvfits import misfit
 from cpexport.sources.csvgroups import CsvGroup, Stray, header_of
 from cpexport.sources.imagecsv import ImageRows
 
@@ -141,14 +142,19 @@ def _candidates(
 
 
 def _home(stray: Stray, found: Sequence[CsvGroup]) -> CsvGroup | None:
-    """The one job that a table belongs to. Of several, what they hold decides."""
-    free = list(islice((g for g in found if not g.holds(stray.path.stem)), _MOST + 1))
+    """The one job that a table belongs to. Of several, what they hold decides.
+
+    A job's own table keeps others of its name away; of several in other folders, each can have
+    some of the image sets.
+    """
+    free = list(islice((g for g in found if not g.has_own(stray.path.stem)), _MOST + 1))
     if len(free) > 1:
-        free = [group for group in free[:_MOST] if _fits(stray, group)]
+        fits = [group for group in free[:_MOST] if _fits(stray, group, True)]
+        free = fits or [group for group in free[:_MOST] if _fits(stray, group, False)]
     return free[0] if len(free) == 1 else None
 
 
-def _fits(stray: Stray, group: CsvGroup) -> bool:
+def _fits(stray: Stray, group: CsvGroup, whole: bool) -> bool:
     if not isinstance(stray.header, CsvFile) or stray.kind != OBJECTS:
         return False
     headers = [h for h in map(header_of, group.files) if isinstance(h, CsvFile)]
@@ -156,7 +162,7 @@ def _fits(stray: Stray, group: CsvGroup) -> bool:
         rows = ImageRows(images_of(headers, group.prefix), None)
     except SourceError:
         return False
-    return not misfit(stray.header, rows, group.prefix)
+    return not misfit(stray.header, rows, group.prefix, whole)
 
 
 def _left(stray: Stray) -> LeftOut:

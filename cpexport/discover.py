@@ -19,6 +19,7 @@ from cpexport.jobs import PLAN, STAMP, STATUS, STATUS_SUFFIXES
 from cpexport.namedfile import PACKED, place_of
 from cpexport.pipeline import Pipeline
 from cpexport.place import Place
+from cpexport.sources.beside import Beside
 from cpexport.sources.csvgroups import csv_folder, header_of
 from cpexport.sources.database import DatabaseSource
 from cpexport.sources.databasefile import Contents, contents
@@ -214,43 +215,46 @@ class _Finding:
 def _sources(place: Place, hint: Pipeline | None = None) -> list[Source]:
     """The batches of a place: measurement files, else CSV files, else SQLite files."""
     folder = place.folder
-    databases = [path for path in folder.databases if _is_export(path, folder)]
-    unused = tuple(path.name for path in databases)
+    databases = tuple(path for path in folder.databases if _is_export(path, folder))
     batches = len(folder.hdf5) or len(place.groups) + len(place.jobs) or len(databases)
     alone = batches == 1 and folder.path.is_dir()
     done = folder.done[0] if len(folder.done) == 1 and batches == 1 else None
+    text = said(done) if done else None
     if folder.hdf5:
-        text = said(done) if done else None
-        beside = (*(path.name for path in place.csv), *unused)
-        tables = tuple(place.image_tables) if batches == 1 else ()
+        beside = Beside(tuple(place.csv), databases)
+        if batches == 1:
+            jobs = tuple(SqlCsvSource(f[0], tuple(f), job) for job, f in place.jobs.items())
+            beside = replace(beside, tables=tuple(place.image_tables), jobs=jobs)
         return [
-            Hdf5Source(folder.path if alone else file, file, beside, text, tables)
-            for file in folder.hdf5
+            Hdf5Source(folder.path if alone else file, file, beside, text) for file in folder.hdf5
         ]
     if not (place.groups or place.jobs):
-        text = said(done) if done else None
         return [
             DatabaseSource(folder.path if alone else file, file, text, hint) for file in databases
         ]
-    spreadsheets = [
+    found: list[SpreadsheetSource | SqlCsvSource] = [
         SpreadsheetSource(
             folder.path if alone else group.image_file,
             tuple(group.files),
             group.prefix,
             done,
             hint,
-            unused,
-            tuple(group.adopted),
-            group.experiment,
+            adopted=tuple(group.adopted),
+            experiment=group.experiment,
+            unread=tuple(folder.unread),
         )
         for group in place.groups.values()
     ]
-    return spreadsheets + [
+    found += [
         SqlCsvSource(
             folder.path if alone else files[0].parent / job.file(IMAGE), tuple(files), job, done
         )
         for job, files in place.jobs.items()
     ]
+    # SQLite files are compared with all batches at once, by the first of them.
+    first, *others = found
+    beside = Beside(databases=databases, used=tuple(others) if databases else ())
+    return [replace(first, beside=beside), *others]
 
 
 def _is_export(path: Path, folder: Folder) -> bool:

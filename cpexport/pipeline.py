@@ -142,6 +142,11 @@ class Pipeline:
             for module in self.modules
         )
 
+    @cached_property
+    def values(self) -> frozenset[str]:
+        """The values of all settings; the names of all object types are among them."""
+        return frozenset(value for module in self.modules for _, value in module.settings)
+
     @property
     def ungrouped(self) -> bool:
         """Whether input modules say that they group no image sets: Groups, LoadData, LoadImages."""

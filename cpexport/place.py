@@ -50,7 +50,7 @@ class Place:
 
     @property
     def image_tables(self) -> list[Path]:
-        """Those of them that list image sets, by their names."""
+        """Those of them that list image sets, by their names; without those of "MySQL / CSV"."""
         files = [path for group in self.groups.values() for path in group.files]
         return [path for path in (*files, *self.beside) if path.stem.endswith(IMAGE)]
 

@@ -127,6 +127,18 @@ def test_an_integer_that_a_real_number_would_round_is_refused(
         loaded(tmp_path / "run")
 
 
+def test_a_count_without_end_makes_its_image_set_missing(
+    tmp_path: Path, cpexport: Callable[..., Ran]
+) -> None:
+    counts = {1: {"Count_Nuclei": "inf"}, 2: {"Count_Nuclei": "1"}}
+    text = "ImageNumber,ObjectNumber,AreaShape_Area\n1,1,5\n2,1,5\n"
+    ran = cpexport("load", job(tmp_path / "job", counts, text), "--to", "sqlite:///T")
+
+    assert ran.status == 3
+    assert "Warning" not in ran.err
+    assert "1: Nuclei.csv has 1 of inf rows" in ran.out
+
+
 @pytest.mark.parametrize("large", ["9007199254740992", "1e+300", "9007199254740994.0", "inf"])
 def test_a_large_number_that_is_exact_is_loaded(tmp_path: Path, large: str) -> None:
     job(tmp_path / "run/job", {1: {"Texture_Id": large}})

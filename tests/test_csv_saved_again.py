@@ -74,6 +74,10 @@ READ: dict[str, Write] = {
     "bars": lambda t: text(t, "|").encode(),
     "git, LF": lambda t: text(t, end="\n").encode(),
     "Windows text mode, CR CR LF": lambda t: text(t, end="\r\r\n").encode(),
+    "Excel, empty rows": lambda t: (text(t, ";") + ";;;\r\n" * 3).encode(),
+    "a row that was emptied": lambda t: text([*t[:2], ["", ""], *t[2:]]).encode(),
+    "sep= in front": lambda t: b"sep=;\r\n" + text(commas(t), ";").encode(),
+    "byte order mark and sep= in front": lambda t: ("SEP=,\n" + text(t)).encode("utf-8-sig"),
     "all quoted": lambda t: text(t, quoting=1).encode(),
     "pandas, with an index": lambda t: text(in_front(t, "", ""), end="\n").encode(),
     "pandas, twice": lambda t: text(in_front(t, "Unnamed: 0", ""), end="\n").encode(),
@@ -292,6 +296,16 @@ REFUSED: dict[str, tuple[bytes, bytes, tuple[str, ...]]] = {
         plain(with_field(NUCLEI, 1, AREA, "9007199254740993")),
         ("Nuclei.csv", "9007199254740993", AREA, "too many digits"),
     ),
+    "too large": (
+        plain(IMAGE),
+        plain(with_field(NUCLEI, 1, AREA, "1e400")),
+        ("Nuclei.csv", "1e400", AREA, "too large for a real number", ORIGINAL),
+    ),
+    "too large, with a decimal comma": (
+        semicolons(IMAGE),
+        text(with_field(commas(NUCLEI), 1, AREA, "-1,5E+309"), ";").encode(),
+        ("Nuclei.csv", "-1,5E+309", AREA, "too large for a real number", ORIGINAL),
+    ),
 }
 
 
@@ -308,6 +322,17 @@ def test_what_cannot_be_read_exactly_is_refused_by_its_own_reason(
     sentence = str(refused.value)
     assert [word for word in says if word not in sentence] == []
     assert (AGAIN in sentence) == (AGAIN in says)
+
+
+def test_an_empty_row_within_a_text_is_part_of_it(tmp_path: Path) -> None:
+    odd = "A\n;;\n01"
+    image = text(with_field(IMAGE, 1, "Metadata_Well", odd), ";", end="\n").encode()
+    folder = save(tmp_path / "job", image + b";;;;\n", plain(NUCLEI))
+
+    load([folder], f"sqlite:///{tmp_path}/screen.sqlite")
+
+    wells = "SELECT Image_Metadata_Well FROM Per_Image ORDER BY ImageNumber"
+    assert rows(tmp_path / "screen.sqlite", wells) == [(odd,), ("A02",)]
 
 
 def test_objects_without_their_image_csv_are_said_to_be_so(tmp_path: Path) -> None:

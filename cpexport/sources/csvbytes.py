@@ -7,6 +7,7 @@ Nothing is held in memory before its size is known: a line has at most `_LONGEST
 import codecs
 import io
 import os
+import re
 import resource
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,18 +23,35 @@ _SMALL = 1 << 27
 # A file's text, the same cut into fields, and its columns are in memory together.
 _COPIES = 3
 _SAMPLE = 1 << 12
+_SEPARATOR = re.compile(rb"(?:\xef\xbb\xbf)?\"?sep=[,;|\t]\"?[,;|\t]*\r*\n", re.IGNORECASE)
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def first_lines(path: Path) -> tuple[bytes, bytes]:
-    """The first two lines, each with its line end unless the file or `_HEADER` ends before.
+    """The first two lines of a table, each with its line end unless the file or `_HEADER` ends
+    before; see `beginning`.
+
+    Raises:
+        SourceError: the file cannot be read.
+    """
+    _, first, second = beginning(path)
+    return first, second
+
+
+def beginning(path: Path) -> tuple[int, bytes, bytes]:
+    """How many lines come before a table, and its first two.
+
+    Excel and people who write for it put a line in front that names the delimiter: `sep=;`.
 
     Raises:
         SourceError: the file cannot be read.
     """
     try:
         with path.open("rb") as stream:
-            return stream.readline(_HEADER), stream.readline(_HEADER)
+            first, second = stream.readline(_HEADER), stream.readline(_HEADER)
+            if _SEPARATOR.fullmatch(first):
+                return 1, second, stream.readline(_HEADER)
+            return 0, first, second
     except OSError as error:
         raise unreadable(path, error) from error
 
@@ -49,6 +67,27 @@ def whole_lines(path: Path) -> tuple[bytes | bytearray, bool]:
     if not end and b"\r" in body[:-1]:
         raise _old_mac(path)
     return (body, False) if end == len(body) else (body[:end], True)
+
+
+def without_empty_rows(body: bytes | bytearray, delimiter: str) -> bytes | bytearray:
+    """A table's lines but for those of nothing than delimiters, which spreadsheet programs write
+    below the last row, and for rows that a person has emptied.
+
+    A line within quotation marks is part of a text, and stays. Arrow passes over empty lines.
+    """
+    mark = delimiter.encode()
+    if b"\n" + mark not in body:
+        return body
+    kept, at, quotes = [], 0, 0
+    for found in re.finditer(rb"^[%s]+\r*\n" % re.escape(mark), body, re.MULTILINE):
+        between = body[at : found.start()]
+        quotes += between.count(b'"')
+        if quotes % 2 == 0:
+            kept.append(between)
+            at = found.end()
+        else:
+            quotes -= between.count(b'"')
+    return b"".join([*kept, body[at:]]) if at else body
 
 
 def content(path: Path) -> bytes | bytearray:

@@ -6,22 +6,29 @@ counts, and the name of an object type: letters, digits and underscores, no digi
 from an earlier run, often lies beside it.
 """
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from cpexport.errors import SourceError
 from cpexport.features import EXPERIMENT, IMAGE, RELATIONSHIP
 from cpexport.pipeline import Pipeline
-from cpexport.sources.csvfile import OBJECTS, CsvFile, ends_cut
+from cpexport.sources.csvfile import OBJECTS, CsvFile, ends_cut, name_beside
+from cpexport.sources.csvfits import (
+    Candidate,
+    copies,
+    fit_together,
+    missing,
+    nothing_counted,
+    shared,
+    strange,
+)
+from cpexport.sources.csvtypes import counts_all, is_type, name_given, object_types
 from cpexport.sources.imagecsv import ImageRows
 
-_TYPE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+ONE_OF_TWO = "keep the one that is this job's, and take the other away"
 _AWAY = "take it away"
+_RELATIONSHIPS = "Object relationships"
 
 
 @dataclass(frozen=True)
@@ -52,14 +59,23 @@ class Tables:
 def images_of(headers: Sequence[CsvFile], prefix: str) -> tuple[CsvFile, ...]:
     """The job's tables of image sets: those of the name that CellProfiler gives, if there is one.
 
-    There can be several, in folders named for metadata, or under names of the user's.
+    There can be several, in folders named for metadata, or under names of the user's. One that
+    is a copy of another, byte by byte, is left out.
     """
-    return _named(headers, IMAGE, prefix)
+    return _different(_named(headers, IMAGE, prefix))
 
 
 def experiment_of(headers: Sequence[CsvFile], prefix: str) -> CsvFile | None:
-    """The job's Experiment.csv."""
-    return next(iter(_named(headers, EXPERIMENT, prefix)), None)
+    """The job's Experiment.csv.
+
+    Raises:
+        SourceError: nothing tells which of two files is.
+    """
+    found = _different(_named(headers, EXPERIMENT, prefix))
+    if len(found) > 1:
+        problem = f"says how the job ran, and so does {name_beside(found[1].path, found[0].path)}"
+        raise SourceError(found[0].path, problem, ONE_OF_TWO)
+    return found[0] if found else None
 
 
 def chosen(
@@ -74,60 +90,37 @@ def chosen(
     `adopted` are files that are called otherwise than `prefix` says, or lie elsewhere: they must
     fit what Image.csv says. `rows` are those of `images_of`.
 
+    Raises:
+        SourceError: nothing tells which of two files has a table.
     """
     images, experiment = images_of(headers, prefix), experiment_of(headers, prefix)
-    left_out: dict[Path, str] = {}
-    objects: dict[str, list[CsvFile]] = {}
+    relationships, left_out = _relationships(headers, prefix, pipeline)
+    candidates = []
     for header in headers:
         if header.kind == OBJECTS:
-            names = object_types(header, prefix, rows, pipeline, header.path in adopted)
+            away = header.path in adopted
+            names = object_types(header, prefix, rows, pipeline, away)
             if not names:
                 left_out[header.path] = f"{header.path.stem} is no name of an object type; {_AWAY}"
-            for name in names:
-                objects.setdefault(name, []).append(header)
+                continue
+            stem = header.path.stem
+            own = not away and (
+                stem.removeprefix(prefix) in names
+                or len(header.objects) > 0
+                or name_given(stem, pipeline) is not None
+            )
+            candidates.append(Candidate(header, names, own, away, rows))
         elif header.kind == IMAGE and header not in images:
             left_out[header.path] = f"rows of image sets beside {images[0].path.name}; {_AWAY}"
         elif header.kind == EXPERIMENT and header is not experiment:
             left_out[header.path] = f"a second {EXPERIMENT}.csv; {_AWAY}"
-    tables = Tables(
-        images,
-        experiment,
-        tuple(h for h in headers if h.kind == RELATIONSHIP and h.path not in left_out),
-        {name: tuple(files) for name, files in objects.items()},
-        left_out,
-    )
-    return tables.without(_misfits(tables, prefix, adopted, rows, pipeline))
-
-
-def object_types(
-    header: CsvFile, prefix: str, rows: ImageRows, pipeline: Pipeline | None, adopted: bool = False
-) -> tuple[str, ...]:
-    """The object types whose rows a file has: nearly always one; none if it has no name of one.
-
-    The pipeline knows what files of the user's own names hold; a line of object types over the
-    features says it itself. An adopted file begins with another prefix: the object type is the
-    end of its name that Image.csv counts.
-    """
-    stem = header.path.stem
-    given = [
-        name
-        for name, pattern in (pipeline.exports if pipeline else ())
-        if re.fullmatch(pattern, stem)
-    ]
-    own = given[0] if given else stem.removeprefix(prefix)
-    if adopted and not given:
-        ends = [name for name in rows.counts if stem.endswith(name)]
-        if not ends and not stem.startswith(prefix):
-            return ()
-        own = max(ends, key=len, default=own)
-    named = dict.fromkeys(over or own for over, _ in header.names if over != IMAGE)
-    return tuple(named) if all(_TYPE.fullmatch(name) for name in named) else ()
-
-
-def misfit(header: CsvFile, rows: ImageRows, prefix: str) -> str:
-    """Why a table cannot be that of a job with these image sets; empty if it can."""
-    names = object_types(header, prefix, rows, None, adopted=True)
-    return _misfit(header, names, rows)
+    left_out |= _misfits(candidates, prefix, images, pipeline)
+    objects: dict[str, list[CsvFile]] = {}
+    for candidate in candidates:
+        for name in candidate.names if candidate.file.path not in left_out else ():
+            objects.setdefault(name, []).append(candidate.file)
+    types = {name: tuple(files) for name, files in objects.items()}
+    return Tables(images, experiment, relationships, types, left_out)
 
 
 def _named(headers: Sequence[CsvFile], kind: str, prefix: str) -> tuple[CsvFile, ...]:
@@ -135,97 +128,132 @@ def _named(headers: Sequence[CsvFile], kind: str, prefix: str) -> tuple[CsvFile,
     return tuple(h for h in found if h.path.stem == f"{prefix}{kind}") or found
 
 
+def _different(files: Sequence[CsvFile]) -> tuple[CsvFile, ...]:
+    """The files without those that are copies of an earlier one."""
+    again = copies(file.path for file in files)
+    return tuple(file for file in files if file.path not in again)
+
+
+def _relationships(
+    headers: Sequence[CsvFile], prefix: str, pipeline: Pipeline | None
+) -> tuple[tuple[CsvFile, ...], dict[Path, str]]:
+    """The files of relationships, in folders named for metadata one each, and why not the others.
+
+    Raises:
+        SourceError: nothing tells which of two files in one folder is the job's.
+    """
+    kept: list[CsvFile] = []
+    left_out: dict[Path, str] = {}
+    folders: dict[Path, list[CsvFile]] = {}
+    for header in headers:
+        if header.kind == RELATIONSHIP:
+            folders.setdefault(header.path.parent, []).append(header)
+    for files in folders.values():
+        own = [file for file in files if file.path.stem == f"{prefix}{_RELATIONSHIPS}"]
+        own = own or [file for file in files if name_given(file.path.stem, pipeline) is not None]
+        found = _different(own or files)
+        if len(found) > 1 and len(own) < len(found):
+            problem = f"has pairs of objects, and so has {found[1].path.name}"
+            raise SourceError(found[0].path, problem, ONE_OF_TWO)
+        kept += found
+        for file in files:
+            if file not in found:
+                left_out[file.path] = f"{found[0].path.name} has the pairs of objects; {_AWAY}"
+    return tuple(kept), left_out
+
+
 def _misfits(
-    tables: Tables,
+    candidates: Sequence[Candidate],
     prefix: str,
-    adopted: Collection[Path],
-    rows: ImageRows,
+    images: Sequence[CsvFile],
     pipeline: Pipeline | None,
 ) -> dict[Path, str]:
-    """Files of objects that are not of this job, by their names and by what they hold."""
-    found: dict[Path, str] = {}
-    cut = any(ends_cut(file.path) for file in tables.images)
-    types: dict[Path, list[str]] = {}
-    for name, files in tables.objects.items():
-        for file in files:
-            types.setdefault(file.path, []).append(name)
-    by_name = {
-        name: file
-        for name, files in tables.objects.items()
-        for file in files
-        if file.path.stem == f"{prefix}{name}" and file.path not in adopted
-    }
-    for file in {file.path: file for files in tables.objects.values() for file in files}.values():
-        names = types[file.path]
-        twins = [by_name[name] for name in names if name in by_name]
-        others = [f for f in tables.objects[names[0]] if f.path in adopted and f is not file]
-        if len(twins) == len(names) and file.path.stem != twins[0].path.stem:
-            reason = f"{twins[0].path.name} has the rows of {names[0]} already"
-        elif file.path in adopted and others and others[0].path.stem != file.path.stem:
-            reason = f"{others[0].path.name} seems to have the rows of {names[0]} as well"
-        elif file.path in adopted:
-            reason = _misfit(file, names, rows)
-        elif cut or any(name in rows.counts for name in names):
-            reason = ""
-        else:
-            reason = _derived(file, names, tables.images, rows, pipeline) or _unknown(file, rows)
+    """Files of objects that are not read, by their names and by what they hold, and why."""
+    left_out: dict[Path, str] = {}
+    cut = any(ends_cut(image.path) for image in images)
+    tables: dict[str, list[Candidate]] = {}
+    for one in candidates:
+        counted = any(name in one.rows.counts for name in one.names)
+        reason, advice = "", _AWAY
+        if one.adopted:
+            reason = strange(one)
+            advice = f"put its whole table there, or {_AWAY}" if reason == one.wrong else _AWAY
+        elif counted and not one.own:
+            reason = one.unknown
+        elif not counted and not cut:
+            reason = _derived(one, images) or one.unknown
+            if not reason and counts_all(one.rows, pipeline):
+                reason = nothing_counted(one.names, one.rows)
+                advice = f"name it for its object type, or {_AWAY}"
         if reason:
-            found[file.path] = f"{reason}; {_AWAY}"
-    return found
+            left_out[one.file.path] = f"{reason}; {advice}"
+            continue
+        for name in one.names:
+            tables.setdefault(name, []).append(one)
+    for name, several in tables.items():
+        left_out |= _surplus(name, several, prefix)
+    return left_out
 
 
-def _derived(
-    header: CsvFile,
-    names: Sequence[str],
-    images: Sequence[CsvFile],
-    rows: ImageRows,
-    pipeline: Pipeline | None,
-) -> str:
-    """Why a table that Image.csv does not count is somebody's own; empty if it need not be.
+def _surplus(name: str, candidates: Sequence[Candidate], prefix: str) -> dict[Path, str]:
+    """Which files that may have the rows of one object type are not read, and why.
 
-    CellProfiler counts all objects that it makes, but people can choose which columns it writes.
+    Files of different image sets are read together. Else the one that is called as CellProfiler
+    calls it is read.
     """
-    if pipeline and rows.counts and not pipeline.exports_chosen_columns:
-        return f"Image.csv counts no {' or '.join(names)}"
-    if header.numbers_rows and not any(image.numbers_rows for image in images):
+    if len(candidates) == 1 and not candidates[0].adopted:
+        return {}
+
+    def exact(one: Candidate) -> bool:
+        return one.own and one.file.path.stem == f"{prefix}{name}"
+
+    left_out: dict[Path, str] = {}
+    ordered = sorted(candidates, key=lambda one: (not exact(one), not one.own, one.adopted))
+    same = copies(one.file.path for one in ordered)
+    # Folders without objects have equal files, which are nothing but a header.
+    with_rows = {one.file.path for one in ordered if one.file.path in same and one.has}
+    again = {path: first for path, first in same.items() if path in with_rows}
+    kept = [one for one in ordered if one.file.path not in again]
+    for one in ordered:
+        path = one.file.path
+        if path in again:
+            left_out[path] = f"{_unlike(one)}a copy of {name_beside(again[path], path)}; {_AWAY}"
+    own = list(filter(exact, kept)) or [one for one in kept if one.own]
+    if own and (len(own) == len(kept) or fit_together(kept)):
+        return left_out
+    if own:
+        for one in kept:
+            if one not in own:
+                path = one.file.path
+                has = f"{name_beside(own[0].file.path, path)} has the rows of {name} already"
+                left_out[path] = f"{_unlike(one)}{has}; {_AWAY}"
+        return left_out
+    both = shared(kept)
+    for one in kept:
+        path = one.file.path
+        if both:
+            other = name_beside((both[1] if one is both[0] else both[0]).file.path, path)
+            has = f"has rows of {name} in image set {both[2]} as well"
+            left_out[path] = f"{other} {has}; {ONE_OF_TWO}"
+        elif one.adopted and (lost := missing(kept)):
+            left_out[path] = f"{lost}; put its whole table there, or {_AWAY}"
+    return left_out
+
+
+def _unlike(one: Candidate) -> str:
+    """What is wrong with a file's name, to begin a reason with; empty if nothing is."""
+    stem = one.file.path.stem
+    if not is_type(stem):
+        return f"{stem} is no name of an object type; "
+    return "" if one.own or one.adopted else f"Image.csv counts no {stem}; "
+
+
+def _derived(one: Candidate, images: Sequence[CsvFile]) -> str:
+    """Why a table that Image.csv does not count is somebody's own; empty if nothing tells."""
+    if one.file.numbers_rows and not any(image.numbers_rows for image in images):
         return "its first column only numbers the rows, so another program wrote it"
-    merged = tuple(f"{name}_" for name in (*rows.counts, IMAGE))
-    for _, feature in header.names:
+    merged = tuple(f"{name}_" for name in (*one.rows.counts, IMAGE))
+    for _, feature in one.file.names:
         if feature.startswith(merged):
             return f"the column {feature} is called as in a table merged of others"
     return ""
-
-
-def _misfit(header: CsvFile, names: Sequence[str], rows: ImageRows) -> str:
-    """How a table differs from what Image.csv says of these object types."""
-    counted = [rows.counts[name] for name in names if name in rows.counts]
-    if rows.counts and not counted:
-        return f"Image.csv counts no {' or '.join(names) or 'such objects'}"
-    try:
-        sets, cut = header.image_sets()
-    except SourceError as error:
-        return error.problem
-    if strange := _first_unknown(sets, rows):
-        return strange
-    numbers, found = np.unique(sets, return_counts=True)
-    has = dict(zip(numbers.tolist(), found.tolist(), strict=True))
-    most = np.nan_to_num(np.fmax.reduce(counted)) if counted else ()
-    for number, count in zip(rows.numbers.tolist(), most, strict=bool(counted)):
-        if (there := has.get(number, 0)) != count:
-            end = "; it is cut off" if cut else ""
-            return f"{there} rows of image set {number}, where Image.csv counts {count:.0f}{end}"
-    return ""
-
-
-def _unknown(header: CsvFile, rows: ImageRows) -> str:
-    """Which image sets a table has that Image.csv does not have; a damaged one is told later."""
-    try:
-        sets, _ = header.image_sets()
-    except SourceError:
-        return ""
-    return _first_unknown(sets, rows)
-
-
-def _first_unknown(sets: npt.NDArray[np.int64], rows: ImageRows) -> str:
-    strange = np.setdiff1d(sets, rows.numbers)
-    return f"rows of image set {strange[0]}, which is not in Image.csv" if len(strange) else ""

@@ -4,15 +4,13 @@ Dialect (CellProfiler 4.2.8, modules/exporttospreadsheet.py): UTF-8, a delimiter
 choice, CRLF, minimal quoting, `nan` or nothing for a missing number. A file for several object
 types has two header lines, object types over features. Every row ends with a line end, so a file
 that does not was cut. Where other programs saved the file again, semicolons can come with decimal
-commas, and columns that number the rows have no name of a feature.
+commas, columns that number the rows have no name of a feature, and a line `sep=;` can come first.
 """
 
 import csv
-import io
 import re
-import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +31,7 @@ from cpexport.features import (
     RELATIONSHIP,
     TEXT,
 )
-from cpexport.sources.csvbytes import first_lines, too_big, whole_lines
+from cpexport.sources.csvbytes import beginning, too_big, whole_lines, without_empty_rows
 from cpexport.sources.csvvalues import (
     MISSING,
     MISSING_TEXT,
@@ -49,13 +47,12 @@ SUFFIXES = frozenset({".csv", ".txt", ".tsv"})
 OBJECTS = "Objects"
 """What `CsvFile.kind` says of a file with rows of objects; its own name says of which."""
 
-_EXPERIMENT = ["Key", "Value"]
+EXPERIMENT_HEADER = ["Key", "Value"]
 _DELIMITERS = ",\t;|"
 # What other programs call the column by which they number rows: R, pandas, KNIME.
 _ROW_NAMES = re.compile(r"|Unnamed: \d+|row ID", re.IGNORECASE)
 _ROW_NAME = r"^(Row)?[0-9]*$"
 _BIGGEST_BLOCK = 1 << 30
-_LIMIT = threading.Lock()
 _DIGITS = 18
 # What is compared at once stays in the cache of a processor's core.
 _PIECE = 1 << 18
@@ -105,7 +102,7 @@ class CsvFile:
                 or has more digits than that keeps, values in a column without a name, text that is
                 not UTF-8, NUL bytes, a file that cannot be read or does not fit in memory.
         """
-        body, cut = whole_lines(self.path)
+        body, cut = self._lines()
         if self._end_of_header(body) == len(body):
             empty = [pa.array([], type) for type in types.values()]
             return pa.table(empty, names=[str(i) for i in range(len(empty))]), cut
@@ -149,7 +146,7 @@ class CsvFile:
         Raises:
             SourceError: as `read`, or a row has no image set.
         """
-        body, cut = whole_lines(self.path)
+        body, cut = self._lines()
         name = self.name_of(IMAGE_NUMBER)
         numbers = self._begins(body) if self.names[0] == name else None
         if numbers is None:
@@ -158,6 +155,11 @@ class CsvFile:
                 raise self._error("a row without ImageNumber", AS_WRITTEN)
             numbers = table[0].to_numpy()
         return numbers, cut
+
+    def _lines(self) -> tuple[bytes | bytearray, bool]:
+        """All lines that are not empty, header too, and whether the file's end is missing."""
+        body, cut = whole_lines(self.path)
+        return without_empty_rows(body, self.delimiter), cut
 
     def _begins(self, body: bytes | bytearray) -> npt.NDArray[np.int64] | None:
         """The numbers that lines begin with; None where it takes a parser to tell lines or fields
@@ -252,7 +254,7 @@ def open_csv(path: Path) -> CsvFile | None:
     Raises:
         SourceError: the file cannot be read, or a column is there twice.
     """
-    first, second = first_lines(path)
+    before, first, second = beginning(path)
     if not first.endswith(b"\n"):
         return None
     upper, lower = (line.decode("utf-8-sig", "replace") for line in (first, second))
@@ -271,31 +273,7 @@ def open_csv(path: Path) -> CsvFile | None:
             problem = f"the column {name[1]} is there twice"
             raise SourceError(path, problem, "take one of the two out of the file")
         seen[name] = place
-    return header
-
-
-def read_experiment(file: CsvFile) -> dict[str, str]:
-    """The keys and values of an Experiment.csv; the last, if the file was cut, is left out.
-
-    Raises:
-        SourceError: the file cannot be read, or does not fit in memory.
-    """
-    body, _ = whole_lines(file.path)
-    text = body.decode("utf-8-sig", "replace")
-    # The limit is one for all threads.
-    with _LIMIT:
-        before = csv.field_size_limit(max(len(text), 1) + 1)
-        try:
-            rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=file.delimiter))
-        except csv.Error as error:
-            raise SourceError(file.path, f"not CSV: {error}", AS_WRITTEN) from error
-        finally:
-            csv.field_size_limit(before)
-    if text.count('"') % 2:
-        rows = rows[:-1]
-    key, value = (file.names.index((None, name)) for name in _EXPERIMENT)
-    width = len(file.names)
-    return {row[key]: row[value].replace("\r\n", "\n") for row in rows[1:] if len(row) == width}
+    return replace(header, header_lines=header.header_lines + before)
 
 
 def ends_cut(path: Path) -> bool:
@@ -304,6 +282,11 @@ def ends_cut(path: Path) -> bool:
         size = stream.seek(0, 2)
         stream.seek(max(size - 1, 0))
         return stream.read(1) != b"\n"
+
+
+def name_beside(path: Path, other: Path) -> str:
+    """What to call a file in a sentence about another: its name, and its folder if that differs."""
+    return path.name if path.parent == other.parent else f"{path.parent.name}/{path.name}"
 
 
 def _header(path: Path, upper: str, lower: str, delimiter: str) -> CsvFile | None:
@@ -329,7 +312,7 @@ def _fields(line: str, delimiter: str) -> list[str]:
 
 def _kind(header: Sequence[str]) -> str | None:
     named = [field for field in header if field != NO_FEATURE]
-    if named == _EXPERIMENT:
+    if named == EXPERIMENT_HEADER:
         return EXPERIMENT
     if named[:3] == ["Module", "Module Number", "Relationship"]:
         return RELATIONSHIP

@@ -63,6 +63,10 @@ class CsvGroup:
         """Whether there is a file of this name, without its suffix."""
         return any(path.stem == stem for path in self.files)
 
+    def has_own(self, stem: str) -> bool:
+        """The same, of the files that were not adopted."""
+        return any(path.stem == stem and path not in self.adopted for path in self.files)
+
 
 @dataclass(frozen=True)
 class Stray:

@@ -32,6 +32,8 @@ _COMMA_NUMBER = r"^([-+]?[0-9]+(,[0-9]+)?([eE][-+]?[0-9]+)?)?$"
 _SHORTENED = r"^[1-9],[0-9]+E\+[0-9]+$"
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
 _NOT_FINITE = frozenset({"inf", "-inf"})
+# Digits of a number that may be beyond real numbers, which end at 1.8e308; `inf` has none.
+_LARGE = r"^[-+]?([0-9]{300,}|[0-9]*[.,]?[0-9]*[eE]\+?[0-9]{2,}$)"
 # Real numbers keep all integers up to here.
 _EXACT = 2.0**53
 # So many values are looked at at once, which stay in the cache of a processor's core.
@@ -68,29 +70,33 @@ def without_missing(texts: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def beyond_exact(table: pa.Table, places: Sequence[int]) -> list[int]:
-    """Those of the columns of real numbers at `places` that have finite ones too large to keep all
-    integers."""
+    """Those of the columns of real numbers at `places` that have ones too large to keep all
+    integers, or infinite ones: Arrow makes these of what is too large for a real number."""
     rows = max(1, _PIECE // max(1, len(places)))
     far = np.zeros(len(places), bool)
     for piece in table.select(places).to_batches(rows) if places else ():
         values = piece.to_tensor(null_to_nan=True, row_major=False).to_numpy()
         with np.errstate(invalid="ignore"):
-            large = np.abs(values) >= _EXACT
-        if large.any():
-            far |= (large & np.isfinite(values)).any(axis=0)
+            far |= (np.abs(values) >= _EXACT).any(axis=0)
     return [place for place, is_far in zip(places, far.tolist(), strict=True) if is_far]
 
 
 def refuse_rounded(path: Path, name: str, texts: pa.ChunkedArray | pa.StringArray) -> None:
-    """Refuses integers among the texts of a column that a real number would round.
+    """Refuses numbers among the texts of a column that a real number cannot keep: integers that
+    it would round, and what is too large for it.
 
     Raises:
         SourceError: there is one.
     """
-    for text in texts.filter(pc.match_substring_regex(texts, r"^[-+]?[0-9]{16,}$")).to_pylist():
+    long = pc.match_substring_regex(texts, r"^[-+]?[0-9]{16,}$")
+    for text in texts.filter(long).to_pylist():
         if abs(int(text)) > _EXACT:
             problem = f"{text} has too many digits for {name}, a column of real numbers"
             raise SourceError(path, problem, "name the feature Metadata_..., which keeps them all")
+    for text in texts.filter(pc.match_substring_regex(texts, _LARGE)).unique().to_pylist():
+        if np.isinf(float(text.replace(",", "."))):
+            problem = f"{text} in {name} is too large for a real number"
+            raise SourceError(path, problem, AS_WRITTEN)
 
 
 def text_type(texts: pa.StringArray, blank: bool = False) -> pa.DataType:

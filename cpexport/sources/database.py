@@ -133,6 +133,11 @@ class _Opened:
         )
 
     @property
+    def listed(self) -> ImageSets:
+        """The image sets that have a row."""
+        return ImageSets.of(row_counts(self._file, self._image.name))
+
+    @property
     def _group_tags(self) -> tuple[str, ...] | None:
         """See `Evidence`. Only a grouped run has them in its database (CellProfiler 4.2.8,
         modules/groups.py and loaddata.py, get_measurement_columns), and not of every version."""
@@ -237,6 +242,19 @@ class _Opened:
             for name, features in table.features.items()
         }
         return {IMAGE: image, **objects}
+
+
+def listed(path: Path) -> ImageSets:
+    """The image sets of which a job's SQLite file has rows; none if it has no tables.
+
+    Raises:
+        SourceError: it cannot be read, or a job is writing it.
+    """
+    if contents(path) is Contents.NOTHING:
+        return NONE
+    refuse_unfinished(path)
+    with DatabaseFile(path) as file:
+        return _Opened(DatabaseSource(path, path), file).listed
 
 
 def _nothing(said: str | None, nothing: str) -> Evidence:

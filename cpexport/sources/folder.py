@@ -18,6 +18,12 @@ from cpexport.sources.setupsql import SETUP
 
 DATA_SUFFIXES = CSV_SUFFIXES | HDF5_SUFFIXES | DATABASE_SUFFIXES
 
+# What people save tables as, and what they call those that they put aside.
+_UNREAD = frozenset(
+    {".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".parquet", ".feather", ".arrow", ".rds", ".dta"}
+    | {".bak", ".old", ".orig", ".backup", ".csv~"}
+)
+
 _TEMPORARY = re.compile(r"Cpmeasurements.*\.hdf5", re.IGNORECASE)
 # Texts that jobs and people leave; with commas in them, .csv is always taken for data.
 _NOT_DATA = re.compile(r"(.*[_.-])?(log|done|readme)([_.-].*)?\.(txt|tsv)", re.IGNORECASE)
@@ -30,7 +36,7 @@ class Folder:
     """The files of one folder by kind, in order of name.
 
     `setups` are the SETUP.SQL of "MySQL / CSV", `temporary` what CellProfiler writes as it runs,
-    `packed` compressed files that may be data.
+    `packed` compressed files that may be data, `unread` tables in formats that are not read.
     """
 
     path: Path
@@ -41,6 +47,7 @@ class Folder:
     done: list[Path] = field(default_factory=list)
     temporary: list[Path] = field(default_factory=list)
     packed: list[Path] = field(default_factory=list)
+    unread: list[Path] = field(default_factory=list)
     batch_file: bool = False
     stamped: bool = False
 
@@ -113,5 +120,6 @@ _RULES: tuple[tuple[Callable[[str], object], Callable[[Folder], list[Path]]], ..
         ),
         lambda folder: folder.packed,
     ),
+    (lambda name: suffix(name) in _UNREAD | PACKED_SUFFIXES, lambda folder: folder.unread),
 )
 """What files are called, the first rule that fits counts; and where a folder keeps them."""

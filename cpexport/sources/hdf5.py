@@ -1,7 +1,7 @@
 """Measurement files (.h5) of single jobs, as CellProfiler writes them: all versions since 2.1."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,9 +30,7 @@ from cpexport.imagesets import NONE, ImageSets
 from cpexport.measurements import MeasurementFile
 from cpexport.pictures import Pictures
 from cpexport.skipped import skipped
-from cpexport.sources.beside import advised, note
-from cpexport.sources.csvfile import CsvFile
-from cpexport.sources.csvgroups import header_of
+from cpexport.sources.beside import NOTHING, Beside
 from cpexport.sources.hdf5rows import image_rows, object_rows, relationship_rows
 from cpexport.tables import Features
 
@@ -43,17 +41,14 @@ SUFFIXES = frozenset({".h5", ".hdf5"})
 class Hdf5Source:
     """One job's measurement file.
 
-    `beside` names files of other formats of the same job, which are not used; `said` is what its
-    done file says, which counts only when it is Failure: a job that ended well has its Exit_Status
-    in the file. `image_tables` are those of `beside` that list image sets, where they must be the
-    same.
+    `said` is what its done file says, which counts only when it is Failure: a job that ended well
+    has its Exit_Status in the file.
     """
 
     path: Path
     file: Path
-    beside: tuple[str, ...] = ()
+    beside: Beside = NOTHING
     said: str | None = None
-    image_tables: tuple[Path, ...] = ()
     format: str = "hdf5"
 
     @property
@@ -62,7 +57,7 @@ class Hdf5Source:
 
     @property
     def evidence_files(self) -> tuple[Path, ...]:
-        return (*self.files, *self.image_tables)
+        return (*self.files, *self.beside.files)
 
     def inspect(self) -> Evidence:
         try:
@@ -70,7 +65,7 @@ class Hdf5Source:
         except BatchFileFoundError:
             raise
         except SourceError as error:
-            raise advised(error, self.beside) from error
+            raise self.beside.advised(error) from error
 
     def _inspect(self) -> Evidence:
         with MeasurementFile(self.file) as file:
@@ -101,25 +96,10 @@ class Hdf5Source:
                 version=file.experiment("CellProfiler_Version"),
                 pipeline=parsed,
                 group_tags=read_group_tags(file.experiment("Metadata_GroupingTags")),
-                notes=note("the .h5 is", self.beside),
+                notes=self.beside.note("the .h5 is"),
                 skipped=skip,
-                left_out=self._others(held),
+                left_out=self.beside.left_out(held, self.file.name),
             )
-
-    def _others(self, held: ImageSets) -> dict[str, str]:
-        """Tables beside the file that list image sets which it does not have."""
-        found = {}
-        for path in self.image_tables:
-            header = header_of(path)
-            if isinstance(header, CsvFile) and header.kind == IMAGE:
-                # A damaged one is not used, whatever it lists.
-                with suppress(SourceError):
-                    if more := ImageSets.of(header.image_sets()[0]) - held:
-                        found[str(path)] = (
-                            f"lists image sets {more}, which {self.file.name} does not have; put "
-                            "the CSV files and the .h5 into folders of their own"
-                        )
-        return found
 
     @contextmanager
     def open(self) -> Iterator["_Opened"]:

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from cpexport.errors import AS_WRITTEN, SourceError
 from cpexport.features import IMAGE_NUMBER, INTEGER, TABLE_NUMBER, TEXT
 from cpexport.pictures import tells_pictures_apart
-from cpexport.sources.csvfile import CsvFile
+from cpexport.sources.csvfile import CsvFile, name_beside
 
 _SHOWN = 3
 
@@ -22,7 +22,15 @@ def two_rows(files: Sequence[CsvFile], number: int) -> SourceError:
     Raises:
         SourceError: a file cannot be read.
     """
-    path = files[0].path
+    holding = [file.path for file in files if number in file.image_sets()[0]]
+    path = holding[0]
+    if len(holding) > 1:
+        return SourceError(
+            path,
+            f"image set {number} has a row here and in {name_beside(holding[1], path)}",
+            "keep the one that is this job's, or load each from a folder of its own with "
+            "--table-number",
+        )
     table = _texts(files)
     names = table.column_names[1:]
     numbers = table[IMAGE_NUMBER].to_pylist()

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
 from cpexport import pipeline
 from cpexport.batch import Evidence
 from cpexport.batchfile import read_group_tags
-from cpexport.errors import AS_WRITTEN, RERUN, SourceError
+from cpexport.errors import RERUN, SourceError
 from cpexport.experiment import experiment_rows
 from cpexport.features import (
     EXPERIMENT,
@@ -22,20 +21,22 @@ from cpexport.features import (
     is_column,
 )
 from cpexport.filekinds import is_pointer
-from cpexport.imagesets import NONE, ImageSets
+from cpexport.imagesets import ImageSets
 from cpexport.pictures import Pictures
 from cpexport.pipeline import Pipeline
 from cpexport.skipped import MARKS
-from cpexport.sources.beside import advised, note
-from cpexport.sources.csvbytes import first_lines, no_table, no_text
+from cpexport.sources.beside import NOTHING, Beside
+from cpexport.sources.csvbytes import no_table
 from cpexport.sources.csvchoice import Tables, chosen, experiment_of, images_of
 from cpexport.sources.csvfile import (
     CsvFile,
     ends_cut,
     open_csv,
-    read_experiment,
 )
 from cpexport.sources.csvgroups import header_of
+from cpexport.sources.csvshortfalls import shortfalls, unwritten, wanting
+from cpexport.sources.csvtypes import called_like
+from cpexport.sources.experimentcsv import read_experiment
 from cpexport.sources.imagecsv import ImageRows, image_rows
 from cpexport.sources.objectcsv import object_columns, object_rows, relationship_rows
 from cpexport.tables import Features
@@ -47,7 +48,7 @@ class SpreadsheetSource:
 
     `done` is the job's done file, where one lies beside them; `experiment` an Experiment.csv of the
     whole run, and `hint` the batch file's pipeline, for jobs that left no Experiment.csv of their
-    own; `beside` names SQLite files of the same job, which are not used.
+    own; `unread` are tables beside them in formats that are not read.
     """
 
     path: Path
@@ -55,20 +56,25 @@ class SpreadsheetSource:
     prefix: str = ""
     done: Path | None = None
     hint: Pipeline | None = None
-    beside: tuple[str, ...] = ()
+    beside: Beside = NOTHING
     adopted: tuple[Path, ...] = ()
     experiment: Path | None = None
+    unread: tuple[Path, ...] = ()
     format: str = "spreadsheet"
 
     @property
     def evidence_files(self) -> tuple[Path, ...]:
-        return (*self.files, *(path for path in (self.done, self.experiment) if path))
+        return (
+            *self.files,
+            *(path for path in (self.done, self.experiment) if path),
+            *self.beside.files,
+        )
 
     def inspect(self) -> Evidence:
         try:
             return _Opened(self).evidence()
         except SourceError as error:
-            raise advised(error, self.beside) from error
+            raise self.beside.advised(error) from error
 
     def open(self) -> AbstractContextManager["_Opened"]:
         return nullcontext(_Opened(self))
@@ -102,23 +108,23 @@ class _Opened:
     @cached_property
     def _tables(self) -> Tables:
         """What is read of the files. A damaged one is this job's if Image.csv counts its rows."""
-        rows, left_out = self._rows, {}
+        rows, left_out, adopted = self._rows, {}, self._source.adopted
+        found = chosen(self._headers, self._prefix, adopted, rows, self._pipeline)
         for path, error in self._damaged.items():
-            if not rows.counts or path.stem.removeprefix(self._prefix) in rows.counts:
+            if not rows.counts or wanting(path, self._prefix, found.objects, rows):
                 raise error
             left_out[path] = f"{error.problem}; {error.advice}"
-        for path in self._strange:
-            if is_pointer(path) and rows.counts and not self._is_named_as_ours(path):
+        for path in self._headless:
+            if is_pointer(path) and rows.counts and not self._is_named_as_ours(path, found):
                 why = no_table(path)
                 left_out[path] = f"{why.problem}; {why.advice}"
-        adopted = self._source.adopted
-        found = chosen(self._headers, self._prefix, adopted, rows, self._pipeline)
         return found.without(left_out)
 
-    def _is_named_as_ours(self, path: Path) -> bool:
+    def _is_named_as_ours(self, path: Path, found: Tables) -> bool:
         """Whether a file without a header is called as a table that this job would write."""
         name = path.stem.removeprefix(self._prefix)
-        return name in self._rows.counts or name == EXPERIMENT or "relation" in name.lower()
+        named = wanting(path, self._prefix, found.objects, self._rows)
+        return bool(named) or name == EXPERIMENT or "relation" in name.lower()
 
     @property
     def _objects(self) -> Mapping[str, Sequence[CsvFile]]:
@@ -139,7 +145,7 @@ class _Opened:
         """See `Source.inspect`."""
         experiment, done = self._experiment, self._source.done
         rows = self._rows
-        short = self._shortfalls(rows)
+        short = shortfalls(self._tables, rows, self._headless, self._prefix)
         held = rows.held | ImageSets.of(short)
         return Evidence(
             held=held,
@@ -162,8 +168,26 @@ class _Opened:
             notes=self._notes(rows),
             skipped=rows.skipped,
             left_out={str(path): why for path, why in self._tables.left_out.items()}
+            | self._unread()
+            | self._source.beside.left_out(held, self._images[0].path.name)
             | ({} if short else self._cut_images()),
         )
+
+    def _unread(self) -> dict[str, str]:
+        """Files of other formats that are called as tables which Image.csv counts and that are not
+        there as CSV."""
+        lacking = [n for n, sets in self._rows.counted().items() if sets and n not in self._objects]
+        named = {
+            path: called_like(path.name.split(".")[0], lacking) for path in self._source.unread
+        }
+        return {
+            str(
+                path
+            ): f"Image.csv counts {name}, and cpexport reads CSV; save it as {name}.csv, or "
+            "take it away"
+            for path, name in named.items()
+            if name
+        }
 
     def _cut_images(self) -> dict[str, str]:
         """Tables of image sets without the end of their last line, which is not read: an image set
@@ -175,19 +199,19 @@ class _Opened:
         }
 
     def _notes(self, rows: ImageRows) -> tuple[str, ...]:
-        found = note("a folder of CSV files is", self._source.beside)
+        found = self._source.beside.note("a folder of CSV files is")
         found += tuple(
             f"{header.path.name}: a column without a name is left out, which only numbers the rows"
             for header in self._headers
             if header.numbers_rows and header.path not in self._tables.left_out
         )
-        for names in self._files_of_types().values():
-            if lost := rows.unwritten(names) & rows.with_objects(names):
-                found += (
-                    f"{self._objects[names[0]][0].path.name}: no rows of the image sets {lost}, "
-                    "which FlagImage skipped: CellProfiler writes none where not all of "
-                    f"{', '.join(names)} were made",
-                )
+        found += tuple(
+            f"{file.path.name}: Image.csv counts no {name}, so nothing tells if rows are missing"
+            for name, files in self._objects.items()
+            for file in files
+            if rows.counts and name not in rows.counts
+        )
+        found += tuple(unwritten(self._tables, rows))
         if not rows.sign.startswith(MARKS):
             found += ("no ModuleError or ExecutionTime columns: a row counts as measured",)
         return found
@@ -205,7 +229,7 @@ class _Opened:
         yield from experiment_rows(self._experiment)
 
     @cached_property
-    def _strange(self) -> list[Path]:
+    def _headless(self) -> list[Path]:
         """Files beside Image.csv, named alike, that have no header of CellProfiler's."""
         known = {header.path for header in self._headers} | self._damaged.keys()
         suffixes = {header.path.suffix for header in self._images}
@@ -224,69 +248,6 @@ class _Opened:
         parsed = pipeline.parse(text) if text else None
         return parsed if parsed and parsed.modules else self._source.hint
 
-    def _shortfalls(self, rows: ImageRows) -> dict[int, str]:
-        """Image set to what its object tables lack; the same counts as CellProfiler's own."""
-        short: dict[int, str] = {}
-        for file in self._tables.relationships:
-            if ends_cut(file.path):
-                short |= dict.fromkeys(rows.held, f"{file.path.name} is cut off")
-        for file in self._images:
-            if ends_cut(file.path) and not self._objects:
-                raise SourceError(file.path, "cut off in the middle of a line", RERUN)
-        for path in [path for path in self._strange if path not in self._tables.left_out]:
-            name, why = path.stem.removeprefix(self._prefix), no_table(path)
-            if is_pointer(path):
-                lost = rows.held
-            elif name in rows.counts:
-                lost = rows.counted()[name]
-            elif "relation" in name.lower() or (not rows.counts and name != EXPERIMENT):
-                lost = rows.held if _only_begun(path) or no_text(path) else NONE
-            else:
-                lost = NONE
-            if lost and why.advice != RERUN:
-                # No job left it so, and none that runs again mends it.
-                raise why
-            short |= dict.fromkeys(lost, f"{path.name} {why.problem}")
-        for names in self._files_of_types().values():
-            self._count(names, rows, short)
-        return short
-
-    def _files_of_types(self) -> dict[tuple[Path, ...], list[str]]:
-        """Files to the object types in them, of which several can be side by side."""
-        groups: dict[tuple[Path, ...], list[str]] = {}
-        for name, files in self._objects.items():
-            groups.setdefault(tuple(file.path for file in files), []).append(name)
-        return groups
-
-    def _count(self, names: list[str], rows: ImageRows, short: dict[int, str]) -> None:
-        """Compares the rows of a file with Count_<Object>: with several, the largest of them."""
-        files = self._objects[names[0]]
-        has: dict[int, int] = {}
-        cut = False
-        for file in files:
-            image_sets, end_is_cut = file.image_sets()
-            cut |= end_is_cut
-            numbers, found = np.unique(image_sets, return_counts=True)
-            for number, count in zip(numbers.tolist(), found.tolist(), strict=True):
-                has[number] = has.get(number, 0) + count
-        where = files[0].path.name
-        for number in sorted(has.keys() - set(rows.numbers.tolist())):
-            if number < 1:
-                raise SourceError(files[0].path, f"image set {number}: they start at 1", AS_WRITTEN)
-            end = ", it is cut off" if any(ends_cut(f.path) for f in self._images) else ""
-            short.setdefault(number, f"{where} has rows of it, Image.csv has none{end}")
-        counts = [rows.counts[name] for name in names if name in rows.counts]
-        if not counts:
-            if cut:
-                raise SourceError(files[0].path, "cut off in the middle of a line", RERUN)
-            return
-        wanted = np.nan_to_num(np.fmax.reduce(counts)).astype(np.int64)
-        unwritten = rows.unwritten(names)
-        for number, count in zip(rows.numbers.tolist(), wanted.tolist(), strict=True):
-            if has.get(number, 0) != count and (number in has or number not in unwritten):
-                end = ", it is cut off" if cut else ""
-                short.setdefault(number, f"{where} has {has.get(number, 0)} of {count} rows{end}")
-
     def _features(self, rows: ImageRows) -> Features:
         image = {f: rows.types.get(f, NULL) for f in rows.features if is_column(f)}
         found: dict[str, dict[str, pa.DataType]] = {IMAGE: image}
@@ -295,8 +256,3 @@ class _Opened:
                 (f for file in files for _, f in object_columns(file, name, frozenset(image))), NULL
             )
         return found
-
-
-def _only_begun(path: Path) -> bool:
-    line, _ = first_lines(path)
-    return not line or (line.startswith((b"Image", b"Module")) and not line.endswith(b"\n"))

@@ -21,6 +21,7 @@ from cpexport.imagesets import NONE, ImageSets
 from cpexport.pictures import Pictures
 from cpexport.pipeline import Pipeline
 from cpexport.skipped import skipped
+from cpexport.sources.beside import NOTHING, Beside
 from cpexport.sources.csvfile import ends_cut
 from cpexport.sources.setupsql import read_setup
 from cpexport.sources.sqlnames import SqlJob
@@ -43,14 +44,19 @@ class SqlCsvSource:
     files: tuple[Path, ...]
     job: SqlJob
     done: Path | None = None
+    beside: Beside = NOTHING
     format: str = "sqlcsv"
 
     @property
     def evidence_files(self) -> tuple[Path, ...]:
-        return self.files if self.done is None else (*self.files, self.done)
+        done = () if self.done is None else (self.done,)
+        return (*self.files, *done, *self.beside.files)
 
     def inspect(self) -> Evidence:
-        return _Opened(self).evidence()
+        try:
+            return _Opened(self).evidence()
+        except SourceError as error:
+            raise self.beside.advised(error) from error
 
     def open(self) -> AbstractContextManager["_Opened"]:
         return nullcontext(_Opened(self))
@@ -104,7 +110,8 @@ class _Opened:
             version=experiment.get("CellProfiler_Version") or None,
             pipeline=parsed,
             group_tags=() if parsed and parsed.ungrouped else None,
-            notes=self._notes(flags),
+            notes=self._source.beside.note("a folder of CSV files is") + self._notes(flags),
+            left_out=self._source.beside.left_out(images.held | lost, images.path.name),
         )
 
     @property
