@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import sqlalchemy as sa
 
 from cpexport.features import IMAGE, IMAGE_NUMBER, TABLE_NUMBER
 from cpexport.naming import column_names
+from cpexport.partners import Partners, partners
 from cpexport.pictures import Pictures
-from cpexport.samepictures import Keys
 from cpexport.sinks import open_sink
 from cpexport.sinks.recalled import pictures
 from cpexport.sinks.sql import quoted
@@ -25,6 +26,7 @@ _NOTE = "joined"
 _LONGEST = 64
 # SQLite's, the fewest of all destinations.
 _WIDTH = 2000
+_NOTHING = "they have no picture in common"
 _COLUMNS = ("table_number1", "image_number1", "table_number2", "image_number2")
 
 
@@ -55,17 +57,20 @@ class _Analysis:
         )
         return Pictures(numbers, columns, folders)
 
-    def keys(self, by: Keys) -> Iterator[tuple[tuple[int, int], tuple[object, ...]]]:
-        """Run and number of the image sets that have a key, and their keys."""
-        for run, some in self.runs.items():
-            for number, key in zip(some.numbers.tolist(), by.each(some), strict=True):
-                if key is not None:
-                    yield (run, number), key
+    @property
+    def places(self) -> npt.NDArray[np.int64]:
+        """Run and number of each of `pictures`, an image set a row."""
+        parts = [
+            np.stack([np.full(len(some), run), some.numbers], axis=1)
+            for run, some in self.runs.items()
+        ]
+        return np.concatenate(parts) if parts else np.empty((0, 2), np.int64)
 
 
-def join_analyses(to: str, prefix: str) -> tuple[str, ...]:
+def join_analyses(to: str, prefix: str, *, same_pictures: bool = False) -> tuple[str, ...]:
     """Makes the views that join the analysis under this prefix with those under others, if anything
-    was loaded since they were made. Returns what people should know of those that cannot be made.
+    was loaded since they were made, or a person says that files of one name are the
+    `same_pictures`. Returns what people should know of image sets that are not joined.
 
     Raises:
         SinkError: the destination refuses.
@@ -73,13 +78,13 @@ def join_analyses(to: str, prefix: str) -> tuple[str, ...]:
     with open_sink(to, prefix) as sink:
         others = sorted(sink.prefixes() - {prefix}) if sink.has_views else []
         runs: list[str | None] = [*sink.runs()] or [None]
-    if not others or not _changed(to, prefix, runs):
+    if not others or not (same_pictures or _changed(to, prefix, runs)):
         return ()
     ours = _analysis(to, prefix)
     notes: list[str] = []
     for other in others:
         first, second = sorted([ours, _analysis(to, other)], key=lambda one: one.prefix)
-        notes += _join(to, first, second)
+        notes += _join(to, first, second, same_pictures)
     for run in runs:
         with open_sink(to, prefix, run=run) as sink, sink.alone():
             sink.note({_NOTE: ",".join(others)})
@@ -105,53 +110,51 @@ def _analysis(to: str, prefix: str) -> _Analysis:
     return _Analysis(prefix, layout, found)
 
 
-def _join(to: str, first: _Analysis, second: _Analysis) -> Iterator[str]:
-    view = f"{second.prefix}with_{table_of(IMAGE, first.prefix)}"
-    rows, why = _pairs(first, second)
+def _join(to: str, first: _Analysis, second: _Analysis, same_pictures: bool) -> Iterator[str]:
+    table, other = (table_of(IMAGE, one.prefix) for one in (first, second))
+    view = f"{second.prefix}with_{table}"
+    found = partners(first.pictures, second.pictures, same_pictures=same_pictures)
     width = sum(len(p.columns) for one in (first, second) for p in one.layout.parts(IMAGE))
+    left_out = list(_left_out(found, table, other))
+    why = found.why or ("" if len(found.ours) else "; ".join(left_out) or _NOTHING)
     if width + 4 > _WIDTH:
-        rows, why = None, f"it would have more than {_WIDTH} columns"
+        why = f"it would have more than {_WIDTH} columns"
     with open_sink(to, second.prefix) as sink, sink.alone():
-        if rows is not None:
-            table = _table(f"_cpexport_{second.prefix}with_{first.prefix}", rows)
-            sink.replace(table, rows)
-            if not sink.show(view, _statement(view, table.name, first, second)):
-                why = "something else has that name"
-            why = why and f"{why}, and not joined"
-        else:
+        if why:
             sink.show(view, None)
+        else:
+            rows = _rows(first.places[found.ours], second.places[found.theirs])
+            pairs = _table(f"_cpexport_{second.prefix}with_{first.prefix}", rows)
+            sink.replace(pairs, rows)
+            if not sink.show(view, _statement(view, pairs.name, first, second)):
+                why = "something else has that name"
     if why:
-        yield f"{view}: {why}"
+        yield f"the view {view}, which joins {table} and {other}, was not made: {why}"
+    else:
+        yield from (f"{view}: {sentence}" for sentence in left_out)
 
 
-def _pairs(first: _Analysis, second: _Analysis) -> tuple[pa.Table | None, str]:
-    """Which image sets of two analyses are the same pictures; None if nothing tells. And what is
-    to be said of those that are left out."""
-    by = Keys.of(first.pictures, second.pictures)
-    if by is None:
-        return None, "they have no channel and no metadata in common"
-    ours, theirs = _by_key(first.keys(by)), _by_key(second.keys(by))
-    common = ours.keys() & theirs.keys()
-    rows = [
-        (*ours[key][0], *theirs[key][0])
-        for key in common
-        if len(ours[key]) == len(theirs[key]) == 1
-    ]
-    twice = len(common) - len(rows)
-    said = f"{twice} pictures are there twice, as far as names and folders tell" if twice else ""
-    if not rows:
-        return None, said or "they have no picture in common"
-    columns = map(pa.array, zip(*sorted(rows), strict=True))
-    return pa.table(dict(zip(_COLUMNS, columns, strict=True))), said
+def _left_out(found: Partners, table: str, other: str) -> Iterator[str]:
+    """What is to be said of image sets that have no partner, though they may have one."""
+    if found.ambiguous:
+        yield (
+            f"{found.ambiguous} image sets of {table} are joined with none of {other}, as several "
+            "are of the same files"
+        )
+    if found.untold:
+        yield (
+            f"{found.untold} image sets of {table} are joined with none of {other}, as only the "
+            "names of their files agree: MD5Digest_ or PathName_ would tell whether those are the "
+            "same, and Series_ and Frame_ where a file holds several pictures; say --same-pictures "
+            "if they are"
+        )
 
 
-def _by_key(
-    keys: Iterator[tuple[tuple[int, int], tuple[object, ...]]],
-) -> dict[tuple[object, ...], list[tuple[int, int]]]:
-    found: dict[tuple[object, ...], list[tuple[int, int]]] = {}
-    for where, key in keys:
-        found.setdefault(key, []).append(where)
-    return found
+def _rows(ours: npt.NDArray[np.int64], theirs: npt.NDArray[np.int64]) -> pa.Table:
+    """The table of pairs, in order."""
+    pairs = np.concatenate([ours, theirs], axis=1)
+    pairs = pairs[np.lexsort(pairs.T[::-1])]
+    return pa.table(dict(zip(_COLUMNS, map(pa.array, pairs.T), strict=True)))
 
 
 def _table(name: str, rows: pa.Table) -> sa.Table:

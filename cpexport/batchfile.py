@@ -200,8 +200,14 @@ def _pictures(file: MeasurementFile, held: ImageSets, features: Iterable[str]) -
 def _texts(file: MeasurementFile, feature: str, numbers: np.ndarray) -> pa.StringArray:
     known, values = file.one_each(IMAGE, feature)
     wanted = np.isin(known, numbers)
-    out = np.full(len(numbers), None, dtype=object)
-    # NaN, which alone differs from itself, is no value.
-    texts = [str(value) if value == value else None for value in values[wanted]]
-    out[np.searchsorted(numbers, known[wanted])] = texts
-    return pa.array(out, pa.string(), from_pandas=True)
+    known, values = known[wanted], values[wanted]
+    if values.dtype.kind in "iu":
+        # Planes are many, and a loop over them takes most of the time of a large batch file.
+        texts = pa.array(values).cast(pa.string())
+    else:
+        # NaN, which alone differs from itself, is no value.
+        said = [str(value) if value == value else None for value in values]
+        texts = pa.array(said, pa.string())
+    rows = np.full(len(numbers), -1)
+    rows[np.searchsorted(numbers, known)] = np.arange(len(known))
+    return texts.take(pa.array(rows, mask=rows < 0))

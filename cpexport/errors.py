@@ -85,7 +85,28 @@ class SinkError(CpexportError):
 
 
 class WidthError(CpexportError):
-    """A value does not fit its column, and no type would hold all values of the column."""
+    """An integer would lose digits in a column of real numbers. `column` is that column's name."""
+
+    def __init__(self, column: str) -> None:
+        self.column = column
+        super().__init__(column)
+
+    def __str__(self) -> str:
+        return f"column {self.column}: an integer has too many digits for a column of real numbers"
+
+
+class NumbersError(SinkError):
+    """A feature has integers with too many digits for real numbers, and real numbers too: as
+    numbers no column holds both. `object` and `feature` are the destination's."""
+
+    def __init__(self, destination: str, object: str, feature: str) -> None:
+        self.object, self.feature = object, feature
+        super().__init__(
+            destination,
+            f"{feature} of {object} has integers of more than 15 digits and real numbers, which no "
+            "column of numbers holds",
+            "report this",
+        )
 
 
 class ChangedError(SinkError):

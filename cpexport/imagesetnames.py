@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from cpexport.imagesets import ImageSets
-from cpexport.pictures import Pictures
+from cpexport.pictures import FILE, FIRST, Pictures, planes
 
 _PLATE = ("plate", "platename", "plateid", "platenumber", "platebarcode", "assayplatebarcode")
 _PLATES = (*_PLATE, "barcode")
@@ -46,7 +46,7 @@ def named(pictures: Pictures, image_sets: ImageSets) -> dict[int, Name]:
         for name, values in texts.items()
         if name.startswith("Metadata_")
     }
-    files = [values for name, values in sorted(texts.items()) if name.startswith("FileName_")]
+    channels = sorted(n.removeprefix(FILE) for n in texts if n.startswith(FILE))
     plates, wells = _first(tags, _PLATES), _first(tags, _WELL)
     rows, columns = _first(tags, _ROW), _first(tags, _COLUMN)
     parts = {word: _first(tags, known) for word, known in _PARTS.items()}
@@ -58,7 +58,7 @@ def named(pictures: Pictures, image_sets: ImageSets) -> dict[int, Name]:
         )
         name = Name(" ".join(filter(None, (_at(plates, place), well))), part)
         if not well:
-            file = next((f for values in files if (f := _at(values, place))), "")
+            file = next((f for c in channels if (f := _file(texts, c, place))), "")
             name = Name(file) if file else name
         if str(name):
             found[number] = name
@@ -107,6 +107,16 @@ def _together(values: Sequence[str]) -> str:
     if all(re.fullmatch(r"[1-9][0-9]{0,8}", value) for value in values):
         return str(ImageSets.of(map(int, values)))
     return ",".join(values)
+
+
+def _file(texts: Mapping[str, list[str | None]], channel: str, place: int) -> str:
+    """The file of a channel, and which of its pictures where it is not the first."""
+    parts = [_at(texts[FILE + channel], place)]
+    for feature in planes(channel):
+        value = _at(texts.get(feature, []), place)
+        if value not in FIRST:
+            parts.append(f"{feature.removesuffix(f'_{channel}').lower()} {value}")
+    return " ".join(parts) if parts[0] else ""
 
 
 def _first(tags: Mapping[str, list[str | None]], known: Iterable[str]) -> list[str | None]:

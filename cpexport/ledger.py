@@ -43,7 +43,8 @@ class Entry:
     replaced some. `refused` are image sets of it that are other pictures than the batch file's, or
     not in it. `group_tags` are the features by which the job was grouped, None if unknown. `age`
     sorts batches from the oldest to the newest. `time` is UTC, ISO 8601. `measured` is what it says
-    of all that the job ran: numbers by feature, NaN where it found none. `replaced` are batches by
+    of all that the job ran: numbers by feature, NaN where it found none; `measured_kept`
+    is False where version 0.1.0 loaded it, which did not keep that. `replaced` are batches by
     signature that took its place, and in how many image sets.
     """
 
@@ -65,6 +66,7 @@ class Entry:
     cpexport: str
     counts: Mapping[str, Count] = field(default_factory=dict)
     measured: Mapping[str, float] = field(default_factory=dict)
+    measured_kept: bool = True
     replaced: Mapping[str, int] = field(default_factory=dict)
 
 

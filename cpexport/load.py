@@ -178,7 +178,7 @@ def load(
     joined: tuple[str, ...] = ()
     if run is None:
         made = attempts(lambda _: make_wells(to, prefix, wells))
-        joined = attempts(lambda _: join_analyses(to, prefix))
+        joined = attempts(lambda _: join_analyses(to, prefix, same_pictures=consent.same_pictures))
     notes = (*report.notes, *joined, *(f"{report.destination}: {note}" for note in attempts.notes))
     return replace(report, made=made, notes=notes, seconds=time.monotonic() - began)
 

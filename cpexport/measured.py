@@ -40,20 +40,28 @@ def notes(sink: Sink) -> tuple[str, ...]:
     features = sorted({name for entry in ledger.entries if entry.loaded for name in entry.measured})
     if not features or sink.settings().get(NOTE) != "":
         return ()
+    lost = sum(bool(entry.loaded) and not entry.measured_kept for entry in ledger.entries)
+    but = f" but of {lost} batches that version 0.1.0 loaded" if lost else ""
     more = len(features) - _SHOWN
     named = ", ".join(features[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
     return (
         f"{named}: measured by each job of its own image sets and not of the whole run, so "
-        "_cpexport_measured has them, and Per_Experiment has not",
+        f"_cpexport_measured has them{but}, and Per_Experiment has not",
     )
 
 
 def untrue(sink: Sink, ledger: Ledger) -> Mapping[str, str]:
-    """What Per_Experiment says of a feature that the job did not, as far as a load has come to
-    its end."""
+    """What Per_Experiment says of a feature that the job did not.
+
+    Where no load has come to its end since a batch came, as after a script, it may say what the one
+    job before measured.
+    """
     noted = sink.settings().get(NOTE)
     if noted is None:
-        return {}
+        jobs = sum(bool(entry.loaded) for entry in ledger.entries)
+        stale = sink.measured() if jobs > 1 else {}
+        said = f"is of one of {jobs} jobs and not of the run; the next load takes it out"
+        return dict.fromkeys(sorted(stale), said)
     job = ledger.by_signature.get(noted)
     must = {n: v for n, v in job.measured.items() if math.isfinite(v)} if job else {}
     there = sink.measured()

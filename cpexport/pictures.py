@@ -3,7 +3,8 @@
 Image set numbers can lie: CellProfiler renumbers a LoadData list whose groups are not contiguous
 when a job runs (CellProfiler 4.2.8, reorder_image_measurements), and every screen counts from 1.
 Files do not, as far as their contents or folders are known: microscopes call the files of every
-plate alike. `samepictures` compares them.
+plate alike. One file can hold many pictures (.nd2, .lif, .czi, .flex, stacks): then the plane tells
+which of them is meant. `samepictures` compares them.
 """
 
 import json
@@ -26,6 +27,13 @@ _LEVELS = 5
 
 # NamesAndTypes sets these two by the plane of the file, and the third by its folder.
 _NOT_IDENTITY = frozenset({"Metadata_Frame", "Metadata_Series", "Metadata_FileLocation"})
+# The place of a picture within its file, by channel. CellProfiler 4 writes Series, Frame, Channel
+# (4.2.8, namesandtypes.py), 5 also C, Z and T (5.0.0.dev784, namesandtypes.py). LoadData takes the
+# columns of its list as they are called: Image_Series_DNA keeps its Image_.
+_PLANES = ("Series", "Frame", "Index", "Channel", "C", "Z", "T")
+_PLANE = re.compile(rf"(?:Image_)?((?:{'|'.join(_PLANES)})_(.+))")
+FIRST: Final = ("", "0", "0.0", "-1", "-1.0")
+"""What planes say of the first picture of a file, which can be the only one."""
 # A drive, or the scheme of a URL.
 _ROOT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _SLASHES = re.compile(r"[/\\]+")
@@ -44,12 +52,19 @@ def tells_pictures_apart(feature: str) -> bool:
 def telling(features: Iterable[str]) -> list[str]:
     """Those of an output's image features that `Pictures.of` needs.
 
+    A plane is needed only of a channel that is read from a file: other modules could call a feature
+    alike.
+
     >>> telling(["FileName_DNA", "PathName_DNA", "URL_DNA", "URL_ER", "Width_DNA"])
     ['FileName_DNA', 'PathName_DNA', 'URL_ER']
+    >>> telling(["FileName_DNA", "Series_DNA", "Image_Frame_DNA", "T_Test"])
+    ['FileName_DNA', 'Series_DNA', 'Image_Frame_DNA']
     """
     given = dict.fromkeys(features)
 
     def needed(feature: str) -> bool:
+        if plane := _PLANE.fullmatch(feature):
+            return FILE + plane[2] in given or _URL + plane[2] in given
         channel = feature.removeprefix(_URL)
         known = FILE + channel in given and _PATH + channel in given
         return tells_pictures_apart(feature) and not (feature.startswith(_URL) and known)
@@ -57,13 +72,28 @@ def telling(features: Iterable[str]) -> list[str]:
     return list(filter(needed, given))
 
 
+def is_plane(feature: str) -> bool:
+    """Whether a feature says where in its file a channel's picture is.
+
+    >>> [is_plane(feature) for feature in ("Series_DNA", "Image_Frame_DNA", "Series")]
+    [True, True, False]
+    """
+    return _PLANE.fullmatch(feature) is not None
+
+
+def planes(channel: str) -> list[str]:
+    """The features that can say where in its file a channel's picture is."""
+    return [f"{part}_{channel}" for part in _PLANES]
+
+
 @dataclass(frozen=True)
 class Pictures:
     """What is known of pictures by image set, as text: one column a feature, one row an image set.
 
-    `numbers` is ascending. `columns` are `FileName_`, `MD5Digest_` and `Metadata_` features,
-    `folders` the last folders in which the files lie, by channel: `screen/Plate1/Images`, five at
-    most, with slashes whatever the system. What is not known of an image set is null.
+    `numbers` is ascending. `columns` are `FileName_`, `MD5Digest_` and `Metadata_` features, and
+    those of `planes`; `folders` are the last folders in which the files lie, by channel:
+    `screen/Plate1/Images`, five at most, with slashes whatever the system. What is not known of an
+    image set is null.
     """
 
     numbers: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
@@ -82,6 +112,9 @@ class Pictures:
         """
         begins = (FILE, METADATA, DIGEST)
         columns = {name: column for name, column in features.items() if name.startswith(begins)}
+        for name, column in features.items():
+            if plane := _PLANE.fullmatch(name):
+                columns.setdefault(plane[1], features.get(plane[1], column))
         folders: dict[str, pa.StringArray] = {}
         for channel in dict.fromkeys(_channels(features)):
             path, url = features.get(_PATH + channel), features.get(_URL + channel)
@@ -107,6 +140,10 @@ class Pictures:
         here = rows < len(self.numbers)
         rows, wanted = rows[here], wanted[here]
         rows = rows[self.numbers[rows] == wanted]
+        return self.take(rows)
+
+    def take(self, rows: npt.NDArray[np.int64]) -> "Pictures":
+        """The image sets in these rows, in their order; `numbers` is as those are."""
         take = pa.array(rows)
         return Pictures(
             self.numbers[rows],
@@ -121,7 +158,7 @@ class Pictures:
 
     def plain(self) -> "Pictures":
         """Names and metadata only, which is what version 0.1.0 knew."""
-        kept = {name: c for name, c in self.columns.items() if not name.startswith(DIGEST)}
+        kept = {name: c for name, c in self.columns.items() if name.startswith((FILE, METADATA))}
         return Pictures(self.numbers, kept)
 
     def identities(self) -> Iterator[str]:

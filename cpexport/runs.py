@@ -110,7 +110,7 @@ def load_runs(
         raise failed[0]
     Attempts()(lambda _: number_other_runs(to, prefix))
     made = Attempts()(lambda _: make_wells(to, prefix, wells))
-    joined = Attempts()(lambda _: join_analyses(to, prefix))
+    joined = Attempts()(lambda _: join_analyses(to, prefix, same_pictures=consent.same_pictures))
     whole = _together(reports, failed)
     return replace(whole, made=made, notes=(*whole.notes, *joined))
 

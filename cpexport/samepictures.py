@@ -1,13 +1,14 @@
-"""Whether image sets of one number are one picture, as far as files, folders and metadata tell.
+"""Whether two image sets are one picture, as far as files, folders and metadata tell.
 
 Names of files come first. Where they agree, `MD5Digest_` decides where both have it, and else the
-last folder, as microscopes call the files of every plate alike. Metadata decides where there are
-no files, and against folders where it names other plates or wells, or files were moved. Elsewhere
-it does not, as modules measure metadata too.
+last folder, as microscopes call the files of every plate alike. Both are of the whole file: where a
+file holds several pictures, the planes must agree too. Metadata decides where there are no files,
+and against folders where it names other plates or wells, or files were moved. Elsewhere it does
+not, as modules measure metadata too.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -17,17 +18,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cpexport.imagesets import NONE, ImageSets
-from cpexport.pictures import DIGEST, FILE, METADATA, Pictures, file_name
+from cpexport.pictures import DIGEST, FILE, FIRST, METADATA, Pictures, planes
+from cpexport.sametexts import same_folder, same_name, same_number
 
 # FlagImage's by default; it is measured, and the pipeline that says so is often not known.
 _MEASURED = "Metadata_QCFlag"
 # Illumination functions, which are made anew (CellProfiler 4.2.8, saveimages.py).
 _FUNCTION = re.compile(r".*\.(npy|mat)", re.IGNORECASE)
-# What instruments call a folder in every plate: Harmony's, MetaXpress's, Columbus's.
-_ANYWHERE = re.compile(
-    r"images?|tiff?s?|timepoint[ _]?\d+|zstep[ _]?\d+|measurement[ _]?\d+", re.IGNORECASE
-)
-
 # What metadata calls plates and the places on them.
 _PLATE = re.compile(r"Metadata_.*(plate|barcode|well).*", re.IGNORECASE)
 
@@ -66,92 +63,100 @@ def compared(ours: Pictures, theirs: Pictures) -> Comparison:
     """
     right = theirs.select(ours.numbers)
     left = ours.select(right.numbers)
-    return _Comparing(left, right).result() if len(left) else Comparison()
+    if not len(left):
+        return Comparison()
+    rows, numbers = _Comparing(left, right), left.numbers
+    untold = ~rows.different & (~rows.told | rows.repeated())
+    return Comparison(
+        {int(numbers[row]): rows.found[row] for row in sorted(rows.found)},
+        ImageSets.of(numbers[untold]),
+        ImageSets.of(numbers[untold & rows.named]),
+    )
 
 
-@dataclass(frozen=True)
-class Keys:
-    """What two analyses both know of pictures, so that equal keys are the same pictures: names of
-    files by channel, with digests or else folders, of which the last `least` names count; or
-    metadata, where there are no files."""
+def judged(ours: Pictures, theirs: Pictures) -> tuple[_Rows, _Rows]:
+    """Which rows are different pictures, and of which nothing tells. The rest are the same.
 
-    channels: tuple[str, ...] = ()
-    digests: tuple[str, ...] = ()
-    folders: tuple[str, ...] = ()
-    least: int = 1
-    metadata: tuple[str, ...] = ()
+    Row by row: both have as many rows, whose numbers do not matter.
+    """
+    rows = _Comparing(ours, theirs)
+    return rows.different, ~rows.different & ~rows.told
 
-    @classmethod
-    def of(cls, ours: Pictures, theirs: Pictures) -> "Keys | None":
-        """What both know; None if that is nothing."""
-        channels = _channels(ours, theirs)
-        if channels:
-            functions = {c for c in channels if _is_function(ours.columns[FILE + c])}
-            told = sorted(channels - functions or channels)
-            sides = (ours, theirs)
-            digests = [c for c in told if all(DIGEST + c in one.columns for one in sides)]
-            folders = [c for c in told if all(c in one.folders for one in sides)]
-            least = 1 + any(len(one) and _by_channel(one) for one in sides)
-            some = () if digests else tuple(folders)
-            return cls(tuple(sorted(channels)), tuple(digests), some, least)
-        if _have_files(ours).any() and _have_files(theirs).any():
-            return None
-        common = ours.columns.keys() & theirs.columns.keys()
-        metadata = sorted(f for f in common if f.startswith(METADATA) and f != _MEASURED)
-        return cls(metadata=tuple(metadata)) if metadata else None
 
-    def each(self, pictures: Pictures) -> list[tuple[object, ...] | None]:
-        """The key of each image set; None where something of it is not known."""
-        columns: list[list[object]] = []
-        for channel in self.channels:
-            columns.append(_keyed(pictures.columns.get(FILE + channel), pictures, file_name))
-        for channel in self.digests:
-            columns.append(_keyed(pictures.columns.get(DIGEST + channel), pictures, str))
-        for channel in self.folders:
-            folders = pictures.folders.get(channel)
-            columns.append(_keyed(folders, pictures, lambda end: _plate(end, self.least)))
-        for feature in self.metadata:
-            columns.append(_keyed(pictures.columns.get(feature), pictures, _number))
-        return [None if None in key else key for key in zip(*columns, strict=True)]
+def channels_of_both(ours: Pictures, theirs: Pictures) -> frozenset[str]:
+    """The channels by whose files two can be compared."""
+    return _without_functions(_channels(ours, theirs), ours)
+
+
+def metadata_of_both(ours: Pictures, theirs: Pictures) -> list[str]:
+    """The metadata by which two can be compared."""
+    common = ours.columns.keys() & theirs.columns.keys()
+    return sorted(f for f in common if f.startswith(METADATA) and f != _MEASURED)
+
+
+def of_a_plate(feature: str) -> bool:
+    """Whether metadata names plates, or the places on them, which tells against folders."""
+    return _PLATE.fullmatch(feature) is not None
+
+
+def least_names(ours: Pictures, theirs: Pictures) -> int:
+    """How many of the last names of folders tell plates apart, at least."""
+    return 1 + any(len(side) and _by_channel(side) for side in (ours, theirs))
 
 
 class _Comparing:
-    """Compares rows of two, the same image sets in the same order."""
+    """Compares rows of two, those in one place with each other."""
 
     def __init__(self, left: Pictures, right: Pictures) -> None:
         self._left, self._right = left, right
-        self._found: dict[int, Difference] = {}
+        self.found: dict[int, Difference] = {}
+        """The first difference of each row that has one."""
         self._none = np.zeros(len(left), bool)
         self._channels = _channels(left, right)
-        functions = {c for c in self._channels if _is_function(left.columns[FILE + c])}
-        self._pictures = self._channels - functions or self._channels
-
-    def result(self) -> Comparison:
-        named = self._names()
+        self._pictures = _without_functions(self._channels, left)
+        self.named = self._names()
         digested = self._digests()
-        filed = _have_files(self._left) & _have_files(self._right)
+        self._filed = _have_files(left) & _have_files(right)
         placed = self._folders(~digested)
+        self.planed, doubtful = self._planes()
         # Folders are weak evidence: plates can have folders of one name, or be mounted at one
         # place, and where files were moved other metadata may tell.
         weak = placed & ~digested
-        self._metadata(weak, _PLATE)
-        told = digested | placed | (self._metadata(~named | weak & ~self._in_place()) & ~filed)
-        different = np.isin(np.arange(len(named)), list(self._found))
-        numbers = self._left.numbers
-        return Comparison(
-            {int(numbers[row]): self._found[row] for row in sorted(self._found)},
-            ImageSets.of(numbers[~told & ~different]),
-            ImageSets.of(numbers[~told & ~different & named]),
-        )
+        self._metadata(weak, of_a_plate)
+        told = self._metadata(~self.named | weak & ~self._in_place()) & ~self._filed
+        self.told = (digested | placed | told) & ~doubtful
+
+    @property
+    def different(self) -> _Rows:
+        return np.isin(np.arange(len(self._none)), list(self.found))
+
+    def repeated(self) -> _Rows:
+        """The rows whose files are those of other rows too, without planes that both know, and
+        which no metadata tells apart that both have alike."""
+        ours, theirs, rows = self._files(self._left), self._files(self._right), len(self._left)
+        repeated = self.named & ~self.planed & (_repeats(ours, rows) | _repeats(theirs, rows))
+        if repeated.any():
+            metadata = metadata_of_both(self._left, self._right)
+            apart = ~_repeats([*ours, *(self._left.columns[f] for f in metadata)], rows)
+            for feature in metadata:
+                one, other = self._left.columns[feature], self._right.columns[feature]
+                pairs = zip(one.to_pylist(), other.to_pylist(), strict=True)
+                apart &= np.array([a == b or same_number(a, b) for a, b in pairs], bool)
+            repeated &= ~apart
+        return repeated
+
+    def _files(self, side: Pictures) -> list[pa.StringArray]:
+        """All that is known of files."""
+        columns = [side.columns.get(b + c) for c in sorted(self._pictures) for b in (FILE, DIGEST)]
+        columns += [side.folders.get(channel) for channel in sorted(self._pictures)]
+        return [column for column in columns if column is not None]
 
     def _names(self) -> _Rows:
         named = self._none.copy()
         for channel in sorted(self._channels):
             feature = FILE + channel
             one, other = self._left.columns[feature], self._right.columns[feature]
-            named |= self._compare(
-                feature, one, other, lambda a, b: file_name(a) == file_name(b), None
-            )
+            named |= self._compare(feature, one, other, same_name, None)
         return named
 
     def _digests(self) -> _Rows:
@@ -163,15 +168,33 @@ class _Comparing:
                 told |= self._compare(feature, one, other, str.__eq__, channel)
         return told
 
+    def _planes(self) -> tuple[_Rows, _Rows]:
+        """The rows in which both know a plane, and those in which one knows more than the other.
+
+        The first plane of a file, 0, is also that of a file with one picture, of which CellProfiler
+        need not say it.
+        """
+        known, doubtful = self._none.copy(), self._none.copy()
+        for channel in sorted(self._pictures):
+            for feature in planes(channel):
+                one, other = self._left.columns.get(feature), self._right.columns.get(feature)
+                if one is not None and other is not None:
+                    known |= self._compare(feature, one, other, _same_plane, channel)
+                for side, beside in ((one, other), (other, one)):
+                    if side is not None:
+                        unknown = True if beside is None else ~_filled(beside)
+                        doubtful |= _filled(side, FIRST) & unknown
+        return known, doubtful
+
     def _folders(self, wanted: _Rows) -> _Rows:
         told = self._none.copy()
-        least = 1 + (_by_channel(self._left) or _by_channel(self._right))
+        least = least_names(self._left, self._right)
         plates = self._same_plate()
         for channel in sorted(self._pictures):
             one, other = self._left.folders.get(channel), self._right.folders.get(channel)
             if one is not None and other is not None:
                 for rows, apart in ((wanted & plates, False), (wanted & ~plates, True)):
-                    same = partial(_same_folder, least=least, apart=apart)
+                    same = partial(same_folder, least=least, apart=apart)
                     told |= self._compare(
                         f"the folder of {channel}", one, other, same, channel, rows
                     )
@@ -181,7 +204,7 @@ class _Comparing:
         """The rows in which metadata says that both are of one plate."""
         same = self._none.copy()
         for feature in self._left.columns.keys() & self._right.columns.keys():
-            if _PLATE.fullmatch(feature) and "well" not in feature.lower():
+            if of_a_plate(feature) and "well" not in feature.lower():
                 one, other = self._left.columns[feature], self._right.columns[feature]
                 equal = pc.fill_null(pc.equal(one, other), False)
                 same |= _filled(one) & equal.to_numpy(zero_copy_only=False)
@@ -197,15 +220,13 @@ class _Comparing:
                 same &= ~differ.to_numpy(zero_copy_only=False)
         return same
 
-    def _metadata(self, wanted: _Rows, which: re.Pattern[str] | None = None) -> _Rows:
+    def _metadata(self, wanted: _Rows, which: Callable[[str], bool] | None = None) -> _Rows:
         told = self._none.copy()
         if wanted.any():
-            for feature in sorted(self._left.columns.keys() & self._right.columns.keys()):
-                if not feature.startswith(METADATA) or feature == _MEASURED:
-                    continue
-                if which is None or which.fullmatch(feature):
+            for feature in metadata_of_both(self._left, self._right):
+                if which is None or which(feature):
                     one, other = self._left.columns[feature], self._right.columns[feature]
-                    told |= self._compare(feature, one, other, _same_number, None, wanted)
+                    told |= self._compare(feature, one, other, same_number, None, wanted)
         return told
 
     def _compare(
@@ -228,9 +249,9 @@ class _Comparing:
             rows &= wanted
         for row in np.flatnonzero(rows).tolist():
             a, b = one[row].as_py(), other[row].as_py()
-            if row not in self._found and not same(a, b):
+            if row not in self.found and not same(a, b):
                 name = self._left.columns[FILE + channel][row].as_py() if channel else None
-                self._found[row] = Difference(feature, a, b, name)
+                self.found[row] = Difference(feature, a, b, name)
         return np.asarray(both, bool)
 
 
@@ -242,6 +263,16 @@ def _channels(left: Pictures, right: Pictures) -> set[str]:
     for side in (left, right):
         found = {channel for channel in found if DIGEST + channel in side.columns} or found
     return found
+
+
+def _without_functions(channels: Collection[str], pictures: Pictures) -> frozenset[str]:
+    """The channels of pictures; those of functions only where there are no others."""
+    functions = {c for c in channels if _is_function(pictures.columns[FILE + c])}
+    return frozenset(set(channels) - functions or channels)
+
+
+def _same_plane(one: str, other: str) -> bool:
+    return same_number(one, other) or (one in FIRST and other in FIRST)
 
 
 def _is_function(names: pa.StringArray) -> bool:
@@ -257,10 +288,20 @@ def _have_files(pictures: Pictures) -> _Rows:
     return found
 
 
-def _filled(column: pa.StringArray) -> _Rows:
-    """The rows with a text that is not empty, as CSV cannot tell an empty one from none."""
-    filled = pc.fill_null(pc.not_equal(column, ""), False)
-    return np.asarray(filled.to_numpy(zero_copy_only=False), bool)
+def _filled(column: pa.StringArray, but: Collection[str] = ("",)) -> _Rows:
+    """The rows with a text that is not empty, as CSV cannot tell an empty one from none, and is
+    none of those in `but`."""
+    empty = pc.is_in(column, value_set=pa.array([None, *but], pa.string()))
+    return ~np.asarray(empty.to_numpy(zero_copy_only=False), bool)
+
+
+def _repeats(columns: Sequence[pa.StringArray], rows: int) -> _Rows:
+    """The rows of which another one has the same texts."""
+    if not columns:
+        return np.zeros(rows, bool)
+    codes = [column.dictionary_encode("encode").indices.to_numpy() for column in columns]
+    _, place, count = np.unique(np.array(codes), axis=1, return_inverse=True, return_counts=True)
+    return np.asarray(count[place.reshape(-1)] > 1, bool)
 
 
 def _by_channel(pictures: Pictures) -> bool:
@@ -268,59 +309,3 @@ def _by_channel(pictures: Pictures) -> bool:
     ends = [column[0].as_py() for column in pictures.folders.values() if column[0].is_valid]
     parents = {end.rpartition("/")[0] for end in ends}
     return len(set(ends)) > 1 and len(parents) == 1 and parents != {""}
-
-
-def _same_folder(one: str, other: str, least: int, apart: bool) -> bool:
-    """Whether two ends of paths are of one folder: their last `least` names, and more where those
-    are the same in every plate. Folders that differ between a first and a last name that are the
-    same lie side by side; with `apart` they are two.
-
-    >>> _same_folder("data/P1/Images", "nas/P1/Images", 1, True)
-    True
-    >>> _same_folder("data/P1/Images", "data/P2/Images", 1, False)
-    False
-    >>> [_same_folder("data/P1/raw", "data/P2/raw", 1, apart) for apart in (True, False)]
-    [False, True]
-    """
-    ours, theirs = one.split("/"), other.split("/")
-    if apart and len(ours) == len(theirs) and ours[0] == theirs[0] and ours != theirs:
-        return False
-    names = min(len(ours), len(theirs))
-    many = min(least, names)
-    while many < names and _ANYWHERE.fullmatch(ours[-many]) and _ANYWHERE.fullmatch(theirs[-many]):
-        many += 1
-    return ours[-many:] == theirs[-many:]
-
-
-def _plate(end: str, least: int) -> str:
-    """What of the end of a path tells plates apart, as `_same_folder` has it."""
-    parts = end.split("/")
-    many = min(least, len(parts))
-    while many < len(parts) and _ANYWHERE.fullmatch(parts[-many]):
-        many += 1
-    return "/".join(parts[-many:])
-
-
-def _number(text: str) -> object:
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _keyed(
-    column: pa.StringArray | None, pictures: Pictures, key: Callable[[str], object]
-) -> list[object]:
-    """The keys of texts, each that repeats found only once; None where there is no text."""
-    if column is None:
-        return [None] * len(pictures)
-    known = {text: key(text) if text else None for text in column.unique().to_pylist()}
-    return [known[text] for text in column.to_pylist()]
-
-
-def _same_number(one: str, other: str) -> bool:
-    """Whether two texts are the same number, such as 1 and 1.0: types differ between files."""
-    try:
-        return float(one) == float(other)
-    except ValueError:
-        return False

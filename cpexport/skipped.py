@@ -69,6 +69,24 @@ def skipped_there(
     return found
 
 
+def without_rows(jobs: Sequence[ImageSets], held: ImageSets, planned: ImageSets | None) -> str:
+    """What is to be said of image sets that may have been skipped, as databases have no rows of
+    those; empty if there are none.
+
+    `jobs` are the image sets of each database whose pipeline skips some, and `held` those of all
+    outputs. Without `planned` ones, gaps in the numbers of a job tell.
+    """
+    spans = [(sets.first, sets.last) for sets in jobs if sets]
+    lacking = (ImageSets.from_ranges(spans) if planned is None else planned) - held
+    if not jobs or not lacking:
+        return ""
+    return (
+        f"no output has the image sets {lacking}, which may be done: ExportToDatabase writes no "
+        "rows of what FlagImage skips, so a database does not tell skipped image sets from those "
+        "that did not run; a .h5 or an Image.csv of the jobs would"
+    )
+
+
 def _column(numbers: np.ndarray, part: pa.RecordBatch, feature: str) -> tuple[np.ndarray, pa.Array]:
     return numbers, part[feature]
 

@@ -106,7 +106,10 @@ class Succession:
         other = _having(untold.first, others)
         why = "there are no file names or metadata to tell them by"
         if untold.first in found.named:
-            why = "names of files agree, and not both have MD5Digest_ or PathName_ of them"
+            why = (
+                "names of files agree, and not both have MD5Digest_ or PathName_ of them, or "
+                "Series_ and Frame_ where a file holds several pictures"
+            )
         return CollisionError(
             self._sink.name,
             f"image set {untold.first} is in {mine} and in {other}, and nothing tells whether it "

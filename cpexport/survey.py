@@ -20,6 +20,7 @@ from cpexport.jobs import PLAN
 from cpexport.pictures import Pictures
 from cpexport.plan import Planned, read_plan
 from cpexport.remembered import Remembered
+from cpexport.skipped import without_rows
 from cpexport.sources.leftover import holds_measurements, is_left_over
 from cpexport.tables import Features
 
@@ -139,6 +140,7 @@ def survey(
     old = tuple(one.signature for one in every if one.signature in known)
     notes = notes_on(plan, [*candidates.batch_files, *renamed])
     notes += tuple(_left_over(found, [one.source for one in every]))
+    notes += tuple(_without_rows(inspected, plan if len(inspected) == len(every) else None))
     return Survey(plan, tuple(batches), old, plans, found.histories, notes, found.left_out)
 
 
@@ -252,6 +254,19 @@ def _shared(evidence: Evidence, shared: dict[object, Features]) -> Evidence:
     """The same evidence, its features shared with batches that have the very same ones."""
     key = tuple((name, tuple(types.items())) for name, types in evidence.features.items())
     return replace(evidence, features=shared.setdefault(key, evidence.features))
+
+
+def _without_rows(every: Iterable[_Inspected], plan: BatchFile | None) -> Iterator[str]:
+    """That image sets which no output has may have been skipped."""
+    found = [(one.source, one.found) for one in every if isinstance(one.found, Evidence)]
+    held = ImageSets.from_ranges(r for _, evidence in found for r in evidence.held.ranges)
+    jobs = [
+        evidence.held
+        for source, evidence in found
+        if source.format == "database" and evidence.pipeline and evidence.pipeline.skips
+    ]
+    if said := without_rows(jobs, held, plan.planned if plan else None):
+        yield said
 
 
 def _errors(every: Iterable[_Inspected]) -> list[SourceError]:

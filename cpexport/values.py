@@ -35,9 +35,7 @@ def widened(array: pa.Array, type: pa.DataType, name: str) -> pa.Array:
     try:
         return array.cast(type)
     except pa.ArrowInvalid as error:
-        raise WidthError(
-            f"column {name}: an integer has too many digits for a column of real numbers"
-        ) from error
+        raise WidthError(name) from error
 
 
 def numbers_as_promised(object_name: str, feature: str, column: pa.Array) -> pa.Array:

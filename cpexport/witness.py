@@ -160,11 +160,20 @@ class Witness:
                 yield Difference(_TABLES, table, f"must be {count} and is {there}")
 
     def _measured(self, decoded: Decoded, entries: Sequence[Entry]) -> Iterator[Difference]:
-        """What jobs measured of all that they ran; version 0.1.0 did not keep it."""
+        """What jobs measured of all that they ran."""
         must = {name: repr(value) for name, value in decoded.measured.items()}
         for entry in entries:
             there = {name: repr(value) for name, value in entry.measured.items()}
-            for name in sorted(must.keys() | there.keys()) if there else ():
+            if not entry.measured_kept:
+                if must and entry.loaded:
+                    named = ", ".join(sorted(must))
+                    said = (
+                        f"{named}: measured by the job of all that it ran, which version 0.1.0 did "
+                        "not keep; load its outputs into a new destination to have it"
+                    )
+                    yield Difference(_MEASURED, "value", said)
+                continue
+            for name in sorted(must.keys() | there.keys()):
                 if must.get(name) != there.get(name):
                     said = f"{name} must be {must.get(name)} and is {there.get(name)}"
                     yield Difference(_MEASURED, "value", said)

@@ -14,8 +14,8 @@ from cpexport.attempts import Attempts
 from cpexport.batch import Batch, fingerprint
 from cpexport.contained import contained
 from cpexport.decode import Decoded, decode
-from cpexport.errors import SourceError
-from cpexport.features import IMAGE
+from cpexport.errors import NumbersError, SourceError
+from cpexport.features import IMAGE, INTEGER, REAL, TEXT
 from cpexport.lacking import absent
 from cpexport.ledger import Count, Entry
 from cpexport.measured import keep_measured
@@ -51,6 +51,8 @@ class Writing:
         self._features = sink.shape.unshaped(sink.layout().features)
         # Of the run alone: what other runs have in the same tables is not missing in it.
         self._of_run: Features = {} if sink.shape.numbered else self._features
+        # What must be text, as no column of numbers holds all of its values; as the sink has it.
+        self._texts: Features = {}
         self.rows: dict[str, int] = {}
         self.loaded: list[Batch] = []
         self.already: list[Batch] = []
@@ -76,17 +78,59 @@ class Writing:
                 damaged.append(decoded)
                 self.damaged.append((step.batch, decoded))
                 continue
+            try:
+                self._bring(step, decoded)
+            except SourceError as error:
+                damaged.append(error)
+                self.damaged.append((step.batch, error))
+        self._tell(len(steps), len(steps))
+        return damaged
+
+    def _bring(self, step: Step, decoded: Decoded) -> None:
+        """Writes a batch. Where its values fit no column of numbers, they become text.
+
+        Raises:
+            SourceError: it had to be read once more, and could not be.
+        """
+        while True:
+            if self._is_late(decoded):
+                decoded.remove()
+                decoded = self._decode(step.batch, step.image_sets, self._features)
             self._prepare(joined([self._features, decoded.types]))
             counts = {name: self._counted(name, decoded) for name in decoded.counts}
             entry = _entry(step, decoded.fingerprint, counts, self._prefix)
             entry = replace(entry, measured=decoded.measured)
-            written = self._attempts(
-                partial(self._put, step.batch, entry, decoded.pictures, decoded.rows)
-            )
+            try:
+                put = partial(self._put, step.batch, entry, decoded.pictures, decoded.rows)
+                written = self._attempts(put)
+            except NumbersError as error:
+                self._make_text(error)
+                continue
             decoded.remove()
             self._count(step, decoded, written)
-        self._tell(len(steps), len(steps))
-        return damaged
+            return
+
+    def _make_text(self, error: NumbersError) -> None:
+        """Has the sink make a feature text that no column of numbers holds.
+
+        Raises:
+            NumbersError: it is text already.
+        """
+        if error.feature in self._texts.get(error.object, {}):
+            raise error
+        self._texts = joined([self._texts, {error.object: {error.feature: TEXT}}])
+        self._features = joined([self._features, {IMAGE: self._texts.get(IMAGE, {})}])
+        self._ready()
+
+    def _is_late(self, decoded: Decoded) -> bool:
+        """Whether a batch was decoded before it was known that metadata of it is text, which
+        destinations have as the job wrote it."""
+        types = decoded.types.get(IMAGE, {})
+        return any(
+            types.get(feature) in (INTEGER, REAL)
+            for feature in self._texts.get(IMAGE, {})
+            if feature in decoded.pictures.columns
+        )
 
     def _counted(self, name: str, decoded: Decoded) -> Count:
         """What a batch brings to a table; values that it lacks and others have are missing."""
@@ -97,7 +141,10 @@ class Writing:
     def _prepare(self, features: Features) -> None:
         if features != self._features or not self.loaded:
             self._features = features
-            self._sink.prepare(self._sink.shape.shaped(features))
+            self._ready()
+
+    def _ready(self) -> None:
+        self._sink.prepare(joined([self._sink.shape.shaped(self._features), self._texts]))
 
     def note(self, steps: Sequence[Step], noted: list[Batch]) -> None:
         """Enters in the ledger what brings no rows, so that the next run need not look again."""
@@ -108,8 +155,16 @@ class Writing:
             except SourceError as error:
                 self.damaged.append((step.batch, error))
                 continue
-            self._attempts(partial(self._put, step.batch, entry, Pictures(), lambda: ()))
+            self._enter(step.batch, entry)
             noted.append(step.batch)
+
+    def _enter(self, batch: Batch, entry: Entry) -> None:
+        """Enters a batch without rows."""
+        try:
+            self._attempts(partial(self._put, batch, entry, Pictures(), lambda: ()))
+        except NumbersError as error:
+            self._make_text(error)
+            self._enter(batch, entry)
 
     def withdraw(self) -> list[Withdrawn]:
         """Takes out batches of CSV files that others now show to be cut off."""

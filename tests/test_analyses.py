@@ -13,6 +13,7 @@ from servers import Database, database, server, servers
 from cpexport.load import Report, load
 from cpexport.runs import load_runs
 from cpexport.shape import Shape
+from cpexport.succession import Consent
 from cpexport.verify import verify
 
 __all__ = ["database", "server", "servers"]
@@ -131,14 +132,126 @@ def test_what_cannot_be_joined_is_said(tmp_path: Path) -> None:
     assert ask(f"SELECT 1 FROM sqlite_master WHERE name = '{VIEW}'") == []
 
 
-def test_names_that_repeat_are_not_joined_and_are_counted(tmp_path: Path) -> None:
+def test_pictures_that_repeat_are_not_joined_and_are_counted(tmp_path: Path) -> None:
     to, ask = of_sqlite(tmp_path)
-    load([output(tmp_path / "one", [image(1, "a"), image(2, "b"), image(3, "b")])], to)
-    two = output(tmp_path / "two", [image(5, "a", Focus=1), image(6, "b", Focus=2)])
+    load([output(tmp_path / "one", [picture(1, 1), picture(2, 2), picture(3, 2)])], to)
+    two = output(tmp_path / "two", [picture(5, 1, Focus=1), picture(6, 2, Focus=2)])
     report = load([two], to, prefix="QC_")
 
     assert ask(BOTH) == [(1, 5, 1), (2, None, None), (3, None, None)]
-    assert any("1 pictures are there twice" in note for note in report.notes)
+    (note,) = [note for note in report.notes if VIEW in note]
+    assert "2 image sets of Per_Image are joined with none of QC_Per_Image" in note
+
+
+STACK = {"MD5Digest_DNA": "0" * 32}
+
+SAME = {
+    "planes of one file": (
+        [picture(n, 0, **STACK, Series_DNA=n) for n in (1, 2)],
+        [picture(9 - n, 0, **STACK, Series_DNA=n, Focus=n) for n in (1, 2)],
+    ),
+    "files that were moved with the plate": (
+        [image(n, "a.tif", f"/lab/P{n}/Images") for n in (1, 2)],
+        [image(9 - n, "a.tif", f"/scratch/P{n}/Images", Focus=n) for n in (1, 2)],
+    ),
+    "files that are alike in two plates": (
+        [picture(n, 0, f"P{n}", **STACK) for n in (1, 2)],
+        [picture(9 - n, 0, f"P{n}", **STACK, Focus=n) for n in (1, 2)],
+    ),
+    "plates above a folder of the lab's own": (
+        [image(n, "a.tif", f"/lab/P{n}/raw") for n in (1, 2)],
+        [image(9 - n, "a.tif", f"/lab/P{n}/raw", Focus=n) for n in (1, 2)],
+    ),
+    "plates by metadata where files were moved": (
+        [image(n, "a.tif", f"/lab/P{n}/raw", Metadata_Plate=f"P{n}") for n in (1, 2)],
+        [
+            image(9 - n, "a.tif", f"/scratch/{n}/raw", Metadata_Plate=f"P{n}", Focus=n)
+            for n in (1, 2)
+        ],
+    ),
+    "names that Windows spells otherwise": (
+        [image(n, f"A{n}.TIF", "/data/P1") for n in (1, 2)],
+        [image(9 - n, f"a{n}.tif", r"Z:\P1", Focus=n) for n in (1, 2)],
+    ),
+    "channels in folders of their own": (
+        [
+            image(n, "a", f"/lab/P{n}/DNA", FileName_ER="a", PathName_ER=f"/lab/P{n}/ER")
+            for n in (1, 2)
+        ],
+        [
+            image(9 - n, "a", f"/nas/P{n}/DNA", FileName_ER="a", PathName_ER=f"/nas/P{n}/ER")
+            | {"Focus": n}
+            for n in (1, 2)
+        ],
+    ),
+    "wells that could be numbers": (
+        [{"ImageNumber": n, "Metadata_Well": well} for n, well in ((1, "1E1"), (2, "10"))],
+        [
+            {"ImageNumber": 9 - n, "Metadata_Well": w, "Focus": n}
+            for n, w in ((1, "1E1"), (2, "10"))
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("how", SAME)
+def test_analyses_are_joined_by_what_a_load_tells_pictures_by(tmp_path: Path, how: str) -> None:
+    to, ask = of_sqlite(tmp_path)
+    one, two = SAME[how]
+    load([output(tmp_path / "one", one)], to)
+    report = load([output(tmp_path / "two", two, NEW)], to, prefix="QC_")
+
+    assert ask(BOTH) == [(1, 8, 1), (2, 7, 2)]
+    assert not any(VIEW in note for note in report.notes)
+
+
+DIFFERENT = {
+    "digests": (picture(1, 1, **STACK), picture(5, 1, MD5Digest_DNA="1" * 32)),
+    "folders": (picture(1, 1, "P1"), picture(5, 1, "P2")),
+    "planes": (picture(1, 1, **STACK, Frame_DNA=1), picture(5, 1, **STACK, Frame_DNA=2)),
+}
+
+
+@pytest.mark.parametrize("how", DIFFERENT)
+def test_analyses_of_different_pictures_have_no_view(tmp_path: Path, how: str) -> None:
+    to, ask = of_sqlite(tmp_path)
+    one, two = DIFFERENT[how]
+    load([output(tmp_path / "one", [one])], to)
+    report = load([output(tmp_path / "two", [dict(two) | {"Focus": 1}], NEW)], to, prefix="QC_")
+
+    (note,) = [note for note in report.notes if VIEW in note]
+    assert "was not made: they have no picture in common" in note
+    assert ask(f"SELECT 1 FROM sqlite_master WHERE name = '{VIEW}'") == []
+
+
+def test_names_alone_join_analyses_only_where_a_person_says_so(tmp_path: Path) -> None:
+    to, ask = of_sqlite(tmp_path)
+    load([output(tmp_path / "one", [image(1, "a"), image(2, "b")])], to)
+    two = output(tmp_path / "two", [image(5, "a", Focus=1), image(6, "b", Focus=2)], NEW)
+    report = load([two], to, prefix="QC_")
+    before = ask(f"SELECT 1 FROM sqlite_master WHERE name = '{VIEW}'")
+    load([two], to, prefix="QC_", consent=Consent(same_pictures=True))
+
+    (note,) = [note for note in report.notes if VIEW in note]
+    assert "was not made: 2 image sets of Per_Image" in note
+    assert "say --same-pictures" in note
+    assert before == []
+    assert ask(BOTH) == [(1, 5, 1), (2, 6, 2)]
+
+
+def test_many_files_alike_are_joined_by_where_they_are_and_else_not_at_all(tmp_path: Path) -> None:
+    to, ask = of_sqlite(tmp_path)
+    plates = range(1, 41)
+    load([output(tmp_path / "one", [image(n, "a", f"/lab/P{n}/raw") for n in plates])], to)
+    two = [image(n, "a", f"/lab/P{100 - n}/raw", Focus=n) for n in range(60, 100)]
+    load([output(tmp_path / "two", two, NEW)], to, prefix="QC_")
+    joined = ask(BOTH)
+    three = [image(n, "a", f"/nas/{n}/raw", Focus=n) for n in range(100, 140)]
+    report = load([output(tmp_path / "three", three, NEW)], to, prefix="Q3_")
+
+    assert joined == [(n, 100 - n, 100 - n) for n in plates]
+    notes = [note for note in report.notes if "Q3_with_Per_Image" in note]
+    assert [("was not made: 40 image sets of Per_Image" in note) for note in notes] == [True]
 
 
 def test_a_view_of_somebody_s_stays(tmp_path: Path) -> None:

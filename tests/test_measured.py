@@ -3,6 +3,7 @@
 import csv
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -15,7 +16,9 @@ import pytest
 from conftest import Ran, rows, unpacked
 from servers import Database, databases, servers
 
+from cpexport.importer.contents import Form
 from cpexport.load import load
+from cpexport.script import script
 from cpexport.verify import verify
 
 __all__ = ["databases", "servers"]
@@ -86,6 +89,34 @@ def test_one_job_of_a_plan_of_several_is_not_the_run(tmp_path: Path) -> None:
     assert [note for note in report.notes if "measured by each job" in note]
 
 
+@pytest.mark.skipif(shutil.which("sqlite3") is None, reason="there is no sqlite3 shell")
+def test_verify_says_so_until_a_load_follows_the_script_that_brought_another_job(
+    tmp_path: Path,
+) -> None:
+    job(tmp_path / "one", "P1-A01-1", HELD)
+    job(tmp_path / "two", "P1-A01-2", {Z: "0.5"})
+    both = [tmp_path / "one", tmp_path / "two"]
+    database = tmp_path / "x.sqlite"
+    load([tmp_path / "one"], f"sqlite:///{database}")
+    script(
+        [tmp_path / "two"],
+        tmp_path / "script",
+        Form.parse("sqlite", old_names=False, analyst=False),
+    )
+    subprocess.run(
+        ["sqlite3", "-bail", str(database), ".read import.sql"], cwd=tmp_path / "script", check=True
+    )
+    stale = verify(both, f"sqlite:///{database}")
+    load(both, f"sqlite:///{database}")
+    after = verify(both, f"sqlite:///{database}")
+
+    assert {d.what for d in stale.differences} == {
+        "is of one of 2 jobs and not of the run; the next load takes it out"
+    }
+    assert per_experiment(database)[Z] is None
+    assert after.differences == ()
+
+
 def test_a_rerun_replaces_what_the_job_measured(tmp_path: Path) -> None:
     made = job(tmp_path / "out", "P1-A01-1", HELD)
     database = tmp_path / "x.sqlite"
@@ -120,6 +151,45 @@ def test_verify_finds_a_measurement_that_was_changed(
 
     said = verify([tmp_path / "out"], f"sqlite:///{database}")
     assert [d for d in said.differences if what in d.what]
+
+
+def test_verify_finds_what_is_lost_of_one_of_several_jobs(tmp_path: Path) -> None:
+    for name, value in (("P1-A01-1", "0.5"), ("P1-A01-2", "0.75")):
+        job(tmp_path / "out", name, {Z: value})
+    database = tmp_path / "x.sqlite"
+    load([tmp_path / "out"], f"sqlite:///{database}")
+    with closing(sqlite3.connect(database)) as db, db:
+        db.execute("DELETE FROM _cpexport_measured WHERE value = 0.5")
+
+    said = verify([tmp_path / "out"], f"sqlite:///{database}")
+    assert [d.what for d in said.differences] == [f"{Z} must be 0.5 and is None"]
+
+
+def test_of_batches_of_version_0_1_0_it_is_said_that_it_was_not_kept(tmp_path: Path) -> None:
+    """That version had no such table; the next load makes it."""
+    job(tmp_path / "out", "P1-A01-1", HELD)
+    database = tmp_path / "x.sqlite"
+    load([tmp_path / "out"], f"sqlite:///{database}")
+    with closing(sqlite3.connect(database)) as db, db:
+        db.execute("DROP VIEW _cpexport_current")
+        for table in ("_cpexport_measured", "_cpexport_replaced"):
+            db.execute(f"DROP TABLE {table}")
+        db.execute("DELETE FROM _cpexport_settings WHERE name IN ('measured_of', 'measured')")
+        db.execute(f"ALTER TABLE Per_Experiment DROP COLUMN {Z}")
+        db.execute(f"ALTER TABLE Per_Experiment DROP COLUMN {THRESHOLD}")
+        db.execute("ALTER TABLE Per_Experiment DROP COLUMN EC50_Cells_Nothing")
+    before = verify([tmp_path / "out"], f"sqlite:///{database}")
+    job(tmp_path / "out", "P1-A01-2", {Z: "0.5"})
+    report = load([tmp_path / "out"], f"sqlite:///{database}")
+    after = verify([tmp_path / "out"], f"sqlite:///{database}")
+
+    for said in (before, after):
+        (difference,) = said.differences
+        assert f"{THRESHOLD}, {Z}: measured by the job" in difference.what
+        assert "version 0.1.0 did not keep" in difference.what
+    (note,) = [note for note in report.notes if "measured by each job" in note]
+    assert "but of 1 batches that version 0.1.0 loaded" in note
+    assert Z not in per_experiment(database)
 
 
 def test_of_runs_each_has_what_its_own_job_measured(tmp_path: Path, cpexport: Run) -> None:

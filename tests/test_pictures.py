@@ -1,4 +1,4 @@
-"""What tells pictures apart: file names and metadata."""
+"""What tells pictures apart: file names, planes and metadata."""
 
 import numpy as np
 import pyarrow as pa
@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cpexport.imagesetnames import named
+from cpexport.imagesets import ImageSets
 from cpexport.pictures import Pictures, from_identities
 from cpexport.samepictures import compared
 
@@ -85,3 +87,20 @@ def test_without_a_common_feature_nothing_can_be_told() -> None:
     found = compared(one(FileName_DNA="a.tif"), one(Metadata_Well="A01"))
 
     assert (found.different, str(found.untold), str(found.named)) == ({}, "1", "")
+
+
+def test_image_sets_of_one_file_are_called_by_their_planes() -> None:
+    texts = {
+        "FileName_DNA": ["a.nd2"] * 3,
+        "Series_DNA": ["0", "1", "1"],
+        "Frame_DNA": ["0", "0", "4"],
+        "Channel_DNA": ["-1"] * 3,
+    }
+    columns = {name: pa.array(values) for name, values in texts.items()}
+    found = named(Pictures.of(np.arange(1, 4), columns), ImageSets.parse("1-3"))
+
+    assert [str(found[number]) for number in (1, 2, 3)] == [
+        "a.nd2",
+        "a.nd2 series 1",
+        "a.nd2 series 1 frame 4",
+    ]

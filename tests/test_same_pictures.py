@@ -1,5 +1,8 @@
 """Image sets of one number are one picture, or two, or nothing tells: what a load makes of that."""
 
+import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +13,15 @@ from plates import NEW, image, nucleus, output
 
 from cpexport.check import check
 from cpexport.errors import CollisionError
+from cpexport.importer.contents import Form
 from cpexport.load import Report, load
 from cpexport.paths import PathMap
+from cpexport.script import script
 from cpexport.succession import Consent
 from cpexport.verify import verify
 
 ONE, OTHER = "0" * 32, "1" * 32
+STACK = {"name": "a.nd2", "folder": "/data/P1", "digest": ONE}
 
 
 def brought(tmp_path: Path, *folders: Path, to: str = "sqlite", **words: Any) -> list[Report]:
@@ -77,6 +83,31 @@ DIFFERENT = {
         {"Metadata_Well": "A01"},
         {"Metadata_Well": "A02"},
         "Metadata_Well",
+    ),
+    "series of one file": (
+        STACK | {"Series_DNA": 0, "Frame_DNA": 0},
+        STACK | {"Series_DNA": 1, "Frame_DNA": 0},
+        "the file is 'a.nd2' in both, but Series_DNA is",
+    ),
+    "frames, by columns of a list": (
+        STACK | {"Image_Frame_DNA": 4},
+        STACK | {"Image_Frame_DNA": 5},
+        "Frame_DNA",
+    ),
+    "planes of CellProfiler 5": (
+        STACK | {"Series_DNA": 0, "Frame_DNA": "", "Z_DNA": 1, "T_DNA": 1},
+        STACK | {"Series_DNA": 0, "Frame_DNA": "", "Z_DNA": 1, "T_DNA": 2},
+        "T_DNA",
+    ),
+    "wells that could be numbers": (
+        {"Metadata_Well": "1E1"},
+        {"Metadata_Well": "10"},
+        "Metadata_Well",
+    ),
+    "barcodes that round to one number": (
+        {"Metadata_Barcode": "90071992547409920"},
+        {"Metadata_Barcode": "90071992547409921"},
+        "Metadata_Barcode",
     ),
 }
 
@@ -140,6 +171,26 @@ SAME = {
         {"Metadata_Well": "A01", "Metadata_Site": "1"},
         {"Metadata_Well": "A01", "Metadata_Site": "1.0"},
     ),
+    "one plane of one file": (
+        STACK | {"Series_DNA": 3, "Frame_DNA": 0},
+        STACK | {"Series_DNA": "3.0", "Frame_DNA": 0},
+    ),
+    "the first plane, which need not be said": (
+        STACK,
+        STACK | {"Series_DNA": 0, "Frame_DNA": 0, "Channel_DNA": -1},
+    ),
+    "the only channel, by either number": (
+        STACK | {"Series_DNA": 2, "Channel_DNA": -1},
+        STACK | {"Series_DNA": 2, "Channel_DNA": 0},
+    ),
+    "planes of what is no channel": (
+        {"name": "a", "digest": ONE, "T_Test": 1, "Frame_Count": 2},
+        {"name": "a", "digest": ONE, "T_Test": 2, "Frame_Count": 3},
+    ),
+    "names that Windows spells otherwise": (
+        {"name": "A_w1.TIF", "folder": "/data/P1"},
+        {"name": "a_W1.tif", "folder": r"Z:\P1"},
+    ),
 }
 
 
@@ -165,6 +216,101 @@ def test_names_alone_do_not_tell_and_a_person_has_to_say(tmp_path: Path) -> None
     brought(tmp_path, second, consent=Consent(same_pictures=True))
 
     assert (before, areas(tmp_path)) == ([7], [13])
+
+
+UNTOLD = {
+    "a plane that only one knows": (
+        [STACK],
+        [STACK | {"Series_DNA": 3, "Frame_DNA": 0}],
+    ),
+    "planes of two versions of CellProfiler": (
+        [STACK | {"Series_DNA": 0, "Frame_DNA": 5}],
+        [STACK | {"Series_DNA": 0, "Frame_DNA": "", "T_DNA": 5}],
+    ),
+    "one file of several image sets, and no planes": ([STACK, STACK], [STACK, STACK]),
+    "metadata that does not tell those apart either": (
+        [STACK | {"Metadata_Plate": "P1"}] * 2,
+        [STACK | {"Metadata_Plate": "P1"}] * 2,
+    ),
+}
+
+
+@pytest.mark.parametrize("how", UNTOLD)
+def test_where_planes_are_not_known_a_person_has_to_say(tmp_path: Path, how: str) -> None:
+    first, second = (
+        output(
+            tmp_path / str(time),
+            [image(n, **one, Count_Nuclei=1) for n, one in enumerate(some, 1)],
+            time,
+            Nuclei=[nucleus(n, 1, n + time) for n in range(1, len(some) + 1)],
+        )
+        for time, some in zip((NEW, NEW + 1), UNTOLD[how], strict=True)
+    )
+    brought(tmp_path, first)
+    before = areas(tmp_path)
+
+    with pytest.raises(CollisionError, match=r"nothing tells whether .* Series_ and Frame_"):
+        brought(tmp_path, second)
+    assert areas(tmp_path) == before
+    brought(tmp_path, second, consent=Consent(same_pictures=True))
+    assert areas(tmp_path) == [area + 1 for area in before]
+
+
+def test_metadata_tells_image_sets_of_one_file_apart_where_no_planes_are_known(
+    tmp_path: Path,
+) -> None:
+    first, second = (
+        output(
+            tmp_path / str(time),
+            [image(n, **STACK, Metadata_Well=f"A0{n}", Focus=time) for n in (1, 2)],
+            time,
+        )
+        for time in (NEW, NEW + 1)
+    )
+    *_, report = brought(tmp_path, first, second)
+
+    assert report.replaced == 1
+
+
+def test_a_batch_file_tells_planes_of_one_file_apart(tmp_path: Path) -> None:
+    home = unpacked("13_groups")
+    folder = tmp_path / "out"
+    shutil.copytree(home / "outputs" / "P1-A01", folder / "P1-A01")
+    (file,) = (folder / "P1-A01").glob("*.h5")
+    with h5py.File(file, "r+") as h5:
+        (run,) = h5["Measurements"].values()
+        run["Image"]["Series_DNA"]["data"][0] = 7
+    found = check([folder], home / "Batch_data.h5")
+
+    (batch,) = found.batches
+    assert "other pictures than in Batch_data.h5" in batch.reason
+    assert "Series_DNA is '7', not '0'" in batch.reason
+
+
+def test_a_database_of_a_job_tells_planes_apart(tmp_path: Path) -> None:
+    source = unpacked("20_sqlite") / "separate.db"
+    for name, time in (("first", "2026-01-01"), ("second", "2026-02-02")):
+        file = tmp_path / name / "separate.db"
+        file.parent.mkdir()
+        shutil.copy(source, file)
+        with closing(sqlite3.connect(file)) as db, db:
+            db.execute("ALTER TABLE MyExpt_Per_Image ADD COLUMN Image_Series_DNA INTEGER")
+            series = "ImageNumber" if name == "first" else "6 - ImageNumber"
+            db.execute(f"UPDATE MyExpt_Per_Image SET Image_Series_DNA = {series}")
+            db.execute("UPDATE MyExpt_Per_Experiment SET Modification_Timestamp = ?", (time,))
+    brought(tmp_path, tmp_path / "first")
+
+    with pytest.raises(CollisionError, match="Series_DNA is '5', not '1'"):
+        brought(tmp_path, tmp_path / "second")
+
+
+def test_a_script_tells_planes_apart(tmp_path: Path) -> None:
+    one, other, what = DIFFERENT["series of one file"]
+    first, second = two(tmp_path, one, other)
+    script([first], tmp_path / "script", Form())
+
+    with pytest.raises(CollisionError, match=what):
+        script([second], tmp_path / "script", Form())
 
 
 def test_what_a_person_says_of_pictures_is_not_kept(tmp_path: Path) -> None:
@@ -221,12 +367,10 @@ def test_channels_in_folders_of_their_own_are_told_by_those_of_the_plate(tmp_pat
 
 def forgotten(tmp_path: Path) -> None:
     """Makes the destination one of version 0.1.0, which kept names and metadata only."""
-    import sqlite3
-
     with sqlite3.connect(tmp_path / "screen.sqlite") as db:
         db.execute(
             "UPDATE _cpexport_sets SET identity = "
-            "json_remove(identity, '$.MD5Digest_DNA', '$.Folder_DNA')"
+            "json_remove(identity, '$.MD5Digest_DNA', '$.Folder_DNA', '$.Series_DNA')"
         )
     db.close()
 
@@ -249,6 +393,22 @@ def test_a_destination_of_version_0_1_0_knows_pictures_by_its_table_of_images(
 
     assert known.differences == ()
     assert areas(tmp_path) == [13]
+
+
+def test_a_destination_of_version_0_1_0_knows_planes_by_its_table_of_images(
+    tmp_path: Path,
+) -> None:
+    first, second = two(tmp_path, STACK | {"Series_DNA": 1}, STACK | {"Series_DNA": 2})
+    again = output(tmp_path / "again", [image(1, **STACK, Series_DNA=1, Count_Nuclei=0)], NEW)
+    brought(tmp_path, first)
+    forgotten(tmp_path)
+    known = verify([first], f"sqlite:///{tmp_path / 'screen.sqlite'}")
+
+    with pytest.raises(CollisionError, match="Series_DNA is '2', not '1'"):
+        brought(tmp_path, second)
+    assert known.differences == ()
+    (report,) = brought(tmp_path, again)
+    assert report.replaced == 1
 
 
 def test_the_ledger_keeps_digests_and_folders(tmp_path: Path) -> None:

@@ -169,6 +169,54 @@ class TestEveryKindOfOutput:
 
         assert checked(cpexport, file)["skipped"] == [[3, 3], [5, 5]]
 
+    def test_databases_have_no_rows_of_them_and_it_is_said(self, copy: Copy, cpexport: Run) -> None:
+        """As ExportToDatabase comes after FlagImage, and so never runs for them."""
+        file = copy("20_sqlite", "separate.db", "outputs/separate.db")
+        with closing(sqlite3.connect(file)) as db, db:
+            ((text,),) = db.execute("SELECT Pipeline_Pipeline FROM MyExpt_Per_Experiment")
+            changed = skipping(bytes(text).decode() if isinstance(text, bytes) else text)
+            db.execute("UPDATE MyExpt_Per_Experiment SET Pipeline_Pipeline = ?", (changed,))
+            found = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            for (name,) in found:
+                columns = [column for _, column, *_ in db.execute(f"PRAGMA table_info({name})")]
+                if "ImageNumber" in columns:
+                    db.execute(f"DELETE FROM {name} WHERE ImageNumber IN (3, 5)")
+            db.execute("UPDATE MyExpt_Per_Image SET Image_Metadata_QCFlag = 0")
+        ran = cpexport("check", file, "--format", "json", "--quiet")
+        said = json.loads(ran.out)
+
+        assert said["skipped"] == []
+        (note,) = [note for note in said["notes"] if "FlagImage" in note]
+        assert note.startswith("no output has the image sets 3,5, which may be done")
+
+    def test_objects_of_several_types_in_one_file(
+        self, copy: Copy, cpexport: Run, tmp_path: Path
+    ) -> None:
+        """CellProfiler writes none of an image set that was skipped before all types were made."""
+        folder = copy("40_variants", "combined_skip/outputs/batch_5_8", "outputs/batch_5_8")
+        ran = json.loads(cpexport("check", folder, "--format", "json", "--quiet").out)
+        cpexport("load", folder, "--to", f"sqlite:///{tmp_path}/x.sqlite")
+        images = rows(
+            tmp_path / "x.sqlite", "SELECT ImageNumber, Image_Count_Nuclei FROM Per_Image"
+        )
+        nuclei = rows(tmp_path / "x.sqlite", "SELECT DISTINCT ImageNumber FROM Per_Nuclei")
+        verified = cpexport("verify", folder, "--to", f"sqlite:///{tmp_path}/x.sqlite")
+
+        assert (ran["skipped"], ran["missing"], ran["complete"]) == ([[5, 5]], [], 3)
+        assert "Nuclei.csv: no rows of the image sets 5, which FlagImage skipped" in str(ran)
+        assert images == [(5, 10), (6, 9), (7, 9), (8, 9)]
+        assert nuclei == [(6,), (7,), (8,)]
+        assert verified.status == 0, verified.out
+
+    def test_rows_that_all_types_of_a_file_count_are_missing_if_they_are_not_there(
+        self, copy: Copy, cpexport: Run
+    ) -> None:
+        folder = copy("40_variants", "combined_skip/outputs/batch_5_8", "outputs/batch_5_8")
+        rewrite(folder / "Image.csv", lambda row: row | {"Count_Cells": "9.0"})
+        said = json.loads(cpexport("check", folder, "--format", "json", "--quiet").out)
+
+        assert said["missing"] == [[5, 5]]
+
 
 class TestOnlyWhereFlagImageSkipped:
     def test_a_flag_without_the_setting_skips_nothing(self, hdf5: Path, cpexport: Run) -> None:

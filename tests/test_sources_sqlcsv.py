@@ -28,6 +28,7 @@ from cpexport.load import load
 from cpexport.sources.sqlcsv import SqlCsvSource
 from cpexport.sources.sqlnames import SqlJob
 from cpexport.survey import survey
+from cpexport.verify import verify
 
 Case = Callable[[str], Path]
 Copy = Callable[..., Path]
@@ -668,3 +669,71 @@ class TestDamage:
                 assert read[name].num_rows == sum(map(int, counts))
         assert told in (path, combined / PAIRS)
         assert traces(combined) == before
+
+
+FLAG = (
+    "FlagImage:[module_num:2|enabled:True]\n"
+    "    Name the flag's category:Metadata\n    Name the flag:QCFlag\n"
+    "    Skip image set if flagged?:{}\n"
+)
+
+
+def said_of_run(folder: Path, more: str = "", **measured: str) -> None:
+    """Adds modules before the export in SETUP.SQL's pipeline, and columns to Per_Experiment."""
+    text = (folder / SETUP).read_text()
+    begin = re.search(r"INSERT INTO MyExpt_Per_Experiment \((.*?)\) VALUES \(X'([0-9A-F]+)'", text)
+    assert begin is not None
+    export = "ExportToDatabase:["
+    pipeline = bytes.fromhex(begin[2]).decode().replace(export, more + export)
+    columns, values = ",".join([*measured, begin[1]]), ",".join([*measured.values(), ""])
+    new = f"INSERT INTO MyExpt_Per_Experiment ({columns}) VALUES ({values}"
+    new += f"X'{pipeline.encode().hex().upper()}'"
+    (folder / SETUP).write_text(text[: begin.start()] + new + text[begin.end() :])
+
+
+def flagged(folder: Path, *numbers: int) -> None:
+    """Adds FlagImage's column to Per_Image and Image.CSV, first after the number."""
+    replace(
+        folder / SETUP,
+        "CREATE TABLE MyExpt_Per_Image (\nImageNumber INTEGER,\n",
+        "CREATE TABLE MyExpt_Per_Image (\nImageNumber INTEGER,\nImage_Metadata_QCFlag integer,\n",
+    )
+    table = fields(folder / IMAGES)
+    put(
+        folder / IMAGES,
+        [[row[0], str(int(int(row[0]) in numbers)), *row[1:]] for row in table],
+    )
+
+
+class TestWhatTheRunSays:
+    def test_image_sets_that_flagimage_skipped_are_done(self, separate: Path) -> None:
+        said_of_run(separate, FLAG.format("Yes"))
+        flagged(separate, 2, 5)
+        (batch,) = survey([separate]).batches
+        database = separate.parent / "x.sqlite"
+        report = load([separate], f"sqlite:///{database}")
+
+        assert (str(batch.skipped), str(batch.complete)) == ("2,5", "1-6")
+        assert str(report.skipped) == "2,5"
+        query = "SELECT ImageNumber FROM Per_Image WHERE Image_Metadata_QCFlag = 1"
+        assert rows(database, query) == [(2,), (5,)]
+
+    def test_a_flag_that_does_not_skip_skips_nothing(self, separate: Path) -> None:
+        said_of_run(separate, FLAG.format("No"))
+        flagged(separate, 2, 5)
+        (batch,) = survey([separate]).batches
+
+        assert (str(batch.skipped), str(batch.complete)) == ("", "1-6")
+
+    def test_what_was_measured_of_the_run_is_in_per_experiment(self, separate: Path) -> None:
+        said_of_run(separate, Zfactor_Cells="-0.1234567890123456", EC50_Cells="null", B="'1e-05'")
+        database = separate.parent / "x.sqlite"
+        load([separate], f"sqlite:///{database}")
+        verified = verify([separate], f"sqlite:///{database}")
+
+        assert rows(database, "SELECT Zfactor_Cells, B FROM Per_Experiment") == [
+            (-0.1234567890123456, 1e-05)
+        ]
+        query = "SELECT feature, value FROM _cpexport_measured ORDER BY feature"
+        assert rows(database, query) == [("B", 1e-05), ("Zfactor_Cells", -0.1234567890123456)]
+        assert verified.differences == ()

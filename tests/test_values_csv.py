@@ -22,7 +22,7 @@ MISSING = {
     "chosen_continue": ("6,13", "6,13"),
     "combined": ("", ""),
     "combined_named": ("", ""),
-    "combined_skip": ("", "5,13"),
+    "combined_skip": ("", ""),
     "continue": ("6,13", "6,13"),
     "fail_middle": ("6-8,13-16", "5-8,13-16"),
     "means": ("", ""),
@@ -35,6 +35,8 @@ MISSING = {
     "skip_last": ("", ""),
     "tab_prefix": ("", ""),
 }
+# Of skipped image sets CellProfiler writes no objects into a file of several types of them.
+UNWRITTEN = {"combined_skip": "5,13"}
 OBJECTS = dict.fromkeys(MISSING, ("Cells", "Nuclei")) | {
     "names": ("Cells", "CellsEdge", "CellsInner", "Nuclei", "NucleiBig", "Nuclei_Small")
 }
@@ -90,9 +92,11 @@ def test_there_is_a_table_for_images_and_for_each_object_type(both: Pair, varian
 
 def test_values_are_equal_bit_for_bit_but_for_float32(both: Pair, variant: str) -> None:
     """In every column that both have, for the image sets that both have."""
-    common = set(range(1, 17)) - numbers(",".join(MISSING[variant]))
+    everywhere = set(range(1, 17)) - numbers(",".join(MISSING[variant]))
     far = {}
     for name in sorted(data_tables(both[0])):
+        unwritten = numbers(UNWRITTEN.get(variant, "")) if name != "Per_Image" else set()
+        common = everywhere - unwritten
         ours, theirs = (only(columns(database, name), common) for database in both)
         for column in ours.keys() & theirs.keys():
             if (how := closeness(ours[column], theirs[column])) != "equal":

@@ -4,13 +4,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import h5py
 import numpy as np
 import pytest
 from conftest import rewritten, rows, tables, values_of
+from servers import Database, databases, servers
 
-from cpexport.errors import CpexportError
 from cpexport.load import Report, load
+from cpexport.verify import verify
+
+__all__ = ["databases", "servers"]
 
 Copy = Callable[..., Path]
 BATCHES = {
@@ -113,26 +117,74 @@ def test_the_order_of_loads_does_not_matter_for_the_content(
         assert found == at_once, order
 
 
-@pytest.mark.parametrize("order", ["ab", "ba"])
-def test_integers_too_long_for_reals_are_never_rounded(
-    copy: Copy, run: Callable[..., Report], tmp_path: Path, order: str
+LONG = [2**53 + 1, 2**62 + 1, 1, 2, 3, -(2**53) - 1]
+
+
+@pytest.mark.parametrize("feature", [FEATURE, "Measured_Site"])
+@pytest.mark.parametrize("order", ["ab", "ba", "at once", "a, and a later load of both"])
+def test_integers_too_long_for_reals_and_reals_become_text_and_none_is_rounded(
+    copy: Copy, run: Callable[..., Report], tmp_path: Path, order: str, feature: str
 ) -> None:
-    long = [2**53 + 1, 2**62 + 1, 1, 2, 3, 4]
-    folders = {"a": batch(copy, "a", long), "b": batch(copy, "b", REALS)}
+    folders = {"a": batch(copy, "a", LONG), "b": batch(copy, "b", REALS)}
+    if feature != FEATURE:
+        for folder in folders.values():
+            with h5py.File(folder / "batch.h5", "r+") as file:
+                (measurements,) = file["Measurements"].values()
+                measurements["Image"].move(FEATURE, feature)
+    steps = {"ab": ["a", "b"], "ba": ["b", "a"], "at once": ["ab"]}.get(order, ["a", "ab"])
 
-    refused = []
-    for name in order:
-        try:
-            run("screen.sqlite", folders[name])
-        except CpexportError as error:
-            refused.append((name, str(error)))
+    reports = [run("screen.sqlite", *(folders[name] for name in names)) for names in steps]
 
-    found = column(tmp_path / "screen.sqlite")
-    for name, message in refused:
-        assert str(folders[name]) in message
-        assert "digits" in message
-    if "a" not in [name for name, _ in refused]:
-        assert [int(str(value)) for value in found[:6]] == long
+    assert [report.left_out for report in reports] == [()] * len(steps)
+    found = column(tmp_path / "screen.sqlite", f"Image_{feature}")
+    assert found[:6] == [str(value) for value in LONG]
+    assert [float(str(value)) for value in found[6:]] == REALS
+    verified = verify(list(folders.values()), f"sqlite:///{tmp_path / 'screen.sqlite'}")
+    assert (verified.verified, verified.differences) == (2, ())
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("kind", ["duckdb", "parquet", "mariadb", "mysql"])
+def test_no_destination_rounds_an_integer(
+    copy: Copy,
+    tmp_path: Path,
+    databases: Callable[[str], Database],
+    kind: str,
+    at_once: bool,
+) -> None:
+    folders = [batch(copy, "a", LONG), batch(copy, "b", REALS)]
+    query = f"SELECT {COLUMN} FROM Per_Image ORDER BY ImageNumber"
+    if kind == "duckdb":
+        to = f"duckdb:///{tmp_path}/x.duckdb"
+    elif kind == "parquet":
+        to = f"parquet:{tmp_path}/x"
+        query = query.replace("Per_Image", f"'{tmp_path}/x/Per_Image/*.parquet'")
+    else:
+        database = databases(kind)
+        to = database.url()
+    for some in [folders] if at_once else [folders[:1], folders[1:]]:
+        load(some, to)
+
+    if kind in ("duckdb", "parquet"):
+        file = f"{tmp_path}/x.duckdb" if kind == "duckdb" else ":memory:"
+        with duckdb.connect(file, read_only=kind == "duckdb") as db:
+            found = [value for (value,) in db.execute(query).fetchall()]
+    else:
+        found = [row[0] for row in database.rows(query)]
+    assert found[:6] == [str(value) for value in LONG]
+    assert [float(value) for value in found[6:]] == REALS
+    assert verify(folders, to).differences == ()
+
+
+def test_batches_decoded_ahead_keep_their_metadata_as_the_jobs_wrote_it(
+    copy: Copy, run: Callable[..., Report], tmp_path: Path
+) -> None:
+    whole = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+    folders = [batch(copy, "a", LONG), batch(copy, "b", REALS), batch(copy, "c", whole)]
+    run("screen.sqlite", *folders)
+
+    assert column(tmp_path / "screen.sqlite")[12:] == [str(value) for value in whole]
+    assert verify(folders, f"sqlite:///{tmp_path / 'screen.sqlite'}").differences == ()
 
 
 def test_a_column_that_never_had_a_value_takes_the_type_of_its_first(

@@ -98,7 +98,7 @@ class MysqlSink(SqlSink):
 
     @contextmanager
     def _begun(self, entry: Entry) -> Iterator[None]:
-        with naming(self.name, entry):
+        with naming(self.name, self.layout()):
             self._change()
         with self._server.transaction(_TOGETHER):
             yield

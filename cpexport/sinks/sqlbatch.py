@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from cpexport.errors import SinkError, WidthError
+from cpexport.errors import NumbersError, SinkError, WidthError
 from cpexport.features import EXPERIMENT, RELATIONSHIP
 from cpexport.ledger import Entry
 from cpexport.sinks import sqlexperiment as experiment
@@ -52,7 +52,7 @@ class BatchWriter:
         if not parts:
             self.gate.add(table, sum(block.num_rows for block in rows))
         for part, names, blocks in self.fitting.parted(parts, self.scope, rows, self.finite):
-            with naming(self.db.name, self.entry):
+            with naming(self.db.name, self.layout):
                 self.append(part, names, self.gate.through(part, blocks))
 
 
@@ -119,10 +119,14 @@ class Gate:
 
 
 @contextmanager
-def naming(name: str, entry: Entry) -> Iterator[None]:
-    """Names the batch whose values do not fit, in the destination of this name."""
+def naming(name: str, layout: Layout) -> Iterator[None]:
+    """Names the feature whose values do not fit its column, in the destination of this name.
+
+    Raises:
+        NumbersError: so it is.
+    """
     try:
         yield
     except WidthError as error:
-        advice = "load it into a destination of its own"
-        raise SinkError(name, f"{entry.path} does not fit: {error}", advice) from error
+        column = next(column for column in layout.columns if column.name == error.column)
+        raise NumbersError(name, column.object, column.feature) from error

@@ -15,6 +15,8 @@ from cpexport.sinks.scope import Scope
 from cpexport.sinks.sql import Database
 
 VIEW = "_cpexport_current"
+UNMEASURED = "unmeasured"
+"""The setting that says up to which batch nothing was kept of what jobs measured of a run."""
 STATEMENT = f"""\
 CREATE VIEW {VIEW} AS SELECT b.batch_id, b.prefix, b.table_number, b.path, b.state, b.loaded_utc,
   coalesce(s.owned, 0) AS owned, coalesce(r.replaced_by, 0) AS replaced_by
@@ -43,6 +45,10 @@ def upgraded(db: Database, make: Callable[[sa.Table], None]) -> None:
     names = db.names()
     if schema.MEASURED.name not in names:
         make(schema.MEASURED)
+        ((last,),) = db.rows("SELECT coalesce(max(batch_id), 0) FROM _cpexport_batches")
+        if last:
+            words = "REPLACE INTO _cpexport_settings VALUES ('', 0, ?, ?)"
+            db.run(words, UNMEASURED, str(last))
     if schema.REPLACED.name not in names:
         make(schema.REPLACED)
         _replaced_before(db)
@@ -60,6 +66,16 @@ def measured(db: Database) -> dict[int, dict[str, float]]:
         ):
             found.setdefault(batch, {})[feature] = math.nan if value is None else value
     return found
+
+
+def unmeasured(db: Database) -> int:
+    """The last batch, by `batch_id`, of which version 0.1.0 did not keep what it measured."""
+    if schema.MEASURED.name not in db.names():
+        ((last,),) = db.rows("SELECT coalesce(max(batch_id), 0) FROM _cpexport_batches")
+        return int(last)
+    words = "SELECT value FROM _cpexport_settings WHERE prefix = '' AND table_number = 0"
+    found = db.rows(f"{words} AND name = '{UNMEASURED}'")
+    return int(found[0][0]) if found else 0
 
 
 def replaced(db: Database) -> dict[int, dict[str, int]]:

@@ -184,9 +184,7 @@ def _refuse_long_integers(db: Connection, table: str, column: str) -> None:
     name = quoted(column)
     ((many,),) = db.rows(f"SELECT count(*) FROM {quoted(table)} WHERE abs({name}) > 1 << 53")
     if many:
-        raise WidthError(
-            f"column {column}: it has integers with too many digits for a column of real numbers"
-        )
+        raise WidthError(column)
 
 
 def _as_text(db: Connection, prefix: str, had: Column, numbered: bool) -> str:

@@ -26,7 +26,7 @@ _T = TypeVar("_T")
 
 OWN = (
     *("schema", "shape", "made", "views", "layout", "changing", "experiment_id", "view"),
-    "measured",
+    *("measured", sqlcurrent.UNMEASURED),
 )
 """The settings that say what a destination is, or is becoming; no batch makes them untrue."""
 
@@ -71,11 +71,13 @@ def read(db: Database, scope: Scope) -> Ledger:
         f"SELECT {_BATCH} FROM _cpexport_batches WHERE {scope.ledger} ORDER BY batch_id"
     )
     measured, replaced = sqlcurrent.measured(db), sqlcurrent.replaced(db)
+    unmeasured = sqlcurrent.unmeasured(db)
     return Ledger(
         tuple(
             replace(
                 _entry(row, owned.get(row[0], []), counts.get(row[0], {})),
                 measured=measured.get(row[0], {}),
+                measured_kept=row[0] > unmeasured,
                 replaced=replaced.get(row[0], {}),
             )
             for row in batches

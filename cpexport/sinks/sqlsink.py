@@ -307,8 +307,8 @@ class SqlSink(ABC):
 
     def _made_to_fit(self, entry: Entry, change: Callable[[Layout, Layout], None]) -> Layout:
         """`_fitted`, where tables can be changed within the transaction of a batch."""
-        with naming(self.name, entry):
-            old, new = self._extended()
+        old, new = self._extended()
+        with naming(self.name, old):
             if new != old:
                 self._refuse_foreign(new)
                 change(old, new)

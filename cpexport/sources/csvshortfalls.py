@@ -1,6 +1,6 @@
 """What a job's CSV files lack of the rows that Image.csv counts, by image set."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,12 +41,20 @@ def shortfalls(
             # No job left it so, and none that runs again mends it.
             raise why
         short |= dict.fromkeys(lost, f"{path.name} {why.problem}")
-    groups: dict[tuple[Path, ...], list[str]] = {}
-    for name, files in tables.objects.items():
-        groups.setdefault(tuple(file.path for file in files), []).append(name)
-    for names in groups.values():
+    for names in _side_by_side(tables):
         _count(names, tables, rows, short)
     return short
+
+
+def unwritten(tables: Tables, rows: ImageRows) -> Iterator[str]:
+    """Whose objects are counted and in no file, as FlagImage skipped their image sets."""
+    for names in _side_by_side(tables):
+        if lost := rows.unwritten(names) & rows.with_objects(names):
+            yield (
+                f"{tables.objects[names[0]][0].path.name}: no rows of the image sets {lost}, which "
+                "FlagImage skipped: CellProfiler writes none where not all of "
+                f"{', '.join(names)} were made"
+            )
 
 
 def wanting(path: Path, prefix: str, objects: Collection[str], rows: ImageRows) -> str:
@@ -59,6 +67,14 @@ def wanting(path: Path, prefix: str, objects: Collection[str], rows: ImageRows) 
         return name
     like = called_like(name, rows.counts)
     return "" if like in objects else like
+
+
+def _side_by_side(tables: Tables) -> list[list[str]]:
+    """The object types by the files that have their rows: several can be in one."""
+    groups: dict[tuple[Path, ...], list[str]] = {}
+    for name, files in tables.objects.items():
+        groups.setdefault(tuple(file.path for file in files), []).append(name)
+    return list(groups.values())
 
 
 def _lost(path: Path, tables: Tables, rows: ImageRows, prefix: str) -> ImageSets:
@@ -101,8 +117,9 @@ def _count(names: Sequence[str], tables: Tables, rows: ImageRows, short: dict[in
             raise SourceError(cut.path, "cut off in the middle of a line", RERUN)
         return
     most = np.nan_to_num(np.fmax.reduce(counts), posinf=np.inf, neginf=-np.inf)
+    skipped = rows.unwritten(names)
     for number, count in zip(rows.numbers.tolist(), most.tolist(), strict=True):
-        if has.get(number, 0) != count:
+        if has.get(number, 0) != count and (number in has or number not in skipped):
             path = where.get(number, cut or files[0]).path
             end = ", it is cut off" if cut and where.get(number, cut) == cut else ""
             lacks = f"{path.name} has {has.get(number, 0)} of {count:.15g} rows{end}"

@@ -62,6 +62,25 @@ class ImageRows:
         """Object type to the image sets that count at least one such object."""
         return {name: ImageSets.of(self.numbers[n > 0]) for name, n in self.counts.items()}
 
+    def with_objects(self, names: Collection[str]) -> ImageSets:
+        """The image sets that count at least one object of some of these types."""
+        counted = self.counted()
+        return ImageSets.from_ranges(r for n in names if n in counted for r in counted[n].ranges)
+
+    def unwritten(self, names: Collection[str]) -> ImageSets:
+        """The skipped image sets of which a file of these object types, side by side, has no rows.
+
+        CellProfiler writes as many as the largest count says, and none where one of the types was
+        not made yet, so that its count is no number (4.2.8, exporttospreadsheet.py,
+        make_object_file).
+        """
+        if len(names) < 2 or not self.skipped:
+            return ImageSets()
+        uncounted = np.zeros(len(self.numbers), bool)
+        for name in names:
+            uncounted |= np.isnan(self.counts[name]) if name in self.counts else True
+        return ImageSets.of(self.numbers[uncounted]) & self.skipped
+
     def _marked(self, table: dict[str, pa.Array], marks: Collection[str]) -> ImageSets:
         if not marks and self.sign != ROW:
             return ImageSets()

@@ -23,7 +23,7 @@ COMBINED = "Object"
 """The table that has the objects of all types side by side, where there is one."""
 
 _CREATE_IMAGE = re.compile(r"^CREATE TABLE (\S*)Per_Image \(", re.MULTILINE)
-_VALUE = re.compile(r"X'([0-9A-F]*)'|'((?:[^'\\]|\\.)*)'|(null|\d+)")
+_VALUE = re.compile(r"X'([0-9A-F]*)'|'((?:[^'\\]|\\.)*)'|(null|[-+.\w]+)")
 _LOAD = re.compile(r"^LOAD DATA LOCAL INFILE '(.*)' REPLACE INTO TABLE", re.MULTILINE)
 _COUNT = "Image_Count_"
 _TYPES = {"integer": INTEGER, "float": REAL}

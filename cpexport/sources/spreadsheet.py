@@ -34,7 +34,7 @@ from cpexport.sources.csvfile import (
     open_csv,
 )
 from cpexport.sources.csvgroups import header_of
-from cpexport.sources.csvshortfalls import shortfalls, wanting
+from cpexport.sources.csvshortfalls import shortfalls, unwritten, wanting
 from cpexport.sources.csvtypes import called_like
 from cpexport.sources.experimentcsv import read_experiment
 from cpexport.sources.imagecsv import ImageRows, image_rows
@@ -211,6 +211,7 @@ class _Opened:
             for file in files
             if rows.counts and name not in rows.counts
         )
+        found += tuple(unwritten(self._tables, rows))
         if not rows.sign.startswith(MARKS):
             found += ("no ModuleError or ExecutionTime columns: a row counts as measured",)
         return found
