@@ -17,7 +17,7 @@ from cpexport.imagesetnames import Name, named
 from cpexport.imagesets import NONE, ImageSets, repeated
 from cpexport.jobs import PART, Job, split
 from cpexport.lacking import lacking, sentences
-from cpexport.leftout import contradicted, covered, lost, other_outputs
+from cpexport.leftout import contradicted, covered, lost, other_outputs, uncertain
 from cpexport.plan import Planned
 from cpexport.samepictures import Difference, compared
 from cpexport.sinks import open_sink
@@ -172,6 +172,7 @@ def check(
         (
             *found.left_out,
             *(left for batch in found.batches for left in batch.left_out),
+            *uncertain(found.batches, found.plan, there),
             *_not_loaded(found, there, same_pictures),
         ),
         ImageSets.from_ranges(r for b in found.batches for r in b.misplaced.ranges),

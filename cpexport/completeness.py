@@ -105,6 +105,7 @@ def judge(
         skipped=skipped & complete,
         left_out=tuple(LeftOut(path, reason) for path, reason in evidence.left_out.items()),
         details=tuple(details),
+        unnumbered=evidence.unnumbered,
     )
 
 

@@ -4,7 +4,7 @@
 them names none of the others passes over.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
@@ -66,8 +66,8 @@ def lost(
     found = []
     for batch in batches:
         gone = (batch.image_sets - there) | batch.unexpected | batch.misplaced
-        unknown = not batch.image_sets and not (plan and plan.planned <= there)
-        reason = batch.reason
+        unknown = (batch.unnumbered or not batch.image_sets) and not _all_there(plan, there)
+        reason = "; ".join(filter(None, [batch.reason, batch.unnumbered]))
         if error := errors.get(id(batch)):
             reason = str(error)
             if not gone and error.advice == RERUN:
@@ -75,6 +75,20 @@ def lost(
         if gone or unknown or error:
             found.append(LeftOut(str(batch.source.path), reason))
     return found
+
+
+def uncertain(
+    batches: Iterable[Batch], plan: BatchFile | None, there: ImageSets
+) -> Iterator[LeftOut]:
+    """The batches that may have lost image sets whose numbers nothing tells."""
+    if not _all_there(plan, there):
+        for batch in batches:
+            if batch.unnumbered:
+                yield LeftOut(str(batch.source.path), batch.unnumbered)
+
+
+def _all_there(plan: BatchFile | None, there: ImageSets) -> bool:
+    return plan is not None and plan.planned <= there
 
 
 def left_out(

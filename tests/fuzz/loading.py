@@ -151,7 +151,7 @@ class Loading:
             for job in seen:
                 state = standing(job, run)
                 whole = run.batch_file != "none" and planned <= there
-                if state.held - there or (not state.held and not whole):
+                if state.held - there or (state.uncertain and not whole):
                     left_out.append(outputs.path(job))
         return missing, left_out
 

@@ -102,7 +102,9 @@ class Trial(Loading):
             planned = by_numbers([state.held for state in states.values()])
             if outputs.batch_file is not None:
                 planned = {one.number for one in run.planned}
-            unknown = outputs.batch_file is None and not all(s.held for s in states.values())
+            unknown = any(state.uncertain for state in states.values()) and (
+                outputs.batch_file is None
+            )
             if ran.status != (3 if planned - there or unknown else 0):
                 raise Fault("check", f"status {ran.status}: {ran.out}{ran.err}")
             said = ran.json
