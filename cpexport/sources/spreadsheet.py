@@ -170,7 +170,7 @@ class _Opened:
             left_out={str(path): why for path, why in self._tables.left_out.items()}
             | self._unread()
             | self._source.beside.left_out(held, self._images[0].path.name),
-            unnumbered="" if short else self._cut_images(),
+            unnumbered=self._cut_images(),
         )
 
     def _unread(self) -> dict[str, str]:

@@ -56,7 +56,7 @@ def standing(job: Job, run: Run) -> Standing:
     # Without a batch file, of what is no image row nobody knows the group.
     grouped = held if run.batch_file != "none" else held & listed
     # A table that ends within a line has lost what followed, too: image sets without objects.
-    cut = kind == "rows" and table == IMAGE and job.format == CSV and not short
+    cut = kind == "rows" and table == IMAGE and job.format == CSV
     return Standing(held, _whole_groups(job, run, grouped, last, complete), uncertain=cut)
 
 

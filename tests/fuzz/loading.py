@@ -9,7 +9,7 @@ from fuzz import viewing, wells
 from fuzz.cases import SERVER, Case
 from fuzz.commands import Commands, Ran
 from fuzz.comparing import differences
-from fuzz.complete import standing
+from fuzz.complete import owners, standing
 from fuzz.destinations import Destination, Duckdb, Parquet, Sqlite
 from fuzz.expected import Expected, expected
 from fuzz.mariadb import Account, Mariadb
@@ -52,13 +52,14 @@ class Loading:
         self.to = destination(case, home, account)
         self.rng = random.Random(case.seed)
         self.loaded: list[list[Job]] = [[] for _ in case.runs]
+        self.brought: list[set[str]] = [set() for _ in case.runs]
         self.order: list[int] = []
 
     def must(self) -> dict[int, Expected]:
         """What there must be of each run, by its number; 0 for one that has none."""
         every = [
-            expected(outputs.run, jobs, self.case.shape)
-            for outputs, jobs in zip(self.outputs, self.loaded, strict=True)
+            expected(outputs.run, jobs, brought, self.case.shape)
+            for outputs, jobs, brought in zip(self.outputs, self.loaded, self.brought, strict=True)
         ]
         if not self.case.numbered:
             return {0: every[0]}
@@ -99,6 +100,8 @@ class Loading:
                 outputs.write(job)
             loaded += mine
             fresh.append(mine)
+        for outputs, loaded, brought in zip(self.outputs, self.loaded, self.brought, strict=True):
+            brought |= {job.name for job in owners(loaded, outputs.run).values()}
         # Runs are numbered as they come.
         self.order += [n for n, has in enumerate(self.owned) if has and n not in self.order]
         seen = fresh if self.case.one_by_one else self.loaded
@@ -151,7 +154,8 @@ class Loading:
             for job in seen:
                 state = standing(job, run)
                 whole = run.batch_file != "none" and planned <= there
-                if state.held - there or (state.uncertain and not whole):
+                unknown = state.uncertain and not whole and outputs.left_anything(job)
+                if state.held - there or unknown:
                     left_out.append(outputs.path(job))
         return missing, left_out
 

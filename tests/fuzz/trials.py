@@ -10,7 +10,7 @@ import cpexport
 from fuzz.changing import Change, changes
 from fuzz.commands import Ran
 from fuzz.comparing import differences
-from fuzz.complete import standing
+from fuzz.complete import owners, standing
 from fuzz.destinations import Sqlite
 from fuzz.expected import Shape, expected
 from fuzz.loading import Fault, Loading, by_numbers
@@ -182,7 +182,8 @@ class Trial(Loading):
         ran = self.commands.run(*words, "--prefix", _OTHER)
         if ran.status not in (0, 3):
             raise Fault("beside", f"status {ran.status}: {ran.out}{ran.err}")
-        other = {0: expected(outputs.run, jobs, Shape())}
+        brought = {job.name for job in owners(jobs, outputs.run).values()}
+        other = {0: expected(outputs.run, jobs, brought, Shape())}
         wrong = differences(self.to.found(), other, self.to, _OTHER)
         if first := list(islice(chain(self.wrong(), wrong), 8)):
             raise Fault("beside", "\n  ".join(first))
