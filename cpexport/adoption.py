@@ -15,9 +15,10 @@ from cpexport.errors import SourceError
 from cpexport.features import EXPERIMENT, IMAGE, RELATIONSHIP
 from cpexport.place import Place
 from cpexport.sources.csvchoice import images_of
-from cpexport.sources.csvfile import OBJECTS, CsvFile
+from cpexport.sources.csvfile import CsvFile
 from cpexport.sources.csvfits import misfit
 from cpexport.sources.csvgroups import CsvGroup, Stray, header_of
+from cpexport.sources.csvheader import OBJECTS
 from cpexport.sources.imagecsv import ImageRows
 
 # A table that more jobs than this could have is no job's; each of them would be read.

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -206,6 +206,16 @@ class Batch:
         """
         newest = max((stat.st_mtime_ns for stat in _there(self.source)), default=0)
         return (self.finished or datetime.fromtimestamp(newest / 1e9).isoformat(), newest)
+
+
+def notes_of(batches: Iterable[Batch]) -> list[str]:
+    """What people should know of batches, each note with the batch's path."""
+    return [f"{batch.source.path}: {note}" for batch in batches for note in batch.notes]
+
+
+def details_of(batches: Iterable[Batch]) -> list[str]:
+    """The same of what needs no action."""
+    return [f"{batch.source.path}: {detail}" for batch in batches for detail in batch.details]
 
 
 def signature(source: Source) -> str:

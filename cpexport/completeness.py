@@ -59,9 +59,9 @@ def judge(
 ) -> Batch:
     """The batch that a job's evidence makes.
 
-    `tables` are the tables that the same run's other outputs have in this format: an output that
-    lacks one of them, though its image sets count such objects, was cut off. `same_pictures` is
-    whether image sets are those of the batch file by their numbers alone.
+    `tables` are those that the run's outputs have in this format, or that its pipeline exports: an
+    output that lacks one of them, though its image sets count such objects, was cut off.
+    `same_pictures` is whether image sets are those of the batch file by their numbers alone.
     """
     verdict = _Verdict()
     notes, details = list(evidence.notes), []

@@ -33,6 +33,7 @@ from cpexport.sources.setupsql import WELLS
 from cpexport.sources.spreadsheet import SpreadsheetSource
 from cpexport.sources.sqlcsv import SqlCsvSource
 from cpexport.sources.sqlnames import sql_jobs, sql_strays
+from cpexport.sources.unread import unread_output
 from cpexport.walk import Listed, Told, is_text, walk
 
 TEMPORARY = ("tmp", "temp")
@@ -86,11 +87,16 @@ class Found:
     def left_out(self) -> tuple[LeftOut, ...]:
         """Files and folders that may be jobs' data, but belong to no batch."""
         places, nobodys = self._together
+        unread = [
+            left
+            for place in places
+            if (left := unread_output(place.folder.unread)) and not _sources(place)
+        ]
         named = self.named
         if named:
             brought = {str(file) for place in places for file in place.brought}
             named = tuple(one for one in named if one.path not in brought)
-        return (*self.not_read, *nobodys, *named)
+        return (*self.not_read, *nobodys, *unread, *named)
 
     @property
     def temporary(self) -> tuple[Path, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from cpexport.batch import LeftOut
+from cpexport.batch import LeftOut, details_of, notes_of
 from cpexport.errors import SourceError
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.lacking import lacking, sentences
@@ -188,7 +188,8 @@ def _one(
                 *sentences(lacking(seen.batches, sink.shape.keeps)),
                 *sink.notes,
                 *other_pipelines((one, batch.pipeline) for one, batch in replaced.values()),
+                *notes_of(seen.batches),
             ),
-            tuple(replaced_by(replaced.values())),
+            (*details_of(seen.batches), *replaced_by(replaced.values())),
             len(replaced),
         )

@@ -11,7 +11,7 @@ from cpexport import measured
 from cpexport.ahead import inspected_ahead
 from cpexport.analyses import join_analyses
 from cpexport.attempts import Attempts
-from cpexport.batch import LeftOut
+from cpexport.batch import LeftOut, details_of, notes_of
 from cpexport.decode import scratch_folder
 from cpexport.errors import UsageError
 from cpexport.features import IMAGE
@@ -204,7 +204,7 @@ def _report(
     notes = [*found.notes, *sentences(lacking(found.batches, sink.shape.keeps))]
     notes += [f"{b.source.path}: newer outputs have its image sets" for b in writing.superseded]
     notes += other_pipelines((older, new.pipeline) for older, new in writing.replaced.values())
-    notes += [f"{b.source.path}: {note}" for b in found.batches for note in b.notes]
+    notes += notes_of(found.batches)
     notes += [
         f"{sink.name}: {note}" for note in (*sink.notes, *writing.notes, *measured.notes(sink))
     ]
@@ -224,8 +224,7 @@ def _report(
         seconds=0,
         whole=not gone.image_sets and not left_out,
         notes=tuple(notes),
-        details=tuple(f"{b.source.path}: {note}" for b in found.batches for note in b.details)
-        + tuple(replaced_by(writing.replaced.values())),
+        details=(*details_of(found.batches), *replaced_by(writing.replaced.values())),
         runs=tuple(
             Run(name, n, gone.image_sets, gone.names, gone.planned, skipped, gone.known)
             for name, n in sink.runs().items()

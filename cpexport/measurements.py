@@ -31,6 +31,16 @@ Index = npt.NDArray[np.int64]
 _PAIR = ("ImageNumber_First", "ObjectNumber_First", "ImageNumber_Second", "ObjectNumber_Second")
 
 
+class NotMeasurementsError(SourceError):
+    """HDF5 of another program."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        super().__init__(path, "not a CellProfiler measurement file", "leave it out of OUTPUTS")
+
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        return type(self), (self.path,)
+
+
 class MeasurementFile:
     """One measurement file, open for reading until closed; a context manager.
 
@@ -234,7 +244,7 @@ def check_index(
 def _run(file: h5py.File, path: Path) -> h5py.h5g.GroupID:
     root = h5py.h5g.open(file.id, b"/")
     if b"Measurements" not in root:
-        raise SourceError(path, "not a CellProfiler measurement file", "leave it out of OUTPUTS")
+        raise NotMeasurementsError(path)
     runs = group_in(root, b"Measurements")
     names = members(runs)
     if not names:

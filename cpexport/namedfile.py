@@ -8,9 +8,10 @@ from cpexport.features import EXPERIMENT, IMAGE, RELATIONSHIP
 from cpexport.filekinds import HDF5, SQLITE
 from cpexport.place import Place
 from cpexport.sources.csvbytes import no_table
-from cpexport.sources.csvfile import OBJECTS, CsvFile
 from cpexport.sources.csvfile import SUFFIXES as CSV_SUFFIXES
+from cpexport.sources.csvfile import CsvFile
 from cpexport.sources.csvgroups import CsvGroup, csv_folder, header_of
+from cpexport.sources.csvheader import OBJECTS
 from cpexport.sources.folder import Folder, sorted_by_kind
 from cpexport.sources.packed import may_be_data
 from cpexport.sources.sqlnames import sql_jobs

@@ -133,6 +133,19 @@ class Pipeline:
                         found.append((what, ".+".join(re.escape(part) for part in parts)))
         return tuple(found)
 
+    def exports_table(self, name: str) -> bool:
+        """Whether ExportToSpreadsheet certainly writes a table of an object type of which there
+        are objects.
+
+        It is not certain where there are several such modules, as each can write into a folder of
+        its own, where columns were chosen, and of a type that no setting names.
+        """
+        modules = tuple(m for m in self.modules if m.enabled and m.name == "ExportToSpreadsheet")
+        if len(modules) != 1 or self.exports_chosen_columns or name not in self.values:
+            return False
+        every = dict(modules[0].settings).get("Export all measurement types?") == "Yes"
+        return every or any(what == name for what, _ in Pipeline(modules).exports)
+
     @property
     def exports_chosen_columns(self) -> bool:
         """Whether ExportToSpreadsheet writes only the columns that a person chose."""

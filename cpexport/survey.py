@@ -243,11 +243,14 @@ def _pipeline(evidence: Evidence) -> str | None:
 def _siblings(
     source: Source, evidence: Evidence, have: Mapping[str | None, Collection[str]]
 ) -> Collection[str]:
-    """The tables that CSV outputs of the same pipeline have, or of any if it is not known."""
+    """The tables that CSV outputs of the same pipeline have, or of any if it is not known, and
+    those that it says are exported."""
     if source.format != "spreadsheet":
         return ()
-    pipeline = _pipeline(evidence)
-    return set().union(*have.values()) if pipeline is None else have[pipeline]
+    if evidence.pipeline is None:
+        return set().union(*have.values())
+    exported = filter(evidence.pipeline.exports_table, evidence.lacking)
+    return {*have[evidence.pipeline.digest], *exported}
 
 
 def _shared(evidence: Evidence, shared: dict[object, Features]) -> Evidence:

@@ -18,7 +18,7 @@ CHOSEN = (
     "    Select the measurements to export:Yes\n"
     "    Name the objects:SmallNuclei"
 )
-Loads = Callable[[], Ran]
+Loads = Callable[..., Ran]
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def run(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def load(run: Path, cpexport: Callable[..., Ran]) -> Loads:
-    return lambda: cpexport("load", run, "--to", "sqlite:///T")
+    return lambda *words: cpexport("load", run, "--to", "sqlite:///T", *words)
 
 
 def loaded(run: Path, table: str = "Per_Nuclei") -> list[tuple[object, ...]]:
@@ -148,6 +148,18 @@ class TestRenamedTables:
         assert ran.status == 0
         assert f"{name}.csv: Image.csv counts no {name}, so nothing tells if rows" in ran.err
         assert loaded(run, f"Per_{name}") == [(1, 1)]
+
+    def test_without_any_count_one_note_says_so_before_the_load_too(
+        self, run: Path, load: Loads
+    ) -> None:
+        write(run / "Image.csv", "FileName_DNA,ImageNumber\ni1.tif,1\n")
+        objects(run / "Cells.csv", {1: 2})
+        objects(run / "Nuclei.csv", {1: 2})
+        said = "Cells.csv, Nuclei.csv: Image.csv counts no Cells, Nuclei, so nothing tells if rows"
+        foreseen, ran = load("--dry-run"), load()
+
+        assert (foreseen.status, ran.status) == (0, 0)
+        assert [foreseen.err.count(said), ran.err.count(said)] == [1, 1]
 
 
 class TestSeveralFilesOfOneType:

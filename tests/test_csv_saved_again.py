@@ -447,3 +447,58 @@ def test_files_of_mysql_csv_are_refused_by_the_same_reasons(
 
     assert [word for word in (name, *says) if word not in str(refused.value)] == []
     assert AGAIN not in str(refused.value)
+
+
+def dotted(table: Table) -> Table:
+    """With points in place of the underscores and spaces in the names of columns."""
+    return [[name.replace("_", ".").replace(" ", ".") for name in table[0]], *table[1:]]
+
+
+def read(database: Path) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
+    """All rows of image sets and of nuclei."""
+    images, nuclei = (rows(database, f"SELECT * FROM Per_{name}") for name in ("Image", "Nuclei"))
+    return images, nuclei
+
+
+class TestPointsInNames:
+    def test_are_read_as_underscores_and_told(self, tmp_path: Path) -> None:
+        folder = save(tmp_path / "job", plain(dotted(IMAGE)), plain(dotted(NUCLEI)))
+        (folder / "Object relationships.csv").write_bytes(plain(dotted(RELATED)))
+        report = load([folder], f"sqlite:///{tmp_path}/screen.sqlite")
+        names = "Image.csv, Nuclei.csv, Object relationships.csv"
+
+        assert any(f"{names}: points in the names of columns" in note for note in report.notes)
+        assert read(tmp_path / "screen.sqlite") == (IMAGES_READ, NUCLEI_READ)
+        pairs = "SELECT object_number1, object_number2 FROM Per_Relationships"
+        assert rows(tmp_path / "screen.sqlite", pairs) == [(1, 2)]
+
+    def test_do_not_hide_that_rows_are_missing(self, tmp_path: Path) -> None:
+        folder = save(tmp_path / "job", plain(dotted(IMAGE)), plain(dotted(NUCLEI[:-1])))
+        report = load([folder], f"sqlite:///{tmp_path}/screen.sqlite")
+
+        assert any("Nuclei.csv has 0 of 1 rows" in left.reason for left in report.left_out)
+
+    def test_under_a_line_of_object_types_too(self, tmp_path: Path) -> None:
+        over = ["Image", "Nuclei", "Nuclei", "Nuclei"]
+        folder = save(tmp_path / "job", plain(IMAGE), plain([over, *dotted(NUCLEI)]))
+        load([folder], f"sqlite:///{tmp_path}/screen.sqlite")
+
+        assert read(tmp_path / "screen.sqlite") == (IMAGES_READ, NUCLEI_READ)
+
+    @pytest.mark.parametrize(
+        "names",
+        [
+            ["Count_Nuclei", "FileName.DNA", "ImageNumber", "Intensity.Mean.DNA", "Metadata.Well"],
+            ["CountNuclei", "FileNameDNA", "ImageNumber", "IntensityMean", "Metadata.Well"],
+            ["Count.Nuclei", "FileName.DNA", "ImageNumber", "Conc..uM.", "Metadata.Well"],
+        ],
+        ids=["some underscores", "one name", "other characters"],
+    )
+    def test_stay_where_nothing_tells_that_all_were_underscores(
+        self, names: list[str], tmp_path: Path
+    ) -> None:
+        folder = save(tmp_path / "job", plain([names, *IMAGE[1:]]), plain(NUCLEI))
+        report = load([folder], f"sqlite:///{tmp_path}/screen.sqlite")
+
+        assert not any("points in the names" in note for note in report.notes)
+        assert rows(tmp_path / "screen.sqlite", 'SELECT "Image_Metadata.Well" FROM Per_Image')

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from conftest import Ran
+from conftest import Ran, rows
 from small_jobs import csv_job, h5_job
+from small_outputs import experiment, write
 
 from cpexport.batch import Batch, State
 from cpexport.imagesets import ImageSets
@@ -149,3 +150,73 @@ def test_it_takes_as_long_as_there_are_batches(tmp_path: Path) -> None:
 
     assert [len(each.batches) for each in found] == [10_000, 10_000]
     assert time.perf_counter() - began < 5
+
+
+EVERY = (
+    "IdentifyPrimaryObjects:[module_num:1|enabled:True]\n"
+    "    Name the primary objects to be identified:Nuclei",
+    "ExportToSpreadsheet:[module_num:2|enabled:True]\n"
+    "    Select the measurements to export:No\n"
+    "    Export all measurement types?:Yes",
+)
+CHOSEN = (
+    EVERY[0],
+    "ExportToSpreadsheet:[module_num:2|enabled:True]\n"
+    "    Select the measurements to export:No\n"
+    "    Export all measurement types?:No\n"
+    "    Data to export:{}\n"
+    "    Combine these object measurements with those of the previous object?:No\n"
+    "    File name:DATA.csv\n"
+    "    Use the object name for the file name?:Yes",
+)
+
+
+class TestATableThatNoOutputHas:
+    """`Image.csv` counts Nuclei in image set 1 and none in 2, and no output has Nuclei.csv."""
+
+    @pytest.fixture
+    def job(self, tmp_path: Path) -> Path:
+        write(
+            tmp_path / "run/Image.csv",
+            "Count_Nuclei,FileName_DNA,ImageNumber,ModuleError_01IdentifyPrimaryObjects\n"
+            "2,i1.tif,1,0\n0,i2.tif,2,0\n",
+        )
+        return tmp_path / "run"
+
+    @pytest.mark.parametrize(
+        "modules",
+        [EVERY, (EVERY[0], CHOSEN[1].format("Nuclei"))],
+        ids=["all types", "Nuclei among others"],
+    )
+    def test_is_missing_where_the_pipeline_exports_it(
+        self, modules: tuple[str, ...], job: Path, cpexport: Run
+    ) -> None:
+        experiment(job / "Experiment.csv", *modules)
+        ran = cpexport("load", job, "--to", "sqlite:///s.sqlite")
+
+        assert ran.status == 3
+        assert "1: the table of Nuclei is missing" in ran.out
+        assert rows(job.parent / "s.sqlite", "SELECT ImageNumber FROM Per_Image") == [(2,)]
+
+    @pytest.mark.parametrize(
+        "modules",
+        [
+            (),
+            (EVERY[0], CHOSEN[1].format("Cells")),
+            (EVERY[1],),
+            (*EVERY, EVERY[1]),
+            (EVERY[0], EVERY[1].replace("enabled:True", "enabled:False")),
+            (EVERY[0], EVERY[1].replace("export:No", "export:Yes")),
+        ],
+        ids=["no pipeline", "others", "nobody makes it", "twice", "disabled", "chosen columns"],
+    )
+    def test_is_not_where_nothing_says_that_it_is_exported(
+        self, modules: tuple[str, ...], job: Path, tmp_path: Path
+    ) -> None:
+        if modules:
+            experiment(job / "Experiment.csv", *modules)
+        report = load_runs([job], f"sqlite:///{tmp_path / 's.sqlite'}")
+
+        assert report.whole
+        said = "Nuclei were counted, but no output of the run has a table of them"
+        assert any(said in detail for detail in report.details)

@@ -13,7 +13,7 @@ from pathlib import Path
 from cpexport.errors import SourceError
 from cpexport.features import EXPERIMENT, IMAGE, RELATIONSHIP
 from cpexport.pipeline import Pipeline
-from cpexport.sources.csvfile import OBJECTS, CsvFile, ends_cut, name_beside
+from cpexport.sources.csvfile import CsvFile, ends_cut, name_beside
 from cpexport.sources.csvfits import (
     Candidate,
     copies,
@@ -23,6 +23,7 @@ from cpexport.sources.csvfits import (
     shared,
     strange,
 )
+from cpexport.sources.csvheader import OBJECTS
 from cpexport.sources.csvtypes import counts_all, is_type, name_given, object_types
 from cpexport.sources.imagecsv import ImageRows
 

@@ -1,15 +1,13 @@
 """One CSV file that ExportToSpreadsheet wrote: its header, its rows, and whether it was cut off.
 
 Dialect (CellProfiler 4.2.8, modules/exporttospreadsheet.py): UTF-8, a delimiter of the user's
-choice, CRLF, minimal quoting, `nan` or nothing for a missing number. A file for several object
-types has two header lines, object types over features. Every row ends with a line end, so a file
-that does not was cut. Where other programs saved the file again, semicolons can come with decimal
-commas, columns that number the rows have no name of a feature, and a line `sep=;` can come first.
+choice, CRLF, minimal quoting, `nan` or nothing for a missing number. Every row ends with a line
+end, so a file that does not was cut. Where other programs saved the file again, semicolons can come
+with decimal commas, columns that number the rows have no name of a feature, and a line `sep=;` can
+come first.
 """
 
-import csv
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,17 +19,15 @@ from pyarrow import csv as arrow_csv
 
 from cpexport.errors import AS_WRITTEN, SourceError
 from cpexport.features import (
-    EXPERIMENT,
     IMAGE,
     IMAGE_NUMBER,
     INTEGER,
     NO_FEATURE,
-    OBJECT_NUMBER,
     REAL,
-    RELATIONSHIP,
     TEXT,
 )
 from cpexport.sources.csvbytes import beginning, too_big, whole_lines, without_empty_rows
+from cpexport.sources.csvheader import Name, header_in
 from cpexport.sources.csvvalues import (
     MISSING,
     MISSING_TEXT,
@@ -44,21 +40,12 @@ from cpexport.sources.csvvalues import (
 )
 
 SUFFIXES = frozenset({".csv", ".txt", ".tsv"})
-OBJECTS = "Objects"
-"""What `CsvFile.kind` says of a file with rows of objects; its own name says of which."""
-
-EXPERIMENT_HEADER = ["Key", "Value"]
 _DELIMITERS = ",\t;|"
-# What other programs call the column by which they number rows: R, pandas, KNIME.
-_ROW_NAMES = re.compile(r"|Unnamed: \d+|row ID", re.IGNORECASE)
 _ROW_NAME = r"^(Row)?[0-9]*$"
 _BIGGEST_BLOCK = 1 << 30
 _DIGITS = 18
 # What is compared at once stays in the cache of a processor's core.
 _PIECE = 1 << 18
-
-Name = tuple[str | None, str]
-"""A column: the object type over it, where the file has a line of them, and its feature."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +54,8 @@ class CsvFile:
 
     `names` can have a name twice in a row: two modules that measure the same write it twice, with
     equal values, which `read` makes sure of. A column that only numbers the rows, as R and pandas
-    write it, has the feature `NO_FEATURE`.
+    write it, has the feature `NO_FEATURE`. `dotted` is whether another program had written points
+    in place of the underscores of all names.
     """
 
     path: Path
@@ -75,6 +63,7 @@ class CsvFile:
     delimiter: str
     names: tuple[Name, ...]
     header_lines: int
+    dotted: bool = False
 
     @property
     def objects(self) -> tuple[str, ...]:
@@ -258,10 +247,11 @@ def open_csv(path: Path) -> CsvFile | None:
     if not first.endswith(b"\n"):
         return None
     upper, lower = (line.decode("utf-8-sig", "replace") for line in (first, second))
-    headers = (_header(path, upper, lower, delimiter) for delimiter in _DELIMITERS)
-    header = next((header for header in headers if header), None)
-    if header is None:
+    headers = ((delimiter, header_in(upper, lower, delimiter)) for delimiter in _DELIMITERS)
+    delimiter, found = next(((d, header) for d, header in headers if header), ("", None))
+    if found is None:
         return None
+    header = CsvFile(path, found.kind, delimiter, found.names, found.lines, found.dotted)
     try:
         b"".join((first, second)[: header.header_lines]).decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -287,35 +277,3 @@ def ends_cut(path: Path) -> bool:
 def name_beside(path: Path, other: Path) -> str:
     """What to call a file in a sentence about another: its name, and its folder if that differs."""
     return path.name if path.parent == other.parent else f"{path.parent.name}/{path.name}"
-
-
-def _header(path: Path, upper: str, lower: str, delimiter: str) -> CsvFile | None:
-    """What two lines are as a header with this delimiter; None if they are none."""
-    top = _fields(upper, delimiter)
-    if kind := _kind(top):
-        return CsvFile(path, kind, delimiter, tuple((None, name) for name in top), 1)
-    below = _fields(lower, delimiter)
-    if len(top) != len(below) or IMAGE not in top or _kind(below) != OBJECTS:
-        return None
-    return CsvFile(path, OBJECTS, delimiter, tuple(zip(top, below, strict=True)), 2)
-
-
-def _fields(line: str, delimiter: str) -> list[str]:
-    try:
-        fields = next(csv.reader([line.rstrip("\r\n")], delimiter=delimiter), [])
-    except csv.Error:
-        # A second line that is not CSV is told when rows are read, a first one is no header.
-        return []
-    named = [NO_FEATURE if _ROW_NAMES.fullmatch(field) else field for field in fields[:1]]
-    return named + fields[1:]
-
-
-def _kind(header: Sequence[str]) -> str | None:
-    named = [field for field in header if field != NO_FEATURE]
-    if named == EXPERIMENT_HEADER:
-        return EXPERIMENT
-    if named[:3] == ["Module", "Module Number", "Relationship"]:
-        return RELATIONSHIP
-    if IMAGE_NUMBER in header:
-        return OBJECTS if OBJECT_NUMBER in header else IMAGE
-    return None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cpexport.errors import SourceError
 from cpexport.features import EXPERIMENT, IMAGE
-from cpexport.filekinds import is_pointer
+from cpexport.filekinds import HDF5, SQLITE, is_pointer
 from cpexport.sources.csvbytes import first_lines, no_text
 from cpexport.sources.csvfile import CsvFile, open_csv
 
@@ -15,6 +15,8 @@ _IMAGE_CSV = re.compile(r"(.*)Image", re.DOTALL)
 # Columns of CellProfiler's tables; and those that tell one of image sets which lacks ImageNumber.
 _TABLE = re.compile(rb"ImageNumber|^Module,Module Number|^Key,Value")
 _IMAGE_TABLE = re.compile(rb"(^|[,;|\t\"])(Count|ModuleError|ExecutionTime|MD5Digest|Group)_")
+# What begins CellProfiler's other outputs, in a first line as `first_lines` has it.
+_NO_TABLES = (HDF5[:5], SQLITE)
 _SAMPLE = 1 << 16
 
 Header = CsvFile | SourceError
@@ -155,9 +157,12 @@ def _is_damaged_image(path: Path) -> bool:
 
 def _is_damaged(path: Path) -> bool:
     """Whether a file without a header was one of CellProfiler's, as far as that can be told."""
+    line, _ = first_lines(path)
+    if line.startswith(_NO_TABLES):
+        return True
     if path.suffix.lower() != ".csv":
         return False
-    text = _text(first_lines(path)[0])
+    text = _text(line)
     return not text or _TABLE.search(text) is not None or is_pointer(path)
 
 

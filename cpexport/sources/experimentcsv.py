@@ -6,7 +6,8 @@ import threading
 
 from cpexport.errors import AS_WRITTEN, SourceError
 from cpexport.sources.csvbytes import whole_lines
-from cpexport.sources.csvfile import EXPERIMENT_HEADER, CsvFile
+from cpexport.sources.csvfile import CsvFile
+from cpexport.sources.csvheader import EXPERIMENT_HEADER
 
 _LIMIT = threading.Lock()
 

@@ -1,6 +1,7 @@
 """The files of one folder that may belong to jobs, told apart by their names.
 
-Only the few small files that are called as if they said how a job ended are read.
+Only small files that are called as if they said how a job ended are read, and those whose names
+tell no format.
 """
 
 import re
@@ -15,14 +16,15 @@ from cpexport.sources.databasefile import SUFFIXES as DATABASE_SUFFIXES
 from cpexport.sources.hdf5 import SUFFIXES as HDF5_SUFFIXES
 from cpexport.sources.packed import SUFFIXES as PACKED_SUFFIXES
 from cpexport.sources.setupsql import SETUP
+from cpexport.sources.unknown import Content, content_of, holds_pixels
 
 DATA_SUFFIXES = CSV_SUFFIXES | HDF5_SUFFIXES | DATABASE_SUFFIXES
 
 # What people save tables as, and what they call those that they put aside.
 _UNREAD = frozenset(
     {".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".parquet", ".feather", ".arrow", ".rds", ".dta"}
-    | {".bak", ".old", ".orig", ".backup", ".csv~"}
 )
+_PUT_ASIDE = frozenset({".bak", ".old", ".orig", ".backup", ".csv~"})
 
 _TEMPORARY = re.compile(r"Cpmeasurements.*\.hdf5", re.IGNORECASE)
 # Texts that jobs and people leave; with commas in them, .csv is always taken for data.
@@ -36,7 +38,7 @@ class Folder:
     """The files of one folder by kind, in order of name.
 
     `setups` are the SETUP.SQL of "MySQL / CSV", `temporary` what CellProfiler writes as it runs,
-    `packed` compressed files that may be data, `unread` tables in formats that are not read.
+    `packed` compressed files that may be data, `unread` outputs in formats that are not read.
     """
 
     path: Path
@@ -70,16 +72,14 @@ class Folder:
 def sorted_by_kind(path: Path, names: Iterable[str]) -> Folder:
     """The folder at `path`, the files in it called `names`."""
     folder = Folder(path)
+    pixels = holds_pixels(path)
     for name in names:
         if name == STAMP:
             folder.stamped = True
         elif name.lower() == NAME.lower():
             folder.batch_file = True
-        else:
-            for is_one, kind in _RULES:
-                if is_one(name) and (kind is not _done or said(path / name)):
-                    kind(folder).append(path / name)
-                    break
+        elif files := _kept(folder, name, pixels):
+            files(folder).append(path / name)
     return folder
 
 
@@ -100,15 +100,42 @@ def suffix(name: str) -> str:
     return name[at:].lower() if at > 0 else ""
 
 
+_Files = Callable[[Folder], list[Path]]
+
+
+def _kept(folder: Folder, name: str, pixels: bool) -> _Files | None:
+    """Where a folder keeps a file: by its name, and by its content if that tells nothing."""
+    for is_one, files in _RULES:
+        if is_one(name) and (files is not _done or said(folder.path / name)):
+            return files
+    ending = suffix(name)
+    found = None if pixels else content_of(folder.path / name, ending)
+    if found:
+        return _BY_CONTENT[found]
+    return _unread if ending in _PUT_ASIDE else None
+
+
+def _hdf5(folder: Folder) -> list[Path]:
+    return folder.hdf5
+
+
+def _databases(folder: Folder) -> list[Path]:
+    return folder.databases
+
+
 def _done(folder: Folder) -> list[Path]:
     return folder.done
 
 
-_RULES: tuple[tuple[Callable[[str], object], Callable[[Folder], list[Path]]], ...] = (
+def _unread(folder: Folder) -> list[Path]:
+    return folder.unread
+
+
+_RULES: tuple[tuple[Callable[[str], object], _Files], ...] = (
     (_TEMPORARY.fullmatch, lambda folder: folder.temporary),
-    (lambda name: suffix(name.removesuffix(PART)) in HDF5_SUFFIXES, lambda folder: folder.hdf5),
+    (lambda name: suffix(name.removesuffix(PART)) in HDF5_SUFFIXES, _hdf5),
     (lambda name: name.endswith(SETUP), lambda folder: folder.setups),
-    (lambda name: suffix(name) in DATABASE_SUFFIXES, lambda folder: folder.databases),
+    (lambda name: suffix(name) in DATABASE_SUFFIXES, _databases),
     (lambda name: "done" in name.lower(), _done),
     (
         lambda name: suffix(name) in CSV_SUFFIXES and not _NOT_DATA.fullmatch(name),
@@ -120,6 +147,12 @@ _RULES: tuple[tuple[Callable[[str], object], Callable[[Folder], list[Path]]], ..
         ),
         lambda folder: folder.packed,
     ),
-    (lambda name: suffix(name) in _UNREAD | PACKED_SUFFIXES, lambda folder: folder.unread),
+    (lambda name: suffix(name) in _UNREAD | PACKED_SUFFIXES, _unread),
 )
 """What files are called, the first rule that fits counts; and where a folder keeps them."""
+
+_BY_CONTENT: dict[Content, _Files] = {
+    Content.MEASUREMENTS: _hdf5,
+    Content.DATABASE: _databases,
+    Content.MATLAB: _unread,
+}

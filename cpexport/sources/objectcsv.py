@@ -21,7 +21,8 @@ from cpexport.features import (
     promised_type,
 )
 from cpexport.imagesets import ImageSets
-from cpexport.sources.csvfile import CsvFile, Name
+from cpexport.sources.csvfile import CsvFile
+from cpexport.sources.csvheader import Name
 from cpexport.sources.csvvalues import typed
 from cpexport.sources.imagecsv import ImageRows
 from cpexport.tables import RELATIONSHIPS

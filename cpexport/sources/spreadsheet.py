@@ -204,12 +204,17 @@ class _Opened:
             for header in self._headers
             if header.numbers_rows and header.path not in self._tables.left_out
         )
-        found += tuple(
-            f"{file.path.name}: Image.csv counts no {name}, so nothing tells if rows are missing"
-            for name, files in self._objects.items()
-            for file in files
-            if rows.counts and name not in rows.counts
-        )
+        dotted = [h for h in self._headers if h.dotted and h.path not in self._tables.left_out]
+        if dotted:
+            names = ", ".join(header.path.name for header in dotted)
+            what = "are read as the underscores or spaces that CellProfiler writes"
+            found += (f"{names}: points in the names of columns {what}",)
+        if uncounted := [name for name in self._objects if name not in rows.counts]:
+            tables = ", ".join(self._objects[name][0].path.name for name in uncounted)
+            names = ", ".join(uncounted)
+            found += (
+                f"{tables}: Image.csv counts no {names}, so nothing tells if rows are missing",
+            )
         found += tuple(unwritten(self._tables, rows))
         if not rows.sign.startswith(MARKS):
             found += ("no ModuleError or ExecutionTime columns: a row counts as measured",)
