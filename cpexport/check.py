@@ -142,7 +142,7 @@ def check(
             raise UsageError("name the batch file with --batch, or the folder of the outputs")
         outputs = [batch_file.parent]
     found = survey(outputs, batch_file, same_pictures=same_pictures, progress=progress)
-    if found.plan is None:
+    if found.plan is None and not any(batch.complete for batch in found.batches):
         for batch in found.batches:
             if isinstance(batch.source, NotReadSource):
                 raise batch.source.error
@@ -186,9 +186,9 @@ def _not_loaded(found: Survey, there: ImageSets, same_pictures: bool) -> Iterato
     said = {left.path for left in lost(batches, found.plan, there)}
     said |= {str(batch.source.path) for batch in batches if not batch.image_sets}
     yield from covered(batches, other_outputs(batches), (), said)
-    if found.plan is None and not same_pictures:
-        # Where there is a batch file, all of them were compared with that.
-        yield from contradicted(batches)
+    # Where there is a batch file, all pictures were compared with that.
+    same_pictures = same_pictures or found.plan is not None
+    yield from contradicted(batches, same_pictures=same_pictures)
 
 
 def check_destination(

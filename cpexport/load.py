@@ -201,7 +201,10 @@ def _report(
     ran = [one.image_sets for one in found.batches] + [one.image_sets for one in entries]
     gone = missing(found.plan, there, ran)
     skipped = _skipped(sink, found) & there
-    notes = [*found.notes, *sentences(lacking(found.batches, sink.shape.keeps))]
+    features = sink.shape.unshaped(sink.layout().features)
+    passed_over = {id(batch) for batch in writing.superseded}
+    brought = [batch for batch in found.batches if id(batch) not in passed_over]
+    notes = [*found.notes, *sentences(lacking(brought, sink.shape.keeps, features))]
     notes += [f"{b.source.path}: newer outputs have its image sets" for b in writing.superseded]
     notes += other_pipelines((older, new.pipeline) for older, new in writing.replaced.values())
     notes += [f"{b.source.path}: {note}" for b in found.batches for note in b.notes]
