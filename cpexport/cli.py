@@ -90,9 +90,10 @@ def plan(
         **settings,
         scheduler=scheduler or "shell",
         size=images_per_batch,
+        by_group=by_group,
         to=absolute(to or file_url("sqlite", home / "screen.sqlite")) if scheduler else None,
     )
-    planned = plan(batch, home / "outputs", how, by_group=by_group)
+    planned = plan(batch, home / "outputs", how)
     if scheduler and out:
         if outcome.warn(prepare(planned, batch, out, check_images=check_images), quiet):
             return outcome.in_vain()
@@ -147,12 +148,13 @@ def check(
     """
     from cpexport.check import check, check_destination
     from cpexport.progress import drawn, shown
+    from cpexport.records import Reader
     from cpexport.report import check_text, plan_text
     from cpexport.resubmit import Limits, home_of, missing, resubmit
     from cpexport.submit import prepare
     from cpexport.watch import follow_check
 
-    look = partial(check, outputs, batch_file, same_pictures=same_pictures)
+    look = partial(check, outputs, batch_file, same_pictures=same_pictures, reader=Reader())
     if run is not None and to is None:
         raise UsageError("--run goes with --to")
     if to is not None:
@@ -185,8 +187,11 @@ def check(
     if text:
         click.echo(text)
     if not quiet:
+        busy = found.history.busy & found.missing
+        listed = format in ("list", "commands", "array") and not again
         outcome.advise(
             [
+                *([f"{busy} wait or run, and are in what is printed"] if busy and listed else []),
                 *found.notes,
                 *(
                     f"{seen.path}: {note}"

@@ -4,6 +4,7 @@ import json
 import shlex
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -111,12 +112,21 @@ def _check_json(found: Check, again: Resubmission | None) -> str:
                     "skipped": str(seen.skipped),
                     "state": seen.state,
                     "reason": seen.reason,
-                    "exit_status": seen.exit_status,
-                    "log": seen.log,
+                    **_job_json(seen),
                     "evidence": seen.evidence,
                     "notes": [*seen.notes, *seen.details],
                 }
                 for seen in found.batches
+            ],
+            "queue": [
+                {
+                    "job": seen.path,
+                    "image_sets": str(seen.image_sets),
+                    "state": seen.state,
+                    "reason": seen.reason,
+                    **_job_json(seen),
+                }
+                for seen in found.queue
             ],
             "notes": found.notes,
             "left_out": [{"path": left.path, "reason": left.reason} for left in found.left_out],
@@ -127,14 +137,26 @@ def _check_json(found: Check, again: Resubmission | None) -> str:
     )
 
 
+def _job_json(seen: Seen) -> dict[str, Any]:
+    """What is known of a job's last attempt: times in seconds."""
+    return {
+        "exit_status": seen.exit_status,
+        "attempt": seen.attempt,
+        "seconds": seen.seconds,
+        "limit": None if seen.limit is None else seen.limit * 60,
+        "log_file": seen.log_file,
+        "log": seen.log,
+    }
+
+
 def _check_table(found: Check, verbose: bool) -> str:
     text = f"{_filled(found.trouble.split(' '), ' ')}\n\n" if found.trouble else ""
     text += aligned([*_sums(found), _missing(found)])
     rest = [seen for seen in found.batches if seen.state != "complete" or seen.reason]
     many = len(found.batches)
     text += f"\n\n{many - len(rest)} of {many} batches are complete"
-    if rest:
-        text += f"\n{_unfinished(rest)}"
+    if rest or found.queue:
+        text += f"\n{_unfinished([*rest, *found.queue])}"
     if found.left_out:
         text += "\n\nLeft out:\n"
         text += "\n".join(f"{left.path}: {left.reason}" for left in found.left_out)
@@ -191,9 +213,22 @@ def _unfinished(batches: Sequence[Seen]) -> str:
         more = f" and {len(some) - 1:,} more" if len(some) > 1 else ""
         rows.append([state, sets or "-", done or "-", f"{some[0].path}{more}"])
         lines = textwrap.wrap(reason, _WIDTH - len(_INDENT), break_on_hyphens=False)
-        below.append("".join(f"\n{_INDENT}{line}" for line in [*lines, *(f"| {s}" for s in log)]))
+        lines += [f"| {s}" for s in log]
+        lines += [line for line in [_attempt(some[0])] if line]
+        below.append("".join(f"\n{_INDENT}{line}" for line in lines))
     table = aligned(rows).split("\n")
     return "\n".join(row + under for row, under in zip(table, below, strict=True))
+
+
+def _attempt(seen: Seen) -> str:
+    """Which attempt of a job it was, how long it took of its limit, and its log."""
+    words = [f"attempt {seen.attempt}"] if seen.attempt else []
+    limit = f" of {timedelta(minutes=seen.limit)}" if seen.limit else ""
+    if seen.attempt and seen.seconds is not None:
+        words.append(f"{timedelta(seconds=seen.seconds)}{limit}")
+    elif seen.attempt and limit:
+        words.append(f"a limit{limit}")
+    return ", ".join([*words, *([f"log {seen.log_file}"] if seen.log_file else [])])
 
 
 def _brief(image_sets: ImageSets) -> str:

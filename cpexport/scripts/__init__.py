@@ -8,15 +8,15 @@ import re
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Final
-from uuid import uuid4
 
 from cpexport.errors import UsageError
 from cpexport.jobs import PLAN
 from cpexport.plan import Plan, Task
+from cpexport.plans import origin
 from cpexport.settings import Settings, clock
 from cpexport.sinks.urls import file_url
 
@@ -78,6 +78,7 @@ def write(plan: Plan, folder: Path, version: str | None) -> None:
     if folder.exists() and any(folder.iterdir()):
         raise UsageError(f"{folder} holds something already; name a new folder with --out")
     native = version is not None and version.split(".")[0] in ("2", "3")
+    plan = replace(plan, origin=origin(plan, folder.absolute()))
     texts = _texts(plan, folder.absolute(), native)
     folder.mkdir(parents=True, exist_ok=True)
     plan.outputs.mkdir(parents=True, exist_ok=True)
@@ -134,8 +135,7 @@ def _texts(plan: Plan, folder: Path, native: bool) -> dict[str, str]:
         "outputs": shlex.quote(str(plan.outputs)),
         "batch_file": shlex.quote(str(plan.batch_file)),
         "sha256": plan.sha256,
-        # Another plan in a folder of the same name is another one.
-        "plan": uuid4().hex[:12],
+        "plan": plan.origin["id"],
         "to": shlex.quote(settings.to or file_url("sqlite", folder / "screen.sqlite")),
         "cpexport": shlex.join([sys.executable, "-m", "cpexport"]),
         "run": _run(settings, native),
