@@ -4,6 +4,7 @@ import os
 import platform
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Final
 from cpexport import gridengine, slurm
 from cpexport.history import History, Queued
 from cpexport.imagesets import ImageSets
-from cpexport.jobs import STATUS, STATUS_SUFFIXES
+from cpexport.jobs import PART, STATUS, STATUS_SUFFIXES
 from cpexport.queues import ENDED, RUNNING, WAITING, Answer, Task
 from cpexport.records import ANY, Attempt, Reader, Records, Submission
 
@@ -160,8 +161,18 @@ class _Judging:
             if told and (image_sets == ANY or image_sets <= submitted):
                 return False
             if not self.records.submissions:
-                return _any_runs_here()
+                return self._works_in(path.parent.parent / f"{path.stem}{PART}")
         return True
+
+    def _works_in(self, part: Path) -> bool:
+        """Whether a process here was told to write into a job's folder, as CellProfiler is."""
+        names = {part.absolute(), part.parent.resolve() / part.name}
+        said = self._said
+        return said is None or any(os.fsencode(name) in said for name in names)
+
+    @cached_property
+    def _said(self) -> bytes | None:
+        return _commands()
 
     def _doubt(self, scheduler: str, id: str, path: Path, image_sets: ImageSets) -> None:
         """Notes image sets of which nobody can say whether they wait or run, and why."""
@@ -212,11 +223,16 @@ def _is_job(process: Path) -> bool:
     return b"task.sh" in command
 
 
-def _any_runs_here() -> bool:
-    """Whether any process of this machine is one of a job, as far as can be told."""
+def _commands() -> bytes | None:
+    """The words of all processes of this machine; None where nobody can tell."""
     if not Path("/proc/self").exists():
-        return True
-    return any(_is_job(path) for path in Path("/proc").iterdir() if path.name.isdecimal())
+        return None
+    found = []
+    for process in Path("/proc").iterdir():
+        with suppress(OSError):
+            if process.name.isdecimal():
+                found.append((process / "cmdline").read_bytes())
+    return b"\n".join(found)
 
 
 def _union(sets: Iterable[ImageSets]) -> ImageSets:
