@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from clusters import Cluster, Slurm, slurm
-from conftest import content, rows
+from conftest import content, rows, unpacked
 from gridengine import GridEngine, grid_engine
 from lab import Case, Lab, lab, program, ranges
 
@@ -132,17 +132,18 @@ class TestSlurm:
         assert "the job waits in the queue, as its scheduler says: BeginTime" in table.out
 
     def test_a_user_without_a_name_and_home_is_told_the_same(self, slurm: Slurm, lab: Lab) -> None:
-        on(slurm, lab).plan(
-            *("--images-per-batch", 8, "--option=--begin=now+1hour"), scheduler="slurm"
-        )
+        batch = lab.home / "Batch_data.h5"
+        batch.write_bytes((unpacked("10_ranges") / "Batch_data.h5").read_bytes())
+        words = ["--images-per-batch", 8, "--option=--begin=now+1hour", "--out", lab.run]
+        on(slurm, lab).call("plan", "--batch", batch, *words)
         said = lab.submit()
         if os.getuid() != 0 or not shutil.which("setpriv"):
             pytest.skip("only root can be somebody without a name")
-        words = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups"]
-        words += [sys.executable, "-m", "cpexport", "check", str(lab.run), "--format", "json"]
+        command = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups"]
+        command += [sys.executable, "-m", "cpexport", "check", str(lab.run), "--format", "json"]
         with opened(lab.home, slurm.home):
             done = subprocess.run(
-                words,
+                command,
                 cwd="/",
                 env={"PATH": lab.environment["PATH"], **slurm.env},
                 capture_output=True,
