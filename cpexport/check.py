@@ -295,7 +295,7 @@ def _with_attempt(seen: Seen, attempt: Attempt, path: Path, *, begun: bool) -> S
     seen = replace(seen, log_file=str(log) if log.is_file() else "")
     if attempt.open and not begun:
         return replace(seen, state=State.RUNNING, reason="the job has begun and not ended")
-    if attempt.result == "complete":
+    if attempt.result == "complete" and not path.with_name(attempt.folder).exists():
         reason = "the job ended as it was looked at; look again"
         return replace(seen, state=State.RUNNING, reason=reason)
     if attempt.open:

@@ -36,7 +36,7 @@ def in_words(attempt: Attempt) -> str:
     """How an attempt ended: by itself, killed, or out of time; empty if nobody knows."""
     status = attempt.exit_status
     if attempt.timed_out:
-        return _SAID["TIMEOUT"] + (f" of {attempt.time} minutes" if attempt.time else "")
+        return _SAID["TIMEOUT"]
     if attempt.state in _SAID:
         return _SAID[attempt.state]
     if status is not None and status > _SIGNALS:

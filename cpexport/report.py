@@ -4,7 +4,6 @@ import json
 import shlex
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -222,12 +221,13 @@ def _unfinished(batches: Sequence[Seen]) -> str:
 
 def _attempt(seen: Seen) -> str:
     """Which attempt of a job it was, how long it took of its limit, and its log."""
-    words = [f"attempt {seen.attempt}"] if seen.attempt else []
-    limit = f" of {timedelta(minutes=seen.limit)}" if seen.limit else ""
-    if seen.attempt and seen.seconds is not None:
-        words.append(f"{timedelta(seconds=seen.seconds)}{limit}")
-    elif seen.attempt and limit:
-        words.append(f"a limit{limit}")
+    words = []
+    if seen.attempt:
+        took = "" if seen.seconds is None else str(round(seen.seconds / 60))
+        limit = "" if seen.limit is None else str(seen.limit)
+        minutes = " of ".join(filter(None, (took, limit)))
+        unit = "minutes" if took else "minutes at most"
+        words = [f"attempt {seen.attempt}", *([f"{minutes} {unit}"] if minutes else [])]
     return ", ".join([*words, *([f"log {seen.log_file}"] if seen.log_file else [])])
 
 
