@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from cpexport.completeness import UNFINISHED
+from cpexport.completeness import UNFINISHED, UNSAID
 from cpexport.history import History, Queued
 from cpexport.jobs import LOG, PART
 from cpexport.records import Attempt
@@ -29,7 +29,9 @@ _TAIL = 8192
 def how_it_ended(attempt: Attempt, reason: str) -> str:
     """The reason of a batch, with how its job ended where that is known."""
     said = in_words(attempt)
-    return reason.replace(UNFINISHED, said, 1) if said else reason
+    for unknown in (UNFINISHED, UNSAID) if said else ():
+        reason = reason.replace(unknown, said, 1)
+    return reason
 
 
 def in_words(attempt: Attempt) -> str:

@@ -129,7 +129,7 @@ def resubmit(
     needs: dict[_Need, list[int]] = {}
     given_up: dict[ImageSets, str] = {}
     notes = [
-        f"{unsure & found.missing}: {why}"
+        f"{(unsure & found.missing).words}: {why}"
         for why, unsure in history.doubts.items()
         if unsure & found.missing
     ]

@@ -386,7 +386,7 @@ class TestAnotherBatchFile:
         ran = lab.call("check", lab.run)
 
         assert ran.status == 3
-        assert f"{path}: plans the image sets 12 twice; make the plan again" in ran.out
+        assert f"{path}: plans image set 12 twice; make the plan again" in ran.out
 
     @pytest.mark.parametrize("text", ['{"batch_file": "x", "sha256": "y", "jobs": 7}', "{"])
     def test_a_plan_that_is_damaged(self, text: str, lab: Lab) -> None:
