@@ -15,7 +15,7 @@ from cpexport.findbatch import NotReadSource
 from cpexport.history import History, read_history
 from cpexport.imagesetnames import Name, named
 from cpexport.imagesets import NONE, ImageSets, repeated
-from cpexport.jobs import PART, Job, split
+from cpexport.jobs import Job, split, unfinished
 from cpexport.lacking import lacking, sentences, unloaded
 from cpexport.plan import Planned
 from cpexport.sinks import open_sink
@@ -228,13 +228,13 @@ def _seen(batch: Batch, history: History, done: ImageSets) -> Seen:
     image_sets, state, reason = batch.image_sets, batch.state, batch.reason
     exit_status: int | None = None
     log: tuple[str, ...] = ()
-    attempt = history.last.get(path.name.removesuffix(PART))
-    if attempt and path.name.endswith(PART):
+    job = unfinished(path.name)
+    if job and (attempt := history.last.get(job)):
         # Its files may say nothing yet, or never will.
         image_sets = image_sets or attempt.image_sets
         if attempt.open and not batch.image_sets:
             state, reason = State.RUNNING, "the job has begun and not ended"
-        elif attempt.result == "complete":
+        elif attempt.result == "complete" and not path.with_name(job).exists():
             state, reason = State.RUNNING, "the job ended as it was looked at; look again"
         elif not attempt.open:
             exit_status, log = attempt.exit_status, last_lines(path)

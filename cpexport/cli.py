@@ -64,7 +64,7 @@ def plan(
     from cpexport.batchfile import read_batch_file
     from cpexport.plan import plan
     from cpexport.preflight import problems
-    from cpexport.report import plan_text, submit_text
+    from cpexport.report import plan_text, submit_text, too_long
     from cpexport.sinks import absolute
     from cpexport.sinks.urls import file_url
     from cpexport.submit import prepare
@@ -99,7 +99,9 @@ def plan(
         click.echo(submit_text(planned, out))
         return outcome.DONE
     wrong = outcome.warn(problems(planned, batch, check_images=check_images, printed=True), quiet)
-    click.echo(plan_text(planned, format))
+    text = plan_text(planned, format)
+    click.echo(text)
+    outcome.advise(too_long(text, format))
     return outcome.NOT_WHOLE if wrong else outcome.DONE
 
 
@@ -147,7 +149,7 @@ def check(
     """
     from cpexport.check import check, check_destination
     from cpexport.progress import drawn, shown
-    from cpexport.report import check_text, plan_text
+    from cpexport.report import check_text, plan_text, too_long
     from cpexport.resubmit import Limits, home_of, missing, resubmit
     from cpexport.submit import prepare
     from cpexport.watch import follow_check
@@ -184,6 +186,7 @@ def check(
         text = check_text(found, format, again, folder, verbose=verbose)
     if text:
         click.echo(text)
+    outcome.advise(too_long(text, format))
     if not quiet:
         outcome.advise(
             [

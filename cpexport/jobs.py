@@ -18,7 +18,8 @@ from cpexport.errors import SourceError
 from cpexport.imagesets import ImageSets
 
 PART = ".part"
-"""Ends the names of folders and files that a job has not completed."""
+"""Ends the names of folders and files that a job has not completed; what comes after it, `.ID`,
+tells copies of the job that run at the same time (scripts/task.sh)."""
 PLAN = "plan.json"
 """Holds a plan, beside what runs it or beside the outputs."""
 STATUS = "status"
@@ -75,6 +76,16 @@ class Job:
         if self.group_text is not None:
             return ("-g", self.group_text)
         return ("-f", str(self.first), "-l", str(self.last))
+
+
+def unfinished(name: str) -> str | None:
+    """The name of the job that is not complete and has a folder of this name; None if none has.
+
+    >>> unfinished("batch_1_6.part"), unfinished("batch_1_6.part.slurm_12_3"), unfinished("x")
+    ('batch_1_6', 'batch_1_6', None)
+    """
+    job, part, copy = name.partition(PART)
+    return job if part and (not copy or copy.startswith(".")) else None
 
 
 def split(

@@ -1,17 +1,31 @@
-# MaxArraySize is one more than the largest index.
-longest=$(scontrol show config | sed -n 's/^MaxArraySize *= *//p')
-longest=$((${longest:-1001} - 1))
+# The longest array: MaxArraySize is one more than the largest index, and each task counts as a job
+# where those of the site or of a user are limited.
+longest=$(
+    {
+        scontrol show config 2>/dev/null | awk '
+            $1 == "MaxArraySize" || $1 == "MaxJobCount" { print $3 - 1 }
+            $1 == "SchedulerParameters" && match($0, /max_array_tasks=[0-9]+/) {
+                print substr($0, RSTART + 16, RLENGTH - 16)
+            }'
+        sacctmgr -n -P show assoc user="$(id -un 2>/dev/null)" format=MaxSubmitJobs 2>/dev/null ||
+            true
+    } | grep '^[1-9][0-9]*$' | sort -n | head -n 1
+)
+longest=${longest:-@longest@}
 
 # submit COUNT OFFSET [OPTION...]: prints the id of the array job.
 submit() {
     id=$(n=$1 o=$2 && shift 2 && sbatch --parsable --job-name=cpexport --array="1-$n@at_once@" \
-        --output=@logs@/%A_%a.log @options@ "$@" "$here/array.sh" "$o") || return 1
+        --output=@logs@/%A_%a.log @options@ "$@" @chain@ "$here/array.sh" "$o") || return 1
     echo "${id%%;*}"
 }
 
-# afterany, not afterok: after one failed job afterok would wait for ever.
+# afterany, not afterok: after one failed job afterok would wait for ever. It comes last, as the last
+# dependency named is the one that counts.
 submit_last() {
-    id=$(sbatch --parsable --job-name=cpexport-merge --output=@logs@/merge_%j.log \
-        --dependency="afterany$(printf ':%s' "$@")" @options@ @limits@ "$here/merge.sh") || return 1
+    id=$(sbatch --parsable --job-name=cpexport-merge --output=@logs@/merge_%j.log @last_options@ \
+        @limits@ --dependency="afterany$(printf ':%s' "$@")" "$here/array.sh" merge) || return 1
     echo "${id%%;*}"
 }
+
+cancel() { scancel "$1"; }
