@@ -101,13 +101,14 @@ array() {
                 refused
                 continue
             fi
-            cat "$lock/said" >&2
             if ! record "$id"; then
-                cancel "$id"
+                cancel "$id" || stop "$record: the id $id cannot be written, and these jobs could" \
+                    "not be cancelled; do that, make room there, remove this file and run this again"
                 stop "$record: the id $id cannot be written, so these jobs were cancelled again;" \
                     "make room there, remove this file and run this again"
             fi
             new=yes
+            cat "$lock/said" >&2 || true
             echo "jobs $((offset + 1)) to $((offset + count)) are array job $id"
         fi
         after="$after $id" previous=$id
