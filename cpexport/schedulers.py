@@ -18,7 +18,8 @@ class Scheduler:
     array that sites allow unless they say otherwise. `partition`, `time` and `memory` are options,
     with `{}` for a name, a clock, MiB; `at_once` goes with an array, and `chain` has it wait for
     the end of the one before, `$previous`. `flags` and `valued` are options with which a job does
-    not start by itself. `list` shows what is in the queue. `log` has a job write its own log.
+    not start by itself. `list` shows what is in the queue. `log` has a job write its own log
+    where the scheduler cannot.
     `refused` is what no folder may have in its name.
     """
 
@@ -44,6 +45,8 @@ SCHEDULERS: Final = {
         "--partition={}", "--time={}", "--mem={}M", "%{}",
         '${previous:+"--dependency=afterany:$previous"}',
         ("--hold", "-H"), ("--dependency", "-d"), "squeue --me -n cpexport",
+        log='exec >"$here/logs/${SLURM_ARRAY_JOB_ID:-merge}'
+        '_${SLURM_ARRAY_TASK_ID:-$SLURM_JOB_ID}.log" 2>&1',
     ),
     "sge": Scheduler(
         "Grid Engine", "$SGE_TASK_ID", "${JOB_ID}", 75000,

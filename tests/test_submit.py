@@ -1,5 +1,6 @@
 """submit.sh submits each job once, whoever runs it and however often, within what a site allows."""
 
+import json
 import os
 import re
 import shutil
@@ -7,12 +8,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 from clusters import Cluster, Slurm, slurm
-from conftest import rows
+from conftest import rows, unpacked
 from gridengine import GridEngine, grid_engine
 from lab import Lab, lab, program
-from test_scripts import ODD
+from test_scripts import ODD, loaded, within
+
+from cpexport.batchfile import read_batch_file
+from cpexport.imagefolders import folders_read
 
 __all__ = ["grid_engine", "lab", "slurm"]
 
@@ -397,55 +403,142 @@ class TestOptions:
 class TestPaths:
     """Folders whose names have every character that people can type."""
 
-    @pytest.fixture
-    def odd(self, lab: Lab) -> Lab:
-        lab.home /= ODD
-        lab.home.mkdir()
-        (lab.home / "bin").symlink_to(lab.home.parent / "bin")
-        return lab
-
-    def test_on_slurm(self, slurm: Slurm, odd: Lab) -> None:
+    @pytest.mark.parametrize("name", [ODD, ODD.replace("\\", "")])
+    def test_on_slurm(self, slurm: Slurm, lab: Lab, name: str) -> None:
+        odd = within(lab, name)
         on(slurm, odd).plan("--images-per-batch", 12, scheduler="slurm")
         said = odd.submit()
         slurm.wait([*arrays(said), last(said)], 90)
         logs = sorted(path.name for path in (odd.run / "logs").iterdir())
 
-        assert rows(odd.run / "screen.sqlite", COUNT) == [(24,)]
+        assert loaded(odd.run / "screen.sqlite") == 24
         assert logs == sorted(
             [*(f"{arrays(said)[0]}_{n}.log" for n in (1, 2)), f"merge_{last(said)}.log"]
         )
 
-    def test_on_grid_engine(self, grid_engine: GridEngine, odd: Lab) -> None:
+    def test_on_grid_engine(self, grid_engine: GridEngine, lab: Lab) -> None:
+        odd = within(lab, ODD)
         on(grid_engine, odd).plan("--images-per-batch", 12, scheduler="sge")
         said = odd.submit()
         grid_engine.wait([*arrays(said), last(said)], 90)
         logs = [path.name for path in (odd.run / "logs").iterdir()]
 
-        assert rows(odd.run / "screen.sqlite", COUNT) == [(24,)]
+        assert loaded(odd.run / "screen.sqlite") == 24
         assert len(logs) == 3
 
     def test_that_a_scheduler_does_not_take_are_refused(self, lab: Lab) -> None:
-        lab.home /= "a:b"
-        lab.home.mkdir()
-        batch = Path(lab.home)
-        ran = lab.call("plan", "--batch", batch, "--out", lab.run, "--format", "pbs")
+        batch = unpacked("10_ranges") / "Batch_data.h5"
+        refused = {
+            (format, name): lab.call("plan", batch, "--out", lab.home / name, "--format", format)
+            for format, name in [("pbs", "a:b"), ("lsf", "%J")]
+        }
 
-        assert ran.status in (1, 2)
+        for (_, name), ran in refused.items():
+            assert ran.status == 2
+            assert "takes" in ran.err
+            assert not (lab.home / name).exists()
+
+    def test_are_quoted_for_the_shell_of_lsf(self, lab: Lab) -> None:
+        """bsub joins the words of a command with spaces, and gives them to a shell."""
+        program(
+            lab,
+            "bsub",
+            'while [ "$1" != sh ]; do [ "$1" = -w ] && exit; shift; done\n'
+            'LSB_JOBID=7 LSB_JOBINDEX=1 sh -c "$*"; echo "Job <7> is submitted to queue <x>."',
+        )
+        odd = within(lab, ODD)
+        odd.plan("--images-per-batch", 24, scheduler="lsf")
+        odd.submit()
+
+        assert odd.missing() == ""
 
 
 class TestContainers:
     def test_get_every_folder_that_jobs_read_and_write(self, lab: Lab) -> None:
-        scratch = lab.home / "scratch"
-        scratch.mkdir()
-        words = f"printf '%s\\n' \"$@\" >{lab.home}/told"
-        program(
-            lab, "apptainer", f'{words}\nwhile [ "$1" != cellprofiler ]; do shift; done\nexec "$@"'
-        )
-        lab.plan("--images-per-batch", 24, "--container", "cp.sif")
+        images, scratch = lab.home / "my images" / "plate 1", lab.home / "scratch"
+        for folder in (images, scratch, lab.home / "batch"):
+            folder.mkdir(parents=True)
+        batch = lab.home / "batch" / "Batch_data.h5"
+        shutil.copy(unpacked("10_ranges") / "Batch_data.h5", batch)
+        with_pictures_in(batch, images)
+        # All words, and where those of CellProfiler begin.
+        script = f"printf '%s\\n' \"$@\" >{lab.home}/told\n"
+        script += 'while [ "$1" != cellprofiler ]; do shift; done\nexec "$@"'
+        program(lab, "apptainer", script)
+        words = ("--images-per-batch", 24, "--container", "cp.sif", "--format", "shell")
+        ran = lab.call("plan", batch, "--out", lab.run, *words)
         lab.environment = {**lab.environment, "CPEXPORT_TMPDIR": str(scratch)}
         lab.submit()
-        called = (lab.home / "told").read_text().split()
+        called = (lab.home / "told").read_text().splitlines()
         bound = {called[i + 1] for i, word in enumerate(called) if word == "--bind"}
 
-        assert lab.call("check", lab.run).status == 0
-        assert {str(lab.run), str(lab.run / "outputs"), str(scratch)} <= bound
+        assert ran.status == 0, ran.err
+        assert called[0] == "exec"
+        assert called[called.index("cellprofiler") - 1] == "cp.sif"
+        assert bound == set(map(str, (lab.run, lab.run / "outputs", batch.parent, images, scratch)))
+
+    def test_are_given_the_folders_that_hold_those_of_pictures_where_these_are_many(
+        self, lab: Lab
+    ) -> None:
+        batch = lab.home / "Batch_data.h5"
+        shutil.copy(unpacked("10_ranges") / "Batch_data.h5", batch)
+        with_pictures_in(batch, *(Path(f"/data/screen/plate/{well}") for well in range(24)))
+
+        # The first is where LoadData's list is.
+        assert folders_read(read_batch_file(batch)) == (
+            "/cluster/corpus/images",
+            "/data/screen/plate",
+        )
+
+
+def with_pictures_in(batch: Path, *folders: Path) -> None:
+    """Has a batch file say that its pictures are in these folders, in turn."""
+    with h5py.File(batch, "r+") as file:
+        (run,) = file["Measurements"].values()
+        for name, group in run["Image"].items():
+            if not name.startswith(("URL_", "PathName_")):
+                continue
+            for key in [k for k in group if k.isdigit()]:
+                folder = folders[int(key) % len(folders)]
+                del group[key]
+                group[key] = [folder.as_uri() + "/a.tif" if name[0] == "U" else str(folder)]
+            if "data" in group:
+                at = range(len(group["data"]))
+                each = [folders[i % len(folders)] for i in at]
+                del group["data"]
+                group["data"] = [
+                    (f.as_uri() + "/a.tif" if name[0] == "U" else str(f)).encode() for f in each
+                ]
+
+
+def test_a_long_array_is_printed_with_a_word_about_lists(lab: Lab) -> None:
+    """sbatch takes 4096 characters; image sets 1, 3, 5 and so on have more."""
+    batch = lab.home / "Batch_data.h5"
+    shutil.copy(unpacked("10_ranges") / "Batch_data.h5", batch)
+    with h5py.File(batch, "r+") as file:
+        (run,) = file["Measurements"].values()
+        for group in run["Image"].values():
+            index = np.concatenate([group["index"][:]] * 100)
+            data = group["data"][:][index[:, 1].astype(int)]
+            index[:, 0] = np.arange(1, 2 * len(index), 2)
+            index[:, 1] = np.arange(len(index))
+            index[:, 2] = index[:, 1] + 1
+            del group["index"], group["data"]
+            group["index"] = index
+            group["data"] = index[:, 0] if group.name.endswith("/ImageNumber") else data
+    ran = lab.call("plan", batch, "--format", "array")
+
+    assert ran.out.startswith("1,3,5,7,")
+    assert "sbatch takes 4096" in ran.err
+    assert "--format list" in ran.err
+
+
+def test_a_plan_is_as_short_as_what_is_read_of_it(lab: Lab) -> None:
+    lab.plan(scheduler="slurm")
+    text = (lab.run / "plan.json").read_text()
+    said = json.loads(text)
+    printed = json.loads(lab.call("plan", said["batch_file"], "--format", "json").out)
+
+    assert said["jobs"] == [{"task": n, "image_sets": str(n)} for n in range(1, 25)]
+    assert sum('"task"' in line for line in text.splitlines()) == 24
+    assert printed["jobs"][23]["command"][0] == "cellprofiler"

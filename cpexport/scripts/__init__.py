@@ -17,7 +17,7 @@ from cpexport.errors import UsageError
 from cpexport.imagefolders import folders_read
 from cpexport.jobs import PLAN
 from cpexport.plan import Plan, Task
-from cpexport.schedulers import SCHEDULERS, Asked, last_limits, refuse_folder
+from cpexport.schedulers import SCHEDULERS, Asked, Scheduler, last_limits, refuse_folder
 from cpexport.sinks.urls import file_url
 
 _TEXTS = Path(__file__).parent
@@ -151,14 +151,12 @@ def _submission(plan: Plan, folder: Path, values: Mapping[str, str]) -> dict[str
         "scheduler_word": settings.scheduler,
         "index": scheduler.index,
         "array": scheduler.array,
-        "log": scheduler.log,
+        **_logs(scheduler, folder / "logs"),
         "list": scheduler.list,
         "at_once": scheduler.at_once.format(settings.at_once) if settings.at_once else "",
         # An array counts only its own tasks, so that arrays run one after the other.
         "chain": scheduler.chain if settings.at_once else "",
         "longest": str(scheduler.longest),
-        # Slurm takes % in a file's name for something of its own.
-        "logs": shlex.quote(str(folder / "logs").replace("%", "%%")),
         "array_twice_quoted": shlex.quote(array),
         "options": shlex.join(asked.array),
         "last_options": shlex.join(asked.last),
@@ -167,6 +165,19 @@ def _submission(plan: Plan, folder: Path, values: Mapping[str, str]) -> dict[str
     }
     values["scheduler"] = _filled(f"submit_{settings.scheduler}.sh", values).rstrip("\n")
     return {SUBMIT: _filled("submit.sh", values), "array.sh": _filled("array.sh", values)}
+
+
+def _logs(scheduler: Scheduler, logs: Path) -> dict[str, str]:
+    """Where Slurm writes what jobs say, and what has array.sh write it itself.
+
+    Slurm writes there why it ends a job; but a path with a backslash is none that it fills in.
+    """
+    if scheduler.title != "Slurm":
+        return {"log": scheduler.log}
+    if "\\" in str(logs):
+        return {"log": scheduler.log, "output": "/dev/null", "last_output": "/dev/null"}
+    path = shlex.quote(str(logs).replace("%", "%%"))
+    return {"log": "", "output": f"{path}/%A_%a.log", "last_output": f"{path}/merge_%j.log"}
 
 
 def _arrays(asked: Asked, plan: Plan) -> list[str]:

@@ -16,14 +16,14 @@ longest=${longest:-@longest@}
 # submit COUNT OFFSET [OPTION...]: prints the id of the array job.
 submit() {
     id=$(n=$1 o=$2 && shift 2 && sbatch --parsable --job-name=cpexport --array="1-$n@at_once@" \
-        --output=@logs@/%A_%a.log @options@ "$@" @chain@ "$here/array.sh" "$o") || return 1
+        --output=@output@ @options@ "$@" @chain@ "$here/array.sh" "$o") || return 1
     echo "${id%%;*}"
 }
 
 # afterany, not afterok: after one failed job afterok would wait for ever. It comes last, as the last
 # dependency named is the one that counts.
 submit_last() {
-    id=$(sbatch --parsable --job-name=cpexport-merge --output=@logs@/merge_%j.log @last_options@ \
+    id=$(sbatch --parsable --job-name=cpexport-merge --output=@last_output@ @last_options@ \
         @limits@ --dependency="afterany$(printf ':%s' "$@")" "$here/array.sh" merge) || return 1
     echo "${id%%;*}"
 }
