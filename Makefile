@@ -13,8 +13,8 @@ FUZZ_SEED =
 FUZZ_PROCESSES = 2
 
 RUNS = -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
-# Tests wait for servers, schedulers and disks: one more at once than CI has cores.
-PYTEST = .venv/bin/pytest -n 3 --dist worksteal $(PYTEST_ARGS)
+# Tests wait for servers, schedulers and disks: two more at once than CI has cores.
+PYTEST = .venv/bin/pytest -n 4 --dist worksteal $(PYTEST_ARGS)
 
 .DEFAULT_GOAL = help
 .PHONY: help venv schedulers servers demo test test-mysql check conformance clients bench fuzz clean

@@ -60,6 +60,7 @@ class Evidence:
     `nothing` says what there is instead where no image set is held. `skipped` are image sets that a
     FlagImage module ended the run of, as the pipeline asks for: they are not measured, and done.
     `left_out` are files that may be CellProfiler's but are not this job's, and why not.
+    `unnumbered` says why image sets may be missing whose numbers nothing tells.
     """
 
     held: ImageSets
@@ -80,6 +81,7 @@ class Evidence:
     nothing: str = "it ran no image set"
     skipped: ImageSets = NONE
     left_out: Mapping[str, str] = field(default_factory=dict)
+    unnumbered: str = ""
 
 
 class Source(Protocol):
@@ -159,7 +161,7 @@ class Batch:
     as other pictures; neither are in `complete`. `skipped` are those of `complete` that FlagImage
     skipped. `lacking` are object types that it counts and has no table of. `signature` is that of
     the files judged. `notes` are for everybody, `details` for who asks for them: they need no
-    action. `left_out` are files beside them that are not read.
+    action. `left_out` are files beside them that are not read. `unnumbered` is as in `Evidence`.
     """
 
     source: Source
@@ -182,15 +184,16 @@ class Batch:
     skipped: ImageSets = NONE
     details: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    unnumbered: str = ""
 
     @property
     def known_by(self) -> str:
         """What the ledger knows the batch by as long as its files stay untouched.
 
-        Where files beside it are left out it is never the signature itself, so that every load
-        looks at the batch again and names them.
+        Where files beside it are left out, or image sets may be missing, it is never the signature
+        itself, so that every load looks at the batch again and says so.
         """
-        if not self.left_out:
+        if not self.left_out and not self.unnumbered:
             return self.signature
         said = "\n".join([self.signature, *(left.path for left in self.left_out)])
         return hashlib.sha256(said.encode()).hexdigest()

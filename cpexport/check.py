@@ -16,8 +16,10 @@ from cpexport.history import History, read_history
 from cpexport.imagesetnames import Name, named
 from cpexport.imagesets import NONE, ImageSets, repeated
 from cpexport.jobs import Job, split, unfinished
-from cpexport.lacking import lacking, sentences, unloaded
+from cpexport.lacking import lacking, sentences
+from cpexport.leftout import contradicted, covered, lost, other_outputs, uncertain
 from cpexport.plan import Planned
+from cpexport.samepictures import Difference, compared
 from cpexport.sinks import open_sink
 from cpexport.skipped import skipped_there
 from cpexport.survey import Progress, Survey, survey
@@ -46,7 +48,8 @@ class Seen:
 
 @dataclass(frozen=True)
 class Check:
-    """Planned against found. `duplicate` are image sets that several batches have complete.
+    """Planned against found. `misplaced` are image sets of batches that are other pictures than the
+    batch file's, `duplicate` those that several batches have complete.
 
     Without a batch file `plan` is None. `skipped` are the image sets that FlagImage skipped and no
     batch has complete. `plans` are those by which the jobs were submitted, the newest last;
@@ -68,6 +71,7 @@ class Check:
     trouble: str = ""
     notes: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    misplaced: ImageSets = NONE
 
     @property
     def batch_file(self) -> BatchFile:
@@ -104,7 +108,7 @@ class Check:
             return False
         if self.plan is None:
             return not self.missing and all(seen.image_sets for seen in self.batches)
-        return not self.missing and not self.unexpected
+        return not (self.missing or self.unexpected or self.misplaced)
 
     def jobs(self, size: int | None = None) -> tuple[Job, ...]:
         """The jobs that bring what is missing: ranges, and in a grouped run whole groups.
@@ -168,24 +172,37 @@ def check(
         (
             *found.left_out,
             *(left for batch in found.batches for left in batch.left_out),
-            *_unloaded(found, done | skipped),
+            *uncertain(found.batches, found.plan, there),
+            *_not_loaded(found, there, same_pictures),
         ),
+        ImageSets.from_ranges(r for b in found.batches for r in b.misplaced.ranges),
     )
 
 
-def _unloaded(found: Survey, done: ImageSets) -> Iterator[LeftOut]:
-    """Batches with object types of their own whose image sets are all `done` elsewhere; where some
-    are not, those are missing and say enough."""
-    there = {str(b.source.path) for b in found.batches if b.image_sets and b.image_sets <= done}
-    return (left for left in unloaded(found.batches) if left.path in there)
+def _not_loaded(found: Survey, there: ImageSets, same_pictures: bool) -> Iterator[LeftOut]:
+    """What a load would leave out although its image set numbers are all `there`; of others what is
+    missing says enough."""
+    batches = found.batches
+    said = {left.path for left in lost(batches, found.plan, there)}
+    said |= {str(batch.source.path) for batch in batches if not batch.image_sets}
+    yield from covered(batches, other_outputs(batches), (), said)
+    if found.plan is None and not same_pictures:
+        # Where there is a batch file, all of them were compared with that.
+        yield from contradicted(batches)
 
 
 def check_destination(
-    to: str, batch_file: Path, *, prefix: str = "", run: str | None = None
+    to: str,
+    batch_file: Path,
+    *,
+    prefix: str = "",
+    run: str | None = None,
+    same_pictures: bool = False,
 ) -> Check:
     """What a destination holds of a plan, by its ledger; the outputs are not looked at.
 
-    `run` is the name of the run that was planned, where the destination numbers runs.
+    `run` is the name of the run that was planned, where the destination numbers runs. With
+    `same_pictures` image sets are those of the batch file by their numbers alone.
 
     Raises:
         UsageError: there is no such run, or there are several and none was named.
@@ -195,30 +212,52 @@ def check_destination(
     plan = read_batch_file(batch_file)
     with open_sink(to, prefix, run=run, writing=False) as sink:
         ledger, runs = sink.ledger(), sink.runs()
-        if (run is None and runs) or (run is not None and run not in runs):
-            said = f"name the run with --run; it has {', '.join(runs)}"
-            raise UsageError(f"{sink.name}: {said if runs else 'has no runs; leave --run out'}")
+        if run is not None and not runs and sink.layout().columns:
+            raise UsageError(f"{sink.name}: has no runs; leave --run out")
+        if runs and run not in runs:
+            said = f"has no run {run}" if run is not None else "has several runs"
+            raise UsageError(f"{sink.name}: {said}; name one with --run: {', '.join(runs)}")
         features = sink.layout().features.get(IMAGE, {})
         skipped = skipped_there(plan.pipeline, features, lambda some: sink.read(IMAGE, some))
+        there = ledger.loaded
+        held = sink.pictures(NONE if same_pictures else there & plan.planned)
+    found = compared(held.without(plan.pipeline.late), plan.pictures).different
+    others = ImageSets.of(found)
     batches = tuple(
         Seen(
             entry.path,
             entry.image_sets,
-            entry.loaded - skipped,
+            entry.loaded - skipped - others,
             entry.state,
             entry.reason,
             skipped=entry.loaded & skipped,
         )
         for entry in ledger.entries
     )
-    there = ledger.loaded
     return Check(
         plan,
-        (there & plan.planned) - skipped,
+        (there & plan.planned) - skipped - others,
         there - plan.planned,
         NONE,
         batches,
-        skipped=skipped & plan.planned,
+        skipped=(skipped & plan.planned) - others,
+        misplaced=others,
+        notes=() if there else (_empty(sink.name, prefix),),
+        left_out=(LeftOut(sink.name, _misplaced(plan, found)),) if others else (),
+    )
+
+
+def _empty(destination: str, prefix: str) -> str:
+    under = f" under the prefix {prefix}" if prefix else ""
+    return f"{destination}: holds no image sets{under}; see that --to names the right destination"
+
+
+def _misplaced(plan: BatchFile, found: Mapping[int, Difference]) -> str:
+    first, others = min(found), ImageSets.of(found)
+    are = "is another picture" if len(others) == 1 else "are other pictures"
+    return (
+        f"its {others.words} {are} than in {plan.path.name} (in image set {first} {found[first]}); "
+        "give the batch file of its run, or say --same-pictures if they were moved or renamed"
     )
 
 

@@ -95,14 +95,16 @@ def plan(
     planned = plan(batch, home / "outputs", how, by_group=by_group)
     if scheduler and out:
         if outcome.warn(prepare(planned, batch, out, check_images=check_images), quiet):
-            return outcome.in_vain()
+            return outcome.FAILED
         click.echo(submit_text(planned, out))
         return outcome.DONE
-    wrong = outcome.warn(problems(planned, batch, check_images=check_images, printed=True), quiet)
+    found = problems(planned, batch, check_images=check_images, printed=True)
+    if outcome.warn(found, quiet):
+        return outcome.FAILED
     text = plan_text(planned, format)
     click.echo(text)
     outcome.advise(too_long(text, format))
-    return outcome.NOT_WHOLE if wrong else outcome.DONE
+    return outcome.DONE
 
 
 @commands.command()
@@ -158,9 +160,14 @@ def check(
     if run is not None and to is None:
         raise UsageError("--run goes with --to")
     if to is not None:
-        if batch_file is None or outputs or folder or seconds:
-            raise UsageError("--to goes with --batch, and without OUTPUTS, --resubmit and --watch")
-        found = check_destination(to, batch_file, prefix=prefix, run=run)
+        if outputs or folder or seconds:
+            what = "OUTPUTS" if outputs else "--resubmit" if folder else "--watch"
+            raise UsageError(f"--to looks at a destination alone; leave {what} out")
+        if batch_file is None:
+            raise UsageError("--to needs the batch file to compare with; name it with --batch")
+        found = check_destination(
+            to, batch_file, prefix=prefix, run=run, same_pictures=same_pictures
+        )
     elif seconds:
         if folder:
             raise UsageError("--watch and --resubmit do not go together")
@@ -175,7 +182,7 @@ def check(
         limits = Limits(max_attempts, time_factor, mem_factor)
         again = resubmit(found, home, limits, scheduler=scheduler, size=images_per_batch)
         if again.plan.tasks and outcome.warn(prepare(again.plan, found.batch_file, folder), quiet):
-            return outcome.in_vain()
+            return outcome.FAILED
         outcome.warn(again.problems, quiet)
     if format == "array":
         text = str(found.missing)

@@ -78,6 +78,7 @@ def load(
         raise UsageError("--plate and --well go with --wells or --properties")
     shape = Shape.parse(**words) if any(words.values()) else None
     paths = read_path_map(path_map, batch_file) if path_map else None
+    wells = Wells((), plate, well) if kinds is None else Wells.parse(kinds, plate, well)
     consent = Consent(same_pictures, replace)
     if file:
         refuse_foreign(file)
@@ -92,13 +93,15 @@ def load(
                 prefix=prefix,
                 shape=shape,
                 paths=paths,
+                wells=wells,
                 consent=consent,
                 progress=progress,
             )
         click.echo(dry_run_text(found, format))
         if not quiet:
-            outcome.advise(tuple(dict.fromkeys(note for one in found for note in one.notes)))
-        return outcome.DONE
+            notes = [n for one in found for n in (*one.notes, *(one.details if verbose else ()))]
+            outcome.advise(tuple(dict.fromkeys(notes)))
+        return outcome.status(all(one.whole for one in found), missing_ok)
     passes: list[Report] = []
 
     def passed(so_far: "Report") -> None:
@@ -115,7 +118,7 @@ def load(
             prefix=prefix,
             shape=shape,
             paths=paths,
-            wells=None if kinds is None else Wells.parse(kinds, plate, well),
+            wells=wells,
             patient=seconds is not None,
             consent=consent,
             workers=processes(jobs),

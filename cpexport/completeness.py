@@ -19,7 +19,10 @@ from cpexport.jobs import PART
 from cpexport.samepictures import compared
 
 UNFINISHED = "the job never finished"
-"""Begins the reason of a batch of which nobody said how its job ended."""
+"""Begins the reason of a batch of which nobody said how its job ended, in a kind of output that
+says so of every job that did."""
+UNSAID = "nothing says that the job ended"
+"""The same in other kinds of output, such as CSV files, which need no done file."""
 
 
 @dataclass
@@ -102,6 +105,7 @@ def judge(
         skipped=skipped & complete,
         left_out=tuple(LeftOut(path, reason) for path, reason in evidence.left_out.items()),
         details=tuple(details),
+        unnumbered=evidence.unnumbered,
     )
 
 
@@ -142,7 +146,8 @@ def not_readable(source: Source, error: SourceError, missing: bool = True) -> Ba
 
 def _state(evidence: Evidence, complete: ImageSets) -> tuple[State, list[str]]:
     status = evidence.exit_status
-    said = f"the job said {status}" if status else UNFINISHED
+    unsaid = UNFINISHED if evidence.must_say else UNSAID
+    said = f"the job said {status}" if status else unsaid
     if not evidence.held:
         return State.FAILED, [said, evidence.nothing]
     if status == "Failure":

@@ -5,7 +5,9 @@ and `belonging` what lies in other folders than its job.
 """
 
 import os
+import re
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +29,7 @@ from cpexport.sources.folder import Folder, said, sorted_by_kind
 from cpexport.sources.hdf5 import Hdf5Source
 from cpexport.sources.leftover import LeftoverSource
 from cpexport.sources.packed import may_be_data
+from cpexport.sources.setupsql import WELLS
 from cpexport.sources.spreadsheet import SpreadsheetSource
 from cpexport.sources.sqlcsv import SqlCsvSource
 from cpexport.sources.sqlnames import sql_jobs, sql_strays
@@ -35,6 +38,7 @@ from cpexport.walk import Listed, Told, is_text, walk
 TEMPORARY = ("tmp", "temp")
 """Jobs are told by `-t` to keep temporary files in a folder of such a name within their own."""
 
+_OF_MYSQL = re.compile(rb"^db_type\s*=\s*mysql\b", re.MULTILINE)
 _UNSAYABLE = "its name is not UTF-8, so no report or ledger can name it; rename it"
 
 
@@ -274,4 +278,20 @@ def _leftovers(folder: Folder, homes: set[Path]) -> list[Source]:
     if folder.batch_file or home in homes or not (folder.temporary or text or folder.begun):
         return []
     homes.add(home)
-    return [LeftoverSource(home, text, tuple(folder.temporary))]
+    return [LeftoverSource(home, text, tuple(folder.temporary), _of_server(folder))]
+
+
+def _of_server(folder: Folder) -> str:
+    """Which file says that jobs wrote to a MySQL server; empty if none does. Statements for tables
+    of wells are only for that, and so is a properties file of such a database (CellProfiler 4.2.8,
+    exporttodatabase.py, write_mysql_table_per_well and write_properties_file)."""
+    if any(setup.name.upper() != WELLS for setup in folder.setups):
+        # Of "MySQL / CSV".
+        return ""
+    if folder.setups:
+        return folder.setups[0].name
+    for file in sorted(folder.path.glob("*.properties")):
+        with suppress(OSError):
+            if _OF_MYSQL.search(file.read_bytes()):
+                return file.name
+    return ""

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from cpexport.completeness import UNFINISHED
+from cpexport.completeness import UNFINISHED, UNSAID
 from cpexport.history import Attempt, History
 from cpexport.jobs import LOG, PART
 
@@ -27,7 +27,9 @@ def how_it_ended(attempt: Attempt, reason: str) -> str:
         said = f"the job failed {when} with exit status {attempt.exit_status}"
     else:
         said = _SAID.get(attempt.state, "")
-    return reason.replace(UNFINISHED, said, 1) if said else reason
+    for unknown in (UNFINISHED, UNSAID) if said else ():
+        reason = reason.replace(unknown, said, 1)
+    return reason
 
 
 def last_lines(folder: Path) -> tuple[str, ...]:

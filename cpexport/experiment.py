@@ -16,12 +16,13 @@ from cpexport.features import EXPERIMENT, TABLE_NUMBER, TEXT
 from cpexport.naming import column_names
 
 PIPELINE: Final = "Pipeline_Pipeline"
+BEGAN: Final = "Run_Timestamp"
 MODIFIED: Final = "Modification_Timestamp"
 EXPERIMENTS: Final = pa.schema(
     [
         (PIPELINE, pa.binary()),
         ("CellProfiler_Version", TEXT),
-        ("Run_Timestamp", TEXT),
+        (BEGAN, TEXT),
         (MODIFIED, TEXT),
     ]
 )

@@ -90,8 +90,8 @@ def the_one(paths: Sequence[Path]) -> Path | None:
     if len(different) > 1:
         some = ", ".join(str(path) for path in different[:3])
         raise UsageError(
-            f"several batch files ({some}); name the right one with --batch, or load each folder "
-            "as a run with --table-number"
+            f"several batch files ({some}); name the right one with --batch, or one run's "
+            "folder at a time (load takes several as runs, with --table-number)"
         )
     return paths[0] if paths else None
 

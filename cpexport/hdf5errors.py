@@ -40,5 +40,17 @@ def opening(path: Path, error: OSError) -> SourceError:
     if "truncated" in text:
         return SourceError(path, "cut off: the file is shorter than it says", RERUN)
     if "signature not found" in text:
-        return SourceError(path, "not an HDF5 file", RERUN)
+        return _not_hdf5(path)
     return SourceError(path, f"damaged, HDF5 says: {text}", RERUN)
+
+
+def _not_hdf5(path: Path) -> SourceError:
+    """What to do with a file that begins otherwise than HDF5. A disk that lost its first block has
+    zeros there, which no other file begins with."""
+    with path.open("rb") as stream:
+        first = stream.read(512)
+    if not first.strip(b"\0"):
+        return SourceError(path, "damaged: its first bytes are zeros", RERUN)
+    return SourceError(
+        path, "not an HDF5 file", "take it away if it is something else, or else run its job again"
+    )

@@ -3,7 +3,7 @@
 import operator
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import Final, Self, SupportsIndex
@@ -135,6 +135,15 @@ class ImageSets:
             raise ValueError("no image sets, so there is no last")
         return self.ranges[-1][1]
 
+    @property
+    def words(self) -> str:
+        """What a sentence calls them.
+
+        >>> ImageSets.parse("4").words, ImageSets.parse("4-6").words
+        ('image set 4', 'image sets 4-6')
+        """
+        return f"image set{'s' * (len(self) != 1)} {self}"
+
     def __str__(self) -> str:
         """The ranges as `parse` takes them: "1-40,42-96", or "" for the empty set."""
         return ",".join(
@@ -260,6 +269,28 @@ def repeated(sets: Iterable[ImageSets]) -> ImageSets:
             found.append((first, min(last, until)))
         until = max(until, last)
     return ImageSets.from_ranges(found)
+
+
+def in_common(sets: Sequence[ImageSets]) -> Iterator[tuple[int, int, ImageSets]]:
+    """The places of two sets that have numbers in common, the smaller place first, and those
+    numbers. Takes time by the pairs, and not by all that could be.
+
+    >>> list(in_common([ImageSets.span(1, 4), ImageSets.span(5, 6), ImageSets.span(4, 5)]))
+    [(0, 2, ImageSets('4')), (1, 2, ImageSets('5'))]
+    """
+    open_: list[tuple[int, int]] = []
+    pairs: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    ranges = sorted(
+        (first, last, place) for place, one in enumerate(sets) for first, last in one.ranges
+    )
+    for first, last, place in ranges:
+        open_ = [(end, other) for end, other in open_ if end >= first]
+        for end, other in open_:
+            pair = (min(place, other), max(place, other))
+            pairs.setdefault(pair, []).append((first, min(last, end)))
+        open_.append((last, place))
+    for (one, other), both in sorted(pairs.items()):
+        yield one, other, ImageSets.from_ranges(both)
 
 
 NONE: Final = ImageSets()

@@ -18,8 +18,8 @@ from cpexport.errors import SourceError
 from cpexport.imagesets import ImageSets
 
 PART = ".part"
-"""Ends the names of folders and files that a job has not completed; what comes after it, `.ID`,
-tells copies of the job that run at the same time (scripts/task.sh)."""
+"""Ends the names of folders and files that a job has not completed, also with an id after it:
+`batch_1_6.part.slurm_12_3`."""
 PLAN = "plan.json"
 """Holds a plan, beside what runs it or beside the outputs."""
 STATUS = "status"
@@ -78,16 +78,6 @@ class Job:
         return ("-f", str(self.first), "-l", str(self.last))
 
 
-def unfinished(name: str) -> str | None:
-    """The name of the job that is not complete and has a folder of this name; None if none has.
-
-    >>> unfinished("batch_1_6.part"), unfinished("batch_1_6.part.slurm_12_3"), unfinished("x")
-    ('batch_1_6', 'batch_1_6', None)
-    """
-    job, part, copy = name.partition(PART)
-    return job if part and (not copy or copy.startswith(".")) else None
-
-
 def split(
     batch_file: BatchFile,
     wanted: ImageSets,
@@ -123,6 +113,16 @@ def folder_for(job: Job, outputs: Path, taken: Container[str] = ()) -> Path:
         for name in chain([job.name], again)
         if name not in taken and not (outputs / name).exists()
     )
+
+
+def unfinished(folder: str) -> str:
+    """The name that a job's folder will have, if this is that of one not completed; else nothing.
+
+    >>> unfinished("batch_1_6.part.slurm_12_3"), unfinished("batch_1_6")
+    ('batch_1_6', '')
+    """
+    name, part, more = folder.partition(PART)
+    return name if part and (not more or more.startswith(".")) else ""
 
 
 def _of(image_sets: ImageSets) -> Job:

@@ -85,6 +85,16 @@ class Ledger:
         return {entry.signature: entry for entry in self.entries if entry.fingerprint}
 
     @cached_property
+    def settled(self) -> frozenset[str]:
+        """The signatures of batches that need not be looked at again. What a batch lacked may be
+        there under its number as another picture, which only its files tell."""
+        return frozenset(
+            signature
+            for signature, entry in self.by_signature.items()
+            if entry.image_sets == entry.complete
+        )
+
+    @cached_property
     def by_fingerprint(self) -> Mapping[str, Entry]:
         return {entry.fingerprint: entry for entry in self.entries}
 

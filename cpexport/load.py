@@ -11,37 +11,36 @@ from cpexport import measured
 from cpexport.ahead import inspected_ahead
 from cpexport.analyses import join_analyses
 from cpexport.attempts import Attempts
-from cpexport.batch import Batch, LeftOut
-from cpexport.completeness import shown_by_numbers
+from cpexport.batch import LeftOut
 from cpexport.decode import scratch_folder
-from cpexport.errors import RERUN, SourceError, UsageError
+from cpexport.errors import UsageError
 from cpexport.features import IMAGE
-from cpexport.imagesetnames import Name, named
+from cpexport.imagesetnames import Name
 from cpexport.imagesets import NONE, ImageSets
-from cpexport.lacking import lacking, sentences, unloaded
+from cpexport.lacking import lacking, sentences
+from cpexport.leftout import left_out as all_left_out
+from cpexport.leftout import missing, refuse_nothing
 from cpexport.paths import PathMap
-from cpexport.samepictures import compared
 from cpexport.shape import Shape
 from cpexport.sinks import Sink, open_sink
 from cpexport.skipped import skipped_there
-from cpexport.steps import other_pipelines, planned_of_readable
+from cpexport.steps import other_pipelines, planned_of_readable, replaced_by
 from cpexport.succession import Consent, Succession
-from cpexport.survey import Progress, Survey, pictures_of, survey
+from cpexport.survey import Progress, Survey, survey
 from cpexport.tables import object_of
-from cpexport.wanted import refuse_strange
+from cpexport.wanted import refuse_strange, refuse_strange_wells
 from cpexport.wells import Wells, make_wells
 from cpexport.withdrawal import Withdrawn
 from cpexport.workers import THREAD, Crew, Workers
 from cpexport.writing import Writing
-
-_DELETED = "somebody deleted image sets of it from the destination; restore that, or load all anew"
 
 
 @dataclass(frozen=True)
 class Run:
     """A run in a destination that numbers them, and what of it is missing there.
 
-    `names` are what people call what is missing; `planned` and `skipped` are as in `Report`.
+    `names` are what people call what is missing; `planned`, `skipped` and `known` are as in
+    `Report`.
     """
 
     name: str
@@ -50,6 +49,7 @@ class Run:
     names: Mapping[int, Name] = field(default_factory=dict)
     planned: int | None = None
     skipped: ImageSets = NONE
+    known: bool = True
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,11 @@ class Report:
     `whole` is whether nothing is missing: no planned image set, or without a batch file none that
     the numbers show. `planned` is how many the batch files plan, None if one of the runs has none;
     `names` are what people call what is missing. `skipped` are image sets that FlagImage skipped:
-    what was measured of them is loaded. `notes` are things worth knowing that cost nothing,
-    `details` those of them that need no action. `made` are the rows of tables that were computed
-    anew from others. `runs` are those it was about, where the destination numbers them; `missing`
-    is then the numbers missing in any.
+    what was measured of them is loaded. `known` is whether any image set is there, whose number
+    tells of gaps. `notes` are things worth knowing that cost nothing, `details` those of them that
+    need no action. `made` are the rows of tables that were computed anew from others. `runs` are
+    those it was about, where the destination numbers them; `missing` is then the numbers missing in
+    any.
     """
 
     destination: str
@@ -83,6 +84,7 @@ class Report:
     planned: int | None = None
     names: Mapping[int, Name] = field(default_factory=dict)
     skipped: ImageSets = NONE
+    known: bool = True
 
 
 def load(
@@ -130,7 +132,7 @@ def load(
         found = survey(
             outputs,
             batch_file,
-            known=ledger.by_signature,
+            known=ledger.settled,
             tables={
                 pipeline: {object_of(name, prefix) for name in names}
                 for pipeline, names in ledger.csv_tables.items()
@@ -140,9 +142,10 @@ def load(
             progress=progress,
         )
         if not patient:
-            _refuse_nothing(found, outputs)
+            refuse_nothing(found, outputs)
         if run is None:
             refuse_strange(shape, found.batches, sink.layout())
+            refuse_strange_wells(wells, found.batches, sink.layout())
         if sink.reshaped:
             with sink.alone():
                 sink.reshape()
@@ -162,7 +165,9 @@ def load(
             todo = [b for b in todo if not any(b is other for other in written)]
             ledger = sink.ledger()
         writing.note([step for step in plan.steps if not step.image_sets], writing.superseded)
-        writing.note(plan.moved, writing.already)
+        entered = ledger.by_signature
+        writing.already += [s.batch for s in plan.moved if s.batch.known_by in entered]
+        writing.note([s for s in plan.moved if s.batch.known_by not in entered], writing.already)
         if not patient:
             _refuse_all_damaged(found, writing)
         taken_out = writing.withdraw()
@@ -178,30 +183,6 @@ def load(
     return replace(report, made=made, notes=notes, seconds=time.monotonic() - began)
 
 
-def _refuse_nothing(found: Survey, outputs: Sequence[Path]) -> None:
-    """Refuses outputs of which nothing at all can be loaded, before anything is made."""
-    if found.known or any(batch.complete for batch in found.batches):
-        return
-    if not found.batches:
-        if found.left_out:
-            one = found.left_out[0]
-            problem, _, advice = one.reason.partition("; ")
-            others = f" (and {n} more files)" if (n := len(found.left_out) - 1) else ""
-            raise SourceError(one.path, f"{problem}{others}", advice)
-        raise SourceError(
-            outputs[0],
-            "holds no output of a CellProfiler job",
-            "name the folder that holds the jobs' .h5, CSV or SQLite files",
-        )
-    first, *more = found.batches
-    others = f" (and {len(more)} more batches without one)" if more else ""
-    raise SourceError(
-        first.source.path,
-        f"no complete image set{others}: {first.reason}",
-        "see cpexport check",
-    )
-
-
 def _refuse_all_damaged(found: Survey, writing: Writing) -> None:
     if writing.damaged and not (writing.loaded or writing.already or found.known):
         raise writing.damaged[0][1]
@@ -212,43 +193,13 @@ def _report(
 ) -> Report:
     ledger = sink.ledger()
     there = ledger.loaded
-    errors = {id(batch): error for batch, error in writing.damaged}
-    left_out = [*found.left_out, *(LeftOut(one.entry.path, one.reason) for one in taken_out)]
-    for batch in found.batches:
-        lost = (batch.image_sets - there) | batch.unexpected | batch.misplaced
-        unknown = not batch.image_sets and not (found.plan and found.plan.planned <= there)
-        if id(batch) in errors:
-            error, reason = errors[id(batch)], str(errors[id(batch)])
-            if not lost and error.advice == RERUN:
-                reason = f"{error.path}: {error.problem}; nothing is missing without it"
-            left_out.append(LeftOut(str(batch.source.path), reason))
-        elif lost or unknown:
-            left_out.append(LeftOut(str(batch.source.path), batch.reason))
-        left_out += batch.left_out
-    named_paths = {left.path for left in left_out}
-    unwanted = {n for b in found.batches for n in b.features if not sink.shape.keeps(n)}
-    left_out += [
-        LeftOut(str(batch.source.path), f"{batch.reason}; {other}")
-        for batch in found.batches
-        if batch.image_sets and not batch.complete and str(batch.source.path) not in named_paths
-        if (other := _other_pictures(sink, batch))
+    left_out = [
+        *all_left_out(found, sink, ledger.entries, there, sink.layout().types, writing.damaged),
+        *(LeftOut(one.entry.path, one.reason) for one in taken_out),
     ]
-    named_paths = {left.path for left in left_out}
-    only_there = unloaded(found.batches, sink.layout().types | unwanted)
-    left_out += [left for left in only_there if left.path not in named_paths]
-    known = set(found.known)
-    for entry in ledger.entries:
-        if entry.signature in known and ((entry.image_sets - there) | entry.refused):
-            left_out.append(LeftOut(entry.path, entry.reason or _DELETED))
-    if found.plan:
-        missing = found.plan.planned - there
-        planned, names = len(found.plan.planned), named(found.plan.pictures, missing)
-    else:
-        every = [entry.image_sets for entry in ledger.entries]
-        every += [batch.image_sets for batch in found.batches]
-        every += [one.entry.image_sets for one in taken_out]
-        missing = shown_by_numbers(every) - there
-        planned, names = None, {}
+    entries = (*ledger.entries, *(one.entry for one in taken_out))
+    ran = [one.image_sets for one in found.batches] + [one.image_sets for one in entries]
+    gone = missing(found.plan, there, ran)
     skipped = _skipped(sink, found) & there
     notes = [*found.notes, *sentences(lacking(found.batches, sink.shape.keeps))]
     notes += [f"{b.source.path}: newer outputs have its image sets" for b in writing.superseded]
@@ -267,37 +218,24 @@ def _report(
         loaded=len(writing.loaded),
         already=len(writing.already) + len(found.known),
         left_out=tuple(left_out),
-        missing=missing,
+        missing=gone.image_sets,
         image_sets=writing.image_sets,
         rows=writing.rows,
         seconds=0,
-        whole=not missing and not left_out,
+        whole=not gone.image_sets and not left_out,
         notes=tuple(notes),
-        details=tuple(f"{b.source.path}: {note}" for b in found.batches for note in b.details),
+        details=tuple(f"{b.source.path}: {note}" for b in found.batches for note in b.details)
+        + tuple(replaced_by(writing.replaced.values())),
         runs=tuple(
-            Run(name, n, missing, names, planned, skipped)
+            Run(name, n, gone.image_sets, gone.names, gone.planned, skipped, gone.known)
             for name, n in sink.runs().items()
             if name == run
         ),
-        planned=planned,
-        names=names,
+        planned=gone.planned,
+        names=gone.names,
         skipped=skipped,
         replaced=len(writing.replaced),
-    )
-
-
-def _other_pictures(sink: Sink, batch: Batch) -> str:
-    """How the pictures of a batch that is not loaded differ from those loaded under its numbers;
-    empty if they do not, or if it cannot be read."""
-    try:
-        found = compared(pictures_of(batch), sink.pictures(batch.image_sets)).different
-    except SourceError:
-        return ""
-    number = min(found, default=0)
-    return (
-        f"its image set {number} is another picture than the one loaded ({found[number]})"
-        if number
-        else ""
+        known=gone.known,
     )
 
 

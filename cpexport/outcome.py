@@ -18,19 +18,15 @@ _INTERRUPTED: Final = 130
 
 
 def warn(problems: Iterable[Any], quiet: bool) -> bool:
-    """Problems on stderr, only the fatal ones when `quiet`; returns whether there is one."""
-    fatal = False
-    for problem in problems:
-        fatal = fatal or problem.fatal
-        if problem.fatal or not quiet:
-            click.echo(f"{'problem' if problem.fatal else 'warning'}: {problem}", err=True)
-    return fatal
-
-
-def in_vain() -> int:
-    """Says that a plan was not written; the exit status."""
-    click.echo("cpexport: nothing was written: jobs would run in vain", err=True)
-    return FAILED
+    """Problems on stderr: the fatal ones alone if there are any, else the others unless `quiet`;
+    returns whether there are fatal ones, with which no plan is made."""
+    every = list(problems)
+    fatal = [problem for problem in every if problem.fatal]
+    for problem in fatal:
+        click.echo(f"problem: {problem}; no job is planned, as all would run in vain", err=True)
+    for problem in () if fatal or quiet else every:
+        click.echo(f"warning: {problem}", err=True)
+    return bool(fatal)
 
 
 def status(whole: bool, missing_ok: bool) -> int:

@@ -183,5 +183,5 @@ def read_plan(path: Path) -> Planned | None:
     except (KeyError, TypeError, ValueError) as error:
         raise SourceError(path, f"not a plan: {error}", "make the plan again") from error
     if twice := overlap(jobs):
-        raise SourceError(path, f"plans the image sets {twice} twice", "make the plan again")
+        raise SourceError(path, f"plans {twice.words} twice", "make the plan again")
     return planned

@@ -50,7 +50,7 @@ def problems(
         SourceError: the batch file is damaged.
     """
     found = [
-        *_outputs(plan),
+        *_outputs(plan, printed),
         *_batch_file(batch_file),
         *_program(plan.settings, printed),
         *_version(batch_file),
@@ -63,17 +63,20 @@ def problems(
     return tuple(sorted(found, key=lambda problem: not problem.fatal))
 
 
-def _outputs(plan: Plan) -> Iterator[Problem]:
-    """Whether the jobs' folders can be made, and have room."""
+def _outputs(plan: Plan, printed: bool) -> Iterator[Problem]:
+    """Whether the jobs' folders can be made, and have room: here, if the commands are not
+    `printed`."""
     there = plan.outputs.absolute()
     while not there.exists():
         there = there.parent
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        yield Problem(f"{there}: the jobs' output cannot be written here; name another --out", True)
+        advice = "run the jobs where it can, or put the batch file into another folder"
+        advice = advice if printed else "name another --out"
+        yield Problem(f"{there}: the jobs' output cannot be written here; {advice}", not printed)
         return
     free = shutil.disk_usage(there).free
     if free < _LITTLE:
-        yield Problem(f"{there}: only {free >> 20} MiB are free; make room", True)
+        yield Problem(f"{there}: only {free >> 20} MiB are free; make room", not printed)
     elif free < _EACH * len(plan.image_sets):
         yield Problem(f"{there}: {free >> 20} MiB are free, less than 1 MiB for each image set")
 
@@ -240,7 +243,7 @@ def _images(batch_file: BatchFile) -> Iterator[Problem]:
         sets = ImageSets.of(number for numbers in missing.values() for number in numbers)
         yield Problem(
             f"{batch_file.path}: {len(missing)} of {len(seen)} images are missing or empty: "
-            f"{some} (image sets {sets})",
+            f"{some} ({sets.words})",
             True,
         )
     if elsewhere:

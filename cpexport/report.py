@@ -54,7 +54,8 @@ def submit_text(plan: Plan, folder: Path) -> str:
     """How to submit what was written into a folder."""
     sets = len(plan.image_sets)
     submit = shlex.join(["sh", str(folder / SUBMIT)])
-    return f"{len(plan.tasks)} jobs on {sets} image sets; run them with: {submit}"
+    what = f"{_counted(len(plan.tasks), 'job')} on {_counted(sets, 'image set')}"
+    return f"{what}; run {'them' if len(plan.tasks) > 1 else 'it'} with: {submit}"
 
 
 def check_text(
@@ -86,7 +87,8 @@ def _task(task: Task) -> str:
 
 def _again_table(again: Resubmission) -> str:
     sets = again.plan.image_sets
-    rows = [["run again", str(len(sets)), f"{sets or '-'} in {len(again.plan.tasks)} jobs"]]
+    jobs = _counted(len(again.plan.tasks), "job")
+    rows = [["run again", str(len(sets)), f"{sets or '-'} in {jobs}"]]
     if again.busy:
         rows.append(["under way", str(len(again.busy)), str(again.busy)])
     rows += [["given up", str(len(some)), f"{some}: {why}"] for some, why in again.given_up.items()]
@@ -113,6 +115,7 @@ def _check_json(found: Check, again: Resubmission | None) -> str:
             "missing_is": "what the batch file plans" if found.plan else GAPS,
             "missing_names": {n: str(name) for n, name in found.names.items()},
             "unexpected": found.unexpected.ranges,
+            "misplaced": found.misplaced.ranges,
             "duplicate": found.duplicate.ranges,
             "trouble": found.trouble,
             "batches": [
@@ -166,6 +169,7 @@ def _sums(found: Check) -> list[list[str]]:
     for name, some in (
         ("skipped", found.skipped),
         ("unexpected", found.unexpected),
+        ("misplaced", found.misplaced),
         ("duplicate", found.duplicate),
     ):
         if some:
@@ -175,16 +179,22 @@ def _sums(found: Check) -> list[list[str]]:
 
 def _missing(found: Check) -> list[str]:
     if found.plan is None:
-        return ["missing", "", missing_text(found.missing, {}, planned=False)]
+        known = any(seen.image_sets for seen in found.batches)
+        return ["missing", "", missing_text(found.missing, {}, planned=False, known=known)]
     said = missing_text(found.missing, found.names, planned=True) if found.missing else ""
     return ["missing", str(len(found.missing)), said]
 
 
-def missing_text(missing: ImageSets, names: Mapping[int, Name], *, planned: bool) -> str:
-    """What is missing, by the names that people know, on as many lines as that takes."""
+def missing_text(
+    missing: ImageSets, names: Mapping[int, Name], *, planned: bool, known: bool = True
+) -> str:
+    """What is missing, by the names that people know, on as many lines as that takes. Where not
+    one image set is `known`, their numbers have no gaps to tell of."""
     entries = listed(missing, names)
     if planned:
         return _filled(entries) or "none"
+    if not known:
+        return UNKNOWN
     return _filled([f"{UNKNOWN}; {GAPS}: {(entries or ['none'])[0]}", *entries[1:]])
 
 
@@ -206,6 +216,10 @@ def _unfinished(batches: Sequence[Seen]) -> str:
         below.append("".join(f"\n{_INDENT}{line}" for line in [*lines, *(f"| {s}" for s in log)]))
     table = aligned(rows).split("\n")
     return "\n".join(row + under for row, under in zip(table, below, strict=True))
+
+
+def _counted(many: int, what: str) -> str:
+    return f"{many} {what}{'s' * (many != 1)}"
 
 
 def _brief(image_sets: ImageSets) -> str:

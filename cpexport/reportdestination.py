@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cpexport.analyst import Properties
+from cpexport.batch import LeftOut
 from cpexport.dryrun import DryRun
+from cpexport.leftout import Missing
 from cpexport.load import Report, Run
 from cpexport.report import aligned, missing_text
 from cpexport.verify import Verification
@@ -48,16 +50,35 @@ def script_text(done: "Script", format: str) -> str:
 def dry_run_text(found: Sequence[DryRun], format: str) -> str:
     """What a load would do, as a table or as JSON."""
     if format == "json":
-        runs = [asdict(one) | {"image_sets": str(one.image_sets)} for one in found]
-        return json.dumps(runs, indent=2, ensure_ascii=False)
+        return json.dumps([_dry_run_json(one) for one in found], indent=2, ensure_ascii=False)
     lines = []
     for one in found:
         lines += [["run", one.run]] if one.run else [["destination", one.destination]]
         lines += [["batches", _batches(f"{one.to_load} to load", one.replaced, one.already)]]
         lines += [["image sets", str(one.image_sets) or "none"]]
         lines += [[name, f"{_listed(parts)} columns"] for name, parts in one.tables.items()]
-        lines += [["left out", path] for path in one.left_out]
-    return aligned(lines)
+        lines += [["missing", _named(one.missing)]]
+    return aligned(lines) + _left_out([left for one in found for left in one.left_out])
+
+
+def _dry_run_json(one: DryRun) -> dict[str, Any]:
+    gone = one.missing
+    said = {name: value for name, value in vars(one).items() if name != "details"}
+    return said | {
+        "image_sets": str(one.image_sets),
+        "left_out": [asdict(left) for left in one.left_out],
+        "planned": gone.planned,
+        "missing": gone.image_sets.ranges,
+        "missing_names": {n: str(name) for n, name in gone.names.items()},
+        "notes": [*one.notes, *one.details],
+    }
+
+
+def _left_out(left_out: Sequence[LeftOut]) -> str:
+    """What was left out, below a table; nothing if nothing was."""
+    if not left_out:
+        return ""
+    return "\n\nLeft out:\n" + "\n".join(f"{left.path}: {left.reason}" for left in left_out)
 
 
 def _listed(parts: tuple[int, ...]) -> str:
@@ -92,6 +113,16 @@ def _verify_json(found: Verification) -> str:
                 }
                 for one in found.differences
             ],
+            "missing": [
+                {
+                    **({"run": run} if run else {}),
+                    "image_sets": one.image_sets.ranges,
+                    "planned": one.planned,
+                    "names": {n: str(name) for n, name in one.names.items()},
+                }
+                for run, one in found.missing.items()
+                if one.image_sets
+            ],
             "seconds": round(found.seconds, 3),
         },
         indent=2,
@@ -105,6 +136,9 @@ def _verify_table(found: Verification) -> str:
         ["batches", f"{found.verified} verified, {found.different} different"],
     ]
     lines += [[n, f"{t.rows} rows, {t.values} values"] for n, t in found.tables.items()]
+    for run, gone in found.missing.items():
+        if gone.image_sets:
+            lines += [[f"missing of {run}" if run else "missing", _named(gone)]]
     text = aligned(lines)
     for name, unseen in (
         ("Not loaded", found.not_loaded),
@@ -142,11 +176,7 @@ def _load_table(report: Report) -> str:
             for run in report.runs
         ),
     ]
-    text = aligned(lines)
-    if report.left_out:
-        text += "\n\nLeft out:\n"
-        text += "\n".join(f"{left.path}: {left.reason}" for left in report.left_out)
-    return text
+    return aligned(lines) + _left_out(report.left_out)
 
 
 def _batches(new: str, replaced: int, already: int) -> str:
@@ -155,7 +185,12 @@ def _batches(new: str, replaced: int, already: int) -> str:
 
 
 def _missing(found: Report | Run) -> str:
-    return missing_text(found.missing, found.names, planned=found.planned is not None)
+    return _named(Missing(found.missing, found.planned, found.names, found.known))
+
+
+def _named(found: Missing) -> str:
+    planned = found.planned is not None
+    return missing_text(found.image_sets, found.names, planned=planned, known=found.known)
 
 
 def _load_json(report: Report) -> str:

@@ -127,7 +127,7 @@ def resubmit(
     notes = [] if not history.problem else [_held(history.problem)]
     if not history.problem and (unsure := history.unsure & wanted):
         notes.append(
-            f"jobs on the image sets {unsure} began and never said how they ended: "
+            f"jobs on {unsure.words} began and never said how they ended: "
             "see that none of them runs any more"
         )
     for unit in _units(batch_file, wanted):

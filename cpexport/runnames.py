@@ -48,7 +48,7 @@ def named(arguments: Sequence[Path], known: Collection[str] = ()) -> list[Named]
     if twice := [name for name, count in Counter(names).items() if name in free and count > 1]:
         raise UsageError(
             f"the destination has a run {twice[0]!r}, and more than one of OUTPUTS could be it; "
-            "write NAME=OUTPUTS for each"
+            f"name them, as in {twice[0]}={_first(twice[0], names, arguments)}"
         )
     taken = {*known, *(name for name in names if name)}
     others = [path for run, path in pairs if not run]
@@ -59,6 +59,11 @@ def named(arguments: Sequence[Path], known: Collection[str] = ()) -> list[Named]
     return [
         Named(outputs_of(argument), name) for argument, name in zip(arguments, new, strict=True)
     ]
+
+
+def _first(name: str, names: Sequence[str | None], arguments: Sequence[Path]) -> Path:
+    """The first argument that could be a run."""
+    return next(arg for arg, other in zip(arguments, names, strict=True) if other == name)
 
 
 def _given(argument: Path) -> Named | None:

@@ -84,8 +84,8 @@ def load_runs(
             progress=progress,
         )
     runs = named(arguments, known)
-    _refuse_strange(runs, batch_file)
-    refuse_strange_of_runs(shape, [run.outputs for run in runs], to, prefix)
+    refuse_unnamed(runs, batch_file)
+    refuse_strange_of_runs(shape, wells, [run.outputs for run in runs], to, prefix)
     reports, failed = [], []
     for run in runs:
         try:
@@ -145,7 +145,7 @@ def verify_runs(
             progress=progress,
         )
     runs = named(arguments, there)
-    _refuse_strange(runs, batch_file)
+    refuse_unnamed(runs, batch_file)
     found = [
         verify(
             [run.outputs],
@@ -163,13 +163,24 @@ def verify_runs(
     return verified_together(found, strange, unseen)
 
 
-def _refuse_strange(runs: Sequence[Named], batch_file: Path | None) -> None:
+def refuse_unnamed(runs: Sequence[Named], batch_file: Path | None) -> None:
+    """Refuses runs that cannot be told apart, or do not exist.
+
+    Raises:
+        UsageError: one has no name, two have one, or several are to have one batch file.
+        SourceError: one does not exist.
+    """
     names = [run.name for run in runs]
     for run in runs:
         if not run.name:
-            raise UsageError(f"{run.outputs}: give this run a name; write NAME=OUTPUTS")
+            raise UsageError(
+                f"{run.outputs}: this run has no name; name it, as in plate1={run.outputs}"
+            )
         if names.count(run.name) > 1:
-            raise UsageError(f"two runs are called {run.name}; write NAME=OUTPUTS to name them")
+            raise UsageError(
+                f"two runs are called {run.name}; give them other names, as in "
+                f"{run.name}-2={run.outputs}"
+            )
     if batch_file is not None and len(runs) > 1:
         raise UsageError("--batch goes with one run; load the others by themselves")
     for run in runs:

@@ -79,12 +79,29 @@ class Shape:
 
     def __str__(self) -> str:
         """The options that ask for it."""
-        words = [f"--objects {','.join([self.layout, *self.only])}"]
-        if self.aggregate:
-            words.append(f"--aggregate {','.join(self.aggregate)}")
-        words.append(f"--max-column-length {self.max_column_length}")
-        words += ["--table-number"] if self.numbered else []
-        return " ".join([*words, *([str(self.paths)] if self.paths.pairs else [])])
+        return " ".join(word for word in self._options.values() if word)
+
+    def beside(self, other: "Shape") -> tuple[str, str]:
+        """The options of both, as far as they differ.
+
+        >>> Shape(aggregate=("mean",)).beside(Shape(max_column_length=40))
+        ('--aggregate mean, --max-column-length 64', 'no --aggregate, --max-column-length 40')
+        """
+        pairs = [(name, word, other._options[name]) for name, word in self._options.items()]
+        differ = [(one or f"no {n}", two or f"no {n}") for n, one, two in pairs if one != two]
+        return ", ".join(one for one, _ in differ), ", ".join(two for _, two in differ)
+
+    @property
+    def _options(self) -> dict[str, str]:
+        """Each option as it is said; empty where it is left out."""
+        aggregate = f"--aggregate {','.join(self.aggregate)}" if self.aggregate else ""
+        return {
+            "--objects": f"--objects {','.join([self.layout, *self.only])}",
+            "--aggregate": aggregate,
+            "--max-column-length": f"--max-column-length {self.max_column_length}",
+            "--table-number": "--table-number" if self.numbered else "",
+            "--path-map": str(self.paths) if self.paths.pairs else "",
+        }
 
     def as_json(self) -> str:
         """What `from_json` takes."""

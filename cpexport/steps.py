@@ -4,13 +4,13 @@ Of several outputs of one picture the newest complete one is taken. Different pi
 number stop the load, and so does a newer output that lacks what an older one has (`succession`).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cpexport.batch import Batch, fingerprint
 from cpexport.contained import contained
 from cpexport.errors import SourceError
-from cpexport.imagesets import NONE, ImageSets
+from cpexport.imagesets import NONE, ImageSets, in_common
 from cpexport.ledger import Entry, Ledger
 from cpexport.succession import Succession, is_same_output
 
@@ -62,7 +62,7 @@ def planned(batches: Sequence[Batch], ledger: Ledger, succession: Succession) ->
             succession.refuse_there(batch, entries)
     gone: list[list[tuple[int, int]]] = [[] for _ in fresh]
     older: list[list[tuple[ImageSets, Older]]] = [[] for _ in fresh]
-    for old, new, both in _in_common(fresh):
+    for old, new, both in in_common([batch.complete for batch in fresh]):
         succession.refuse_between(fresh[new], fresh[old], both)
         gone[old] += both.ranges
         older[new].append((both, _older(fresh[old])))
@@ -78,6 +78,11 @@ def planned(batches: Sequence[Batch], ledger: Ledger, succession: Succession) ->
         steps.append(Step(batch, image_sets, replaced))
     steps.sort(key=lambda step: (step.batch.complete.first, str(step.batch.source.path)))
     return Planned(tuple(steps), tuple(moved))
+
+
+def replaced_by(replaced: Iterable[tuple[Older, Batch]]) -> list[str]:
+    """Which outputs were replaced, each by which."""
+    return [f"{older.path}: replaced by {newer.source.path}" for older, newer in replaced]
 
 
 def other_pipelines(replaced: Iterable[tuple[Older, str | None]]) -> list[str]:
@@ -97,26 +102,6 @@ def other_pipelines(replaced: Iterable[tuple[Older, str | None]]) -> list[str]:
 def _older(one: Batch | Entry) -> Older:
     path = one.source.path if isinstance(one, Batch) else one.path
     return Older(str(path), one.signature, one.pipeline)
-
-
-def _in_common(batches: Sequence[Batch]) -> Iterator[tuple[int, int, ImageSets]]:
-    """The pairs of batches that have image sets in common, the earlier one first, and those. Takes
-    time by the pairs, and not by all that could be."""
-    open_: list[tuple[int, int]] = []
-    pairs: dict[tuple[int, int], list[tuple[int, int]]] = {}
-    ranges = sorted(
-        (first, last, place)
-        for place, batch in enumerate(batches)
-        for first, last in batch.complete.ranges
-    )
-    for first, last, place in ranges:
-        open_ = [(end, other) for end, other in open_ if end >= first]
-        for end, other in open_:
-            pair = (min(place, other), max(place, other))
-            pairs.setdefault(pair, []).append((first, min(last, end)))
-        open_.append((last, place))
-    for (old, new), both in sorted(pairs.items()):
-        yield old, new, ImageSets.from_ranges(both)
 
 
 def _split(batches: Sequence[Batch], ledger: Ledger) -> tuple[list[Batch], list[Step]]:

@@ -5,18 +5,18 @@ far as can be told, and if it has all object types and features of the older one
 meant, a person has to say.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-import pyarrow as pa
-
+from cpexport import losses
 from cpexport.batch import Batch
 from cpexport.errors import CollisionError, LossError
-from cpexport.features import IMAGE, NUMBER, OBJECT, is_column
+from cpexport.features import IMAGE, NUMBER, OBJECT
 from cpexport.imagesets import ImageSets
 from cpexport.ledger import Entry
-from cpexport.naming import is_kept
-from cpexport.ordering import full_name, is_aggregate
+from cpexport.losses import Names
 from cpexport.pictures import Pictures
 from cpexport.samepictures import compared
 from cpexport.sinks import Sink
@@ -24,10 +24,6 @@ from cpexport.sinks.recalled import pictures as recalled
 from cpexport.survey import pictures_of
 from cpexport.tables import Features
 
-_Names = Mapping[str, frozenset[str]]
-
-# They say when and in which order modules ran, and not what was measured.
-_OF_THE_JOB = ("ExecutionTime_", "Group_", "ImageSet_", "ProcessingStatus")
 # Formats with columns' names in place of features', and without means of objects.
 _SHORTENED = frozenset({"database", "sqlcsv"})
 _SHOWN = 3
@@ -57,11 +53,9 @@ class Succession:
         """
         untold = None
         if not self._consent.same_pictures:
-            untold = self._others(
-                newer, pictures_of(newer), str(older.source.path), pictures_of(older), both
-            )
+            untold = self._others(newer, pictures_of(newer), [older], pictures_of(older), both)
         alike = _alike(newer, older.pipeline, older.source.format)
-        lost = _lost(self._names(older.features), self._names(newer.features), newer, alike)
+        lost = losses.lost(self._names(older.features), self._names(newer.features), newer, alike)
         self._refuse_loss(newer, older, both, lost)
         self._refuse_untold(untold)
 
@@ -80,30 +74,36 @@ class Succession:
             there = ImageSets.from_ranges(r for entry in held for r in entry.loaded.ranges)
             ours = pictures_of(batch) if pictures is None else pictures
             theirs = recalled(self._sink, there)
-            untold = self._others(batch, ours, self._sink.name, theirs, there)
+            untold = self._others(batch, ours, held, theirs, there)
         for entry in held:
             self._refuse_loss_there(batch, entry)
         self._refuse_untold(untold)
 
     def _others(
-        self, batch: Batch, ours: Pictures, other: str, theirs: Pictures, both: ImageSets
+        self,
+        batch: Batch,
+        ours: Pictures,
+        others: Sequence[Batch | Entry],
+        theirs: Pictures,
+        both: ImageSets,
     ) -> CollisionError | None:
         """Refuses different pictures. Returns what is to be said if nothing tells."""
         found = compared(ours, theirs)
-        mine, numbers = batch.source.path, [n for n in found.different if n in both]
+        mine, numbers = _path(batch), [n for n in found.different if n in both]
         if numbers:
             number = min(numbers)
+            other = _having(number, others)
             raise CollisionError(
                 self._sink.name,
                 f"image set {number} is one picture in {mine} and another in {other} "
                 f"({found.different[number]})",
-                "load different runs into destinations of their own, or as runs with "
-                "--table-number; name the batch file with --batch if some ran by other numbers; or "
-                "say --same-pictures if files were only moved or renamed",
+                f"{self._as_runs(mine, other)}; or say --same-pictures if files were only moved or "
+                "renamed; or give the batch file with --batch if one of them ran by another one",
             )
         untold = found.untold & both
         if not untold:
             return None
+        other = _having(untold.first, others)
         why = "there are no file names or metadata to tell them by"
         if untold.first in found.named:
             why = (
@@ -114,10 +114,22 @@ class Succession:
             self._sink.name,
             f"image set {untold.first} is in {mine} and in {other}, and nothing tells whether it "
             f"is the same picture ({why})",
-            "say --same-pictures if it is, as after a job was run again; load different runs into "
-            "destinations of their own, or as runs with --table-number; and a second analysis of "
-            "the same pictures with a --prefix of its own",
+            "say --same-pictures if it is, as after a job was run again; "
+            f"{self._as_runs(mine, other)}",
         )
+
+    def _as_runs(self, newer: str, older: str) -> str:
+        """What to do with outputs of two runs."""
+        one, other = map(shlex.quote, _apart(older, newer))
+        if one == other:
+            return f"if it is another run now, load {other} into another destination"
+        if self._sink.shape.numbered and self._sink.ledger().entries:
+            name = shlex.quote(f"{Path(newer).name}-2={_apart(older, newer)[1]}")
+            return f"if it is another run, give it a name of its own: {name}"
+        if self._sink.shape.numbered:
+            return f"if they are two runs, name each of them: {one} {other}"
+        where = " and --to another destination" if self._sink.ledger().entries else ""
+        return f"if they are two runs, load them with --table-number{where}: {one} {other}"
 
     def _refuse_untold(self, untold: CollisionError | None) -> None:
         # Who wants what is there to be replaced has said enough.
@@ -129,19 +141,21 @@ class Succession:
         alike = _alike(batch, entry.pipeline, entry.format)
         if entry.age > batch.age:
             if not alike:
-                lost = _lost(ours, self._valued(ours, both), None)
+                lost = losses.lost(ours, self._valued(ours, both), None)
                 self._refuse_loss(entry, batch, both, lost)
             return
         layout = self._sink.shape.unshaped(self._sink.layout().features)
-        suspect = _lost(_names(layout), ours, batch, alike)
+        suspect = losses.lost(losses.names(layout), ours, batch, alike)
         lost = self._valued(suspect, both) if suspect else {}
         self._refuse_loss(batch, entry, both, lost)
 
     def _refuse_loss(
-        self, newer: Batch | Entry, older: Batch | Entry, both: ImageSets, lost: _Names
+        self, newer: Batch | Entry, older: Batch | Entry, both: ImageSets, lost: Names
     ) -> None:
         if self._consent.replace:
             return
+        if isinstance(older, Batch) and lost:
+            lost = losses.valued(older, lost, both)
         formats = {_format(newer), _format(older)}
         mixed = len(formats) > 1 and formats & _SHORTENED
         types = sorted(name for name, features in lost.items() if NUMBER in features)
@@ -150,29 +164,28 @@ class Succession:
             for name, some in lost.items()
             if name not in types
             for feature in some
-            if not mixed or _by_name(name, feature, lost)
+            if not mixed or losses.by_name(name, feature, lost)
         )
         if not types and not features:
             return
-        what = [f"object types {', '.join(types)}"] if types else []
+        what = [f"object type{'s' * (len(types) > 1)} {', '.join(types)}"] if types else []
         if features:
             named = ", ".join(f"{feature} of {name}" for name, feature in features[:_SHOWN])
             more = f" and {len(features) - _SHOWN} more" if len(features) > _SHOWN else ""
-            what.append(f"{len(features)} features ({named}{more})")
+            what.append(f"{len(features)} feature{'s' * (len(features) > 1)} ({named}{more})")
         raise LossError(
             self._sink.name,
-            f"{_path(newer)} is newer than {_path(older)} and would replace its image sets {both}, "
+            f"{_path(newer)} is newer than {_path(older)} and would replace its {both.words}, "
             f"but lacks {' and '.join(what)}",
-            "load one of them beside the other with a prefix, such as --prefix QC_, if both are "
-            "wanted; or say --replace",
+            f"if both are wanted, {_one_by_one(newer, older)}; or say --replace",
         )
 
-    def _names(self, features: Features) -> _Names:
+    def _names(self, features: Features) -> Names:
         """What the destination keeps of an output's features, by the job's object types."""
         shape = self._sink.shape
-        return _names(shape.unshaped(shape.shaped(features)))
+        return losses.names(shape.unshaped(shape.shaped(features)))
 
-    def _valued(self, wanted: _Names, image_sets: ImageSets) -> _Names:
+    def _valued(self, wanted: Names, image_sets: ImageSets) -> Names:
         """Those features that have a value there in some of the image sets; an object type with
         rows has its number."""
         found: dict[str, frozenset[str]] = {}
@@ -187,7 +200,7 @@ class Succession:
                 read = self._sink.read(table, [begin + f for f in sorted(own)], image_sets)
                 for block in read:
                     rows += block.num_rows
-                    valued |= {f for f in own - valued if _has_value(block, begin + f)}
+                    valued |= {f for f in own - valued if losses.has_value(block, begin + f)}
                 if rows and not together:
                     valued.add(NUMBER)
                 if valued & features:
@@ -202,36 +215,6 @@ def is_same_output(entry: Entry, batch: Batch) -> bool:
     return not entry.fingerprint and ours == (entry.path, entry.format, entry.image_sets, entry.age)
 
 
-def _has_value(block: pa.RecordBatch, column: str) -> bool:
-    return column in block.schema.names and block[column].null_count < block.num_rows
-
-
-def _names(features: Features) -> _Names:
-    found = {}
-    for name, types in features.items():
-        own = {f for f in types if is_column(f) and not f.startswith(_OF_THE_JOB)}
-        found[name] = frozenset(own if name == IMAGE else own | {NUMBER})
-    return found
-
-
-def _lost(had: _Names, has: _Names, newer: Batch | None, alike: bool = False) -> _Names:
-    """The features of `had` that `has` has not, without types of which `newer` counts none: then
-    there is nothing that a table could have. Of outputs that are `alike` only whole object types
-    can be lost: their table is gone."""
-    found: dict[str, frozenset[str]] = {}
-    for name, features in had.items():
-        if name not in has and newer is not None and _counts_none(newer, name):
-            continue
-        lost = features - has.get(name, frozenset())
-        if lost and not (alike and (name == IMAGE or name in has)):
-            found[name] = lost
-    return found
-
-
-def _counts_none(batch: Batch, name: str) -> bool:
-    return f"Count_{name}" in batch.features.get(IMAGE, {}) and name not in batch.lacking
-
-
 def _alike(batch: Batch, pipeline: str | None, format: str) -> bool:
     """Whether an output is of the pipeline of another, and of its format: then it lacks no features
     but those that there were not."""
@@ -242,12 +225,34 @@ def _path(one: Batch | Entry) -> str:
     return str(one.source.path) if isinstance(one, Batch) else one.path
 
 
+def _apart(one: str, other: str) -> tuple[str, str]:
+    """Where two outputs lie apart: the folders of their runs, if those lie side by side.
+
+    >>> _apart("screen/P1/outputs/batch_1_6", "screen/P2/outputs/batch_1_6")
+    ('screen/P1', 'screen/P2')
+    >>> _apart("/here/P1/batch_1_6", "/there/P2/batch_1_6")
+    ('/here/P1/batch_1_6', '/there/P2/batch_1_6')
+    """
+    ours, theirs = Path(one).parts, Path(other).parts
+    differ = (n for n, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b)
+    place = next(differ, 0)
+    if len(ours) != len(theirs) or ours[:place] in ((), ("/",)):
+        return one, other
+    return str(Path(*ours[: place + 1])), str(Path(*theirs[: place + 1]))
+
+
+def _one_by_one(newer: Batch | Entry, older: Batch | Entry) -> str:
+    """How to load a second analysis beside the first."""
+    first, second = map(shlex.quote, _apart(_path(older), _path(newer)))
+    alone = f"load {first} alone, and then " if isinstance(older, Batch) else ""
+    return f"{alone}load {second} with a prefix of its own, such as --prefix QC_"
+
+
+def _having(number: int, others: Sequence[Batch | Entry]) -> str:
+    """Which of some outputs an image set is of."""
+    found = (o for o in others if number in (o.complete if isinstance(o, Batch) else o.loaded))
+    return _path(next(found, others[0]))
+
+
 def _format(one: Batch | Entry) -> str:
     return one.source.format if isinstance(one, Batch) else one.format
-
-
-def _by_name(name: str, feature: str, objects: Iterable[str]) -> bool:
-    """Whether a feature is known by its name in all formats."""
-    own = [o for o in objects if o != IMAGE]
-    whole = full_name(name, feature, own)
-    return is_kept(whole) and not (name == IMAGE and is_aggregate(feature, own))

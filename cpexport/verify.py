@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cpexport import computed
-from cpexport.batch import Batch
+from cpexport.batch import Batch, LeftOut
 from cpexport.comparison import Difference, Tally
 from cpexport.decode import decode, scratch_folder
 from cpexport.errors import SinkError, SourceError, UsageError
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.ledger import Entry, Ledger
+from cpexport.leftout import Missing, left_out, missing
 from cpexport.matching import Matched, matches
 from cpexport.remainder import Remainder
 from cpexport.sinks import Sink, open_sink
@@ -34,7 +35,8 @@ class Verification:
 
     `verified` are the batches of which all is as their outputs have it, `different` those of which
     something is not. `not_loaded` are outputs that the destination lacks, `not_verified` what it
-    holds from elsewhere. `tables` are those compared, by name.
+    holds from elsewhere. `missing` are image sets that the destination lacks, by run where those
+    are numbered. `tables` are those compared, by name.
     """
 
     destination: str
@@ -44,12 +46,15 @@ class Verification:
     not_verified: tuple[Unseen, ...]
     tables: Mapping[str, Tally]
     differences: tuple[Difference, ...]
+    missing: Mapping[str, Missing]
     seconds: float
 
     @property
     def whole(self) -> bool:
-        """Whether all outputs and all that the destination holds was compared."""
-        return not self.not_loaded and not self.not_verified
+        """Whether all outputs and all that the destination holds was compared, and no image set is
+        missing."""
+        missing = any(one.image_sets for one in self.missing.values())
+        return not (self.not_loaded or self.not_verified or missing)
 
 
 def verify(
@@ -89,11 +94,11 @@ def verify(
             progress=progress,
         )
         witness = Witness(sink, ledger, found.plan, prefix)
-        left_out = [Unseen(left.path, left.reason) for left in found.left_out]
-        left_out += [Unseen(left.path, left.reason) for b in found.batches for left in b.left_out]
         verifying = _Verifying(sink, ledger, witness, scratch)
         every, unread = matches(found.batches, ledger)
         verifying.damaged += [Unseen(error.path, error.problem) for error in unread]
+        everything = left_out(found, sink, ledger.entries, ledger.loaded, sink.layout().types)
+        ran = [one.image_sets for one in found.batches] + [e.image_sets for e in ledger.entries]
         for done, matched in enumerate(every):
             progress(Done("verified", done, len(every), len(verifying.compared)))
             verifying.compare(matched)
@@ -107,13 +112,14 @@ def verify(
             destination=sink.name,
             verified=verifying.batches - verifying.different,
             different=verifying.different,
-            not_loaded=(*verifying.not_loaded, *left_out),
+            not_loaded=verifying.lacking(everything),
             not_verified=(*verifying.unseen(found.batches), *_unfinished(witness)),
             tables=witness.tallies,
             differences=tuple(
                 replace(difference, run=run or "")
                 for difference in [*witness.structure, *verifying.differences, *rest]
             ),
+            missing={run or "": missing(found.plan, ledger.loaded, ran)},
             seconds=time.monotonic() - began,
         )
 
@@ -134,6 +140,7 @@ def verified_together(
         not_verified=(*(one for run in runs for one in run.not_verified), *unseen),
         tables=tables,
         differences=(*(one for run in runs for one in run.differences), *strange),
+        missing={name: one for run in runs for name, one in run.missing.items()},
         seconds=sum(run.seconds for run in runs),
     )
 
@@ -176,18 +183,25 @@ class _Verifying:
                 why = "changed since it was loaded" if batch else "not among OUTPUTS"
                 if batch and not batch.complete and batch.reason:
                     why = f"loaded, but not complete beside the others here ({batch.reason})"
-                held = f"image sets {entry.loaded}" if entry.loaded else "no image set any more"
+                held = entry.loaded.words if entry.loaded else "no image set any more"
                 unseen.append(Unseen(entry.path, f"{why}; the destination has {held} of it"))
         return unseen + self.damaged
+
+    def lacking(self, left_out: Sequence[LeftOut]) -> tuple[Unseen, ...]:
+        """All that is not loaded: batches of which something should be, and what was left out."""
+        said = {one.path for one in (*self.not_loaded, *self.damaged)}
+        rest = (Unseen(left.path, left.reason) for left in left_out if left.path not in said)
+        return (*self.not_loaded, *rest)
 
     def _lacking(self, matched: Matched) -> str:
         """Why a batch is not in the destination; empty if it is."""
         batch = matched.batch
         if missing := batch.complete - self._ledger.loaded:
-            return f"image sets {missing} are not in the destination; run cpexport load"
+            are = "is" if len(missing) == 1 else "are"
+            return f"{missing.words} {are} not in the destination; run cpexport load"
         if matched.known:
             return ""
-        return f"the destination has image sets {batch.complete} with another content"
+        return f"the destination has {batch.complete.words} with another content"
 
     def _differences(self, batch: Batch, entries: Sequence[Entry]) -> list[Difference]:
         ranges = [r for entry in entries for r in entry.loaded.ranges]
@@ -204,7 +218,7 @@ class _Verifying:
             return found
         try:
             self.compared |= sets
-            return found + self._witness.of_batch(decoded, entries)
+            return found + self._witness.of_batch(batch, decoded, entries)
         finally:
             decoded.remove()
 

@@ -1,4 +1,4 @@
-"""The object types that `--objects` names, compared with those that outputs have."""
+"""Object types and features that the command line names, compared with those that outputs have."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -7,11 +7,12 @@ from pathlib import Path
 
 from cpexport.batch import Batch
 from cpexport.errors import SourceError, UsageError
-from cpexport.features import NOT_OBJECTS
+from cpexport.features import IMAGE, NOT_OBJECTS
 from cpexport.shape import LAYOUTS, Shape
 from cpexport.sinks import open_sink
 from cpexport.survey import survey
 from cpexport.tables import Layout
+from cpexport.wells import Wells
 
 
 def refuse_strange(asked: Shape | None, batches: Iterable[Batch], layout: Layout) -> None:
@@ -36,14 +37,37 @@ def refuse_strange(asked: Shape | None, batches: Iterable[Batch], layout: Layout
     )
 
 
+def refuse_strange_wells(asked: Wells | None, batches: Iterable[Batch], layout: Layout) -> None:
+    """Refuses a plate or well that no output has as a feature of images, nor the destination, if
+    there is any output; and tables of wells where nothing says the wells.
+
+    Raises:
+        UsageError: says which metadata there is.
+    """
+    seen = [batch.features[IMAGE] for batch in batches if batch.complete]
+    if asked is None or not seen:
+        return
+    there = {*layout.features.get(IMAGE, ()), *(name for features in seen for name in features)}
+    metadata = sorted(name for name in there if name.startswith("Metadata_"))
+    advice = f"there are {', '.join(metadata)}" if metadata else "they have no metadata"
+    for word, name in (("--plate", asked.plate), ("--well", asked.well)):
+        if name is not None and name not in there:
+            raise UsageError(f"{word} {name}: no output has such a feature of images; {advice}")
+    if asked.kinds and asked.well is None and "Metadata_Well" not in there:
+        raise UsageError(
+            f"--wells: no output has the feature Metadata_Well of images; {advice}: name the one "
+            "that says the well with --well"
+        )
+
+
 def refuse_strange_of_runs(
-    asked: Shape | None, outputs: Iterable[Path], to: str, prefix: str
+    asked: Shape | None, wells: Wells | None, outputs: Iterable[Path], to: str, prefix: str
 ) -> None:
-    """The same for runs that go to one destination, where one need not have what others have.
+    """Both for runs that go to one destination, where one need not have what others have.
 
     What is found is remembered, so that looking at them again takes no time.
     """
-    if asked is None or not asked.only:
+    if (asked is None or not asked.only) and wells is None:
         return
     with open_sink(to, prefix, asked, writing=False) as sink:
         layout = sink.layout()
@@ -53,6 +77,7 @@ def refuse_strange_of_runs(
         with suppress(SourceError):
             found += survey([one]).batches
     refuse_strange(asked, found, layout)
+    refuse_strange_wells(wells, found, layout)
 
 
 def _meant(name: str, there: Iterable[str]) -> str:

@@ -36,7 +36,7 @@ _LEFT_OUT: Final = "ExecutionTime_"
 @dataclass(frozen=True)
 class Wells:
     """What is wanted: `kinds`, keys of `AGGREGATES`, by the image features `plate` and `well`; None
-    for those that are found."""
+    for those that are found. Without kinds nothing is made of it."""
 
     kinds: tuple[str, ...]
     plate: str | None = None
@@ -180,6 +180,8 @@ def _groups(layout: Layout, wanted: Wells) -> tuple[Column, ...]:
 def _wanted(sink: Sink, asked: Wells | None) -> Wells | None:
     """What is to be made, by the features that were found; None if it is there, or nothing is."""
     noted = sink.settings().get(_NOTE)
+    if asked is not None and not asked.kinds:
+        asked = None
     if not sink.layout().columns or (asked is None and noted is None):
         return None
     kept = json.loads(noted) if noted else {"kinds": [], "plate": None, "well": None}

@@ -5,6 +5,7 @@ export. Once other outputs of the run have that table, it lacks it: then it is l
 have been if those had come first.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,16 +26,34 @@ class Withdrawn:
 
 
 def withdraw(sink: Sink, ledger: Ledger, prefix: str) -> list[Withdrawn]:
-    """Takes out the batches of CSV files that lack a table which others of their pipeline have, or
-    any others where the pipeline is not known, though they count such objects."""
+    """Takes out the batches that are `cut_off`."""
+    found = cut_off(sink, ledger.entries, ledger.csv_tables, prefix)
+    if found:
+        with sink.alone():
+            for one in found:
+                sink.withdraw(one.entry)
+    return found
+
+
+def cut_off(
+    sink: Sink,
+    entries: Iterable[Entry],
+    tables: Mapping[str | None, frozenset[str]],
+    prefix: str,
+) -> list[Withdrawn]:
+    """The batches of CSV files that lack a table which others of their pipeline have, or any others
+    where the pipeline is not known, though they count such objects.
+
+    `tables` are those of CSV outputs by pipeline.
+    """
     image = table_of(IMAGE, prefix)
-    every = frozenset().union(*ledger.csv_tables.values())
+    every = frozenset().union(*tables.values())
     found = []
-    for entry in ledger.entries:
+    for entry in entries:
         # Without a fingerprint it was loaded for other object types, and need not have this one.
         mine = entry.format == "spreadsheet" and entry.fingerprint
         if mine and entry.loaded and image in entry.counts:
-            known = every if entry.pipeline is None else ledger.csv_tables[entry.pipeline]
+            known = every if entry.pipeline is None else tables[entry.pipeline]
             lacking = sorted(object_of(table, prefix) for table in known - entry.counts.keys())
             cut = _counted(sink, lacking, entry.loaded) if lacking else {}
             if cut:
@@ -42,10 +61,6 @@ def withdraw(sink: Sink, ledger: Ledger, prefix: str) -> list[Withdrawn]:
                     f"{sets}: the table of {name} is missing" for name, sets in cut.items()
                 )
                 found.append(Withdrawn(entry, f"{said}; taken out, as other outputs have it"))
-    if found:
-        with sink.alone():
-            for one in found:
-                sink.withdraw(one.entry)
     return found
 
 

@@ -1,6 +1,6 @@
 """What a destination holds of a batch, compared with what it must hold."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
@@ -19,7 +19,7 @@ from cpexport.comparison import (
 )
 from cpexport.decode import Decoded
 from cpexport.errors import ChangedError, WidthError
-from cpexport.experiment import MODIFIED
+from cpexport.experiment import BEGAN, MODIFIED
 from cpexport.features import (
     EXPERIMENT,
     IMAGE,
@@ -90,7 +90,7 @@ class Witness:
                 "image_sets": (str(batch.image_sets), str(entry.image_sets)),
                 "cellprofiler": (batch.version, entry.version),
                 "pipeline_sha256": (batch.pipeline, entry.pipeline),
-                "finished": (batch.finished or entry.age[0], entry.age[0]),
+                "finished": (_finished(batch, entry), entry.age[0]),
                 "group_tags": (batch.group_tags, entry.group_tags),
             }
             found += [
@@ -100,7 +100,9 @@ class Witness:
             ]
         return found
 
-    def of_batch(self, decoded: Decoded, entries: Sequence[Entry]) -> list[Difference]:
+    def of_batch(
+        self, batch: Batch, decoded: Decoded, entries: Sequence[Entry]
+    ) -> list[Difference]:
         """How what is there of a batch differs from its rows."""
         sets = decoded.image_sets
         parts: dict[str, list[pa.RecordBatch]] = {}
@@ -114,7 +116,8 @@ class Witness:
             found += self._rows(name, parts.get(name, []), sets)
         found += self._pairs(pairs, sets)
         if self._ledger.loaded.first in sets:
-            found += self._experiment(said[0] if said else None)
+            times = {entry.age[0] for entry in entries} if _shares_times(batch) else None
+            found += self._experiment(said[0] if said else None, times)
         return found
 
     def _missing(self) -> Iterator[Difference]:
@@ -282,9 +285,11 @@ class Witness:
         found = pair_mismatches(expected, there.select(RELATIONSHIPS.names))
         return [Difference(table, "", m.what, m.image_sets) for m in found]
 
-    def _experiment(self, said: pa.RecordBatch | None) -> list[Difference]:
+    def _experiment(
+        self, said: pa.RecordBatch | None, times: Collection[str] | None
+    ) -> list[Difference]:
         """The row of the run, which the job of the first image set wrote; if that says nothing of
-        it, another one may have."""
+        it, another one may have. When it ran is compared only if it is one of these `times`."""
         table = f"{self._prefix}Per_Experiment"
         if said is None or not self.has(table):
             return []
@@ -301,9 +306,23 @@ class Witness:
         else:
             # A load that was killed left it as the load before had it.
             del must[MODIFIED]
+        if times is not None and must[BEGAN] not in times:
+            del must[BEGAN]
         self.tallies[table] = Tally(1, len(must), list(must.values()).count(None))
         return [
             Difference(table, column, f"must be {short(value)} and is {short(rows[0][column])}")
             for column, value in must.items()
             if value != rows[0][column]
         ]
+
+
+def _shares_times(batch: Batch) -> bool:
+    """Whether the jobs of a folder share the file that says when they ran: the last one that began
+    has written it, and it may have said something else when they were loaded."""
+    return batch.source.format == "sqlcsv"
+
+
+def _finished(batch: Batch, entry: Entry) -> str:
+    """When a job ended, or what the ledger has where its files do not tell, or not any more."""
+    touched = _shares_times(batch) and batch.signature != entry.signature
+    return entry.age[0] if touched else batch.finished or entry.age[0]

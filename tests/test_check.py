@@ -25,6 +25,7 @@ class Expected:
     missing: list[list[int]]
     batches: Mapping[str, tuple[str, ...]]
     duplicate: list[list[int]] = field(default_factory=list)
+    misplaced: list[list[int]] = field(default_factory=list)
 
 
 def every_one(*ranges: str) -> dict[str, tuple[str, ...]]:
@@ -99,7 +100,13 @@ EXPECTED = {
         [[9, 9], [24, 24]],
         {
             **{site: (str(n), str(n), WHOLE) for n, site in enumerate(SITES[:-1], start=1)},
-            "P1-B02-1": ("9", "", *UNFINISHED, "9: Cells.csv is empty"),
+            "P1-B02-1": (
+                "9",
+                "",
+                "failed",
+                "nothing says that the job ended",
+                "Cells.csv is empty",
+            ),
         },
     ),
     "70": Expected(
@@ -119,6 +126,7 @@ EXPECTED = {
             "run_f11_l14": ("11-14", "", "failed", "said Failure", "11-14: not measured"),
             "run_g": ("3-4", "", "partial", "other pictures than in Batch_data.h5", "FileName_DNA"),
         },
+        misplaced=[[3, 4]],
     ),
     "02": Expected(
         "02_loaddata_grouped",
@@ -160,6 +168,7 @@ def test_a_run_is_told_as_it_is(case: Case, cpexport: Run, name: str) -> None:
         "complete": expected.complete,
         "missing": expected.missing,
         "unexpected": [],
+        "misplaced": expected.misplaced,
         "duplicate": expected.duplicate,
         "left_out": [],
     }

@@ -14,6 +14,7 @@ from cpexport.check import check
 from cpexport.imagesets import ImageSets
 from cpexport.load import load
 from cpexport.shape import Shape
+from cpexport.succession import Consent
 
 FEATURES = (
     Feature(IMAGE, "FileName_DNA", Kind.TEXT),
@@ -87,8 +88,33 @@ def test_an_image_csv_that_ends_within_a_line_is_named_whatever_its_numbers_say(
     (left,) = check([job]).left_out
     report = load([job], f"sqlite:///{tmp_path / 'x'}")
 
-    assert left.path == str(job / "Image.csv")
-    assert "its last line is cut off" in left.reason
+    assert left.path == str(job)
+    assert "ends within a line" in left.reason
     assert report.left_out == (left,)
     assert not report.whole
     assert rows(tmp_path / "x", "SELECT ImageNumber FROM Per_Image") == [(1,)]
+
+
+def test_an_image_csv_that_ends_within_a_line_costs_nothing_once_all_that_is_planned_is_there(
+    tmp_path: Path,
+) -> None:
+    sets = tuple(
+        ImageSet(n, {**one(n).image, "Count_Nuclei": 0.0}, {"Nuclei": ()}) for n in range(1, 4)
+    )
+    job = Job("batch_1_3", CSV, sets, (), datetime(2026, 3, 1, 12), FEATURES)
+    again = replace(job, name="batch_1_3_2", finished=datetime(2026, 3, 2, 12))
+    run = Run("run", sets, FEATURES[:2], ("Nuclei",), (), (job, again), Style(done_file=False))
+    outputs = Outputs(replace(run, batch_file="beside"), tmp_path)
+    outputs.write(replace(job, damage=Damage("rows", IMAGE, 2)))
+
+    def loaded() -> tuple[list[str], bool]:
+        same = Consent(same_pictures=True)
+        report = load([outputs.folder], f"sqlite:///{tmp_path / 'x'}", consent=same)
+        return [left.path for left in report.left_out], report.whole
+
+    first = loaded()
+    outputs.write(again)
+
+    assert first == ([str(outputs.path(job))], False)
+    assert loaded() == ([], True)
+    assert check([outputs.folder]).left_out == ()

@@ -62,8 +62,9 @@ def test_each_run_is_told_by_itself(cpexport: Run, case: Case) -> None:
 def test_batches_of_which_nothing_can_be_loaded_are_named(cpexport: Run, case: Case) -> None:
     ran = cpexport("load", case("40_spreadsheet") / "outputs", "--dry-run")
 
-    assert ran.status == 0
-    assert "P1-B02-1" in ran.out
+    assert ran.status == 3
+    assert "P1-B02-1: nothing says that the job ended; 9: Cells.csv is empty (0 bytes)" in ran.out
+    assert "9 (P1 B02 site 1), 24 (P2 B03 site 2)" in ran.out
 
 
 @pytest.mark.parametrize("words", [["nowhere"], []])

@@ -373,7 +373,7 @@ class TestAnotherBatchFile:
         ran = lab.call("check", lab.run)
 
         assert (ran.status, ran.out) == (1, "")
-        assert f"{path}: plans the image sets 12 twice; make the plan again" in ran.err
+        assert f"{path}: plans image set 12 twice; make the plan again" in ran.err
 
     @pytest.mark.parametrize("text", ['{"batch_file": "x", "sha256": "y", "jobs": 7}', "{"])
     def test_a_plan_that_is_damaged(self, text: str, lab: Lab) -> None:

@@ -267,10 +267,12 @@ class TestAgain:
         rewritten(file, "Image", "FileName_DNA", lambda values: [b"other.tif"] * len(values))
         before = traces(to.parent)
 
-        with pytest.raises(CollisionError, match="--table-number"):
+        with pytest.raises(CollisionError, match="give it a name of its own: ") as stop:
             load_runs([Path(f"ranges={file.parent}")], url)
 
         assert traces(to.parent) == before
+        name = str(stop.value).partition("its own: ")[2].partition(";")[0]
+        assert load_runs([Path(name)], url).loaded == 1
 
 
 class TestKilled:
@@ -356,11 +358,17 @@ class TestWords:
     @pytest.mark.parametrize(
         ("names", "said"),
         [
-            (["plates/out", "plates/out"], "two runs are called out; write NAME=OUTPUTS"),
-            (["a=plates/out", "a=more/out"], "two runs are called a; write NAME=OUTPUTS"),
-            (["=plates/out"], "write NAME=OUTPUTS"),
-            (["a="], "write NAME=OUTPUTS"),
-            (["/"], "write NAME=OUTPUTS"),
+            (
+                ["plates/out", "plates/out"],
+                "two runs are called out; give them other names, as in out-2=",
+            ),
+            (
+                ["a=plates/out", "a=more/out"],
+                "two runs are called a; give them other names, as in a-2=",
+            ),
+            (["=plates/out"], "name it, as in plate1=plates/out"),
+            (["a="], "this run has no name; name it"),
+            (["/"], "name it, as in plate1=/"),
             (["a=plates/out", "b=more/out", "--batch", "x.h5"], "--batch goes with one run"),
         ],
     )
@@ -443,8 +451,8 @@ class TestShapes:
         runs = cpexport("load", batches[1], "--table-number", "--to=sqlite:///plain.sqlite")
 
         assert runs.status == 1
-        made = "was made with --objects separate --max-column-length 64"
-        assert f"plain.sqlite: {made}, not with --objects separate" in runs.err
+        made = "was made with no --table-number, and --table-number is asked for"
+        assert f"plain.sqlite: {made}; " in runs.err
         assert traces(tmp_path) == before
 
         cpexport("load", batches[1], "--objects=separate", "--to=sqlite:///runs.sqlite")
@@ -588,7 +596,7 @@ class TestCheck:
         ran = cpexport("check", "--to", f"sqlite:///{screens}", "--batch", batch, *run)
 
         assert (ran.status, ran.out) == (2, "")
-        assert "--run; it has ranges, csv, failed, tracks, plate 2" in ran.err
+        assert "name one with --run: ranges, csv, failed, tracks, plate 2" in ran.err
 
     def test_a_run_that_cannot_be(self, loaded: Callable[..., Path], cpexport: Run) -> None:
         plain = loaded(outputs("csv"))

@@ -476,7 +476,7 @@ def test_a_plate_that_is_not_whole_is_named_though_another_has_its_numbers(tmp_p
 
     (left,) = report.left_out
     assert left.path.endswith("P2")
-    assert "another picture than the one loaded" in left.reason
+    assert "another picture than in the output that has it complete" in left.reason
     assert (report.whole, areas(tmp_path)) == (False, [7])
 
 
@@ -509,4 +509,4 @@ def test_quality_control_without_objects_lacks_no_relationships(tmp_path: Path) 
 
     with pytest.raises(CollisionError, match="--prefix QC_") as stop:
         load([tmp_path], f"sqlite:///{tmp_path / 'screen.sqlite'}")
-    assert "lacks object types Nuclei" in str(stop.value)
+    assert "lacks object type Nuclei" in str(stop.value)

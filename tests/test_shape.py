@@ -184,7 +184,7 @@ class TestShapes:
 
         assert (first.image_sets, second.image_sets) == (6, 18)
         assert means == [(23,)]
-        with pytest.raises(SinkError, match="was made with --objects combined --aggregate mean"):
+        with pytest.raises(SinkError, match="was made with --objects combined, --aggregate mean"):
             load([outputs], to, shape=Shape.parse("separate", None, None))
 
     def test_cellprofiler_analyst_finds_objects_side_by_side(

@@ -1,6 +1,7 @@
 """What may replace what: a newer output that lacks something takes no older one's place unasked."""
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def test_an_output_that_lacks_objects_and_features_replaces_none_that_has_them(
         into(tmp_path, full, less)
 
     said = str(stop.value)
-    for word in (str(full), str(less), "object types Nuclei", "2 features", "Score_DNA"):
+    for word in (str(full), str(less), "object type Nuclei", "2 features", "Score_DNA"):
         assert word in said
     assert "--prefix QC_" in said
     assert "--replace" in said
@@ -102,7 +103,7 @@ def test_fewer_features_of_objects_are_a_loss_too(tmp_path: Path) -> None:
     less = output(tmp_path / "less", [picture(1, Count_Nuclei=1)], NEW, Nuclei=[nucleus(1, 1, 9)])
     into(tmp_path, full)
 
-    with pytest.raises(LossError, match=r"lacks 1 features \(AreaShape_Ecc of Nuclei\)"):
+    with pytest.raises(LossError, match=r"lacks 1 feature \(AreaShape_Ecc of Nuclei\)"):
         into(tmp_path, less)
     assert areas(tmp_path) == [5]
 
@@ -166,7 +167,7 @@ def test_other_destinations_keep_to_it(tmp_path: Path, to: str) -> None:
     url = f"parquet:{tmp_path / 'screen'}" if to == "parquet" else f"duckdb:///{tmp_path / 'f'}"
     load([analysis(tmp_path / "analysis")], url)
 
-    with pytest.raises(LossError, match="object types Nuclei"):
+    with pytest.raises(LossError, match="object type Nuclei"):
         load([quality(tmp_path / "qc")], url)
     report = load([quality(tmp_path / "qc")], url, consent=Consent(replace=True))
 
@@ -181,7 +182,7 @@ def test_objects_side_by_side_are_compared_by_their_own_types(tmp_path: Path) ->
     fewer = analysis(tmp_path / "fewer", NEW)
     into(tmp_path, both, shape=shape)
 
-    with pytest.raises(LossError, match="lacks object types Cells and"):
+    with pytest.raises(LossError, match="lacks object type Cells and"):
         into(tmp_path, fewer)
 
 
@@ -219,3 +220,104 @@ def test_the_report_counts_what_was_replaced(tmp_path: Path, cpexport: Callable[
     assert (refused.status, refused.out) == (1, "")
     assert "qc is newer than new and would replace" in refused.err
     assert json.loads(told.out)["batches"]["replaced"] == 1
+
+
+def plate(folder: Path, digest: str, time: int = OLD, **more: object) -> Path:
+    images = [image(1, "1.tif", digest=digest, Count_Nuclei=1, **more)]
+    return output(folder, images, time, Nuclei=[nucleus(1, 1, 5)])
+
+
+def advised(ran: Ran, beginning: str) -> list[str]:
+    """What a message says between these words and the next advice, as words of a command line."""
+    return shlex.split(ran.err.partition(beginning)[2].partition(";")[0])
+
+
+@pytest.mark.parametrize("held", ["nothing", "one of them", "runs"])
+def test_the_advice_for_two_runs_works_as_it_is_given(
+    held: str, tmp_path: Path, cpexport: Callable[..., Ran]
+) -> None:
+    plate(tmp_path / "a b" / "P1" / "outputs" / "1", DIGESTS[1])
+    plate(tmp_path / "a b" / "P2" / "outputs" / "1", DIGESTS[2])
+    to = ("--to", "screen.sqlite")
+    if held == "one of them":
+        cpexport("load", "a b/P1", *to)
+    numbered = ["--table-number"] if held == "runs" else []
+    ran = cpexport("load", "a b/P2" if held == "one of them" else "a b", *numbered, *to)
+    beginning, other = {
+        "nothing": ("load them with --table-number: ", to),
+        "one of them": ("--table-number and --to another destination: ", ("--to", "o.sqlite")),
+        "runs": ("name each of them: ", to),
+    }[held]
+    folders = advised(ran, beginning)
+    followed = cpexport("load", *folders, "--table-number", *other)
+
+    assert ran.status == 1
+    assert folders == ["a b/P1", "a b/P2"]
+    assert followed.status == 0, followed.err
+
+
+def test_the_advice_for_a_second_analysis_works_as_it_is_given(
+    tmp_path: Path, cpexport: Callable[..., Ran]
+) -> None:
+    plate(tmp_path / "both" / "analysis", DIGESTS[1])
+    output(tmp_path / "both" / "qc", [image(1, "1.tif", digest=DIGESTS[1])], NEW)
+    to = ("--to", "screen.sqlite")
+    ran = cpexport("load", "both", *to)
+    first = cpexport("load", *advised(ran, "load ")[:1], *to)
+    second = cpexport("load", *advised(ran, "and then load ")[:1], "--prefix", "QC_", *to)
+
+    assert "load both/analysis alone, and then load both/qc with a prefix" in ran.err
+    assert (ran.status, first.status, second.status) == (1, 0, 0)
+    assert "QC_Per_Image" in tables(tmp_path / "screen.sqlite")
+
+
+def test_another_plate_under_the_path_of_one_that_is_loaded_goes_elsewhere(
+    tmp_path: Path, cpexport: Callable[..., Ran]
+) -> None:
+    plate(tmp_path / "run", DIGESTS[1])
+    cpexport("load", "run", "--to", "screen.sqlite")
+    plate(tmp_path / "run", DIGESTS[2], NEW)
+    ran = cpexport("load", "run", "--to", "screen.sqlite")
+
+    assert "if it is another run now, load run into another destination" in ran.err
+    assert cpexport("load", "run", "--to", "other.sqlite").status == 0
+
+
+def test_what_was_replaced_by_what_is_named_where_asked(
+    tmp_path: Path, cpexport: Callable[..., Ran]
+) -> None:
+    analysis(tmp_path / "old")
+    analysis(tmp_path / "new", NEW, 9)
+    words = ("load", "old", "new", "--to", "screen.sqlite")
+    tried = cpexport(*words, "--dry-run", "--format", "json")
+    ran = cpexport(*words, "-v")
+
+    assert json.loads(tried.out)[0]["notes"] == ["old: replaced by new"]
+    assert "old: replaced by new" in ran.err
+
+
+@pytest.mark.parametrize("order", ["together", "older first", "newer first"])
+def test_a_feature_that_is_nan_everywhere_is_no_loss(order: str, tmp_path: Path) -> None:
+    images = [picture(1, Count_Nuclei=1, ImageQuality_Score_DNA="nan")]
+    nuclei = [nucleus(1, 1, 5, AreaShape_Ecc="nan")]
+    old = output(tmp_path / "old", images, OLD, Nuclei=nuclei)
+    new = output(tmp_path / "new", [picture(1, Count_Nuclei=1)], NEW, Nuclei=[nucleus(1, 1, 9)])
+    steps = {"together": [(old, new)], "older first": [(old,), (new,)]}
+    for folders in steps.get(order, [(new,), (old,)]):
+        into(tmp_path, *folders)
+
+    assert areas(tmp_path) == [9]
+
+
+@pytest.mark.parametrize("order", ["together", "older first", "newer first"])
+def test_one_with_a_single_value_is(order: str, tmp_path: Path) -> None:
+    images = [picture(n, Count_Nuclei=1) for n in (1, 2)]
+    nuclei = [nucleus(1, 1, 5, AreaShape_Ecc="nan"), nucleus(2, 1, 5, AreaShape_Ecc=0.5)]
+    old = output(tmp_path / "old", images, OLD, Nuclei=nuclei)
+    new = output(tmp_path / "new", images, NEW, Nuclei=[nucleus(n, 1, 9) for n in (1, 2)])
+    steps = {"together": [], "older first": [old], "newer first": [new]}[order]
+    for folder in steps:
+        into(tmp_path, folder)
+
+    with pytest.raises(LossError, match=r"lacks 1 feature \(AreaShape_Ecc of Nuclei\)"):
+        into(tmp_path, old, new)

@@ -19,7 +19,7 @@ import pytest
 from conftest import DATA, Ran, measurements, rewritten, rows, tables, traces, unpacked
 from servers import Database, databases, servers
 
-from cpexport.errors import SinkError
+from cpexport.errors import UsageError
 from cpexport.load import load
 from cpexport.runs import load_runs
 from cpexport.shape import Shape
@@ -340,24 +340,34 @@ class TestFeatures:
         ]
         assert rows(database, query) == []
 
-    def test_one_that_is_not_there_is_refused_and_the_batches_stay(
-        self, case: Case, cpexport: Run, tmp_path: Path
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ("--wells", "mean", "--well", "Metadata_Hole"),
+            ("--wells", "mean", "--plate", "Metadata_Hole", "--dry-run"),
+            ("--properties", "x.properties", "--well", "Metadata_Hole"),
+            ("--wells", "mean", "--well", "Metadata_Hole", "--table-number"),
+        ],
+    )
+    def test_one_that_is_not_there_is_refused_before_anything_is_made(
+        self, case: Case, cpexport: Run, tmp_path: Path, words: tuple[str, ...]
     ) -> None:
-        words = ("load", case("11_h5_and_csv") / "outputs", "--to", "sqlite:///a.sqlite")
+        outputs = case("11_h5_and_csv") / "outputs" / "batch_1_6"
 
-        ran = cpexport(*words, "--wells", "mean", "--well", "Metadata_Hole")
+        ran = cpexport("load", outputs, "--to", "a.sqlite", *words)
 
-        assert ran.status == 1
-        assert "no feature Metadata_Hole of images; --well can be Metadata_" in ran.err
-        assert rows(tmp_path / "a.sqlite", "SELECT count(*) FROM Per_Image") == [(24,)]
+        assert (ran.status, ran.err.count("\n")) == (2, 1)
+        assert "Metadata_Hole: no output has such a feature of images; there are Meta" in ran.err
+        assert list(tmp_path.iterdir()) == []
 
     def test_without_any_the_feature_is_asked_for(self, copy: Copy, tmp_path: Path) -> None:
         file = copy("11_h5_and_csv", "outputs/batch_1_6/batch_1_6.h5", "plain/batch_1_6.h5")
         with measurements(file) as run:
             del run["Image"]["Metadata_Well"]
 
-        with pytest.raises(SinkError, match=r"no Metadata_Well of images; name .* with --well"):
+        with pytest.raises(UsageError, match=r"Metadata_Well of images; .* name the one .* --well"):
             load([file], f"sqlite:///{tmp_path}/a.sqlite", wells=Wells.parse("mean"))
+        assert not (tmp_path / "a.sqlite").exists()
 
     @pytest.mark.parametrize(
         ("words", "said"),

@@ -46,7 +46,6 @@ CREATE TEMP TABLE cpexport_columns (position INTEGER PRIMARY KEY, object_name TE
   t TEXT, c TEXT, kind TEXT, UNIQUE (t, c));
 CREATE TEMP TABLE cpexport_unknown (t TEXT);
 CREATE TEMP TABLE cpexport_whole (whole INTEGER, first INTEGER);
-BEGIN IMMEDIATE;
 """
 _NEW = "(SELECT new FROM cpexport_batch)"
 _ID = "(SELECT id FROM cpexport_batch)"
@@ -55,6 +54,9 @@ _ID = "(SELECT id FROM cpexport_batch)"
 def script(contents: Contents, form: Form) -> Iterator[str]:
     """The statements, in pieces of a few lines."""
     yield _HEAD.format(version=__version__, script=form.script)
+    here = f"the working folder is another one: run it in the folder that holds {form.script}"
+    yield check(f"readfile({literal(form.script)}) IS NOT NULL", here)
+    yield "BEGIN IMMEDIATE;\n"
     yield from sqlitehead.tables(contents)
     yield "COMMIT;\n"
     for number, unit in enumerate(contents.units, 1):

@@ -31,7 +31,7 @@ def replaced(db: Database, scope: Scope, entry: Entry) -> list[Entry]:
         if old.age > entry.age:
             raise SinkError(
                 db.name,
-                f"another process loaded newer rows of image sets {old.loaded} meanwhile",
+                f"another process loaded newer rows of {old.loaded.words} meanwhile",
                 "run cpexport again",
             )
     return found

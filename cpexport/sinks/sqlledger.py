@@ -140,12 +140,16 @@ def agreed(db: Database, prefix: str, shape: Shape | None, paths: PathMap | None
     """
     has = shape_of(db, prefix)
     wanted = (has or Shape()).asked(shape, paths)
-    if has in (None, wanted) or (has and wanted.corrects(has, layout(db, prefix, False).types)):
+    if has is None or has == wanted:
         return wanted
+    if wanted.corrects(has, layout(db, prefix, False).types):
+        return wanted
+    made, asked = has.beside(wanted)
     raise SinkError(
         db.name,
-        f"was made with {has}, not with {wanted}",
-        "leave that out, or choose another destination or --prefix",
+        f"was made with {made}, and {asked} is asked for",
+        "leave out the options that say what tables look like, or load into another destination, "
+        "or under a --prefix of its own",
     )
 
 

@@ -151,8 +151,9 @@ class SqlSink(ABC):
             # Another process may have made the tables since this one looked.
             now = self._agreed(self.shape, self.shape.paths)
             if now.numbered != self.shape.numbered:
-                problem = f"was made with {now}, not with {self.shape}"
-                raise SinkError(self.name, problem, "run it again, with --table-number or without")
+                said = "with" if now.numbered else "without"
+                problem = f"another load has just made it {said} --table-number"
+                raise SinkError(self.name, problem, f"run it again, {said} --table-number")
             if self._holds(entry):
                 yield None
                 return

@@ -54,7 +54,7 @@ class Folder:
     @property
     def begun(self) -> bool:
         """Whether a job of a plan has begun here and is not complete."""
-        return self.stamped and unfinished(self.path.name) is not None
+        return self.stamped and bool(unfinished(self.path.name))
 
     @property
     def had_a_job(self) -> bool:

@@ -16,12 +16,14 @@ from cpexport.pictures import Pictures
 class LeftoverSource:
     """A job's folder without a measurement file or CSV; `said` is what its done file says.
 
-    `temporary` are the files in which CellProfiler keeps measurements while it runs.
+    `temporary` are the files in which CellProfiler keeps measurements while it runs, `server` is
+    the name of the file that shows that the job's measurements went to a database server.
     """
 
     path: Path
     said: str | None
     temporary: tuple[Path, ...] = ()
+    server: str = ""
     format: str = "none"
     files: tuple[Path, ...] = ()
 
@@ -41,13 +43,19 @@ class LeftoverSource:
             finished="",
             pictures=Pictures(),
             features={},
-            nothing=f"it left no .h5 and no CSV{self._only}",
+            nothing=self._nothing,
         )
 
     @property
-    def _only(self) -> str:
+    def _nothing(self) -> str:
+        if self.server:
+            return (
+                f"ExportToDatabase wrote to a MySQL server ({self.server} says so), from which "
+                "nothing is read: run the jobs with ExportToSpreadsheet or --keep-measurements"
+            )
         names = ", ".join(file.name for file in self.temporary)
-        return f", only CellProfiler's own temporary file ({names})" if names else ""
+        only = f", only CellProfiler's own temporary file ({names})" if names else ""
+        return f"it left no .h5 and no CSV{only}"
 
     def open(self) -> AbstractContextManager[Nothing]:
         return nullcontext(Nothing())

@@ -17,6 +17,8 @@ from cpexport.features import IMAGE, IMAGE_NUMBER, INTEGER, NUMBER, OBJECT_NUMBE
 from cpexport.sources.csvbytes import content, no_text
 
 SETUP = "SETUP.SQL"
+WELLS = "SQL__PER_WELL_SETUP.SQL"
+"""What makes tables of wells on a server, in capital letters."""
 COMBINED = "Object"
 """The table that has the objects of all types side by side, where there is one."""
 

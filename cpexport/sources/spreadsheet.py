@@ -169,8 +169,8 @@ class _Opened:
             skipped=rows.skipped,
             left_out={str(path): why for path, why in self._tables.left_out.items()}
             | self._unread()
-            | self._source.beside.left_out(held, self._images[0].path.name)
-            | ({} if short else self._cut_images()),
+            | self._source.beside.left_out(held, self._images[0].path.name),
+            unnumbered=self._cut_images(),
         )
 
     def _unread(self) -> dict[str, str]:
@@ -189,14 +189,13 @@ class _Opened:
             if name
         }
 
-    def _cut_images(self) -> dict[str, str]:
-        """Tables of image sets without the end of their last line, which is not read: an image set
-        without objects may be missing, and nothing else tells."""
-        return {
-            str(file.path): f"its last line is cut off, so an image set may be missing; {RERUN}"
-            for file in self._images
-            if ends_cut(file.path)
-        }
+    def _cut_images(self) -> str:
+        """What to say of tables of image sets that end within a line, which is not read:
+        an image set without objects may be missing, and nothing else tells."""
+        cut = [file.path.name for file in self._images if ends_cut(file.path)]
+        if not cut:
+            return ""
+        return f"{', '.join(cut)} ends within a line, so an image set may be missing; {RERUN}"
 
     def _notes(self, rows: ImageRows) -> tuple[str, ...]:
         found = self._source.beside.note("a folder of CSV files is")

@@ -14,10 +14,12 @@ NOTHING: frozenset[int] = frozenset()
 
 @dataclass(frozen=True)
 class Standing:
-    """What can be told of a job by its files: the image sets it was to run, and those complete."""
+    """What can be told of a job by its files: the image sets it was to run, and those complete.
+    Of an `uncertain` one nothing tells how many it was to run."""
 
     held: frozenset[int] = NOTHING
     complete: frozenset[int] = NOTHING
+    uncertain: bool = True
 
 
 def standing(job: Job, run: Run) -> Standing:
@@ -31,7 +33,7 @@ def standing(job: Job, run: Run) -> Standing:
     if unreadable:
         return Standing()
     if kind == "early":
-        return Standing(every)
+        return Standing(every, uncertain=False)
     held, measured, listed = every, every - job.failed, every
     last = max(measured, default=0)
     if job.format in (SQLITE, SQLCSV):
@@ -53,7 +55,9 @@ def standing(job: Job, run: Run) -> Standing:
         return Standing()
     # Without a batch file, of what is no image row nobody knows the group.
     grouped = held if run.batch_file != "none" else held & listed
-    return Standing(held, _whole_groups(job, run, grouped, last, complete))
+    # A table that ends within a line has lost what followed, too: image sets without objects.
+    cut = kind == "rows" and table == IMAGE and job.format == CSV
+    return Standing(held, _whole_groups(job, run, grouped, last, complete), uncertain=cut)
 
 
 def _short(job: Job, run: Run) -> frozenset[int]:

@@ -1,14 +1,14 @@
 """What the tables of a destination must hold, by feature: the oracle's second half."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
 import numpy as np
 
-from fuzz.complete import groups, owners, standing
+from fuzz.complete import groups, owners
 from fuzz.model import CSV, H5, IMAGE, NUMBER, SQLITE, Feature, Job, Kind, Pair, Run, Value
 from fuzz.told import Column, Key, told
 
@@ -73,12 +73,13 @@ class Expected:
     owned: Mapping[int, Job]
 
 
-def expected(run: Run, jobs: Sequence[Job], shape: Shape) -> Expected:
-    """What the outputs of some jobs of a run make of an empty destination."""
+def expected(run: Run, jobs: Sequence[Job], brought: Container[str], shape: Shape) -> Expected:
+    """What the outputs of some jobs of a run make of an empty destination. Those that are `brought`
+    were loaded from once: the others only gave way to newer ones, and leave no columns."""
     owned = owners(jobs, run)
     tables: dict[str, Rows] = {}
     pairs: set[Pair] = set()
-    loaded = [job for job in jobs if standing(job, run).complete]
+    loaded = [job for job in jobs if job.name in brought]
     for job in loaded:
         mine = frozenset(number for number, owner in owned.items() if owner is job)
         _add(tables, job, run, mine, shape)
@@ -110,8 +111,7 @@ def _add(tables: dict[str, Rows], job: Job, run: Run, mine: frozenset[int], shap
     """Adds what a job says of the image sets that are loaded from it."""
     found = told(job, run)
     for name, table in found.items():
-        gone = job.damage is not None and (job.damage.kind, job.damage.table) == ("gone", name)
-        if name != IMAGE and (gone or not shape.keeps(name)):
+        if name != IMAGE and (_gone(job, name) or not shape.keeps(name)):
             continue
         rows = tables.setdefault(name, Rows.none())
         rows.keys += [key for key in table.keys if key[0] in mine]
@@ -129,7 +129,9 @@ def _add(tables: dict[str, Rows], job: Job, run: Run, mine: frozenset[int], shap
     for kind in shape.aggregate:
         begin, reduce = _REDUCE[kind]
         for name in run.objects if mine else ():
-            for feature, column in found[name].columns.items() if shape.keeps(name) else ():
+            if _gone(job, name) or not shape.keeps(name):
+                continue
+            for feature, column in found[name].columns.items():
                 if column.feature.promise == Kind.TEXT:
                     widen(tables[IMAGE], f"{begin}_{name}_{feature}", None, Kind.REAL)
                     continue
@@ -140,6 +142,11 @@ def _add(tables: dict[str, Rows], job: Job, run: Run, mine: frozenset[int], shap
                 for number in mine:
                     some = finite(value for key, value in known if key[0] == number)
                     made[number, 0] = reduced(reduce, some)
+
+
+def _gone(job: Job, name: str) -> bool:
+    """Whether the job's table of an object type is gone."""
+    return job.damage is not None and (job.damage.kind, job.damage.table) == ("gone", name)
 
 
 def widen(rows: Rows, feature: str, low: Kind | None, high: Kind | None) -> None:

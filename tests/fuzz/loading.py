@@ -9,7 +9,7 @@ from fuzz import viewing, wells
 from fuzz.cases import SERVER, Case
 from fuzz.commands import Commands, Ran
 from fuzz.comparing import differences
-from fuzz.complete import standing
+from fuzz.complete import owners, standing
 from fuzz.destinations import Destination, Duckdb, Parquet, Sqlite
 from fuzz.expected import Expected, expected
 from fuzz.mariadb import Account, Mariadb
@@ -52,13 +52,14 @@ class Loading:
         self.to = destination(case, home, account)
         self.rng = random.Random(case.seed)
         self.loaded: list[list[Job]] = [[] for _ in case.runs]
+        self.brought: list[set[str]] = [set() for _ in case.runs]
         self.order: list[int] = []
 
     def must(self) -> dict[int, Expected]:
         """What there must be of each run, by its number; 0 for one that has none."""
         every = [
-            expected(outputs.run, jobs, self.case.shape)
-            for outputs, jobs in zip(self.outputs, self.loaded, strict=True)
+            expected(outputs.run, jobs, brought, self.case.shape)
+            for outputs, jobs, brought in zip(self.outputs, self.loaded, self.brought, strict=True)
         ]
         if not self.case.numbered:
             return {0: every[0]}
@@ -99,6 +100,8 @@ class Loading:
                 outputs.write(job)
             loaded += mine
             fresh.append(mine)
+        for outputs, loaded, brought in zip(self.outputs, self.loaded, self.brought, strict=True):
+            brought |= {job.name for job in owners(loaded, outputs.run).values()}
         # Runs are numbered as they come.
         self.order += [n for n, has in enumerate(self.owned) if has and n not in self.order]
         seen = fresh if self.case.one_by_one else self.loaded
@@ -122,7 +125,7 @@ class Loading:
             if ran.status not in (1, 2) or "Traceback" in ran.err:
                 raise Fault(kind, f"nothing can be loaded, but status {ran.status}: {ran.err}")
             return
-        missing, left_out = self._missing(fresh)
+        missing, left_out = self.missing(seen)
         status = 3 if missing or left_out else 0
         if ran.status != status:
             raise Fault(kind, f"status {ran.status}, not {status}: {ran.out}{ran.err}")
@@ -133,14 +136,15 @@ class Loading:
         if not self.case.numbered and paths != sorted(left_out):
             raise Fault(kind, f"left out {paths}, not {sorted(left_out)}")
 
-    def _missing(self, fresh: Sequence[Sequence[Job]]) -> tuple[set[int], list[str]]:
-        """The image sets that a load has to miss, and the batches it has to name."""
+    def missing(self, looked_at: Sequence[Sequence[Job]]) -> tuple[set[int], list[str]]:
+        """The image sets that a command has to miss which looks at these jobs, and the batches that
+        it has to name."""
         missing: set[int] = set()
         left_out = []
-        for outputs, loaded, mine, there in zip(
-            self.outputs, self.loaded, fresh, self.owned, strict=True
+        for outputs, loaded, seen, there in zip(
+            self.outputs, self.loaded, looked_at, self.owned, strict=True
         ):
-            run, seen = outputs.run, mine if self.case.one_by_one else loaded
+            run = outputs.run
             planned = {one.number for one in run.planned}
             known = [job for job in loaded if job in seen or standing(job, run).complete]
             held = by_numbers([standing(job, run).held for job in known])
@@ -150,7 +154,8 @@ class Loading:
             for job in seen:
                 state = standing(job, run)
                 whole = run.batch_file != "none" and planned <= there
-                if state.held - there or (not state.held and not whole):
+                unknown = state.uncertain and not whole and outputs.left_anything(job)
+                if state.held - there or unknown:
                     left_out.append(outputs.path(job))
         return missing, left_out
 

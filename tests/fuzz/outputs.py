@@ -61,6 +61,11 @@ class Outputs:
             return str(place / f"SQL_{job.numbers[0]}_{job.numbers[-1]}_{IMAGE}.CSV")
         return str(place)
 
+    def left_anything(self, job: Job) -> bool:
+        """Whether there is any file of a job: else nobody can name it."""
+        place = self._place(job)
+        return place.is_file() or (place.is_dir() and any(place.iterdir()))
+
     def folder_of(self, job: Job) -> Path:
         """What names one job's output alone, where each has a folder."""
         return Path(self.path(job))

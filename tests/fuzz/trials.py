@@ -10,11 +10,12 @@ import cpexport
 from fuzz.changing import Change, changes
 from fuzz.commands import Ran
 from fuzz.comparing import differences
-from fuzz.complete import standing
+from fuzz.complete import owners, standing
 from fuzz.destinations import Sqlite
 from fuzz.expected import Shape, expected
 from fuzz.loading import Fault, Loading, by_numbers
 from fuzz.mariadb import Mariadb
+from fuzz.model import Job
 
 _OTHER = "Other_"
 
@@ -63,15 +64,29 @@ class Trial(Loading):
         if self.to.digest() != before:
             raise Fault("again", "the destination is not as it was")
 
+    def _there(self) -> list[Sequence[Job]]:
+        """All jobs that were loaded; of runs, those of which something is there."""
+        return [jobs if owned else [] for jobs, owned in zip(self.loaded, self.owned, strict=True)]
+
     def _verified(self) -> Ran:
-        """`verify` of all that is there; of runs, of those that have something there."""
-        there = [jobs if owned else [] for jobs, owned in zip(self.loaded, self.owned, strict=True)]
-        return self.commands.run("verify", *self.words(there), "--format", "json", "--quiet")
+        """`verify` of all that is there."""
+        words = self.words(self._there())
+        return self.commands.run("verify", *words, "--format", "json", "--quiet")
 
     def _verify(self) -> None:
+        """`verify` finds all the same, and names what the load had to leave out or to miss."""
         ran = self._verified()
-        if ran.status != 0:
+        missing, left_out = self.missing(self._there())
+        if ran.status != (3 if missing or left_out else 0):
             raise Fault("verify", f"status {ran.status}: {ran.out}{ran.err}")
+        paths = sorted(one["path"] for one in ran.json["batches"]["not_loaded"])
+        if paths != sorted(left_out):
+            raise Fault("verify", f"left out {paths}, not {sorted(left_out)}: {ran.out}")
+        numbers = {
+            n for one in ran.json["missing"] for a, b in one["image_sets"] for n in range(a, b + 1)
+        }
+        if numbers != missing:
+            raise Fault("verify", f"says {sorted(numbers)} is missing, not {sorted(missing)}")
 
     def _check(self) -> None:
         """`check` says what is there of a plan, or by the numbers, and what not."""
@@ -87,7 +102,9 @@ class Trial(Loading):
             planned = by_numbers([state.held for state in states.values()])
             if outputs.batch_file is not None:
                 planned = {one.number for one in run.planned}
-            unknown = outputs.batch_file is None and not all(s.held for s in states.values())
+            unknown = any(state.uncertain for state in states.values()) and (
+                outputs.batch_file is None
+            )
             if ran.status != (3 if planned - there or unknown else 0):
                 raise Fault("check", f"status {ran.status}: {ran.out}{ran.err}")
             said = ran.json
@@ -165,7 +182,8 @@ class Trial(Loading):
         ran = self.commands.run(*words, "--prefix", _OTHER)
         if ran.status not in (0, 3):
             raise Fault("beside", f"status {ran.status}: {ran.out}{ran.err}")
-        other = {0: expected(outputs.run, jobs, Shape())}
+        brought = {job.name for job in owners(jobs, outputs.run).values()}
+        other = {0: expected(outputs.run, jobs, brought, Shape())}
         wrong = differences(self.to.found(), other, self.to, _OTHER)
         if first := list(islice(chain(self.wrong(), wrong), 8)):
             raise Fault("beside", "\n  ".join(first))
