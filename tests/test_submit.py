@@ -336,6 +336,20 @@ class TestLastJob:
         assert array[:2] == ["5:00", "300M"]
         assert found == ["30:00", "4G"]
 
+    def test_gets_no_more_time_than_its_partition_allows(self, slurm: Slurm, lab: Lab) -> None:
+        """It would wait for ever; the tests' partition allows an hour."""
+        on(slurm, lab).plan(
+            *("--images-per-batch", 6, "--merge-time", "1-12:00:00", "--option=--hold"),
+            scheduler="slurm",
+        )
+        said = lab.submit()
+        found = slurm.must("squeue", "-h", "-j", last(said), "-o", "%l").strip()
+        slurm.must("scancel", *arrays(said), last(said))
+        slurm.wait([*arrays(said), last(said)])
+
+        assert found == "1:00:00"
+        assert "gets 1:00:00, the most that its partition allows" in said
+
     def test_has_the_limits_that_it_is_given(self, lab: Lab) -> None:
         played(lab)
         lab.plan("--merge-time", "2:00:00", "--merge-memory", "8G", scheduler="slurm")

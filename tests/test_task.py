@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -12,9 +13,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from clusters import Slurm, slurm
+from gridengine import GridEngine, grid_engine
 from lab import Lab, lab, program
 
-__all__ = ["lab"]
+__all__ = ["grid_engine", "lab", "slurm"]
 
 
 def slow(lab: Lab, seconds: float) -> None:
@@ -49,7 +52,7 @@ def outputs(lab: Lab) -> list[str]:
 
 def ends(lab: Lab) -> list[list[str]]:
     """What was noted when attempts ended: the result and the exit status."""
-    (status,) = (lab.run / "outputs" / "status").iterdir()
+    (status,) = lab.run.glob("outputs/status/*.status")
     lines = [line.split("\t") for line in status.read_text().splitlines()]
     return [line[1:3] for line in lines if line[0] == "end"]
 
@@ -146,6 +149,37 @@ class TestStopped:
         until(lambda: list((lab.home / "attempts").iterdir()))
         job.send_signal(signal.SIGUSR1)
         job.communicate(timeout=20)
+
+        assert ends(lab) == [["timeout", ""]]
+
+    def test_by_scancel_is_noted_on_slurm(self, slurm: Slurm, lab: Lab) -> None:
+        scratch = lab.home / "scratch"
+        scratch.mkdir()
+        lab.environment = {**lab.environment, **slurm.env, "CPEXPORT_TMPDIR": str(scratch)}
+        lab.plan("--images-per-batch", 24, "--time", 10, scheduler="slurm")
+        lab.fail({"1-24": ["hang"]})
+        said = lab.submit()
+        array, merge = re.findall(r"(?:array job|^job) (\d+)", said, re.MULTILINE)
+        slurm.until(lambda: bool(list(lab.home.glob("attempts/*"))), "hanging")
+        held = list(scratch.iterdir())
+        slurm.must("scancel", array)
+        slurm.wait([array, merge], 90)
+
+        assert held
+        assert not list(scratch.iterdir())
+        assert ends(lab) == [["terminated", ""]]
+        assert outputs(lab) == ["batch_1_24.part"]
+
+    def test_by_a_limit_of_time_is_noted_on_grid_engine(
+        self, grid_engine: GridEngine, lab: Lab
+    ) -> None:
+        lab.environment = {**lab.environment, **grid_engine.env}
+        limit = "--option=-l s_rt=3"
+        lab.plan("--images-per-batch", 24, limit, scheduler="sge")
+        lab.fail({"1-24": ["hang"]})
+        said = lab.submit()
+        jobs = re.findall(r"(?:array job|^job) (\d+)", said, re.MULTILINE)
+        grid_engine.wait(jobs, 90)
 
         assert ends(lab) == [["timeout", ""]]
 

@@ -25,7 +25,30 @@ submit() {
 submit_last() {
     id=$(sbatch --parsable --job-name=cpexport-merge --output=@last_output@ @last_options@ \
         @limits@ --dependency="afterany$(printf ':%s' "$@")" "$here/array.sh" merge) || return 1
+    fit "${id%%;*}"
     echo "${id%%;*}"
+}
+
+# fit ID: gives a job no more time than its partition allows, as it would wait for ever.
+fit() {
+    partition=$(squeue -h -j "$1" -o %P) && most=$(
+        {
+            squeue -h -j "$1" -o %l
+            sinfo -h -p "$partition" -o %l
+        } | awk '
+            function seconds(text) {
+                if (text !~ /^[0-9]/) return 1e9
+                n = split(text, days, "-"); m = split(days[n], clock, ":"); s = 0
+                for (i = 1; i <= m; i++) s = s * 60 + clock[i]
+                return (n > 1 ? days[1] * 86400 : 0) + s
+            }
+            NR == 1 { asked = seconds($1); next }
+            seconds($1) > most { most = seconds($1); text = $1 }
+            END { if (most && asked > most) print text }'
+    ) || return 0
+    if [ -n "$most" ] && scontrol update "JobId=$1" "TimeLimit=$most" >&2; then
+        echo "job $1 gets $most, the most that its partition allows" >&2
+    fi
 }
 
 cancel() { scancel "$1"; }
