@@ -64,7 +64,7 @@ def plan(
     from cpexport.batchfile import read_batch_file
     from cpexport.plan import plan
     from cpexport.preflight import problems
-    from cpexport.report import plan_text, submit_text
+    from cpexport.report import plan_text, submit_text, too_long
     from cpexport.sinks import absolute
     from cpexport.sinks.urls import file_url
     from cpexport.submit import prepare
@@ -102,7 +102,9 @@ def plan(
     found = problems(planned, batch, check_images=check_images, printed=True)
     if outcome.warn(found, quiet):
         return outcome.FAILED
-    click.echo(plan_text(planned, format))
+    text = plan_text(planned, format)
+    click.echo(text)
+    outcome.advise(too_long(text, format))
     return outcome.DONE
 
 
@@ -151,7 +153,7 @@ def check(
     from cpexport.check import check, check_destination
     from cpexport.progress import drawn, shown
     from cpexport.records import Reader
-    from cpexport.report import check_text, plan_text
+    from cpexport.report import check_text, plan_text, too_long
     from cpexport.resubmit import Limits, home_of, missing, resubmit
     from cpexport.submit import prepare
     from cpexport.watch import follow_check
@@ -193,6 +195,7 @@ def check(
         text = check_text(found, format, again, folder, verbose=verbose)
     if text:
         click.echo(text)
+    outcome.advise(too_long(text, format))
     if not quiet:
         busy = found.history.busy & found.missing
         listed = format in ("list", "commands", "array") and not again

@@ -19,7 +19,7 @@ from cpexport.imagesets import ImageSets
 
 PART = ".part"
 """Ends the names of folders and files that a job has not completed, also with an id after it:
-`batch_1_6.part.slurm-12_3`."""
+`batch_1_6.part.slurm_12_3`."""
 PLAN = "plan.json"
 """Holds a plan, beside what runs it or beside the outputs."""
 STATUS = "status"
@@ -118,7 +118,7 @@ def folder_for(job: Job, outputs: Path, taken: Container[str] = ()) -> Path:
 def unfinished(folder: str) -> str:
     """The name that a job's folder will have, if this is that of one not completed; else nothing.
 
-    >>> unfinished("batch_1_6.part.slurm-12_3"), unfinished("batch_1_6")
+    >>> unfinished("batch_1_6.part.slurm_12_3"), unfinished("batch_1_6")
     ('batch_1_6', '')
     """
     name, part, more = folder.partition(PART)

@@ -55,26 +55,41 @@ class Plan:
         return command(self.batch_file, task.job, task.folder)
 
     def as_json(self) -> dict[str, Any]:
-        """The plan as `plan.json` and `cpexport plan --format json` have it."""
+        """The plan as `cpexport plan --format json` has it, with every job's command."""
+        jobs = [
+            {
+                **_brief(task),
+                "first": task.job.first,
+                "last": task.job.last,
+                "group": task.job.group,
+                "command": self.command(task),
+            }
+            for task in self.tasks
+        ]
+        return self._said(jobs)
+
+    def as_text(self) -> str:
+        """The plan as `plan.json` has it: a line for each job, whose folder and limits are in
+        `jobs.tsv`."""
+        marked = self._said(["@jobs@"])
+        lines = ",\n".join(f"    {json.dumps(_brief(task))}" for task in self.tasks)
+        text = json.dumps(marked, indent=2, ensure_ascii=False)
+        return text.replace('    "@jobs@"', lines, 1) + "\n"
+
+    def _said(self, jobs: list[Any]) -> dict[str, Any]:
         return {
             "batch_file": str(self.batch_file),
             "sha256": self.sha256,
             "image_sets": len(self.image_sets),
-            "jobs": [
-                {
-                    "task": task.number,
-                    "image_sets": str(task.job.image_sets),
-                    "first": task.job.first,
-                    "last": task.job.last,
-                    "group": task.job.group,
-                    "command": self.command(task),
-                }
-                for task in self.tasks
-            ],
+            "jobs": jobs,
             "outputs": str(self.outputs),
             "settings": self.settings.as_json(),
             **self.origin,
         }
+
+
+def _brief(task: Task) -> dict[str, Any]:
+    return {"task": task.number, "image_sets": str(task.job.image_sets)}
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ UNKNOWN = "not known without a batch file"
 # Of a terminal; what stands before a list there; of ranges.
 _WIDTH, _LABEL, _BRIEF = 96, 16, 60
 _INDENT = " " * 4
+# Of what sbatch takes after --array (its manual).
+_ARRAY = 4096
 
 
 def plan_text(plan: Plan, format: str) -> str:
@@ -36,6 +38,16 @@ def plan_text(plan: Plan, format: str) -> str:
     if format == "commands":
         return "\n".join(shlex.join(plan.command(task)) for task in plan.tasks)
     return json.dumps(plan.as_json(), indent=2, ensure_ascii=False)
+
+
+def too_long(text: str, format: str) -> tuple[str, ...]:
+    """What to do about a printed answer that sbatch does not take as an array."""
+    if format != "array" or len(text) <= _ARRAY:
+        return ()
+    return (
+        f"the array is {len(text)} characters long and sbatch takes {_ARRAY}; use --format list, a "
+        "line for each task of an array that counts from 1, or --out and --resubmit",
+    )
 
 
 def submit_text(plan: Plan, folder: Path) -> str:

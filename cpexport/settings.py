@@ -16,10 +16,10 @@ class Settings:
     """How the jobs of a plan are to run. None leaves it to the site's own default.
 
     `size` is the most image sets a job; `by_group` is whether each group is a job, whatever their
-    size; `at_once` the most jobs that run at one time; `time` in
-    minutes and `memory` in MiB are limits of one job; `options` go to the scheduler as they are;
-    `modules` are loaded and `container` is entered before `cellprofiler` is called; `to` is where
-    the last job loads what the others left.
+    size; `at_once` the most jobs that run at one time; `time` in minutes and `memory` in MiB are
+    limits of one job, `merge_time` and `merge_memory` those of the last one; `options` are words
+    that go to the scheduler as they are; `modules` are loaded and `container` is entered before
+    `cellprofiler` is called; `to` is where the last job loads what the others left.
     """
 
     scheduler: str = "slurm"
@@ -34,6 +34,8 @@ class Settings:
     options: tuple[str, ...] = ()
     keep_measurements: bool = False
     to: str | None = None
+    merge_time: int | None = None
+    merge_memory: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """What `from_json` takes."""

@@ -416,7 +416,7 @@ def test_what_is_under_way_has_no_folder_that_looks_done(lab: Lab) -> None:
     environment = {**os.environ, **lab.environment}
     with subprocess.Popen(words, env=environment, start_new_session=True) as job:
         try:
-            while not list(lab.run.glob("outputs/status/*.status")):
+            while not list(lab.run.glob("outputs/batch*/job.log")):
                 assert job.poll() is None
             again = lab.resubmit()
 
@@ -424,7 +424,8 @@ def test_what_is_under_way_has_no_folder_that_looks_done(lab: Lab) -> None:
 
             assert (ranges(again), again["under_way"]) == ([], [[1, 24]])
             assert (batch["state"], batch["image_sets"]) == ("running", "1-24")
-            assert [path.name for path in lab.run.glob("outputs/batch*")] == ["batch_1_24.part"]
+            (folder,) = lab.run.glob("outputs/batch*")
+            assert folder.name.startswith("batch_1_24.part.shell_")
         finally:
             os.killpg(job.pid, 9)
 

@@ -296,7 +296,8 @@ class TestOthers:
         array, merge = told("lsf", "bsub", answer, *self.OPTIONS, "--option=-P lab")
 
         assert array[:2] == ["-J", "cpexport[1-12]%3"]
-        assert array[4:11] == ["-q", "long", "-P lab", "-W", "01:30", "-M", "2048MB"]
+        assert array[4:10] == ["-q", "long", "-P", "lab", "-W", "01:30"]
+        assert array[10:14] == ["-M", "2048MB", "-R", "rusage[mem=2048MB]"]
         assert array[-3:] == ["sh", f"{lab.run}/array.sh", "0"]
         assert merge[merge.index("-w") + 1] == "ended(17)"
 
