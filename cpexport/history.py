@@ -61,8 +61,8 @@ class History:
             a
             for a in self.attempts
             if not (a.open or a.result == "requeued" or a.state in _NOT_ITS_FAULT)
-            # With a limit of time, one that was stopped for that says so.
-            and not (a.result == "terminated" and a.time)
+            # With a limit of time, one that was stopped for that says so, or its scheduler does.
+            and not (a.result == "terminated" and a.time and not a.state)
         )
 
     @cached_property

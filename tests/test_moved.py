@@ -67,6 +67,21 @@ def test_a_moved_run_is_run_again_where_it_is(lab: Lab) -> None:
     assert not (lab.run / "screen.sqlite").exists()
 
 
+@pytest.mark.parametrize("scheduler", ["shell", "slurm"])
+def test_the_files_of_a_moved_run_do_not_submit_the_run_in_its_place(
+    scheduler: str, lab: Lab
+) -> None:
+    lab.plan("--images-per-batch", 12, scheduler=scheduler)
+    moved = lab.home / "moved"
+    lab.run.rename(moved)
+    lab.plan("--images-per-batch", 12, scheduler=scheduler)
+    said = lab.submit(moved)
+
+    assert f"{moved} was moved or copied from {lab.run}, so nothing was submitted" in said
+    assert f"cpexport check '{moved}' --resubmit" in said
+    assert not list((lab.run / "outputs").iterdir())
+
+
 def test_a_resubmission_does_not_bring_outputs_of_a_run_that_took_the_place(lab: Lab) -> None:
     lab.plan("--images-per-batch", 12)
     lab.fail({"1-12": ["exit 7"]})

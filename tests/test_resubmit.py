@@ -74,6 +74,21 @@ class TestWhatIsRunAgain:
         assert ranges(lab.resubmit()) == ["1-4", "5-8", "9-12"]
         assert ranges(lab.resubmit("--images-per-batch", 9)) == ["1-9", "10-12"]
 
+    def test_a_plan_of_one_image_set_a_job_is_run_again_so(self, lab: Lab) -> None:
+        """What it is without --images-per-batch; its time is that of one image set."""
+        lab.plan("--time", 5)
+        again = lab.resubmit("--scheduler", "slurm")
+        lines = (lab.again / "jobs.tsv").read_text().splitlines()
+
+        assert ranges(again) == [str(number) for number in range(1, 25)]
+        assert {line.split("\t")[6] for line in lines} == {"5"}
+
+    def test_a_plan_of_one_group_a_job_is_run_again_so(self, lab: Lab) -> None:
+        words = ("--images-per-batch", 8, "--by-group")
+        lab.plan(*words, name="02_loaddata_grouped")
+
+        assert ranges(lab.resubmit()) == [f"{first}-{first + 1}" for first in range(1, 24, 2)]
+
     def test_nothing_is_written_where_nothing_is_missing(self, lab: Lab) -> None:
         lab.plan("--images-per-batch", 12)
         lab.submit()

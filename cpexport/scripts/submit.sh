@@ -9,6 +9,7 @@
 set -eu
 here=@here@
 outputs=@outputs@
+@moved@
 status=$outputs/status
 lock=$status/submit.lock
 merge=$status/@plan@.merge
