@@ -85,6 +85,15 @@ class TestStatus:
 
         assert (ranges(again), again["under_way"]) == (["9-16", "17-24"], [[1, 8]])
 
+    def test_what_began_on_another_machine_is_held_back(self, status: Path, lab: Lab) -> None:
+        (status / "batch_1_8.status").write_text(
+            "start\t1-8\tshell:elsewhere:7\t2026-01-01T00:00:00Z\t\t\n"
+        )
+        again = lab.resubmit()
+
+        assert (ranges(again), again["under_way"]) == (["9-16", "17-24"], [[1, 8]])
+        assert "jobs that began on elsewhere never said how they ended" in lab.err
+
     def test_lines_of_other_kinds_are_for_others(self, status: Path, lab: Lab) -> None:
         with (status / "batch_9_16.status").open("a") as file:
             file.write("node\tn7\nwhat\n")
