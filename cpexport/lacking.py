@@ -1,10 +1,18 @@
 """Features and object types that some batches of a run have and others lack."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cpexport.batch import Batch, LeftOut
-from cpexport.features import IMAGE_NUMBER, NOT_OBJECTS, NUMBER, TEXT, is_column, promised_type
+from cpexport.features import (
+    IMAGE,
+    IMAGE_NUMBER,
+    NOT_OBJECTS,
+    NUMBER,
+    TEXT,
+    is_column,
+    promised_type,
+)
 from cpexport.ordering import is_aggregate
 from cpexport.tables import Features, joined
 
@@ -43,6 +51,7 @@ def unloaded(batches: Sequence[Batch], known: Iterable[str] = ()) -> tuple[LeftO
     are object types that are loaded, or not wanted.
     """
     loaded = {name for batch in batches if batch.complete for name in batch.features}
+    loaded |= {name for batch in batches if batch.complete for name in _counted(batch)}
     loaded |= NOT_OBJECTS | set(known)
     found = []
     for batch in batches:
@@ -51,6 +60,15 @@ def unloaded(batches: Sequence[Batch], known: Iterable[str] = ()) -> tuple[LeftO
             reason = f"{batch.reason}; {what}" if batch.reason else what
             found.append(LeftOut(str(batch.source.path), reason))
     return tuple(found)
+
+
+def _counted(batch: Batch) -> Iterator[str]:
+    """The object types that a batch counts, but for those whose table it lacks: of the others it
+    has all rows, or none was found."""
+    for feature in batch.features.get(IMAGE, {}):
+        name = feature.removeprefix("Count_")
+        if name != feature and name not in batch.lacking:
+            yield name
 
 
 def lacking(

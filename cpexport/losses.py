@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from cpexport.batch import Batch
 from cpexport.contained import contained
 from cpexport.errors import SourceError
-from cpexport.features import IMAGE, NUMBER, is_column
+from cpexport.features import IMAGE, NOT_OBJECTS, NUMBER, is_column
 from cpexport.imagesets import ImageSets
 from cpexport.naming import is_kept
 from cpexport.ordering import full_name, is_aggregate
@@ -29,18 +29,39 @@ def names(features: Features) -> Names:
     return found
 
 
-def lost(had: Names, has: Names, newer: Batch | None, alike: bool = False) -> Names:
+def lost(had: Names, has: Names, newer: Batch | None) -> Names:
     """The features of `had` that `has` has not, without types of which `newer` counts none: then
-    there is nothing that a table could have. Of outputs that are `alike` only whole object types
-    can be lost: their table is gone."""
+    there is nothing that a table could have."""
     found: dict[str, frozenset[str]] = {}
     for name, features in had.items():
         if name not in has and newer is not None and _counts_none(newer, name):
             continue
         gone = features - has.get(name, frozenset())
-        if gone and not (alike and (name == IMAGE or name in has)):
+        if gone:
             found[name] = gone
     return found
+
+
+def unmeasured(newer: Batch, wanted: Names) -> Names:
+    """What a newer output of the same pipeline lacks of `wanted` though it had objects to measure.
+
+    CellProfiler writes no feature of which it has no value: so of an object type without rows, and
+    of images when any type has none, nothing is lost (CellProfiler 4.2.8, measurements.py,
+    get_feature_names). All that is `wanted` if the output cannot be read.
+    """
+    rows = dict.fromkeys(newer.features.keys() - NOT_OBJECTS, 0)
+    try:
+        with contained(newer.source), newer.source.open() as opened:
+            for name, block in opened.read(newer.complete, {}):
+                if name in rows:
+                    rows[name] += block.num_rows
+    except SourceError:
+        return wanted
+    return {
+        name: features
+        for name, features in wanted.items()
+        if (all(rows.values()) if name == IMAGE else rows.get(name, 1))
+    }
 
 
 def _counts_none(batch: Batch, name: str) -> bool:

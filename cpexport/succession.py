@@ -54,8 +54,9 @@ class Succession:
         untold = None
         if not self._consent.same_pictures:
             untold = self._others(newer, pictures_of(newer), [older], pictures_of(older), both)
-        alike = _alike(newer, older.pipeline, older.source.format)
-        lost = losses.lost(self._names(older.features), self._names(newer.features), newer, alike)
+        lost = losses.lost(self._names(older.features), self._names(newer.features), newer)
+        if lost and _alike(newer, older.pipeline, older.source.format):
+            lost = losses.unmeasured(newer, lost)
         self._refuse_loss(newer, older, both, lost)
         self._refuse_untold(untold)
 
@@ -145,8 +146,10 @@ class Succession:
                 self._refuse_loss(entry, batch, both, lost)
             return
         layout = self._sink.shape.unshaped(self._sink.layout().features)
-        suspect = losses.lost(losses.names(layout), ours, batch, alike)
+        suspect = losses.lost(losses.names(layout), ours, batch)
         lost = self._valued(suspect, both) if suspect else {}
+        if lost and alike:
+            lost = losses.unmeasured(batch, lost)
         self._refuse_loss(batch, entry, both, lost)
 
     def _refuse_loss(
@@ -216,8 +219,7 @@ def is_same_output(entry: Entry, batch: Batch) -> bool:
 
 
 def _alike(batch: Batch, pipeline: str | None, format: str) -> bool:
-    """Whether an output is of the pipeline of another, and of its format: then it lacks no features
-    but those that there were not."""
+    """Whether an output is of the pipeline of another, and of its format."""
     return pipeline is not None and (pipeline, format) == (batch.pipeline, batch.source.format)
 
 

@@ -177,8 +177,10 @@ class _Verifying:
         here = {str(batch.source.path.resolve()): batch for batch in batches}
         unseen = []
         for entry in self._ledger.entries:
-            # Without a content are those that were replaced for other object types.
-            if entry.signature not in self._seen and (entry.fingerprint or entry.loaded):
+            # Of those that newer ones replaced wholly there is nothing left to compare; nor of
+            # those without a content, which were loaded again for other object types.
+            here_still = entry.loaded or (entry.fingerprint and not entry.replaced)
+            if entry.signature not in self._seen and here_still:
                 batch = here.get(str(Path(entry.path).resolve()))
                 why = "changed since it was loaded" if batch else "not among OUTPUTS"
                 if batch and not batch.complete and batch.reason:

@@ -98,7 +98,9 @@ array() {
             refuse_again
             record || stop "$record: cannot be written, so jobs $((offset + 1)) to @count@ were not" \
                 "submitted; make room there, and run this again"
-            if ! id=$(submit "$count" "$offset" "$@" 2>"$lock/said") || [ -z "$id" ]; then
+            code=0
+            id=$(submit "$count" "$offset" "$@" 2>"$lock/said") || code=$?
+            if [ "$code" -ne 0 ] || [ -z "$id" ]; then
                 refused
                 continue
             fi
@@ -120,8 +122,9 @@ array() {
 
 # Tries a shorter array if that may help; otherwise says how far it got, and stops.
 refused() {
-    # Slurm may have taken jobs whose answer was lost.
-    if grep -qi 'timed out\|timeout' "$lock/said"; then
+    # Jobs may have been taken though the answer was lost, or who waited for it was killed.
+    case $code in 0 | 129 | 130 | 137 | 143) lost=yes ;; *) lost= ;; esac
+    if [ -n "$lost" ] || grep -qi 'timed out\|timeout' "$lock/said"; then
         cat "$lock/said" >&2
         unknown
     fi

@@ -5,7 +5,7 @@ longest=${longest:-@longest@}
 # submit COUNT OFFSET [OPTION...]: prints the id of the array job, from "Job <12> is submitted ...".
 submit() {
     said=$(n=$1 o=$2 && shift 2 && bsub -J "cpexport[1-$n]@at_once@" -o "$here/logs/%J_%I.log" \
-        @options@ "$@" @chain@ sh @array_twice_quoted@ "$o") || return 1
+        @options@ "$@" @chain@ sh @array_twice_quoted@ "$o") || return
     echo "$said" | sed -n 's/^Job <\([0-9]*\)>.*/\1/p'
 }
 

@@ -5,7 +5,7 @@ longest=${longest:-@longest@}
 # submit COUNT OFFSET [OPTION...]: prints the id of the array job.
 submit() {
     id=$(n=$1 o=$2 && shift 2 && qsub -terse -V -S /bin/sh -j y -o /dev/null -N cpexport \
-        -t "1-$n" @at_once@ @options@ "$@" @chain@ "$here/array.sh" "$o") || return 1
+        -t "1-$n" @at_once@ @options@ "$@" @chain@ "$here/array.sh" "$o") || return
     echo "${id%%.*}"
 }
 

@@ -16,7 +16,7 @@ longest=${longest:-@longest@}
 # submit COUNT OFFSET [OPTION...]: prints the id of the array job.
 submit() {
     id=$(n=$1 o=$2 && shift 2 && sbatch --parsable --job-name=cpexport --array="1-$n@at_once@" \
-        --output=@output@ @options@ "$@" @chain@ "$here/array.sh" "$o") || return 1
+        --output=@output@ @options@ "$@" @chain@ "$here/array.sh" "$o") || return
     echo "${id%%;*}"
 }
 
