@@ -69,6 +69,7 @@ stopped() {
     if [ -n "$child" ] && kill -TERM "$child" 2>/dev/null; then
         sleep 1
         kill -KILL "$child" 2>/dev/null
+        wait "$child"
     fi
     leave
     exit 143
