@@ -18,7 +18,7 @@ from cpexport.errors import RERUN, SourceError
 from cpexport.imagesetnames import Name, named
 from cpexport.imagesets import NONE, ImageSets, in_common
 from cpexport.lacking import unloaded
-from cpexport.ledger import Entry
+from cpexport.ledger import Entry, Ledger
 from cpexport.pictures import Pictures
 from cpexport.samepictures import compared
 from cpexport.sinks import Sink
@@ -196,6 +196,31 @@ def _lacks(newer: Batch, older: Batch, both: ImageSets) -> str:
         gone = losses.unmeasured(newer, gone)
     gone = losses.valued(older, gone, both) if gone else {}
     return losses.described(gone)
+
+
+def kept(batches: Iterable[Batch], known: Collection[str], ledger: Ledger) -> Iterator[str]:
+    """What was not loaded though a person may think so, as others have its image sets: outputs that
+    failed and are newer than those, and outputs that gave way to newer ones.
+
+    `known` are the signatures of outputs that were not looked at again. One sentence of each kind.
+    """
+    failed = []
+    for batch in batches:
+        lacking = batch.image_sets - batch.complete
+        older = [one for one in ledger.holding(lacking) if lacking and one.age < batch.age]
+        if older and lacking <= ledger.loaded:
+            failed.append(
+                f"{batch.source.path}: newer than {older[0].path}, which stays, as this one is not "
+                f"complete ({batch.reason})"
+            )
+    gone = [
+        f"{entry.path}: newer outputs have its image sets"
+        for entry in ledger.entries
+        if entry.signature in known and entry.complete and not entry.loaded
+    ]
+    for said in (failed, gone):
+        if said:
+            yield said[0] + (f"; {len(said) - 1} more like it" if len(said) > 1 else "")
 
 
 def refuse_nothing(found: Survey, outputs: Sequence[Path]) -> None:

@@ -357,3 +357,24 @@ def test_a_rerun_by_the_same_pipeline_that_lacks_columns_replaces_nothing(tmp_pa
         into(tmp_path, cut)
 
     assert areas(tmp_path) == [5, 6, 7]
+
+
+def test_a_newer_output_that_failed_is_named_beside_the_one_that_stays(tmp_path: Path) -> None:
+    into(tmp_path, analysis(tmp_path / "old"))
+    failed = analysis(tmp_path / "new", NEW)
+    (failed / "Nuclei.csv").write_text("")
+
+    report = into(tmp_path, tmp_path / "old", failed)
+
+    (note,) = [note for note in report.notes if "stays" in note]
+    assert note.startswith(f"{failed}: newer than {tmp_path / 'old'}, which stays")
+    assert areas(tmp_path) == [5, 6, 7]
+
+
+def test_an_output_that_gave_way_is_named_whenever_it_is_loaded_alone(tmp_path: Path) -> None:
+    into(tmp_path, analysis(tmp_path / "new", NEW))
+    reports = [into(tmp_path, analysis(tmp_path / "old", OLD, area=1)) for _ in range(2)]
+
+    for report in reports:
+        assert f"{tmp_path / 'old'}: newer outputs have its image sets" in report.notes
+    assert areas(tmp_path) == [5, 6, 7]
