@@ -3,7 +3,7 @@
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -11,9 +11,6 @@ from cpexport import __version__, clidestination, cliload, options, outcome
 from cpexport.errors import UsageError
 from cpexport.settings import SCHEDULERS, Settings
 from cpexport.start import begin
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
