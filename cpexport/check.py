@@ -1,36 +1,40 @@
 """Compares what a batch file plans with what jobs left, or with what a destination holds."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from cpexport.batch import Batch, LeftOut, State
 from cpexport.batchfile import BatchFile, read_batch_file
 from cpexport.completeness import shown_by_numbers
-from cpexport.ended import how_it_ended, last_lines, trouble
+from cpexport.ended import died_at_once, how_it_ended, last_lines, log_of, trouble
 from cpexport.errors import UsageError
 from cpexport.features import IMAGE
 from cpexport.findbatch import NotReadSource
-from cpexport.history import History, read_history
+from cpexport.history import History, Queued
 from cpexport.imagesetnames import Name, named
 from cpexport.imagesets import NONE, ImageSets, repeated
-from cpexport.jobs import PART, Job, split
+from cpexport.jobs import LOG, Job, split, unfinished
 from cpexport.lacking import lacking, sentences
 from cpexport.leftout import contradicted, covered, lost, other_outputs, uncertain
 from cpexport.plan import Planned
+from cpexport.queues import WAITING
+from cpexport.records import ANY, Attempt, Reader
 from cpexport.samepictures import Difference, compared
 from cpexport.sinks import open_sink
 from cpexport.skipped import skipped_there
 from cpexport.survey import Progress, Survey, survey
+from cpexport.underway import read_history
 
 
 @dataclass(frozen=True)
 class Seen:
     """One batch in a report: where it is, what it was to run, what of it is complete, and why.
 
-    `skipped` are image sets that FlagImage skipped, which are not in `complete`. `exit_status` is
-    that of the job's last attempt and `log` are the last lines of its log, where they are known.
+    `skipped` are image sets that FlagImage skipped, which are not in `complete`. Of the job's last
+    attempt, as far as that is known: `exit_status`, `attempt` counted from 1, `seconds` that it
+    took, `limit` in minutes, and the last lines, `log`, of the file `log_file`.
     """
 
     path: str
@@ -43,6 +47,10 @@ class Seen:
     skipped: ImageSets = NONE
     exit_status: int | None = None
     log: tuple[str, ...] = ()
+    attempt: int | None = None
+    seconds: int | None = None
+    limit: int | None = None
+    log_file: str = ""
     details: tuple[str, ...] = ()
 
 
@@ -56,7 +64,8 @@ class Check:
     `histories` the folders in which they keep count of their attempts, and `history` what those and
     the scheduler say. `trouble` says what all jobs of the last plan failed of, if they did so;
     `notes` are about batch files, and what batches lack that others have; `left_out` are files that
-    may be CellProfiler's, but are not read.
+    may be CellProfiler's, but are not read. `queue` are jobs without a folder yet: that wait, or
+    ended before they began.
     """
 
     plan: BatchFile | None
@@ -72,6 +81,7 @@ class Check:
     notes: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     misplaced: ImageSets = NONE
+    queue: tuple[Seen, ...] = ()
 
     @property
     def batch_file(self) -> BatchFile:
@@ -127,26 +137,27 @@ def check(
     batch_file: Path | None = None,
     *,
     same_pictures: bool = False,
+    reader: Reader | None = None,
     progress: Progress = lambda done: None,
 ) -> Check:
     """What is there of a plan below `outputs`: without those, beside the batch file. With
-    `same_pictures` image sets are those of the batch file by their numbers alone.
+    `same_pictures` image sets are those of the batch file by their numbers alone. A `reader` of an
+    earlier check reads only those records of jobs that have changed.
 
     Raises:
         UsageError: there are neither outputs nor a batch file, or several batch files.
-        SourceError: the batch file cannot be read, a path does not exist, or a list of submitted
-            jobs is damaged.
+        SourceError: the batch file cannot be read, or a path does not exist.
     """
     if not outputs:
         if batch_file is None:
             raise UsageError("name the batch file with --batch, or the folder of the outputs")
         outputs = [batch_file.parent]
     found = survey(outputs, batch_file, same_pictures=same_pictures, progress=progress)
-    if found.plan is None:
+    if found.plan is None and not any(batch.complete for batch in found.batches):
         for batch in found.batches:
             if isinstance(batch.source, NotReadSource):
                 raise batch.source.error
-    if found.plan is None and not found.batches:
+    if found.plan is None and not found.batches and not found.left_out:
         raise UsageError(
             f"no batch file and no output of a job at {outputs[0]}; name the batch file with "
             "--batch, or another folder"
@@ -155,7 +166,7 @@ def check(
     skipped = ImageSets.from_ranges(r for b in found.batches for r in b.skipped.ranges)
     done = ImageSets.from_ranges(r for b in found.batches for r in (b.complete - b.skipped).ranges)
     duplicate = repeated(batch.complete - batch.skipped for batch in found.batches)
-    history = read_history(found.histories)
+    history = read_history(found.histories, reader)
     there = done | skipped
     return Check(
         found.plan,
@@ -168,7 +179,7 @@ def check(
         history,
         skipped - done,
         trouble(history, found.histories),
-        (*found.notes, *sentences(lacking(found.batches))),
+        (*found.notes, *sentences(lacking(found.batches)), *map(str, history.broken)),
         (
             *found.left_out,
             *(left for batch in found.batches for left in batch.left_out),
@@ -176,6 +187,7 @@ def check(
             *_not_loaded(found, there, same_pictures),
         ),
         ImageSets.from_ranges(r for b in found.batches for r in b.misplaced.ranges),
+        tuple(_queue(found, history, there)),
     )
 
 
@@ -186,9 +198,9 @@ def _not_loaded(found: Survey, there: ImageSets, same_pictures: bool) -> Iterato
     said = {left.path for left in lost(batches, found.plan, there)}
     said |= {str(batch.source.path) for batch in batches if not batch.image_sets}
     yield from covered(batches, other_outputs(batches), (), said)
-    if found.plan is None and not same_pictures:
-        # Where there is a batch file, all of them were compared with that.
-        yield from contradicted(batches)
+    # Where there is a batch file, all pictures were compared with that.
+    same_pictures = same_pictures or found.plan is not None
+    yield from contradicted(batches, same_pictures=same_pictures)
 
 
 def check_destination(
@@ -261,36 +273,75 @@ def _misplaced(plan: BatchFile, found: Mapping[int, Difference]) -> str:
     )
 
 
+def _queue(found: Survey, history: History, done: ImageSets) -> Iterator[Seen]:
+    """The jobs without a folder: those that wait, and those that ended before they began and have
+    image sets that are neither `done` nor under way."""
+    logs = [plan.path.parent / "logs" for plan in found.plans]
+    settled = done | history.busy
+    for job in history.queued:
+        if job.standing == WAITING:
+            why = f", as its scheduler says: {job.reason}" if job.reason else ""
+            yield Seen(job.id, job.image_sets, NONE, WAITING, f"the job waits in the queue{why}")
+        elif not job.image_sets <= settled:
+            yield _unbegun(job, logs)
+
+
+def _unbegun(job: Queued, logs: Sequence[Path]) -> Seen:
+    log = log_of(job, logs)
+    return Seen(
+        job.id,
+        job.image_sets,
+        NONE,
+        State.FAILED,
+        died_at_once(job),
+        log=last_lines(log) if log else (),
+        log_file=str(log or ""),
+    )
+
+
 def _seen(batch: Batch, history: History, done: ImageSets) -> Seen:
     """A batch, and what is known of its job; `done` are the image sets that any batch has."""
     path = batch.source.path
-    image_sets, state, reason = batch.image_sets, batch.state, batch.reason
-    exit_status: int | None = None
-    log: tuple[str, ...] = ()
-    attempt = history.last.get(path.name.removesuffix(PART))
-    if attempt and path.name.endswith(PART):
-        # Its files may say nothing yet, or never will.
-        image_sets = image_sets or attempt.image_sets
-        if attempt.open and not batch.image_sets:
-            state, reason = State.RUNNING, "the job has begun and not ended"
-        elif attempt.result == "complete":
-            state, reason = State.RUNNING, "the job ended as it was looked at; look again"
-        elif not attempt.open:
-            exit_status, log = attempt.exit_status, last_lines(path)
-            reason = how_it_ended(attempt, reason)
+    part = unfinished(path.name)
+    attempt = history.last.get((str(path.parent), part or path.name))
     details = batch.details
+    image_sets = batch.image_sets
+    if attempt and part and not image_sets:
+        # Its files may say nothing yet, or never will.
+        image_sets = NONE if attempt.image_sets == ANY else attempt.image_sets
     if image_sets and not batch.complete and image_sets <= done:
         details = (*details, "other outputs have all its image sets")
-    return Seen(
+    seen = Seen(
         str(path),
         image_sets,
         batch.complete - batch.skipped,
-        state,
-        reason,
+        batch.state,
+        batch.reason,
         batch.sign,
         batch.notes,
         batch.skipped,
-        exit_status,
-        log,
-        details,
+        details=details,
+    )
+    return _with_attempt(seen, attempt, path, begun=bool(batch.image_sets)) if attempt else seen
+
+
+def _with_attempt(seen: Seen, attempt: Attempt, path: Path, *, begun: bool) -> Seen:
+    """A batch with what is known of its job; `begun` is whether its files say image sets."""
+    seen = replace(seen, attempt=attempt.number, seconds=attempt.seconds, limit=attempt.time)
+    if not unfinished(path.name):
+        return seen
+    log = path / LOG
+    seen = replace(seen, log_file=str(log) if log.is_file() else "")
+    if attempt.open and not begun:
+        return replace(seen, state=State.RUNNING, reason="the job has begun and not ended")
+    if attempt.result == "complete" and not path.with_name(attempt.folder).exists():
+        reason = "the job ended as it was looked at; look again"
+        return replace(seen, state=State.RUNNING, reason=reason)
+    if attempt.open:
+        return seen
+    return replace(
+        seen,
+        exit_status=attempt.exit_status,
+        log=last_lines(log),
+        reason=how_it_ended(attempt, seen.reason),
     )

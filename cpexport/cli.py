@@ -3,7 +3,7 @@
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -11,9 +11,6 @@ from cpexport import __version__, clidestination, cliload, options, outcome
 from cpexport.errors import UsageError
 from cpexport.settings import SCHEDULERS, Settings
 from cpexport.start import begin
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -64,7 +61,7 @@ def plan(
     from cpexport.batchfile import read_batch_file
     from cpexport.plan import plan
     from cpexport.preflight import problems
-    from cpexport.report import plan_text, submit_text
+    from cpexport.report import plan_text, submit_text, too_long
     from cpexport.sinks import absolute
     from cpexport.sinks.urls import file_url
     from cpexport.submit import prepare
@@ -90,9 +87,10 @@ def plan(
         **settings,
         scheduler=scheduler or "shell",
         size=images_per_batch,
+        by_group=by_group,
         to=absolute(to or file_url("sqlite", home / "screen.sqlite")) if scheduler else None,
     )
-    planned = plan(batch, home / "outputs", how, by_group=by_group)
+    planned = plan(batch, home / "outputs", how)
     if scheduler and out:
         if outcome.warn(prepare(planned, batch, out, check_images=check_images), quiet):
             return outcome.FAILED
@@ -101,7 +99,9 @@ def plan(
     found = problems(planned, batch, check_images=check_images, printed=True)
     if outcome.warn(found, quiet):
         return outcome.FAILED
-    click.echo(plan_text(planned, format))
+    text = plan_text(planned, format)
+    click.echo(text)
+    outcome.advise(too_long(text, format))
     return outcome.DONE
 
 
@@ -149,12 +149,13 @@ def check(
     """
     from cpexport.check import check, check_destination
     from cpexport.progress import drawn, shown
-    from cpexport.report import check_text, plan_text
+    from cpexport.records import Reader
+    from cpexport.report import check_text, plan_text, too_long
     from cpexport.resubmit import Limits, home_of, missing, resubmit
     from cpexport.submit import prepare
     from cpexport.watch import follow_check
 
-    look = partial(check, outputs, batch_file, same_pictures=same_pictures)
+    look = partial(check, outputs, batch_file, same_pictures=same_pictures, reader=Reader())
     if run is not None and to is None:
         raise UsageError("--run goes with --to")
     if to is not None:
@@ -191,9 +192,13 @@ def check(
         text = check_text(found, format, again, folder, verbose=verbose)
     if text:
         click.echo(text)
+    outcome.advise(too_long(text, format))
     if not quiet:
+        busy = found.history.busy & found.missing
+        listed = format in ("list", "commands", "array") and not again
         outcome.advise(
             [
+                *([f"{busy} wait or run, and are in what is printed"] if busy and listed else []),
                 *found.notes,
                 *(
                     f"{seen.path}: {note}"

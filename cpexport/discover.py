@@ -158,6 +158,10 @@ class _Finding:
         self.listed[listed.real] = listed
         self.not_read += [LeftOut(str(path), f"{why}; check it") for path, why in listed.closed]
         path, names = listed.path, listed.names
+        if path.name == STATUS and listed.closed:
+            # Jobs of which nobody can read what became of them may still run.
+            self.histories.setdefault(listed.real, path)
+            return
         if path.name == STATUS and any(Path(name).suffix in STATUS_SUFFIXES for name in names):
             self.histories.setdefault(listed.real, path)
             return

@@ -185,7 +185,7 @@ def _one(
             {parts[0].name: tuple(len(p.schema) for p in parts) for parts in tables.values()},
             (
                 *seen.notes,
-                *sentences(lacking(seen.batches, sink.shape.keeps)),
+                *sentences(lacking((step.batch for step in steps), sink.shape.keeps, had)),
                 *sink.notes,
                 *other_pipelines((one, batch.pipeline) for one, batch in replaced.values()),
                 *notes_of(seen.batches),

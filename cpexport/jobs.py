@@ -18,7 +18,8 @@ from cpexport.errors import SourceError
 from cpexport.imagesets import ImageSets
 
 PART = ".part"
-"""Ends the names of folders and files that a job has not completed."""
+"""Ends the names of folders and files that a job has not completed, also with an id after it:
+`batch_1_6.part.slurm_12_3`."""
 PLAN = "plan.json"
 """Holds a plan, beside what runs it or beside the outputs."""
 STATUS = "status"
@@ -112,6 +113,16 @@ def folder_for(job: Job, outputs: Path, taken: Container[str] = ()) -> Path:
         for name in chain([job.name], again)
         if name not in taken and not (outputs / name).exists()
     )
+
+
+def unfinished(folder: str) -> str:
+    """The name that a job's folder will have, if this is that of one not completed; else nothing.
+
+    >>> unfinished("batch_1_6.part.slurm_12_3"), unfinished("batch_1_6")
+    ('batch_1_6', '')
+    """
+    name, part, more = folder.partition(PART)
+    return name if part and (not more or more.startswith(".")) else ""
 
 
 def _of(image_sets: ImageSets) -> Job:

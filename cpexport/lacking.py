@@ -72,23 +72,28 @@ def _counted(batch: Batch) -> Iterator[str]:
 
 
 def lacking(
-    batches: Iterable[Batch], keeps: Callable[[str], bool] = lambda name: True
+    batches: Iterable[Batch],
+    keeps: Callable[[str], bool] = lambda name: True,
+    there: Features | None = None,
 ) -> tuple[Lacking, ...]:
-    """What batches lack that others of them have, of the object types that one `keeps`.
+    """What batches lack that others of them have, of the object types that one `keeps`, or that is
+    `there` of batches loaded before.
 
     Only batches of which something is complete count. Batches that have the same features share
     one mapping of them (`survey`), and so are looked at together.
     """
+    there = there or {}
     alike: dict[int, tuple[Features, list[str]]] = {}
     for batch in batches:
         if batch.complete:
             features = batch.features
             alike.setdefault(id(features), (features, []))[1].append(str(batch.source.path))
-    if len(alike) < 2:
+    if len(alike) + bool(there) < 2:
         return ()
+    objects = there.keys() - NOT_OBJECTS
     every = {
-        name: {feature for feature in types if is_column(feature)}
-        for name, types in joined(features for features, _ in alike.values()).items()
+        name: {f for f in types if is_column(f) and not is_aggregate(f, objects)}
+        for name, types in joined([*(some for some, _ in alike.values()), there]).items()
         if keeps(name)
     }
     found: dict[tuple[str, tuple[str, ...]], list[str]] = {}

@@ -96,7 +96,9 @@ class Ledger:
 
     @cached_property
     def by_fingerprint(self) -> Mapping[str, Entry]:
-        return {entry.fingerprint: entry for entry in self.entries}
+        """The entries by content; of several the one from which the most is loaded."""
+        by_loaded = sorted(self.entries, key=lambda entry: len(entry.loaded))
+        return {entry.fingerprint: entry for entry in by_loaded}
 
     @cached_property
     def loaded(self) -> ImageSets:

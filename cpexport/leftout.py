@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
+from cpexport import losses
 from cpexport.batch import Batch, LeftOut
 from cpexport.batchfile import BatchFile
 from cpexport.completeness import shown_by_numbers
@@ -17,7 +18,7 @@ from cpexport.errors import RERUN, SourceError
 from cpexport.imagesetnames import Name, named
 from cpexport.imagesets import NONE, ImageSets, in_common
 from cpexport.lacking import unloaded
-from cpexport.ledger import Entry
+from cpexport.ledger import Entry, Ledger
 from cpexport.pictures import Pictures
 from cpexport.samepictures import compared
 from cpexport.sinks import Sink
@@ -156,17 +157,70 @@ def other_outputs(batches: Sequence[Batch]) -> Others:
     return lambda batch: (pictures_of(other) for other in sharing.get(id(batch), ()))
 
 
-def contradicted(batches: Sequence[Batch]) -> list[LeftOut]:
-    """Batches that have image sets complete which an older one has complete as other pictures. No
-    load takes both."""
+def contradicted(batches: Sequence[Batch], *, same_pictures: bool) -> list[LeftOut]:
+    """Batches that have image sets complete which an older one has complete too, but as other
+    pictures, or with more object types and features. No load takes both unasked.
+
+    `same_pictures` is whether image sets of one number are known to be the same pictures.
+    """
     by_age = sorted((batch for batch in batches if batch.complete), key=lambda batch: batch.age)
     found: dict[str, LeftOut] = {}
     for older, newer, both in in_common([batch.complete for batch in by_age]):
-        theirs = (pictures_of(batch) for batch in by_age[older : older + 1])
-        path = str(by_age[newer].source.path)
-        if path not in found and (why := _other_pictures(by_age[newer], theirs, both)):
-            found[path] = LeftOut(path, f"{why}: {by_age[older].source.path}")
+        old, new = by_age[older], by_age[newer]
+        path = str(new.source.path)
+        if path in found:
+            continue
+        why = "" if same_pictures else _other_pictures(new, [pictures_of(old)], both, unknown=True)
+        if why:
+            why = (
+                f"{why}: {old.source.path}; if they are two runs, load them with --table-number; "
+                "if they are the same pictures, with --same-pictures"
+            )
+        elif lacks := _lacks(new, old, both):
+            why = (
+                f"lacks {lacks}, which {old.source.path} has of the same {both.words}; load one of "
+                "them with a --prefix of its own, or with --replace"
+            )
+        if why:
+            found[path] = LeftOut(path, why)
     return list(found.values())
+
+
+def _lacks(newer: Batch, older: Batch, both: ImageSets) -> str:
+    """The object types and features that a newer output lacks; empty if it lacks none. Of outputs
+    in different formats nothing is said, as those call features by different names."""
+    if newer.source.format != older.source.format:
+        return ""
+    gone = losses.lost(losses.names(older.features), losses.names(newer.features), newer)
+    if gone and newer.pipeline is not None and newer.pipeline == older.pipeline:
+        gone = losses.unmeasured(newer, gone)
+    gone = losses.valued(older, gone, both) if gone else {}
+    return losses.described(gone)
+
+
+def kept(batches: Iterable[Batch], known: Collection[str], ledger: Ledger) -> Iterator[str]:
+    """What was not loaded though a person may think so, as others have its image sets: outputs that
+    failed and are newer than those, and outputs that gave way to newer ones.
+
+    `known` are the signatures of outputs that were not looked at again. One sentence of each kind.
+    """
+    failed = []
+    for batch in batches:
+        lacking = batch.image_sets - batch.complete
+        older = [one for one in ledger.holding(lacking) if lacking and one.age < batch.age]
+        if older and lacking <= ledger.loaded:
+            failed.append(
+                f"{batch.source.path}: newer than {older[0].path}, which stays, as this one is not "
+                f"complete ({batch.reason})"
+            )
+    gone = [
+        f"{entry.path}: newer outputs have its image sets"
+        for entry in ledger.entries
+        if entry.signature in known and entry.complete and not entry.loaded
+    ]
+    for said in (failed, gone):
+        if said:
+            yield said[0] + (f"; {len(said) - 1} more like it" if len(said) > 1 else "")
 
 
 def refuse_nothing(found: Survey, outputs: Sequence[Path]) -> None:
@@ -197,17 +251,25 @@ def refuse_nothing(found: Survey, outputs: Sequence[Path]) -> None:
     )
 
 
-def _other_pictures(batch: Batch, others: Iterable[Pictures], within: ImageSets) -> str:
+def _other_pictures(
+    batch: Batch, others: Iterable[Pictures], within: ImageSets, *, unknown: bool = False
+) -> str:
     """How pictures of a batch differ from `others` under the numbers `within`; empty if they do
-    not, or if one of them cannot be read."""
+    not, or if one of them cannot be read. With `unknown`, that nothing tells is said as well."""
     with suppress(SourceError):
         mine: Pictures | None = None
         for theirs in others:
             mine = pictures_of(batch) if mine is None else mine
-            found = compared(mine, theirs).different
+            both = compared(mine, theirs)
+            found = both.different
             if numbers := [number for number in found if number in within]:
                 return (
                     f"its image set {min(numbers)} is another picture than in the output that has "
                     f"it complete ({found[min(numbers)]})"
+                )
+            if unknown and (untold := both.untold & within):
+                return (
+                    f"nothing tells whether its image set {untold.first} is the same picture as in "
+                    "the output that has it complete"
                 )
     return ""

@@ -18,8 +18,8 @@ from cpexport.features import IMAGE
 from cpexport.imagesetnames import Name
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.lacking import lacking, sentences
+from cpexport.leftout import kept, missing, refuse_nothing
 from cpexport.leftout import left_out as all_left_out
-from cpexport.leftout import missing, refuse_nothing
 from cpexport.paths import PathMap
 from cpexport.shape import Shape
 from cpexport.sinks import Sink, open_sink
@@ -201,8 +201,12 @@ def _report(
     ran = [one.image_sets for one in found.batches] + [one.image_sets for one in entries]
     gone = missing(found.plan, there, ran)
     skipped = _skipped(sink, found) & there
-    notes = [*found.notes, *sentences(lacking(found.batches, sink.shape.keeps))]
+    features = sink.shape.unshaped(sink.layout().features)
+    passed_over = {id(batch) for batch in writing.superseded}
+    brought = [batch for batch in found.batches if id(batch) not in passed_over]
+    notes = [*found.notes, *sentences(lacking(brought, sink.shape.keeps, features))]
     notes += [f"{b.source.path}: newer outputs have its image sets" for b in writing.superseded]
+    notes += kept(found.batches, () if writing.loaded else found.known, ledger)
     notes += other_pipelines((older, new.pipeline) for older, new in writing.replaced.values())
     notes += notes_of(found.batches)
     notes += [

@@ -1,6 +1,6 @@
 """What of an older output a newer one lacks: features by name, as far as the older has values."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +17,7 @@ from cpexport.tables import Features
 Names = Mapping[str, frozenset[str]]
 """Features by object type; an object type that has rows has its number."""
 
+_SHOWN = 3
 # They say when and in which order modules ran, and not what was measured.
 _OF_THE_JOB = ("ExecutionTime_", "Group_", "ImageSet_", "ProcessingStatus")
 
@@ -86,6 +87,24 @@ def valued(batch: Batch, wanted: Names, image_sets: ImageSets) -> Names:
         own = batch.features.get(IMAGE, {})
         found.setdefault(IMAGE, set()).update(wanted.get(IMAGE, frozenset()) - own.keys())
     return {name: frozenset(features) for name, features in found.items() if features}
+
+
+def described(lost: Names, counts: Callable[[str, str, Iterable[str]], bool] | None = None) -> str:
+    """What is lost, in words; empty if nothing is. `counts` says which features do, else all."""
+    types = sorted(name for name, features in lost.items() if NUMBER in features)
+    features = sorted(
+        (name, feature)
+        for name, some in lost.items()
+        if name not in types
+        for feature in some
+        if counts is None or counts(name, feature, lost)
+    )
+    what = [f"object type{'s' * (len(types) > 1)} {', '.join(types)}"] if types else []
+    if features:
+        named = ", ".join(f"{feature} of {name}" for name, feature in features[:_SHOWN])
+        more = f" and {len(features) - _SHOWN} more" if len(features) > _SHOWN else ""
+        what.append(f"{len(features)} feature{'s' * (len(features) > 1)} ({named}{more})")
+    return " and ".join(what)
 
 
 def has_value(block: pa.RecordBatch, column: str) -> bool:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import click
 
 from cpexport.errors import UsageError
+from cpexport.schedulers import option_words
 from cpexport.settings import SCHEDULERS, mebibytes, minutes
 
 _Option = Callable[[Any], Any]
@@ -32,6 +33,13 @@ def _read(read: Callable[[str], int]) -> Callable[[Any, Any, str | None], int | 
             raise click.BadParameter(str(error)) from error
 
     return convert
+
+
+def _option_words(context: Any, parameter: Any, texts: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        return tuple(word for text in texts for word in option_words(text))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def watch(what: str) -> _Option:
@@ -170,9 +178,27 @@ how_jobs_run = _all(
     ),
     click.option("--partition", help="The partition or queue of the jobs."),
     click.option("--at-once", type=_count, help="The most jobs that run at a time."),
+    click.option(
+        "--merge-time",
+        metavar="TIME",
+        callback=_read(minutes),
+        help="Of the last job, which loads; by itself by the number of image sets, with --time.",
+    ),
+    click.option(
+        "--merge-memory",
+        metavar="SIZE",
+        callback=_read(mebibytes),
+        help="Of the last job; by itself by the number of image sets, with --memory.",
+    ),
     click.option("--module", "modules", multiple=True, help="To load before CellProfiler runs."),
     click.option("--container", help="An image in which Apptainer calls CellProfiler."),
-    click.option("--option", "options", multiple=True, help="Passed to the scheduler as it is."),
+    click.option(
+        "--option",
+        "options",
+        multiple=True,
+        callback=_option_words,
+        help="For the scheduler, split as a shell would: '-pe smp 4'.",
+    ),
 )
 """How jobs are to run, all of it passed through to the scheduler: the fields of `Settings`."""
 

@@ -36,6 +36,10 @@ class Module:
         """How features that a module writes about itself end: `14FlagImage`."""
         return f"{self.number:02d}{self.name}"
 
+    def setting(self, ending: str) -> str:
+        """The first setting whose name ends so: older versions write the colon escaped."""
+        return next((value for name, value in self.settings if name.endswith(ending)), "")
+
 
 @dataclass(frozen=True)
 class Skip:

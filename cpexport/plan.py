@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +27,18 @@ class Task:
 
 @dataclass(frozen=True)
 class Plan:
-    """The jobs to submit. `sha256` is the batch file's, `outputs` the folder of their folders."""
+    """The jobs to submit. `sha256` is the batch file's, `outputs` the folder of their folders.
+
+    `origin` is what `plans.origin` says of a plan that is written into a folder, so that it is
+    known again when that is moved or copied.
+    """
 
     batch_file: Path
     sha256: str
     outputs: Path
     tasks: tuple[Task, ...]
     settings: Settings
+    origin: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def image_sets(self) -> ImageSets:
@@ -50,44 +55,65 @@ class Plan:
         return command(self.batch_file, task.job, task.folder)
 
     def as_json(self) -> dict[str, Any]:
-        """The plan as `plan.json` and `cpexport plan --format json` have it."""
+        """The plan as `cpexport plan --format json` has it, with every job's command."""
+        jobs = [
+            {
+                **_brief(task),
+                "first": task.job.first,
+                "last": task.job.last,
+                "group": task.job.group,
+                "command": self.command(task),
+            }
+            for task in self.tasks
+        ]
+        return self._said(jobs)
+
+    def as_text(self) -> str:
+        """The plan as `plan.json` has it: a line for each job, whose folder and limits are in
+        `jobs.tsv`."""
+        marked = self._said(["@jobs@"])
+        lines = ",\n".join(f"    {json.dumps(_brief(task))}" for task in self.tasks)
+        text = json.dumps(marked, indent=2, ensure_ascii=False)
+        return text.replace('    "@jobs@"', lines, 1) + "\n"
+
+    def _said(self, jobs: list[Any]) -> dict[str, Any]:
         return {
             "batch_file": str(self.batch_file),
             "sha256": self.sha256,
             "image_sets": len(self.image_sets),
-            "jobs": [
-                {
-                    "task": task.number,
-                    "image_sets": str(task.job.image_sets),
-                    "first": task.job.first,
-                    "last": task.job.last,
-                    "group": task.job.group,
-                    "command": self.command(task),
-                }
-                for task in self.tasks
-            ],
+            "jobs": jobs,
             "outputs": str(self.outputs),
             "settings": self.settings.as_json(),
+            **self.origin,
         }
+
+
+def _brief(task: Task) -> dict[str, Any]:
+    return {"task": task.number, "image_sets": str(task.job.image_sets)}
 
 
 @dataclass(frozen=True)
 class Planned:
-    """What an earlier plan said, as far as it matters afterwards."""
+    """What an earlier plan said, as far as it matters afterwards.
+
+    `id`, `folder` and `beside` are those of `plans.origin`; None where an older version did not
+    write them.
+    """
 
     path: Path
     batch_file: Path
     sha256: str
     outputs: Path
     settings: Settings
+    id: str | None = None
+    folder: Path | None = None
+    beside: str | None = None
 
 
 def plan(
     batch_file: BatchFile,
     outputs: Path,
     settings: Settings | None = None,
-    *,
-    by_group: bool = False,
 ) -> Plan:
     """The jobs that run all of a batch file: without a size in the settings one image set a job,
     or one group where the batch file is grouped.
@@ -97,11 +123,11 @@ def plan(
     """
     settings = settings or Settings()
     refuse_nothing(batch_file)
-    if by_group and not batch_file.members:
+    if settings.by_group and not batch_file.members:
         raise SourceError(
             batch_file.path, "is not grouped", "leave out --by-group, or set groups in the pipeline"
         )
-    jobs = split(batch_file, batch_file.planned, settings.size or 1, by_group=by_group)
+    jobs = split(batch_file, batch_file.planned, settings.size or 1, by_group=settings.by_group)
     return numbered(
         batch_file, outputs, [(job, settings.time, settings.memory) for job in jobs], settings
     )
@@ -163,9 +189,16 @@ def read_plan(path: Path) -> Planned | None:
         jobs = [Job(ImageSets.parse(job["image_sets"]), str(job["task"])) for job in said["jobs"]]
         settings = Settings.from_json(said["settings"])
         planned = Planned(
-            path, Path(said["batch_file"]), said["sha256"], Path(said["outputs"]), settings
+            path,
+            Path(said["batch_file"]),
+            str(said["sha256"]),
+            Path(said["outputs"]),
+            settings,
+            said.get("id"),
+            Path(said["folder"]) if "folder" in said else None,
+            said.get("beside"),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise SourceError(path, f"not a plan: {error}", "make the plan again") from error
     if twice := overlap(jobs):
         raise SourceError(path, f"plans {twice.words} twice", "make the plan again")

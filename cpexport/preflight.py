@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from urllib.parse import unquote
 
 from cpexport.batchfile import BatchFile
 from cpexport.features import IMAGE
+from cpexport.imagefolders import file_of, list_of
 from cpexport.imagesets import ImageSets
 from cpexport.mappings import wrong_paths
 from cpexport.measurements import MeasurementFile
@@ -159,13 +159,13 @@ def _modules(batch_file: BatchFile, kept: bool) -> Iterator[Problem]:
     exports = False
     for module in batch_file.pipeline.modules:
         if module.enabled and module.name == "CreateBatchFiles":
-            if _setting(module, "in distributed mode") == "Yes":
+            if module.setting("in distributed mode") == "Yes":
                 yield Problem(
                     f"{batch_file.path}: made in distributed mode, which CellProfiler does not "
                     "support any more: every job fails; make it again with that setting off",
                     True,
                 )
-            if _setting(module, "computers running Windows?") == "Yes":
+            if module.setting("computers running Windows?") == "Yes":
                 yield Problem(f"{batch_file.path}: made for a cluster of Windows machines")
         elif module.enabled and module.name == "LoadData":
             yield from _list(batch_file, module)
@@ -183,8 +183,7 @@ def _modules(batch_file: BatchFile, kept: bool) -> Iterator[Problem]:
 
 def _list(batch_file: BatchFile, module: Module) -> Iterator[Problem]:
     """LoadData reads its CSV file again in every job (loaddata.py, get_cache_info)."""
-    kind, _, folder = _setting(module, "Input data file location").partition("|")
-    name = _setting(module, "Name of the file")
+    kind, folder, name = list_of(module)
     if kind == "Elsewhere..." and not Path(folder, name).is_file():
         yield Problem(
             f"{batch_file.path}: its LoadData list {Path(folder, name)} does not exist on this "
@@ -194,8 +193,8 @@ def _list(batch_file: BatchFile, module: Module) -> Iterator[Problem]:
 
 def _database(batch_file: BatchFile, module: Module) -> Iterator[Problem]:
     """CreateBatchFiles makes the tables in its own output folder, and jobs make none."""
-    if _setting(module, "Database type") == "SQLite":
-        elsewhere = _setting(module, "Output file location").startswith("Elsewhere")
+    if module.setting("Database type") == "SQLite":
+        elsewhere = module.setting("Output file location").startswith("Elsewhere")
         yield Problem(
             f"{batch_file.path}: ExportToDatabase writes SQLite: "
             + (
@@ -206,11 +205,6 @@ def _database(batch_file: BatchFile, module: Module) -> Iterator[Problem]:
             + "; use ExportToSpreadsheet, or --keep-measurements without it",
             fatal=not elsewhere,
         )
-
-
-def _setting(module: Module, words: str) -> str:
-    """The first setting whose name ends in these words: older versions write the colon escaped."""
-    return next((value for name, value in module.settings if name.endswith(words)), "")
 
 
 def _numbers(plan: Plan, batch_file: BatchFile) -> Iterator[Problem]:
@@ -236,10 +230,10 @@ def _images(batch_file: BatchFile) -> Iterator[Problem]:
                 continue
             numbers, urls = file.one_each(IMAGE, feature)
             for number, url in zip(numbers.tolist(), urls.tolist(), strict=True):
-                if not str(url).startswith("file:"):
+                path = file_of(str(url))
+                if path is None:
                     elsewhere += 1
                     continue
-                path = unquote(str(url).removeprefix("file:").removeprefix("//"))
                 if path not in seen:
                     seen[path] = _is_image(path)
                 if not seen[path]:

@@ -140,13 +140,15 @@ def drawn(quiet: bool) -> Iterator[Callable[[Standing], None]]:
 
         def say(now: Standing) -> None:
             line = ", ".join(f"{len(sets)} {name}" for name, sets in _standings(now))
-            if said[-1:] != [line]:
-                said.append(line)
-                click.echo(line, err=True)
+            for text in (line, now.idle):
+                if text and text not in said[-2:]:
+                    said.append(text)
+                    click.echo(text, err=True)
 
-        yield say
+        with _said(quiet):
+            yield say
         return
-    with Live(console=console) as live:
+    with _said(quiet), Live(console=console) as live:
         yield lambda now: live.update(_picture(now), refresh=True)
 
 
@@ -154,6 +156,7 @@ def _standings(now: Standing) -> list[tuple[str, ImageSets]]:
     return [
         ("complete", now.complete),
         ("running", now.running),
+        *([("waiting", now.waiting)] if now.waiting else []),
         ("failed", now.failed),
         ("missing", now.missing),
     ]
@@ -169,4 +172,4 @@ def _picture(now: Standing) -> Group:
     to_go = "" if now.eta is None else f"  {timedelta(seconds=round(now.eta))} to go"
     bar = ProgressBar(total=len(now.planned), completed=len(now.complete), width=40)
     percent = 100 * len(now.complete) // max(len(now.planned), 1)
-    return Group(table, bar, Text(f"{percent} %{to_go}"))
+    return Group(table, bar, Text(f"{percent} %{to_go}"), *([Text(now.idle)] if now.idle else []))

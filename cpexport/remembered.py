@@ -64,7 +64,7 @@ class Remembered:
 
     def keep(self) -> None:
         """Writes what is new, if it can be written; whoever comes last of several wins."""
-        if not self._changed:
+        if not self._changed or not self._file.is_absolute():
             return
         with suppress(OSError):
             self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -83,7 +83,9 @@ class Remembered:
 
 def _home() -> Path:
     said = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (said if said.is_absolute() else Path("~/.cache").expanduser()) / "cpexport"
+    # A user without a name and HOME has none: `~` stays as it is, and nothing is kept.
+    home = Path(os.path.expanduser("~/.cache"))  # noqa: PTH111 - which raises
+    return (said if said.is_absolute() else home) / "cpexport"
 
 
 def _read(file: Path) -> _Entries:

@@ -20,6 +20,8 @@ UNKNOWN = "not known without a batch file"
 # Of a terminal; what stands before a list there; of ranges.
 _WIDTH, _LABEL, _BRIEF = 96, 16, 60
 _INDENT = " " * 4
+# Of what sbatch takes after --array (its manual).
+_ARRAY = 4096
 
 
 def plan_text(plan: Plan, format: str) -> str:
@@ -36,6 +38,16 @@ def plan_text(plan: Plan, format: str) -> str:
     if format == "commands":
         return "\n".join(shlex.join(plan.command(task)) for task in plan.tasks)
     return json.dumps(plan.as_json(), indent=2, ensure_ascii=False)
+
+
+def too_long(text: str, format: str) -> tuple[str, ...]:
+    """What to do about a printed answer that sbatch does not take as an array."""
+    if format != "array" or len(text) <= _ARRAY:
+        return ()
+    return (
+        f"the array is {len(text)} characters long and sbatch takes {_ARRAY}; use --format list, a "
+        "line for each task of an array that counts from 1, or --out and --resubmit",
+    )
 
 
 def submit_text(plan: Plan, folder: Path) -> str:
@@ -114,12 +126,21 @@ def _check_json(found: Check, again: Resubmission | None) -> str:
                     "skipped": str(seen.skipped),
                     "state": seen.state,
                     "reason": seen.reason,
-                    "exit_status": seen.exit_status,
-                    "log": seen.log,
+                    **_job_json(seen),
                     "evidence": seen.evidence,
                     "notes": [*seen.notes, *seen.details],
                 }
                 for seen in found.batches
+            ],
+            "queue": [
+                {
+                    "job": seen.path,
+                    "image_sets": str(seen.image_sets),
+                    "state": seen.state,
+                    "reason": seen.reason,
+                    **_job_json(seen),
+                }
+                for seen in found.queue
             ],
             "notes": found.notes,
             "left_out": [{"path": left.path, "reason": left.reason} for left in found.left_out],
@@ -130,14 +151,26 @@ def _check_json(found: Check, again: Resubmission | None) -> str:
     )
 
 
+def _job_json(seen: Seen) -> dict[str, Any]:
+    """What is known of a job's last attempt: times in seconds."""
+    return {
+        "exit_status": seen.exit_status,
+        "attempt": seen.attempt,
+        "seconds": seen.seconds,
+        "limit": None if seen.limit is None else seen.limit * 60,
+        "log_file": seen.log_file,
+        "log": seen.log,
+    }
+
+
 def _check_table(found: Check, verbose: bool) -> str:
     text = f"{_filled(found.trouble.split(' '), ' ')}\n\n" if found.trouble else ""
     text += aligned([*_sums(found), _missing(found)])
     rest = [seen for seen in found.batches if seen.state != "complete" or seen.reason]
     many = len(found.batches)
     text += f"\n\n{many - len(rest)} of {many} batches are complete"
-    if rest:
-        text += f"\n{_unfinished(rest)}"
+    if rest or found.queue:
+        text += f"\n{_unfinished([*rest, *found.queue])}"
     if found.left_out:
         text += "\n\nLeft out:\n"
         text += "\n".join(f"{left.path}: {left.reason}" for left in found.left_out)
@@ -201,9 +234,23 @@ def _unfinished(batches: Sequence[Seen]) -> str:
         more = f" and {len(some) - 1:,} more" if len(some) > 1 else ""
         rows.append([state, sets or "-", done or "-", f"{some[0].path}{more}"])
         lines = textwrap.wrap(reason, _WIDTH - len(_INDENT), break_on_hyphens=False)
-        below.append("".join(f"\n{_INDENT}{line}" for line in [*lines, *(f"| {s}" for s in log)]))
+        lines += [f"| {s}" for s in log]
+        lines += [line for line in [_attempt(some[0])] if line]
+        below.append("".join(f"\n{_INDENT}{line}" for line in lines))
     table = aligned(rows).split("\n")
     return "\n".join(row + under for row, under in zip(table, below, strict=True))
+
+
+def _attempt(seen: Seen) -> str:
+    """Which attempt of a job it was, how long it took of its limit, and its log."""
+    words = []
+    if seen.attempt:
+        took = "" if seen.seconds is None else str(round(seen.seconds / 60))
+        limit = "" if seen.limit is None else str(seen.limit)
+        minutes = " of ".join(filter(None, (took, limit)))
+        unit = "minutes" if took else "minutes at most"
+        words = [f"attempt {seen.attempt}", *([f"{minutes} {unit}"] if minutes else [])]
+    return ", ".join([*words, *([f"log {seen.log_file}"] if seen.log_file else [])])
 
 
 def _counted(many: int, what: str) -> str:

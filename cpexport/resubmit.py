@@ -7,14 +7,15 @@ from pathlib import Path
 
 from cpexport.batchfile import BatchFile
 from cpexport.check import Check
-from cpexport.history import Attempt, History
+from cpexport.history import History
 from cpexport.imagesets import ImageSets
 from cpexport.jobs import Job, split
 from cpexport.plan import Plan, numbered
 from cpexport.preflight import Problem
+from cpexport.records import Attempt
 from cpexport.settings import Settings
 
-_TIMEOUT, _MEMORY = "TIMEOUT", "OUT_OF_MEMORY"
+_MEMORY = "OUT_OF_MEMORY"
 # Only Slurm is asked, so it is Slurm's option.
 _NO_LIMIT = (
     "jobs ran out of {what}, and the plan set none to multiply: "
@@ -48,14 +49,18 @@ class Resubmission:
 
 @dataclass
 class _Tries:
-    """How often an image set failed, and the last time that it did."""
+    """The failed attempts on an image set. Clocks of nodes differ, so what counts is that they
+    were, not when."""
 
-    count: int = 0
-    last: Attempt | None = None
+    attempts: list[Attempt] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        return len(self.attempts)
 
     def alone(self, unit: ImageSets) -> bool:
-        """Whether nothing but `unit` ran the last time, so that the failure is its own."""
-        return self.last is not None and self.last.image_sets <= unit
+        """Whether some time nothing but `unit` ran, so that the failure is its own."""
+        return any(attempt.image_sets <= unit for attempt in self.attempts)
 
 
 @dataclass(frozen=True)
@@ -93,8 +98,8 @@ def missing(found: Check, home: Path, size: int | None = None) -> Plan:
     Raises:
         SourceError: a group that no command line can say.
     """
-    size = size or (found.plans[-1].settings.size if found.plans else None)
-    jobs = [(job, None, None) for job in found.jobs(size)]
+    size = size or _planned_size(found)
+    jobs = [(job, None, None) for job in _split(found, found.missing, size)]
     return numbered(found.batch_file, home, jobs, Settings(size=size))
 
 
@@ -114,9 +119,8 @@ def resubmit(
         SourceError: a group that no command line can say.
     """
     settings = found.plans[-1].settings if found.plans else Settings()
-    settings = replace(
-        settings, scheduler=scheduler or settings.scheduler, size=size or settings.size
-    )
+    size = size or _planned_size(found)
+    settings = replace(settings, scheduler=scheduler or settings.scheduler)
     limits = limits or Limits()
     batch_file, history = found.batch_file, found.history
     busy = _whole(batch_file, history.busy & found.missing)
@@ -124,12 +128,11 @@ def resubmit(
     tries = _tries(history, wanted)
     needs: dict[_Need, list[int]] = {}
     given_up: dict[ImageSets, str] = {}
-    notes = [] if not history.problem else [_held(history.problem)]
-    if not history.problem and (unsure := history.unsure & wanted):
-        notes.append(
-            f"jobs on {unsure.words} began and never said how they ended: "
-            "see that none of them runs any more"
-        )
+    notes = [
+        f"{(unsure & found.missing).words}: {why}"
+        for why, unsure in history.doubts.items()
+        if unsure & found.missing
+    ]
     for unit in _units(batch_file, wanted):
         tried = [tries[n] for n in unit if n in tries]
         most = max(tried, key=lambda t: t.count, default=_Tries())
@@ -142,19 +145,25 @@ def resubmit(
     # Jobs with the same limits go into one array.
     for need, numbers in sorted(needs.items(), key=lambda item: item[0].order):
         # A group is never cut, so that with one image set a job each group runs alone.
-        size = 1 if need.alone else settings.size
-        some = split(batch_file, ImageSets.of(numbers), size)
+        some = _split(found, ImageSets.of(numbers), 1 if need.alone else size)
         jobs += [(job, need.time, need.memory) for job in some]
+    # So that what is missing after this one is planned as this one is.
+    size = size or max((len(job.image_sets) for job, *_ in jobs), default=None)
+    settings = replace(settings, size=size)
     plan = numbered(batch_file, home.absolute(), jobs, settings)
     plan = replace(plan, batch_file=batch_file.path.absolute())
     return Resubmission(plan, busy, given_up, tuple(map(Problem, dict.fromkeys(notes))))
 
 
-def _held(problem: str) -> str:
-    return (
-        f"Slurm cannot be asked which jobs wait or run ({problem}): "
-        "what jobs may be running is left out"
-    )
+def _planned_size(found: Check) -> int | None:
+    """The most image sets a job of the last plan, which are one where it says nothing of them;
+    None without a plan."""
+    return (found.plans[-1].settings.size or 1) if found.plans else None
+
+
+def _split(found: Check, wanted: ImageSets, size: int | None) -> tuple[Job, ...]:
+    by_group = bool(found.plans) and found.plans[-1].settings.by_group
+    return split(found.batch_file, wanted, size, by_group=by_group)
 
 
 def _whole(batch_file: BatchFile, image_sets: ImageSets) -> ImageSets:
@@ -175,40 +184,39 @@ def _tries(history: History, wanted: ImageSets) -> dict[int, _Tries]:
     for attempt in history.counted:
         here = attempt.image_sets & wanted
         for number in here:
-            tried = found.setdefault(number, _Tries())
-            tried.count += 1
-            tried.last = attempt
+            found.setdefault(number, _Tries()).attempts.append(attempt)
     return found
 
 
 def _need(tried: _Tries, settings: Settings, limits: Limits, notes: list[str]) -> _Need:
-    """What the next try gets: more of what the last one ran out of, and at least as much of all."""
-    last = tried.last
-    time, memory = settings.time, settings.memory
-    if last is not None:
-        time, memory = _more(last.time, time), _more(last.memory, memory)
-        if last.state == _TIMEOUT and time is None:
-            notes.append(_NO_LIMIT.format(what="time", option="--time"))
-        elif last.state == _TIMEOUT and time is not None:
-            time = round(time * limits.time_factor)
-        if last.state == _MEMORY and memory is None:
-            notes.append(_NO_LIMIT.format(what="memory", option="--mem"))
-        elif last.state == _MEMORY and memory is not None:
-            memory = round(memory * limits.memory_factor)
+    """What the next try gets: more of what one with the most ran out of, else as much as that."""
+    tries = tried.attempts
+    time, lacked = _most([(a.time, a.timed_out) for a in tries], settings.time)
+    if lacked and time is None:
+        notes.append(_NO_LIMIT.format(what="time", option="--time"))
+    elif lacked and time is not None:
+        time = round(time * limits.time_factor)
+    memory, lacked = _most([(a.memory, a.state == _MEMORY) for a in tries], settings.memory)
+    if lacked and memory is None:
+        notes.append(_NO_LIMIT.format(what="memory", option="--mem"))
+    elif lacked and memory is not None:
+        memory = round(memory * limits.memory_factor)
     return _Need(time, memory, alone=tried.count >= limits.attempts)
 
 
-def _more(one: int | None, other: int | None) -> int | None:
-    return max((n for n in (one, other) if n is not None), default=None)
+def _most(tries: Sequence[tuple[int | None, bool]], planned: int | None) -> tuple[int | None, bool]:
+    """The most that any try was given, or the plan gives; and whether one ran out of that much."""
+    most = max([0, planned or 0, *(given or 0 for given, _ in tries)])
+    return most or None, any(lacked and (given or planned or 0) >= most for given, lacked in tries)
 
 
 def _why(batch_file: BatchFile, unit: ImageSets, tried: _Tries, limits: Limits) -> str:
     """Why something is given up, what takes it up again, and the pictures to look at."""
-    last = tried.last
+    last = tried.attempts[-1]
     how = ""
-    if last and last.exit_status is not None:
+    if last.exit_status is not None:
         how = f", the last time with exit status {last.exit_status}"
-    elif last and last.state:
+    elif last.state:
         how = f", last {last.state.lower().replace('_', ' ')}"
     pictures = batch_file.pictures.select(list(unit))
     names = [

@@ -1,6 +1,6 @@
 """Loads and verifies several runs in one destination that numbers them, each as if alone."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,7 +112,8 @@ def load_runs(
     made = Attempts()(lambda _: make_wells(to, prefix, wells))
     joined = Attempts()(lambda _: join_analyses(to, prefix, same_pictures=consent.same_pictures))
     whole = _together(reports, failed)
-    return replace(whole, made=made, notes=(*whole.notes, *joined))
+    twice = _twice(to, prefix, {run.name for run in runs} - known.keys())
+    return replace(whole, made=made, notes=(*whole.notes, *joined, *twice))
 
 
 def verify_runs(
@@ -187,6 +188,27 @@ def refuse_unnamed(runs: Sequence[Named], batch_file: Path | None) -> None:
         if not run.outputs.exists():
             advice = "name the folder that holds the jobs' outputs"
             raise SourceError(run.outputs, "does not exist", advice)
+
+
+def _twice(to: str, prefix: str, new: Collection[str]) -> Iterator[str]:
+    """That a run which is `new` holds outputs that another run holds too: then all counts have them
+    twice."""
+    if not new:
+        return
+    held: dict[str, set[str]] = {}
+    with open_sink(to, prefix, writing=False) as sink:
+        destination, names = sink.name, list(sink.runs())
+    for name in names:
+        with open_sink(to, prefix, run=name, writing=False) as sink:
+            held[name] = {one.fingerprint for one in sink.ledger().entries if one.loaded} - {""}
+    for place, name in enumerate(names):
+        for other in names[:place] if name in new else ():
+            if both := held[name] & held[other]:
+                many = f"{len(both)} batch{'es' * (len(both) > 1)}"
+                yield (
+                    f"{destination}: run {name} has the same outputs as run {other} ({many}), so "
+                    "they are there twice"
+                )
 
 
 def _together(reports: Sequence[Report], failed: Sequence[SourceError]) -> Report:

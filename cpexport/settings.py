@@ -15,14 +15,16 @@ _MEMORY = re.compile(r"(\d{1,9}) ?([MGT])i?B?", re.IGNORECASE)
 class Settings:
     """How the jobs of a plan are to run. None leaves it to the site's own default.
 
-    `size` is the most image sets a job; `at_once` the most jobs that run at one time; `time` in
-    minutes and `memory` in MiB are limits of one job; `options` go to the scheduler as they are;
-    `modules` are loaded and `container` is entered before `cellprofiler` is called; `to` is where
-    the last job loads what the others left.
+    `size` is the most image sets a job; `by_group` is whether each group is a job, whatever their
+    size; `at_once` the most jobs that run at one time; `time` in minutes and `memory` in MiB are
+    limits of one job, `merge_time` and `merge_memory` those of the last one; `options` are words
+    that go to the scheduler as they are; `modules` are loaded and `container` is entered before
+    `cellprofiler` is called; `to` is where the last job loads what the others left.
     """
 
     scheduler: str = "slurm"
     size: int | None = None
+    by_group: bool = False
     at_once: int | None = None
     time: int | None = None
     memory: int | None = None
@@ -32,6 +34,8 @@ class Settings:
     options: tuple[str, ...] = ()
     keep_measurements: bool = False
     to: str | None = None
+    merge_time: int | None = None
+    merge_memory: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """What `from_json` takes."""

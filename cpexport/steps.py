@@ -121,13 +121,19 @@ def _split(batches: Sequence[Batch], ledger: Ledger) -> tuple[list[Batch], list[
         if key in known or here[key] > 1:
             with contained(batch.source):
                 content = fingerprint(batch.source)
-            had = ledger.by_fingerprint.get(content) or taken.get(content)
-            if had is not None and batch.complete <= had.complete:
+            if _has(ledger.by_fingerprint.get(content), taken.get(content), batch):
                 moved.append(Step(batch, NONE))
                 continue
             taken[content] = batch
         fresh.append(batch)
     return fresh, moved
+
+
+def _has(entry: Entry | None, other: Batch | None, batch: Batch) -> bool:
+    """Whether the destination holds a batch's content, or another batch brings it. What newer
+    outputs have replaced is not there any more, and this may be newer than those."""
+    held = entry is not None and batch.complete <= entry.loaded
+    return held or (other is not None and batch.complete <= other.complete)
 
 
 def planned_of_readable(

@@ -20,5 +20,5 @@ def prepare(
     """
     found = problems(plan, batch_file, check_images=check_images)
     if not any(problem.fatal for problem in found):
-        write(plan, folder, batch_file.version)
+        write(plan, folder, batch_file)
     return found

@@ -26,7 +26,6 @@ from cpexport.tables import Features
 
 # Formats with columns' names in place of features', and without means of objects.
 _SHORTENED = frozenset({"database", "sqlcsv"})
-_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,8 @@ class Succession:
                 f"image set {number} is one picture in {mine} and another in {other} "
                 f"({found.different[number]})",
                 f"{self._as_runs(mine, other)}; or say --same-pictures if files were only moved or "
-                "renamed; or give the batch file with --batch if one of them ran by another one",
+                "renamed; or give the batch file with --batch if one of them ran by another one; "
+                "or load one with a --prefix of its own if they are two analyses of one run",
             )
         untold = found.untold & both
         if not untold:
@@ -161,25 +161,13 @@ class Succession:
             lost = losses.valued(older, lost, both)
         formats = {_format(newer), _format(older)}
         mixed = len(formats) > 1 and formats & _SHORTENED
-        types = sorted(name for name, features in lost.items() if NUMBER in features)
-        features = sorted(
-            (name, feature)
-            for name, some in lost.items()
-            if name not in types
-            for feature in some
-            if not mixed or losses.by_name(name, feature, lost)
-        )
-        if not types and not features:
+        what = losses.described(lost, losses.by_name if mixed else None)
+        if not what:
             return
-        what = [f"object type{'s' * (len(types) > 1)} {', '.join(types)}"] if types else []
-        if features:
-            named = ", ".join(f"{feature} of {name}" for name, feature in features[:_SHOWN])
-            more = f" and {len(features) - _SHOWN} more" if len(features) > _SHOWN else ""
-            what.append(f"{len(features)} feature{'s' * (len(features) > 1)} ({named}{more})")
         raise LossError(
             self._sink.name,
             f"{_path(newer)} is newer than {_path(older)} and would replace its {both.words}, "
-            f"but lacks {' and '.join(what)}",
+            f"but lacks {what}",
             f"if both are wanted, {_one_by_one(newer, older)}; or say --replace",
         )
 

@@ -4,7 +4,6 @@ Both `load` and `check` begin with it, so that both mean the same by complete.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,10 +17,12 @@ from cpexport.findbatch import Candidates, beside, notes_on, the_one, told_apart
 from cpexport.imagesets import ImageSets
 from cpexport.jobs import PLAN
 from cpexport.pictures import Pictures
-from cpexport.plan import Planned, read_plan
+from cpexport.plan import Planned
+from cpexport.plans import read_plans
 from cpexport.remembered import Remembered
 from cpexport.skipped import without_rows
 from cpexport.sources.leftover import holds_measurements, is_left_over
+from cpexport.stamps import Stamps, read_stamps
 from cpexport.tables import Features
 
 
@@ -106,10 +107,11 @@ def survey(
         progress(Done("looked at", files, None, unit="files"))
 
     found = find(outputs, told)
-    plans = _plans(found, outputs)
-    if away := [plan.outputs for plan in plans if _elsewhere(plan.outputs, outputs)]:
+    read = read_plans(found.plans, outputs)
+    plans = read.plans
+    if read.away:
         # A plan for what was missing leaves its outputs beside those of the first plan.
-        found = find([*outputs, *away], told)
+        found = find([*outputs, *read.away], told)
     looking = _Looking(known, Remembered(outputs), look, progress)
     candidates = told_apart(found.batch_files)
     kept = [
@@ -122,13 +124,14 @@ def survey(
     if path is None:
         near = beside(outputs)
         candidates = replace(candidates, not_read=(*candidates.not_read, *near.not_read))
-        path = the_one(near.batch_files) or (plans[-1].batch_file if plans else None)
-    plan = _read(path, plans, found)
+        path = the_one(near.batch_files) or _planned_with(plans)
+    stamps = read_stamps(found.stamps)
+    plan = _read(path, plans, stamps)
     every = looking.at(found, plan, candidates)
     if renamed := [Path(e.path) for e in _errors(every) if isinstance(e, BatchFileFoundError)]:
         # Only now, as to open every file just for this would take as long as to look at it.
         found = found.retold(batch_files=renamed)
-        plan = plan or _read(the_one(renamed), plans, found)
+        plan = plan or _read(the_one(renamed), plans, stamps)
         every = looking.at(found, plan, candidates)
         _refuse_only_batch_files(every, renamed, outputs)
     inspected = [one for one in every if one.signature not in known]
@@ -139,9 +142,11 @@ def survey(
     batches = _judged(inspected, plan, have, same_pictures)
     old = tuple(one.signature for one in every if one.signature in known)
     notes = notes_on(plan, [*candidates.batch_files, *renamed])
+    notes += read.notes
     notes += tuple(_left_over(found, [one.source for one in every]))
     notes += tuple(_without_rows(inspected, plan if len(inspected) == len(every) else None))
-    return Survey(plan, tuple(batches), old, plans, found.histories, notes, found.left_out)
+    left_out = (*found.left_out, *read.left_out, *stamps.left_out)
+    return Survey(plan, tuple(batches), old, plans, found.histories, notes, left_out)
 
 
 def pictures_of(batch: Batch) -> Pictures:
@@ -276,7 +281,25 @@ def _errors(every: Iterable[_Inspected]) -> list[SourceError]:
     return [one.found for one in every if isinstance(one.found, SourceError)]
 
 
-def _read(path: Path | None, plans: Iterable[Planned], found: Found) -> BatchFile | None:
+def _planned_with(plans: Sequence[Planned]) -> Path | None:
+    """The batch file of the newest plan.
+
+    Raises:
+        SourceError: it is not where it was.
+    """
+    if not plans:
+        return None
+    newest = plans[-1]
+    if not newest.batch_file.exists():
+        raise SourceError(
+            newest.path,
+            f"its batch file {newest.batch_file} is not there any more",
+            "put it back, or name it where it is now with --batch",
+        )
+    return newest.batch_file
+
+
+def _read(path: Path | None, plans: Iterable[Planned], stamps: Stamps) -> BatchFile | None:
     """The batch file, if there is one, which must be the one that jobs were planned and run with.
 
     Raises:
@@ -285,7 +308,7 @@ def _read(path: Path | None, plans: Iterable[Planned], found: Found) -> BatchFil
     if path is None:
         return None
     plan = read_batch_file(path)
-    _refuse_others(plan, plans, found.stamps)
+    _refuse_others(plan, plans, stamps)
     return plan
 
 
@@ -308,30 +331,9 @@ def _left_over(found: Found, sources: Iterable[Source]) -> Iterator[str]:
             yield f"{path}: left over from a job that was killed, and not read"
 
 
-def _plans(found: Found, outputs: Iterable[Path]) -> tuple[Planned, ...]:
-    """The plans below the outputs and in the folders that hold them, the newest last."""
-    plans = [plan for plan in map(read_plan, found.plans) if plan]
-    for top in outputs:
-        path = top.absolute().parent / PLAN
-        beside = read_plan(path) if path.is_file() else None
-        if beside and beside.outputs.resolve() == top.resolve():
-            plans.append(beside)
-    return tuple(sorted(plans, key=lambda plan: plan.path.stat().st_mtime_ns))
-
-
-def _elsewhere(folder: Path, outputs: Iterable[Path]) -> bool:
-    """Whether a folder is there, and not below the outputs."""
-    tops = {top.resolve() for top in outputs}
-    return folder.is_dir() and not tops & {folder.resolve(), *folder.resolve().parents}
-
-
-def _refuse_others(plan: BatchFile, plans: Iterable[Planned], stamps: Sequence[Path]) -> None:
+def _refuse_others(plan: BatchFile, plans: Iterable[Planned], stamps: Stamps) -> None:
     """Refuses jobs of another batch file: the same numbers need not be the same pictures there."""
-    said = {other.path: other.sha256 for other in plans}
-    for stamp in stamps:
-        # A folder is renamed when its job is complete, which may be now.
-        with suppress(FileNotFoundError):
-            said[stamp.parent] = stamp.read_text("utf-8", "replace").split(" ", 1)[0].strip()
+    said = {other.path: other.sha256 for other in plans} | dict(stamps.sha256)
     ours = digest(plan.path) if said else ""
     for path, sha256 in said.items():
         if sha256 != ours:

@@ -228,7 +228,8 @@ class _Verifying:
 def _refuse_nothing(sink: Sink, prefix: str, run: str | None) -> None:
     if not sink.layout().columns:
         under = f" under the prefix {prefix}" if prefix else ""
-        raise SinkError(sink.name, f"holds no image sets{under}", "load something first")
+        advice = "see that --to names the right destination, or load something first"
+        raise SinkError(sink.name, f"holds no image sets{under}", advice)
     if sink.shape.numbered and run not in sink.runs():
         raise UsageError(f"no run {run}; there are {', '.join(sink.runs()) or 'none with a name'}")
 

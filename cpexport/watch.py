@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cpexport.batch import State
 from cpexport.check import Check
-from cpexport.imagesets import ImageSets
+from cpexport.imagesets import NONE, ImageSets
 from cpexport.survey import Done, Progress
 
 if TYPE_CHECKING:
@@ -22,8 +22,10 @@ _TICK = 0.1
 @dataclass(frozen=True)
 class Standing:
     """How far a run is. Every planned image set is in one of `complete`, with those that FlagImage
-    skipped, `running`, `failed` and `missing`, of which nothing has been heard. `eta` is seconds to
-    go, None where unknown."""
+    skipped, `running`, `waiting` in a queue, `failed` and `missing`, of which nothing has been
+    heard. `eta` is seconds to go, None where unknown. `idle` says that jobs have ended, none waits
+    or runs, and something is missing; `over` is whether nothing more can come then, by the word of
+    a scheduler."""
 
     planned: ImageSets
     complete: ImageSets
@@ -31,6 +33,9 @@ class Standing:
     failed: ImageSets
     missing: ImageSets
     eta: float | None = None
+    waiting: ImageSets = NONE
+    idle: str = ""
+    over: bool = False
 
 
 def standing(found: Check) -> Standing:
@@ -43,13 +48,24 @@ def standing(found: Check) -> Standing:
     now = [seen.image_sets for seen in found.batches if seen.state == State.RUNNING]
     running = ImageSets.from_ranges(ends for one in now for ends in one.ranges)
     running = (running | history.running | history.unsure) & missing
+    waiting = history.waiting & missing - running
     tried = [a.image_sets for a in history.failed if a.result != "complete"]
     tried += [seen.image_sets for seen in found.batches]
-    failed = ImageSets.from_ranges(ends for one in tried for ends in one.ranges) & missing - running
-    rest = missing - running - failed
+    failed = (
+        ImageSets.from_ranges(ends for one in tried for ends in one.ranges)
+        & missing - running - waiting
+    )
+    rest = missing - running - waiting - failed
     planned = found.batch_file.planned
     done = (found.complete | found.skipped) & planned
-    return Standing(planned, done, running, failed, rest)
+    idle, over = "", False
+    if missing and (history.attempts or history.queued) and not (running or waiting):
+        idle = (
+            f"no job waits or runs, and {len(missing)} image sets are missing; run them again with "
+            "cpexport check --resubmit"
+        )
+        over = history.submitted
+    return Standing(planned, done, running, failed, rest, None, waiting, idle, over)
 
 
 def follow_check(
@@ -58,15 +74,18 @@ def follow_check(
     draw: Callable[[Standing], None],
     clock: Callable[[], float] = time.monotonic,
 ) -> Check:
-    """Draws how far a run is every so many seconds, until it is whole; returns the last check."""
+    """Draws how far a run is every so many seconds, until it is whole, or all jobs have ended by
+    their scheduler's word: asked twice, as files can come late. Returns the last check."""
     began: tuple[float, int] | None = None
+    before = False
     while True:
         found = look()
         now = standing(found)
         began = began or (clock(), len(now.complete))
         draw(replace(now, eta=_eta(now, clock() - began[0], len(now.complete) - began[1])))
-        if not found.missing:
+        if not found.missing or (now.over and before):
             return found
+        before = now.over
         pause(seconds, lambda: None)
 
 

@@ -36,7 +36,7 @@ def analysis(folder: Path) -> Path:
 def quality(folder: Path, time: int = NEW, focus: float = 0) -> Path:
     """Of the same pictures but one, numbered otherwise, and of the same names of another plate."""
     images = [picture(n + 15, n, Focus=focus + n / 2) for n in (2, 1)]
-    return output(folder, [*images, picture(20, 3, "P2", Focus=9)], time)
+    return output(folder, [*images, picture(18, 3, "P2", Focus=9)], time)
 
 
 def both(tmp_path: Path, to: str) -> Report:

@@ -171,6 +171,7 @@ def test_a_run_is_told_as_it_is(case: Case, cpexport: Run, name: str) -> None:
         "misplaced": expected.misplaced,
         "duplicate": expected.duplicate,
         "left_out": [],
+        "queue": [],
     }
     assert (ran.status, ran.err) == (3 if expected.missing else 0, "")
 

@@ -134,6 +134,22 @@ def test_every_difference_names_tests_that_there_are() -> None:
         assert f"def {name}(" in (ROOT / "tests" / f"{file}.py").read_text("utf-8"), name
 
 
+def test_what_the_page_about_jobs_quotes_is_what_the_program_says() -> None:
+    page = (ROOT / "docs" / "jobs.md").read_text()
+    quoted = [row.split(" | ")[0].lstrip("| ") for row in re.findall(r"^\| .*", page, re.MULTILINE)]
+    phrases = [q for q in quoted if " says" not in q and not q.startswith("---")]
+    sources = sorted((ROOT / "cpexport").rglob("*.py")) + sorted((ROOT / "cpexport").rglob("*.sh"))
+    # As it is printed: without the ends of strings and lines in between.
+    said = " ".join(re.sub(r'"\s*\\?\s*f?"', "", source.read_text()) for source in sources)
+    # Slurm's own reason.
+    theirs = {"PartitionTimeLimit"}
+
+    assert len(phrases) > 20
+    for phrase in set(phrases) - theirs:
+        for words in re.split(r" ?… ?| 127$| 9$", phrase):
+            assert words in said, phrase
+
+
 def test_every_option_of_the_commands_is_in_the_readme(home: Path) -> None:
     readme = (ROOT / "README.md").read_text()
     options = set()

@@ -108,3 +108,47 @@ def test_the_scheduler_tells_how_a_job_ended_that_could_not_say_so(lab: Lab) -> 
 
     assert (batch["image_sets"], batch["exit_status"]) == ("1-24", None)
     assert batch["reason"].startswith("the job ran out of time; ")
+
+
+class TestSentences:
+    """Three jobs: each says how it ended, which attempt that was, and where its log is."""
+
+    @pytest.fixture
+    def ended(self, lab: Lab) -> Lab:
+        lab.plan("--images-per-batch", 8, "--time", 30)
+        outputs = lab.run / "outputs"
+        (outputs / "status").mkdir()
+        sha256 = json.loads((lab.run / "plan.json").read_text())["sha256"]
+        ends = {
+            "1-8": "failed\t1\t2026-01-01T00:12:00Z",
+            "9-16": "failed\t137\t2026-01-01T00:12:00Z",
+            "17-24": "timeout\t\t2026-01-01T00:30:00Z",
+        }
+        for sets, end in ends.items():
+            name = f"batch_{sets.replace('-', '_')}"
+            (outputs / f"{name}.part").mkdir()
+            (outputs / f"{name}.part" / "batch_file.sha256").write_text(f"{sha256}  x\n")
+            (outputs / f"{name}.part" / "job.log").write_text(f"the last word of {sets}\n")
+            begin = f"start\t{sets}\tlsf:7_1\t2026-01-01T00:00:00Z\t30\t\tp\n"
+            before = f"{begin}end\tfailed\t7\t2026-01-01T00:05:00Z\n"
+            (outputs / "status" / f"{name}.status").write_text(f"{before}{begin}end\t{end}\n")
+        return lab
+
+    def test_failing_and_being_killed_and_running_out_of_time_differ(self, ended: Lab) -> None:
+        reasons = [batch["reason"].partition(";")[0] for batch in checked(ended)["batches"]]
+
+        assert sorted(reasons) == [
+            "the job failed after 12 minutes with exit status 1",
+            "the job ran out of time",
+            "the job was killed after 12 minutes by signal 9 (exit status 137)",
+        ]
+
+    def test_each_says_its_attempt_its_time_and_its_log(self, ended: Lab) -> None:
+        table = ended.call("check", ended.run).out
+        log = ended.run / "outputs" / "batch_1_8.part" / "job.log"
+        (first,) = (b for b in checked(ended)["batches"] if b["image_sets"] == "1-8")
+
+        assert f"attempt 2, 12 of 30 minutes, log {log}" in table
+        assert "| the last word of 1-8" in table
+        known = [first[key] for key in ("attempt", "seconds", "limit", "exit_status", "log_file")]
+        assert known == [2, 720, 1800, 1, str(log)]

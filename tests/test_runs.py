@@ -650,3 +650,21 @@ class TestTools:
         assert rows(screens, joined) == rows(screens, "SELECT count(*) FROM Per_Cells")
         numbered = "SELECT DISTINCT TableNumber FROM Nuclei"
         assert len(rows(screens, numbered)) == len(RUNS)
+
+
+def test_a_new_run_of_outputs_that_another_run_has_is_named(to: Path, copy: Copy) -> None:
+    batch = copy("40_spreadsheet", "outputs/P1-A01-1")
+    reports = [
+        load_runs([Path(f"{name}={batch}")], f"sqlite:///{to}", shape=NUMBERED)
+        for name in ("plate", "again", "again")
+    ]
+
+    said = [[note for note in report.notes if "twice" in note] for report in reports]
+    assert said == [
+        [],
+        [
+            f"sqlite:///{to}: run again has the same outputs as run plate (1 batch), so they are "
+            "there twice"
+        ],
+        [],
+    ]

@@ -1,14 +1,18 @@
 """A screen on real schedulers: submitted, checked, run again until all is there, loaded once."""
 
+import json
+import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from clusters import Cluster, Slurm, slurm
-from conftest import content, rows
+from conftest import content, rows, unpacked
 from gridengine import GridEngine, grid_engine
 from lab import Case, Lab, lab, program, ranges
 
@@ -36,6 +40,24 @@ def run(cluster: Cluster, lab: Lab, folder: Path | None = None) -> str:
     logs = (folder or lab.run) / "logs"
     (log,) = [p for p in logs.iterdir() if "merge" in p.name and jobs(said)[-1] in p.name]
     return log.read_text()
+
+
+@contextmanager
+def opened(*folders: Path) -> Iterator[None]:
+    """Lets everybody into folders of a test for a while, which are those of its user alone."""
+    closed = {
+        folder: mode
+        for top in folders
+        for folder in (top, *top.parents)
+        if not (mode := folder.stat().st_mode) & 0o001
+    }
+    for folder, mode in closed.items():
+        folder.chmod(mode | 0o055)
+    try:
+        yield
+    finally:
+        for folder, mode in closed.items():
+            folder.chmod(mode & 0o777)
 
 
 class TestSlurm:
@@ -86,6 +108,76 @@ class TestSlurm:
 
         assert (ranges(again), again["under_way"]) == ([], [[1, 24]])
         assert ranges(lab.resubmit()) == ["1-8", "9-16", "17-24"]
+
+    def test_whoever_asks_and_with_any_settings_of_their_own(self, slurm: Slurm, lab: Lab) -> None:
+        """What people set for squeue and sacct in their profiles."""
+        on(slurm, lab).plan(
+            *("--images-per-batch", 8, "--option=--begin=now+1hour"), scheduler="slurm"
+        )
+        said = lab.submit()
+        odd = {
+            **{f"SQUEUE_{name}": "other" for name in ("PARTITION", "ACCOUNT", "NAMES", "QOS")},
+            **{"SQUEUE_STATES": "R", "SQUEUE_FORMAT": "%i", "SACCT_FORMAT": "User"},
+            **{"LOGNAME": "nobody", "USER": "nobody", "SQUEUE_USERS": "nobody"},
+        }
+        before = lab.environment
+        lab.environment = {**before, **odd}
+        again = lab.resubmit()
+        table = lab.call("check", lab.run)
+        lab.environment = before
+        slurm.must("scancel", *jobs(said))
+
+        assert (ranges(again), again["under_way"]) == ([], [[1, 24]])
+        assert re.search(r"waiting +1-24 +- +slurm:\d+_1 and 2 more", table.out)
+        assert "the job waits in the queue, as its scheduler says: BeginTime" in table.out
+
+    def test_a_user_without_a_name_and_home_is_told_the_same(self, slurm: Slurm, lab: Lab) -> None:
+        batch = lab.home / "Batch_data.h5"
+        batch.write_bytes((unpacked("10_ranges") / "Batch_data.h5").read_bytes())
+        words = ["--images-per-batch", 8, "--option=--begin=now+1hour", "--out", lab.run]
+        on(slurm, lab).call("plan", "--batch", batch, *words)
+        said = lab.submit()
+        if os.getuid() != 0 or not shutil.which("setpriv"):
+            pytest.skip("only root can be somebody without a name")
+        command = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups"]
+        command += [sys.executable, "-m", "cpexport", "check", str(lab.run), "--format", "json"]
+        with opened(lab.home, slurm.home):
+            done = subprocess.run(
+                command,
+                cwd="/",
+                env={"PATH": lab.environment["PATH"], **slurm.env},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        slurm.must("scancel", *jobs(said))
+
+        assert done.returncode == 3, done.stderr
+        assert [job["state"] for job in json.loads(done.stdout)["queue"]] == ["waiting"] * 3
+
+    def test_a_job_that_died_before_it_began_has_a_row_and_a_log(
+        self, slurm: Slurm, lab: Lab
+    ) -> None:
+        on(slurm, lab).plan("--images-per-batch", 24, scheduler="slurm")
+        (lab.run / "task.sh").unlink()
+        said = lab.submit()
+        slurm.wait(jobs(said))
+        (job,) = json.loads(lab.call("check", lab.run, "--format", "json").out)["queue"]
+
+        assert (job["state"], job["image_sets"]) == ("failed", "1-24")
+        assert "before it began (the scheduler says FAILED)" in job["reason"]
+        assert job["log_file"] == f"{lab.run}/logs/{jobs(said)[0]}_1.log"
+        assert "task.sh" in job["log"][-1]
+
+    def test_watching_ends_when_all_jobs_have_ended(self, slurm: Slurm, lab: Lab) -> None:
+        on(slurm, lab).plan("--images-per-batch", 12, scheduler="slurm")
+        lab.fail({"1-12": ["exit 7"]})
+        said = lab.submit()
+        ran = lab.call("check", lab.run, "--watch", "0.5")
+        slurm.wait(jobs(said))
+
+        assert ran.status == 3
+        assert "no job waits or runs, and 12 image sets are missing" in ran.err
 
     def test_submitting_twice_submits_once(self, slurm: Slurm, lab: Lab) -> None:
         on(slurm, lab).plan("--images-per-batch", 12, scheduler="slurm")
@@ -163,6 +255,21 @@ class TestGridEngine:
         assert "missing          none" in merged
         assert rows(lab.run / "screen.sqlite", NUMBERS) == EACH
 
+    def test_what_waits_or_runs_is_never_offered(self, grid_engine: GridEngine, lab: Lab) -> None:
+        on(grid_engine, lab).plan("--images-per-batch", 8, "--at-once", 1, scheduler="sge")
+        lab.fail({f"{n}-{n + 7}": ["hang"] for n in (1, 9, 17)})
+        said = lab.submit()
+        array = jobs(said)[0]
+        grid_engine.until(lambda: bool(list(lab.home.glob("attempts/*"))), "hanging")
+        again = lab.resubmit()
+        table = lab.call("check", lab.run).out
+        grid_engine.must("qdel", array)
+        grid_engine.wait(jobs(said), 90)
+
+        assert (ranges(again), again["under_way"]) == ([], [[1, 24]])
+        assert re.search(rf"waiting +9-24 +- +sge:{array}_2 and 1 more", table)
+        assert ranges(lab.resubmit()) == ["1-8", "9-16", "17-24"]
+
 
 class TestOthers:
     """LSF and PBS are not to be had: only what they would be told is looked at."""
@@ -189,7 +296,8 @@ class TestOthers:
         array, merge = told("lsf", "bsub", answer, *self.OPTIONS, "--option=-P lab")
 
         assert array[:2] == ["-J", "cpexport[1-12]%3"]
-        assert array[4:11] == ["-q", "long", "-P lab", "-W", "01:30", "-M", "2048MB"]
+        assert array[4:10] == ["-q", "long", "-P", "lab", "-W", "01:30"]
+        assert array[10:14] == ["-M", "2048MB", "-R", "rusage[mem=2048MB]"]
         assert array[-3:] == ["sh", f"{lab.run}/array.sh", "0"]
         assert merge[merge.index("-w") + 1] == "ended(17)"
 

@@ -1,14 +1,19 @@
 """The files that run a plan do so in folders of any name."""
 
+import json
 import sqlite3
 import string
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from clusters import Slurm, slurm
+from conftest import unpacked
+from gridengine import GridEngine, grid_engine
 from lab import Lab, lab, program
+from submitting import arrays, last, on
 
-__all__ = ["lab"]
+__all__ = ["grid_engine", "lab", "slurm"]
 
 ODD = "%41" + "".join(c for c in string.printable if c.isprintable() and c != "/") + "é細"
 
@@ -16,7 +21,12 @@ ODD = "%41" + "".join(c for c in string.printable if c.isprintable() and c != "/
 @pytest.fixture
 def odd(lab: Lab) -> Lab:
     """The lab, in a folder whose name has all characters that people can type."""
-    lab.home /= ODD
+    return within(lab, ODD)
+
+
+def within(lab: Lab, name: str) -> Lab:
+    """The lab, with its runs in a folder of this name."""
+    lab.home /= name
     lab.home.mkdir()
     (lab.home / "bin").symlink_to(lab.home.parent / "bin")
     return lab
@@ -35,8 +45,10 @@ def test_the_shell_runs_a_plan_in_a_folder_of_any_name(odd: Lab) -> None:
     assert loaded(odd.run / "screen.sqlite") == 24
 
 
-def test_slurm_gets_a_folder_of_any_name_as_it_is(odd: Lab) -> None:
-    """Played by a command that runs the jobs of an array one after the other."""
+def test_slurm_gets_a_folder_of_any_name_as_it_is(lab: Lab) -> None:
+    """Played by a command that runs the jobs of an array one after the other. The real one, in
+    TestPaths, fills in no path with a backslash."""
+    odd = within(lab, ODD.replace("\\", ""))
     program(odd, "scontrol", "echo 'MaxArraySize = 1001'")
     program(odd, "squeue", "exit 0")
     program(odd, "sbatch", SBATCH)
@@ -47,6 +59,70 @@ def test_slurm_gets_a_folder_of_any_name_as_it_is(odd: Lab) -> None:
     assert odd.missing() == ""
     assert loaded(odd.run / "screen.sqlite") == 24
     assert {path.name for path in (odd.run / "logs").iterdir()} == {"1.log", "2.log", "12.log"}
+
+
+class TestPaths:
+    """Folders whose names have every character that people can type."""
+
+    @pytest.mark.parametrize("name", [ODD, ODD.replace("\\", "")])
+    def test_on_slurm(self, slurm: Slurm, lab: Lab, name: str) -> None:
+        odd = within(lab, name)
+        on(slurm, odd).plan("--images-per-batch", 12, scheduler="slurm")
+        said = odd.submit()
+        slurm.wait([*arrays(said), last(said)], 90)
+        logs = sorted(path.name for path in (odd.run / "logs").iterdir())
+
+        assert loaded(odd.run / "screen.sqlite") == 24
+        assert logs == sorted(
+            [*(f"{arrays(said)[0]}_{n}.log" for n in (1, 2)), f"merge_{last(said)}.log"]
+        )
+
+    def test_on_grid_engine(self, grid_engine: GridEngine, lab: Lab) -> None:
+        odd = within(lab, ODD)
+        on(grid_engine, odd).plan("--images-per-batch", 12, scheduler="sge")
+        said = odd.submit()
+        grid_engine.wait([*arrays(said), last(said)], 90)
+        logs = [path.name for path in (odd.run / "logs").iterdir()]
+
+        assert loaded(odd.run / "screen.sqlite") == 24
+        assert len(logs) == 3
+
+    def test_that_a_scheduler_does_not_take_are_refused(self, lab: Lab) -> None:
+        batch = unpacked("10_ranges") / "Batch_data.h5"
+        refused = {
+            (format, name): lab.call("plan", batch, "--out", lab.home / name, "--format", format)
+            for format, name in [("pbs", "a:b"), ("lsf", "%J")]
+        }
+
+        for (_, name), ran in refused.items():
+            assert ran.status == 2
+            assert "takes" in ran.err
+            assert not (lab.home / name).exists()
+
+    def test_are_quoted_for_the_shell_of_lsf(self, lab: Lab) -> None:
+        """bsub joins the words of a command with spaces, and gives them to a shell."""
+        program(
+            lab,
+            "bsub",
+            'while [ "$1" != sh ]; do [ "$1" = -w ] && exit; shift; done\n'
+            'LSB_JOBID=7 LSB_JOBINDEX=1 sh -c "$*"; echo "Job <7> is submitted to queue <x>."',
+        )
+        odd = within(lab, ODD)
+        odd.plan("--images-per-batch", 24, scheduler="lsf")
+        odd.submit()
+
+        assert odd.missing() == ""
+
+
+def test_a_plan_is_as_short_as_what_is_read_of_it(lab: Lab) -> None:
+    lab.plan(scheduler="slurm")
+    text = (lab.run / "plan.json").read_text()
+    said = json.loads(text)
+    printed = json.loads(lab.call("plan", said["batch_file"], "--format", "json").out)
+
+    assert said["jobs"] == [{"task": n, "image_sets": str(n)} for n in range(1, 25)]
+    assert sum('"task"' in line for line in text.splitlines()) == 24
+    assert printed["jobs"][23]["command"][0] == "cellprofiler"
 
 
 def loaded(database: Path) -> int:

@@ -16,6 +16,7 @@ from cpexport.errors import LossError
 from cpexport.load import Report, load
 from cpexport.shape import Shape
 from cpexport.succession import Consent
+from cpexport.verify import verify
 
 DIGESTS = {1: "a" * 32, 2: "b" * 32}
 PIPELINE = """CellProfiler Pipeline: http://www.cellprofiler.org
@@ -321,3 +322,59 @@ def test_one_with_a_single_value_is(order: str, tmp_path: Path) -> None:
 
     with pytest.raises(LossError, match=r"lacks 1 feature \(AreaShape_Ecc of Nuclei\)"):
         into(tmp_path, old, new)
+
+
+@pytest.mark.parametrize("where", ["in place", "in another folder"])
+def test_an_output_that_was_replaced_and_is_the_newest_again_is_loaded_again(
+    tmp_path: Path, where: str
+) -> None:
+    newest = NEW + (NEW - OLD)
+    back = "run" if where == "in place" else "back"
+    into(tmp_path, analysis(tmp_path / "run", OLD, area=5))
+    into(tmp_path, analysis(tmp_path / "run", NEW, area=99))
+
+    report = into(tmp_path, analysis(tmp_path / back, newest, area=5))
+    again = into(tmp_path, tmp_path / back)
+
+    assert areas(tmp_path) == [5, 6, 7]
+    assert (report.loaded, report.replaced) == (1, 1)
+    assert (again.loaded, again.already) == (0, 1)
+    assert verify([tmp_path / back], f"sqlite:///{tmp_path / 'screen.sqlite'}").whole
+
+
+def test_a_rerun_by_the_same_pipeline_that_lacks_columns_replaces_nothing(tmp_path: Path) -> None:
+    """As after somebody deleted columns in a spreadsheet program: it had objects to measure."""
+    said = PIPELINE.format(name="a.csv")
+    into(tmp_path, analysis(tmp_path / "old", pipeline=said))
+    nuclei = [{"ImageNumber": n, "ObjectNumber": o} for n, o in ((1, 1), (1, 2), (2, 1))]
+    images = [
+        picture(1, Count_Nuclei=2, ImageQuality_Score_DNA=0.5),
+        picture(2, Count_Nuclei=1, ImageQuality_Score_DNA=0.25),
+    ]
+    cut = output(tmp_path / "cut", images, NEW, Nuclei=nuclei, pipeline=said)
+
+    with pytest.raises(LossError, match="lacks 1 feature \\(AreaShape_Area of Nuclei\\)"):
+        into(tmp_path, cut)
+
+    assert areas(tmp_path) == [5, 6, 7]
+
+
+def test_a_newer_output_that_failed_is_named_beside_the_one_that_stays(tmp_path: Path) -> None:
+    into(tmp_path, analysis(tmp_path / "old"))
+    failed = analysis(tmp_path / "new", NEW)
+    (failed / "Nuclei.csv").write_text("")
+
+    report = into(tmp_path, tmp_path / "old", failed)
+
+    (note,) = [note for note in report.notes if "stays" in note]
+    assert note.startswith(f"{failed}: newer than {tmp_path / 'old'}, which stays")
+    assert areas(tmp_path) == [5, 6, 7]
+
+
+def test_an_output_that_gave_way_is_named_whenever_it_is_loaded_alone(tmp_path: Path) -> None:
+    into(tmp_path, analysis(tmp_path / "new", NEW))
+    reports = [into(tmp_path, analysis(tmp_path / "old", OLD, area=1)) for _ in range(2)]
+
+    for report in reports:
+        assert f"{tmp_path / 'old'}: newer outputs have its image sets" in report.notes
+    assert areas(tmp_path) == [5, 6, 7]

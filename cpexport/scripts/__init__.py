@@ -3,71 +3,33 @@
 The texts are files beside this one, in which `@name@` stands for a value, quoted for a shell.
 """
 
-import json
 import re
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Final
-from uuid import uuid4
 
+from cpexport.batchfile import BatchFile
 from cpexport.errors import UsageError
+from cpexport.imagefolders import folders_read
 from cpexport.jobs import PLAN
 from cpexport.plan import Plan, Task
-from cpexport.settings import Settings, clock
+from cpexport.plans import origin
+from cpexport.schedulers import SCHEDULERS, Asked, Scheduler, last_limits, refuse_folder
 from cpexport.sinks.urls import file_url
 
 _TEXTS = Path(__file__).parent
 _PLACE = re.compile(r"@(\w+)@")
 
-
-@dataclass(frozen=True)
-class _Scheduler:
-    """How one scheduler is spoken to. `index` and `array` are what its jobs find in their
-    environment; the others are options, with `{}` for the value. `longest` is the length of an
-    array that sites allow unless they say otherwise."""
-
-    title: str
-    index: str
-    array: str
-    longest: int
-    time: str
-    memory: str
-    partition: str
-    at_once: str
-
-
-_SCHEDULERS: Final = {
-    "slurm": _Scheduler(
-        "Slurm", "$SLURM_ARRAY_TASK_ID", "${SLURM_ARRAY_JOB_ID}", 1000,
-        "--time={}", "--mem={}M", "--partition={}", "%{}",
-    ),
-    "sge": _Scheduler(
-        "Grid Engine", "$SGE_TASK_ID", "${JOB_ID}", 75000,
-        "-l h_rt={}", "-l h_vmem={}M", "-q {}", "-tc {}",
-    ),
-    "lsf": _Scheduler(
-        "LSF", "$LSB_JOBINDEX", "${LSB_JOBID}", 1000,
-        "-W {}", "-M {}MB", "-q {}", "%{}",
-    ),
-    "pbs": _Scheduler(
-        "PBS", "${PBS_ARRAY_INDEX:-1}", "${PBS_JOBID%%[![:digit:]]*}", 10000,
-        "-l walltime={}", "-l mem={}mb", "-q {}", "%{}",
-    ),
-}  # fmt: skip
-
-
 SUBMIT: Final = "submit.sh"
 """What a person runs of the files written."""
 
 
-def write(plan: Plan, folder: Path, version: str | None) -> None:
-    """Writes all the files that run a plan into a new or empty folder.
-
-    `version` is CellProfiler's: before 4 it keeps measurements by itself where it is told to.
+def write(plan: Plan, folder: Path, batch_file: BatchFile) -> None:
+    """Writes all the files that run a plan of a batch file into a new or empty folder.
 
     Raises:
         UsageError: the folder holds something already, or a path cannot be written into a script.
@@ -75,10 +37,11 @@ def write(plan: Plan, folder: Path, version: str | None) -> None:
     """
     for path in (folder.absolute(), plan.outputs, plan.batch_file):
         _refuse_unwritable(path)
+    refuse_folder(plan.settings.scheduler, folder.absolute())
     if folder.exists() and any(folder.iterdir()):
         raise UsageError(f"{folder} holds something already; name a new folder with --out")
-    native = version is not None and version.split(".")[0] in ("2", "3")
-    texts = _texts(plan, folder.absolute(), native)
+    plan = replace(plan, origin=origin(plan, folder.absolute()))
+    texts = _texts(plan, folder.absolute(), batch_file)
     folder.mkdir(parents=True, exist_ok=True)
     plan.outputs.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
@@ -123,8 +86,12 @@ def _line(task: Task) -> list[object]:
     return [task.number, *where, task.folder.name, job.image_sets, task.time, task.memory]
 
 
-def _texts(plan: Plan, folder: Path, native: bool) -> dict[str, str]:
+def _texts(plan: Plan, folder: Path, batch_file: BatchFile) -> dict[str, str]:
     settings = plan.settings
+    # Before version 4 CellProfiler keeps measurements by itself where it is told to.
+    native = (batch_file.version or "").split(".")[0] in ("2", "3")
+    keep = settings.keep_measurements and not native
+    seen = batch_file.path.stat()
     values = {
         "count": str(len(plan.tasks)),
         # Comments are not quoted, and must not end before their line does.
@@ -134,39 +101,42 @@ def _texts(plan: Plan, folder: Path, native: bool) -> dict[str, str]:
         "outputs": shlex.quote(str(plan.outputs)),
         "batch_file": shlex.quote(str(plan.batch_file)),
         "sha256": plan.sha256,
-        # Another plan in a folder of the same name is another one.
-        "plan": uuid4().hex[:12],
+        "size_and_time": shlex.quote(f"{seen.st_size} {int(seen.st_mtime)}"),
+        "plan": plan.origin["id"],
         "to": shlex.quote(settings.to or file_url("sqlite", folder / "screen.sqlite")),
         "cpexport": shlex.join([sys.executable, "-m", "cpexport"]),
-        "run": _run(settings, native),
+        "run": _run(plan, folder, 'sh "$here/keep.sh"' if keep else "cellprofiler", batch_file),
         "measurements": ' "$part/measurements.h5"' if settings.keep_measurements else "",
         "modules": "",
+        "moved": _text("moved.sh").rstrip("\n"),
     }
     if settings.modules:
         modules = {"modules": shlex.join(settings.modules)}
         values["modules"] = _filled("modules.sh", modules)
     files = {
-        PLAN: json.dumps(plan.as_json(), indent=2, ensure_ascii=False) + "\n",
+        PLAN: plan.as_text(),
         "jobs.tsv": jobs_list(plan),
         "task.sh": _filled("task.sh", values),
         "merge.sh": _filled("merge.sh", values),
         **_submission(plan, folder, values),
     }
-    if settings.keep_measurements and not native:
+    if keep:
         files["run_batch.py"] = runner()
         files["keep.sh"] = _filled("keep.sh", values)
     return files
 
 
-def _run(settings: Settings, native: bool) -> str:
-    """The words that call CellProfiler, to be followed by its own."""
-    keep = settings.keep_measurements and not native
-    words = 'sh "$here/keep.sh"' if keep else "cellprofiler"
-    if settings.container is None:
-        return words
-    binds = '--bind "$here" --bind "$outputs" --bind "$(dirname "$batch_file")"'
-    enter = '"$(command -v apptainer || command -v singularity)"'
-    return f"{enter} exec {binds} {shlex.quote(settings.container)} {words}"
+def _run(plan: Plan, folder: Path, words: str, batch_file: BatchFile) -> str:
+    """What becomes CellProfiler: its words, in a container if it is in one."""
+    image = plan.settings.container
+    if image is None:
+        return f'    exec {words} "$@"'
+    folders = folders_read(batch_file)
+    for bound in (folder, plan.outputs, plan.batch_file.parent, *folders):
+        if {":", ","} & set(str(bound)):
+            raise UsageError(f"{bound}: a container is given no folder with : or , in its name")
+    values = {"container": shlex.quote(image), "words": words, "folders": shlex.join(folders)}
+    return _filled("container.sh", values).rstrip("\n")
 
 
 def _submission(plan: Plan, folder: Path, values: Mapping[str, str]) -> dict[str, str]:
@@ -175,47 +145,51 @@ def _submission(plan: Plan, folder: Path, values: Mapping[str, str]) -> dict[str
     if settings.scheduler == "shell":
         at_once = str(settings.at_once) if settings.at_once else '"$(nproc)"'
         return {SUBMIT: _filled("submit_shell.sh", {**values, "at_once": at_once})}
-    scheduler = _SCHEDULERS[settings.scheduler]
-    at_once = scheduler.at_once.format(settings.at_once) if settings.at_once else ""
-    options = list(settings.options)
-    if settings.partition:
-        options = [*scheduler.partition.format(settings.partition).split(" ", 1), *options]
+    scheduler, asked = SCHEDULERS[settings.scheduler], Asked.of(settings)
+    array = shlex.quote(str(folder / "array.sh"))
     values = {
         **values,
         "scheduler_name": scheduler.title,
         "scheduler_word": settings.scheduler,
         "index": scheduler.index,
         "array": scheduler.array,
-        "at_once": at_once,
+        **_logs(scheduler, folder / "logs"),
+        "list": scheduler.list,
+        "at_once": scheduler.at_once.format(settings.at_once) if settings.at_once else "",
+        # An array counts only its own tasks, so that arrays run one after the other.
+        "chain": scheduler.chain if settings.at_once else "",
         "longest": str(scheduler.longest),
-        # Slurm takes % in a file's name for something of its own.
-        "logs": shlex.quote(str(folder / "logs").replace("%", "%%")),
-        "options": shlex.join(options),
-        "limits": _limits(scheduler, settings.time, settings.memory),
-        "arrays": "\n".join(_arrays(scheduler, plan)),
+        "array_twice_quoted": shlex.quote(array),
+        "options": shlex.join(asked.array),
+        "last_options": shlex.join(asked.last),
+        "limits": shlex.join(asked.limits(*last_limits(settings, len(plan.image_sets)))),
+        "arrays": "\n".join(_arrays(asked, plan)),
     }
     values["scheduler"] = _filled(f"submit_{settings.scheduler}.sh", values).rstrip("\n")
     return {SUBMIT: _filled("submit.sh", values), "array.sh": _filled("array.sh", values)}
 
 
-def _arrays(scheduler: _Scheduler, plan: Plan) -> list[str]:
+def _logs(scheduler: Scheduler, logs: Path) -> dict[str, str]:
+    """Where Slurm writes what jobs say, and what has array.sh write it itself.
+
+    Slurm writes there why it ends a job; but a path with a backslash is none that it fills in.
+    """
+    if scheduler.title != "Slurm":
+        return {"log": scheduler.log}
+    if "\\" in str(logs):
+        return {"log": scheduler.log, "output": "/dev/null", "last_output": "/dev/null"}
+    path = shlex.quote(str(logs).replace("%", "%%"))
+    return {"log": "", "output": f"{path}/%A_%a.log", "last_output": f"{path}/merge_%j.log"}
+
+
+def _arrays(asked: Asked, plan: Plan) -> list[str]:
     """A line for each run of jobs with the same limits."""
     lines = []
-    for (time, memory), some in groupby(plan.tasks, key=lambda task: (task.time, task.memory)):
+    for limits, some in groupby(plan.tasks, key=lambda task: (task.time, task.memory)):
         tasks = list(some)
-        limits = _limits(scheduler, time, memory)
-        lines.append(f"array {tasks[0].number - 1} {len(tasks)} {limits}".rstrip())
+        words = shlex.join(asked.limits(*limits))
+        lines.append(f"array {tasks[0].number - 1} {len(tasks)} {words}".rstrip())
     return lines
-
-
-def _limits(scheduler: _Scheduler, time: int | None, memory: int | None) -> str:
-    words = []
-    if time is not None:
-        # LSF counts hours and minutes, the others seconds too.
-        words.append(scheduler.time.format(clock(time)[: -3 if scheduler.title == "LSF" else None]))
-    if memory is not None:
-        words.append(scheduler.memory.format(memory))
-    return " ".join(words)
 
 
 def _filled(name: str, values: Mapping[str, str]) -> str:

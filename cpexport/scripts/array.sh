@@ -1,6 +1,11 @@
 #!/bin/sh
-# What the scheduler runs: the job at the array's offset in jobs.tsv and its own place in the array.
+# What the scheduler runs: the job at the array's offset in jobs.tsv and its own place in the array,
+# or, instead of an offset, `merge`.
+here=@here@
+what=${1:-${CPEXPORT_OFFSET:-0}}
+@log@
+if [ "$what" = merge ]; then exec sh "$here/merge.sh"; fi
 index=@index@
 CPEXPORT_JOB=@scheduler_word@:@array@_$index
 export CPEXPORT_JOB
-exec sh @here@/task.sh $((${1:-${CPEXPORT_OFFSET:-0}} + index))
+exec sh "$here/task.sh" $((what + index))

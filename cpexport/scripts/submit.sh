@@ -9,11 +9,77 @@
 set -eu
 here=@here@
 outputs=@outputs@
+@moved@
+status=$outputs/status
+lock=$status/submit.lock
+merge=$status/@plan@.merge
+submitted=0 new= after= previous=
+
+stop() {
+    echo "$*" >&2
+    exit 1
+}
+
+mkdir -p "$here/logs" "$status" || stop "nothing was submitted"
+
+# One person at a time, who can write here: mkdir is atomic on NFS too.
+if ! mkdir "$lock" 2>/dev/null; then
+    [ -d "$lock" ] || stop "$status: cannot be written, so nothing was submitted; make room there," \
+        "or ask its owner to let you write"
+    stop "$lock: $(cat "$lock/who" 2>/dev/null || echo somebody) is submitting jobs to these" \
+        "outputs, so nothing was submitted; wait for that to end, or remove this folder if it has"
+fi
+trap 'rm -rf "$lock"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' HUP TERM
+echo "$(id -un 2>/dev/null || id -u) on $(uname -n) (process $$, $(date))" >"$lock/who" ||
+    stop "$status: cannot be written, so nothing was submitted; make room there"
 
 @scheduler@
 
-mkdir -p "$here/logs" "$outputs/status"
-after=
+# record [ID]: notes the COUNT jobs after OFFSET, with the image sets of each, as this folder may be
+# gone when somebody asks. Without an id it says that they are being submitted.
+record() {
+    {
+        printf '@scheduler_word@\t%s\n' "${1-}" &&
+            sed -n "$((offset + 1)),$((offset + count))p" "$here/jobs.tsv" | cut -f6
+    } >"$lock/record" && [ "$(wc -l <"$lock/record")" -eq $((count + 1)) ] &&
+        mv -f "$lock/record" "$record"
+}
+
+# Stops if another plan's jobs on the same image sets were submitted since this plan was made.
+refuse_again() {
+    others=$(cd "$status" && find . -name '*.submitted' ! -name '@plan@.*' -newer "$here/plan.json")
+    [ -n "$others" ] || return 0
+    both=$(
+        {
+            sed -n "$((offset + 1)),$((offset + count))p" "$here/jobs.tsv" | cut -f6
+            # Their names have no spaces.
+            for other in $others; do
+                echo
+                sed 1d "$status/$other"
+            done
+        } | awk -F, '
+            NF == 0 { theirs = 1 }
+            {
+                for (i = 1; i <= NF; i++) {
+                    n = split($i, ends, "-")
+                    for (set = ends[1] + 0; set <= ends[n] + 0; set++)
+                        if (!theirs) mine[set]
+                        else if (set in mine) { print set; exit }
+                }
+            }'
+    )
+    [ -z "$both" ] || stop "image set $both is in jobs that were submitted since this plan was made" \
+        "($status: $(echo $others)); plan what is still missing: cpexport check --resubmit"
+}
+
+# What is to be done about jobs of which nobody knows whether they were submitted.
+unknown() {
+    stop "$record: jobs $((offset + 1)) to $((offset + count)) may have been submitted: that was cut" \
+        "off. Look for them (@list@). If they are not there, remove this file; if they are, add" \
+        "their id: sed -i '1s/\$/ID/' on this file. Then run this again"
+}
 
 # array OFFSET COUNT [OPTION...]: the COUNT jobs after OFFSET, in arrays as long as the site allows.
 array() {
@@ -21,25 +87,65 @@ array() {
     shift 2
     while [ "$left" -gt 0 ]; do
         count=$((left < longest ? left : longest))
-        record=$outputs/status/@plan@.$offset.submitted
-        if [ -s "$record" ]; then
+        record=$status/@plan@.$offset.submitted
+        if [ -e "$record" ]; then
             id=$(sed -n 1p "$record" | cut -f2)
+            [ -n "$id" ] || unknown
+            count=$(($(wc -l <"$record") - 1))
+            [ "$count" -gt 0 ] || unknown
             echo "jobs $((offset + 1)) to $((offset + count)) were submitted before, as $id"
         else
-            id=$(submit "$count" "$offset" "$@")
-            # With the image sets of each job, as this folder may be gone when somebody asks.
-            {
-                printf '@scheduler_word@\t%s\n' "$id"
-                sed -n "$((offset + 1)),$((offset + count))p" "$here/jobs.tsv" | cut -f6
-            } >"$record"
+            refuse_again
+            record || stop "$record: cannot be written, so jobs $((offset + 1)) to @count@ were not" \
+                "submitted; make room there, and run this again"
+            code=0
+            id=$(submit "$count" "$offset" "$@" 2>"$lock/said") || code=$?
+            if [ "$code" -ne 0 ] || [ -z "$id" ]; then
+                refused
+                continue
+            fi
+            if ! record "$id"; then
+                cancel "$id" || stop "$record: the id $id cannot be written, and these jobs could" \
+                    "not be cancelled; do that, make room there, remove this file and run this again"
+                stop "$record: the id $id cannot be written, so these jobs were cancelled again;" \
+                    "make room there, remove this file and run this again"
+            fi
+            new=yes
+            cat "$lock/said" >&2 || true
             echo "jobs $((offset + 1)) to $((offset + count)) are array job $id"
         fi
-        after="$after $id"
+        after="$after $id" previous=$id
+        submitted=$((submitted + count))
         offset=$((offset + count)) left=$((left - count))
     done
 }
 
+# Tries a shorter array if that may help; otherwise says how far it got, and stops.
+refused() {
+    # Jobs may have been taken though the answer was lost, or who waited for it was killed.
+    case $code in 0 | 129 | 130 | 137 | 143) lost=yes ;; *) lost= ;; esac
+    if [ -n "$lost" ] || grep -qi 'timed out\|timeout' "$lock/said"; then
+        cat "$lock/said" >&2
+        unknown
+    fi
+    rm -f "$record"
+    if [ "$count" -gt 1 ] && grep -qi 'submit.*limit\|array\|tasks' "$lock/said"; then
+        longest=$((count / 2))
+        return
+    fi
+    cat "$lock/said" >&2
+    [ "$submitted" -gt 0 ] || stop "nothing was submitted"
+    stop "$submitted of @count@ jobs are submitted, and the scheduler takes no more now; run this" \
+        "again when some of them have ended"
+}
+
 @arrays@
 
-id=$(submit_last $after)
-echo "job $id runs after them; what all of them say is in $(dirname "$0")/logs"
+if [ -n "$new" ] || [ ! -s "$merge" ]; then
+    id=$(submit_last $after) || stop "all jobs are submitted, but not the one that loads what they" \
+        "leave; run this again, or sh merge.sh when they have ended"
+    echo "$id" >"$merge"
+    echo "job $id runs after them; what all of them say is in $(dirname "$0")/logs"
+else
+    echo "so was the last one, as $(cat "$merge"); sh merge.sh loads what is there by now"
+fi

@@ -7,6 +7,7 @@
 # nobody enforces here. Run it again, and jobs that are complete are passed over.
 set -u
 here=@here@
+@moved@
 mkdir -p "$here/logs"
 # Without -I, which would replace its letter in the path too: each number comes last by itself.
 seq 1 @count@ | xargs -P @at_once@ -n 1 \

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cpexport.batchfile import NAME
-from cpexport.jobs import PART, STAMP
+from cpexport.jobs import PART, STAMP, unfinished
 from cpexport.sources.csvfile import SUFFIXES as CSV_SUFFIXES
 from cpexport.sources.databasefile import SUFFIXES as DATABASE_SUFFIXES
 from cpexport.sources.hdf5 import SUFFIXES as HDF5_SUFFIXES
@@ -56,7 +56,7 @@ class Folder:
     @property
     def begun(self) -> bool:
         """Whether a job of a plan has begun here and is not complete."""
-        return self.stamped and self.path.name.endswith(PART)
+        return self.stamped and bool(unfinished(self.path.name))
 
     @property
     def had_a_job(self) -> bool:

@@ -1,0 +1,156 @@
+"""A run that was moved or copied is looked at where it is, and never instead another one."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import rows, unpacked
+from lab import Lab, lab, ranges
+
+__all__ = ["lab"]
+
+AREAS = "SELECT count(*), sum(Nuclei_AreaShape_Area = 777) FROM Per_Nuclei"
+
+
+def replaced(lab: Lab) -> Path:
+    """A run that was moved away, and another one in its place, which measured other areas."""
+    old = lab.home / "old"
+    lab.plan("--images-per-batch", 12)
+    lab.submit()
+    lab.run.rename(old)
+    lab.plan("--images-per-batch", 12)
+    lab.submit()
+    for table in lab.run.glob("outputs/*/Nuclei.csv"):
+        header, *lines = table.read_text().splitlines()
+        at = header.split(",").index("AreaShape_Area")
+        fields = [line.split(",") for line in lines]
+        text = [",".join([*f[:at], "777", *f[at + 1 :]]) for f in fields]
+        table.write_text("\n".join([header, *text, ""]))
+    return old
+
+
+def checked(lab: Lab, folder: Path) -> dict[str, Any]:
+    return dict(json.loads(lab.call("check", folder, "--format", "json").out))
+
+
+def test_only_what_lies_in_the_moved_run_is_loaded(lab: Lab) -> None:
+    old = replaced(lab)
+    database = lab.home / "old.sqlite"
+    ran = lab.call("load", old, "--to", f"sqlite:///{database}")
+    said = checked(lab, old)
+    ((count, others),) = rows(database, AREAS)
+
+    assert ran.status == 0, ran.err
+    assert count > 0
+    assert others == 0
+    assert (said["complete"], said["duplicate"], said["left_out"]) == (24, [], [])
+    assert {Path(batch["path"]).parents[1] for batch in said["batches"]} == {old}
+    assert any("moved or copied from" in note for note in said["notes"])
+
+
+def test_a_moved_run_is_run_again_where_it_is(lab: Lab) -> None:
+    lab.plan("--images-per-batch", 12)
+    lab.fail({"1-12": ["exit 7"]})
+    lab.submit()
+    moved = lab.home / "moved"
+    lab.run.rename(moved)
+    lab.plan("--images-per-batch", 12)
+    again = lab.resubmit(outputs=moved)
+    lab.submit(lab.again)
+
+    assert again["outputs"] == str(moved / "outputs")
+    assert lab.call("check", moved).status == 0
+    assert rows(moved / "screen.sqlite", "SELECT count(*) FROM Per_Image") == [(24,)]
+    assert not list((lab.run / "outputs").iterdir())
+    assert not (lab.run / "screen.sqlite").exists()
+
+
+@pytest.mark.parametrize("scheduler", ["shell", "slurm"])
+def test_the_files_of_a_moved_run_do_not_submit_the_run_in_its_place(
+    scheduler: str, lab: Lab
+) -> None:
+    lab.plan("--images-per-batch", 12, scheduler=scheduler)
+    moved = lab.home / "moved"
+    lab.run.rename(moved)
+    lab.plan("--images-per-batch", 12, scheduler=scheduler)
+    said = lab.submit(moved)
+
+    assert f"{moved} was moved or copied from {lab.run}, so nothing was submitted" in said
+    assert f"cpexport check '{moved}' --resubmit" in said
+    assert not list((lab.run / "outputs").iterdir())
+
+
+def test_a_resubmission_does_not_bring_outputs_of_a_run_that_took_the_place(lab: Lab) -> None:
+    lab.plan("--images-per-batch", 12)
+    lab.fail({"1-12": ["exit 7"]})
+    lab.submit()
+    lab.resubmit()
+    lab.run.rename(lab.home / "old")
+    lab.plan("--images-per-batch", 12)
+    lab.submit()
+    said = checked(lab, lab.again)
+
+    assert said["batches"] == []
+    ((left),) = said["left_out"]
+    assert left["path"] == str(lab.again / "plan.json")
+    assert "holds those of another plan" in left["reason"]
+
+
+def test_a_run_that_is_moved_with_its_resubmission_and_batch_file_is_whole(lab: Lab) -> None:
+    project = lab.home / "project"
+    project.mkdir()
+    shutil.copy(unpacked("10_ranges") / "Batch_data.h5", project)
+    words = ("--batch", project / "Batch_data.h5", "--images-per-batch", 12, "--format", "shell")
+    lab.call("plan", *words, "--out", project / "run")
+    lab.fail({"1-12": ["exit 7"]})
+    lab.submit(project / "run")
+    again = project / "again"
+    lab.call("check", project / "run", "--resubmit", again)
+    lab.submit(again)
+    elsewhere = lab.home / "elsewhere"
+    project.rename(elsewhere)
+    said = checked(lab, elsewhere / "again")
+
+    assert (said["complete"], said["missing"], said["duplicate"]) == (24, [], [])
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["this version", "version 0.1.0"])
+def test_a_copy_has_no_duplicates_of_its_original(known: bool, lab: Lab) -> None:
+    lab.plan("--images-per-batch", 12)
+    lab.submit()
+    if not known:
+        path = lab.run / "plan.json"
+        said = json.loads(path.read_text())
+        for key in ("id", "folder", "beside"):
+            del said[key]
+        path.write_text(json.dumps(said))
+    shutil.copytree(lab.run, lab.home / "copy")
+    said = checked(lab, lab.home / "copy")
+
+    assert (said["complete"], said["duplicate"]) == (24, [])
+    assert len(said["batches"]) == 2
+
+
+def test_a_batch_file_that_moved_is_not_called_another_one(lab: Lab) -> None:
+    batch = lab.home / "B.h5"
+    shutil.copy(unpacked("10_ranges") / "Batch_data.h5", batch)
+    lab.call("plan", "--batch", batch, "--out", lab.run, "--format", "shell")
+    batch.rename(lab.home / "C.h5")
+    ran = lab.call("check", lab.run)
+
+    assert (ran.status, ran.out) == (1, "")
+    assert f"its batch file {batch} is not there any more" in ran.err
+    assert "another batch file" not in ran.err
+    assert lab.call("check", lab.run, "--batch", lab.home / "C.h5").status == 3
+
+
+def test_a_plan_whose_jobs_have_no_commands_is_read(lab: Lab) -> None:
+    lab.plan("--images-per-batch", 12)
+    path = lab.run / "plan.json"
+    said = json.loads(path.read_text())
+    said["jobs"] = [{"task": n, "image_sets": s} for n, s in ((1, "1-12"), (2, "13-24"))]
+    path.write_text(json.dumps(said))
+
+    assert ranges(lab.resubmit()) == ["1-12", "13-24"]
