@@ -5,7 +5,7 @@ tell no format.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,6 +71,7 @@ class Folder:
 
 def sorted_by_kind(path: Path, names: Iterable[str]) -> Folder:
     """The folder at `path`, the files in it called `names`."""
+    names = list(names)
     folder = Folder(path)
     pixels = holds_pixels(path)
     for name in names:
@@ -78,7 +79,7 @@ def sorted_by_kind(path: Path, names: Iterable[str]) -> Folder:
             folder.stamped = True
         elif name.lower() == NAME.lower():
             folder.batch_file = True
-        elif files := _kept(folder, name, pixels):
+        elif files := _kept(folder, name, names, pixels):
             files(folder).append(path / name)
     return folder
 
@@ -103,13 +104,19 @@ def suffix(name: str) -> str:
 _Files = Callable[[Folder], list[Path]]
 
 
-def _kept(folder: Folder, name: str, pixels: bool) -> _Files | None:
-    """Where a folder keeps a file: by its name, and by its content if that tells nothing."""
+def _kept(folder: Folder, name: str, names: Sequence[str], pixels: bool) -> _Files | None:
+    """Where a folder keeps a file: by its name, and by its content if that tells nothing.
+
+    What was put aside beside the file that it is a copy of, as `screen.db.bak` is, is no output.
+    """
     for is_one, files in _RULES:
         if is_one(name) and (files is not _done or said(folder.path / name)):
             return files
     ending = suffix(name)
-    found = None if pixels else content_of(folder.path / name, ending)
+    copied = ending in _PUT_ASIDE and any(
+        suffix(other) in DATA_SUFFIXES for other in names if name.startswith(other)
+    )
+    found = None if pixels or copied else content_of(folder.path / name, ending)
     if found:
         return _BY_CONTENT[found]
     return _unread if ending in _PUT_ASIDE else None
