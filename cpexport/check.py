@@ -153,7 +153,7 @@ def check(
             raise UsageError("name the batch file with --batch, or the folder of the outputs")
         outputs = [batch_file.parent]
     found = survey(outputs, batch_file, same_pictures=same_pictures, progress=progress)
-    if found.plan is None and not any(batch.complete for batch in found.batches):
+    if found.plan is None:
         for batch in found.batches:
             if isinstance(batch.source, NotReadSource):
                 raise batch.source.error
@@ -162,11 +162,16 @@ def check(
             f"no batch file and no output of a job at {outputs[0]}; name the batch file with "
             "--batch, or another folder"
         )
+    history = read_history(found.histories, reader)
+    if not history.complete <= ImageSets.from_ranges(
+        ends for batch in found.batches for ends in batch.complete.ranges
+    ):
+        # Jobs have ended since their outputs were looked at.
+        found = survey(outputs, batch_file, same_pictures=same_pictures, progress=progress)
     unexpected = ImageSets.from_ranges(r for b in found.batches for r in b.unexpected.ranges)
     skipped = ImageSets.from_ranges(r for b in found.batches for r in b.skipped.ranges)
     done = ImageSets.from_ranges(r for b in found.batches for r in (b.complete - b.skipped).ranges)
     duplicate = repeated(batch.complete - batch.skipped for batch in found.batches)
-    history = read_history(found.histories, reader)
     there = done | skipped
     return Check(
         found.plan,
@@ -303,7 +308,7 @@ def _seen(batch: Batch, history: History, done: ImageSets) -> Seen:
     """A batch, and what is known of its job; `done` are the image sets that any batch has."""
     path = batch.source.path
     part = unfinished(path.name)
-    attempt = history.last.get((str(path.parent), part or path.name))
+    attempt = history.of(path, part)
     details = batch.details
     image_sets = batch.image_sets
     if attempt and part and not image_sets:

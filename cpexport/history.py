@@ -1,10 +1,13 @@
 """What became of jobs so far, and what that says of their image sets."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 from cpexport.imagesets import NONE, ImageSets
+from cpexport.jobs import PART
 from cpexport.records import Attempt, Broken
 
 # An attempt that ended so says nothing about its image sets.
@@ -48,6 +51,21 @@ class History:
     def last(self) -> Mapping[tuple[str, str], Attempt]:
         """The last attempt of each job, by the folder of jobs' folders and the name of its own."""
         return {(a.home, a.folder): a for a in self.attempts}
+
+    def of(self, path: Path, part: str) -> Attempt | None:
+        """The attempt that left what is at `path`: by its own id in the name of a folder that is
+        the `part` of a job which did not complete, else the last one of the job."""
+        last = self.last.get((str(path.parent), part or path.name))
+        id = path.name.removeprefix(f"{part}{PART}.") if part else ""
+        if id in ("", path.name) or last is None:
+            return last
+        mine = (a for a in reversed(self.attempts) if a.folder == part and _in_name(a.id) == id)
+        return next(mine, last)
+
+    @cached_property
+    def complete(self) -> ImageSets:
+        """What jobs have said to be complete."""
+        return _union(a.image_sets for a in self.attempts if a.result == "complete")
 
     @property
     def busy(self) -> ImageSets:
@@ -109,6 +127,11 @@ def _alike(attempts: Sequence[Attempt]) -> bool:
     several = len({attempt.folder for attempt in attempts}) > 1
     unstarted = bool(attempts) and all(attempt.unstarted for attempt in attempts)
     return (several or unstarted) and len(statuses) == 1 and all(a.at_once for a in attempts)
+
+
+def _in_name(id: str) -> str:
+    """A job's id as it is in the names of folders (scripts/task.sh)."""
+    return re.sub(r"[^A-Za-z0-9-]", "_", id)
 
 
 def _union(sets: Iterable[ImageSets]) -> ImageSets:

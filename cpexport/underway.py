@@ -18,21 +18,36 @@ from cpexport.queues import ENDED, RUNNING, WAITING, Answer, Task
 from cpexport.records import ANY, Attempt, Reader, Records, Submission
 
 _TITLES: Final = {"slurm": "Slurm", "sge": "Grid Engine", "lsf": "LSF", "pbs": "PBS"}
+_ASKED: Final = ("slurm", "sge")
 _NUMBER = re.compile("[0-9]+")
+# Somebody may submit meanwhile, but not for ever.
+_ROUNDS: Final = 5
 
 
 def read_history(folders: Iterable[Path], reader: Reader | None = None) -> History:
     """The history in the `status` folders of some outputs, with what their schedulers say now.
 
-    A `reader` that has read them before reads only what has changed.
+    A `reader` that has read them before reads only what has changed. Records are read once more
+    after the schedulers were asked: a job that has left the queue by then has said how it ended.
     """
-    records = (reader or Reader()).read(folders)
+    folders, reader = list(folders), reader or Reader()
+    records = reader.read(folders)
+    for _ in range(_ROUNDS):
+        asked = _asked(records)
+        before, records = records, reader.read(folders)
+        if all(_arrays(records, name) == _arrays(before, name) for name in _ASKED):
+            break
+    return _Judging(records, asked).history()
+
+
+def _asked(records: Records) -> dict[str, Answer]:
+    """What schedulers say of all arrays that the records name."""
     asked: dict[str, Answer] = {}
     if ids := _arrays(records, "slurm"):
         asked["slurm"] = slurm.ask(ids, others=records.others)
     if ids := _arrays(records, "sge"):
         asked["sge"] = gridengine.ask(ids)
-    return _Judging(records, asked).history()
+    return asked
 
 
 def _arrays(records: Records, scheduler: str) -> set[str]:

@@ -1,7 +1,9 @@
 """A run that was moved or copied is looked at where it is, and never instead another one."""
 
 import json
+import os
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +79,7 @@ def test_the_files_of_a_moved_run_do_not_submit_the_run_in_its_place(
     lab.plan("--images-per-batch", 12, scheduler=scheduler)
     said = lab.submit(moved)
 
-    assert f"{moved} was moved or copied from {lab.run}, so nothing was submitted" in said
+    assert f"{moved} was moved or copied from {lab.run}, so nothing was done" in said
     assert f"cpexport check '{moved}' --resubmit" in said
     assert not list((lab.run / "outputs").iterdir())
 
@@ -154,3 +156,45 @@ def test_a_plan_whose_jobs_have_no_commands_is_read(lab: Lab) -> None:
     path.write_text(json.dumps(said))
 
     assert ranges(lab.resubmit()) == ["1-12", "13-24"]
+
+
+@pytest.mark.parametrize("words", [("task.sh", "1"), ("merge.sh",)])
+def test_no_file_of_a_moved_run_works_for_the_run_in_its_place(
+    lab: Lab, words: tuple[str, ...]
+) -> None:
+    lab.plan("--images-per-batch", 12, scheduler="shell")
+    moved = lab.home / "moved"
+    lab.run.rename(moved)
+    lab.plan("--images-per-batch", 6, scheduler="shell")
+
+    script, *more = words
+    done = subprocess.run(
+        ["sh", str(moved / script), *more], capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{moved} was moved or copied from {lab.run}, so nothing was done" in done.stderr
+    assert not list(lab.run.rglob("*.part*"))
+    assert not (lab.run / "screen.sqlite").exists()
+
+
+def test_a_job_that_waited_as_its_run_was_moved_does_nothing_in_its_place(lab: Lab) -> None:
+    """A scheduler keeps array.sh as it was submitted; here that is played by a copy."""
+    lab.plan("--images-per-batch", 12, scheduler="slurm")
+    spooled = lab.home / "slurm_script"
+    spooled.write_bytes((lab.run / "array.sh").read_bytes())
+    lab.run.rename(lab.home / "moved")
+    lab.plan("--images-per-batch", 6, scheduler="slurm")
+
+    slurm = {"SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "1"}
+    done = subprocess.run(
+        ["sh", str(spooled), "0"],
+        env={**os.environ, **slurm},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "holds another plan than this job was submitted by" in done.stderr
+    assert not list(lab.run.rglob("*.part*"))

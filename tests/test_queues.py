@@ -174,3 +174,15 @@ def test_a_grid_engine_that_cannot_be_asked_holds_back_what_never_ended(
 
     assert (ranges(again), again["under_way"]) == ([], [[1, 24]])
     assert "Grid Engine cannot be asked which jobs wait or run (qstat failed with 1" in lab.err
+
+
+def test_a_job_that_ends_while_its_scheduler_is_asked_is_not_offered(
+    status: Path, lab: Lab
+) -> None:
+    """It has left the queue then, and its outputs came after they were looked for."""
+    task = f"CPEXPORT_JOB=slurm:7_1 sh {lab.run}/task.sh 1"
+    program(lab, "squeue", f"{task} >/dev/null 2>&1; exit 0")
+    again = lab.resubmit()
+
+    assert ranges(again) == ["9-16", "17-24"]
+    assert lab.missing() == "9-24"

@@ -110,6 +110,7 @@ def _texts(plan: Plan, folder: Path, batch_file: BatchFile) -> dict[str, str]:
         "modules": "",
         "moved": _text("moved.sh").rstrip("\n"),
     }
+    values["own"] = _filled("own.sh", values).rstrip("\n")
     if settings.modules:
         modules = {"modules": shlex.join(settings.modules)}
         values["modules"] = _filled("modules.sh", modules)

@@ -143,9 +143,10 @@ refused() {
 
 if [ -n "$new" ] || [ ! -s "$merge" ]; then
     id=$(submit_last $after) || stop "all jobs are submitted, but not the one that loads what they" \
-        "leave; run this again, or sh merge.sh when they have ended"
+        "leave: its limits are --merge-time and --merge-memory of cpexport plan. Run this again, or" \
+        "when they have ended: sh '$here/merge.sh'"
     echo "$id" >"$merge"
     echo "job $id runs after them; what all of them say is in $(dirname "$0")/logs"
 else
-    echo "so was the last one, as $(cat "$merge"); sh merge.sh loads what is there by now"
+    echo "so was the last one, as $(cat "$merge"); sh '$here/merge.sh' loads what is there by now"
 fi

@@ -9,6 +9,8 @@ batch_file=@batch_file@
 size_and_time=@size_and_time@
 sha256=@sha256@
 plan=@plan@
+@moved@
+@own@
 
 line=$(sed -n "${1:?the number of a line of jobs.tsv}p" "$here/jobs.tsv")
 field() { printf '%s\n' "$line" | cut -f"$1"; }
@@ -136,7 +138,8 @@ trap '' $signals
 cat "$part/job.log"
 
 # The exit status alone is no sign: without a done file it is 0 whatever happened.
-if is_complete "$part"; then
+# Without the stamp the folder is not the one made above, which was moved away with its run.
+if is_complete "$part" && [ -f "$part/batch_file.sha256" ]; then
     rm -rf "$temporary"
     if move "$part" "$folder"; then
         note end complete "$code" "$(now)" "$id"
