@@ -183,6 +183,13 @@ def check(
         if again.plan.tasks and outcome.warn(prepare(again.plan, found.batch_file, folder), quiet):
             return outcome.FAILED
         outcome.warn(again.problems, quiet)
+        if (shared := home_of(found, outputs)) != home:
+            outcome.advise(
+                [
+                    f"{shared}: you cannot write here, so the outputs and records of these jobs go "
+                    f"to {home}; tell the others, whose cpexport check does not see them there"
+                ]
+            )
     if format == "array":
         text = str(found.missing)
     elif format in ("list", "commands"):

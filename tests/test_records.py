@@ -258,3 +258,15 @@ def test_a_record_is_read_again_only_when_it_has_changed(
     assert len(first.attempts) == len(again.attempts) == 51
     assert read[51:] == ["batch_120_120.status"]
     assert [a.folder for a in again.attempts if a.result == "complete"] == ["batch_120_120"]
+
+
+def test_who_cannot_write_to_the_outputs_is_told_where_the_records_go(
+    status: Path, lab: Lab
+) -> None:
+    outputs = lab.run / "outputs"
+    outputs.chmod(0o555)
+    ran = call(lab, "check", lab.run, "--resubmit", lab.home / "mine", "--format", "json")
+    outputs.chmod(0o755)
+
+    assert json.loads(ran.out)["resubmit"]["outputs"] == str(lab.home / "mine" / "outputs")
+    assert f"{outputs}: you cannot write here" in ran.err
