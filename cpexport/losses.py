@@ -46,9 +46,10 @@ def lost(had: Names, has: Names, newer: Batch | None) -> Names:
 def unmeasured(newer: Batch, wanted: Names) -> Names:
     """What a newer output of the same pipeline lacks of `wanted` though it had objects to measure.
 
-    CellProfiler writes no feature of which it has no value: so of an object type without rows, and
-    of images when any type has none, nothing is lost (CellProfiler 4.2.8, measurements.py,
-    get_feature_names). All that is `wanted` if the output cannot be read.
+    Outputs have the features that some image set of the job recorded, and not all that the pipeline
+    could measure (CellProfiler 4.2.8, cellprofiler_core/measurement/_measurements.py,
+    get_feature_names). So of an object type without rows nothing counts as lost, nor of images
+    where any type has none. All that is `wanted` if the output cannot be read.
     """
     rows = dict.fromkeys(newer.features.keys() - NOT_OBJECTS, 0)
     try:
