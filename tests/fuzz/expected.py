@@ -111,7 +111,7 @@ def _add(tables: dict[str, Rows], job: Job, run: Run, mine: frozenset[int], shap
     """Adds what a job says of the image sets that are loaded from it."""
     found = told(job, run)
     for name, table in found.items():
-        if name != IMAGE and (_gone(job, name) or not shape.keeps(name)):
+        if name != IMAGE and (_gone(job, run, name) or not shape.keeps(name)):
             continue
         rows = tables.setdefault(name, Rows.none())
         rows.keys += [key for key in table.keys if key[0] in mine]
@@ -129,7 +129,7 @@ def _add(tables: dict[str, Rows], job: Job, run: Run, mine: frozenset[int], shap
     for kind in shape.aggregate:
         begin, reduce = _REDUCE[kind]
         for name in run.objects if mine else ():
-            if _gone(job, name) or not shape.keeps(name):
+            if _gone(job, run, name) or not shape.keeps(name):
                 continue
             for feature, column in found[name].columns.items():
                 if column.feature.promise == Kind.TEXT:
@@ -144,9 +144,12 @@ def _add(tables: dict[str, Rows], job: Job, run: Run, mine: frozenset[int], shap
                     made[number, 0] = reduced(reduce, some)
 
 
-def _gone(job: Job, name: str) -> bool:
-    """Whether the job's table of an object type is gone."""
-    return job.damage is not None and (job.damage.kind, job.damage.table) == ("gone", name)
+def _gone(job: Job, run: Run, name: str) -> bool:
+    """Whether the job's table of an object type is gone; side by side they share one."""
+    if job.damage is None or job.damage.kind != "gone" or job.damage.table == IMAGE:
+        return False
+    together = run.style.side_by_side and job.format != CSV
+    return together or job.damage.table == name
 
 
 def widen(rows: Rows, feature: str, low: Kind | None, high: Kind | None) -> None:

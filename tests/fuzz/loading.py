@@ -55,15 +55,16 @@ class Loading:
         self.brought: list[set[str]] = [set() for _ in case.runs]
         self.order: list[int] = []
 
-    def must(self) -> dict[int, Expected]:
-        """What there must be of each run, by its number; 0 for one that has none."""
+    def must(self, order: Sequence[int] | None = None) -> dict[int, Expected]:
+        """What there must be of each run, by its number; 0 for one that has none. Runs are numbered
+        in `order`, by default as the loads brought them."""
         every = [
             expected(outputs.run, jobs, brought, self.case.shape)
             for outputs, jobs, brought in zip(self.outputs, self.loaded, self.brought, strict=True)
         ]
         if not self.case.numbered:
             return {0: every[0]}
-        return {number: every[run] for number, run in enumerate(self.order, start=1)}
+        return {number: every[run] for number, run in enumerate(order or self.order, start=1)}
 
     @property
     def owned(self) -> list[frozenset[int]]:

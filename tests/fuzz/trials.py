@@ -160,13 +160,15 @@ class Trial(Loading):
         ran = self.commands.run(*words, "--out", str(folder), "--dialect", dialect)
         if ran.status not in (0, 3):
             raise Fault("script", f"status {ran.status}: {ran.out}{ran.err}")
+        # A script brings all runs at once, so numbers them as they are named.
+        must = self.must(sorted(self.order))
         for _ in range(2):
             self.commands.said.append(f"cd {folder} && import.sql into {to.url}")
             done = to.imported(folder)
             if done.returncode or done.stderr:
                 raise Fault("script", f"the client ends with {done.returncode}: {done.stderr}")
             longest = self.case.longest or 64
-            wrong = differences(to.found(), self.must(), to, self.case.prefix, longest)
+            wrong = differences(to.found(), must, to, self.case.prefix, longest)
             if first := list(islice(wrong, 8)):
                 raise Fault("script", "\n  ".join(first))
         to.clear()
