@@ -16,6 +16,7 @@ import pyarrow.dataset as ds
 import pytest
 from conftest import Ran, copied, measurements, rewritten, rows, traces, unpacked, values_of
 from datasets import asked, content, leftovers
+from plates import NEW, OLD, image, nucleus, output
 from pyarrow import parquet
 
 import cpexport
@@ -374,6 +375,21 @@ def test_python_gets_frames_of_it(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no table Per_Mitochondria"):
         cpexport.read(to, "Per_Mitochondria")
     assert np.issubdtype(cpexport.read(to, "Per_Cells").dtypes.iloc[0], np.int64)
+
+
+def test_the_same_load_once_more_writes_nothing(tmp_path: Path) -> None:
+    """Also where it looks again at an output that was cut off, whose image sets a newer one has."""
+    images = [image(n, f"{n}.tif", "/images", Count_Nuclei=1) for n in (1, 2)]
+    nuclei = [nucleus(n, 1, 5.0) for n in (1, 2)]
+    cut = output(tmp_path / "cut", images[:1], OLD, Nuclei=nuclei)
+    whole = output(tmp_path / "whole", images, NEW, Nuclei=nuclei)
+    screen = tmp_path / "screen"
+    load([cut, whole], f"parquet:{screen}")
+    before = {file: file.read_bytes() for file in screen.rglob("*.*")}
+
+    load([cut, whole], f"parquet:{screen}")
+
+    assert {file: file.read_bytes() for file in screen.rglob("*.*")} == before
 
 
 def test_of_runs_in_one_folder_a_frame_is_of_one_or_of_all(tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ class ParquetSink(SqlSink):
         """The ledger's transaction, and the files that come and go with it."""
         self._writers = {}
         with self._file.transaction(create=create):
-            self._folder.begin()
+            self._folder.settle()
             try:
                 yield
                 self._finish()

@@ -162,8 +162,7 @@ class Folder:
         self, table: str, schema: pa.Schema, numbers: Sequence[str] = (), name: str = ""
     ) -> Writer:
         """A new file for a table, which `enter` makes one of its files."""
-        with self.errors():
-            self._staging.mkdir(exist_ok=True)
+        self._change()
         name = name or secrets.token_hex(8)
         return Writer(self._staging / f"{table}@{name}.parquet{_STAGED}", schema, numbers)
 
@@ -187,15 +186,15 @@ class Folder:
             self._db.run("DELETE FROM _cpexport_files WHERE table_name = ? AND name = ?", *key)
             staged.unlink()
             return
-        with self.errors():
-            self._staging.mkdir(exist_ok=True)
+        self._change()
         self._db.run("UPDATE _cpexport_files SET gone = 1 WHERE table_name = ? AND name = ?", *key)
 
-    def begin(self) -> None:
-        """Makes up for what the last transaction did not get to."""
-        self.settle()
-        known = "_cpexport_files" in self._db.names()
-        if known and self._db.rows("SELECT 1 FROM _cpexport_files WHERE gone LIMIT 1"):
+    def _change(self) -> None:
+        """Prepares the first change of a transaction: files that are gone leave the ledger then, so
+        that a load with nothing to do writes nothing."""
+        if not self._staging.exists():
+            with self.errors():
+                self._staging.mkdir()
             self._db.run("DELETE FROM _cpexport_files WHERE gone")
 
     def discard(self) -> None:
