@@ -142,12 +142,12 @@ class Succession:
         alike = _alike(batch, entry.pipeline, entry.format)
         if entry.age > batch.age:
             if not alike:
-                lost = losses.lost(ours, self._valued(ours, both), None)
+                lost = losses.lost(ours, self._valued(ours, entry), None)
                 self._refuse_loss(entry, batch, both, lost)
             return
         layout = self._sink.shape.unshaped(self._sink.layout().features)
         suspect = losses.lost(losses.names(layout), ours, batch)
-        lost = self._valued(suspect, both) if suspect else {}
+        lost = self._valued(suspect, entry) if suspect else {}
         if lost and alike:
             lost = losses.unmeasured(batch, lost)
         self._refuse_loss(batch, entry, both, lost)
@@ -176,9 +176,9 @@ class Succession:
         shape = self._sink.shape
         return losses.names(shape.unshaped(shape.shaped(features)))
 
-    def _valued(self, wanted: Names, image_sets: ImageSets) -> Names:
-        """Those features that have a value there in some of the image sets; an object type with
-        rows has its number."""
+    def _valued(self, wanted: Names, entry: Entry) -> Names:
+        """Those features that have a value in some image set of the entry; an object type with rows
+        has its number. Infinities count, though a destination without them has NULL instead."""
         found: dict[str, frozenset[str]] = {}
         layout = self._sink.layout()
         for name, features in wanted.items():
@@ -188,12 +188,14 @@ class Succession:
                 own = features if together else features - {NUMBER}
                 rows = 0
                 valued: set[str] = set()
-                read = self._sink.read(table, [begin + f for f in sorted(own)], image_sets)
+                read = self._sink.read(table, [begin + f for f in sorted(own)], entry.loaded)
                 for block in read:
                     rows += block.num_rows
                     valued |= {f for f in own - valued if losses.has_value(block, begin + f)}
                 if rows and not together:
                     valued.add(NUMBER)
+                if count := entry.counts.get(layout.parts(table)[0].name):
+                    valued |= {f for f in own if begin + f in count.infinite_columns}
                 if valued & features:
                     found[name] = frozenset(valued & features)
         return found

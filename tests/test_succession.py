@@ -379,3 +379,16 @@ def test_an_output_that_gave_way_is_named_whenever_it_is_loaded_alone(tmp_path: 
     for report in reports:
         assert f"{tmp_path / 'old'}: newer outputs have its image sets" in report.notes
     assert areas(tmp_path) == [5, 6, 7]
+
+
+def test_a_feature_that_is_infinite_everywhere_is_not_one_that_is_lacking(tmp_path: Path) -> None:
+    """SQLite holds NULL for it."""
+    older = output(tmp_path / "older", [picture(1, Zscore=0.5), picture(2, Zscore=0.25)], OLD)
+    newer = output(tmp_path / "newer", [picture(1, Zscore="inf")], NEW)
+    into(tmp_path, newer)
+
+    report = into(tmp_path, older)
+
+    assert report.whole
+    values = rows(tmp_path / "screen.sqlite", "SELECT Image_Zscore FROM Per_Image ORDER BY 1")
+    assert values == [(None,), (0.25,)]
