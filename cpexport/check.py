@@ -8,16 +8,17 @@ from pathlib import Path
 from cpexport.batch import Batch, LeftOut, State
 from cpexport.batchfile import BatchFile, read_batch_file
 from cpexport.completeness import shown_by_numbers
-from cpexport.ended import died_at_once, how_it_ended, last_lines, log_of, trouble
+from cpexport.ended import died_at_once, how_it_ended, trouble, unsaid, waits
 from cpexport.errors import UsageError
 from cpexport.features import IMAGE
 from cpexport.findbatch import NotReadSource
 from cpexport.history import History, Queued
 from cpexport.imagesetnames import Name, named
 from cpexport.imagesets import NONE, ImageSets, repeated
-from cpexport.jobs import LOG, Job, split, unfinished
+from cpexport.jobs import LOG, STATUS, STATUS_SUFFIXES, Job, split, unfinished
 from cpexport.lacking import lacking, sentences
 from cpexport.leftout import contradicted, covered, lost, other_outputs, uncertain
+from cpexport.logs import Logs, last_lines
 from cpexport.plan import Planned
 from cpexport.queues import WAITING
 from cpexport.records import ANY, Attempt, Reader
@@ -34,7 +35,7 @@ class Seen:
 
     `skipped` are image sets that FlagImage skipped, which are not in `complete`. Of the job's last
     attempt, as far as that is known: `exit_status`, `attempt` counted from 1, `seconds` that it
-    took, `limit` in minutes, and the last lines, `log`, of the file `log_file`.
+    took, `limit` in minutes, its `node`, and the last lines, `log`, of the file `log_file`.
     """
 
     path: str
@@ -51,6 +52,7 @@ class Seen:
     seconds: int | None = None
     limit: int | None = None
     log_file: str = ""
+    node: str = ""
     details: tuple[str, ...] = ()
 
 
@@ -162,7 +164,8 @@ def check(
             f"no batch file and no output of a job at {outputs[0]}; name the batch file with "
             "--batch, or another folder"
         )
-    history = read_history(found.histories, reader)
+    folders = [plan.path.parent / "logs" for plan in found.plans]
+    history, logs = read_history(found.histories, reader, folders), Logs(folders)
     if not history.complete <= ImageSets.from_ranges(
         ends for batch in found.batches for ends in batch.complete.ranges
     ):
@@ -178,7 +181,7 @@ def check(
         done,
         unexpected,
         duplicate,
-        tuple(_seen(batch, history, there) for batch in found.batches),
+        tuple(_seen(batch, history, logs, there) for batch in found.batches),
         found.plans,
         found.histories,
         history,
@@ -192,7 +195,7 @@ def check(
             *_not_loaded(found, there, same_pictures),
         ),
         ImageSets.from_ranges(r for b in found.batches for r in b.misplaced.ranges),
-        tuple(_queue(found, history, there)),
+        tuple(_queue(history, logs, there)),
     )
 
 
@@ -278,21 +281,19 @@ def _misplaced(plan: BatchFile, found: Mapping[int, Difference]) -> str:
     )
 
 
-def _queue(found: Survey, history: History, done: ImageSets) -> Iterator[Seen]:
+def _queue(history: History, logs: Logs, done: ImageSets) -> Iterator[Seen]:
     """The jobs without a folder: those that wait, and those that ended before they began and have
     image sets that are neither `done` nor under way."""
-    logs = [plan.path.parent / "logs" for plan in found.plans]
     settled = done | history.busy
     for job in history.queued:
         if job.standing == WAITING:
-            why = f", as its scheduler says: {job.reason}" if job.reason else ""
-            yield Seen(job.id, job.image_sets, NONE, WAITING, f"the job waits in the queue{why}")
+            yield Seen(job.id, job.image_sets, NONE, WAITING, waits(job))
         elif not job.image_sets <= settled:
             yield _unbegun(job, logs)
 
 
-def _unbegun(job: Queued, logs: Sequence[Path]) -> Seen:
-    log = log_of(job, logs)
+def _unbegun(job: Queued, logs: Logs) -> Seen:
+    log = logs.of(job.id)
     return Seen(
         job.id,
         job.image_sets,
@@ -304,7 +305,7 @@ def _unbegun(job: Queued, logs: Sequence[Path]) -> Seen:
     )
 
 
-def _seen(batch: Batch, history: History, done: ImageSets) -> Seen:
+def _seen(batch: Batch, history: History, logs: Logs, done: ImageSets) -> Seen:
     """A batch, and what is known of its job; `done` are the image sets that any batch has."""
     path = batch.source.path
     part = unfinished(path.name)
@@ -327,16 +328,28 @@ def _seen(batch: Batch, history: History, done: ImageSets) -> Seen:
         batch.skipped,
         details=details,
     )
-    return _with_attempt(seen, attempt, path, begun=bool(batch.image_sets)) if attempt else seen
+    if attempt:
+        return _with_attempt(seen, attempt, logs, path, begun=bool(batch.image_sets))
+    record = path.parent / STATUS / f"{part}{STATUS_SUFFIXES[0]}"
+    if broken := next((one for one in history.broken if part and one.path == record), None):
+        return replace(seen, reason=unsaid(broken, seen.reason))
+    return seen
 
 
-def _with_attempt(seen: Seen, attempt: Attempt, path: Path, *, begun: bool) -> Seen:
+def _with_attempt(seen: Seen, attempt: Attempt, logs: Logs, path: Path, *, begun: bool) -> Seen:
     """A batch with what is known of its job; `begun` is whether its files say image sets."""
-    seen = replace(seen, attempt=attempt.number, seconds=attempt.seconds, limit=attempt.time)
+    seen = replace(
+        seen,
+        attempt=attempt.number,
+        seconds=attempt.seconds,
+        limit=attempt.time,
+        node=attempt.node,
+    )
     if not unfinished(path.name):
         return seen
-    log = path / LOG
-    seen = replace(seen, log_file=str(log) if log.is_file() else "")
+    own = path / LOG
+    log = own if own.is_file() else logs.of(attempt.id)
+    seen = replace(seen, log_file=str(log or ""))
     if attempt.open and not begun:
         return replace(seen, state=State.RUNNING, reason="the job has begun and not ended")
     if attempt.result == "complete" and not path.with_name(attempt.folder).exists():
@@ -347,6 +360,6 @@ def _with_attempt(seen: Seen, attempt: Attempt, path: Path, *, begun: bool) -> S
     return replace(
         seen,
         exit_status=attempt.exit_status,
-        log=last_lines(log),
+        log=last_lines(log) if log else (),
         reason=how_it_ended(attempt, seen.reason),
     )

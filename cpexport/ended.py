@@ -7,7 +7,8 @@ from typing import Final
 from cpexport.completeness import UNFINISHED, UNSAID
 from cpexport.history import History, Queued
 from cpexport.jobs import LOG, PART
-from cpexport.records import Attempt
+from cpexport.logs import last_lines
+from cpexport.records import Attempt, Broken
 
 _SAID: Final = {
     "TIMEOUT": "the job ran out of time",
@@ -18,12 +19,34 @@ _SAID: Final = {
     "BOOT_FAIL": "the job's node did not start",
     "DEADLINE": "the job's deadline passed",
 }
+_TIME = (
+    '; it asks for more time than it may have (sinfo -o "%P %l" says how much that is), and would '
+    "wait for ever: give it less (scontrol update JobId={number} TimeLimit=H:MM:SS), or cancel it "
+    "(scancel {number}) and plan with a shorter --time, or another partition by --partition or "
+    "--option"
+)
+_SIZE = (
+    "; no node that it may have is so large, and it would wait for ever: cancel it (scancel "
+    "{number}) and plan with less --memory, or another partition by --partition or --option"
+)
+_HELD = "; it is held, and waits until somebody lets it go: scontrol release {number}"
+# Slurm's reasons why a job waits until somebody does something (squeue(1), JOB REASON CODES).
+_FOR_EVER: Final = {
+    "PartitionTimeLimit": _TIME,
+    "QOSMaxWallDurationPerJobLimit": _TIME,
+    "AssocMaxWallDurationPerJobLimit": _TIME,
+    "PartitionNodeLimit": _SIZE,
+    "BadConstraints": _SIZE,
+    "MaxMemPerLimit": _SIZE,
+    "QOSMaxMemoryPerJob": _SIZE,
+    "JobHeldUser": _HELD,
+    "JobHeldAdmin": _HELD,
+    "JobLaunchFailure": _HELD,
+}
 _KILLED = "the job never finished: it was killed, or its node went down"
 # A shell's exit status of a program that a signal ended is the signal's number and this (POSIX).
 _SIGNALS = 128
-_LINES = 3
-_LENGTH = 200
-_TAIL = 8192
+_NODES = 5
 
 
 def how_it_ended(attempt: Attempt, reason: str) -> str:
@@ -32,6 +55,21 @@ def how_it_ended(attempt: Attempt, reason: str) -> str:
     for unknown in (UNFINISHED, UNSAID) if said else ():
         reason = reason.replace(unknown, said, 1)
     return reason
+
+
+def unsaid(record: Broken, reason: str) -> str:
+    """The reason of a batch whose job's record cannot be read."""
+    for unknown in (UNFINISHED, UNSAID):
+        reason = reason.replace(unknown, f"the job's record {record.path} {record.why}", 1)
+    return reason
+
+
+def waits(job: Queued) -> str:
+    """Why a job waits in the queue, and what to do where that alone does not help."""
+    why = f", as its scheduler says: {job.reason}" if job.reason else ""
+    advice = _FOR_EVER.get(job.reason, "")
+    number = job.id.partition(":")[2].partition("_")[0]
+    return f"the job waits in the queue{why}{advice.format(number=number)}"
 
 
 def in_words(attempt: Attempt) -> str:
@@ -45,7 +83,9 @@ def in_words(attempt: Attempt) -> str:
         killed = f"the job was killed {_duration(attempt)}by signal {status - _SIGNALS}"
         return f"{killed} (exit status {status})"
     if status is not None:
-        return f"the job failed {_duration(attempt)}with exit status {status}"
+        # A program that is not there may be so on one node alone.
+        where = f" on {attempt.node}" if attempt.node and attempt.unstarted else ""
+        return f"the job failed {_duration(attempt)}with exit status {status}{where}"
     if attempt.result == "terminated":
         return f"the job was stopped {_duration(attempt)}by a signal, as of scancel or preemption"
     return _KILLED if attempt.result == "killed" else ""
@@ -55,51 +95,58 @@ def died_at_once(job: Queued) -> str:
     """How a job ended that never began to run CellProfiler."""
     why = _SAID.get(job.state, "the job ended")
     said = f" (the scheduler says {job.state})" if job.state else ""
-    return f"{why} before it began{said}; see its log"
-
-
-def last_lines(path: Path) -> tuple[str, ...]:
-    """The last lines of a job's log; none if there is no such file."""
-    try:
-        with path.open("rb") as log:
-            log.seek(max(log.seek(0, 2) - _TAIL, 0))
-            text = log.read().decode("utf-8", "replace")
-    except OSError:
-        return ()
-    lines = ["".join(c if c.isprintable() else " " for c in line) for line in text.splitlines()]
-    return tuple(line[:_LENGTH] for line in lines if line.strip())[-_LINES:]
+    return f"{why} before it began{said}"
 
 
 def trouble(history: History, histories: Iterable[Path]) -> str:
-    """What is wrong if all jobs of the last plan failed alike at once; else nothing.
+    """What is wrong if all jobs of the last plan failed alike at once, or on some nodes could not
+    start CellProfiler; else nothing.
 
     `histories` are the folders in which the jobs keep count of their attempts.
     """
     alike = history.alike
     if not alike:
-        return ""
+        return _bad_nodes(history)
     first = alike[0]
     jobs = f"all {len(alike)} jobs that have ended" if len(alike) > 1 else "the one job"
-    homes = [folder.parent / f"{first.folder}{PART}" for folder in histories]
-    said = next((lines[-1] for home in homes if (lines := last_lines(home / LOG))), "")
+    logs = [folder.parent / f"{first.folder}{PART}" / LOG for folder in histories]
+    log, lines = next(((log, lines) for log in logs if (lines := last_lines(log))), (None, ()))
+    said = "".join(lines[-1:])
     why = f": {said.strip()}" if said else ""
     help = (
         "CellProfiler cannot be started; see that it can be on the nodes (--module, --container)"
         if first.unstarted
-        else "it is hardly their images; see their logs before you run more of them"
+        else "it is hardly their images; see their logs"
+        f"{f', such as {log},' if log else ''} before you run more of them"
     )
     return (
-        f"{jobs} of the last plan failed within a minute with exit status {first.exit_status}{why}."
-        f" {help[0].upper()}{help[1:]}"
+        f"{jobs} of the last plan failed within a minute with exit status {first.exit_status}"
+        f"{_on(alike) if first.unstarted else ''}{why}. {help[0].upper()}{help[1:]}"
     )
 
 
-def log_of(job: Queued, folders: Iterable[Path]) -> Path | None:
-    """The log that a scheduler has written of a job, in one of these `folders`."""
-    scheduler, _, number = job.id.partition(":")
-    array, _, index = number.partition("_")
-    name = f"cpexport.o{array}.{index}" if scheduler == "sge" else f"{number}.log"
-    return next((path for folder in folders if (path := folder / name).is_file()), None)
+def _bad_nodes(history: History) -> str:
+    """That the last attempts of jobs could not start CellProfiler on some nodes, and others could
+    on others; else nothing."""
+    last = history.last.values()
+    unstarted = [a for a in last if a.node and a.unstarted]
+    fine = {a.node for a in last if not a.unstarted}
+    bad = [a for a in unstarted if a.node not in fine]
+    if not bad or not fine - {""}:
+        return ""
+    them = ",".join(sorted({a.node for a in bad}))
+    return (
+        f"{len(bad)} jobs failed with exit status {bad[0].exit_status}{_on(bad)}, where "
+        "CellProfiler cannot be started, as it can elsewhere. Have its module put there, or keep "
+        f"jobs from there (of Slurm --option=--exclude={them})"
+    )
+
+
+def _on(attempts: Iterable[Attempt]) -> str:
+    """The nodes of some attempts, where they are known; of many the first."""
+    nodes = sorted({attempt.node for attempt in attempts} - {""})
+    more = f" and {len(nodes) - _NODES} more" if len(nodes) > _NODES else ""
+    return f" on {', '.join(nodes[:_NODES])}{more}" if nodes else ""
 
 
 def _duration(attempt: Attempt) -> str:

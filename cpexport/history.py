@@ -1,13 +1,12 @@
 """What became of jobs so far, and what that says of their image sets."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from cpexport.imagesets import NONE, ImageSets
-from cpexport.jobs import PART
+from cpexport.jobs import PART, name_of
 from cpexport.records import Attempt, Broken
 
 # An attempt that ended so says nothing about its image sets.
@@ -35,7 +34,7 @@ class History:
     `waiting` are in a scheduler's queue, `running` by its word; `unsure` belong to jobs that may
     wait or run, as nobody can say, and `doubts` say of them why, and what to do. `queued` are jobs
     that never began. `broken` are records that could not be read. `submitted` is whether schedulers
-    know all that is to come.
+    know all that is to come. `recorded` is as in `Records`.
     """
 
     attempts: tuple[Attempt, ...] = ()
@@ -46,6 +45,7 @@ class History:
     queued: tuple[Queued, ...] = ()
     broken: tuple[Broken, ...] = ()
     submitted: bool = False
+    recorded: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def last(self) -> Mapping[tuple[str, str], Attempt]:
@@ -59,7 +59,7 @@ class History:
         id = path.name.removeprefix(f"{part}{PART}.") if part else ""
         if id in ("", path.name) or last is None:
             return last
-        mine = (a for a in reversed(self.attempts) if a.folder == part and _in_name(a.id) == id)
+        mine = (a for a in reversed(self.attempts) if a.folder == part and name_of(a.id) == id)
         return next(mine, last)
 
     @cached_property
@@ -127,11 +127,6 @@ def _alike(attempts: Sequence[Attempt]) -> bool:
     several = len({attempt.folder for attempt in attempts}) > 1
     unstarted = bool(attempts) and all(attempt.unstarted for attempt in attempts)
     return (several or unstarted) and len(statuses) == 1 and all(a.at_once for a in attempts)
-
-
-def _in_name(id: str) -> str:
-    """A job's id as it is in the names of folders (scripts/task.sh)."""
-    return re.sub(r"[^A-Za-z0-9-]", "_", id)
 
 
 def _union(sets: Iterable[ImageSets]) -> ImageSets:

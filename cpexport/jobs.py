@@ -31,6 +31,7 @@ STAMP = "batch_file.sha256"
 """In a job's folder: the batch file it was run with, as `sha256sum` writes it."""
 
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9-]+")
+_NOT_IN_IDS = re.compile(r"[^A-Za-z0-9-]")
 # What -g or a line of a list cannot hold; an empty value means none, which -g would not match.
 _UNSAYABLE = re.compile(r"[,=\x00-\x1f\x7f\u2028\u2029]|^$")
 _NAME_LENGTH = 80
@@ -123,6 +124,15 @@ def unfinished(folder: str) -> str:
     """
     name, part, more = folder.partition(PART)
     return name if part and (not more or more.startswith(".")) else ""
+
+
+def name_of(id: str) -> str:
+    """A job's id as it is in the names of folders (scripts/task.sh).
+
+    >>> name_of("slurm:12_3")
+    'slurm_12_3'
+    """
+    return _NOT_IN_IDS.sub("_", id)
 
 
 def _of(image_sets: ImageSets) -> Job:

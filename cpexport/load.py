@@ -64,7 +64,7 @@ class Report:
     tells of gaps. `notes` are things worth knowing that cost nothing, `details` those of them that
     need no action. `made` are the rows of tables that were computed anew from others. `runs` are
     those it was about, where the destination numbers them; `missing` is then the numbers missing in
-    any.
+    any. `histories` are the folders in which jobs keep count of their attempts.
     """
 
     destination: str
@@ -85,6 +85,7 @@ class Report:
     names: Mapping[int, Name] = field(default_factory=dict)
     skipped: ImageSets = NONE
     known: bool = True
+    histories: tuple[Path, ...] = ()
 
 
 def load(
@@ -239,6 +240,7 @@ def _report(
         skipped=skipped,
         replaced=len(writing.replaced),
         known=gone.known,
+        histories=found.histories,
     )
 
 

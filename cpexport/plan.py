@@ -30,7 +30,8 @@ class Plan:
     """The jobs to submit. `sha256` is the batch file's, `outputs` the folder of their folders.
 
     `origin` is what `plans.origin` says of a plan that is written into a folder, so that it is
-    known again when that is moved or copied.
+    known again when that is moved or copied. `known` are the records of submissions that it was
+    made with, as in `Records.recorded`: those are not in its way when it is submitted.
     """
 
     batch_file: Path
@@ -39,6 +40,7 @@ class Plan:
     tasks: tuple[Task, ...]
     settings: Settings
     origin: Mapping[str, str] = field(default_factory=dict)
+    known: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def image_sets(self) -> ImageSets:

@@ -22,7 +22,9 @@ from cpexport.mappings import wrong_paths
 from cpexport.measurements import MeasurementFile
 from cpexport.pipeline import Module
 from cpexport.plan import Plan
-from cpexport.settings import Settings
+from cpexport.schedulers import partition
+from cpexport.settings import Settings, clock
+from cpexport.slurm import most_minutes
 
 _LITTLE = 64 * 2**20
 _EACH = 2**20
@@ -55,6 +57,7 @@ def problems(
         *_program(plan.settings, printed),
         *_version(batch_file),
         *_unshipped(batch_file),
+        *_time(plan),
         *(Problem(f"{batch_file.path}: {said}") for said in wrong_paths(batch_file)),
         *_modules(batch_file, plan.settings.keep_measurements),
         *_numbers(plan, batch_file),
@@ -98,6 +101,18 @@ def _program(settings: Settings, printed: bool) -> Iterator[Problem]:
         yield Problem(f"cellprofiler is not on the PATH, and the jobs run here; {advice}", True)
     else:
         yield Problem("cellprofiler is not on the PATH here; see that jobs find it where they run")
+
+
+def _time(plan: Plan) -> Iterator[Problem]:
+    """Jobs that ask for more time than there is wait for ever, as far as Slurm says it here."""
+    asked = max((task.time or 0 for task in plan.tasks), default=0)
+    if plan.settings.scheduler != "slurm" or not asked:
+        return
+    if (most := most_minutes(partition(plan.settings))) and asked > most.minutes:
+        yield Problem(
+            f"jobs ask for {clock(asked)}, and {most} allows {clock(most.minutes)}: they would "
+            "wait for ever; give a shorter --time, or another --partition"
+        )
 
 
 def _unshipped(batch_file: BatchFile) -> Iterator[Problem]:

@@ -33,22 +33,33 @@ class Answer:
     problem: str = ""
 
 
-def said(words: list[str], without: tuple[str, ...] = ()) -> tuple[list[str], str]:
-    """The lines that a command prints, and what is wrong if it fails or takes a minute.
+class Silent(str):
+    """What is wrong if a command says nothing: others of its scheduler would not either."""
+
+    __slots__ = ()
+
+
+def said(
+    words: list[str], without: tuple[str, ...] = (), conf: str = "", seconds: int | None = None
+) -> tuple[list[str], str]:
+    """The lines that a command prints, and what is wrong if it fails or takes a minute, or so many
+    `seconds`.
 
     `without` begin the names of variables that the command must not see, as they would change what
-    it prints.
+    it prints. `conf` is the variable that says whom it asks, for what is said of a failure.
     """
+    seconds = seconds or _SECONDS
     environment = {k: v for k, v in os.environ.items() if not k.startswith(without or ("\0",))}
     name = words[0]
+    whom = f"; {conf} is {environment[conf]}" if environment.get(conf) else ""
     try:
-        with waiting_for(f"{name}, for {_SECONDS} seconds at most"):
+        with waiting_for(f"{name}, for {seconds} seconds at most"):
             done = subprocess.run(
                 words,
                 capture_output=True,
                 text=True,
                 errors="replace",
-                timeout=_SECONDS,
+                timeout=seconds,
                 check=False,
                 stdin=subprocess.DEVNULL,
                 env=environment,
@@ -56,10 +67,10 @@ def said(words: list[str], without: tuple[str, ...] = ()) -> tuple[list[str], st
     except FileNotFoundError:
         return [], f"there is no {name} on this machine"
     except subprocess.TimeoutExpired:
-        return [], f"{name} said nothing for {_SECONDS} seconds"
+        return [], Silent(f"{name} said nothing for {seconds} seconds{whom}")
     except OSError as error:
         return [], f"{name}: {error.strerror}"
     if done.returncode:
         why = (done.stderr.strip() or done.stdout.strip() or "no word why").splitlines()[0]
-        return [], f"{name} failed with {done.returncode}: {why}"
+        return [], f"{name} failed with {done.returncode}: {why}{whom}"
     return [line for line in done.stdout.splitlines() if line.strip()], ""

@@ -7,7 +7,7 @@ umask can leave any of these files empty, cut off or closed: that file is named,
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +25,9 @@ ANY: Final = ImageSets.span(1, 2**53)
 _NO_PROGRAM = frozenset({126, 127})
 _AT_ONCE = 60
 _RANGE = re.compile(r"batch_([0-9]{1,15})_([0-9]{1,15})(?:_[0-9]+)?")
+# The id of an array, which PBS calls `17[].server`, and of a shell's run.
+_ARRAY = re.compile(r"[0-9]+(\[.*)?")
+_RUN = re.compile(r"[^:]+:[0-9]+:[0-9]+")
 # After a line that was cut off the next one goes on in the same line.
 _GLUED = re.compile(r"(?<=.)(?=start\t|end\t)")
 
@@ -38,8 +41,9 @@ class Attempt:
     scheduler started it again, `killed` if it ended without a word of its own, or empty while
     nobody knows that it ended; `state` is what the scheduler says of it, or empty.
     `time` in minutes and `memory` in MiB are what it was given. `exit_status` and `ended` (UTC) are
-    known if it ended by itself. `plan` tells the jobs of one plan from those of others; version
-    0.1.0 did not note it. `number` counts the starts of this job from 1.
+    known if it ended by itself. `plan` tells the jobs of one plan from those of others, and `node`
+    is the machine's name; older versions did not note them. `number` counts the starts of this job
+    from 1.
     """
 
     folder: str
@@ -53,6 +57,7 @@ class Attempt:
     exit_status: int | None = None
     ended: str = ""
     plan: str = ""
+    node: str = ""
     home: str = ""
     number: int = 1
 
@@ -90,9 +95,11 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Submission:
-    """An array: the image sets of each of its jobs, or None where its record does not say which.
+    """An array, or a shell's run: the image sets of each of its jobs, or None where its record does
+    not say which.
 
-    `id` is empty where the submission has not said it, or not yet.
+    `id` is empty where the submission has not said it, or not yet. That of a shell is
+    `HOST:PROCESS:RUN`, whose jobs are `shell:HOST:PROCESS:RUN` with processes of their own.
     """
 
     path: Path
@@ -116,24 +123,31 @@ class Broken:
 @dataclass(frozen=True)
 class Records:
     """All of it, attempts in the order in which they began. `others` is whether some of it was
-    written by another user."""
+    written by another user. `recorded` are the first lines of all records of submissions, by the
+    names of their files: the scheduler's word and id, however broken; empty if it cannot be read.
+    """
 
     attempts: tuple[Attempt, ...] = ()
     submissions: tuple[Submission, ...] = ()
     broken: tuple[Broken, ...] = ()
     others: bool = False
+    recorded: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class _File:
-    """What one file said."""
+    """What one file said, and of a submission its first line as it stands."""
 
     attempts: tuple[Attempt, ...] = ()
     submissions: tuple[Submission, ...] = ()
     broken: tuple[Broken, ...] = ()
+    first: str = ""
 
 
 _Stat = tuple[int, int, int, int]
+
+Said = dict[Path, tuple[tuple[int, int, int], bool]]
+"""What logs said of memory when they were looked at, with what tells whether they have changed."""
 
 
 @dataclass
@@ -141,12 +155,14 @@ class Reader:
     """Reads `status` folders; a file that has not changed since the last time is not read again."""
 
     _known: dict[str, tuple[_Stat, _File]] = field(default_factory=dict)
+    logs: Said = field(default_factory=dict)
 
     def read(self, folders: Iterable[Path]) -> Records:
         """The records in these folders."""
         files: list[_File] = []
         known: dict[str, tuple[_Stat, _File]] = {}
         others = False
+        recorded: dict[str, str] = {}
         for folder in folders:
             try:
                 entries = sorted(_entries(folder))
@@ -160,6 +176,8 @@ class Reader:
                     file = _read(Path(path))
                 known[path] = (stat, file)
                 files.append(file)
+                if path.endswith(_SUBMITTED):
+                    recorded[Path(path).name] = file.first
                 others = others or stat[3] != os.getuid()
         self._known = known
         return Records(
@@ -167,6 +185,7 @@ class Reader:
             tuple(one for file in files for one in file.submissions),
             tuple(one for file in files for one in file.broken),
             others,
+            recorded,
         )
 
 
@@ -208,7 +227,7 @@ def _read(path: Path) -> _File:
     except OSError as error:
         return _unknown(path, f"cannot be read ({error.strerror})")
     if path.suffix == _SUBMITTED:
-        return _submission(path, text)
+        return replace(_submission(path, text), first=text.partition("\n")[0])
     return _attempts(path, text)
 
 
@@ -285,6 +304,7 @@ def _begun(path: Path, rest: list[str], named: ImageSets, number: int) -> list[A
             time=_number(time),
             memory=_number(memory),
             plan="".join(more[:1]),
+            node="".join(more[1:2]) if whole else "",
             home=str(path.parent.parent),
             number=number,
         )
@@ -313,10 +333,11 @@ def _submission(path: Path, text: str) -> _File:
         except ValueError:
             jobs.append(None)
     bad = [line for line, job in zip(lines, jobs, strict=True) if job is None]
-    if not jobs:
-        bad = [first]
+    id = id.partition("\t")[0].strip()
+    if not jobs or (id and not (_RUN if scheduler == "shell" else _ARRAY).fullmatch(id)):
+        id, bad = "" if jobs else id, [first]
     why = f"is not a list of submitted jobs: {''.join(bad[:1])[:40]!r}; {_CHECK}"
     return _File(
-        submissions=(Submission(path, scheduler, id.partition("\t")[0].strip(), tuple(jobs)),),
+        submissions=(Submission(path, scheduler, id, tuple(jobs)),),
         broken=(Broken(path, why),) if bad else (),
     )

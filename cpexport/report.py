@@ -5,7 +5,7 @@ import shlex
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cpexport.check import Check, Seen
 from cpexport.imagesetnames import Name, listed
@@ -20,6 +20,7 @@ UNKNOWN = "not known without a batch file"
 # Of a terminal; what stands before a list there; of ranges.
 _WIDTH, _LABEL, _BRIEF = 96, 16, 60
 _INDENT = " " * 4
+T = TypeVar("T")
 # Of what sbatch takes after --array (its manual).
 _ARRAY = 4096
 
@@ -158,6 +159,7 @@ def _job_json(seen: Seen) -> dict[str, Any]:
         "attempt": seen.attempt,
         "seconds": seen.seconds,
         "limit": None if seen.limit is None else seen.limit * 60,
+        "node": seen.node,
         "log_file": seen.log_file,
         "log": seen.log,
     }
@@ -221,12 +223,14 @@ def missing_text(
 
 def _unfinished(batches: Sequence[Seen]) -> str:
     """Batches that are not complete, those alike together: the reason, and the end of the log."""
-    alike: dict[tuple[str, ...], list[Seen]] = {}
+    alike: dict[tuple[object, ...], list[Seen]] = {}
     for seen in batches:
-        alike.setdefault((seen.state, seen.reason, *seen.log), []).append(seen)
+        key = (bool(seen.log_file), seen.state, seen.reason, *seen.log)
+        alike.setdefault(key, []).append(seen)
     rows = [["STATE", "IMAGE SETS", "COMPLETE", "BATCH"]]
     below = [""]
-    for (state, reason, *log), some in alike.items():
+    for some in alike.values():
+        state, reason, log = some[0].state, some[0].reason, some[0].log
         sets, done = (
             _brief(ImageSets.from_ranges(r for one in parts for r in one.ranges))
             for parts in ([seen.image_sets for seen in some], [seen.complete for seen in some])
@@ -235,22 +239,32 @@ def _unfinished(batches: Sequence[Seen]) -> str:
         rows.append([state, sets or "-", done or "-", f"{some[0].path}{more}"])
         lines = textwrap.wrap(reason, _WIDTH - len(_INDENT), break_on_hyphens=False)
         lines += [f"| {s}" for s in log]
-        lines += [line for line in [_attempt(some[0])] if line]
+        lines += [line for line in [_attempt(some)] if line]
         below.append("".join(f"\n{_INDENT}{line}" for line in lines))
     table = aligned(rows).split("\n")
     return "\n".join(row + under for row, under in zip(table, below, strict=True))
 
 
-def _attempt(seen: Seen) -> str:
-    """Which attempt of a job it was, how long it took of its limit, and its log."""
+def _attempt(alike: Sequence[Seen]) -> str:
+    """Which attempt of its job each of these was, how long it took of its limit, and its log;
+    what differs between them is left out."""
     words = []
-    if seen.attempt:
-        took = "" if seen.seconds is None else str(round(seen.seconds / 60))
-        limit = "" if seen.limit is None else str(seen.limit)
-        minutes = " of ".join(filter(None, (took, limit)))
-        unit = "minutes" if took else "minutes at most"
-        words = [f"attempt {seen.attempt}", *([f"{minutes} {unit}"] if minutes else [])]
-    return ", ".join([*words, *([f"log {seen.log_file}"] if seen.log_file else [])])
+    if attempt := _same(seen.attempt for seen in alike):
+        words.append(f"attempt {attempt}")
+    took = _same(None if seen.seconds is None else round(seen.seconds / 60) for seen in alike)
+    limit = _same(seen.limit for seen in alike)
+    minutes = " of ".join(str(some) for some in (took, limit) if some is not None)
+    if minutes:
+        words.append(f"{minutes} minutes{' at most' if took is None else ''}")
+    if alike[0].log_file:
+        words.append(f"log{'s such as' if len(alike) > 1 else ''} {alike[0].log_file}")
+    return ", ".join(words)
+
+
+def _same(values: Iterable[T]) -> T | None:
+    """The value that all have; None if they differ."""
+    first, *others = values
+    return first if all(value == first for value in others) else None
 
 
 def _counted(many: int, what: str) -> str:

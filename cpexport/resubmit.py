@@ -13,14 +13,16 @@ from cpexport.jobs import Job, split
 from cpexport.plan import Plan, numbered
 from cpexport.preflight import Problem
 from cpexport.records import Attempt
-from cpexport.settings import Settings
+from cpexport.schedulers import SCHEDULERS, partition
+from cpexport.settings import Settings, clock
+from cpexport.slurm import most_minutes
 
 _MEMORY = "OUT_OF_MEMORY"
-# Only Slurm is asked, so it is Slurm's option.
 _NO_LIMIT = (
     "jobs ran out of {what}, and the plan set none to multiply: "
-    "add {option}=... to the lines in submit.sh that begin with array"
+    "add a limit, such as {option}, to the lines in submit.sh that begin with array"
 )
+_TIMES = ("02:00:00", "01:59:00")
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,7 @@ def resubmit(
             continue
         need = _need(most, settings, limits, notes)
         needs.setdefault(need, []).extend(unit)
+    needs = _within(needs, settings, notes)
     jobs: list[tuple[Job, int | None, int | None]] = []
     # Jobs with the same limits go into one array.
     for need, numbers in sorted(needs.items(), key=lambda item: item[0].order):
@@ -151,7 +154,7 @@ def resubmit(
     size = size or max((len(job.image_sets) for job, *_ in jobs), default=None)
     settings = replace(settings, size=size)
     plan = numbered(batch_file, home.absolute(), jobs, settings)
-    plan = replace(plan, batch_file=batch_file.path.absolute())
+    plan = replace(plan, batch_file=batch_file.path.absolute(), known=history.recorded)
     return Resubmission(plan, busy, given_up, tuple(map(Problem, dict.fromkeys(notes))))
 
 
@@ -193,15 +196,44 @@ def _need(tried: _Tries, settings: Settings, limits: Limits, notes: list[str]) -
     tries = tried.attempts
     time, lacked = _most([(a.time, a.timed_out) for a in tries], settings.time)
     if lacked and time is None:
-        notes.append(_NO_LIMIT.format(what="time", option="--time"))
+        notes.append(_no_limit(settings, "time"))
     elif lacked and time is not None:
         time = round(time * limits.time_factor)
     memory, lacked = _most([(a.memory, a.state == _MEMORY) for a in tries], settings.memory)
     if lacked and memory is None:
-        notes.append(_NO_LIMIT.format(what="memory", option="--mem"))
+        notes.append(_no_limit(settings, "memory"))
     elif lacked and memory is not None:
         memory = round(memory * limits.memory_factor)
     return _Need(time, memory, alone=tried.count >= limits.attempts)
+
+
+def _no_limit(settings: Settings, what: str) -> str:
+    scheduler = SCHEDULERS.get(settings.scheduler)
+    if scheduler is None:
+        return f"jobs ran out of {what}, which nobody limits here; run fewer at once (--at-once)"
+    option = scheduler.time.format(*_TIMES) if what == "time" else scheduler.memory.format(8000)
+    return _NO_LIMIT.format(what=what, option=option)
+
+
+def _within(
+    needs: Mapping[_Need, list[int]], settings: Settings, notes: list[str]
+) -> dict[_Need, list[int]]:
+    """The same needs with no more time than Slurm's partition allows, as far as it says that here:
+    jobs that ask for more wait for ever."""
+    asks = settings.scheduler == "slurm" and any(need.time for need in needs)
+    most = most_minutes(partition(settings)) if asks else None
+    found: dict[_Need, list[int]] = {}
+    for need, numbers in needs.items():
+        time = need.time
+        if most and time and time > most.minutes:
+            notes.append(
+                f"{ImageSets.of(numbers).words}: jobs get {clock(most.minutes)}, not {clock(time)},"
+                f" as {most} allows no more; if that is too little, run fewer image sets a job "
+                "(--images-per-batch), or plan with another --partition"
+            )
+            time = most.minutes
+        found.setdefault(replace(need, time=time), []).extend(numbers)
+    return found
 
 
 def _most(tries: Sequence[tuple[int | None, bool]], planned: int | None) -> tuple[int | None, bool]:

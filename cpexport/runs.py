@@ -239,4 +239,5 @@ def _together(reports: Sequence[Report], failed: Sequence[SourceError]) -> Repor
         # One number is another image set in another run: `runs` has their names.
         names={},
         skipped=ImageSets.from_ranges(skipped),
+        histories=tuple(path for report in reports for path in report.histories),
     )

@@ -189,6 +189,19 @@ def _quoted(text: str) -> str:
     return f'--option "{name}{equals}{shlex.quote(value)}"' if equals else f"{text!r} in quotes"
 
 
+def partition(settings: Settings) -> str | None:
+    """The partition of Slurm that jobs ask for, by the setting or by an option; None for the
+    site's own."""
+    found = settings.partition
+    words = settings.options
+    for word, following in zip(words, (*words[1:], ""), strict=False):
+        if match := re.fullmatch(r"(?:--partition=|-p)(.+)", word):
+            found = match[1]
+        elif word in ("--partition", "-p"):
+            found = following
+    return found
+
+
 def last_limits(settings: Settings, image_sets: int) -> tuple[int | None, int | None]:
     """Minutes and MiB of the last job. Where the plan limits jobs and says nothing of the last one,
     it gets what a load of so many image sets takes, and not less time than a job.

@@ -1,10 +1,12 @@
 """Asks Slurm what became of jobs. Its word is a hint: what counts is what jobs left on disk."""
 
+import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
-from cpexport.queues import ENDED, RUNNING, WAITING, Answer, Task, said
+from cpexport.queues import ENDED, RUNNING, WAITING, Answer, Silent, Task, said
 
 # All of Slurm's base states that are final (squeue(1), JOB STATE CODES). Any other word, known or
 # not yet, means that the job may still run: REVOKED, for one, runs on another cluster.
@@ -20,6 +22,7 @@ _WAITING: Final = frozenset(
         *("RESV_DEL_HOLD", "SPECIAL_EXIT"),
     }
 )
+_CONF: Final = "SLURM_CONF"
 # Variables that choose jobs, columns and formats. SLURM_CONF and SLURM_CLUSTERS say whom to ask.
 _NOT_OURS: Final = ("SQUEUE_", "SACCT_", "SLURM_TIME_FORMAT", "SLURM_BITSTR_LEN")
 
@@ -28,7 +31,9 @@ _LINE = re.compile(r"([0-9]+_[0-9]+)\|([A-Z_]+)[^|]*(?:\|(.*))?")
 _OTHERS = re.compile(r"[0-9]+(_\S+)?(\.\S+)?\|[A-Z].*|CLUSTER: .*")
 _GONE = re.compile("invalid job id", re.IGNORECASE)
 _SECRET = re.compile(r"(?m)^PrivateData\s*=.*\b(jobs|all)\b")
+_LIMIT = re.compile(r"(?:(?:([0-9]+)-)?([0-9]+):)?([0-9]+):([0-9]+)")
 _AT_ONCE: Final = 500
+_SOON: Final = 10
 
 
 def ask(jobs: Collection[str], *, others: bool = False) -> Answer:
@@ -44,16 +49,21 @@ def ask(jobs: Collection[str], *, others: bool = False) -> Answer:
     known = sorted(jobs)
     for start in range(0, len(known), _AT_ONCE):
         ids = ",".join(known[start : start + _AT_ONCE])
-        if accounts:
-            ended, problem = _tasks(["sacct", "-n", "-P", "-X", "-a", "-j", ids], "JobID,State")
-            accounts = not problem
-            found |= ended
         queue = ["squeue", "-h", "-r", "-t", "all", "-j", ids]
         there, problem = _tasks(queue, "%F_%K|%T|%r")
-        found |= there
         # What a single id is answered that Slurm has forgotten; one of several is passed over.
         if problem and not _GONE.search(problem):
             problems.append(problem)
+        # One wait for a Slurm that is not there is enough.
+        if accounts and not isinstance(problem, Silent):
+            ended, problem = _tasks(["sacct", "-n", "-P", "-X", "-a", "-j", ids], "JobID,State")
+            accounts = not problem
+            found |= ended
+            if any(_ended(there, id) and not _ended(ended, id) for id in there.keys() & ended):
+                # It may have been put into the queue again after squeue was asked.
+                there |= _tasks(queue, "%F_%K|%T|%r")[0]
+        found |= there
+        if problems:
             break
     if not problems and others and _secret():
         problems.append("this Slurm shows jobs only to who submitted them (PrivateData)")
@@ -63,9 +73,45 @@ def ask(jobs: Collection[str], *, others: bool = False) -> Answer:
     )
 
 
+@dataclass(frozen=True)
+class Most:
+    """The most time that a job may ask for in a partition."""
+
+    partition: str
+    minutes: int
+
+    def __str__(self) -> str:
+        return f"partition {self.partition}"
+
+
+def most_minutes(partition: str | None) -> Most | None:
+    """The limit of a partition, of several, `a,b`, the longest, and without a name that of the
+    site's default one. None where there is none, or nobody tells within a few seconds."""
+    lines, _ = said(["sinfo", "-h", "-o", "%P|%l"], ("SINFO_",), _CONF, seconds=_SOON)
+    wanted = (partition or os.environ.get("SBATCH_PARTITION") or "").split(",")
+    limits: list[Most] = []
+    for line in lines:
+        name, _, limit = line.partition("|")
+        if name.rstrip("*") in wanted or (wanted == [""] and name.endswith("*")):
+            most = _minutes(limit)
+            if most is None:
+                return None
+            limits.append(Most(name.rstrip("*"), most))
+    return max(limits, key=lambda one: one.minutes, default=None)
+
+
+def _minutes(limit: str) -> int | None:
+    """Minutes of `1-12:00:00`, `1:00:00` or `30:00`; None for `infinite`."""
+    match = _LIMIT.fullmatch(limit.strip())
+    if not match:
+        return None
+    days, hours, minutes, _ = (int(part or 0) for part in match.groups())
+    return days * 1440 + hours * 60 + minutes
+
+
 def _tasks(words: list[str], columns: str) -> tuple[dict[str, Task], str]:
     """Tasks by id; and what is wrong if the command fails or says something else."""
-    lines, problem = said([*words, "-o", columns], without=_NOT_OURS)
+    lines, problem = said([*words, "-o", columns], _NOT_OURS, _CONF)
     strange = [line for line in lines if not _OTHERS.fullmatch(line)]
     if strange:
         return {}, f"{words[0]} said {strange[0][:60]!r}"
@@ -77,6 +123,10 @@ def _tasks(words: list[str], columns: str) -> tuple[dict[str, Task], str]:
     return found, problem
 
 
+def _ended(tasks: Mapping[str, Task], id: str) -> bool:
+    return tasks[id].standing == ENDED
+
+
 def _read(lines: list[str]) -> Iterator[tuple[str, Task]]:
     for line in lines:
         if match := _LINE.fullmatch(line):
@@ -86,5 +136,5 @@ def _read(lines: list[str]) -> Iterator[tuple[str, Task]]:
 
 
 def _secret() -> bool:
-    lines, problem = said(["scontrol", "show", "config"])
+    lines, problem = said(["scontrol", "show", "config"], conf=_CONF)
     return bool(problem) or bool(_SECRET.search("\n".join(lines)))

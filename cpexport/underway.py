@@ -13,22 +13,28 @@ from typing import Final
 from cpexport import gridengine, slurm
 from cpexport.history import History, Queued
 from cpexport.imagesets import ImageSets
-from cpexport.jobs import PART, STATUS, STATUS_SUFFIXES
+from cpexport.jobs import PART, STATUS, STATUS_SUFFIXES, name_of
+from cpexport.logs import Logs
 from cpexport.queues import ENDED, RUNNING, WAITING, Answer, Task
 from cpexport.records import ANY, Attempt, Reader, Records, Submission
 
 _TITLES: Final = {"slurm": "Slurm", "sge": "Grid Engine", "lsf": "LSF", "pbs": "PBS"}
 _ASKED: Final = ("slurm", "sge")
 _NUMBER = re.compile("[0-9]+")
+# What a scheduler may say of a job whose memory ran out. Without cgroups Slurm cancels it.
+_UNCLEAR: Final = ("", "FAILED", "CANCELLED")
 # Somebody may submit meanwhile, but not for ever.
 _ROUNDS: Final = 5
 
 
-def read_history(folders: Iterable[Path], reader: Reader | None = None) -> History:
+def read_history(
+    folders: Iterable[Path], reader: Reader | None = None, logs: Iterable[Path] = ()
+) -> History:
     """The history in the `status` folders of some outputs, with what their schedulers say now.
 
-    A `reader` that has read them before reads only what has changed. Records are read once more
-    after the schedulers were asked: a job that has left the queue by then has said how it ended.
+    `logs` are folders of schedulers' logs. A `reader` that has read them before reads only what has
+    changed. Records are read once more after the schedulers were asked: a job that has left the
+    queue by then has said how it ended.
     """
     folders, reader = list(folders), reader or Reader()
     records = reader.read(folders)
@@ -37,7 +43,7 @@ def read_history(folders: Iterable[Path], reader: Reader | None = None) -> Histo
         before, records = records, reader.read(folders)
         if all(_arrays(records, name) == _arrays(before, name) for name in _ASKED):
             break
-    return _Judging(records, asked).history()
+    return _Judging(records, asked, Logs(logs, reader.logs)).history()
 
 
 def _asked(records: Records) -> dict[str, Answer]:
@@ -70,12 +76,15 @@ class _Judging:
 
     records: Records
     asked: Mapping[str, Answer]
+    logs: Logs
     waiting: list[ImageSets] = field(default_factory=list)
     running: list[ImageSets] = field(default_factory=list)
     doubts: dict[str, list[ImageSets]] = field(default_factory=dict)
 
     def history(self) -> History:
-        attempts = tuple(map(self._judged, self.records.attempts))
+        judged = list(map(self._judged, self.records.attempts))
+        last = {(attempt.home, attempt.folder): attempt for attempt in judged}
+        attempts = tuple(self._of_memory(a, last[a.home, a.folder] is a) for a in judged)
         queued = tuple(self._queued(attempts))
         for broken in self.records.broken:
             if broken.image_sets and self._may_run(broken.path, broken.image_sets):
@@ -89,6 +98,7 @@ class _Judging:
             queued,
             self.records.broken,
             bool(self.records.submissions),
+            self.records.recorded,
         )
 
     def _judged(self, attempt: Attempt) -> Attempt:
@@ -106,8 +116,9 @@ class _Judging:
             (self.waiting if task.standing == WAITING else self.running).append(attempt.image_sets)
             return attempt
         scheduler, _, rest = attempt.id.partition(":")
-        if scheduler == "shell" and rest.partition(":")[0] == platform.node():
-            if not _runs_here(rest.partition(":")[2]):
+        host, _, process = rest.partition(":")
+        if scheduler == "shell" and host == platform.node():
+            if not _runs_here(process.partition(":")[0]) and not self._works_on(attempt):
                 return replace(attempt, result="killed")
             self.running.append(attempt.image_sets)
             return replace(attempt, state="RUNNING")
@@ -115,15 +126,26 @@ class _Judging:
         if not attempt.id:
             if not self._may_run(home / f"{attempt.folder}.status", attempt.image_sets):
                 return replace(attempt, result="killed")
-        elif self._told(scheduler):
+        elif self._told(scheduler) and _array(rest):
             return replace(attempt, result="killed")
         self._doubt(scheduler, rest, home, attempt.image_sets)
         return attempt
+
+    def _of_memory(self, attempt: Attempt, last: bool) -> Attempt:
+        """An attempt that failed, and where only its log says that memory ran out, with that."""
+        failed = attempt.result in ("failed", "killed", "terminated")
+        if not failed or attempt.state not in _UNCLEAR:
+            return attempt
+        lacked = self.logs.ran_out_of_memory(attempt, last=last)
+        return replace(attempt, state="OUT_OF_MEMORY") if lacked else attempt
 
     def _queued(self, attempts: Iterable[Attempt]) -> Iterator[Queued]:
         """The jobs of all submissions that never began; those that have not ended are noted."""
         began = {attempt.id: attempt for attempt in attempts}
         for submission in self.records.submissions:
+            if submission.scheduler == "shell" and submission.id:
+                yield from self._to_come(submission, attempts)
+                continue
             scheduler, array = submission.scheduler, _array(submission.id)
             for index, job in enumerate(submission.jobs, start=1):
                 id = f"{scheduler}:{array}_{index}"
@@ -140,6 +162,23 @@ class _Judging:
                 elif attempt is None:
                     self._doubt(scheduler, array, submission.path, image_sets)
             self._beyond(submission)
+
+    def _to_come(self, run: Submission, attempts: Iterable[Attempt]) -> Iterator[Queued]:
+        """The jobs that a shell's run has not begun yet, unless it has ended."""
+        host, process, number = run.id.split(":")
+        if host == platform.node() and not _runs_here(process):
+            return
+        begins, ends = f"shell:{host}:", f":{number}"
+        begun = {a.image_sets for a in attempts if a.id.startswith(begins) and a.id.endswith(ends)}
+        for job in run.jobs:
+            image_sets = ANY if job is None else job
+            if job in begun:
+                continue
+            if host == platform.node():
+                self.waiting.append(image_sets)
+                yield Queued(f"shell:{run.id}", image_sets, WAITING)
+            else:
+                self._doubt("shell", run.id, run.path, image_sets)
 
     def _beyond(self, submission: Submission) -> None:
         """Notes jobs that the record of a submission, which was cut off, does not list."""
@@ -171,19 +210,27 @@ class _Judging:
         What was submitted to a scheduler that answers is known by that. Else it is a process.
         """
         if path.suffix == STATUS_SUFFIXES[0]:
-            told = [s for s in self.records.submissions if s.id and self._told(s.scheduler)]
+            submissions = self.records.submissions
+            told = [s for s in submissions if s.id and self._told(s.scheduler)]
             submitted = _union(job for one in told for job in one.jobs if job)
             if told and (image_sets == ANY or image_sets <= submitted):
                 return False
-            if not self.records.submissions:
+            here = f"{platform.node()}:"
+            if all(s.scheduler == "shell" and s.id[: len(here)] == here for s in submissions):
                 return self._works_in(path.parent.parent / f"{path.stem}{PART}")
         return True
 
-    def _works_in(self, part: Path) -> bool:
-        """Whether a process here was told to write into a job's folder, as CellProfiler is."""
+    def _works_on(self, attempt: Attempt) -> bool:
+        """Whether CellProfiler outlived the job that began it, as when that alone was killed."""
+        home = Path(attempt.home)
+        return self._works_in(home / f"{attempt.folder}{PART}.{name_of(attempt.id)}", unknown=False)
+
+    def _works_in(self, part: Path, *, unknown: bool = True) -> bool:
+        """Whether a process here was told to write into a job's folder, as CellProfiler is.
+        `unknown` is the answer where nobody can tell."""
         names = {part.absolute(), part.parent.resolve() / part.name}
         said = self._said
-        return said is None or any(os.fsencode(name) in said for name in names)
+        return unknown if said is None else any(os.fsencode(name) in said for name in names)
 
     @cached_property
     def _said(self) -> bytes | None:
@@ -194,17 +241,18 @@ class _Judging:
         title = _TITLES.get(scheduler, scheduler)
         folder = path if path.name == STATUS else path.parent
         remove = f"if none of those jobs waits or runs, remove their files in {folder}"
-        if scheduler in self.asked:
+        if path.name != STATUS and not id:
+            why = f"{path}: a submission that never said its number is left out; "
+        elif scheduler in self.asked:
             why = (
                 f"{title} cannot be asked which jobs wait or run ({self.asked[scheduler].problem}):"
                 " what jobs may be running is left out; run this where it can be asked, or "
             )
-        elif scheduler in _TITLES and not id:
-            why = f"{path}: a submission that never said its number is left out; "
         elif scheduler == "shell":
             host = id.partition(":")[0]
+            what = "jobs that began" if path.name == STATUS else f"{path}: jobs that were submitted"
             why = (
-                f"jobs that began on {host} never said how they ended, and are left out; "
+                f"{what} on {host} never said how they ended, and are left out; "
                 f"run this on {host}, or "
             )
         else:
@@ -216,7 +264,7 @@ class _Judging:
 
 
 def _runs_here(process: str) -> bool:
-    """Whether a process of this machine runs, and is one of a job."""
+    """Whether a process of this machine runs, and is one of a job or of a shell's run."""
     try:
         os.kill(int(process), 0)
     except PermissionError:
@@ -235,7 +283,7 @@ def _is_job(process: Path) -> bool:
         return not Path("/proc/self").exists()
     except OSError:
         return True
-    return b"task.sh" in command
+    return b"task.sh" in command or b"submit.sh" in command
 
 
 def _commands() -> bytes | None:

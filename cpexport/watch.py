@@ -1,5 +1,6 @@
 """Follows a run along: looks again and again until all that was planned is there."""
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -9,14 +10,18 @@ from typing import TYPE_CHECKING
 
 from cpexport.batch import State
 from cpexport.check import Check
+from cpexport.history import History
 from cpexport.imagesets import NONE, ImageSets
+from cpexport.records import Reader
 from cpexport.survey import Done, Progress
+from cpexport.underway import read_history
 
 if TYPE_CHECKING:
     # A check needs nothing of what it brings along.
     from cpexport.load import Report
 
 _TICK = 0.1
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -58,14 +63,19 @@ def standing(found: Check) -> Standing:
     rest = missing - running - waiting - failed
     planned = found.batch_file.planned
     done = (found.complete | found.skipped) & planned
-    idle, over = "", False
-    if missing and (history.attempts or history.queued) and not (running or waiting):
-        idle = (
-            f"no job waits or runs, and {len(missing)} image sets are missing; run them again with "
-            "cpexport check --resubmit"
-        )
-        over = history.submitted
+    idle = "" if running or waiting else _idle(missing, history)
+    over = bool(idle) and history.submitted
     return Standing(planned, done, running, failed, rest, None, waiting, idle, over)
+
+
+def _idle(missing: ImageSets, history: History) -> str:
+    """That jobs have ended, none waits or runs, and something is missing; else nothing."""
+    if not missing or history.busy & missing or not (history.attempts or history.queued):
+        return ""
+    return (
+        f"no job waits or runs, and {len(missing)} image sets are missing; run them again with "
+        "cpexport check --resubmit"
+    )
 
 
 def follow_check(
@@ -95,14 +105,24 @@ def follow_load(
     progress: Progress,
     passed: "Callable[[Report], None]" = lambda report: None,
 ) -> "Report":
-    """Loads what has become complete every so many seconds, until nothing planned is missing.
+    """Loads what has become complete every so many seconds, until nothing planned is missing, or
+    all jobs have ended by their scheduler's word: asked twice, as files can come late.
 
     Returns one report of all that was done; `passed` gets the one of all so far after each pass.
-    `progress` is told in between, and may raise to stop.
+    `progress` is told in between, and may raise to stop. That no job waits or runs is logged.
     """
+    reader, before, said = Reader(), False, ""
     total = load()
     passed(total)
     while total.missing:
+        history = read_history(total.histories, reader)
+        idle = _idle(total.missing, history)
+        over = bool(idle) and history.submitted
+        if over and before:
+            return replace(total, notes=(*total.notes, idle))
+        if idle not in ("", said) and not over:
+            _log.warning("%s", idle)
+        before, said = over, idle
         planned = total.planned or 0
         there = planned - len(total.missing)
         now = Done("in the destination", there, planned, unit="planned image sets")

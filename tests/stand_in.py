@@ -6,7 +6,8 @@ It is called as CellProfiler is, and told by environment variables what to do:
 STAND_IN_OUTPUTS   a folder with what CellProfiler wrote of each image set alone, in `1`, `2`, ...
 STAND_IN_GROUPS    a JSON file: the text after -g, and the numbers of its image sets
 STAND_IN_FAULTS    a JSON file: `F-L`, or the text after -g, and what goes wrong at each attempt:
-                   "exit 7", "killed", "hang", "Failure", "truncated", "crash", else nothing
+                   "exit 7", "killed", "hang", "late" (until there is a file `go_on` among the
+                   attempts), "Failure", "truncated", "crash", else nothing
 STAND_IN_BAD       image sets, as "5,6": every job that runs one of them ends with exit status 7
 STAND_IN_ATTEMPTS  a folder in which attempts are counted; needed for faults alone
 STAND_IN_CALLS     a folder for the arguments of each call: a file for each process, if it is set
@@ -42,6 +43,11 @@ def main() -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         time.sleep(600)
         return
+    if fault == "late":
+        go_on = Path(os.environ["STAND_IN_ATTEMPTS"]) / "go_on"
+        deadline = time.monotonic() + 120
+        while not go_on.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
     for folder in filter(None, (options.output, options.temporary)):
         folder.mkdir(parents=True, exist_ok=True)
     if fault != "Failure":

@@ -49,6 +49,47 @@ def test_a_database_that_is_damaged(
     assert unchanged(refusal)
 
 
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("sqlite:///o%d 'x?.sqlite", "write %3F for one in a name"),
+        ("sqlite:///x.sqlite?", "write %3F for one in a name"),
+        ("sqlite:///x.sqlite?mode=ro", "write %3F for one in a name"),
+        ("duckdb:///x?.duckdb", "write %3F for one in a name"),
+        ("mysql+pymysql://me@127.0.0.1:1/a?b", "no NAME=VALUE"),
+        ("mysql+pymysql://me@127.0.0.1:1/a?connect_timeout=", "no NAME=VALUE"),
+    ],
+)
+def test_a_url_of_which_something_would_be_passed_over_is_refused(
+    url: str, said: str, cpexport: Callable[..., Ran], batch: Path, tmp_path: Path
+) -> None:
+    before = traces(tmp_path)
+    ran = cpexport("load", batch, "--to", url)
+
+    assert ran.status == 2
+    assert said in ran.err
+    assert len(ran.err.splitlines()) == 1
+    assert traces(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("to", "name"),
+    [
+        ("sqlite:///o%d 'x%3F.sqlite", "o%d 'x?.sqlite"),
+        ("o%d 'x?.sqlite", "o%d 'x?.sqlite"),
+        ("o%d 'x?#.duckdb", "o%d 'x?#.duckdb"),
+        ("parquet:o%d 'x?", "o%d 'x?"),
+    ],
+)
+def test_odd_characters_in_a_name_are_those_of_the_file(
+    to: str, name: str, cpexport: Callable[..., Ran], batch: Path, tmp_path: Path
+) -> None:
+    ran = cpexport("load", batch, "--to", to, cwd=tmp_path)
+
+    assert ran.status in (0, 3), ran.err
+    assert (tmp_path / name).exists()
+
+
 def test_a_read_only_file(refused: Refused, batch: Path, tmp_path: Path) -> None:
     file = tmp_path / "to/screen.sqlite"
     with closing(sqlite3.connect(file)) as db:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import rows, unpacked
-from lab import Lab, lab, ranges
+from lab import Lab, lab, program, ranges
 
 __all__ = ["lab"]
 
@@ -176,6 +176,33 @@ def test_no_file_of_a_moved_run_works_for_the_run_in_its_place(
     assert f"{moved} was moved or copied from {lab.run}, so nothing was done" in done.stderr
     assert not list(lab.run.rglob("*.part*"))
     assert not (lab.run / "screen.sqlite").exists()
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["a job", "the last job"])
+def test_lsf_reads_array_sh_as_a_job_starts_and_so_names_its_plan(number: int, lab: Lab) -> None:
+    """bsub is told words, and keeps no copy of the file that they name."""
+    program(
+        lab, "bsub", f"echo \"$*\" >>{lab.home}/told\necho 'Job <7> is submitted to queue <x>.'"
+    )
+    lab.plan("--images-per-batch", 12, scheduler="lsf")
+    lab.submit()
+    command = (lab.home / "told").read_text().splitlines()[number]
+    job = command[command.rindex(" sh ") :]
+    lab.run.rename(lab.home / "moved")
+    lab.plan("--images-per-batch", 6, scheduler="lsf")
+
+    lsf = {"LSB_JOBID": "7", "LSB_JOBINDEX": "1"}
+    done = subprocess.run(
+        ["sh", "-c", job],
+        env={**os.environ, **lab.environment, **lsf},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "holds another plan than this job was submitted by" in done.stderr
+    assert not list(lab.run.rglob("*.part*"))
 
 
 def test_a_job_that_waited_as_its_run_was_moved_does_nothing_in_its_place(lab: Lab) -> None:

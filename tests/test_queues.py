@@ -72,6 +72,20 @@ def test_at_a_site_that_hides_jobs_those_of_others_are_held_back(status: Path, l
     assert "(PrivateData)" in lab.err
 
 
+def test_one_wait_for_a_slurm_that_never_answers_is_enough_and_names_its_settings(
+    status: Path, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("squeue", "sacct"):
+        program(lab, name, f"echo {name} >>{lab.home}/called\nexec sleep 60")
+    monkeypatch.setenv("PATH", str(lab.environment["PATH"]))
+    monkeypatch.setenv("SLURM_CONF", "/no/such/slurm.conf")
+    monkeypatch.setattr("cpexport.queues._SECONDS", 1)
+    problem = slurm.ask({"7", "8"}).problem
+
+    assert problem == "squeue said nothing for 1 seconds; SLURM_CONF is /no/such/slurm.conf"
+    assert (lab.home / "called").read_text() == "squeue\n"
+
+
 def test_settings_for_formats_are_kept_from_slurm(status: Path, lab: Lab) -> None:
     program(lab, "squeue", f"env >{lab.home}/seen")
     odd = {"SQUEUE_FORMAT": "%i", "SACCT_FORMAT": "x", "SLURM_TIME_FORMAT": "%s"}
@@ -110,12 +124,24 @@ def test_a_job_that_waits_has_a_row_with_the_reason(status: Path, lab: Lab) -> N
 
     assert "waiting" in table
     assert "the job waits in the queue, as its scheduler says: PartitionTimeLimit" in table
+    assert "scontrol update JobId=7 TimeLimit=H:MM:SS" in table
+    assert "with a shorter --time" in queue[0]["reason"]
     assert [(job["job"], job["image_sets"], job["state"]) for job in queue] == [
         ("slurm:7_1", "1-8", "waiting"),
         ("slurm:7_2", "9-16", "waiting"),
         ("slurm:7_3", "17-24", "failed"),
     ]
     assert "before it began (the scheduler says FAILED)" in queue[2]["reason"]
+
+
+@pytest.mark.parametrize("reason", ["Priority", "Resources", "Dependency"])
+def test_a_job_that_only_waits_its_turn_needs_no_advice(
+    reason: str, status: Path, lab: Lab
+) -> None:
+    says(lab, f"PENDING|{reason}")
+    (first, *_) = json.loads(lab.call("check", lab.run, "--format", "json").out)["queue"]
+
+    assert first["reason"] == f"the job waits in the queue, as its scheduler says: {reason}"
 
 
 def test_what_is_printed_to_run_again_says_that_some_of_it_runs(status: Path, lab: Lab) -> None:

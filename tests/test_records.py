@@ -65,6 +65,19 @@ class TestStatus:
         assert f"{path}: is " in ran.err or f"{path}: has no line" in ran.err
         assert ranges(lab.resubmit()) == ["1-8", "9-16", "17-24"]
 
+    def test_a_job_whose_record_says_nothing_is_not_said_never_to_have_finished(
+        self, status: Path, lab: Lab
+    ) -> None:
+        lab.fail({"1-8": ["exit 7"]})
+        lab.submit()
+        record = status / "batch_1_8.status"
+        record.write_text("")
+        said = json.loads(lab.call("check", lab.run, "--format", "json").out)
+        (reason,) = (b["reason"] for b in said["batches"] if "batch_1_8" in b["path"])
+
+        assert reason.startswith(f"the job's record {record} is empty, so that nobody can say")
+        assert "never finished" not in reason
+
     def test_it_is_held_back_while_a_process_works_in_its_folder(
         self, status: Path, lab: Lab
     ) -> None:
@@ -205,6 +218,21 @@ class TestClosed:
 
 
 class TestSubmissions:
+    @pytest.mark.parametrize("first", ["slurm\tabc", "shell\t7", "slurm\t7_1"])
+    def test_one_whose_id_is_none_is_named_and_holds_back_its_jobs(
+        self, first: str, status: Path, lab: Lab
+    ) -> None:
+        path = status / "x.0.submitted"
+        path.write_text(f"{first}\n1-8\n")
+        (status / "y.0.submitted").write_text("slurm\t5\n17-24\n")
+        program(lab, "squeue", "exit 0")
+        program(lab, "sacct", "exit 1")
+        again = lab.resubmit()
+
+        assert (ranges(again), again["under_way"]) == (["9-16", "17-24"], [[1, 8]])
+        assert f"{path}: a submission that never said its number is left out" in lab.err
+        assert f"{path}: is not a list of submitted jobs: {first!r}" in lab.err
+
     @pytest.mark.parametrize("text", ["", "slurm", "\0\0\0\0"])
     def test_one_that_names_no_jobs_holds_back_all(self, text: str, status: Path, lab: Lab) -> None:
         path = status / "x.0.submitted"

@@ -298,7 +298,7 @@ class TestOthers:
         assert array[:2] == ["-J", "cpexport[1-12]%3"]
         assert array[4:10] == ["-q", "long", "-P", "lab", "-W", "01:30"]
         assert array[10:14] == ["-M", "2048MB", "-R", "rusage[mem=2048MB]"]
-        assert array[-3:] == ["sh", f"{lab.run}/array.sh", "0"]
+        assert array[-4:-1] == ["sh", f"{lab.run}/array.sh", "0"]
         assert merge[merge.index("-w") + 1] == "ended(17)"
 
     def test_pbs(self, told: Callable[..., list[list[str]]], lab: Lab) -> None:

@@ -12,6 +12,8 @@ from gridengine import GridEngine, grid_engine
 from lab import Lab, lab, program
 from submitting import COUNT, arrays, last, most_at_once, on, played, records, sizes, timed
 
+from cpexport.slurm import Most, most_minutes
+
 __all__ = ["grid_engine", "lab", "slurm"]
 
 
@@ -60,6 +62,49 @@ class TestLimits:
         assert "runs after them" in second
         assert sorted(map(int, jobs)) == list(range(1, 25))
 
+    @pytest.mark.parametrize(
+        ("scheduler", "command", "refusal"),
+        [
+            ("slurm", "sbatch", "sbatch: error: AssocMaxSubmitJobLimit"),
+            ("slurm", "sbatch", "sbatch: error: QOSMaxSubmitJobPerUserLimit"),
+            (
+                "slurm",
+                "sbatch",
+                "sbatch: error: Job violates accounting/QOS policy (job submit limit",
+            ),
+            ("sge", "qsub", "Unable to run job: job rejected: only 5 jobs are allowed per user"),
+            ("pbs", "qsub", "qsub: would exceed queue generic's per-user limit"),
+            ("pbs", "qsub", "qsub: Maximum number of jobs already in queue"),
+        ],
+    )
+    def test_that_other_jobs_have_reached_are_said_before_the_first_array_too(
+        self, lab: Lab, scheduler: str, command: str, refusal: str
+    ) -> None:
+        program(lab, command, f'echo "{refusal}" >&2; exit 1')
+        for asked in ("scontrol", "sacctmgr"):
+            program(lab, asked, "exit 1")
+        lab.plan("--images-per-batch", 6, scheduler=scheduler)
+        said = lab.submit()
+
+        assert refusal in said
+        assert "0 of 4 jobs are submitted, and the scheduler takes no more now; run this" in said
+        assert records(lab) == {}
+
+    def test_are_not_called_reached_where_jobs_are_refused_for_what_they_ask(
+        self, lab: Lab
+    ) -> None:
+        refusal = (
+            "sbatch: error: Batch job submission failed: Requested time limit is invalid "
+            "(missing or exceeds some limit)"
+        )
+        played(lab, f"echo '{refusal}' >&2; exit 1")
+        lab.plan("--images-per-batch", 6, scheduler="slurm")
+        said = lab.submit()
+
+        assert refusal in said
+        assert "nothing was submitted" in said
+        assert "takes no more now" not in said
+
     def test_of_grid_engine_are_read(self, lab: Lab) -> None:
         program(lab, "qsub", f"printf '%s\\n' \"$@\" >>{lab.home}/told\necho 7")
         program(lab, "qconf", "echo 'max_aj_tasks                 10'")
@@ -95,6 +140,57 @@ class TestLimits:
         assert len(arrays(said)) == 2
         assert most_at_once(lab) == 1
         assert rows(lab.run / "screen.sqlite", COUNT) == [(24,)]
+
+
+class TestPartitions:
+    LIMITS = "printf 'short*|1:00:00\nlong|7-00:00:00\nany|infinite\n'"
+
+    @pytest.mark.parametrize(
+        ("words", "warned"),
+        [
+            (("--time", 90), "jobs ask for 01:30:00, and partition short allows 01:00:00"),
+            (("--time", 60), ""),
+            (("--time", 90, "--partition", "long"), ""),
+            (("--time", "8-00:00:00", "--option=-p short,long"), "partition long allows 168:00:00"),
+            (("--time", "8-00:00:00", "--option=--partition=any"), ""),
+            ((), ""),
+        ],
+    )
+    def test_a_plan_for_more_time_than_they_allow_is_warned_of(
+        self, lab: Lab, words: tuple[object, ...], warned: str
+    ) -> None:
+        program(lab, "sinfo", self.LIMITS)
+        batch = unpacked("10_ranges") / "Batch_data.h5"
+        ran = lab.call("plan", batch, "--out", lab.run, "--format", "slurm", *words)
+
+        assert ran.status == 0
+        assert warned in ran.err
+        assert ("would wait for ever" in ran.err) == bool(warned)
+
+    def test_a_doubled_time_is_no_more_than_they_allow_and_that_is_said(self, lab: Lab) -> None:
+        program(lab, "sinfo", self.LIMITS)
+        lab.plan("--images-per-batch", 12, "--time", 40, scheduler="slurm")
+        status = lab.run / "outputs" / "status"
+        status.mkdir()
+        (status / "batch_1_12.status").write_text(
+            "start\t1-12\tslurm:7_1\t2026-01-01T00:00:00Z\t40\t\tp\n"
+            "end\ttimeout\t\t2026-01-01T00:40:00Z\n"
+        )
+        program(lab, "squeue", "exit 0")
+        program(lab, "sacct", "exit 1")
+        lab.resubmit()
+        lines = [line.split("\t") for line in (lab.again / "jobs.tsv").read_text().splitlines()]
+
+        assert [(line[5], line[6]) for line in lines] == [("13-24", "40"), ("1-12", "60")]
+        assert "image sets 1-12: jobs get 01:00:00, not 01:20:00, as partition short" in lab.err
+
+    def test_the_limit_of_a_real_one_is_read(
+        self, slurm: Slurm, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SLURM_CONF", slurm.env["SLURM_CONF"])
+
+        assert most_minutes(None) == most_minutes("short") == Most("short", 60)
+        assert most_minutes("nowhere") is None
 
 
 def test_a_long_array_is_printed_with_a_word_about_lists(lab: Lab) -> None:

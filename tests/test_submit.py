@@ -134,15 +134,42 @@ class TestOnce:
         first = lab.again
         lab.resubmit()
         second = lab.again
-        for folder in (first, second):
-            os.utime(folder / "plan.json", (1, 1))
+        submitted = lab.submit(first)
         for record in (lab.run / "outputs" / "status").glob("*.submitted"):
+            # The clocks of machines differ, and a copy of a run has new times.
             os.utime(record, (0, 0))
-        submitted, refused = lab.submit(first), lab.submit(second)
+        for folder in (first, second):
+            os.utime(folder / "plan.json")
+        refused = lab.submit(second)
 
         assert arrays(submitted) == ["7"]
         assert arrays(refused) == []
         assert "image set 1 is in jobs that were submitted since this plan was made" in refused
+
+    def test_what_was_submitted_before_a_plan_was_made_is_not_in_its_way(self, lab: Lab) -> None:
+        """All of it has ended; its record may look newer than the plan."""
+        played(lab)
+        lab.plan("--images-per-batch", 12, scheduler="slurm")
+        lab.submit()
+        program(lab, "squeue", "exit 0")
+        lab.resubmit()
+        for record in (lab.run / "outputs" / "status").glob("*.submitted"):
+            os.utime(record)
+        os.utime(lab.again / "plan.json", (1, 1))
+
+        assert arrays(lab.submit(lab.again)) == ["7"]
+
+    def test_a_record_that_says_another_id_by_now_is_a_submission_since(self, lab: Lab) -> None:
+        """Somebody removed it, and submitted the same plan once more."""
+        played(lab)
+        lab.plan("--images-per-batch", 12, scheduler="slurm")
+        lab.submit()
+        program(lab, "squeue", "exit 0")
+        lab.resubmit()
+        (record,) = (lab.run / "outputs" / "status").glob("*.submitted")
+        record.write_text(record.read_text().replace("\t7\n", "\t8\n"))
+
+        assert "image set 1 is in jobs that were submitted since" in lab.submit(lab.again)
 
     def test_other_image_sets_of_another_plan_are_in_nobodys_way(self, lab: Lab) -> None:
         played(lab)
@@ -150,7 +177,6 @@ class TestOnce:
         status = lab.run / "outputs" / "status"
         status.mkdir()
         (status / "0123456789ab.0.submitted").write_text("slurm\t3\n25-36\n37,40-48\n")
-        os.utime(lab.run / "plan.json", (1, 1))
 
         assert arrays(lab.submit()) == ["7"]
 

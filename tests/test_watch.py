@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Ran, rows
-from lab import Case, Lab, lab
+from lab import Case, Lab, lab, program
 
 from cpexport.batch import Source, signature
 from cpexport.batchfile import read_batch_file
@@ -118,16 +118,34 @@ class TestLoad:
         words = ("load", running.run, "--to", to, "--batch", batch, "--watch", "600")
         with watching(running, *words) as watch:
             assert watch.stderr
-            line = watch.stderr.readline()
+            line, idle = watch.stderr.readline(), watch.stderr.readline()
             watch.send_signal(2)
             out, err = watch.communicate(timeout=60)
 
         day = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
         said = "20 of 24 planned image sets are in the destination, 20 since this command began"
         assert re.fullmatch(f"{day}  {said}\n", line)
+        # Of a shell nobody knows whether there is more to come.
+        assert "no job waits or runs, and 4 image sets are missing; run them again" in idle
         assert watch.returncode == 130
         assert "image sets       20 loaded" in out
         assert "cpexport: interrupted; run it again to go on" in err
+
+    def test_it_ends_when_all_jobs_have_ended_and_something_is_missing(
+        self, running: Lab, case: Case
+    ) -> None:
+        """By the word of a scheduler, which knows all that is to come."""
+        rest_but_one(running)
+        (running.run / "outputs" / "status" / "x.0.submitted").write_text("slurm\t7\n9-12\n")
+        program(running, "squeue", "exit 0")
+        program(running, "sacct", "exit 1")
+        batch = case("10_ranges") / "Batch_data.h5"
+        to = f"sqlite:///{running.home / 'watched.sqlite'}"
+        ran = running.call("load", running.run, "--to", to, "--batch", batch, "--watch", "0.2")
+
+        assert ran.status == 3
+        assert "image sets       20 loaded" in ran.out
+        assert "no job waits or runs, and 4 image sets are missing" in ran.err
 
     def test_without_a_batch_file_it_would_not_know_when_to_end(
         self, running: Lab, cpexport: Callable[..., Ran]

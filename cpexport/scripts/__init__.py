@@ -108,9 +108,12 @@ def _texts(plan: Plan, folder: Path, batch_file: BatchFile) -> dict[str, str]:
         "run": _run(plan, folder, 'sh "$here/keep.sh"' if keep else "cellprofiler", batch_file),
         "measurements": ' "$part/measurements.h5"' if settings.keep_measurements else "",
         "modules": "",
+        "scheduler_word": settings.scheduler,
         "moved": _text("moved.sh").rstrip("\n"),
+        "known": shlex.quote("".join(f"\n{n}\t{said}" for n, said in plan.known.items())[1:]),
     }
     values["own"] = _filled("own.sh", values).rstrip("\n")
+    values["claim"] = _filled("claim.sh", values).rstrip("\n")
     if settings.modules:
         modules = {"modules": shlex.join(settings.modules)}
         values["modules"] = _filled("modules.sh", modules)
@@ -151,7 +154,6 @@ def _submission(plan: Plan, folder: Path, values: Mapping[str, str]) -> dict[str
     values = {
         **values,
         "scheduler_name": scheduler.title,
-        "scheduler_word": settings.scheduler,
         "index": scheduler.index,
         "array": scheduler.array,
         **_logs(scheduler, folder / "logs"),

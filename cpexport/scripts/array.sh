@@ -1,9 +1,9 @@
 #!/bin/sh
 # What the scheduler runs: the job at the array's offset in jobs.tsv and its own place in the array,
-# or, instead of an offset, `merge`.
+# or, instead of an offset, `merge`. Most schedulers keep this file as it was submitted; LSF reads it
+# when a job starts, and so names the plan that the job was submitted by.
 here=@here@
-# Schedulers keep this file as it was submitted.
-CPEXPORT_PLAN=@plan@
+CPEXPORT_PLAN=${2:-@plan@}
 export CPEXPORT_PLAN
 what=${1:-${CPEXPORT_OFFSET:-0}}
 @log@

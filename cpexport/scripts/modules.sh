@@ -6,5 +6,6 @@ if ! command -v module >/dev/null 2>&1; then
     done
 fi
 set +u
-module load @modules@ || exit 1
+# As a shell says of a program that is not there.
+module load @modules@ || exit 127
 set -u

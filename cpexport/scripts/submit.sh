@@ -10,69 +10,11 @@ set -eu
 here=@here@
 outputs=@outputs@
 @moved@
-status=$outputs/status
-lock=$status/submit.lock
+@claim@
 merge=$status/@plan@.merge
 submitted=0 new= after= previous=
 
-stop() {
-    echo "$*" >&2
-    exit 1
-}
-
-mkdir -p "$here/logs" "$status" || stop "nothing was submitted"
-
-# One person at a time, who can write here: mkdir is atomic on NFS too.
-if ! mkdir "$lock" 2>/dev/null; then
-    [ -d "$lock" ] || stop "$status: cannot be written, so nothing was submitted; make room there," \
-        "or ask its owner to let you write"
-    stop "$lock: $(cat "$lock/who" 2>/dev/null || echo somebody) is submitting jobs to these" \
-        "outputs, so nothing was submitted; wait for that to end, or remove this folder if it has"
-fi
-trap 'rm -rf "$lock"' EXIT
-trap 'exit 130' INT
-trap 'exit 143' HUP TERM
-echo "$(id -un 2>/dev/null || id -u) on $(uname -n) (process $$, $(date))" >"$lock/who" ||
-    stop "$status: cannot be written, so nothing was submitted; make room there"
-
 @scheduler@
-
-# record [ID]: notes the COUNT jobs after OFFSET, with the image sets of each, as this folder may be
-# gone when somebody asks. Without an id it says that they are being submitted.
-record() {
-    {
-        printf '@scheduler_word@\t%s\n' "${1-}" &&
-            sed -n "$((offset + 1)),$((offset + count))p" "$here/jobs.tsv" | cut -f6
-    } >"$lock/record" && [ "$(wc -l <"$lock/record")" -eq $((count + 1)) ] &&
-        mv -f "$lock/record" "$record"
-}
-
-# Stops if another plan's jobs on the same image sets were submitted since this plan was made.
-refuse_again() {
-    others=$(cd "$status" && find . -name '*.submitted' ! -name '@plan@.*' -newer "$here/plan.json")
-    [ -n "$others" ] || return 0
-    both=$(
-        {
-            sed -n "$((offset + 1)),$((offset + count))p" "$here/jobs.tsv" | cut -f6
-            # Their names have no spaces.
-            for other in $others; do
-                echo
-                sed 1d "$status/$other"
-            done
-        } | awk -F, '
-            NF == 0 { theirs = 1 }
-            {
-                for (i = 1; i <= NF; i++) {
-                    n = split($i, ends, "-")
-                    for (set = ends[1] + 0; set <= ends[n] + 0; set++)
-                        if (!theirs) mine[set]
-                        else if (set in mine) { print set; exit }
-                }
-            }'
-    )
-    [ -z "$both" ] || stop "image set $both is in jobs that were submitted since this plan was made" \
-        "($status: $(echo $others)); plan what is still missing: cpexport check --resubmit"
-}
 
 # What is to be done about jobs of which nobody knows whether they were submitted.
 unknown() {
@@ -129,14 +71,18 @@ refused() {
         unknown
     fi
     rm -f "$record"
-    if [ "$count" -gt 1 ] && grep -qi 'submit.*limit\|array\|tasks' "$lock/said"; then
+    # As Slurm says it by an account, a QOS or the whole site, Grid Engine, LSF and PBS.
+    full=
+    if grep -Eqi 'submit.*limit|(jobs.*allowed|max.*jobs)|per-(user|group|project) limit|threshold' \
+        "$lock/said"; then full=yes; fi
+    if [ "$count" -gt 1 ] && { [ -n "$full" ] || grep -qi 'array\|tasks' "$lock/said"; }; then
         longest=$((count / 2))
         return
     fi
     cat "$lock/said" >&2
-    [ "$submitted" -gt 0 ] || stop "nothing was submitted"
+    [ -n "$full" ] || [ "$submitted" -gt 0 ] || stop "nothing was submitted"
     stop "$submitted of @count@ jobs are submitted, and the scheduler takes no more now; run this" \
-        "again when some of them have ended"
+        "again when some of them, or of your other jobs, have ended"
 }
 
 @arrays@

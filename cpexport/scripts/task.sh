@@ -20,7 +20,7 @@ if [ -z "$name" ]; then
     echo "$here/jobs.tsv: no line $1" >&2
     exit 1
 fi
-id=${CPEXPORT_JOB:-shell:$(uname -n):$$}
+id=${CPEXPORT_JOB:-shell:$(uname -n):$$${CPEXPORT_RUN:+:$CPEXPORT_RUN}}
 folder=$outputs/$name
 status=$outputs/status/$name.status
 
@@ -96,7 +96,7 @@ mkdir -p "$temporary" || exit 1
 # What an attempt that failed left would be taken for this one's.
 rm -rf "$folder.part"
 printf '%s  %s\n' "$sha256" "$batch_file" >"$part/batch_file.sha256"
-note start "$image_sets" "$id" "$(now)" "$minutes" "$(field 8)" "$plan"
+note start "$image_sets" "$id" "$(now)" "$minutes" "$(field 8)" "$plan" "$(uname -n)"
 
 # When it is to end, in seconds since 1970, as far as anybody says.
 until=${SLURM_JOB_END_TIME:-}

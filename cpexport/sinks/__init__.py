@@ -3,6 +3,7 @@
 A new destination needs its module here and a line in `open_sink`.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from cpexport.ledger import Entry, Ledger
 from cpexport.paths import PathMap
 from cpexport.pictures import Pictures
 from cpexport.shape import Shape
-from cpexport.sinks.urls import FORMS, destination_url
+from cpexport.sinks.urls import FORMS, destination_url, query_of
 from cpexport.tables import Features, Layout
 
 if TYPE_CHECKING:
@@ -288,7 +289,7 @@ def open_sink(
         return ParquetSink(folder, prefix, shape, run, paths, writing=writing)
     parsed = _parsed(url)
     kind = parsed.get_backend_name()
-    if kind in _FILES and (parsed.host or parsed.query):
+    if kind in _FILES and parsed.host:
         raise UsageError(f"--to names no file; write {kind}:///screen.{kind}, with three slashes")
     if kind == "sqlite":
         from cpexport.sinks.sqlite import SqliteSink
@@ -310,7 +311,20 @@ def _parsed(url: str) -> "URL":
     from sqlalchemy.exc import ArgumentError
 
     try:
-        return make_url(url)
+        parsed = make_url(url)
     except (ArgumentError, ValueError) as error:
         # Not echoed: there may be a password in it.
         raise UsageError(f"--to is not a URL; write {FORMS}") from error
+    if (query := query_of(url)) is not None:
+        kind = parsed.get_backend_name()
+        if kind in _FILES:
+            raise UsageError(
+                f"--to {url}: in a URL a ? ends the name of the file; write %3F for one in a name, "
+                "or the name alone, without the URL"
+            )
+        # SQLAlchemy passes over what is no NAME=VALUE. Not echoed, as above.
+        if not all(re.fullmatch("[^=]+=.+", part) for part in query.split("&")):
+            raise UsageError(
+                "--to has something after the ? that is no NAME=VALUE; write %3F for a ? in a name"
+            )
+    return parsed

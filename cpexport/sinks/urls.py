@@ -21,6 +21,8 @@ _KINDS: Final = {
     ".parquet": "parquet",
 }
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+]+:")
+# As SQLAlchemy reads it: a password may have a ? in it.
+_QUERY: Final = re.compile(r"[^:]+://(?:[^:/]*(?::[^@]*)?@)?[^?]*\?(.*)", re.DOTALL)
 _TEXTS: Final = (".csv", ".tsv", ".txt", ".sql")
 # DuckDB's own mark stands after a checksum of 8 bytes (duckdb.org, storage/internals).
 _DUCKDB: Final = (8, b"DUCK")
@@ -72,6 +74,16 @@ def file_url(kind: str, path: Path) -> str:
         raise UsageError(
             f"{str(path)!r} has bytes that are not UTF-8 in its name; rename it, or name another"
         ) from error
+
+
+def query_of(url: str) -> str | None:
+    """What stands behind the `?` that begins the query of a URL; None where there is none.
+
+    >>> query_of("mysql+pymysql://me:a?b@host/screens?ssl_required=true"), query_of("sqlite:///a?")
+    ('ssl_required=true', '')
+    """
+    match = _QUERY.match(url)
+    return match[1] if match else None
 
 
 def _is_duckdb(path: Path) -> bool:
