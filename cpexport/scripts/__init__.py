@@ -108,8 +108,10 @@ def _texts(plan: Plan, folder: Path, batch_file: BatchFile) -> dict[str, str]:
         "run": _run(plan, folder, 'sh "$here/keep.sh"' if keep else "cellprofiler", batch_file),
         "measurements": ' "$part/measurements.h5"' if settings.keep_measurements else "",
         "modules": "",
-        "moved": _text("moved.sh").rstrip("\n"),
+        "home": shlex.quote(str(plan.outputs.parent)),
+        "beside": plan.origin["beside"],
     }
+    values["moved"] = _filled("moved.sh", values).rstrip("\n")
     values["own"] = _filled("own.sh", values).rstrip("\n")
     if settings.modules:
         modules = {"modules": shlex.join(settings.modules)}

@@ -55,6 +55,15 @@ leave() {
     fi
 }
 
+# Ends a job whose run was moved as it ran, and leaves nothing to the run in its place: a folder
+# without the stamp is one that CellProfiler made there itself.
+still_ours() {
+    is_ours && return
+    rm -rf "$temporary"
+    [ -e "$stamp" ] || rm -rf "$part"
+    not_ours "what the job made does not count"
+}
+
 run() {
 @modules@
 @run@
@@ -66,13 +75,14 @@ stopped() {
     state=${1:-terminated}
     # A timer can be early.
     if [ -n "$until" ] && [ "$(date +%s)" -ge $((until - 90)) ]; then state=timeout; fi
-    note end "$state" "" "$(now)" "$id"
+    if is_ours; then note end "$state" "" "$(now)" "$id"; fi
     echo "$part: the job was stopped ($state)" >&2
     if [ -n "$child" ] && kill -TERM "$child" 2>/dev/null; then
         sleep 1
         kill -KILL "$child" 2>/dev/null
         wait "$child"
     fi
+    still_ours
     leave
     exit 143
 }
@@ -144,6 +154,7 @@ else
 fi
 trap '' $signals
 cat "$part/job.log"
+still_ours
 
 # The exit status alone is no sign: without a done file it is 0 whatever happened.
 # Without the stamp the folder is not the one made above, which was moved away with its run.

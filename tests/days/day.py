@@ -62,21 +62,22 @@ class Day:
         weighed: list[tuple[int, Callable[[], None]]] = [
             (1, self._plan),
             (3, self._submit),
-            (1, self._submit_twice),
+            (2, self._submit_twice),
             (1, self._submit_cut_off),
             (1, self._submit_as_somebody_checks),
             (7, self._begin),
             (8, self._end),
             (3, self._merge),
+            (1, self._merge_by_hand),
             (2, self._check),
             (6, self._resubmit),
-            (1, self._load),
-            (1, self._move),
+            (3, self._load),
+            (2, self._move),
             (1, self._copy),
             (2, self._fill_or_free),
             (2, self._modes),
             (1, self._forget),
-            (1, self._damage),
+            (2, self._damage),
             (1, self._lose),
             (2, self._end_lost),
             (1, self._cancel),
@@ -254,19 +255,21 @@ class Day:
         return plan, said
 
     def _load(self) -> None:
+        """Into a new destination, or into the one that somebody has loaded this run into before."""
         if self.runs:
             run = self.rng.choice(self.runs)
-            self._loaded(run, self.disk.folder / f"to{self._number()}.sqlite")
+            name = self.rng.choice((f"to{self._number()}", f"all_{self.runs.index(run)}"))
+            self._loaded(run, self.disk.folder / f"{name}.sqlite")
 
     def _loaded(self, run: Run, database: Path) -> Ran:
-        must = run.complete()
+        must, before = run.complete(), truth.loaded(database)
         ran = self._ran(
             "load", run.place, "--batch", run.case.batch_file, "--to", f"sqlite:///{database}"
         )
         if ran.status in (0, 3):
             if (run.case.planned - must) and ran.status != 3:
                 raise Fault(f"load ends with 0 though {sorted(run.missing)} is missing")
-            truth.judge_rows(database, run, must)
+            truth.judge_rows(database, run, must | before)
         elif must and not self.disk.full:
             raise Fault(f"load ends with {ran.status}: {ran.err}")
         elif database.exists():
@@ -418,6 +421,23 @@ class Day:
         for run in self.runs:
             self._judge_database(run)
 
+    def _merge_by_hand(self) -> None:
+        if self.runs:
+            script = self._some_plan().place / "merge.sh"
+            self._say(f"sh {script}")
+            done = subprocess.run(
+                ["sh", script],
+                env=self.cluster.environment,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=300,
+            )
+            if "Traceback" in done.stderr:
+                raise Fault(f"{script}: {done.stderr[-2000:]}")
+            for run in self.runs:
+                self._judge_database(run)
+
     def _judge_database(self, run: Run) -> None:
         if (database := run.place / "screen.sqlite").exists():
             run.complete()
@@ -507,7 +527,9 @@ class Day:
             again, said = done[0]
             if again is None and self._cleared(run, said):
                 continue
-            given_up = {truth.numbers(one["image_sets"]): one for one in said["resubmit"]["given_up"]}
+            given_up = {
+                truth.numbers(one["image_sets"]): one for one in said["resubmit"]["given_up"]
+            }
             wrongly = [one for sets, one in given_up.items() if not sets <= hopeless]
             words = []
             if wrongly:
@@ -546,5 +568,3 @@ class Day:
             path.unlink()
             self.mended.add(run)
         return bool(named)
-
-

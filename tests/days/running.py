@@ -23,7 +23,10 @@ from days.truth import Case, Fault
 
 _COUNT = 24
 # Of the same pictures, which are grouped by plate and well in one of them: two image sets each.
-_BATCHES = {"10_ranges": "ModuleError_14FlagImage", "02_loaddata_grouped": "ModuleError_12FlagImage"}
+_BATCHES = {
+    "10_ranges": "ModuleError_14FlagImage",
+    "02_loaddata_grouped": "ModuleError_12FlagImage",
+}
 
 
 @dataclass(frozen=True)

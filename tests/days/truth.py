@@ -199,6 +199,19 @@ def judge_live(cluster: Cluster, runs: Sequence[Run]) -> None:
                 raise Fault(f"{folder}: gone while its job runs")
 
 
+def loaded(database: Path) -> Sets:
+    """The image sets that a destination has; none where it is not there yet."""
+    if not database.exists():
+        return frozenset()
+    db = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+    try:
+        return frozenset(n for (n,) in db.execute("SELECT ImageNumber FROM Per_Image"))
+    except sqlite3.Error:
+        return frozenset()
+    finally:
+        db.close()
+
+
 def judge_rows(database: Path, run: Run, must: Sets | None = None) -> None:
     """That a destination has these image sets (None: any that were ever whole), each once and as
     one attempt wrote it."""
