@@ -38,10 +38,11 @@ echo "$(id -un 2>/dev/null || id -u) on $(uname -n) (process $$, $(date))" >"$lo
 @scheduler@
 
 # record [ID]: notes the COUNT jobs after OFFSET, with the image sets of each, as this folder may be
-# gone when somebody asks. Without an id it says that they are being submitted.
+# gone when somebody asks; their number tells a list that was cut off. Without an id it says that
+# they are being submitted.
 record() {
     {
-        printf '@scheduler_word@\t%s\n' "${1-}" &&
+        printf '@scheduler_word@\t%s\t%s\n' "${1-}" "$count" &&
             sed -n "$((offset + 1)),$((offset + count))p" "$here/jobs.tsv" | cut -f6
     } >"$lock/record" && [ "$(wc -l <"$lock/record")" -eq $((count + 1)) ] &&
         mv -f "$lock/record" "$record"
@@ -78,7 +79,7 @@ refuse_again() {
 unknown() {
     stop "$record: jobs $((offset + 1)) to $((offset + count)) may have been submitted: that was cut" \
         "off. Look for them (@list@). If they are not there, remove this file; if they are, add" \
-        "their id: sed -i '1s/\$/ID/' on this file. Then run this again"
+        "their id: sed -i '1s/\t/&ID/' on this file. Then run this again"
 }
 
 # array OFFSET COUNT [OPTION...]: the COUNT jobs after OFFSET, in arrays as long as the site allows.
@@ -91,7 +92,11 @@ array() {
         if [ -e "$record" ]; then
             id=$(sed -n 1p "$record" | cut -f2)
             [ -n "$id" ] || unknown
-            count=$(($(wc -l <"$record") - 1))
+            lines=$(wc -l <"$record")
+            [ "$lines" -gt 0 ] || unknown
+            # Older versions did not note how many there are.
+            count=$(sed -n 1p "$record" | cut -f3)
+            count=${count:-$((lines - 1))}
             [ "$count" -gt 0 ] || unknown
             echo "jobs $((offset + 1)) to $((offset + count)) were submitted before, as $id"
         else
