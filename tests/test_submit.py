@@ -82,7 +82,7 @@ class TestOnce:
         played(lab)
         again = lab.submit()
         record = lab.run / "outputs" / "status" / name
-        subprocess.run(["sed", "-i", r"1s/\t/&12/", record], check=True)
+        subprocess.run(["sed", "-i", "1s/[[:space:]]/&12/", record], check=True)
         with_id = lab.submit()
 
         assert half == ["4", "1-6", "7-12", "13-18", "19-24"]

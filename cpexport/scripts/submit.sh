@@ -79,7 +79,7 @@ refuse_again() {
 unknown() {
     stop "$record: jobs $((offset + 1)) to $((offset + count)) may have been submitted: that was cut" \
         "off. Look for them (@list@). If they are not there, remove this file; if they are, add" \
-        "their id: sed -i '1s/\t/&ID/' on this file. Then run this again"
+        "their id: sed -i '1s/[[:space:]]/&ID/' on this file. Then run this again"
 }
 
 # array OFFSET COUNT [OPTION...]: the COUNT jobs after OFFSET, in arrays as long as the site allows.

@@ -1,7 +1,7 @@
-"""Plays CellProfiler, step by step: it does what the day writes into the pipe DAYS_CONTROL/orders.
+"""Plays CellProfiler, step by step: it does what comes by the pipe DAYS_CONTROL/orders.
 
-`write SHARE`, `done WORD` and `exit STATUS`; after each it adds a line to DAYS_CONTROL/said. What it
-cannot write ends it, as CellProfiler.
+`write SHARE`, `done WORD` and `exit STATUS`; after each it adds a line to DAYS_CONTROL/said. What
+it cannot write ends it, as it does CellProfiler.
 """
 
 from __future__ import annotations

@@ -6,8 +6,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +46,7 @@ class Attempt:
         for order in orders:
             os.write(self.orders, f"{order}\n".encode())
             if not order.startswith("exit"):
-                self._until(lambda order=order: order in self._said()[1:])
+                self._until(partial(self._did, order))
 
     def begun(self) -> bool:
         """Waits for CellProfiler to begin; False if the job ended before."""
@@ -62,16 +64,17 @@ class Attempt:
         return self.process.wait()
 
     def signal(self, number: int) -> None:
-        try:
+        # It may have ended by itself.
+        with suppress(ProcessLookupError):
             os.killpg(self.process.pid, number)
-        except ProcessLookupError:
-            # It has ended by itself.
-            pass
+
+    def _did(self, order: str) -> bool:
+        return order in self._said()[1:]
 
     def _said(self) -> list[str]:
         return (self.control / "said").read_text().splitlines()
 
-    def _until(self, condition: Any) -> None:
+    def _until(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + _PATIENCE
         while self.process.poll() is None and not condition():
             if time.monotonic() > deadline:

@@ -30,16 +30,14 @@ def files(numbers: Iterable[int], attempt: int, facts: Mapping[str, Any]) -> dic
     numbers = list(numbers)
     pictures: Mapping[str, Mapping[str, Any]] = facts["pictures"]
     names = sorted(pictures[str(numbers[0])])
-    images: list[Sequence[object]] = [
-        ["Count_Nuclei", "Intensity_Attempt", "ImageNumber", "Metadata_QCFlag", facts["mark"]]
-        + names
-    ]
+    measured = ["Count_Nuclei", "Intensity_Attempt", "ImageNumber", "Metadata_QCFlag"]
+    images: list[Sequence[object]] = [[*measured, facts["mark"], *names]]
     nuclei: list[Sequence[object]] = [["ImageNumber", "ObjectNumber", "AreaShape_Area"]]
     for number in numbers:
         said = [pictures[str(number)][name] for name in names]
         images.append([count(number), attempt, number, 0, 0, *said])
         nuclei += [[number, n, area(attempt, number, n)] for n in range(1, count(number) + 1)]
-    experiment = [
+    experiment: list[Sequence[object]] = [
         ["Key", "Value"],
         ["CellProfiler_Version", "4.2.8.1"],
         ["Pipeline_Pipeline", facts["pipeline"]],

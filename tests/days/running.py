@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-
 from conftest import unpacked
+
 from days.cluster import StuckError
 from days.day import Day
 from days.disk import Disk

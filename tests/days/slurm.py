@@ -1,7 +1,7 @@
 """Plays the commands of Slurm over one JSON file: `python slurm.py sbatch ...`.
 
 DAYS_SLURM names the file. Its `modes` say what goes wrong: `squeue` and `sacct` are `fine`, `down`
-or `odd` (a word that no Slurm has yet for what runs), `sbatch` lists what becomes of the next calls.
+or `odd` (a word that no Slurm has yet for what runs), `sbatch` lists what becomes of next calls.
 Nothing runs here: the day begins and ends the tasks.
 """
 

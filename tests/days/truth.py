@@ -194,9 +194,9 @@ def judge_live(cluster: Cluster, runs: Sequence[Run]) -> None:
     for attempt in cluster.running.values():
         plan, _ = of_task(cluster, attempt.task, runs)
         folder = attempt.folder
-        if folder and folder.parent == plan.run.outputs and not folder.is_dir():
-            if attempt.process.poll() is None:
-                raise Fault(f"{folder}: gone while its job runs")
+        there = folder is None or folder.parent != plan.run.outputs or folder.is_dir()
+        if not there and attempt.process.poll() is None:
+            raise Fault(f"{folder}: gone while its job runs")
 
 
 def loaded(database: Path) -> Sets:
