@@ -11,13 +11,16 @@ BENCH_PEERS = 16
 FUZZ_CASES = 500
 FUZZ_SEED =
 FUZZ_PROCESSES = 2
+# How many random days of a cluster are lived, and the first seed (a random one if empty).
+DAYS = 50
+DAYS_SEED =
 
 RUNS = -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 # Tests wait for servers, schedulers and disks: two more at once than CI has cores.
 PYTEST = .venv/bin/pytest -n 4 --dist worksteal $(PYTEST_ARGS)
 
 .DEFAULT_GOAL = help
-.PHONY: help venv schedulers servers demo test test-mysql check conformance clients bench fuzz clean
+.PHONY: help venv schedulers servers demo test test-mysql check conformance clients bench fuzz days clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +65,9 @@ bench: .venv-bench/.ready servers  ## measure how fast it is, beside floors and 
 fuzz: venv servers  ## load FUZZ_CASES random screens every way, and compare with an oracle
 	PYTHONPATH=tests .venv/bin/python -m fuzz --cases $(FUZZ_CASES) --processes $(FUZZ_PROCESSES) \
 		$(if $(FUZZ_SEED),--seed $(FUZZ_SEED))
+
+days: venv  ## live DAYS random days of a cluster, and compare with an oracle; root meets full disks
+	PYTHONPATH=tests .venv/bin/python -m days --days $(DAYS) $(if $(DAYS_SEED),--seed $(DAYS_SEED))
 
 clean:  ## remove .venv and whatever the tools left
 	rm -rf .venv .venv-clients .venv-bench .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist

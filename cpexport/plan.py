@@ -80,13 +80,14 @@ class Plan:
 
     def _said(self, jobs: list[Any]) -> dict[str, Any]:
         return {
+            # First, where jobs find the id at once (scripts/moved.sh).
+            **self.origin,
             "batch_file": str(self.batch_file),
             "sha256": self.sha256,
             "image_sets": len(self.image_sets),
             "jobs": jobs,
             "outputs": str(self.outputs),
             "settings": self.settings.as_json(),
-            **self.origin,
         }
 
 

@@ -322,18 +322,23 @@ def _number(text: str) -> int | None:
 def _submission(path: Path, text: str) -> _File:
     """One array: a line of scheduler and id, and a line of image sets for each of its jobs."""
     first, *lines = text.splitlines() or [""]
-    scheduler, tab, id = first.partition("\t")
+    scheduler, tab, rest = first.partition("\t")
     if not tab or (not lines and not text.endswith("\n")):
         return _unknown(path, "is empty" if not text.strip("\0\n ") else "is no list of jobs")
+    id, _, total = rest.partition("\t")
+    if lines and not text.endswith("\n"):
+        # Cut off, it may be a shorter number than it was.
+        lines[-1] += "..."
+    # Version 0.1.0 did not note how many there are.
+    lines += ["..."] * ((_number(total) or 0) - len(lines))
     jobs: list[ImageSets | None] = []
-    for number, line in enumerate(lines, start=1):
+    for line in lines:
         try:
-            whole = number < len(lines) or text.endswith("\n")
-            jobs.append(ImageSets.parse(line) if whole else None)
+            jobs.append(ImageSets.parse(line))
         except ValueError:
             jobs.append(None)
     bad = [line for line, job in zip(lines, jobs, strict=True) if job is None]
-    id = id.partition("\t")[0].strip()
+    id = id.strip()
     if not jobs or (id and not (_RUN if scheduler == "shell" else _ARRAY).fullmatch(id)):
         id, bad = "" if jobs else id, [first]
     why = f"is not a list of submitted jobs: {''.join(bad[:1])[:40]!r}; {_CHECK}"

@@ -35,7 +35,7 @@ os.environ["XDG_CACHE_HOME"] = _CACHE.name
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Programs to run, not tests.
-collect_ignore = ["bench", "fuzz"]
+collect_ignore = ["bench", "days", "fuzz"]
 
 DATA = Path(__file__).parent / "data"
 _UNPACKED = DATA / ".unpacked"

@@ -225,3 +225,72 @@ def test_a_job_that_waited_as_its_run_was_moved_does_nothing_in_its_place(lab: L
     assert done.returncode == 1
     assert "holds another plan than this job was submitted by" in done.stderr
     assert not list(lab.run.rglob("*.part*"))
+
+
+class TestResubmissionBeside:
+    """A run is moved, another one planned in its place, and the resubmission stays where it was."""
+
+    @pytest.fixture
+    def beside(self, lab: Lab) -> Path:
+        lab.plan("--images-per-batch", 12)
+        lab.resubmit()
+        lab.run.rename(lab.home / "moved")
+        lab.plan("--images-per-batch", 6)
+        return lab.again
+
+    @pytest.mark.parametrize("words", [("task.sh", "1"), ("merge.sh",), ("submit.sh",)])
+    def test_none_of_its_files_works_for_the_run_in_the_place(
+        self, beside: Path, lab: Lab, words: tuple[str, ...]
+    ) -> None:
+        script, *more = words
+        done = subprocess.run(
+            ["sh", str(beside / script), *more],
+            env={**os.environ, **lab.environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+        assert done.returncode == 1
+        assert f"{lab.run}: not the run that this was planned for in {beside}" in done.stderr
+        assert not list((lab.run / "outputs").iterdir())
+        assert not (lab.run / "screen.sqlite").exists()
+
+    def test_a_plan_that_was_damaged_since_is_in_nobodys_way(self, lab: Lab) -> None:
+        lab.plan("--images-per-batch", 12)
+        lab.resubmit()
+        (lab.run / "plan.json").write_text("")
+        lab.submit(lab.again)
+
+        assert len(list((lab.run / "outputs").glob("batch_*"))) == 2
+
+
+@pytest.mark.parametrize("end", ["", "kill"], ids=["ends", "is stopped"])
+def test_a_job_leaves_nothing_to_the_run_that_took_the_place_as_it_ran(end: str, lab: Lab) -> None:
+    lab.plan("--images-per-batch", 12, scheduler="shell")
+    cellprofiler = lab.home / "bin" / "cellprofiler"
+    cellprofiler.rename(lab.home / "bin" / "real")
+    go, began = lab.home / "go", lab.home / "began"
+    program(
+        lab,
+        "cellprofiler",
+        f'touch {began}\nwhile [ ! -e {go} ]; do sleep 0.05; done\nexec {lab.home}/bin/real "$@"',
+    )
+    with subprocess.Popen(
+        ["sh", str(lab.run / "task.sh"), "1"],
+        env={**os.environ, **lab.environment},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as job:
+        while not began.exists():
+            assert job.poll() is None
+        lab.run.rename(lab.home / "moved")
+        lab.plan("--images-per-batch", 6, scheduler="shell")
+        if end:
+            job.terminate()
+        go.touch()
+        said = job.communicate(timeout=60)[1]
+
+    assert job.returncode == 1
+    assert f"{lab.run}: not the run that this was planned for" in said
+    assert not list((lab.run / "outputs").iterdir())

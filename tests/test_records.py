@@ -251,6 +251,18 @@ class TestSubmissions:
         assert (ranges(again), again["under_way"]) == (["9-16", "17-24"], [[1, 8]])
         assert "x.0.submitted: a submission that never said its number" in lab.err
 
+    @pytest.mark.parametrize("queue", ["echo '7_3|RUNNING|None'", "echo down >&2; exit 1"])
+    def test_a_list_that_was_cut_off_after_a_whole_line_holds_back_the_rest(
+        self, queue: str, status: Path, lab: Lab
+    ) -> None:
+        (status / "x.0.submitted").write_text("slurm\t7\t3\n1-8\n9-16\n")
+        program(lab, "squeue", queue)
+        program(lab, "sacct", "exit 1")
+        again = lab.resubmit()
+
+        assert (ranges(again), again["under_way"]) == ([], [[1, 24]])
+        assert "x.0.submitted: is not a list of submitted jobs" in lab.err
+
     def test_jobs_that_a_cut_off_list_does_not_name_are_held_back_as_they_run(
         self, status: Path, lab: Lab
     ) -> None:

@@ -240,3 +240,34 @@ class TestBatchFile:
         assert job.returncode == 1
         assert "cannot be read" in said
         assert log in said
+
+
+class TestFullDisk:
+    @pytest.fixture
+    def said(self, lab: Lab) -> str:
+        """What the first job says that may write no byte, which is as on a full disk."""
+        lab.plan("--images-per-batch", 12)
+        words = ["sh", "-c", 'trap "" XFSZ; ulimit -f 0; exec sh "$0" 1', lab.run / "task.sh"]
+        done = subprocess.run(
+            words,
+            env={**os.environ, **lab.environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1
+        return done.stderr
+
+    def test_a_job_that_can_write_nothing_says_so_and_runs_nothing(
+        self, said: str, lab: Lab
+    ) -> None:
+        assert f"{lab.run}/outputs: cannot be written on {platform.node()}; make room" in said
+        assert lab.jobs_called == 0
+
+    def test_what_it_leaves_is_in_nobodys_way(self, said: str, lab: Lab) -> None:
+        lab.resubmit()
+        lab.submit(lab.again)
+        ran = lab.call("load", lab.run, "--to", f"sqlite:///{lab.home}/all.sqlite")
+
+        assert ran.status == 0, ran.out + ran.err
+        assert "24 loaded" in ran.out

@@ -109,9 +109,11 @@ def _texts(plan: Plan, folder: Path, batch_file: BatchFile) -> dict[str, str]:
         "measurements": ' "$part/measurements.h5"' if settings.keep_measurements else "",
         "modules": "",
         "scheduler_word": settings.scheduler,
-        "moved": _text("moved.sh").rstrip("\n"),
         "known": shlex.quote("".join(f"\n{n}\t{said}" for n, said in plan.known.items())[1:]),
+        "home": shlex.quote(str(plan.outputs.parent)),
+        "beside": plan.origin["beside"],
     }
+    values["moved"] = _filled("moved.sh", values).rstrip("\n")
     values["own"] = _filled("own.sh", values).rstrip("\n")
     values["claim"] = _filled("claim.sh", values).rstrip("\n")
     if settings.modules:

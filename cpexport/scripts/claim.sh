@@ -22,10 +22,11 @@ echo "$(id -un 2>/dev/null || id -u) on $(uname -n) (process $$, $(date))" >"$lo
     stop "$status: cannot be written, so nothing was submitted; make room there"
 
 # record [ID]: notes the COUNT jobs after OFFSET, with the image sets of each, as this folder may be
-# gone when somebody asks. Without an id it says that they are being submitted.
+# gone when somebody asks; their number tells a list that was cut off. Without an id it says that
+# they are being submitted.
 record() {
     {
-        printf '@scheduler_word@\t%s\n' "${1-}" &&
+        printf '@scheduler_word@\t%s\t%s\n' "${1-}" "$count" &&
             sed -n "$((offset + 1)),$((offset + count))p" "$here/jobs.tsv" | cut -f6
     } >"$record.new" && [ "$(wc -l <"$record.new")" -eq $((count + 1)) ] &&
         mv -f "$record.new" "$record" && return

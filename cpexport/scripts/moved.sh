@@ -5,3 +5,17 @@ if [ -f "$real/plan.json" ] && [ "$real" != "$(cd "$here" 2>/dev/null && pwd -P)
         "where it is now: cpexport check '$real' --resubmit NEW_FOLDER" >&2
     exit 1
 fi
+home=@home@
+# Whether the outputs are still those of the run that this plan is for. The plan beside them says so;
+# one that was deleted or damaged since says nothing against it.
+is_ours() {
+    beside=$(sed -n '/^ *"id": /{s/.*: "\([0-9a-f]*\)".*/\1/p;q;}' "$home/plan.json" 2>/dev/null)
+    [ "$beside" = "@beside@" ] && return
+    [ -z "$beside" ] && { [ -f "$home/plan.json" ] || [ "$home" = "$here" ]; }
+}
+not_ours() {
+    echo "$home: not the run that this was planned for in $here, which was moved, so $1; plan what" \
+        "is missing where that run is now: cpexport check RUN --resubmit NEW_FOLDER" >&2
+    exit 1
+}
+is_ours || not_ours "nothing was done"

@@ -20,7 +20,7 @@ submitted=0 new= after= previous=
 unknown() {
     stop "$record: jobs $((offset + 1)) to $((offset + count)) may have been submitted: that was cut" \
         "off. Look for them (@list@). If they are not there, remove this file; if they are, add" \
-        "their id: sed -i '1s/\$/ID/' on this file. Then run this again"
+        "their id: sed -i '1s/[[:space:]]/&ID/' on this file. Then run this again"
 }
 
 # array OFFSET COUNT [OPTION...]: the COUNT jobs after OFFSET, in arrays as long as the site allows.
@@ -33,7 +33,11 @@ array() {
         if [ -e "$record" ]; then
             id=$(sed -n 1p "$record" | cut -f2)
             [ -n "$id" ] || unknown
-            count=$(($(wc -l <"$record") - 1))
+            lines=$(wc -l <"$record")
+            [ "$lines" -gt 0 ] || unknown
+            # Older versions did not note how many there are.
+            count=$(sed -n 1p "$record" | cut -f3)
+            count=${count:-$((lines - 1))}
             [ "$count" -gt 0 ] || unknown
             echo "jobs $((offset + 1)) to $((offset + count)) were submitted before, as $id"
         else

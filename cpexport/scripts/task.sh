@@ -55,6 +55,15 @@ leave() {
     fi
 }
 
+# Ends a job whose run was moved as it ran, and leaves nothing to the run in its place: a folder
+# without the stamp is one that CellProfiler made there itself.
+still_ours() {
+    is_ours && return
+    rm -rf "$temporary"
+    [ -e "$stamp" ] || rm -rf "$part"
+    not_ours "what the job made does not count"
+}
+
 run() {
 @modules@
 @run@
@@ -66,13 +75,14 @@ stopped() {
     state=${1:-terminated}
     # A timer can be early.
     if [ -n "$until" ] && [ "$(date +%s)" -ge $((until - 90)) ]; then state=timeout; fi
-    note end "$state" "" "$(now)" "$id"
+    if is_ours; then note end "$state" "" "$(now)" "$id"; fi
     echo "$part: the job was stopped ($state)" >&2
     if [ -n "$child" ] && kill -TERM "$child" 2>/dev/null; then
         sleep 1
         kill -KILL "$child" 2>/dev/null
         wait "$child"
     fi
+    still_ours
     leave
     exit 143
 }
@@ -95,8 +105,16 @@ if [ -n "${CPEXPORT_TMPDIR:-}" ]; then temporary=$CPEXPORT_TMPDIR/${part##*/}; f
 mkdir -p "$temporary" || exit 1
 # What an attempt that failed left would be taken for this one's.
 rm -rf "$folder.part"
-printf '%s  %s\n' "$sha256" "$batch_file" >"$part/batch_file.sha256"
-note start "$image_sets" "$id" "$(now)" "$minutes" "$(field 8)" "$plan" "$(uname -n)"
+# Where these few bytes have no room, what CellProfiler makes in hours has none.
+stamp=$part/batch_file.sha256
+problem=
+if ! printf '%s  %s\n' "$sha256" "$batch_file" >"$stamp" || [ ! -s "$stamp" ] ||
+    ! note start "$image_sets" "$id" "$(now)" "$minutes" "$(field 8)" "$plan" \
+        "$(uname -n)"; then
+    # An empty one would be taken for a damaged one.
+    rm -f "$stamp"
+    problem="$outputs: cannot be written on $(uname -n); make room there"
+fi
 
 # When it is to end, in seconds since 1970, as far as anybody says.
 until=${SLURM_JOB_END_TIME:-}
@@ -108,8 +126,9 @@ trap stopped HUP INT TERM USR2
 trap 'stopped timeout' USR1 XCPU
 
 # Reading the batch file whole in each of 10^5 jobs would be terabytes: that is for a copy of it.
-problem=
-if [ -e "$folder" ]; then
+if [ -n "$problem" ]; then
+    :
+elif [ -e "$folder" ]; then
     problem="$folder: there already, and not complete; cpexport check --resubmit gives the job another"
 elif [ ! -r "$batch_file" ]; then
     problem="$batch_file: cannot be read on $(uname -n); see that it is where it was planned"
@@ -119,7 +138,7 @@ elif [ "$(stat -L -c '%s %Y' "$batch_file" 2>/dev/null)" != "$size_and_time" ] &
 fi
 
 if [ -n "$problem" ]; then
-    echo "$problem" >"$part/job.log"
+    echo "$problem" >"$part/job.log" || echo "$problem" >&2
     code=1
 else
     if [ -n "$first" ]; then set -- -f "$first" -l "$last"; else set -- -g "$group"; fi
@@ -136,10 +155,11 @@ else
 fi
 trap '' $signals
 cat "$part/job.log"
+still_ours
 
 # The exit status alone is no sign: without a done file it is 0 whatever happened.
 # Without the stamp the folder is not the one made above, which was moved away with its run.
-if is_complete "$part" && [ -f "$part/batch_file.sha256" ]; then
+if is_complete "$part" && [ -f "$stamp" ]; then
     rm -rf "$temporary"
     if move "$part" "$folder"; then
         note end complete "$code" "$(now)" "$id"
