@@ -114,7 +114,7 @@ def of_task(cluster: Cluster, task: tuple[str, str], runs: Iterable[Run]) -> tup
     """The plan that a task of Slurm belongs to, and its image sets."""
     id, index = task
     script = (cluster.home / "spool" / id).read_text()
-    (plan,) = (p for run in runs for p in run.plans if f"CPEXPORT_PLAN={p.id}\n" in script)
+    (plan,) = (p for run in runs for p in run.plans if f":-{p.id}}}\n" in script)
     offset = int(cluster.jobs()[id]["arguments"][0])
     return plan, plan.jobs[offset + int(index) - 1]
 
