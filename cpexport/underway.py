@@ -98,20 +98,24 @@ class _Judging:
         task = self._tasks.get(attempt.id)
         if task:
             attempt = replace(attempt, state=task.state)
+        scheduler, _, rest = attempt.id.partition(":")
+        home = Path(attempt.home, STATUS)
         if attempt.result:
+            # Stopped to make room for another one, it may wait for its next start.
+            stopped = attempt.result in ("terminated", "timeout") and task is None
+            if stopped and scheduler in self.asked and not self._told(scheduler):
+                self._doubt(scheduler, rest, home, attempt.image_sets)
             return attempt
         if task and task.standing == ENDED:
             return replace(attempt, result="killed")
         if task:
             (self.waiting if task.standing == WAITING else self.running).append(attempt.image_sets)
             return attempt
-        scheduler, _, rest = attempt.id.partition(":")
         if scheduler == "shell" and rest.partition(":")[0] == platform.node():
             if not _runs_here(rest.partition(":")[2]):
                 return replace(attempt, result="killed")
             self.running.append(attempt.image_sets)
             return replace(attempt, state="RUNNING")
-        home = Path(attempt.home, STATUS)
         if not attempt.id:
             if not self._may_run(home / f"{attempt.folder}.status", attempt.image_sets):
                 return replace(attempt, result="killed")
