@@ -108,21 +108,25 @@ class _Judging:
         task = self._tasks.get(attempt.id)
         if task:
             attempt = replace(attempt, state=task.state)
+        scheduler, _, rest = attempt.id.partition(":")
+        home = Path(attempt.home, STATUS)
         if attempt.result:
+            # Stopped to make room for another one, it may wait for its next start.
+            stopped = attempt.result in ("terminated", "timeout") and task is None
+            if stopped and scheduler in self.asked and not self._told(scheduler):
+                self._doubt(scheduler, rest, home, attempt.image_sets)
             return attempt
         if task and task.standing == ENDED:
             return replace(attempt, result="killed")
         if task:
             (self.waiting if task.standing == WAITING else self.running).append(attempt.image_sets)
             return attempt
-        scheduler, _, rest = attempt.id.partition(":")
         host, _, process = rest.partition(":")
         if scheduler == "shell" and host == platform.node():
             if not _runs_here(process.partition(":")[0]) and not self._works_on(attempt):
                 return replace(attempt, result="killed")
             self.running.append(attempt.image_sets)
             return replace(attempt, state="RUNNING")
-        home = Path(attempt.home, STATUS)
         if not attempt.id:
             if not self._may_run(home / f"{attempt.folder}.status", attempt.image_sets):
                 return replace(attempt, result="killed")

@@ -116,6 +116,23 @@ def test_one_that_never_answers_is_given_up(
     assert slurm.ask({"7"}).problem == "squeue said nothing for 1 seconds"
 
 
+@pytest.mark.parametrize("end", ["terminated", "timeout"])
+def test_what_was_stopped_may_wait_for_its_next_start_while_nobody_can_say(
+    end: str, status: Path, lab: Lab
+) -> None:
+    """Slurm starts a job again that made room for another one."""
+    (status / "batch_1_8.status").write_text(
+        "start\t1-8\tslurm:7_1\t2026-01-01T00:00:00Z\t60\t\tp\n"
+        f"end\t{end}\t\t2026-01-01T00:10:00Z\tslurm:7_1\n"
+    )
+    answers = lab.resubmit()
+    program(lab, "squeue", "echo 'Unable to contact slurm controller' >&2; exit 1")
+    again = lab.resubmit()
+
+    assert "1-8" in ranges(answers)
+    assert (ranges(again), again["under_way"]) == ([], [[1, 24]])
+
+
 def test_a_job_that_waits_has_a_row_with_the_reason(status: Path, lab: Lab) -> None:
     """A time limit beyond the partition's lets it wait for ever."""
     says(lab, "PENDING|PartitionTimeLimit", "PENDING|PartitionTimeLimit", "FAILED|None")
