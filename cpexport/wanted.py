@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Final
 
 from cpexport.batch import Batch
 from cpexport.errors import SourceError, UsageError
@@ -13,6 +14,8 @@ from cpexport.sinks import open_sink
 from cpexport.survey import survey
 from cpexport.tables import Layout
 from cpexport.wells import Wells
+
+_COUNT: Final = "Count_"
 
 
 def refuse_strange(asked: Shape | None, batches: Iterable[Batch], layout: Layout) -> None:
@@ -25,6 +28,13 @@ def refuse_strange(asked: Shape | None, batches: Iterable[Batch], layout: Layout
         return
     seen = [batch.features for batch in batches if batch.features]
     there = {name for features in seen for name in features} | layout.types
+    # Types that image sets count are real, even where a job left no table of them.
+    there |= {
+        feature.removeprefix(_COUNT)
+        for features in seen
+        for feature in features.get(IMAGE, ())
+        if feature.startswith(_COUNT)
+    }
     there -= NOT_OBJECTS
     strange = [name for name in asked.only if name not in there]
     if not seen or not strange:

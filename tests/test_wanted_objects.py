@@ -74,6 +74,19 @@ def test_types_that_no_output_has_are_refused_before_anything_is_made(
     assert [path.name for path in tmp_path.iterdir()] == ["outputs"]
 
 
+def test_a_type_that_is_counted_may_be_named_though_no_job_left_a_table_of_it(
+    tmp_path: Path,
+) -> None:
+    found = of(1)
+    del found["Cytoplasm"]
+    csv_job(tmp_path / "outputs" / "j1", {1: {"Count_Cytoplasm": 0}}, found)
+    to = f"sqlite:///{tmp_path / 'x.sqlite'}"
+
+    load_runs([tmp_path / "outputs"], to, shape=shape("Nuclei,Cytoplasm"))
+
+    assert rows(tmp_path / "x.sqlite", "SELECT Nuclei_AreaShape_Area FROM Per_Nuclei") == [(1.5,)]
+
+
 def test_of_runs_one_need_not_have_what_another_has(tmp_path: Path) -> None:
     one = csv_job(tmp_path / "one" / "job", {1: {}}, {"Nuclei": of(1)["Nuclei"]}).parent
     two = csv_job(tmp_path / "two" / "job", {1: {}}, {"Cells": of(1)["Cells"]}).parent

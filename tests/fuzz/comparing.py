@@ -190,9 +190,15 @@ def _spelled(said: str | int | float, there: str) -> bool:
     if isinstance(said, int):
         return there in (str(said), str(float(said)))
     try:
-        return float(there) == said and len(there) <= len(repr(said)) + 1
+        return float(there) == said and _digits(there) == _digits(repr(said))
     except ValueError:
         return False
+
+
+def _digits(number: str) -> str:
+    """The digits of a number that count, wherever its point is."""
+    mantissa = number.lower().partition("e")[0]
+    return mantissa.lstrip("+-").replace(".", "").strip("0")
 
 
 def _respelled(feature: str, kind: Kind | None, said: Said, there: Any) -> bool:
