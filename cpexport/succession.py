@@ -8,6 +8,7 @@ meant, a person has to say.
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from cpexport import losses
@@ -141,7 +142,9 @@ class Succession:
         ours, both = self._names(batch.features), entry.loaded
         alike = _alike(batch, entry.pipeline, entry.format)
         if entry.age > batch.age:
-            if not alike:
+            # What is NaN everywhere looks lacking once it is loaded. An output that gave way before
+            # may do so again.
+            if not alike and (batch.source.format, batch.image_sets, batch.age) not in self._known:
                 lost = losses.lost(ours, self._valued(ours, entry), None)
                 self._refuse_loss(entry, batch, both, lost)
             return
@@ -151,6 +154,11 @@ class Succession:
         if lost and alike:
             lost = losses.unmeasured(batch, lost)
         self._refuse_loss(batch, entry, both, lost)
+
+    @cached_property
+    def _known(self) -> frozenset[tuple[str, ImageSets, tuple[str, int]]]:
+        """The outputs that the ledger had before: format, image sets and age of each."""
+        return frozenset((e.format, e.image_sets, e.age) for e in self._sink.ledger().entries)
 
     def _refuse_loss(
         self, newer: Batch | Entry, older: Batch | Entry, both: ImageSets, lost: Names

@@ -392,3 +392,20 @@ def test_a_feature_that_is_infinite_everywhere_is_not_one_that_is_lacking(tmp_pa
     assert report.whole
     values = rows(tmp_path / "screen.sqlite", "SELECT Image_Zscore FROM Per_Image ORDER BY 1")
     assert values == [(None,), (0.25,)]
+
+
+def test_the_same_load_once_more_is_not_refused_for_a_feature_that_is_nan_everywhere(
+    tmp_path: Path,
+) -> None:
+    """It looks again at an output that was cut off, which gave way to the newer one."""
+    images = [picture(n, Count_Nuclei=1) for n in (1, 2)]
+    nuclei = [nucleus(n, 1, 5.0, Texture_DNA=0.5) for n in (1, 2)]
+    cut = output(tmp_path / "cut", images[:1], OLD, Nuclei=nuclei)
+    nuclei = [nucleus(n, 1, 7.0, Texture_DNA="nan") for n in (1, 2)]
+    whole = output(tmp_path / "whole", images, NEW, Nuclei=nuclei)
+    into(tmp_path, cut, whole)
+
+    report = into(tmp_path, cut, whole)
+
+    assert report.loaded == 0
+    assert areas(tmp_path) == [7.0, 7.0]
