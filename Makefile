@@ -42,7 +42,7 @@ test: venv schedulers servers  ## run the tests
 
 test-mysql: venv  ## run the tests that need Oracle's MySQL, got from Debian's next suite if it can be
 	@sh tests/fetch_mysql.sh
-	$(PYTEST) -k '[mysql'
+	$(PYTEST) -m mysql
 
 check: venv schedulers servers  ## all that a change has to pass: style, types, imports, tests
 	.venv/bin/ruff check .
@@ -55,7 +55,7 @@ conformance: venv  ## run plans by the real CellProfiler 4 that is on the PATH
 	CPEXPORT_CONFORMANCE=1 .venv/bin/pytest tests/conformance $(PYTEST_ARGS)
 
 clients: .venv-clients/.ready  ## let CytoTable and pycytominer read what was loaded; 1 GB in .venv-clients
-	.venv-clients/bin/pytest tests/clients tests/test_parquet.py $(PYTEST_ARGS)
+	.venv-clients/bin/pytest tests/clients tests/sinks/test_parquet.py $(PYTEST_ARGS)
 
 bench: .venv-bench/.ready servers  ## measure how fast it is, beside floors and peers; 15 GB in build/bench
 	-@$(MAKE) --no-print-directory .venv-clients/.ready

@@ -1,6 +1,6 @@
 """`python -m cpexport`."""
 
-from cpexport.cli import main
+from cpexport.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -1,31 +1,34 @@
-"""The errors that cpexport raises on purpose, all of them a `CpexportError`.
+"""The errors that cpexport raises on purpose; all are subclasses of `CpexportError`.
 
-Each prints as one line, for a terminal or a log, whatever the text it was made of; the parts that
-it was made of are attributes and stay as they were.
+Each prints as one line, for a terminal or a log, whatever text it contains. Its attributes keep the
+original text.
 """
 
 import os
 import re
+from dataclasses import dataclass
 from typing import Final
 
 RERUN: Final = "run its image sets again"
-"""The advice for what a job left empty or cut off, and for nothing else: elsewhere it helps nobody
-to compute the same once more."""
+"""The advice for an output that is empty or cut off.
+
+Use it for nothing else: in other cases a second run gives the same result.
+"""
 AS_WRITTEN: Final = "use the file as CellProfiler wrote it"
-"""The advice for what no job leaves: a file that another program or a person has changed."""
+"""The advice for content that no job writes: another program or a person has changed the file."""
 
 _CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
 
 
 def _one_line(text: str) -> str:
-    """`text` without what breaks a line, moves a terminal's cursor, or cannot be encoded."""
-    # A file name that is not UTF-8 reaches Python as lone surrogates, and printing those raises.
+    """Replaces characters that break a line, move a terminal's cursor, or have no encoding."""
+    # A file name that is not UTF-8 reaches Python as lone surrogates, which raise when printed.
     encodable = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return _CONTROL.sub(" ", encodable).strip()
 
 
 class CpexportError(Exception):
-    """Anything that cpexport refuses or fails to do, for a reason that it can say.
+    """A refusal or failure of cpexport for a reason that it can explain.
 
     >>> print(CpexportError("two\\nlines"))
     two lines
@@ -36,14 +39,15 @@ class CpexportError(Exception):
 
 
 class UsageError(CpexportError):
-    """What was asked for makes no sense; nothing was read or written."""
+    """The request makes no sense; nothing was read or written."""
 
 
 class SourceError(CpexportError):
-    """What a job left cannot be read, or is not what it should be.
+    """A job's output cannot be read, or is not what it should be.
 
-    `path` is the file or folder, `problem` what is wrong with it, `advice` what a person can do;
-    the last two are phrases without a full stop. It crosses process borders whole.
+    `path` is the file or folder, `problem` says what is wrong with it, `advice` what the user can
+    do. `problem` and `advice` are phrases without a full stop. The error crosses process borders
+    with all its attributes.
 
     >>> print(SourceError("run/1.h5", "not an HDF5 file", "run image sets 1-6 again"))
     run/1.h5: not an HDF5 file; run image sets 1-6 again
@@ -53,7 +57,7 @@ class SourceError(CpexportError):
         self.path = os.fspath(path)
         self.problem = problem
         self.advice = advice
-        # All of them go to the base class, which is what unpickling calls the class with.
+        # The base class gets every argument, because unpickling passes its arguments to the class.
         super().__init__(self.path, problem, advice)
 
     def __str__(self) -> str:
@@ -61,14 +65,14 @@ class SourceError(CpexportError):
 
 
 class RunningError(SourceError):
-    """A job is still writing this file."""
+    """A job is still writing the file."""
 
 
 class SinkError(CpexportError):
-    """A destination cannot be written or read, or holds what it should not.
+    """A destination cannot be written or read, or has content that it should not have.
 
-    `destination` is shown to people as it is: a URL must come without its password. `problem` and
-    `advice` are as in `SourceError`.
+    Users see `destination` as it is: pass a URL without its password. `problem` and `advice` are as
+    in `SourceError`.
 
     >>> print(SinkError("sqlite:///screen.sqlite", "the disk is full", "make room, run it again"))
     sqlite:///screen.sqlite: the disk is full; make room, run it again
@@ -85,7 +89,7 @@ class SinkError(CpexportError):
 
 
 class WidthError(CpexportError):
-    """An integer would lose digits in a column of real numbers. `column` is that column's name."""
+    """An integer would lose digits in a column of real numbers; `column` is the column's name."""
 
     def __init__(self, column: str) -> None:
         self.column = column
@@ -96,8 +100,10 @@ class WidthError(CpexportError):
 
 
 class NumbersError(SinkError):
-    """A feature has integers with too many digits for real numbers, and real numbers too: as
-    numbers no column holds both. `object` and `feature` are the destination's."""
+    """A feature has both real numbers and integers with too many digits for a real number.
+
+    No numeric column can hold both. `object` and `feature` are those of the destination.
+    """
 
     def __init__(self, destination: str, object: str, feature: str) -> None:
         self.object, self.feature = object, feature
@@ -110,23 +116,39 @@ class NumbersError(SinkError):
 
 
 class ChangedError(SinkError):
-    """What a destination holds is not what can have been put there."""
+    """The content of a destination differs from everything that cpexport can have written there."""
 
 
 class CollisionError(SinkError):
-    """Two batches bring different pictures under one image set number."""
+    """Two batches have different images under one image set number."""
 
 
 class LossError(CollisionError):
-    """An output lacks what an older one of the same pictures has, and would take its place."""
+    """An output that would replace an older one lacks something that the older one has.
+
+    Both outputs have the same images.
+    """
 
 
 class RetryError(SinkError):
-    """Others were in the way, and nothing was kept: the same may be tried again as a whole."""
+    """Another writer was in the way and nothing was kept: the operation can be tried again."""
 
 
 class OutcomeUnknownError(SinkError):
-    """The connection was lost while it committed: the batch is there whole, or not at all.
+    """The connection was lost during a commit: the batch is stored completely, or not at all.
 
     Only the destination's ledger can tell which.
     """
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A file or batch that is not loaded, or not completely, and the reason."""
+
+    path: str
+    reason: str
+
+    def __post_init__(self) -> None:
+        # A name that is not UTF-8 could not be printed.
+        path = self.path.encode("utf-8", "backslashreplace").decode("utf-8")
+        object.__setattr__(self, "path", path)

@@ -1,4 +1,4 @@
-"""Sets of image set numbers, kept as ranges: what was planned, what is there, what is missing."""
+"""Sets of image set numbers, stored as ranges: which are planned, present or missing."""
 
 import operator
 import re
@@ -8,23 +8,23 @@ from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import Final, Self, SupportsIndex
 
-# 18 digits stay below 2**63, and far below the length at which int() itself refuses a text.
+# 18 digits stay below 2**63, and far below the length that int() itself refuses.
 _PIECE = re.compile(r"\s*([0-9]{1,18})\s*(?:-\s*([0-9]{1,18})\s*)?")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ImageSets:
-    """An immutable set of image set numbers, kept as ranges.
+    """An immutable set of image set numbers, stored as ranges.
 
     >>> ImageSets.parse("1-96") - ImageSets.parse("1-40,42-96")
     ImageSets('41')
 
-    `ranges` are pairs (first, last): numbers start at 1, both ends count, in ascending order, with
-    at least one number missing between two of them. Equal sets have equal ranges, and so equal
-    texts and hashes. `|`, `-`, `&` and `<=` take time by the number of ranges, `in` by its
-    logarithm, whatever the number of image sets.
+    `ranges` holds pairs (first, last) in ascending order. Numbers start at 1, both ends are
+    included, and at least one number is missing between two ranges. Equal sets therefore have equal
+    ranges, texts and hashes. The time of `|`, `-`, `&` and `<=` grows with the number of ranges,
+    the time of `in` with its logarithm; the number of image sets does not matter.
 
-    Call the class itself only for the empty set, or with ranges already as above; otherwise take
+    Call the class itself only for the empty set, or with ranges in the form above. Otherwise use
     `parse`, `of`, `span` or `from_ranges`.
 
     >>> ImageSets()
@@ -33,7 +33,7 @@ class ImageSets:
     ImageSets('1-4,7')
 
     Raises:
-        ValueError: `ranges` are not as above.
+        ValueError: `ranges` are not in the form above.
     """
 
     ranges: tuple[tuple[int, int], ...] = ()
@@ -47,7 +47,9 @@ class ImageSets:
 
     @classmethod
     def of(cls, numbers: Iterable[SupportsIndex]) -> Self:
-        """The set of these numbers, in any order, repeated or not; NumPy's integers too.
+        """Returns the set of these numbers, in any order, with or without repeats.
+
+        NumPy integers are accepted too.
 
         >>> ImageSets.of([3, 1, 2, 2, 9])
         ImageSets('1-3,9')
@@ -61,21 +63,23 @@ class ImageSets:
 
     @classmethod
     def span(cls, first: int, last: int) -> Self:
-        """The set of all numbers from `first` to `last`, both included.
+        """Returns the set of all numbers from `first` to `last`, both included.
 
         >>> ImageSets.span(1, 50)
         ImageSets('1-50')
 
         Raises:
-            ValueError: `first` is below 1 or above `last`; an empty set is `ImageSets()`.
+            ValueError: `first` is below 1 or above `last`. For an empty set, use `ImageSets()`.
         """
         return cls.from_ranges([(first, last)])
 
     @classmethod
     def from_ranges(cls, ranges: Iterable[tuple[int, int]]) -> Self:
-        """The set of all numbers in these ranges (first, last), in any order, overlapping or not.
+        """Returns the set of all numbers in these ranges (first, last).
 
-        It is also the union of many sets at once, where `|` one after another would be slow:
+        The ranges can be in any order and can overlap.
+
+        Use it for the union of many sets: it is faster than repeated `|`.
 
         >>> sets = [ImageSets.span(first, first + 9) for first in (21, 1, 11)]
         >>> ImageSets.from_ranges(pair for one in sets for pair in one.ranges)
@@ -95,9 +99,9 @@ class ImageSets:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The set that `text` names: numbers and ranges between commas, as `str` gives them.
+        """Returns the set that `text` lists as numbers and ranges between commas, like `str`.
 
-        Spaces, order and overlaps do not matter; a blank text is the empty set.
+        Spaces, order and overlaps do not matter. A blank text is the empty set.
 
         >>> ImageSets.parse("42-96, 1 - 40, 7")
         ImageSets('1-40,42-96')
@@ -107,7 +111,8 @@ class ImageSets:
         ValueError: '5-3' in a list of image sets: the range ends before it begins
 
         Raises:
-            ValueError: a piece is neither a number from 1 on nor a range of them; names the piece.
+            ValueError: a piece is neither a number from 1 on nor a range; the message quotes the
+                piece.
         """
         if not text.strip():
             return cls()
@@ -126,7 +131,7 @@ class ImageSets:
 
     @property
     def last(self) -> int:
-        """The largest number, which is in the set.
+        """The largest number. It is in the set.
 
         Raises:
             ValueError: the set is empty.
@@ -137,7 +142,7 @@ class ImageSets:
 
     @property
     def words(self) -> str:
-        """What a sentence calls them.
+        """The set as a phrase for a sentence.
 
         >>> ImageSets.parse("4").words, ImageSets.parse("4-6").words
         ('image set 4', 'image sets 4-6')
@@ -145,7 +150,7 @@ class ImageSets:
         return f"image set{'s' * (len(self) != 1)} {self}"
 
     def __str__(self) -> str:
-        """The ranges as `parse` takes them: "1-40,42-96", or "" for the empty set."""
+        """The ranges as `parse` reads them: "1-40,42-96", or "" for the empty set."""
         return ",".join(
             str(first) if first == last else f"{first}-{last}" for first, last in self.ranges
         )
@@ -157,11 +162,11 @@ class ImageSets:
         return bool(self.ranges)
 
     def __len__(self) -> int:
-        """How many image sets, not how many ranges."""
+        """The number of image sets, not of ranges."""
         return sum(last - first + 1 for first, last in self.ranges)
 
     def __iter__(self) -> Iterator[int]:
-        """The numbers one by one, in ascending order; the ranges are in `ranges`."""
+        """Yields the numbers one by one, in ascending order. For the ranges, use `ranges`."""
         return chain.from_iterable(range(first, last + 1) for first, last in self.ranges)
 
     def __contains__(self, number: object) -> bool:
@@ -193,7 +198,7 @@ class ImageSets:
         return not self - other
 
     def issubset(self, other: Self) -> bool:
-        """Whether every number of this set is in the other, as `<=`.
+        """Whether every number of this set is in the other, like `<=`.
 
         >>> ImageSets.parse("2,4").issubset(ImageSets.span(1, 4))
         True
@@ -224,7 +229,10 @@ def _parse_piece(piece: str) -> tuple[int, int]:
 def _common(
     ours: tuple[tuple[int, int], ...], theirs: tuple[tuple[int, int], ...]
 ) -> Iterator[tuple[int, int]]:
-    """What two lists of ranges share, in order; it is in normal form if they are."""
+    """Yields the ranges that two lists share, in order.
+
+    The result is in normal form if both lists are.
+    """
     i = j = 0
     while i < len(ours) and j < len(theirs):
         first, last = max(ours[i][0], theirs[j][0]), min(ours[i][1], theirs[j][1])
@@ -239,12 +247,16 @@ def _common(
 def _remaining(
     ours: tuple[tuple[int, int], ...], theirs: tuple[tuple[int, int], ...]
 ) -> Iterator[tuple[int, int]]:
-    """What is left of our ranges without theirs, in order; it is in normal form if they are."""
+    """Yields what remains of `ours` without `theirs`, in order.
+
+    The result is in normal form if both lists are.
+    """
     j = 0
     for first, last in ours:
         while j < len(theirs) and theirs[j][1] < first:
             j += 1
-        # The last of theirs that touches this range may reach into our next, so j stays on it.
+        # The last of `theirs` that touches this range may reach into the next one, so j stays on
+        # it.
         k = j
         while k < len(theirs) and theirs[k][0] <= last:
             if first < theirs[k][0]:
@@ -256,24 +268,32 @@ def _remaining(
             yield first, last
 
 
+def union(many: Iterable[ImageSets]) -> ImageSets:
+    """Returns the image sets that are in any of `many`."""
+    return ImageSets.from_ranges(ends for image_sets in many for ends in image_sets.ranges)
+
+
 def repeated(sets: Iterable[ImageSets]) -> ImageSets:
-    """The numbers that are in more than one of the sets. Takes time by all their ranges.
+    """The numbers that are in more than one of the sets. The time grows with the number of ranges.
 
     >>> repeated([ImageSets.span(1, 4), ImageSets.span(3, 6), ImageSets.of([9])])
     ImageSets('3-4')
     """
-    found = []
+    shared = []
     until = 0
     for first, last in sorted(ends for one in sets for ends in one.ranges):
         if first <= until:
-            found.append((first, min(last, until)))
+            shared.append((first, min(last, until)))
         until = max(until, last)
-    return ImageSets.from_ranges(found)
+    return ImageSets.from_ranges(shared)
 
 
 def in_common(sets: Sequence[ImageSets]) -> Iterator[tuple[int, int, ImageSets]]:
-    """The places of two sets that have numbers in common, the smaller place first, and those
-    numbers. Takes time by the pairs, and not by all that could be.
+    """Yields each pair of sets that share numbers, as two positions, and those numbers.
+
+    The smaller position comes first.
+
+    The time grows with the number of pairs that share numbers, not with all possible pairs.
 
     >>> list(in_common([ImageSets.span(1, 4), ImageSets.span(5, 6), ImageSets.span(4, 5)]))
     [(0, 2, ImageSets('4')), (1, 2, ImageSets('5'))]

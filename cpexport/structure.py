@@ -1,4 +1,4 @@
-"""Prints the names and types in outputs, and none of their values: for a report to cpexport.
+"""Prints the names and types in outputs, but none of their values, for a bug report to cpexport.
 
 python -m cpexport.structure FILE_OR_FOLDER...
 """
@@ -15,7 +15,7 @@ _LONGEST = 20_000
 
 
 def structure(path: Path) -> Iterator[str]:
-    """One line for each name in a file, or in all files of a folder."""
+    """Yields one line for each name in a file, or in every file of a folder."""
     if path.is_dir():
         for below in sorted(path.iterdir()):
             if below.is_file():
@@ -43,9 +43,9 @@ def _hdf5(path: Path) -> Iterator[str]:
         if info.type != h5py.h5l.TYPE_HARD:
             lines.append(f"  {text}: link of type {info.type}")
             return
-        thing = h5py.h5o.open(file.id, name)
-        if isinstance(thing, h5py.h5d.DatasetID):
-            lines.append(f"  {text}: {thing.dtype!r} {thing.shape}")
+        item = h5py.h5o.open(file.id, name)
+        if isinstance(item, h5py.h5d.DatasetID):
+            lines.append(f"  {text}: {item.dtype!r} {item.shape}")
 
     with h5py.File(path, "r") as file:
         file.id.links.visit(note, info=True)

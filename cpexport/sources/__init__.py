@@ -1,5 +1,6 @@
-"""What jobs leave, one module a format; each offers a `cpexport.batch.Source`.
+"""Readers of the formats that jobs write, one package per format, each with a `Source`.
 
-A new format needs its module here, and a line in `cpexport.discover` that tells its files. A
-process that decodes one format imports that one only.
+`cpexport.sources.base` defines `Source`. A new format needs a package here, a rule in
+`cpexport.sources.folder` that recognizes its files, and a branch in `folder_sources` that makes its
+sources. A process that decodes one format imports only that format.
 """

@@ -1,7 +1,6 @@
-"""The files of one folder that may belong to jobs, told apart by their names.
+"""The files of one folder that can belong to jobs, sorted by their names.
 
-Only small files that are called as if they said how a job ended are read, and those whose names
-tell no format.
+The only files read here are small ones named like a done file, and ones whose names show no format.
 """
 
 import re
@@ -9,25 +8,28 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cpexport.batchfile import NAME
-from cpexport.jobs import PART, STAMP, unfinished
-from cpexport.sources.csvfile import SUFFIXES as CSV_SUFFIXES
-from cpexport.sources.databasefile import SUFFIXES as DATABASE_SUFFIXES
-from cpexport.sources.hdf5 import SUFFIXES as HDF5_SUFFIXES
+from cpexport.cellprofiler.batch_file import NAME
+from cpexport.jobs.split import PART, STAMP, unfinished
+from cpexport.sources.hdf5.source import SUFFIXES as HDF5_SUFFIXES
+from cpexport.sources.mysql_csv.setup_sql import SETUP
 from cpexport.sources.packed import SUFFIXES as PACKED_SUFFIXES
-from cpexport.sources.setupsql import SETUP
+from cpexport.sources.spreadsheet.csv_file import SUFFIXES as CSV_SUFFIXES
+from cpexport.sources.sqlite.file import SUFFIXES as DATABASE_SUFFIXES
 from cpexport.sources.unknown import Content, content_of, holds_pixels
+
+TEMPORARY = ("tmp", "temp")
+"""Names of the folders, inside their own, in which jobs run with `-t` keep temporary files."""
 
 DATA_SUFFIXES = CSV_SUFFIXES | HDF5_SUFFIXES | DATABASE_SUFFIXES
 
-# What people save tables as, and what they call those that they put aside.
+# Formats in which people save tables, and suffixes that they give to copies.
 _UNREAD = frozenset(
     {".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".parquet", ".feather", ".arrow", ".rds", ".dta"}
 )
 _PUT_ASIDE = frozenset({".bak", ".old", ".orig", ".backup", ".csv~"})
 
 _TEMPORARY = re.compile(r"Cpmeasurements.*\.hdf5", re.IGNORECASE)
-# Texts that jobs and people leave; with commas in them, .csv is always taken for data.
+# Text files that jobs and people leave. A .csv file always counts as data.
 _NOT_DATA = re.compile(r"(.*[_.-])?(log|done|readme)([_.-].*)?\.(txt|tsv)", re.IGNORECASE)
 _DONE = ("Complete", "Failure")
 _DONE_SIZE = 64
@@ -35,10 +37,11 @@ _DONE_SIZE = 64
 
 @dataclass
 class Folder:
-    """The files of one folder by kind, in order of name.
+    """The files of one folder by kind, sorted by name.
 
-    `setups` are the SETUP.SQL of "MySQL / CSV", `temporary` what CellProfiler writes as it runs,
-    `packed` compressed files that may be data, `unread` outputs in formats that are not read.
+    `setups` are the SETUP.SQL files of "MySQL / CSV", `temporary` the files that CellProfiler
+    writes during a run, `packed` compressed files that may be data, and `unread` outputs in
+    unsupported formats.
     """
 
     path: Path
@@ -55,22 +58,22 @@ class Folder:
 
     @property
     def begun(self) -> bool:
-        """Whether a job of a plan has begun here and is not complete."""
+        """Whether a planned job has begun here and is not complete."""
         return self.stamped and bool(unfinished(self.path.name))
 
     @property
     def had_a_job(self) -> bool:
-        """Whether a job ran here, whatever else there is."""
+        """Whether a job ran here, whatever else the folder contains."""
         return bool(self.done or self.temporary or self.stamped)
 
     @property
     def is_one_jobs(self) -> bool:
-        """Whether one job, and only one, has left its signs here."""
+        """Whether exactly one job has left its traces here."""
         return self.stamped or len(self.done) == 1
 
 
 def sorted_by_kind(path: Path, names: Iterable[str]) -> Folder:
-    """The folder at `path`, the files in it called `names`."""
+    """Returns the folder at `path` with its files `names` sorted by kind."""
     names = list(names)
     folder = Folder(path)
     pixels = holds_pixels(path)
@@ -84,8 +87,8 @@ def sorted_by_kind(path: Path, names: Iterable[str]) -> Folder:
     return folder
 
 
-def said(path: Path) -> str | None:
-    """What a done file says; None if this is not one."""
+def read_done_file(path: Path) -> str | None:
+    """The status in a done file, `Complete` or `Failure`; None if the file is not a done file."""
     try:
         if path.stat().st_size > _DONE_SIZE:
             return None
@@ -96,29 +99,29 @@ def said(path: Path) -> str | None:
 
 
 def suffix(name: str) -> str:
-    """What a file's name ends in, in lower case and with its dot; empty if it has no dot."""
-    at = name.rfind(".")
-    return name[at:].lower() if at > 0 else ""
+    """A file name's ending in lower case with its dot; empty if the name has no dot."""
+    dot = name.rfind(".")
+    return name[dot:].lower() if dot > 0 else ""
 
 
 _Files = Callable[[Folder], list[Path]]
 
 
 def _kept(folder: Folder, name: str, names: Sequence[str], pixels: bool) -> _Files | None:
-    """Where a folder keeps a file: by its name, and by its content if that tells nothing.
+    """Returns the list of `folder` that a file belongs to: by its name, or else by its content.
 
-    What was put aside beside the file that it is a copy of, as `screen.db.bak` is, is no output.
+    A copy put aside next to its original, such as `screen.db.bak`, is not an output.
     """
-    for is_one, files in _RULES:
-        if is_one(name) and (files is not _done or said(folder.path / name)):
+    for matches, files in _RULES:
+        if matches(name) and (files is not _done or read_done_file(folder.path / name)):
             return files
     ending = suffix(name)
     copied = ending in _PUT_ASIDE and any(
         suffix(other) in DATA_SUFFIXES for other in names if name.startswith(other)
     )
-    found = None if pixels or copied else content_of(folder.path / name, ending)
-    if found:
-        return _BY_CONTENT[found]
+    content = None if pixels or copied else content_of(folder.path / name, ending)
+    if content:
+        return _BY_CONTENT[content]
     return _unread if ending in _PUT_ASIDE else None
 
 
@@ -156,7 +159,7 @@ _RULES: tuple[tuple[Callable[[str], object], _Files], ...] = (
     ),
     (lambda name: suffix(name) in _UNREAD | PACKED_SUFFIXES, _unread),
 )
-"""What files are called, the first rule that fits counts; and where a folder keeps them."""
+"""Pairs of a test of the file name and the list for such files; the first match counts."""
 
 _BY_CONTENT: dict[Content, _Files] = {
     Content.MEASUREMENTS: _hdf5,

@@ -1,4 +1,4 @@
-"""Compressed files: which of them hold what a job left. They are named, and never read further."""
+"""Recognizes compressed files that contain a job's output. They are reported, but not loaded."""
 
 import lzma
 import zipfile
@@ -8,7 +8,7 @@ from typing import IO
 
 import pyarrow as pa
 
-from cpexport.filekinds import HDF5, SQLITE
+from cpexport.files.kinds import HDF5, SQLITE
 
 _OPENERS: dict[str, Callable[[Path], IO[bytes]]] = {
     ".gz": lambda path: _stream(path, "gzip"),
@@ -25,12 +25,12 @@ _COLUMNS = (b"ImageNumber", b"Module,Module Number", b"Key,Value")
 
 
 def may_be_data(path: Path) -> bool:
-    """Whether a compressed file begins as a job's output does; true if it cannot be told."""
+    """Whether a compressed file begins like a job's output; also true if decompression fails."""
     try:
         with _OPENERS[path.suffix.lower()](path) as stream:
             start = stream.read(_START)
     except Exception:
-        # Each library has errors of its own for what is damaged.
+        # Each library raises errors of its own for damaged files.
         return True
     lines = b"\n".join(start.replace(b"\t", b",").splitlines()[:2])
     return start.startswith(_BINARY) or any(column in lines for column in _COLUMNS)
@@ -42,6 +42,6 @@ def _stream(path: Path, compression: str) -> IO[bytes]:
 
 
 def _member(path: Path) -> IO[bytes]:
-    """The first file in an archive, which holds one file as a rule."""
+    """The first file of an archive, which is usually the only one."""
     with zipfile.ZipFile(path) as archive:
         return archive.open(archive.namelist()[0])

@@ -1,26 +1,26 @@
-"""Files whose names do not tell their format: what they are by their content.
+"""Recognizes the format of a file by its content, if its name does not show it.
 
-CellProfiler writes measurements and databases under any name that a person types: `DefaultDB`
-without an ending, or `DefaultOUT.mat` (4.2.8, __main__.py and modules/exporttodatabase.py).
+CellProfiler writes measurements and databases under any name that a user types: `DefaultDB` without
+an ending, or `DefaultOUT.mat` (4.2.8, __main__.py and modules/exporttodatabase.py).
 """
 
 from enum import Enum, auto
 from pathlib import Path
 from typing import Final
 
-from cpexport.batchfile import is_measured
+from cpexport.cellprofiler.batch_file import is_measured
+from cpexport.cellprofiler.hdf5.measurement_file import MeasurementFile, NotMeasurementsError
 from cpexport.errors import SourceError
-from cpexport.filekinds import HDF5, SQLITE
-from cpexport.measurements import MeasurementFile, NotMeasurementsError
+from cpexport.files.kinds import HDF5, SQLITE
 
 PROJECT: Final = ".cpproj"
-"""A project holds a pipeline and its list of pictures, and measurements only by exception."""
+"""The ending of a project: a pipeline and its list of images, and only rarely measurements."""
 
 _FIRST = 256
-# scipy writes what CellProfiler up to 3 measured as one variable of this name, the first one
+# scipy writes the measurements of CellProfiler up to 3 as one variable of this name, the first
 # (3.1.9, cellprofiler/pipeline.py, save_measurements).
 _MATLAB = (b"MATLAB 5.0 MAT-file", b"handles\0")
-# A run saves pictures by the hundred thousand: none of these is opened.
+# A run can save hundreds of thousands of images, so these files are not opened.
 _PICTURES = (
     ".tif .tiff .tf8 .btf .png .jpg .jpeg .jp2 .bmp .gif .svg .webp .pgm .ppm .npy .npz .dib .c01 "
     ".flex .nd2 .czi .lif .lsm .ims .stk .zvi .oib .oif .vsi .dv .mrc .zst .avi .mov .mp4"
@@ -31,26 +31,26 @@ _TEXTS = (
     ".workspace .status .doc .docx .ppt .pptx .tar"
 )
 _KNOWN = frozenset(f"{_PICTURES} {_TEXTS}".split())
-# Folders of pixels, whose files are called by numbers alone.
+# Folders of pixels, with files named by numbers alone.
 _CHUNKED = (".zarr", ".n5")
 
 
 class Content(Enum):
-    """What a file holds that its name does not tell."""
+    """The content of a file whose name does not show it."""
 
     MEASUREMENTS = auto()
-    """CellProfiler's HDF5, or HDF5 that is damaged and may be that."""
+    """CellProfiler's HDF5, or damaged HDF5 that may be CellProfiler's."""
     DATABASE = auto()
-    """SQLite, whosever."""
+    """SQLite of any program."""
     MATLAB = auto()
-    """CellProfiler's measurements in a format that is not read."""
+    """CellProfiler's measurements in an unsupported format."""
 
 
 def content_of(path: Path, suffix: str) -> Content | None:
-    """What a file is whose name ends in `suffix`, which says no format; None if it is no output.
+    """Returns the content of a file with an unknown `suffix`; None if the file is not an output.
 
-    Files with endings of pictures and texts are not opened, and of others only the first bytes are
-    read unless they are HDF5.
+    Files with the suffix of an image or text are not opened. Of other files only the first bytes
+    are read, unless they are HDF5.
     """
     if suffix in _KNOWN:
         return None
@@ -68,12 +68,12 @@ def content_of(path: Path, suffix: str) -> Content | None:
 
 
 def holds_pixels(folder: Path) -> bool:
-    """Whether a folder is part of a picture that is stored as many small files."""
+    """Whether a folder is part of an image that is stored as many small files."""
     return any(part.lower().endswith(_CHUNKED) for part in folder.parts)
 
 
 def _may_be_an_output(path: Path, suffix: str) -> bool:
-    """Whether HDF5 is what a job left, and no batch file, project or another program's."""
+    """Whether HDF5 is a job's output, and not a batch file, a project or another program's file."""
     try:
         with MeasurementFile(path) as file:
             return is_measured(file) or file.experiment("Exit_Status") is not None

@@ -1,19 +1,19 @@
-"""A job's output in a format that is not read: it is named where nothing else is there to read."""
+"""Reports a job's output in an unsupported format, if the folder has nothing else to read."""
 
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from cpexport.batch import LeftOut
+from cpexport.errors import LeftOut
 
 MATLAB = ".mat"
-# The table of image sets under CellProfiler's name or one that ends in it; a destination's table
-# and one saved of a database are `Per_Image`.
+# The table of image sets has CellProfiler's name or a name that ends in it. A destination's table,
+# or one exported from a database, is `Per_Image`.
 _IMAGES = re.compile(r"(?!.*Per_Image)(.*[^A-Za-z])?Image", re.IGNORECASE | re.DOTALL)
 
 
 def unread_output(files: Sequence[Path]) -> LeftOut | None:
-    """What to say of a folder's files that are not read, if they are a job's whole output.
+    """The report about a folder's unsupported files if they are a job's whole output, else None.
 
     >>> str(unread_output([Path("Image.xlsx"), Path("Nuclei.xlsx")]).reason)
     'a table of image sets that is no CSV (and Nuclei.xlsx beside it); save them as CSV, or take \

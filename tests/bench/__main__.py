@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from conftest import unpacked
-from servers import ServerError
+from support.fixtures import unpacked
+from support.servers import ServerError
 
 from bench import subjects as s
 from bench.inputs import SIZES, Inputs, build

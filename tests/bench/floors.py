@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from renumbered import IMAGE_SETS
+from support.renumbered import IMAGE_SETS
 
 _KEYS = ("ImageNumber", "ObjectNumber")
 

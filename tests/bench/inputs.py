@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pyarrow as pa
-from renumbered import IMAGE_SETS, Renumbered, renamed
+from support.renumbered import IMAGE_SETS, Renumbered, renamed
 
 from bench.measurements import Job, Values, read_job
 from bench.spreadsheets import OF_OBJECTS, Spreadsheets

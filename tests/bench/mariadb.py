@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 import pyarrow as pa
-from servers import USER, Database, Server
+from support.servers import USER, Database, Server
 
 from bench.floors import copies, declared, write_text
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from renumbered import IMAGE_SETS
+from support.renumbered import IMAGE_SETS
 
 from bench import subjects as s
 from bench.inputs import SIZES

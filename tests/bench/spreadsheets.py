@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from renumbered import IMAGE_SETS, renamed
+from support.renumbered import IMAGE_SETS, renamed
 
 from bench.measurements import Job, Values
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from conftest import rows
+from support.fixtures import rows
 
 # None is a job's that failed. Of every cytoplasm both the cell and the nucleus are known.
 CASES = ("10_ranges", "11_h5_and_csv", "40_spreadsheet", "60_perf")

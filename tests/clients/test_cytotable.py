@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from clients import CASES, KEY, measured, single_cells
-from conftest import rows, tables
+from support.fixtures import rows, tables
 
 if find_spec("cytotable") is None:
     pytest.skip("CytoTable is not installed; make clients does", allow_module_level=True)
@@ -61,7 +61,8 @@ def page_keys(database: Path, preset: str) -> dict[str, str]:
         for name, columns in tables(database).items()
         if name.endswith(("BigNuclei", "SmallNuclei"))
     }
-    return others | config[preset]["CONFIG_PAGE_KEYS"]
+    of_preset: dict[str, str] = config[preset]["CONFIG_PAGE_KEYS"]
+    return others | of_preset
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from clients import CASES, KEY, measured, single_cells
-from conftest import rows
+from support.calls import load_runs
+from support.fixtures import rows
 
-from cpexport.runs import load_runs
-from cpexport.shape import Shape
+from cpexport.tables.options import TableOptions
 
 if find_spec("pycytominer") is None:
     pytest.skip("pycytominer is not installed; make clients does", allow_module_level=True)
@@ -115,7 +115,7 @@ def test_single_cells_of_several_runs_are_those_of_each(
     url = f"sqlite:///{tmp_path / 'screens.sqlite'}"
     outputs = [case(name) / "outputs" for name in CASES]
     runs = [Path(f"{name}={path}") for name, path in zip(CASES, outputs, strict=True)]
-    load_runs(runs, url, shape=Shape(numbered=True))
+    load_runs(runs, url, shape=TableOptions(numbered=True))
 
     merged = SingleCells(url).merge_single_cells()
 

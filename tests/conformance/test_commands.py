@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import DATA, unpacked
 from real import (
     Ran,
     answer_of,
@@ -25,8 +24,9 @@ from screens import (
     out_of_order,
     plain,
 )
+from support.fixtures import DATA, unpacked
 
-from cpexport.cli import main
+from cpexport.cli.main import main
 from cpexport.imagesets import ImageSets
 
 __all__ = ["drawn", "grouped", "home", "out_of_order", "plain"]

@@ -3,7 +3,11 @@
 from pathlib import Path
 
 import pytest
-from compared import (
+from exports import EXPORTS, REFUSED
+from real import cpexport
+from screen import Field
+from screens import WHOLE, drawn, home, needs_cellprofiler
+from support.compared_databases import (
     OPTIONS,
     differ_in_type,
     differ_in_value,
@@ -13,11 +17,7 @@ from compared import (
     single_precision,
     tables,
 )
-from conftest import declared, rows
-from exports import EXPORTS, REFUSED
-from real import cpexport
-from screen import Field
-from screens import WHOLE, drawn, home, needs_cellprofiler
+from support.fixtures import declared, rows
 
 __all__ = ["drawn", "home"]
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import closeness, columns, tables
 from real import (
     Ran,
     answer_of,
@@ -27,6 +26,7 @@ from screens import (
     own,
     plain,
 )
+from support.fixtures import closeness, columns, tables
 
 from cpexport.imagesets import ImageSets
 

@@ -4,7 +4,6 @@ import csv
 from pathlib import Path
 
 import pytest
-from conftest import columns
 from real import (
     answer_of,
     cpexport,
@@ -22,6 +21,7 @@ from screens import (
     out_of_order,
     scattered,
 )
+from support.fixtures import columns
 
 __all__ = ["drawn", "home", "out_of_order", "scattered"]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-from conftest import unpacked
+from support.fixtures import unpacked
 
 from days.cluster import StuckError
 from days.day import Day

@@ -14,7 +14,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any
 
-from cpexport import cli, outcome
+from cpexport.cli import exit_status, main
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Commands:
         out, err = io.StringIO(), io.StringIO()
         with redirect_stdout(out), redirect_stderr(err):
             try:
-                status = outcome.run(lambda: cli.commands.main(texts, standalone_mode=False))
+                status = exit_status.run(lambda: main.commands.main(texts, standalone_mode=False))
             except Exception:
                 status = -1
                 traceback.print_exc()

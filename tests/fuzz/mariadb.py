@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pymysql
-from servers import Server, ServerError
+from support.servers import Server, ServerError
 
 from fuzz.destinations import COLUMNS, Content, Found, known
 

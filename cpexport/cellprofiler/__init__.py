@@ -1,0 +1,1 @@
+"""What CellProfiler writes and what it means: features, pipelines, measurement files."""

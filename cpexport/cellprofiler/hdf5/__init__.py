@@ -1,0 +1,1 @@
+"""CellProfiler's measurement files (HDF5)."""

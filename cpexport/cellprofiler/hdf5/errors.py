@@ -1,0 +1,58 @@
+"""Explains why an HDF5 file cannot be read: turns h5py's errors into errors with its path."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cpexport.cellprofiler.hdf5.link_check import LeadsElsewhereError
+from cpexport.errors import RERUN, RunningError, SourceError
+from cpexport.files.kinds import HDF5, another_kind
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turns any error that h5py raises for a damaged file into a `SourceError` with its path."""
+    try:
+        yield
+    except LeadsElsewhereError as error:
+        problem = f"{error}, and CellProfiler never writes such; nothing of this file is read"
+        raise SourceError(path, problem, "leave it out of OUTPUTS") from error
+    except (LookupError, MemoryError, OSError, RuntimeError, ValueError, TypeError) as error:
+        text = str(error.args[0] if error.args else error)
+        raise SourceError(path, f"damaged, HDF5 says: {text}", RERUN) from error
+
+
+def opening(path: Path, error: OSError) -> SourceError:
+    """The error for a file that could not be opened."""
+    text = str(error)
+    if isinstance(error, BlockingIOError) or "unable to lock file" in text:
+        return RunningError(
+            path, "locked, a job is still writing it", "wait until the job has ended"
+        )
+    if isinstance(error, PermissionError) or "Permission denied" in text:
+        return SourceError(path, "may not be read", "ask its owner for permission to read")
+    if isinstance(error, FileNotFoundError) or "No such file" in text:
+        return SourceError(path, "does not exist", "check the path")
+    if path.stat().st_size == 0:
+        return SourceError(path, "empty (0 bytes)", RERUN)
+    if kind := another_kind(path, HDF5):
+        return kind
+    if "truncated" in text:
+        return SourceError(path, "cut off: the file is shorter than it says", RERUN)
+    if "signature not found" in text:
+        return _not_hdf5(path)
+    return SourceError(path, f"damaged, HDF5 says: {text}", RERUN)
+
+
+def _not_hdf5(path: Path) -> SourceError:
+    """The error for a file that does not begin like HDF5.
+
+    If a disk has lost the file's first block, it begins with zeros, which no other file does.
+    """
+    with path.open("rb") as stream:
+        first = stream.read(512)
+    if not first.strip(b"\0"):
+        return SourceError(path, "damaged: its first bytes are zeros", RERUN)
+    return SourceError(
+        path, "not an HDF5 file", "take it away if it is something else, or else run its job again"
+    )

@@ -1,0 +1,138 @@
+"""Names image sets for people: by plate, well and site, or else by the name of an image file.
+
+Labs choose their own metadata tags, so the usual ones are recognized in any spelling:
+`Metadata_Plate`, `Metadata_plate_id`, `Metadata_WellRow` and `Metadata_WellColumn`,
+`Metadata_Field`.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from cpexport.cellprofiler.image_identity import FILE, FIRST, Pictures, planes
+from cpexport.imagesets import ImageSets
+
+_PLATE = ("plate", "platename", "plateid", "platenumber", "platebarcode", "assayplatebarcode")
+_PLATES = (*_PLATE, "barcode")
+_WELL = ("well", "wellname", "wellid", "wellposition", "wellnumber")
+_ROW = ("wellrow", "row", "rowid")
+_COLUMN = ("wellcolumn", "wellcol", "column", "col", "colid")
+# Each key is the word used in the name; its values are the tags.
+_PARTS = {
+    "site": ("site", "siteid", "sitenumber"),
+    "field": ("field", "fieldid", "fieldnumber", "fieldindex", "fieldofview", "fov"),
+    "time": ("timepoint", "time", "timeindex", "timeid"),
+}
+_MOST = 20
+
+
+@dataclass(frozen=True)
+class Name:
+    """One image set's name: its `place`, such as `P1 B02`, and its `part`, such as `site 1`."""
+
+    place: str
+    part: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.place} {self.part}".strip()
+
+
+def named(pictures: Pictures, image_sets: ImageSets) -> dict[int, Name]:
+    """The names of image sets, as far as the pictures give one."""
+    selected = pictures.select(list(image_sets))
+    texts = {name: column.to_pylist() for name, column in selected.columns.items()}
+    tags = {
+        re.sub(r"[^a-z0-9]", "", name.removeprefix("Metadata_").lower()): values
+        for name, values in texts.items()
+        if name.startswith("Metadata_")
+    }
+    channels = sorted(n.removeprefix(FILE) for n in texts if n.startswith(FILE))
+    plates, wells = _first(tags, _PLATES), _first(tags, _WELL)
+    rows, columns = _first(tags, _ROW), _first(tags, _COLUMN)
+    parts = {word: _first(tags, known) for word, known in _PARTS.items()}
+    names: dict[int, Name] = {}
+    for place, number in enumerate(selected.numbers.tolist()):
+        well = _at(wells, place) or _well(_at(rows, place), _at(columns, place))
+        part = " ".join(
+            f"{word} {v}" for word, values in parts.items() if (v := _at(values, place))
+        )
+        name = Name(" ".join(filter(None, (_at(plates, place), well))), part)
+        if not well:
+            file = next((f for c in channels if (f := _file(texts, c, place))), "")
+            name = Name(file) if file else name
+        if str(name):
+            names[number] = name
+    return names
+
+
+def listed(image_sets: ImageSets, names: Mapping[int, Name]) -> list[str]:
+    """Image sets with their names, one entry per well.
+
+    A long list has only the first entries, and the number of further image sets.
+
+    >>> listed(ImageSets.parse("9,24"), {9: Name("P1 B02", "site 1"), 24: Name("P2 B03", "site 2")})
+    ['9 (P1 B02 site 1)', '24 (P2 B03 site 2)']
+    """
+    entries: list[str] = []
+    shown = 0
+    for entry, count in _entries(image_sets, names):
+        if len(entries) == _MOST:
+            return [*entries, f"and {len(image_sets) - shown:,} more"]
+        entries.append(entry)
+        shown += count
+    return entries
+
+
+def _entries(image_sets: ImageSets, names: Mapping[int, Name]) -> Iterator[tuple[str, int]]:
+    """Yields each entry of a list, and its number of image sets."""
+    for place, numbers in groupby(image_sets, lambda n: names[n].place if n in names else None):
+        sets = ImageSets.of(numbers)
+        if place is None:
+            for first, last in sets.ranges:
+                yield str(ImageSets.span(first, last)), last - first + 1
+        else:
+            parts = [part for part in dict.fromkeys(names[n].part for n in sets) if part]
+            yield f"{sets} ({' '.join([place, *_united(parts)])})", len(sets)
+
+
+def _united(parts: Sequence[str]) -> list[str]:
+    """`site 1` for one part of a well, `sites 1-4` for several."""
+    if len(parts) < 2:
+        return list(parts)
+    word = parts[0].split(" ")[0]
+    return [f"{word}s", _together([part.removeprefix(f"{word} ") for part in parts])]
+
+
+def _together(values: Sequence[str]) -> str:
+    """`1-4,7` for numbers, `a,b` for other texts."""
+    if all(re.fullmatch(r"[1-9][0-9]{0,8}", value) for value in values):
+        return str(ImageSets.of(map(int, values)))
+    return ",".join(values)
+
+
+def _file(texts: Mapping[str, list[str | None]], channel: str, place: int) -> str:
+    """The file of a channel, and which of its images if it is not the first."""
+    parts = [_at(texts[FILE + channel], place)]
+    for feature in planes(channel):
+        value = _at(texts.get(feature, []), place)
+        if value not in FIRST:
+            parts.append(f"{feature.removesuffix(f'_{channel}').lower()} {value}")
+    return " ".join(parts) if parts[0] else ""
+
+
+def _first(tags: Mapping[str, list[str | None]], names: Iterable[str]) -> list[str | None]:
+    return next((tags[name] for name in names if name in tags), [])
+
+
+def _at(values: Sequence[str | None], place: int) -> str:
+    return (values[place] or "") if values else ""
+
+
+def _well(row: str, column: str) -> str:
+    """`B02` from `B` and `2`; numbered rows are kept as numbers, because some labs count from 0."""
+    if not (row and column):
+        return ""
+    if row.isalpha():
+        return f"{row}{column.zfill(2)}"
+    return f"row {row} column {column}"

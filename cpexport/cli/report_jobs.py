@@ -1,0 +1,317 @@
+"""Formats plans and checks: as tables for people, and for programs and schedulers."""
+
+import json
+import shlex
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from cpexport.cellprofiler.image_set_names import Name, listed
+from cpexport.commands.check import Check
+from cpexport.commands.resubmit import Resubmission
+from cpexport.commands.seen import Seen
+from cpexport.imagesets import ImageSets
+from cpexport.jobs.plan import Plan, Task
+from cpexport.jobs.templates import SUBMIT
+
+GAPS = "gaps in the numbers"
+UNKNOWN = "not known without a batch file"
+
+# Characters: the width of a terminal, of the labels before a list, and of a short list of ranges.
+_WIDTH, _LABEL, _BRIEF = 96, 16, 60
+_INDENT = " " * 4
+T = TypeVar("T")
+# The most characters that sbatch takes after --array (its manual).
+_ARRAY = 4096
+
+
+def plan_text(plan: Plan, format: str) -> str:
+    """Formats a plan as `list`, `array`, `commands` or `json`.
+
+    `list` has a line `task<TAB>first<TAB>last` for each job, or `task<TAB><TAB><TAB>group` if only
+    `-g` can select its image sets. `array` has the image sets as schedulers write arrays.
+    `commands` has a whole command per line, quoted for a shell.
+    """
+    if format == "list":
+        return "\n".join(map(_task, plan.tasks))
+    if format == "array":
+        return str(plan.image_sets)
+    if format == "commands":
+        return "\n".join(shlex.join(plan.command(task)) for task in plan.tasks)
+    return json.dumps(plan.as_json(), indent=2, ensure_ascii=False)
+
+
+def too_long(text: str, format: str) -> tuple[str, ...]:
+    """Advice about a printed array that is too long for sbatch."""
+    if format != "array" or len(text) <= _ARRAY:
+        return ()
+    return (
+        f"the array is {len(text)} characters long and sbatch takes {_ARRAY}; use --format list, a "
+        "line for each task of an array that counts from 1, or --out and --resubmit",
+    )
+
+
+def submit_text(plan: Plan, folder: Path) -> str:
+    """Says how to submit the jobs whose files were written into a folder."""
+    sets = len(plan.image_sets)
+    submit = shlex.join(["sh", str(folder / SUBMIT)])
+    what = f"{_counted(len(plan.tasks), 'job')} on {_counted(sets, 'image set')}"
+    return f"{what}; run {'them' if len(plan.tasks) > 1 else 'it'} with: {submit}"
+
+
+def check_text(
+    found: Check,
+    format: str,
+    again: Resubmission | None = None,
+    folder: Path | None = None,
+    *,
+    verbose: bool = False,
+) -> str:
+    """Formats a check as `table` or `json`, with the files that were written to run jobs again.
+
+    Only a `verbose` table says how completion was recognized.
+    """
+    if format == "json":
+        return _check_json(found, again)
+    text = _check_table(found, verbose)
+    if again:
+        text += "\n\n" + _again_table(again)
+    if again and folder and again.plan.tasks:
+        text += "\n" + submit_text(again.plan, folder)
+    return text
+
+
+def _task(task: Task) -> str:
+    job = task.job
+    selection = [job.first, job.last] if job.by_range else ["", "", job.group_text]
+    return "\t".join(map(str, [task.number, *selection]))
+
+
+def _again_table(again: Resubmission) -> str:
+    sets = again.plan.image_sets
+    jobs = _counted(len(again.plan.tasks), "job")
+    rows = [["run again", str(len(sets)), f"{sets or '-'} in {jobs}"]]
+    if again.busy:
+        rows.append(["under way", str(len(again.busy)), str(again.busy)])
+    rows += [
+        ["given up", str(len(given_up)), f"{given_up}: {why}"]
+        for given_up, why in again.given_up.items()
+    ]
+    return aligned(rows)
+
+
+def _again_json(again: Resubmission) -> dict[str, Any]:
+    return {
+        **again.plan.as_json(),
+        "under_way": again.busy.ranges,
+        "given_up": [
+            {"image_sets": str(given_up), "reason": why} for given_up, why in again.given_up.items()
+        ],
+    }
+
+
+def _check_json(found: Check, again: Resubmission | None) -> str:
+    return json.dumps(
+        {
+            "planned": None if found.plan is None else len(found.plan.planned),
+            "complete": len(found.complete),
+            "skipped": found.skipped.ranges,
+            "missing": found.missing.ranges,
+            "missing_is": "what the batch file plans" if found.plan else GAPS,
+            "missing_names": {n: str(name) for n, name in found.names.items()},
+            "unexpected": found.unexpected.ranges,
+            "misplaced": found.mismatched_images.ranges,
+            "duplicate": found.duplicate.ranges,
+            "trouble": found.trouble,
+            "batches": [
+                {
+                    "path": seen.path,
+                    "image_sets": str(seen.image_sets),
+                    "complete": str(seen.complete),
+                    "skipped": str(seen.skipped),
+                    "state": seen.state,
+                    "reason": seen.reason,
+                    **_job_json(seen),
+                    "evidence": seen.evidence,
+                    "notes": [*seen.notes, *seen.details],
+                }
+                for seen in found.batches
+            ],
+            "queue": [
+                {
+                    "job": seen.path,
+                    "image_sets": str(seen.image_sets),
+                    "state": seen.state,
+                    "reason": seen.reason,
+                    **_job_json(seen),
+                }
+                for seen in found.queue
+            ],
+            "notes": found.notes,
+            "left_out": [{"path": left.path, "reason": left.reason} for left in found.left_out],
+            **({"resubmit": _again_json(again)} if again else {}),
+        },
+        indent=2,
+        ensure_ascii=False,
+    )
+
+
+def _job_json(seen: Seen) -> dict[str, Any]:
+    """What is known about a job's last attempt; times are in seconds."""
+    return {
+        "exit_status": seen.exit_status,
+        "attempt": seen.attempt,
+        "seconds": seen.seconds,
+        "limit": None if seen.limit is None else seen.limit * 60,
+        "node": seen.node,
+        "log_file": seen.log_file,
+        "log": seen.log,
+    }
+
+
+def _check_table(found: Check, verbose: bool) -> str:
+    text = f"{_filled(found.trouble.split(' '), ' ')}\n\n" if found.trouble else ""
+    text += aligned([*_sums(found), _missing(found)])
+    unfinished = [seen for seen in found.batches if seen.state != "complete" or seen.reason]
+    total = len(found.batches)
+    text += f"\n\n{total - len(unfinished)} of {total} batches are complete"
+    if unfinished or found.queue:
+        text += f"\n{_unfinished([*unfinished, *found.queue])}"
+    if found.left_out:
+        text += "\n\nLeft out:\n"
+        text += "\n".join(f"{left.path}: {left.reason}" for left in found.left_out)
+    evidence = sorted({seen.evidence for seen in found.batches if seen.evidence})
+    if evidence and verbose:
+        text += f"\n\nEvidence that an image set is done: {', '.join(evidence)}"
+    return text
+
+
+def _sums(found: Check) -> list[list[str]]:
+    """Rows with the numbers of image sets that are planned, complete and so on."""
+    planned = found.plan.planned if found.plan else None
+    lines = [["planned", "", "not known without a batch file"]]
+    if planned is not None:
+        lines = [["planned", str(len(planned)), _brief(planned)]]
+    lines.append(["complete", str(len(found.complete)), _brief(found.complete)])
+    for name, image_sets in (
+        ("skipped", found.skipped),
+        ("unexpected", found.unexpected),
+        ("misplaced", found.mismatched_images),
+        ("duplicate", found.duplicate),
+    ):
+        if image_sets:
+            lines.append([name, str(len(image_sets)), _brief(image_sets)])
+    return lines
+
+
+def _missing(found: Check) -> list[str]:
+    if found.plan is None:
+        known = any(seen.image_sets for seen in found.batches)
+        return ["missing", "", missing_text(found.missing, {}, planned=False, known=known)]
+    names = missing_text(found.missing, found.names, planned=True) if found.missing else ""
+    return ["missing", str(len(found.missing)), names]
+
+
+def missing_text(
+    missing: ImageSets, names: Mapping[int, Name], *, planned: bool, known: bool = True
+) -> str:
+    """Lists the missing image sets by their names, on as many lines as needed.
+
+    Without a batch file (`planned`), these are gaps in the numbers; `known` is whether there are
+    any numbers to find gaps in.
+    """
+    entries = listed(missing, names)
+    if planned:
+        return _filled(entries) or "none"
+    if not known:
+        return UNKNOWN
+    return _filled([f"{UNKNOWN}; {GAPS}: {(entries or ['none'])[0]}", *entries[1:]])
+
+
+def _unfinished(batches: Sequence[Seen]) -> str:
+    """Lists incomplete batches with the reason and the end of the log; equal ones share a row."""
+    alike: dict[tuple[object, ...], list[Seen]] = {}
+    for seen in batches:
+        key = (bool(seen.log_file), seen.state, seen.reason, *seen.log)
+        alike.setdefault(key, []).append(seen)
+    rows = [["STATE", "IMAGE SETS", "COMPLETE", "BATCH"]]
+    below = [""]
+    for group in alike.values():
+        state, reason, log = group[0].state, group[0].reason, group[0].log
+        sets, done = (
+            _brief(ImageSets.from_ranges(r for image_sets in parts for r in image_sets.ranges))
+            for parts in ([seen.image_sets for seen in group], [seen.complete for seen in group])
+        )
+        more = f" and {len(group) - 1:,} more" if len(group) > 1 else ""
+        rows.append([state, sets or "-", done or "-", f"{group[0].path}{more}"])
+        lines = textwrap.wrap(reason, _WIDTH - len(_INDENT), break_on_hyphens=False)
+        lines += [f"| {s}" for s in log]
+        lines += [line for line in [_attempt(group)] if line]
+        below.append("".join(f"\n{_INDENT}{line}" for line in lines))
+    table = aligned(rows).split("\n")
+    return "\n".join(row + under for row, under in zip(table, below, strict=True))
+
+
+def _attempt(alike: Sequence[Seen]) -> str:
+    """Says which attempt of its job each batch is from, how long it took of its limit, and its log.
+
+    Values that differ between the batches are left out.
+    """
+    words = []
+    if attempt := _same(seen.attempt for seen in alike):
+        words.append(f"attempt {attempt}")
+    took = _same(None if seen.seconds is None else round(seen.seconds / 60) for seen in alike)
+    limit = _same(seen.limit for seen in alike)
+    minutes = " of ".join(str(value) for value in (took, limit) if value is not None)
+    if minutes:
+        words.append(f"{minutes} minutes{' at most' if took is None else ''}")
+    if alike[0].log_file:
+        words.append(f"log{'s such as' if len(alike) > 1 else ''} {alike[0].log_file}")
+    return ", ".join(words)
+
+
+def _same(values: Iterable[T]) -> T | None:
+    """The value that all share; None if they differ."""
+    first, *others = values
+    return first if all(value == first for value in others) else None
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
+def _brief(image_sets: ImageSets) -> str:
+    """The ranges of image sets; only the first ones if there are many."""
+    text = str(image_sets)
+    if len(text) <= _BRIEF:
+        return text
+    return f"{text[: text.rindex(',', 0, _BRIEF)]},..."
+
+
+def _filled(words: Iterable[str], between: str = ", ") -> str:
+    """Joins words, and breaks the line before a word that would make it too long."""
+    lines: list[str] = []
+    for word in words:
+        if lines and len(lines[-1]) + len(between) + len(word) <= _WIDTH - _LABEL:
+            lines[-1] += between + word
+        else:
+            lines[-1:] = [line + between.rstrip() for line in lines[-1:]]
+            lines.append(word)
+    return "\n".join(lines)
+
+
+def aligned(rows: Iterable[list[str]]) -> str:
+    """Aligns columns, two blanks apart.
+
+    The last column is not padded; further lines in its cells are indented to its start.
+    """
+    table = list(rows)
+    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]) - 1)]
+    below = "\n" + " " * sum(width + 2 for width in widths)
+    return "\n".join(
+        "  ".join(
+            [c.ljust(w) for c, w in zip(row, widths, strict=False)] + [row[-1].replace("\n", below)]
+        ).rstrip()
+        for row in table
+    )

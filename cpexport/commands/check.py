@@ -1,0 +1,189 @@
+"""Compares the image sets of a batch file with the outputs of jobs."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from cpexport.cellprofiler.batch_file import BatchFile
+from cpexport.cellprofiler.image_set_names import Name, named
+from cpexport.commands.seen import Seen, seen, seen_in_queue
+from cpexport.errors import LeftOut, UsageError
+from cpexport.imagesets import NONE, ImageSets, repeated, union
+from cpexport.jobs.history import History
+from cpexport.jobs.logs import Logs
+from cpexport.jobs.plan import SavedPlan
+from cpexport.jobs.record_reader import Reader
+from cpexport.jobs.split import Job, split
+from cpexport.jobs.underway import read_history
+from cpexport.loading.completeness import shown_by_numbers
+from cpexport.loading.how_jobs_ended import trouble
+from cpexport.loading.left_out import contradicted, covered, lost, other_outputs, uncertain
+from cpexport.loading.missing_features import lacking, sentences
+from cpexport.loading.progress import Progress
+from cpexport.loading.survey import Survey, survey
+from cpexport.sources.find_batch_file import NotReadSource
+
+
+@dataclass(frozen=True)
+class Check:
+    """The planned image sets compared with those that jobs left.
+
+    plan: the batch file; None if there is none.
+    unexpected: image sets that the batch file does not list.
+    duplicate: image sets that several batches have complete.
+    plans: the plans of the jobs, the newest last.
+    histories: the folders in which the jobs record their attempts.
+    history: what those folders and the schedulers report.
+    skipped: image sets that FlagImage skipped and no batch has complete.
+    trouble: why all jobs of the last plan failed, or why some nodes cannot run jobs; else empty.
+    notes: about batch files, and about features that some batches lack.
+    left_out: files that may be CellProfiler's but are not read, and batches that a load leaves out.
+    mismatched_images: image sets whose images differ from those in the batch file.
+    queue: jobs without a folder: they wait, or ended before they began.
+    """
+
+    plan: BatchFile | None
+    complete: ImageSets
+    unexpected: ImageSets
+    duplicate: ImageSets
+    batches: tuple[Seen, ...]
+    plans: tuple[SavedPlan, ...] = ()
+    histories: tuple[Path, ...] = ()
+    history: History = field(default_factory=History)
+    skipped: ImageSets = NONE
+    trouble: str = ""
+    notes: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    mismatched_images: ImageSets = NONE
+    queue: tuple[Seen, ...] = ()
+
+    @property
+    def batch_file(self) -> BatchFile:
+        """The batch file, for tasks that need one.
+
+        Raises:
+            UsageError: there is no batch file.
+        """
+        if self.plan is None:
+            raise UsageError("this needs the batch file; name it with --batch")
+        return self.plan
+
+    @cached_property
+    def missing(self) -> ImageSets:
+        """The planned image sets that no batch has; without a batch file, the gaps in numbers."""
+        if self.plan is not None:
+            wanted = self.plan.planned
+        else:
+            wanted = shown_by_numbers([batch.image_sets for batch in self.batches])
+        return wanted - self.complete - self.skipped
+
+    @cached_property
+    def names(self) -> Mapping[int, Name]:
+        """The names of the missing image sets, if there is a batch file."""
+        return named(self.plan.pictures, self.missing) if self.plan else {}
+
+    @property
+    def whole(self) -> bool:
+        """Whether all planned image sets are there, and nothing else.
+
+        Without a batch file, whether nothing shows that image sets are missing.
+        """
+        if self.left_out:
+            return False
+        if self.plan is None:
+            return not self.missing and all(batch.image_sets for batch in self.batches)
+        return not (self.missing or self.unexpected or self.mismatched_images)
+
+    def jobs(self, size: int | None = None) -> tuple[Job, ...]:
+        """Returns jobs that run the missing image sets: ranges, or whole groups in a grouped run.
+
+        A job has at most `size` image sets; without `size`, as many as a range holds.
+
+        Raises:
+            UsageError: there is no batch file.
+            SourceError: no command line can select one of the groups.
+        """
+        return split(self.batch_file, self.missing, size)
+
+
+def check(
+    outputs: Sequence[Path],
+    batch_file: Path | None = None,
+    *,
+    same_pictures: bool = False,
+    reader: Reader | None = None,
+    progress: Progress = lambda done: None,
+) -> Check:
+    """Compares the batch file with the outputs below `outputs`, by default next to the batch file.
+
+    same_pictures: whether an image set's number alone identifies it in the batch file.
+    reader: the reader of an earlier check, which reads only records of jobs that have changed.
+
+    Raises:
+        UsageError: there are neither outputs nor a batch file, or several batch files.
+        SourceError: the batch file cannot be read, or a path does not exist.
+    """
+    if not outputs:
+        if batch_file is None:
+            raise UsageError("name the batch file with --batch, or the folder of the outputs")
+        outputs = [batch_file.parent]
+    found = survey(outputs, batch_file, same_pictures=same_pictures, progress=progress)
+    if found.plan is None:
+        _check_not_empty(found, outputs)
+    folders = [plan.path.parent / "logs" for plan in found.plans]
+    history, logs = read_history(found.histories, reader, folders), Logs(folders)
+    if not history.complete <= union(batch.complete for batch in found.batches):
+        # Jobs have ended since their outputs were inspected.
+        found = survey(outputs, batch_file, same_pictures=same_pictures, progress=progress)
+    skipped = union(batch.skipped for batch in found.batches)
+    done = union(batch.complete - batch.skipped for batch in found.batches)
+    duplicate = repeated(batch.complete - batch.skipped for batch in found.batches)
+    present = done | skipped
+    return Check(
+        found.plan,
+        done,
+        union(batch.unexpected for batch in found.batches),
+        duplicate,
+        tuple(seen(batch, history, logs, present) for batch in found.batches),
+        found.plans,
+        found.histories,
+        history,
+        skipped - done,
+        trouble(history, found.histories),
+        (*found.notes, *sentences(lacking(found.batches)), *map(str, history.broken)),
+        (
+            *found.left_out,
+            *(left for batch in found.batches for left in batch.left_out),
+            *uncertain(found.batches, found.plan, present),
+            *_not_loaded(found, present, same_pictures),
+        ),
+        union(batch.mismatched_images for batch in found.batches),
+        tuple(seen_in_queue(history, logs, present)),
+    )
+
+
+def _check_not_empty(found: Survey, outputs: Sequence[Path]) -> None:
+    """Refuses outputs without a batch file if it cannot be read, or if nothing else is there."""
+    for batch in found.batches:
+        if isinstance(batch.source, NotReadSource):
+            raise batch.source.error
+    if not found.batches and not found.left_out:
+        raise UsageError(
+            f"no batch file and no output of a job at {outputs[0]}; name the batch file with "
+            "--batch, or another folder"
+        )
+
+
+def _not_loaded(found: Survey, present: ImageSets, same_pictures: bool) -> Iterator[LeftOut]:
+    """Yields what a load would leave out although all its image set numbers are `present`.
+
+    Batches that lack numbers are left to the list of missing image sets.
+    """
+    batches = found.batches
+    reported = {left.path for left in lost(batches, found.plan, present)}
+    reported |= {str(batch.source.path) for batch in batches if not batch.image_sets}
+    yield from covered(batches, other_outputs(batches), (), reported)
+    # With a batch file, all images have already been compared with it.
+    same_pictures = same_pictures or found.plan is not None
+    yield from contradicted(batches, same_pictures=same_pictures)

@@ -1,0 +1,90 @@
+"""Compares the image sets of a batch file with the ledger of a destination."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from cpexport.cellprofiler.batch_file import BatchFile, read_batch_file
+from cpexport.cellprofiler.features import IMAGE
+from cpexport.cellprofiler.flagged_image_sets import skipped_there
+from cpexport.cellprofiler.same_image import ImageDifference, compared
+from cpexport.commands.check import Check
+from cpexport.commands.seen import Seen
+from cpexport.errors import LeftOut, UsageError
+from cpexport.imagesets import NONE, ImageSets
+from cpexport.sinks.base import Sink
+from cpexport.sinks.registry import open_sink
+
+
+def check_destination(
+    to: str,
+    batch_file: Path,
+    *,
+    prefix: str = "",
+    run: str | None = None,
+    same_pictures: bool = False,
+) -> Check:
+    """Compares the batch file with the ledger of a destination; reads no outputs.
+
+    run: the name of the planned run, if the destination numbers runs.
+    same_pictures: whether an image set's number alone identifies it in the batch file.
+
+    Raises:
+        UsageError: the run does not exist, or there are several runs and none was named.
+        SourceError: the batch file cannot be read.
+        SinkError: the destination cannot be read.
+    """
+    plan = read_batch_file(batch_file)
+    with open_sink(to, prefix, run=run, writing=False) as sink:
+        ledger, runs = sink.ledger.read(), sink.ledger.runs()
+        _check_run(sink, run, runs)
+        features = sink.layout().features.get(IMAGE, {})
+        skipped = skipped_there(plan.pipeline, features, lambda columns: sink.read(IMAGE, columns))
+        loaded = ledger.loaded
+        held = sink.ledger.pictures(NONE if same_pictures else loaded & plan.planned)
+    differences = compared(held.without(plan.pipeline.late), plan.pictures).different
+    mismatched = ImageSets.of(differences)
+    batches = tuple(
+        Seen(
+            entry.path,
+            entry.image_sets,
+            entry.loaded - skipped - mismatched,
+            entry.state,
+            entry.reason,
+            skipped=entry.loaded & skipped,
+        )
+        for entry in ledger.entries
+    )
+    return Check(
+        plan,
+        (loaded & plan.planned) - skipped - mismatched,
+        loaded - plan.planned,
+        NONE,
+        batches,
+        skipped=(skipped & plan.planned) - mismatched,
+        mismatched_images=mismatched,
+        notes=() if loaded else (_empty(sink.name, prefix),),
+        left_out=(LeftOut(sink.name, _mismatch_reason(plan, differences)),) if mismatched else (),
+    )
+
+
+def _check_run(sink: Sink, run: str | None, runs: Mapping[str, int]) -> None:
+    """Refuses a run that is not one of `runs`, or none if there are several."""
+    if run is not None and not runs and sink.layout().columns:
+        raise UsageError(f"{sink.name}: has no runs; leave --run out")
+    if runs and run not in runs:
+        problem = f"has no run {run}" if run is not None else "has several runs"
+        raise UsageError(f"{sink.name}: {problem}; name one with --run: {', '.join(runs)}")
+
+
+def _empty(destination: str, prefix: str) -> str:
+    under = f" under the prefix {prefix}" if prefix else ""
+    return f"{destination}: holds no image sets{under}; see that --to names the right destination"
+
+
+def _mismatch_reason(plan: BatchFile, found: Mapping[int, ImageDifference]) -> str:
+    first, others = min(found), ImageSets.of(found)
+    are = "is another picture" if len(others) == 1 else "are other pictures"
+    return (
+        f"its {others.words} {are} than in {plan.path.name} (in image set {first} {found[first]}); "
+        "give the batch file of its run, or say --same-pictures if they were moved or renamed"
+    )

@@ -1,0 +1,174 @@
+"""Finds what a load would do, without changing anything: its batches and its tables."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from cpexport.commands.run_names import named
+from cpexport.commands.runs import check_named
+from cpexport.errors import LeftOut, SourceError
+from cpexport.imagesets import NONE, ImageSets
+from cpexport.loading.left_out import Missing, check_not_empty, left_out, missing, other_outputs
+from cpexport.loading.load_plan import LoadStep, other_pipelines, planned_of_readable, replaced_by
+from cpexport.loading.missing_features import lacking, sentences
+from cpexport.loading.progress import Progress
+from cpexport.loading.request import LoadRequest
+from cpexport.loading.succession import Succession
+from cpexport.loading.survey import survey
+from cpexport.loading.wanted import check_object_types, check_wanted_of_runs, check_wells
+from cpexport.loading.withdrawal import cut_off
+from cpexport.sinks.ledger import Ledger
+from cpexport.sinks.registry import open_sink
+from cpexport.sources.base import details_of, notes_of
+from cpexport.tables.layout import joined, object_of, table_of
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What a load would do with one run, or with all outputs if runs are not numbered.
+
+    to_load, already: how many batches it would load, and how many are loaded already.
+    left_out, missing: as the load would report them, except for damage that only reading the values
+        shows.
+    image_sets: the image sets that it would load.
+    tables: all tables that the destination would have, by the name of their first part, with the
+        number of columns of each part.
+    notes: for the user; `details` need no action.
+    replaced: how many older outputs newer ones would replace, partly or wholly.
+    """
+
+    destination: str
+    run: str | None
+    to_load: int
+    already: int
+    left_out: tuple[LeftOut, ...]
+    missing: Missing
+    image_sets: ImageSets
+    tables: dict[str, tuple[int, ...]]
+    notes: tuple[str, ...] = field(default=())
+    details: tuple[str, ...] = field(default=())
+    replaced: int = 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing would be missing or left out."""
+        return not self.left_out and not self.missing.image_sets
+
+
+def dry_run(request: LoadRequest, progress: Progress = lambda done: None) -> tuple[DryRun, ...]:
+    """Returns what `runs.load_runs` would do, for each run.
+
+    The columns are those that files name; a load makes more if values do not fit the type that a
+    name promises.
+
+    Raises:
+        UsageError, SourceError, CollisionError, SinkError: as the load would.
+    """
+    to, prefix = request.to, request.prefix
+    with open_sink(to, prefix, request.shape, None, request.paths, writing=False) as sink:
+        destination, numbered, known = sink.name, sink.shape.numbered, sink.ledger.runs()
+    if not numbered:
+        return (_one(request, progress),)
+    runs = named(request.outputs, known)
+    check_named(runs, request.batch_file)
+    check_wanted_of_runs(request.shape, request.wells, [run.outputs for run in runs], to, prefix)
+    results: list[DryRun] = []
+    failed: list[SourceError] = []
+    for run in runs:
+        try:
+            results.append(_one(request.of_run(run.name, run.outputs), progress))
+        except SourceError as error:
+            failed.append(error)
+            results.append(_nothing(destination, run.name, error))
+    if len(failed) == len(results):
+        raise failed[0]
+    return tuple(results)
+
+
+def _nothing(destination: str, run: str, error: SourceError) -> DryRun:
+    """The result for a run without anything to load, if there are other runs."""
+    why = (LeftOut(error.path, f"{error.problem}; {error.advice}"),)
+    return DryRun(destination, run, 0, 0, why, Missing(known=False), NONE, {})
+
+
+def _tables(
+    ledger: Ledger, steps: Iterable[LoadStep], prefix: str
+) -> Mapping[str | None, frozenset[str]]:
+    """The tables of CSV outputs by pipeline, as the ledger would have them after the load."""
+    tables = dict(ledger.csv_tables)
+    for batch in (step.batch for step in steps):
+        if batch.source.format == "spreadsheet":
+            new = {table_of(name, prefix) for name in batch.features}
+            tables[batch.pipeline] = tables.get(batch.pipeline, frozenset()) | new
+    return tables
+
+
+def _one(request: LoadRequest, progress: Progress) -> DryRun:
+    """The dry run of one run, or of all outputs if runs are not numbered."""
+    to, prefix, run = request.to, request.prefix, request.run
+    with open_sink(to, prefix, request.shape, run, request.paths, writing=False) as sink:
+        ledger = sink.ledger.read().unknown() if sink.reshaped else sink.ledger.read()
+        found = survey(
+            request.outputs,
+            request.batch_file,
+            known=ledger.settled,
+            tables={
+                pipeline: {object_of(name, prefix) for name in names}
+                for pipeline, names in ledger.csv_tables.items()
+            },
+            same_pictures=request.consent.same_pictures,
+            progress=progress,
+        )
+        check_not_empty(found, request.outputs)
+        if run is None:
+            check_object_types(request.shape, found.batches, sink.layout())
+            check_wells(request.wells, found.batches, sink.layout())
+        plan, unreadable = planned_of_readable(
+            found.batches, ledger, Succession(sink, request.consent)
+        )
+        if unreadable and not (plan.steps or plan.already_loaded or found.known):
+            raise unreadable[0][1]
+        steps = [step for step in plan.steps if step.image_sets]
+        loaded_features = sink.shape.unshaped(sink.layout().features)
+        replaced = {old.signature: (old, step.batch) for step in steps for old in step.older}
+        features = joined([loaded_features, *(step.batch.features for step in steps)])
+        sink.prepare(sink.shape.shaped(features))
+        layout = sink.pending_layout()
+        tables = {name: layout.parts(name) for name in sorted(layout.objects)}
+        new = ImageSets.from_ranges(ends for step in steps for ends in step.image_sets.ranges)
+        kept = [replace(entry, loaded=entry.loaded - new) for entry in ledger.entries]
+        csv_tables = _tables(ledger, plan.steps, prefix)
+        taken_out = cut_off(sink, kept, csv_tables, prefix) if steps else []
+        taken_out_signatures = {withdrawn.entry.signature for withdrawn in taken_out}
+        staying = [
+            r
+            for entry in kept
+            if entry.signature not in taken_out_signatures
+            for r in entry.loaded.ranges
+        ]
+        present = ImageSets.from_ranges(staying) | new
+        ran = [b.image_sets for b in found.batches] + [e.image_sets for e in ledger.entries]
+        others = other_outputs(found.batches)
+        return DryRun(
+            sink.name,
+            run,
+            len(steps),
+            len(found.known) + len(plan.already_loaded),
+            (
+                *left_out(found, sink, kept, present, layout.types, unreadable, others),
+                *(LeftOut(out.entry.path, out.reason) for out in taken_out),
+            ),
+            missing(found.plan, present, ran),
+            new,
+            {parts[0].name: tuple(len(p.schema) for p in parts) for parts in tables.values()},
+            (
+                *found.notes,
+                *sentences(
+                    lacking((step.batch for step in steps), sink.shape.keeps, loaded_features)
+                ),
+                *sink.notes,
+                *other_pipelines((old, batch.pipeline) for old, batch in replaced.values()),
+                *notes_of(found.batches),
+            ),
+            (*details_of(found.batches), *replaced_by(replaced.values())),
+            len(replaced),
+        )

@@ -1,0 +1,165 @@
+"""Loads every complete image set of every batch into one destination, exactly once."""
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+
+from cpexport.commands.load_report import Report, report_on
+from cpexport.derived.analyses import join_analyses
+from cpexport.derived.wells import make_wells
+from cpexport.errors import UsageError
+from cpexport.loading.left_out import check_not_empty
+from cpexport.loading.load_plan import LoadPlan, planned_of_readable, without
+from cpexport.loading.prefetch import inspected_ahead
+from cpexport.loading.progress import Progress
+from cpexport.loading.request import LoadRequest
+from cpexport.loading.retry import Retry
+from cpexport.loading.scratch import scratch_folder
+from cpexport.loading.succession import Succession
+from cpexport.loading.survey import Survey, survey
+from cpexport.loading.wanted import check_object_types, check_wells
+from cpexport.loading.workers import THREAD, ExecutorSpec, WorkerPool
+from cpexport.loading.writer import LoadWriter
+from cpexport.sinks.base import Sink
+from cpexport.sinks.ledger import Ledger
+from cpexport.sinks.registry import open_sink
+from cpexport.sources.base import Batch
+from cpexport.tables.layout import object_of
+
+
+def load(
+    request: LoadRequest,
+    workers: ExecutorSpec = THREAD,
+    progress: Progress = lambda done: None,
+) -> Report:
+    """Loads what is new and complete below `request.outputs` into its destination.
+
+    If a load is killed at any point and run again, the destination ends up the same. `workers`
+    inspect and decode batches. For one of several runs, the tables that are computed from all rows
+    are left to `runs.load_runs`.
+
+    Raises:
+        UsageError: a path or URL is invalid, or a run is named for a destination that does not
+            number runs, or not named for one that does.
+        SourceError: nothing can be loaded, or the batch file cannot be read.
+        CollisionError: different images have one image set number, or nothing tells whether they
+            are the same, or a newer output lacks what an older one has; nothing was changed.
+        SinkError: the destination cannot be written. Batches that were committed before stay.
+    """
+    began, prefix, run = time.monotonic(), request.prefix, request.run
+    with (
+        open_sink(request.to, prefix, request.shape, run, request.paths) as sink,
+        scratch_folder() as scratch,
+        closing(WorkerPool(workers)) as pool,
+    ):
+        if sink.shape.numbered != (run is not None):
+            raise UsageError("name a run where the destination numbers runs, and only there")
+        ledger = _ledger_to_load_into(sink)
+        found = _survey(request, ledger, pool, progress)
+        _check_request(request, found, sink)
+        ledger = _reshape(sink, ledger)
+        succession = Succession(sink, request.consent)
+        writer = LoadWriter(sink, succession, prefix, scratch, pool, progress)
+        _write(found.batches, writer, sink, succession, ledger)
+        if not request.allow_empty:
+            _check_any_readable(found, writer)
+        withdrawn = writer.withdraw()
+        writer.finish(found)
+        report = report_on(sink, found, writer, withdrawn, run)
+    if run is None:
+        report = _with_computed_tables(request, report)
+    return replace(report, seconds=time.monotonic() - began)
+
+
+def _ledger_to_load_into(sink: Sink) -> Ledger:
+    """Returns the ledger; one that knows no output if the request changes the tables' shape."""
+    ledger = sink.ledger.read()
+    return ledger.unknown() if sink.reshaped else ledger
+
+
+def _survey(request: LoadRequest, ledger: Ledger, pool: WorkerPool, progress: Progress) -> Survey:
+    """Returns the batches of the request, without opening those that the ledger knows."""
+    return survey(
+        request.outputs,
+        request.batch_file,
+        known=ledger.settled,
+        tables={
+            pipeline: {object_of(table, request.prefix) for table in tables}
+            for pipeline, tables in ledger.csv_tables.items()
+        },
+        look=partial(inspected_ahead, pool),
+        same_pictures=request.consent.same_pictures,
+        progress=progress,
+    )
+
+
+def _check_request(request: LoadRequest, found: Survey, sink: Sink) -> None:
+    """Refuses a request without anything to load, or for features that no output has.
+
+    The features of several runs are checked together, before the first run is loaded.
+    """
+    if not request.allow_empty:
+        check_not_empty(found, request.outputs)
+    if request.run is None:
+        check_object_types(request.shape, found.batches, sink.layout())
+        check_wells(request.wells, found.batches, sink.layout())
+
+
+def _reshape(sink: Sink, ledger: Ledger) -> Ledger:
+    """Changes the tables to the request's shape, if they differ; returns the ledger after it."""
+    if not sink.reshaped:
+        return ledger
+    with sink.exclusive() as changes:
+        changes.reshape()
+    return sink.ledger.read()
+
+
+def _write(
+    batches: Sequence[Batch],
+    writer: LoadWriter,
+    sink: Sink,
+    succession: Succession,
+    ledger: Ledger,
+) -> None:
+    """Writes what is new, and enters the batches without new rows in the ledger.
+
+    An older output may have the image sets of a batch that turns out to be damaged, so the rest is
+    planned again without that batch.
+    """
+    while True:
+        plan, unreadable = planned_of_readable(batches, ledger, succession)
+        writer.damaged += unreadable
+        to_write = [step for step in plan.steps if step.image_sets]
+        errors = writer.write(to_write)
+        if not errors:
+            break
+        planned = [batch for batch, _ in unreadable] + [step.batch for step in to_write]
+        batches = without(batches, planned)
+        ledger = sink.ledger.read()
+    _enter_without_rows(plan, writer, ledger)
+
+
+def _enter_without_rows(plan: LoadPlan, writer: LoadWriter, ledger: Ledger) -> None:
+    """Enters superseded batches and copies in the ledger, so that the next load can skip them."""
+    writer.enter([step for step in plan.steps if not step.image_sets], writer.superseded)
+    known = ledger.by_signature
+    copies = plan.already_loaded
+    writer.already += [step.batch for step in copies if step.batch.known_by in known]
+    writer.enter([step for step in copies if step.batch.known_by not in known], writer.already)
+
+
+def _check_any_readable(found: Survey, writer: LoadWriter) -> None:
+    """Raises the first error if damaged batches leave nothing to load."""
+    if writer.damaged and not (writer.loaded or writer.already or found.known):
+        raise writer.damaged[0][1]
+
+
+def _with_computed_tables(request: LoadRequest, report: Report) -> Report:
+    """Makes the tables that are computed from all rows, and adds them to the report."""
+    retry, same_pictures = Retry(), request.consent.same_pictures
+    made = retry(lambda _: make_wells(request.to, request.prefix, request.wells))
+    joined = retry(lambda _: join_analyses(request.to, request.prefix, same_pictures=same_pictures))
+    retries = (f"{report.destination}: {note}" for note in retry.notes)
+    return replace(report, made=made, notes=(*report.notes, *joined, *retries))

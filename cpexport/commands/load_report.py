@@ -1,0 +1,166 @@
+"""The report of a load: what it wrote, and what the destination still lacks."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cpexport.cellprofiler.features import IMAGE
+from cpexport.cellprofiler.flagged_image_sets import skipped_there
+from cpexport.cellprofiler.image_set_names import Name
+from cpexport.errors import LeftOut
+from cpexport.imagesets import NONE, ImageSets
+from cpexport.loading import run_measurements
+from cpexport.loading.left_out import kept, left_out, missing
+from cpexport.loading.load_plan import other_pipelines, replaced_by
+from cpexport.loading.missing_features import lacking, sentences
+from cpexport.loading.survey import Survey
+from cpexport.loading.withdrawal import Withdrawn
+from cpexport.loading.writer import LoadWriter
+from cpexport.sinks.base import Sink
+from cpexport.sinks.ledger import Ledger
+from cpexport.sources.base import details_of, notes_of
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run in a destination that numbers runs, and its missing image sets.
+
+    `names` are the names of the missing image sets; `planned`, `skipped` and `known` are as in
+    `Report`.
+    """
+
+    name: str
+    table_number: int
+    missing: ImageSets
+    names: Mapping[int, Name] = field(default_factory=dict)
+    planned: int | None = None
+    skipped: ImageSets = NONE
+    known: bool = True
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a load did.
+
+    loaded, already: how many batches it loaded, and how many were in the destination before.
+    left_out: batches and files that are not loaded, or not wholly, and why.
+    missing: the planned image sets that the destination lacks; without a batch file, the gaps in
+        the numbers. For several runs, the numbers that are missing in any of them.
+    image_sets: how many image sets it loaded.
+    rows: the rows written, by table.
+    whole: whether nothing is missing or left out.
+    notes: for the user; nothing is lost. `details` need no action.
+    made: the rows of computed tables, such as tables of wells.
+    runs: the runs that were loaded, if the destination numbers runs.
+    replaced: how many older outputs newer ones replaced, partly or wholly.
+    planned: how many image sets the batch files list; None if a run has no batch file.
+    names: the names of the missing image sets.
+    skipped: image sets that FlagImage skipped; what was measured of them is loaded.
+    known: whether there is any image set, in whose numbers gaps can be found.
+    histories: the folders in which jobs record their attempts.
+    """
+
+    destination: str
+    loaded: int
+    already: int
+    left_out: tuple[LeftOut, ...]
+    missing: ImageSets
+    image_sets: int
+    rows: Mapping[str, int]
+    seconds: float
+    whole: bool
+    notes: tuple[str, ...] = field(default=())
+    details: tuple[str, ...] = field(default=())
+    made: Mapping[str, int] = field(default_factory=dict)
+    runs: tuple[Run, ...] = field(default=())
+    replaced: int = 0
+    planned: int | None = None
+    names: Mapping[int, Name] = field(default_factory=dict)
+    skipped: ImageSets = NONE
+    known: bool = True
+    histories: tuple[Path, ...] = ()
+
+
+def report_on(
+    sink: Sink, found: Survey, writer: LoadWriter, withdrawn: Sequence[Withdrawn], run: str | None
+) -> Report:
+    """Reports what `writer` wrote of the outputs in `found`, and what the destination lacks.
+
+    withdrawn: the batches that were removed at the end of the load.
+    run: the run that was loaded, if the destination numbers runs.
+
+    The report has no duration and no computed tables.
+    """
+    ledger = sink.ledger.read()
+    loaded, types = ledger.loaded, sink.layout().types
+    all_left_out = (
+        *left_out(found, sink, ledger.entries, loaded, types, writer.damaged),
+        *(LeftOut(batch.entry.path, batch.reason) for batch in withdrawn),
+    )
+    entries = (*ledger.entries, *(batch.entry for batch in withdrawn))
+    ran = [batch.image_sets for batch in found.batches] + [entry.image_sets for entry in entries]
+    gaps = missing(found.plan, loaded, ran)
+    skipped = _skipped(sink, found) & loaded
+    return Report(
+        destination=sink.name,
+        loaded=len(writer.loaded),
+        already=len(writer.already) + len(found.known),
+        left_out=all_left_out,
+        missing=gaps.image_sets,
+        image_sets=writer.image_sets,
+        rows=writer.rows,
+        seconds=0,
+        whole=not gaps.image_sets and not all_left_out,
+        notes=(*_notes_on_outputs(sink, found, writer, ledger), *_notes_on_sink(sink, writer)),
+        details=(*details_of(found.batches), *replaced_by(writer.replaced.values())),
+        runs=tuple(
+            Run(name, number, gaps.image_sets, gaps.names, gaps.planned, skipped, gaps.known)
+            for name, number in sink.ledger.runs().items()
+            if name == run
+        ),
+        planned=gaps.planned,
+        names=gaps.names,
+        skipped=skipped,
+        replaced=len(writer.replaced),
+        known=gaps.known,
+        histories=found.histories,
+    )
+
+
+def _notes_on_outputs(
+    sink: Sink, found: Survey, writer: LoadWriter, ledger: Ledger
+) -> Iterator[str]:
+    """Yields what the user should know about the outputs, although nothing is lost."""
+    yield from found.notes
+    superseded = {id(batch) for batch in writer.superseded}
+    used = [batch for batch in found.batches if id(batch) not in superseded]
+    features = sink.shape.unshaped(sink.layout().features)
+    yield from sentences(lacking(used, sink.shape.keeps, features))
+    for batch in writer.superseded:
+        yield f"{batch.source.path}: newer outputs have its image sets"
+    yield from kept(found.batches, () if writer.loaded else found.known, ledger)
+    yield from other_pipelines((older, new.pipeline) for older, new in writer.replaced.values())
+    yield from notes_of(found.batches)
+
+
+def _notes_on_sink(sink: Sink, writer: LoadWriter) -> Iterator[str]:
+    """Yields what the user should know about the destination."""
+    for note in (*sink.notes, *writer.notes, *run_measurements.notes(sink)):
+        yield f"{sink.name}: {note}"
+    if writer.unmapped:
+        yield (
+            f"{sink.name}: {writer.unmapped} paths of pictures are in no folder of --path-map, "
+            "and stay as they were"
+        )
+
+
+def _skipped(sink: Sink, found: Survey) -> ImageSets:
+    """The image sets that FlagImage skipped.
+
+    With a batch file, its pipeline shows which image sets in the destination were skipped; without
+    one, only the batches of this load are known.
+    """
+    if found.plan is None:
+        return ImageSets.from_ranges(r for batch in found.batches for r in batch.skipped.ranges)
+    features = sink.layout().features.get(IMAGE, {})
+    return skipped_there(found.plan.pipeline, features, lambda columns: sink.read(IMAGE, columns))

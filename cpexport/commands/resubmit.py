@@ -1,0 +1,266 @@
+"""Plans the missing image sets again, with more time or memory if the last attempt lacked them."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from cpexport.cellprofiler.batch_file import BatchFile
+from cpexport.commands.check import Check
+from cpexport.imagesets import ImageSets
+from cpexport.jobs.history import History
+from cpexport.jobs.plan import Plan, numbered
+from cpexport.jobs.preflight import Problem
+from cpexport.jobs.records import Attempt
+from cpexport.jobs.scheduler_options import partition
+from cpexport.jobs.schedulers import SCHEDULERS
+from cpexport.jobs.schedulers.slurm import most_minutes
+from cpexport.jobs.settings import Settings, clock
+from cpexport.jobs.split import Job, split
+
+_MEMORY = "OUT_OF_MEMORY"
+_NO_LIMIT = (
+    "jobs ran out of {what}, and the plan set none to multiply: "
+    "add a limit, such as {option}, to the lines in submit.sh that begin with array"
+)
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How often image sets are tried, and how limits grow after a job ran out of time or memory.
+
+    After `attempts` failures, each image set runs alone, or each group in a grouped run. One that
+    has failed alone is given up.
+    """
+
+    attempts: int = 3
+    time_factor: float = 2.0
+    memory_factor: float = 2.0
+
+
+@dataclass(frozen=True)
+class Resubmission:
+    """The plan, and the missing image sets that are not in it.
+
+    busy: in jobs that wait or run.
+    given_up: image sets or groups that failed too often, with the reason.
+    """
+
+    plan: Plan
+    busy: ImageSets
+    given_up: Mapping[ImageSets, str]
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass
+class _Tries:
+    """The failed attempts on an image set. Times are not used, as the clocks of nodes differ."""
+
+    attempts: list[Attempt] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        return len(self.attempts)
+
+    def alone(self, unit: ImageSets) -> bool:
+        """Whether an attempt ran only (part of) `unit`, so that the failure is its own."""
+        return any(attempt.image_sets <= unit for attempt in self.attempts)
+
+
+@dataclass(frozen=True)
+class _Need:
+    """What a job needs: its own limits, and whether each image set or group runs alone."""
+
+    time: int | None = None
+    memory: int | None = None
+    alone: bool = field(default=False, kw_only=True)
+
+    @property
+    def order(self) -> tuple[int, int, bool]:
+        return (self.time or 0, self.memory or 0, self.alone)
+
+
+def home_of(found: Check, outputs: Sequence[Path], folder: Path | None = None) -> Path:
+    """Returns the folder for the jobs' folders.
+
+    It is the planned one, else where jobs record their attempts, else `outputs`. If it cannot be
+    written, it is a folder in `folder`, which holds the files that run the jobs.
+    """
+    if found.plans:
+        home = found.plans[-1].outputs
+    elif found.histories:
+        home = found.histories[-1].parent
+    elif not outputs:
+        home = found.batch_file.path.parent
+    else:
+        home = outputs[0] if outputs[0].is_dir() else outputs[0].parent
+    if folder and home.is_dir() and not os.access(home, os.W_OK):
+        return folder / "outputs"
+    return home
+
+
+def missing(found: Check, home: Path, size: int | None = None) -> Plan:
+    """Plans all missing image sets, even those under way: to print, not to submit.
+
+    Raises:
+        SourceError: no command line can select one of the groups.
+    """
+    size = size or _planned_size(found)
+    jobs = [(job, None, None) for job in _split(found, found.missing, size)]
+    return numbered(found.batch_file, home, jobs, Settings(size=size))
+
+
+def resubmit(
+    found: Check,
+    home: Path,
+    limits: RetryPolicy | None = None,
+    *,
+    scheduler: str | None = None,
+    size: int | None = None,
+) -> Resubmission:
+    """Plans the jobs for missing image sets that are not under way.
+
+    They have the settings of the last plan, except those that are given here.
+
+    Raises:
+        SourceError: no command line can select one of the groups.
+    """
+    settings = found.plans[-1].settings if found.plans else Settings()
+    size = size or _planned_size(found)
+    settings = replace(settings, scheduler=scheduler or settings.scheduler)
+    limits = limits or RetryPolicy()
+    batch_file, history = found.batch_file, found.history
+    busy = _whole(batch_file, history.busy & found.missing)
+    wanted = _whole(batch_file, found.missing) - busy
+    tries = _tries(history, wanted)
+    needs: dict[_Need, list[int]] = {}
+    given_up: dict[ImageSets, str] = {}
+    notes = [
+        f"{(unsure & found.missing).words}: {why}"
+        for why, unsure in history.doubts.items()
+        if unsure & found.missing
+    ]
+    for unit in _units(batch_file, wanted):
+        tried = [tries[n] for n in unit if n in tries]
+        worst = max(tried, key=lambda tries_of_one: tries_of_one.count, default=_Tries())
+        if worst.count >= limits.attempts and worst.alone(unit):
+            given_up[unit] = _why(batch_file, unit, worst, limits)
+            continue
+        need = _need(worst, settings, limits, notes)
+        needs.setdefault(need, []).extend(unit)
+    needs = _within(needs, settings, notes)
+    jobs: list[tuple[Job, int | None, int | None]] = []
+    # Jobs with the same limits go into one array.
+    for need, numbers in sorted(needs.items(), key=lambda item: item[0].order):
+        # A group is never split, so a size of one image set makes each group run alone.
+        parts = _split(found, ImageSets.of(numbers), 1 if need.alone else size)
+        jobs += [(job, need.time, need.memory) for job in parts]
+    # The plan after this one then uses the same size.
+    size = size or max((len(job.image_sets) for job, *_ in jobs), default=None)
+    settings = replace(settings, size=size)
+    plan = numbered(batch_file, home.absolute(), jobs, settings)
+    plan = replace(plan, batch_file=batch_file.path.absolute(), known=history.recorded)
+    return Resubmission(plan, busy, given_up, tuple(map(Problem, dict.fromkeys(notes))))
+
+
+def _planned_size(found: Check) -> int | None:
+    """The largest number of image sets in a job of the last plan: one if the plan does not give it;
+    None without a plan."""
+    return (found.plans[-1].settings.size or 1) if found.plans else None
+
+
+def _split(found: Check, wanted: ImageSets, size: int | None) -> tuple[Job, ...]:
+    by_group = bool(found.plans) and found.plans[-1].settings.by_group
+    return split(found.batch_file, wanted, size, by_group=by_group)
+
+
+def _whole(batch_file: BatchFile, image_sets: ImageSets) -> ImageSets:
+    """Extends image sets to whole groups in a grouped run."""
+    touched = [members for members in batch_file.members.values() if members & image_sets]
+    return image_sets | ImageSets.from_ranges(ends for group in touched for ends in group.ranges)
+
+
+def _units(batch_file: BatchFile, wanted: ImageSets) -> list[ImageSets]:
+    """The image sets that run, or are given up, together: single ones, or groups."""
+    if batch_file.members:
+        return [members for members in batch_file.members.values() if members & wanted]
+    return [ImageSets.span(number, number) for number in wanted]
+
+
+def _tries(history: History, wanted: ImageSets) -> dict[int, _Tries]:
+    """The failed attempts on each wanted image set that has any, by number."""
+    tries: dict[int, _Tries] = {}
+    for attempt in history.counted:
+        retried = attempt.image_sets & wanted
+        for number in retried:
+            tries.setdefault(number, _Tries()).attempts.append(attempt)
+    return tries
+
+
+def _need(tried: _Tries, settings: Settings, limits: RetryPolicy, notes: list[str]) -> _Need:
+    """What the next attempt needs: as much as the largest earlier one, or more if that ran out."""
+    tries = tried.attempts
+    time, lacked = _most([(a.time, a.timed_out) for a in tries], settings.time)
+    if lacked and time is None:
+        notes.append(_no_limit(settings, "time"))
+    elif lacked and time is not None:
+        time = round(time * limits.time_factor)
+    memory, lacked = _most([(a.memory, a.state == _MEMORY) for a in tries], settings.memory)
+    if lacked and memory is None:
+        notes.append(_no_limit(settings, "memory"))
+    elif lacked and memory is not None:
+        memory = round(memory * limits.memory_factor)
+    return _Need(time, memory, alone=tried.count >= limits.attempts)
+
+
+def _no_limit(settings: Settings, what: str) -> str:
+    scheduler = SCHEDULERS.get(settings.scheduler)
+    if scheduler is None:
+        return f"jobs ran out of {what}, which nobody limits here; run fewer at once (--at-once)"
+    option = scheduler.time(120) if what == "time" else scheduler.memory.format(8000)
+    return _NO_LIMIT.format(what=what, option=option)
+
+
+def _within(
+    needs: Mapping[_Need, list[int]], settings: Settings, notes: list[str]
+) -> dict[_Need, list[int]]:
+    """Limits the time in needs to what Slurm's partition allows, if Slurm tells: jobs that ask for
+    more wait forever."""
+    asks = settings.scheduler == "slurm" and any(need.time for need in needs)
+    most = most_minutes(partition(settings)) if asks else None
+    limited: dict[_Need, list[int]] = {}
+    for need, numbers in needs.items():
+        time = need.time
+        if most and time and time > most.minutes:
+            notes.append(
+                f"{ImageSets.of(numbers).words}: jobs get {clock(most.minutes)}, not {clock(time)},"
+                f" as {most} allows no more; if that is too little, run fewer image sets a job "
+                "(--images-per-batch), or plan with another --partition"
+            )
+            time = most.minutes
+        limited.setdefault(replace(need, time=time), []).extend(numbers)
+    return limited
+
+
+def _most(tries: Sequence[tuple[int | None, bool]], planned: int | None) -> tuple[int | None, bool]:
+    """The most that any attempt had or the plan gives, and whether an attempt with it ran out."""
+    most = max([0, planned or 0, *(given or 0 for given, _ in tries)])
+    return most or None, any(lacked and (given or planned or 0) >= most for given, lacked in tries)
+
+
+def _why(batch_file: BatchFile, unit: ImageSets, tried: _Tries, limits: RetryPolicy) -> str:
+    """Says why image sets are given up, what tries them again, and which images to look at."""
+    last = tried.attempts[-1]
+    how = ""
+    if last.exit_status is not None:
+        how = f", the last time with exit status {last.exit_status}"
+    elif last.state:
+        how = f", last {last.state.lower().replace('_', ' ')}"
+    pictures = batch_file.pictures.select(list(unit))
+    names = [
+        str(column[0]) for name, column in pictures.columns.items() if name.startswith("FileName_")
+    ]
+    return (
+        f"tried {tried.count} times{how} ({', '.join(names) or 'no file names'}); "
+        f"--max-attempts {max(tried.count, limits.attempts) + 1} tries again"
+    )

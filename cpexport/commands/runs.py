@@ -1,0 +1,188 @@
+"""Loads and verifies several runs in one destination that numbers runs, each on its own."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from cpexport.commands.load import load
+from cpexport.commands.load_report import Report
+from cpexport.commands.run_names import Named, named, outputs_of
+from cpexport.commands.verify import Unseen, Verification, verified_together, verify
+from cpexport.derived.analyses import join_analyses
+from cpexport.derived.group_renumbering import number_other_runs
+from cpexport.derived.wells import make_wells, untrue_wells
+from cpexport.destination_url import file_url
+from cpexport.errors import LeftOut, SourceError, UsageError
+from cpexport.imagesets import ImageSets
+from cpexport.loading.progress import Progress
+from cpexport.loading.request import LoadRequest
+from cpexport.loading.retry import Retry
+from cpexport.loading.wanted import check_wanted_of_runs
+from cpexport.loading.workers import THREAD, ExecutorSpec
+from cpexport.sinks.registry import open_sink
+from cpexport.verification.diff import Difference
+from cpexport.verification.orphans import strange_runs
+
+
+def destination(arguments: Sequence[Path], to: str | None) -> str:
+    """Returns the destination: `to`, or a SQLite file in the working folder, named after the first
+    argument.
+
+    Raises:
+        UsageError: there is no argument.
+    """
+    if not arguments:
+        raise UsageError("name the folder that holds the jobs' outputs")
+    if to is not None:
+        return to
+    outputs = outputs_of(arguments[0]).resolve()
+    name = outputs.stem if outputs.is_file() else outputs.name
+    return file_url("sqlite", Path(f"{name}.sqlite"))
+
+
+def load_runs(
+    request: LoadRequest,
+    workers: ExecutorSpec = THREAD,
+    progress: Progress = lambda done: None,
+) -> Report:
+    """Loads like `load`, but each argument as a run if the request's shape, or else the
+    destination, numbers runs.
+
+    Runs are loaded one after the other. After an error of the destination, or a collision, the runs
+    before it stay loaded. A run without anything to load is left out if another can be loaded.
+
+    Raises:
+        UsageError: a run has no name, two runs have the same name, there is one batch file for
+            several runs, or no batch file although jobs may still run; or as `load`.
+        SourceError, CollisionError, SinkError: as `load`.
+    """
+    if request.allow_empty and request.batch_file is None:
+        raise UsageError("--watch needs --batch, to know when all is there")
+    to, prefix = request.to, request.prefix
+    with open_sink(to, prefix, request.shape, writing=False) as sink:
+        numbered, known = sink.shape.numbered, sink.ledger.runs()
+    if not numbered:
+        return load(request, workers, progress)
+    runs = named(request.outputs, known)
+    check_named(runs, request.batch_file)
+    check_wanted_of_runs(request.shape, request.wells, [run.outputs for run in runs], to, prefix)
+    reports, failed = [], []
+    for run in runs:
+        try:
+            reports.append(load(request.of_run(run.name, run.outputs), workers, progress))
+        except SourceError as error:
+            failed.append(error)
+    if not reports:
+        raise failed[0]
+    same_pictures = request.consent.same_pictures
+    Retry()(lambda _: number_other_runs(to, prefix))
+    made = Retry()(lambda _: make_wells(to, prefix, request.wells))
+    joined = Retry()(lambda _: join_analyses(to, prefix, same_pictures=same_pictures))
+    report = _together(reports, failed)
+    twice = _twice(to, prefix, {run.name for run in runs} - known.keys())
+    return replace(report, made=made, notes=(*report.notes, *joined, *twice))
+
+
+def verify_runs(request: LoadRequest, progress: Progress = lambda done: None) -> Verification:
+    """Verifies like `verify`, but each argument as a run if the destination numbers runs.
+
+    Raises:
+        UsageError: as `load_runs`, or a run does not exist in the destination.
+        SourceError, SinkError: as `verify`.
+    """
+    to, prefix = request.to, request.prefix
+    with open_sink(to, prefix, writing=False) as sink:
+        numbered, known = sink.shape.numbered, sink.ledger.runs()
+        strange = list(strange_runs(sink)) if numbered else []
+        if numbered:
+            strange += [Difference(table, "", what) for table, what in untrue_wells(sink, prefix)]
+    if not numbered:
+        return verify(request, progress)
+    runs = named(request.outputs, known)
+    check_named(runs, request.batch_file)
+    results = [verify(request.of_run(run.name, run.outputs), progress) for run in runs]
+    others = known.keys() - {run.name for run in runs}
+    unseen = [Unseen(f"run {name}", "not among OUTPUTS") for name in sorted(others)]
+    return verified_together(results, strange, unseen)
+
+
+def check_named(runs: Sequence[Named], batch_file: Path | None) -> None:
+    """Refuses runs that have no distinct names or do not exist.
+
+    Raises:
+        UsageError: a run has no name, two runs have the same name, or several runs have one batch
+            file.
+        SourceError: the outputs of a run do not exist.
+    """
+    names = [run.name for run in runs]
+    for run in runs:
+        if not run.name:
+            raise UsageError(
+                f"{run.outputs}: this run has no name; name it, as in plate1={run.outputs}"
+            )
+        if names.count(run.name) > 1:
+            raise UsageError(
+                f"two runs are called {run.name}; give them other names, as in "
+                f"{run.name}-2={run.outputs}"
+            )
+    if batch_file is not None and len(runs) > 1:
+        raise UsageError("--batch goes with one run; load the others by themselves")
+    for run in runs:
+        if not run.outputs.exists():
+            advice = "name the folder that holds the jobs' outputs"
+            raise SourceError(run.outputs, "does not exist", advice)
+
+
+def _twice(to: str, prefix: str, new: Collection[str]) -> Iterator[str]:
+    """Notes that a `new` run holds outputs that another run also holds: all counts then include
+    them twice."""
+    if not new:
+        return
+    fingerprints: dict[str, set[str]] = {}
+    with open_sink(to, prefix, writing=False) as sink:
+        destination, names = sink.name, list(sink.ledger.runs())
+    for name in names:
+        with open_sink(to, prefix, run=name, writing=False) as sink:
+            fingerprints[name] = {
+                entry.fingerprint for entry in sink.ledger.read().entries if entry.loaded
+            } - {""}
+    for index, name in enumerate(names):
+        for other in names[:index] if name in new else ():
+            if both := fingerprints[name] & fingerprints[other]:
+                shared = f"{len(both)} batch{'es' * (len(both) > 1)}"
+                yield (
+                    f"{destination}: run {name} has the same outputs as run {other} ({shared}), so "
+                    "they are there twice"
+                )
+
+
+def _together(reports: Sequence[Report], failed: Sequence[SourceError]) -> Report:
+    """Combines the reports of all runs."""
+    rows: dict[str, int] = {}
+    for report in reports:
+        for table, count in report.rows.items():
+            rows[table] = rows.get(table, 0) + count
+    lost = [LeftOut(error.path, f"{error.problem}; {error.advice}") for error in failed]
+    missing = [ends for report in reports for ends in report.missing.ranges]
+    skipped = [ends for report in reports for ends in report.skipped.ranges]
+    planned = [report.planned for report in reports if report.planned is not None]
+    return replace(
+        reports[-1],
+        loaded=sum(report.loaded for report in reports),
+        already=sum(report.already for report in reports),
+        replaced=sum(report.replaced for report in reports),
+        left_out=(*(left for report in reports for left in report.left_out), *lost),
+        missing=ImageSets.from_ranges(missing),
+        image_sets=sum(report.image_sets for report in reports),
+        rows=rows,
+        seconds=sum(report.seconds for report in reports),
+        whole=not lost and all(report.whole for report in reports),
+        notes=tuple(dict.fromkeys(note for report in reports for note in report.notes)),
+        details=tuple(dict.fromkeys(note for report in reports for note in report.details)),
+        runs=tuple(run for report in reports for run in report.runs),
+        planned=sum(planned) if len(planned) == len(reports) else None,
+        # The same number is a different image set in each run: `runs` has the names.
+        names={},
+        skipped=ImageSets.from_ranges(skipped),
+        histories=tuple(path for report in reports for path in report.histories),
+    )

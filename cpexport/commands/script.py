@@ -1,0 +1,84 @@
+"""Writes CSV files and a script that imports them, for users who have only a database client."""
+
+import shlex
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cpexport.commands.load_report import Report
+from cpexport.commands.runs import load_runs
+from cpexport.loading.progress import Progress
+from cpexport.loading.request import LoadRequest
+from cpexport.loading.workers import THREAD, ExecutorSpec
+from cpexport.sql_script import cpa
+from cpexport.sql_script.export import Written
+from cpexport.sql_script.folder import Folder
+from cpexport.sql_script.manifest import ANALYST, SQLITE, ScriptOptions
+from cpexport.sql_script.mysql import script as mysql
+from cpexport.sql_script.sqlite import script as sqlite
+
+
+@dataclass(frozen=True)
+class Script:
+    """A folder with a script.
+
+    file: the script to run.
+    loaded: the report of the load.
+    files, written: how many data files there are, and how many were written now.
+    """
+
+    file: Path
+    form: ScriptOptions
+    loaded: Report
+    files: int
+    written: int
+
+    @property
+    def command(self) -> str:
+        """What the user has to do with the script."""
+        folder, name = shlex.quote(str(self.file.parent)), self.form.script
+        if self.form.kind == ANALYST:
+            return f"open {self.file.parent / cpa.PROPERTIES} with CellProfiler Analyst"
+        client = "sqlite3 FILE" if self.form.kind == SQLITE else "mysql --local-infile=1 DATABASE"
+        return f"cd {folder} && {client} < {name}"
+
+
+def script(
+    request: LoadRequest,
+    out: Path,
+    form: ScriptOptions,
+    workers: ExecutorSpec = THREAD,
+    progress: Progress = lambda done: None,
+) -> Script:
+    """Writes data files and a script for all that is complete below `request.outputs` to `out`.
+
+    It first loads into its own destination in that folder, not into the request's, so it knows what
+    the folder holds: the files of unchanged batches stay as they are. The script is written last;
+    until then, the previous script finds missing or changed files, and stops. If it is killed at
+    any point and run again, the folder ends up the same.
+
+    Raises:
+        UsageError: the folder was not made by this command, or holds a script of another form.
+        SourceError, CollisionError, SinkError: as `load`.
+    """
+    with Folder(out, form, request.prefix) as folder:
+        loaded = load_runs(replace(request, to=folder.url), workers, progress)
+        files, new = written(folder, request.prefix, progress)
+    return Script(out / form.script, form, loaded, files, new)
+
+
+def written(folder: Folder, prefix: str, progress: Progress) -> tuple[int, int]:
+    """Updates the files of a folder to what its destination holds, the script last.
+
+    Returns how many data files there are, and how many were written now.
+    """
+    form, done = folder.form, Written(folder, prefix, progress)
+    files = [file for unit in done.contents.units for file in unit.files]
+    folder.note(done.notes())
+    if form.kind == ANALYST:
+        for name, text in cpa.files(done.contents, form, folder.url, folder.path).items():
+            folder.write(name, text.encode())
+    else:
+        texts = (sqlite if form.kind == SQLITE else mysql).script(done.contents, form)
+        folder.write(form.script, "".join(texts).encode("utf-8", "surrogatepass"))
+    folder.clear(frozenset(file.name for file in files))
+    return len(files), done.written

@@ -1,0 +1,238 @@
+"""Compares a destination with the outputs that were loaded into it, and changes neither."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cpexport.errors import LeftOut, SinkError, SourceError, UsageError
+from cpexport.imagesets import NONE, ImageSets
+from cpexport.loading.decode import decode
+from cpexport.loading.left_out import Missing, left_out, missing
+from cpexport.loading.matching import Matched, matches
+from cpexport.loading.progress import Progress, ProgressEvent
+from cpexport.loading.request import LoadRequest
+from cpexport.loading.scratch import scratch_folder
+from cpexport.loading.survey import survey
+from cpexport.sinks.base import Sink
+from cpexport.sinks.ledger import Entry, Ledger
+from cpexport.sinks.registry import open_sink
+from cpexport.sources.base import Batch
+from cpexport.tables.layout import object_of
+from cpexport.verification import derived_check
+from cpexport.verification.batch_check import BatchVerifier
+from cpexport.verification.diff import Difference, Tally
+from cpexport.verification.orphans import OrphanFinder
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """Outputs or a ledger entry that could not be compared, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was compared, and what differs.
+
+    verified: how many batches agree with their outputs wholly.
+    different: how many batches do not.
+    not_loaded: outputs that the destination lacks.
+    not_verified: what the destination holds from other outputs.
+    tables: the compared tables, by name.
+    missing: image sets that the destination lacks, by run if the destination numbers runs.
+    """
+
+    destination: str
+    verified: int
+    different: int
+    not_loaded: tuple[Unseen, ...]
+    not_verified: tuple[Unseen, ...]
+    tables: Mapping[str, Tally]
+    differences: tuple[Difference, ...]
+    missing: Mapping[str, Missing]
+    seconds: float
+
+    @property
+    def whole(self) -> bool:
+        """Whether all outputs and everything in the destination was compared, and no image set is
+        missing."""
+        missing = any(gaps.image_sets for gaps in self.missing.values())
+        return not (self.not_loaded or self.not_verified or missing)
+
+
+def verify(request: LoadRequest, progress: Progress = lambda done: None) -> Verification:
+    """Computes what the destination must hold from `request.outputs`, and compares what it holds.
+
+    Only one batch is in memory at a time. From the request's consent, only `same_pictures` is used:
+    then an image set's number alone identifies it in the batch file.
+
+    Raises:
+        UsageError: a path, URL or run is invalid.
+        SourceError: a path does not exist, or the batch file cannot be read.
+        ChangedError: another program has changed the ledger, so it cannot be trusted.
+        SinkError: the destination does not exist, cannot be read, or was loaded into meanwhile.
+    """
+    began, prefix, run = time.monotonic(), request.prefix, request.run
+    with open_sink(request.to, prefix, run=run, writing=False) as sink, scratch_folder() as scratch:
+        _check_not_empty(sink, prefix, run)
+        ledger = sink.ledger.read()
+        found = survey(
+            request.outputs,
+            request.batch_file,
+            tables={
+                pipeline: {object_of(name, prefix) for name in names}
+                for pipeline, names in ledger.csv_tables.items()
+            },
+            same_pictures=request.consent.same_pictures,
+            progress=progress,
+        )
+        verifier = BatchVerifier(sink, ledger, found.plan, prefix)
+        verifying = _Verifying(sink, ledger, verifier, scratch)
+        matched_batches, unread = matches(found.batches, ledger)
+        verifying.damaged += [Unseen(error.path, error.problem) for error in unread]
+        all_left_out = left_out(found, sink, ledger.entries, ledger.loaded, sink.layout().types)
+        ran = [batch.image_sets for batch in found.batches] + [
+            entry.image_sets for entry in ledger.entries
+        ]
+        for done, matched in enumerate(matched_batches):
+            progress(ProgressEvent("verified", done, len(matched_batches), len(verifying.compared)))
+            verifying.compare(matched)
+        progress(ProgressEvent("verified", len(matched_batches), len(matched_batches)))
+        unexplained = OrphanFinder(sink, ledger, verifier, prefix).differences(verifying.compared)
+        if not verifier.structure:
+            unexplained += derived_check.differences(sink, prefix)
+        if sink.ledger.read() != ledger:
+            raise SinkError(sink.name, "was loaded into while it was verified", "run it again")
+        return Verification(
+            destination=sink.name,
+            verified=verifying.batches - verifying.different,
+            different=verifying.different,
+            not_loaded=verifying.lacking(all_left_out),
+            not_verified=(*verifying.unseen(found.batches), *_unfinished(verifier)),
+            tables=verifier.tallies,
+            differences=tuple(
+                replace(difference, run=run or "")
+                for difference in [*verifier.structure, *verifying.differences, *unexplained]
+            ),
+            missing={run or "": missing(found.plan, ledger.loaded, ran)},
+            seconds=time.monotonic() - began,
+        )
+
+
+def verified_together(
+    runs: Sequence[Verification], strange: Sequence[Difference], unseen: Sequence[Unseen]
+) -> Verification:
+    """Combines the verifications of all runs with what belongs to no run."""
+    tables: dict[str, Tally] = {}
+    for run in runs:
+        for name, tally in run.tables.items():
+            tables[name] = tables.get(name, Tally()) + tally
+    return replace(
+        runs[-1],
+        verified=sum(run.verified for run in runs),
+        different=sum(run.different for run in runs),
+        not_loaded=tuple(outputs for run in runs for outputs in run.not_loaded),
+        not_verified=(*(outputs for run in runs for outputs in run.not_verified), *unseen),
+        tables=tables,
+        differences=(*(difference for run in runs for difference in run.differences), *strange),
+        missing={name: gaps for run in runs for name, gaps in run.missing.items()},
+        seconds=sum(run.seconds for run in runs),
+    )
+
+
+class _Verifying:
+    """Compares batches one by one, and collects the results."""
+
+    def __init__(self, sink: Sink, ledger: Ledger, verifier: BatchVerifier, scratch: Path) -> None:
+        self._sink, self._ledger, self._verifier, self._scratch = sink, ledger, verifier, scratch
+        self._seen: set[str] = set()
+        self.batches = self.different = 0
+        self.compared = NONE
+        self.differences: list[Difference] = []
+        self.not_loaded: list[Unseen] = []
+        self.damaged: list[Unseen] = []
+
+    def compare(self, matched: Matched) -> None:
+        """Compares the loaded rows of a batch with its files."""
+        batch, entries = matched.batch, matched.entries
+        path = str(batch.source.path)
+        if reason := self._lacking(matched):
+            self.not_loaded.append(Unseen(path, reason))
+        if not entries:
+            return
+        self._seen |= {entry.signature for entry in entries}
+        self.batches += 1
+        differences = self._differences(batch, entries)
+        self.differences += [replace(difference, batch=path) for difference in differences]
+        self.different += bool(differences)
+
+    def unseen(self, batches: Sequence[Batch]) -> list[Unseen]:
+        """What could not be compared: ledger entries whose outputs are missing or have changed, and
+        damaged outputs."""
+        by_path = {str(batch.source.path.resolve()): batch for batch in batches}
+        unseen = []
+        for entry in self._ledger.entries:
+            # Entries that newer ones replaced wholly have nothing left to compare. Nor have entries
+            # without a fingerprint, which were loaded again for other object types.
+            comparable = entry.loaded or (entry.fingerprint and not entry.replaced)
+            if entry.signature not in self._seen and comparable:
+                batch = by_path.get(str(Path(entry.path).resolve()))
+                why = "changed since it was loaded" if batch else "not among OUTPUTS"
+                if batch and not batch.complete and batch.reason:
+                    why = f"loaded, but not complete beside the others here ({batch.reason})"
+                held = entry.loaded.words if entry.loaded else "no image set any more"
+                unseen.append(Unseen(entry.path, f"{why}; the destination has {held} of it"))
+        return unseen + self.damaged
+
+    def lacking(self, left_out: Sequence[LeftOut]) -> tuple[Unseen, ...]:
+        """What is not loaded: batches that should be loaded at least partly, and `left_out`."""
+        reported = {unseen.path for unseen in (*self.not_loaded, *self.damaged)}
+        rest = (Unseen(left.path, left.reason) for left in left_out if left.path not in reported)
+        return (*self.not_loaded, *rest)
+
+    def _lacking(self, matched: Matched) -> str:
+        """Why a batch is not in the destination; empty if it is."""
+        batch = matched.batch
+        if missing := batch.complete - self._ledger.loaded:
+            are = "is" if len(missing) == 1 else "are"
+            return f"{missing.words} {are} not in the destination; run cpexport load"
+        if matched.known:
+            return ""
+        return f"the destination has {batch.complete.words} with another content"
+
+    def _differences(self, batch: Batch, entries: Sequence[Entry]) -> list[Difference]:
+        ranges = [r for entry in entries for r in entry.loaded.ranges]
+        loaded = ImageSets.from_ranges(ranges)
+        differences = self._verifier.of_ledger(batch, entries)
+        sets = loaded & batch.complete
+        if not sets:
+            return differences
+        features = self._sink.shape.unshaped(self._verifier.layout.features)
+        try:
+            decoded = decode(batch, sets, features, self._sink.shape, self._scratch)
+        except SourceError as error:
+            self.damaged.append(Unseen(str(batch.source.path), f"{error.problem}"))
+            return differences
+        try:
+            self.compared |= sets
+            return differences + self._verifier.of_batch(batch, decoded, entries)
+        finally:
+            decoded.remove()
+
+
+def _check_not_empty(sink: Sink, prefix: str, run: str | None) -> None:
+    if not sink.layout().columns:
+        under = f" under the prefix {prefix}" if prefix else ""
+        advice = "see that --to names the right destination, or load something first"
+        raise SinkError(sink.name, f"holds no image sets{under}", advice)
+    if sink.shape.numbered and run not in sink.ledger.runs():
+        raise UsageError(
+            f"no run {run}; there are {', '.join(sink.ledger.runs()) or 'none with a name'}"
+        )
+
+
+def _unfinished(verifier: BatchVerifier) -> list[Unseen]:
+    return [Unseen(verifier.name, verifier.unfinished)] if verifier.unfinished else []

@@ -1,0 +1,1 @@
+"""Computes wells, group numbers and CellProfiler Analyst's files from a loaded destination."""

@@ -1,0 +1,252 @@
+"""The .properties and .workspace files of CellProfiler Analyst, and the text of their fields.
+
+The fields and their order are those of ExportToDatabase (CellProfiler 4.2.8, exporttodatabase.py,
+get_property_file_text).
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count
+from typing import Final
+
+from cpexport import __version__
+from cpexport.cellprofiler.features import IMAGE_NUMBER, TABLE_NUMBER
+
+MARK: Final = "# Written by cpexport"
+WORKSPACE_MARK: Final = "cpexport version"
+"""How the first line of a .properties file that cpexport wrote begins, and the third line of a
+.workspace file."""
+
+_COLORS = ("red", "green", "blue", "cyan", "magenta", "yellow", "gray")
+# Numbers of wells, rows and columns (CellProfiler Analyst 3, properties.py,
+# supported_plate_types).
+_PLATES = ((6, 2, 3), (24, 4, 6), (96, 8, 12), (384, 16, 24), (1536, 32, 48))
+_WELL = re.compile(r"([A-Za-z]{1,2})([0-9]{1,2})")
+
+
+@dataclass(frozen=True)
+class Objects:
+    """The objects to show: their name, their table, and the columns of their number, center and
+    area, empty if missing. `solid` is whether they were measured in 3D."""
+
+    name: str
+    table: str
+    number: str
+    x: str
+    y: str
+    z: str
+    area: str
+    solid: bool
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image of an image set: its name, and the columns of its path and file name."""
+
+    name: str
+    path: str
+    file: str
+
+
+@dataclass(frozen=True)
+class Properties:
+    """What CellProfiler Analyst needs to know: the destination's names of tables and columns, empty
+    if missing.
+
+    database: the sink's `address`.
+    image_key: the columns that name an image set.
+    plate, well, group, index, count: columns of the image table.
+    thumbnails: columns by name of image.
+    plates: the values of the plate column.
+    url_prepend: the beginning of all paths.
+    """
+
+    database: Mapping[str, str]
+    image_table: str
+    image_key: tuple[str, ...]
+    objects: Objects | None
+    plate: str
+    well: str
+    group: str
+    index: str
+    count: str
+    pictures: tuple[Picture, ...]
+    thumbnails: Mapping[str, str]
+    plates: tuple[str, ...]
+    plate_type: str
+    url_prepend: str = ""
+
+    @property
+    def colors(self) -> tuple[str, ...]:
+        """A color for each image (gray for a single one), then `none` for each thumbnail without
+        image."""
+        if len(self.pictures) == 1:
+            return ("gray",)
+        others = self.thumbnails.keys() - {picture.name for picture in self.pictures}
+        wanted = len(self.pictures) + len(others)
+        return (_COLORS + ("none",) * wanted)[:wanted]
+
+    @property
+    def queries(self) -> Mapping[str, str]:
+        """The queries, by name of field: one that groups image sets by well, and a filter for each
+        plate."""
+        fields = {}
+        if self.well:
+            columns = ", ".join(filter(None, (*self.image_key, self.plate, self.well)))
+            fields["group_SQL_Well"] = f"SELECT {columns} FROM {self.image_table}"
+        for plate in self.plates:
+            name = "filter_SQL_Plate_" + re.sub("[^A-Za-z0-9_]", "_", plate)
+            name = next(n for n in _numbered(name) if n not in fields)
+            value = plate.replace("'", "''")
+            fields[name] = (
+                f"SELECT {', '.join(self.image_key)} FROM {self.image_table} "
+                f"WHERE {self.plate} = '{value}'"
+            )
+        return fields
+
+    @property
+    def sections(self) -> Mapping[str, Mapping[str, str]]:
+        """The fields and their values in CellProfiler's order, by the comment above them."""
+        objects = self.objects
+        queries = self.queries
+        return {
+            "This database.": self.database,
+            "The tables of image sets and of objects, and their keys.": {
+                "image_table": self.image_table,
+                "object_table": objects.table if objects else "",
+                **({"table_id": TABLE_NUMBER} if TABLE_NUMBER in self.image_key else {}),
+                "image_id": IMAGE_NUMBER,
+                "object_id": objects.number if objects else "",
+            },
+            "What orders image sets: plates and wells; groups, and the place in them.": {
+                "plate_id": self.plate,
+                "well_id": self.well,
+                "series_id": self.group,
+                "group_id": self.group,
+                "timepoint_id": self.index,
+            },
+            "The center of each object, in pixels.": {
+                "cell_x_loc": objects.x if objects else "",
+                "cell_y_loc": objects.y if objects else "",
+                "cell_z_loc": objects.z if objects else "",
+            },
+            "The image files, one for each channel.": {
+                "image_path_cols": _list(picture.path for picture in self.pictures),
+                "image_file_cols": _list(picture.file for picture in self.pictures),
+                "image_thumbnail_cols": _list(self.thumbnails.values()),
+                "image_names": _list(picture.name for picture in self.pictures),
+                "image_channel_colors": _list(self.colors),
+            },
+            "Channels in each file: a color image has 3, and needs as many image_channel_colors.": {
+                "channels_per_image": _list("1" for _ in self.pictures),
+                "image_channel_blend_modes": "",
+            },
+            "An address that begins the paths, if images are fetched from a web server.": {
+                "image_url_prepend": self.url_prepend,
+            },
+            "Groups to score by, group_SQL_NAME.": {
+                k: v for k, v in queries.items() if k.startswith("group_")
+            },
+            "Filters to fetch objects by, filter_SQL_NAME.": {
+                k: v for k, v in queries.items() if k.startswith("filter_")
+            },
+            "One object, many objects.": {"object_name": "cell, cells,"},
+            "6, 24, 96, 384, 1536 or 5600 wells, for the plate viewer.": {
+                "plate_type": self.plate_type,
+            },
+            "Columns that the classifier does not look at; regular expressions.": {
+                "classifier_ignore_columns": "table_number_key_column, image_number_key_column, "
+                "object_number_key_column",
+            },
+            "The side of an object's tile in pixels; of an image's, if another.": {
+                "image_tile_size": "50",
+                "image_size": "",
+            },
+            "To classify objects (empty) or whole images (image).": {"classification_type": ""},
+            "A training set to begin with.": {"training_set": ""},
+            "A column of objects to sum up in place of their count.": {"area_scoring_column": ""},
+            "A table for the class of each object, which the classifier then writes.": {
+                "class_table": "",
+            },
+            "Looking for orphans takes long, and empties wide tables in SQLite.": {
+                "check_tables": "no",
+            },
+            "How images and objects are read: leave as it is unless something fails.": {
+                "force_bioformats": "no",
+                "use_legacy_fetcher": "no",
+            },
+            "Whether to show an object at its own z.": {
+                "process_3D": str(bool(objects and objects.solid)),
+            },
+        }
+
+    def text(self) -> str:
+        """The text of the .properties file. Its first line marks it as one that `write` may
+        replace."""
+        head = f"{MARK} {__version__}, which replaces it; without this line it does not."
+        parts = [
+            "\n".join(
+                [f"# {about}", *(f"{name} = {value}".rstrip() for name, value in fields.items())]
+            )
+            for about, fields in self.sections.items()
+        ]
+        return "\n\n".join([head, *parts]) + "\n"
+
+    def workspace(self) -> str:
+        """The text of the .workspace file: a scatter plot of objects' area against their count in
+        the image, or of their positions if these are not measured (exporttodatabase.py,
+        write_workspace_file).
+
+        CellProfiler Analyst skips the first four lines (cpa.py, load_workspace); the third has
+        cpexport's mark.
+        """
+        head = f"CellProfiler Analyst workflow\nversion: 1\n{WORKSPACE_MARK} : {__version__}\n"
+        if self.objects is None:
+            return head
+        x, x_table, y = self.count, self.image_table, self.objects.area
+        if not (x and y):
+            x, x_table, y = self.objects.x, self.objects.table, self.objects.y
+        return (
+            f"{head}\nScatter\n\tx-axis: {x}\n\tx-table: {x_table}\n"
+            f"\ty-axis: {y}\n\ty-table: {self.objects.table}\n"
+        )
+
+
+def plate_type(wells: Iterable[str]) -> str:
+    """The number of wells of the smallest standard plate with all these wells; empty if none fits.
+
+    >>> plate_type(["A1", "B3"]), plate_type(["A01", "B03"]), plate_type(["A01", "P24"])
+    ('6', '96', '384')
+
+    Columns with two digits, as in A01, belong to plates with ten columns or more.
+
+    >>> plate_type(["A01", "17"]), plate_type([])
+    ('', '')
+    """
+    matches = [_WELL.fullmatch(well) for well in wells]
+    places = [(_row(match[1]), int(match[2]), len(match[2])) for match in matches if match]
+    if not places or len(places) < len(matches) or min(column for _, column, _ in places) == 0:
+        return ""
+    row, column, digits = (max(values) for values in zip(*places, strict=True))
+    for wells_of, rows, columns in _PLATES:
+        if row <= rows and column <= columns and digits <= len(str(columns)):
+            return str(wells_of)
+    return ""
+
+
+def _row(letters: str) -> int:
+    """The number of a row: A is 1, Z is 26, AA is 27."""
+    number = 0
+    for letter in letters.upper():
+        number = number * 26 + ord(letter) - ord("A") + 1
+    return number
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    yield from (f"{name}_{n}" for n in count(2))
+
+
+def _list(values: Iterable[str]) -> str:
+    return ",".join(values)

@@ -1,0 +1,275 @@
+"""Finds what CellProfiler Analyst needs to know about a destination, and writes its files.
+
+In CellProfiler's ExportToDatabase a user chooses these; here they come from the data.
+"""
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+
+from cpexport.cellprofiler.column_order import objects_of
+from cpexport.cellprofiler.features import IMAGE, OBJECT
+from cpexport.cellprofiler.group_numbers import INDEX
+from cpexport.cellprofiler.group_numbers import NUMBER as GROUP
+from cpexport.derived.cpa_files import (
+    MARK,
+    WORKSPACE_MARK,
+    Objects,
+    Picture,
+    Properties,
+    plate_type,
+)
+from cpexport.derived.wells import find_metadata
+from cpexport.errors import SinkError, UsageError
+from cpexport.sinks.base import Sink
+from cpexport.sinks.ledger import Ledger
+from cpexport.sinks.registry import open_sink
+from cpexport.tables.layout import Table, object_of
+from cpexport.tables.path_map import PathMap
+
+_FIRST_CHOICE = ("Nuclei", "Cells")
+_CENTERS = ("Location_Center_", "AreaShape_Center_")
+# CellProfiler Analyst does not quote names in its SQL.
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
+_NOTE = "properties"
+
+
+def properties(
+    to: str,
+    folder: Path,
+    *,
+    prefix: str = "",
+    object_name: str | None = None,
+    plate: str | None = None,
+    well: str | None = None,
+    paths: PathMap | None = None,
+) -> Properties:
+    """The properties of the destination `to`, a URL, for a file in `folder`.
+
+    Without `object_name`, they show Nuclei, else Cells, else the objects with the most rows, among
+    those whose centers are known. `plate` and `well` are image features (default: `Metadata_Plate`
+    and `Metadata_Well`, if they exist). Of a table in parts, only the first part is shown. `paths`
+    can only prepend text to all paths.
+
+    Raises:
+        UsageError: `to` is not a URL, or `paths` does more than prepend.
+        SinkError: the destination is missing or empty, or lacks what was asked for.
+    """
+    prepended = paths.prepended() if paths else ""
+    with open_sink(to, prefix, writing=False) as sink:
+        found_properties = _properties_of(sink, folder, prefix, object_name, plate, well)
+        return replace(found_properties, url_prepend=prepended)
+
+
+def describe(sink: Sink, prefix: str) -> None:
+    """Stores in the destination what a properties file would say for each object type.
+
+    The fields go to Experiment and Experiment_Properties, as in CellProfiler's databases. Objects
+    without known centers are left out; so are all fields if there are no images to show. Does
+    nothing if no batch was written since the last time.
+    """
+    if not sink.ledger.read().loaded or described(sink):
+        return
+    with sink.exclusive() as changes:
+        # Only within the transaction can no other load add batches.
+        last = max(entry.age[0] for entry in sink.ledger.read().entries if entry.loaded)
+        changes.describe(fields(sink, prefix), last)
+        changes.set_metadata({_NOTE: "described"})
+
+
+def described(sink: Sink) -> bool:
+    """Whether `describe` was called since the last batch was written."""
+    return _NOTE in sink.ledger.metadata()
+
+
+def fields(sink: Sink, prefix: str) -> dict[str, dict[str, str]]:
+    """The fields that `describe` stores, by object type."""
+    fields_by_type = {}
+    for name in sorted(sink.layout().objects - {IMAGE}) or ["None"]:
+        with suppress(SinkError):
+            chosen = name if name in _tables(sink) else None
+            properties = _properties_of(sink, None, prefix, chosen, None, None)
+            fields_by_type[name] = {
+                k: v for section in properties.sections.values() for k, v in section.items()
+            }
+    return fields_by_type
+
+
+def _properties_of(
+    sink: Sink,
+    folder: Path | None,
+    prefix: str,
+    object_name: str | None,
+    plate: str | None,
+    well: str | None,
+) -> Properties:
+    database = sink.address(folder)
+    images, ledger = _first_part(sink, IMAGE), sink.ledger.read()
+    if images is None or not ledger.loaded:
+        under = f" under the prefix {prefix}" if prefix else ""
+        raise SinkError(sink.name, f"holds no image sets{under}", "load something first")
+    columns = _columns(images)
+    plate = find_metadata(sink, "Plate", plate)
+    well = find_metadata(sink, "Well", well)
+    values = pa.Table.from_batches(sink.read(IMAGE, [f for f in (plate, well) if f]))
+    texts = {
+        feature: sorted({str(value) for value in column.to_pylist() if value is not None})
+        for feature, column in zip(values.column_names, values.columns, strict=True)
+    }
+    pictures = _pictures(columns)
+    if not pictures:
+        raise SinkError(
+            sink.name,
+            f"{images.name} has no image with both a FileName_ and a PathName_ column",
+            "CellProfiler Analyst needs them; choose them where CSV files are exported",
+        )
+    objects = _objects(sink, ledger, prefix, object_name)
+    found = Properties(
+        database=database,
+        image_table=images.name,
+        image_key=images.key,
+        objects=objects,
+        plate=columns.get(plate, ""),
+        well=columns.get(well, ""),
+        group=columns.get(GROUP, ""),
+        index=columns.get(INDEX, ""),
+        count=columns.get(f"Count_{objects.name}", "") if objects else "",
+        pictures=pictures,
+        thumbnails=_thumbnails(columns, pictures),
+        plates=tuple(texts.get(plate, ())),
+        plate_type=plate_type(texts.get(well, ())),
+    )
+    _check_readable(sink, found)
+    return found
+
+
+def write(found: Properties, file: Path, *, workspace: bool = False) -> None:
+    """Writes the file and, if `workspace`, a .workspace next to it; replaces those that cpexport
+    wrote before.
+
+    Raises:
+        UsageError: cpexport did not write an existing one; neither was written.
+    """
+    check_replaceable(file, workspace=workspace)
+    file.write_text(found.text(), encoding="utf-8")
+    if workspace:
+        file.with_suffix(".workspace").write_text(found.workspace(), encoding="utf-8")
+
+
+def check_replaceable(file: Path, *, workspace: bool = False) -> None:
+    """Checks that `write` may write or replace its files.
+
+    Raises:
+        UsageError: cpexport did not write an existing one.
+    """
+    for each in [file, file.with_suffix(".workspace")] if workspace else [file]:
+        if each.exists():
+            with each.open(encoding="utf-8", errors="replace") as stream:
+                head = [stream.readline() for _ in range(3)]
+            if not any(line.startswith((MARK, WORKSPACE_MARK)) for line in head):
+                raise UsageError(f"{each}: exists, and not as cpexport wrote it; name another file")
+
+
+def _first_part(sink: Sink, object_name: str) -> Table | None:
+    return next(iter(sink.layout().parts(object_name)), None)
+
+
+def _columns(table: Table) -> Mapping[str, str]:
+    return {column.feature: column.name for column in table.columns}
+
+
+def _objects(sink: Sink, ledger: Ledger, prefix: str, wanted: str | None) -> Objects | None:
+    """The wanted objects (None: the best to show); None if the destination has no objects."""
+    tables = _tables(sink)
+    if wanted is not None and wanted not in tables:
+        present = ", ".join(tables) or "none"
+        raise SinkError(sink.name, f"no objects {wanted}", f"the objects there are: {present}")
+    rows: dict[str, int] = {}
+    for entry in ledger.entries:
+        for table, count in entry.counts.items():
+            name = object_of(table, prefix)
+            rows[name] = rows.get(name, 0) + count.rows
+    candidates = [
+        objects
+        for name in ([wanted] if wanted else tables)
+        if (objects := _located(name, *tables[name]))
+    ]
+    if tables and not candidates:
+        raise SinkError(
+            sink.name,
+            f"no Location_Center_X and Y, nor AreaShape_Center_, of {wanted or ', '.join(tables)}",
+            "choose another --object" if wanted else "CellProfiler Analyst needs the centers",
+        )
+    return min(candidates, key=lambda objects: _rank(objects.name, rows), default=None)
+
+
+def _tables(sink: Sink) -> Mapping[str, tuple[Table, str]]:
+    """Each object type's table, and the beginning of its features there: the name of the type, if
+    all types share one table, else nothing."""
+    tables: dict[str, tuple[Table, str]] = {}
+    for name in sink.layout().objects - {IMAGE}:
+        table = _first_part(sink, name)
+        if table is not None and name == OBJECT:
+            features = [column.feature for column in table.columns]
+            tables |= {inner: (table, f"{inner}_") for inner in objects_of(features)}
+        elif table is not None:
+            tables[name] = (table, "")
+    return dict(sorted(tables.items()))
+
+
+def _rank(name: str, rows: Mapping[str, int]) -> tuple[int, int]:
+    return ((*_FIRST_CHOICE, name).index(name), -rows.get(name, 0))
+
+
+def _located(name: str, table: Table, begin: str) -> Objects | None:
+    """A table's objects of one type; None if the table does not have their centers."""
+    columns = _columns(table)
+    for center in _CENTERS:
+        x, y, z = (columns.get(begin + center + axis, "") for axis in "XYZ")
+        if x and y:
+            # MeasureObjectSizeShape measures Volume in place of Area if images are volumes.
+            solid = f"{begin}AreaShape_Volume" in columns
+            area = columns.get(begin + ("AreaShape_Volume" if solid else "AreaShape_Area"), "")
+            return Objects(name, table.name, table.key[-1], x, y, z, area, solid)
+    return None
+
+
+def _pictures(columns: Mapping[str, str]) -> tuple[Picture, ...]:
+    # Objects that were loaded from images have ObjectsFileName_, and are not a channel.
+    names = [f.removeprefix("FileName_") for f in columns if f.startswith("FileName_")]
+    return tuple(
+        Picture(name, columns[f"PathName_{name}"], columns[f"FileName_{name}"])
+        for name in names
+        if f"PathName_{name}" in columns
+    )
+
+
+def _thumbnails(columns: Mapping[str, str], pictures: tuple[Picture, ...]) -> Mapping[str, str]:
+    """Columns of thumbnails by name of image: first those of the pictures, in their order."""
+    names = [f.removeprefix("Thumbnail_") for f in columns if f.startswith("Thumbnail_")]
+    first = [picture.name for picture in pictures if picture.name in names]
+    return {name: columns[f"Thumbnail_{name}"] for name in dict.fromkeys([*first, *names])}
+
+
+def _check_readable(sink: Sink, properties: Properties) -> None:
+    """Checks that CellProfiler Analyst can read the file: it quotes no names, and reads by line.
+
+    Raises:
+        SinkError: it cannot.
+    """
+    objects = properties.objects
+    names = [properties.image_table, *((objects.table, objects.number) if objects else ())]
+    for name in names:
+        if not _PLAIN.fullmatch(name):
+            raise SinkError(
+                sink.name,
+                f"CellProfiler Analyst cannot read {name}, which it does not quote",
+                "choose a --prefix and --object of letters, digits and _, a letter first",
+            )
+    for value in [*properties.database.values(), *properties.plates]:
+        if value != " ".join(value.splitlines()):
+            raise SinkError(sink.name, f"a line break in {value}", "a properties file has no room")

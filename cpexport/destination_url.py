@@ -1,0 +1,96 @@
+"""Finds the destination that a user means: a URL, or a file name with a known ending."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+from cpexport.errors import UsageError
+
+FORMS: Final = (
+    "sqlite:///FILE, duckdb:///FILE, parquet:FOLDER or mysql+pymysql://USER@HOST/DATABASE"
+)
+"""The forms of a destination URL, for messages."""
+
+_KINDS: Final = {
+    ".sqlite": "sqlite",
+    ".sqlite3": "sqlite",
+    ".db": "sqlite",
+    ".db3": "sqlite",
+    ".duckdb": "duckdb",
+    ".ddb": "duckdb",
+    ".parquet": "parquet",
+}
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+]+:")
+# SQLAlchemy reads URLs like this: a password can contain a ?.
+_QUERY: Final = re.compile(r"[^:]+://(?:[^:/]*(?::[^@]*)?@)?[^?]*\?(.*)", re.DOTALL)
+_TEXTS: Final = (".csv", ".tsv", ".txt", ".sql")
+# DuckDB's file signature follows a checksum of 8 bytes (duckdb.org, storage/internals).
+_DUCKDB: Final = (8, b"DUCK")
+
+
+def destination_url(text: str) -> str:
+    """Returns the URL of the destination that `--to` names; a URL stays as it is.
+
+    >>> destination_url("results.duckdb"), destination_url("out.parquet/")
+    ('duckdb:///results.duckdb', 'parquet:out.parquet')
+
+    Raises:
+        UsageError: the text is neither a URL nor a file name with a known ending.
+    """
+    if _SCHEME.match(text):
+        return text
+    path = Path(text)
+    suffix = path.suffix.lower()
+    if suffix in _TEXTS:
+        raise UsageError(
+            f"--to {text}: load writes databases and Parquet; for CSV files with an import script "
+            "use cpexport script OUTPUTS --out FOLDER"
+        )
+    kind = _KINDS.get(suffix)
+    if kind is None:
+        raise UsageError(
+            f"--to {text}: neither a URL nor a file name that ends in {', '.join(_KINDS)}; "
+            f"write {FORMS}"
+        )
+    if kind == "parquet":
+        return f"parquet:{path}"
+    return file_url("duckdb" if kind == "sqlite" and _is_duckdb(path) else kind, path)
+
+
+def file_url(kind: str, path: Path) -> str:
+    """Returns the URL of a file, whatever characters its name contains.
+
+    >>> file_url("sqlite", Path("50% of a?b.sqlite"))
+    'sqlite:///50%25 of a%3Fb.sqlite'
+
+    Raises:
+        UsageError: the path has bytes that are not UTF-8.
+    """
+    from sqlalchemy.engine import URL
+
+    try:
+        return URL.create(kind, database=str(path)).render_as_string()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{str(path)!r} has bytes that are not UTF-8 in its name; rename it, or name another"
+        ) from error
+
+
+def query_of(url: str) -> str | None:
+    """Returns the text after the `?` that begins the query of a URL; None if the URL has no query.
+
+    >>> query_of("mysql+pymysql://me:a?b@host/screens?ssl_required=true"), query_of("sqlite:///a?")
+    ('ssl_required=true', '')
+    """
+    match = _QUERY.match(url)
+    return match[1] if match else None
+
+
+def _is_duckdb(path: Path) -> bool:
+    """Whether a file is DuckDB's. SQLite and DuckDB share the ending `.db`."""
+    position, signature = _DUCKDB
+    try:
+        with path.open("rb") as stream:
+            return stream.read(position + len(signature))[position:] == signature
+    except OSError:
+        return False

@@ -1,0 +1,126 @@
+"""Walks folders: lists the regular files of every folder below a given one, each folder once."""
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cpexport.errors import SourceError
+
+SCRIPT = "cpexport-script.json"
+"""The file that marks a folder written by `cpexport script`, which contains no job's files."""
+
+Told = Callable[[int], None]
+"""A callback that repeatedly gets the number of files seen; it can raise to stop the walk."""
+
+_SYSTEM_FOLDERS = frozenset({"__MACOSX", "lost+found"})
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One folder: the names of its regular files, in order, and its unreadable subfolders.
+
+    `real` is the folder's path without links.
+    """
+
+    path: Path
+    real: str
+    names: tuple[str, ...]
+    closed: tuple[tuple[Path, str], ...] = field(default=())
+
+    def real_path(self, name: str) -> str:
+        """The path of one of its files without links."""
+        path = os.path.join(self.real, name)  # noqa: PTH118 - called for every file
+        return os.path.realpath(path) if os.path.islink(path) else path  # noqa: PTH114
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a program keeps a file or folder of this name for itself.
+
+    On foreign disks, macOS puts `._Image.csv` next to `Image.csv`. While the file is open, Office
+    adds `~$Image.csv`, and editors add `.#Image.csv`, `#Image.csv#` or `Image.csv~`. File servers
+    keep old versions in folders such as `.snapshot`.
+    """
+    if name.startswith((".", "~$")) or name.endswith("~") or name in _SYSTEM_FOLDERS:
+        return True
+    return name.startswith("#") and name.endswith("#")
+
+
+def is_text(path: str) -> bool:
+    """Whether a path can be written as UTF-8, so that reports and ledgers can name it."""
+    try:
+        return path.isascii() or bool(path.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def is_regular(path: Path) -> bool:
+    """Whether a path is a regular file or a link to one. Reading other kinds may never end."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return False
+
+
+def walk(top: Path, told: Told = lambda files: None) -> Iterator[Listed]:
+    """Yields every folder below `top` once, `top` first, in order of name; follows links.
+
+    Skips hidden files and folders, and folders of `cpexport script` with everything below them.
+
+    Raises:
+        SourceError: `top` cannot be listed.
+    """
+    seen: set[str] = set()
+    files = 0
+    todo = [(top, os.path.realpath(top))]
+    while todo:
+        path, real = todo.pop()
+        if real in seen:
+            continue
+        seen.add(real)
+        try:
+            names, folders = _listed(path)
+        except OSError as error:
+            problem = f"cannot be listed: {error.strerror}"
+            if path == top:
+                raise SourceError(top, problem, "check it") from error
+            yield Listed(path, real, (), ((path, problem),))
+            continue
+        files += len(names)
+        told(files)
+        if SCRIPT in names:
+            continue
+        yield Listed(path, real, tuple(sorted(names)))
+        for name, is_link in sorted(folders, reverse=True):
+            below = os.path.join(real, name)  # noqa: PTH118
+            todo.append((path / name, os.path.realpath(below) if is_link else below))
+
+
+def _listed(path: Path) -> tuple[list[str], list[tuple[str, bool]]]:
+    """The names of a folder's regular files, and its subfolders with whether each is a link."""
+    names, folders = [], []
+    with os.scandir(path) as entries:
+        for entry in entries:
+            if is_hidden(entry.name):
+                continue
+            try:
+                if entry.is_dir():
+                    folders.append((entry.name, entry.is_symlink()))
+                elif entry.is_file() or _leads_nowhere(entry):
+                    names.append(entry.name)
+            except OSError:
+                # Deleted in the meantime.
+                continue
+    return names, folders
+
+
+def _leads_nowhere(entry: os.DirEntry[str]) -> bool:
+    """Whether a link's target is missing, as git-annex leaves it: the later read reports it."""
+    if not entry.is_symlink():
+        return False
+    try:
+        entry.stat()
+    except OSError:
+        return True
+    return False

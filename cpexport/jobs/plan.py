@@ -1,0 +1,214 @@
+"""Plans the jobs that run the image sets of a batch file, each with its own folder and command."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cpexport.cellprofiler.batch_file import BatchFile, digest
+from cpexport.errors import SourceError
+from cpexport.imagesets import ImageSets
+from cpexport.jobs.settings import Settings
+from cpexport.jobs.split import Job, folder_for, overlap, split
+
+
+@dataclass(frozen=True)
+class Task:
+    """One job of a plan.
+
+    number: counts from 1.
+    time, memory: the job's own limits, in minutes and MiB; None for the site's default.
+    """
+
+    number: int
+    job: Job
+    folder: Path
+    time: int | None = None
+    memory: int | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The jobs to submit.
+
+    sha256: the digest of the batch file.
+    outputs: the folder that holds the jobs' folders.
+    origin: from `plans.origin` for a plan that is written into a folder; it identifies the plan
+        after that folder is moved or copied.
+    known: the records of submissions that existed when the plan was made, as in
+        `Records.recorded`; they do not prevent its submission.
+    """
+
+    batch_file: Path
+    sha256: str
+    outputs: Path
+    tasks: tuple[Task, ...]
+    settings: Settings
+    origin: Mapping[str, str] = field(default_factory=dict)
+    known: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def image_sets(self) -> ImageSets:
+        """All image sets that the jobs run."""
+        return ImageSets.from_ranges(r for t in self.tasks for r in t.job.image_sets.ranges)
+
+    def command(self, task: Task) -> tuple[str, ...]:
+        """The words of a job's command line.
+
+        They always name a folder for temporary files, which are as large as the measurements, and a
+        done file: without one CellProfiler exits with 0 even if it failed (CellProfiler 4.2.8,
+        __main__.py, run_pipeline_headless).
+        """
+        return command(self.batch_file, task.job, task.folder)
+
+    def as_json(self) -> dict[str, Any]:
+        """The plan as `cpexport plan --format json` prints it, with every job's command."""
+        jobs = [
+            {
+                **_brief(task),
+                "first": task.job.first,
+                "last": task.job.last,
+                "group": task.job.group,
+                "command": self.command(task),
+            }
+            for task in self.tasks
+        ]
+        return self._with_jobs(jobs)
+
+    def as_text(self) -> str:
+        """The text of `plan.json`: a line for each job; `jobs.tsv` has the folders and limits."""
+        outline = self._with_jobs(["@jobs@"])
+        lines = ",\n".join(f"    {json.dumps(_brief(task))}" for task in self.tasks)
+        text = json.dumps(outline, indent=2, ensure_ascii=False)
+        return text.replace('    "@jobs@"', lines, 1) + "\n"
+
+    def _with_jobs(self, jobs: list[Any]) -> dict[str, Any]:
+        return {
+            # First, so that jobs find the id at once (templates/moved.sh).
+            **self.origin,
+            "batch_file": str(self.batch_file),
+            "sha256": self.sha256,
+            "image_sets": len(self.image_sets),
+            "jobs": jobs,
+            "outputs": str(self.outputs),
+            "settings": self.settings.as_json(),
+        }
+
+
+def _brief(task: Task) -> dict[str, Any]:
+    return {"task": task.number, "image_sets": str(task.job.image_sets)}
+
+
+@dataclass(frozen=True)
+class SavedPlan:
+    """The part of an earlier plan that later commands need.
+
+    `id`, `folder` and `beside` come from `plans.origin`; None if an older version wrote the plan.
+    """
+
+    path: Path
+    batch_file: Path
+    sha256: str
+    outputs: Path
+    settings: Settings
+    id: str | None = None
+    folder: Path | None = None
+    beside: str | None = None
+
+
+def plan(
+    batch_file: BatchFile,
+    outputs: Path,
+    settings: Settings | None = None,
+) -> Plan:
+    """Plans the jobs that run all image sets of a batch file.
+
+    Without a size in the settings, each job runs one image set, or one group if the batch file is
+    grouped.
+
+    Raises:
+        SourceError: it lists nothing to run, or a group that no command line can select.
+    """
+    settings = settings or Settings()
+    check_not_empty(batch_file)
+    if settings.by_group and not batch_file.members:
+        raise SourceError(
+            batch_file.path, "is not grouped", "leave out --by-group, or set groups in the pipeline"
+        )
+    jobs = split(batch_file, batch_file.planned, settings.size or 1, by_group=settings.by_group)
+    return numbered(
+        batch_file, outputs, [(job, settings.time, settings.memory) for job in jobs], settings
+    )
+
+
+def numbered(
+    batch_file: BatchFile,
+    outputs: Path,
+    jobs: Sequence[tuple[Job, int | None, int | None]],
+    settings: Settings,
+) -> Plan:
+    """Returns a plan of these jobs in this order, each with its limits of time and memory."""
+    tasks: list[Task] = []
+    taken: set[str] = set()
+    for number, (job, time, memory) in enumerate(jobs, start=1):
+        folder = folder_for(job, outputs, taken)
+        taken.add(folder.name)
+        tasks.append(Task(number, job, folder, time, memory))
+    sha256 = digest(batch_file.path)
+    return Plan(batch_file.path, sha256, outputs, tuple(tasks), settings)
+
+
+def command(batch_file: Path, job: Job, folder: Path) -> tuple[str, ...]:
+    """The words of the command that runs a job and writes to a folder."""
+    return (
+        *("cellprofiler", "-c", "-r", "-p", str(batch_file), *job.selection),
+        *("-o", str(folder), "-t", str(folder / "tmp"), "-d", str(folder / "done.txt")),
+    )
+
+
+def check_not_empty(batch_file: BatchFile) -> None:
+    """Refuses a batch file with nothing to run.
+
+    Raises:
+        SourceError: it has no image set, or no module.
+    """
+    advice = "see what CreateBatchFiles said, and make the batch file again"
+    if not batch_file.planned:
+        raise SourceError(batch_file.path, "lists no image set", advice)
+    if not any(module.enabled for module in batch_file.pipeline.modules):
+        raise SourceError(batch_file.path, "holds no pipeline", advice)
+
+
+def read_plan(path: Path) -> SavedPlan | None:
+    """Reads a `plan.json`; returns None if another program wrote the file.
+
+    Raises:
+        SourceError: the plan is damaged, or two of its jobs run the same image set.
+    """
+    try:
+        saved = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise SourceError(
+            path, f"cannot be read: {error}", "restore it, or take it away"
+        ) from error
+    if not isinstance(saved, Mapping) or not {"batch_file", "sha256", "jobs"} <= saved.keys():
+        return None
+    try:
+        jobs = [Job(ImageSets.parse(job["image_sets"]), str(job["task"])) for job in saved["jobs"]]
+        settings = Settings.from_json(saved["settings"])
+        planned = SavedPlan(
+            path,
+            Path(saved["batch_file"]),
+            str(saved["sha256"]),
+            Path(saved["outputs"]),
+            settings,
+            saved.get("id"),
+            Path(saved["folder"]) if "folder" in saved else None,
+            saved.get("beside"),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise SourceError(path, f"not a plan: {error}", "make the plan again") from error
+    if twice := overlap(jobs):
+        raise SourceError(path, f"plans {twice.words} twice", "make the plan again")
+    return planned

@@ -1,0 +1,279 @@
+"""Finds what would make the jobs of a plan fail, before anything is submitted.
+
+The jobs run on other machines, so most problems can only be warnings; certain ones are `fatal`.
+"""
+
+import os
+import shutil
+import stat
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+from cpexport.cellprofiler.batch_file import BatchFile
+from cpexport.cellprofiler.features import IMAGE
+from cpexport.cellprofiler.hdf5.measurement_file import MeasurementFile
+from cpexport.cellprofiler.pipeline import Module
+from cpexport.imagesets import ImageSets
+from cpexport.jobs.image_folders import file_of, list_of
+from cpexport.jobs.path_mappings import wrong_paths
+from cpexport.jobs.plan import Plan
+from cpexport.jobs.scheduler_options import partition
+from cpexport.jobs.schedulers.slurm import most_minutes
+from cpexport.jobs.settings import Settings, clock
+
+# Bytes of disk: the least for any plan, and the usual need of an image set.
+_LITTLE = 64 * 2**20
+_EACH = 2**20
+_SOME = 5
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong and what to do; `fatal` if the jobs would certainly run in vain."""
+
+    text: str
+    fatal: bool = False
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def problems(
+    plan: Plan, batch_file: BatchFile, *, check_images: bool = False, printed: bool = False
+) -> tuple[Problem, ...]:
+    """Returns all problems of a plan that can be found, the fatal ones first.
+
+    `printed` is whether the plan's commands are only shown, so that they may run anywhere.
+
+    Raises:
+        SourceError: the batch file is damaged.
+    """
+    all_problems = [
+        *_outputs(plan, printed),
+        *_batch_file(batch_file),
+        *_program(plan.settings, printed),
+        *_version(batch_file),
+        *_unshipped(batch_file),
+        *_time(plan),
+        *(Problem(f"{batch_file.path}: {reason}") for reason in wrong_paths(batch_file)),
+        *_modules(batch_file, plan.settings.keep_measurements),
+        *_numbers(plan, batch_file),
+        *(_images(batch_file) if check_images else ()),
+    ]
+    return tuple(sorted(all_problems, key=lambda problem: not problem.fatal))
+
+
+def _outputs(plan: Plan, printed: bool) -> Iterator[Problem]:
+    """Checks that the jobs' folders can be made and have room on this machine.
+
+    If the commands are `printed`, these problems are not fatal.
+    """
+    folder = plan.outputs.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        advice = "run the jobs where it can, or put the batch file into another folder"
+        advice = advice if printed else "name another --out"
+        yield Problem(f"{folder}: the jobs' output cannot be written here; {advice}", not printed)
+        return
+    free = shutil.disk_usage(folder).free
+    if free < _LITTLE:
+        yield Problem(f"{folder}: only {free >> 20} MiB are free; make room", not printed)
+    elif free < _EACH * len(plan.image_sets):
+        yield Problem(f"{folder}: {free >> 20} MiB are free, less than 1 MiB for each image set")
+
+
+def _batch_file(batch_file: BatchFile) -> Iterator[Problem]:
+    mode = batch_file.path.stat().st_mode
+    if not mode & stat.S_IROTH:
+        yield Problem(
+            f"{batch_file.path}: not readable by everyone; chmod a+r if jobs run as another user"
+        )
+
+
+def _program(settings: Settings, printed: bool) -> Iterator[Problem]:
+    """Checks that jobs find `cellprofiler`, as far as this machine shows."""
+    if shutil.which("cellprofiler") or settings.modules or settings.container:
+        return
+    if settings.scheduler == "shell" and not printed:
+        advice = "activate its environment, or name a --container or --module"
+        yield Problem(f"cellprofiler is not on the PATH, and the jobs run here; {advice}", True)
+    else:
+        yield Problem("cellprofiler is not on the PATH here; see that jobs find it where they run")
+
+
+def _time(plan: Plan) -> Iterator[Problem]:
+    """Finds jobs that ask for more time than Slurm allows: they would wait forever."""
+    minutes = max((task.time or 0 for task in plan.tasks), default=0)
+    if plan.settings.scheduler != "slurm" or not minutes:
+        return
+    if (most := most_minutes(partition(plan.settings))) and minutes > most.minutes:
+        yield Problem(
+            f"jobs ask for {clock(minutes)}, and {most} allows {clock(most.minutes)}: they would "
+            "wait for ever; give a shorter --time, or another --partition"
+        )
+
+
+def _unshipped(batch_file: BatchFile) -> Iterator[Problem]:
+    """Finds modules of plugins: without them CellProfiler still runs the pipeline and says
+    Complete."""
+    names = dict.fromkeys(m.name for m in batch_file.pipeline.modules if m.enabled)
+    plugins = [name for name in names if name not in shipped()]
+    if plugins:
+        yield Problem(
+            f"{batch_file.path}: CellProfiler does not ship {', '.join(plugins)}: where jobs do "
+            "not find their plugins, it leaves them out and still says Complete; see that "
+            "--plugins-directory or the preferences of the jobs' user name them"
+        )
+
+
+@cache
+def shipped() -> frozenset[str]:
+    """The names of the modules that CellProfiler 2.1 to 5 ships."""
+    text = resources.files("cpexport").joinpath("cellprofiler_modules.txt").read_text("utf-8")
+    return frozenset(line for line in text.splitlines() if line and not line.startswith("#"))
+
+
+def _version(batch_file: BatchFile) -> Iterator[Problem]:
+    """Compares the version that made the batch file with the one on this machine, if any."""
+    if batch_file.version is None:
+        yield Problem(f"{batch_file.path}: does not say which CellProfiler made it")
+    if batch_file.measured:
+        yield Problem(f"{batch_file.path}: holds measurements of a job, and is no batch file")
+    if shutil.which("cellprofiler") is None:
+        return
+    try:
+        done = subprocess.run(
+            ["cellprofiler", "--version"],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=120,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        yield Problem(f"cellprofiler --version: {error}; see that jobs can run it")
+        return
+    version = (done.stdout.strip().splitlines() or [""])[-1].strip()
+    if done.returncode or not version[:1].isdigit():
+        message = (done.stderr.strip().splitlines() or [version or "nothing"])[-1]
+        yield Problem(
+            f"cellprofiler --version ended with {done.returncode} and said {message[:80]!r}; "
+            "see that jobs can run it"
+        )
+    elif batch_file.version and version != batch_file.version:
+        yield Problem(
+            f"{batch_file.path}: made by CellProfiler {batch_file.version}, "
+            f"and `cellprofiler` here is {version}; run the jobs with the same version"
+        )
+
+
+def _modules(batch_file: BatchFile, kept: bool) -> Iterator[Problem]:
+    """Finds settings of modules that make batch jobs fail or leave nothing."""
+    exports = False
+    for module in batch_file.pipeline.modules:
+        if module.enabled and module.name == "CreateBatchFiles":
+            if module.setting("in distributed mode") == "Yes":
+                yield Problem(
+                    f"{batch_file.path}: made in distributed mode, which CellProfiler does not "
+                    "support any more: every job fails; make it again with that setting off",
+                    True,
+                )
+            if module.setting("computers running Windows?") == "Yes":
+                yield Problem(f"{batch_file.path}: made for a cluster of Windows machines")
+        elif module.enabled and module.name == "LoadData":
+            yield from _list(batch_file, module)
+        elif module.enabled and module.name == "ExportToDatabase":
+            exports = True
+            yield from _database(batch_file, module)
+        exports |= module.enabled and module.name == "ExportToSpreadsheet"
+    # CellProfiler 4 and later discard the measurements of headless runs; earlier versions keep them
+    # on request.
+    if not exports and not kept:
+        yield Problem(
+            f"{batch_file.path}: the pipeline exports nothing, so jobs would leave nothing: "
+            "give --keep-measurements, or add ExportToSpreadsheet"
+        )
+
+
+def _list(batch_file: BatchFile, module: Module) -> Iterator[Problem]:
+    """Checks that LoadData's list exists, as every job reads it again (loaddata.py,
+    get_cache_info)."""
+    kind, folder, name = list_of(module)
+    if kind == "Elsewhere..." and not Path(folder, name).is_file():
+        yield Problem(
+            f"{batch_file.path}: its LoadData list {Path(folder, name)} does not exist on this "
+            "side; see that it does where jobs run, as each of them reads it"
+        )
+
+
+def _database(batch_file: BatchFile, module: Module) -> Iterator[Problem]:
+    """Refuses ExportToDatabase with SQLite: CreateBatchFiles makes the tables in its own output
+    folder, and jobs make none."""
+    if module.setting("Database type") == "SQLite":
+        shared = module.setting("Output file location").startswith("Elsewhere")
+        yield Problem(
+            f"{batch_file.path}: ExportToDatabase writes SQLite: "
+            + (
+                "all jobs write into one file and lock each other out"
+                if shared
+                else "in a folder of its own a job finds no tables and fails"
+            )
+            + "; use ExportToSpreadsheet, or --keep-measurements without it",
+            fatal=not shared,
+        )
+
+
+def _numbers(plan: Plan, batch_file: BatchFile) -> Iterator[Problem]:
+    """Finds jobs that would renumber image sets: `-g` with a list not in the order of groups."""
+    if batch_file.renumbers and any(not task.job.by_range for task in plan.tasks):
+        tags = ", ".join(batch_file.group_tags)
+        yield Problem(
+            f"{batch_file.path}: LoadData's list is not in the order of its groups, so jobs number "
+            f"image sets otherwise than it does and check would find other pictures; sort the list "
+            f"by {tags} and make the batch file again",
+            True,
+        )
+
+
+def _images(batch_file: BatchFile) -> Iterator[Problem]:
+    """Finds images that do not exist or are empty, among those that are files."""
+    missing: dict[str, set[int]] = {}
+    is_good: dict[str, bool] = {}
+    elsewhere = 0
+    with MeasurementFile(batch_file.path) as file:
+        for feature in file.features(IMAGE):
+            if not feature.startswith("URL_"):
+                continue
+            numbers, urls = file.one_each(IMAGE, feature)
+            for number, url in zip(numbers.tolist(), urls.tolist(), strict=True):
+                path = file_of(str(url))
+                if path is None:
+                    elsewhere += 1
+                    continue
+                if path not in is_good:
+                    is_good[path] = _is_image(path)
+                if not is_good[path]:
+                    missing.setdefault(path, set()).add(number)
+    if missing:
+        examples = ", ".join(list(missing)[:_SOME]) + (" ..." if len(missing) > _SOME else "")
+        sets = ImageSets.of(number for numbers in missing.values() for number in numbers)
+        yield Problem(
+            f"{batch_file.path}: {len(missing)} of {len(is_good)} images are missing or empty: "
+            f"{examples} ({sets.words})",
+            True,
+        )
+    if elsewhere:
+        yield Problem(f"{batch_file.path}: {elsewhere} images are no files and were not looked at")
+
+
+def _is_image(path: str) -> bool:
+    try:
+        return Path(path).stat().st_size > 0
+    except (OSError, ValueError):
+        return False

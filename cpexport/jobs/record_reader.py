@@ -1,0 +1,81 @@
+"""Reads the `status` folders next to outputs, in which jobs and submissions write their records."""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cpexport.jobs.logs import MemoryByLog
+from cpexport.jobs.record_file import CHECK, SUBMITTED, RecordFile, read_record
+from cpexport.jobs.records import ANY, Attempt, Broken, Records
+from cpexport.jobs.split import STATUS_SUFFIXES
+
+_Stat = tuple[int, int, int, int]
+"""What tells whether a file has changed: its number, size, time and owner."""
+
+
+@dataclass
+class Reader:
+    """Reads `status` folders; it reads a file again only if the file has changed."""
+
+    _cache: dict[str, tuple[_Stat, RecordFile]] = field(default_factory=dict)
+    logs: MemoryByLog = field(default_factory=dict)
+
+    def read(self, folders: Iterable[Path]) -> Records:
+        """Returns the records in these folders."""
+        files: list[RecordFile] = []
+        cache: dict[str, tuple[_Stat, RecordFile]] = {}
+        others = False
+        recorded: dict[str, str] = {}
+        for folder in folders:
+            try:
+                entries = sorted(_entries(folder))
+            except OSError as error:
+                why = f"cannot be listed ({error.strerror}), so that any of its jobs may run"
+                files.append(RecordFile(broken=(Broken(folder, f"{why}; {CHECK}", ANY),)))
+                continue
+            for path, stat in entries:
+                before, file = self._cache.get(path, ((0, 0, 0, 0), RecordFile()))
+                if before != stat:
+                    file = read_record(Path(path))
+                cache[path] = (stat, file)
+                files.append(file)
+                if path.endswith(SUBMITTED):
+                    recorded[Path(path).name] = file.first
+                others = others or stat[3] != os.getuid()
+        self._cache = cache
+        return Records(
+            _in_order(file.attempts for file in files),
+            tuple(one for file in files for one in file.submissions),
+            tuple(one for file in files for one in file.broken),
+            others,
+            recorded,
+        )
+
+
+def _entries(folder: Path) -> Iterator[tuple[str, _Stat]]:
+    """Lists the records in a folder once, each with what tells whether it has changed."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.name.startswith(".") and entry.name.endswith(STATUS_SUFFIXES):
+                try:
+                    stat = entry.stat()
+                except FileNotFoundError:
+                    # Deleted since the folder was listed.
+                    continue
+                yield entry.path, (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_uid)
+
+
+def _in_order(files: Iterable[tuple[Attempt, ...]]) -> tuple[Attempt, ...]:
+    """Sorts attempts by the time they began, but keeps those of one job in their recorded order.
+
+    The clock of one of its nodes may be slow.
+    """
+    timed: list[tuple[str, Attempt]] = []
+    for attempts in files:
+        latest = ""
+        for attempt in attempts:
+            latest = max(latest, attempt.began)
+            timed.append((latest, attempt))
+    timed.sort(key=lambda item: item[0])
+    return tuple(attempt for _, attempt in timed)

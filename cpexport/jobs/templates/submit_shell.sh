@@ -1,0 +1,53 @@
+#!/bin/sh
+# @count@ jobs of @batch@ on this machine, @at_once@ at a time. Run them with
+#
+#     sh @submit@
+#
+# Each job runs one line of jobs.tsv: task, first, last, group, folder, image sets, and limits,
+# which are not enforced here. If you run this again, it skips complete jobs.
+set -u
+here=@here@
+outputs=@outputs@
+@moved@
+@claim@
+# This record says that jobs are still to come, as long as the process that starts them lives.
+offset=0 count=@count@ record=$status/@plan@.0.submitted
+
+# goes_on PROCESS: whether it lives and belongs to such jobs. Process numbers are reused.
+goes_on() {
+    if [ -d /proc/self ]; then
+        grep -q 'task\.sh\|submit\.sh' "/proc/$1/cmdline" 2>/dev/null
+    else
+        kill -0 "$1" 2>/dev/null
+    fi
+}
+
+if [ -e "$record" ]; then
+    id=$(sed -n 1p "$record" | cut -f2)
+    host=${id%%:*} process=${id#*:}
+    process=${process%%:*}
+    if [ "$host" != "$(uname -n)" ]; then
+        stop "$record: these jobs were begun on ${host:-another machine} and may go on there, so" \
+            "nothing was begun here; remove this file if they do not"
+    elif goes_on "$process"; then
+        stop "$record: these jobs go on already (process $process), so nothing was begun; wait for" \
+            "their end, or end that process"
+    fi
+fi
+refuse_again
+
+CPEXPORT_RUN=$(date +%s)
+export CPEXPORT_RUN
+record "$(uname -n):$$:$CPEXPORT_RUN" ||
+    stop "$record: cannot be written, so no job was begun; make room there"
+rm -rf "$lock"
+trap - EXIT INT HUP TERM
+# Without -I, which would also replace its letter in the path: xargs appends each number.
+seq 1 @count@ | (
+    # This shell becomes xargs, which continues if only the shell around it is killed.
+    record "$(uname -n):$(exec sh -c 'echo $PPID'):$CPEXPORT_RUN"
+    exec xargs -P @at_once@ -n 1 \
+        sh -c 'sh "$1/task.sh" "$2" >"$1/logs/$2.log" 2>&1' sh "$here"
+)
+rm -f "$record"
+sh "$here/merge.sh"

@@ -1,0 +1,1 @@
+"""Finding, judging, decoding and writing batches."""

@@ -1,0 +1,288 @@
+"""Decodes one batch into Arrow files in a scratch folder.
+
+`decode` depends on nothing but its arguments, so any `concurrent.futures.Executor` can run it. What
+it returns is small; the writer reads the rows from the files, block by block.
+"""
+
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import ipc
+
+from cpexport.cellprofiler.experiment import EXPERIMENTS
+from cpexport.cellprofiler.features import (
+    EXPERIMENT,
+    IMAGE,
+    IMAGE_NUMBER,
+    INTEGER,
+    NOT_OBJECTS,
+    OBJECT,
+    REAL,
+    RELATIONSHIP,
+    TEXT,
+)
+from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.errors import SinkError, SourceError
+from cpexport.imagesets import ImageSets
+from cpexport.sinks.ledger import Count
+from cpexport.sources.base import Batch, fingerprint, signature
+from cpexport.sources.error_containment import contained
+from cpexport.tables.aggregates import aggregated
+from cpexport.tables.casts import align, numbers_as_promised
+from cpexport.tables.layout import Features, children_as_child, joined
+from cpexport.tables.options import AGGREGATES, COMBINED, TableOptions
+from cpexport.tables.side_by_side import side_by_side
+
+# Values per block, 2 MB. Databases take rows one by one and visit all columns for each row: a block
+# this small mostly stays in the processor's second cache, and is still large enough that the blocks
+# are few and quick to describe.
+_BLOCK = 1 << 18
+_BUFFER = 1 << 20
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A batch's rows on disk, with their types and counts.
+
+    files: in the order of the rows, each with its object type in the destination, which can repeat.
+    types: the narrowest types that hold all rows, by the job's object types.
+    counts: what the batch holds, by the job's object types.
+    written: rows for the destination, by its object types, without the row of the run
+        (`Experiment`), which a later batch can replace.
+    unmapped: how many image paths are in no folder of the shape's `paths`.
+    measured: what the job measured over all its image sets: numbers by feature.
+    """
+
+    image_sets: ImageSets
+    folder: Path
+    files: tuple[tuple[str, Path], ...]
+    types: Features
+    counts: Mapping[str, Count]
+    written: Mapping[str, int]
+    pictures: Pictures
+    fingerprint: str
+    unmapped: int
+    measured: Mapping[str, float]
+
+    def rows(self) -> Iterator[tuple[str, pa.RecordBatchReader]]:
+        """Yields object types with their rows in one block or more; columns are named by feature.
+
+        A reader is valid until the next one is requested. An object type can come more than once,
+        with other column types.
+        """
+        for name, path in self.files:
+            # Reading, unlike mapping, leaves a block in the processor's cache for the writer.
+            with pa.OSFile(str(path)) as file, ipc.open_stream(file) as rows:
+                yield name, rows
+
+    @property
+    def values(self) -> int:
+        """The number of values: rows times columns, over all tables."""
+        return sum(
+            count.rows * len(self.types.get(name, ())) for name, count in self.counts.items()
+        )
+
+    @property
+    def size(self) -> int:
+        """The total size of the files, in bytes."""
+        return sum(path.stat().st_size for _, path in self.files)
+
+    def remove(self) -> None:
+        """Deletes the files."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def decode(
+    batch: Batch, image_sets: ImageSets, types: Features, shape: TableOptions, scratch: Path
+) -> Decoded:
+    """Reads the rows of `image_sets` from a batch, for a destination of this shape.
+
+    `types` are the destination's types for the features of jobs.
+
+    Raises:
+        SourceError: the batch is damaged, or its files changed since it was inspected.
+        SinkError: the scratch folder is full.
+    """
+    source = batch.source
+    with contained(source):
+        if signature(source) != batch.signature:
+            raise SourceError(source.path, "changed since it was looked at", "run cpexport again")
+        content = fingerprint(source)
+    folder = Path(tempfile.mkdtemp(dir=scratch))
+    try:
+        files: list[tuple[str, Path]] = []
+        written: dict[str, int] = {}
+        tally = _Tally(shape, types.get(IMAGE, {}))
+        numbers = np.fromiter(image_sets, np.int64, len(image_sets))
+        with contained(source), source.open() as opened:
+            pictures = opened.pictures.select(numbers).without(batch.flags)
+            kept = tally.settled(opened.read(image_sets, types), pictures)
+            for name, rows in _shaped(kept, shape):
+                files.append((name, folder / f"{len(files)}.arrow"))
+                _write(rows, files[-1][1])
+                if name != EXPERIMENT:
+                    written[name] = written.get(name, 0) + rows.num_rows
+        with contained(source):
+            if signature(source) != batch.signature:
+                raise SourceError(source.path, "changed while it was read", "run cpexport again")
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return Decoded(
+        image_sets,
+        folder,
+        tuple(files),
+        tally.types,
+        tally.counts,
+        written,
+        pictures,
+        content,
+        tally.unmapped,
+        tally.measured,
+    )
+
+
+class _Tally:
+    """Collects the types and counts of a batch's rows as they pass (see `Decoded`).
+
+    `images` are the destination's types for the features of image sets.
+    """
+
+    def __init__(self, shape: TableOptions, images: Mapping[str, pa.DataType]) -> None:
+        self.types: dict[str, Mapping[str, pa.DataType]] = {}
+        self.counts: dict[str, Count] = {}
+        self.unmapped = 0
+        self.measured: dict[str, float] = {}
+        self._shape, self._images = shape, images
+
+    def settled(
+        self, parts: Iterable[tuple[str, pa.RecordBatch]], pictures: Pictures
+    ) -> Iterator[tuple[str, pa.RecordBatch]]:
+        """Yields the rows that the shape keeps, with values as destinations store them."""
+        for name, rows in parts:
+            if name == EXPERIMENT:
+                numbers = rows.drop_columns(EXPERIMENTS.names)
+                self.measured |= {n: numbers[n][0].as_py() for n in numbers.schema.names}
+                yield name, rows.select(EXPERIMENTS.names)
+            elif self._shape.keeps(name):
+                rows = _settled(name, rows)
+                if name == IMAGE:
+                    selected = pictures.select(rows[IMAGE_NUMBER].to_numpy())
+                    rows = _as_written(rows, selected, self._images)
+                rows, unmapped = self._shape.paths.mapped(rows)
+                self.unmapped += unmapped
+                self._add(name, rows)
+                yield name, rows
+            else:
+                # The ledger records all tables of an output, also those that are not loaded.
+                self.counts[name] = Count(0)
+
+    def _add(self, name: str, rows: pa.RecordBatch) -> None:
+        count = _count(rows)
+        self.counts[name] = self.counts[name] + count if name in self.counts else count
+        if name != RELATIONSHIP:
+            types = dict(zip(rows.schema.names, rows.schema.types, strict=True))
+            del types[IMAGE_NUMBER]
+            before = {name: self.types.get(name, {})}
+            self.types |= joined([before, {name: types}])
+
+
+def _shaped(
+    parts: Iterable[tuple[str, pa.RecordBatch]], shape: TableOptions
+) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """Turns the rows of a job's tables into rows of the destination's tables.
+
+    Holds all rows in memory only if object types have to be combined.
+    """
+    if not shape.aggregate and shape.layout != COMBINED:
+        yield from parts
+        return
+    parts_by_type: dict[str, list[pa.RecordBatch]] = {}
+    for name, rows in parts:
+        parts_by_type.setdefault(name, []).append(rows)
+    tables = {name: _whole(batches) for name, batches in parts_by_type.items()}
+    objects = {name: t for name, t in tables.items() if name not in NOT_OBJECTS}
+    for name, rows in tables.items():
+        if name == IMAGE and shape.aggregate:
+            yield name, aggregated(rows, objects, [AGGREGATES[kind] for kind in shape.aggregate])
+        elif name not in objects or shape.layout != COMBINED:
+            yield name, rows
+    if objects and shape.layout == COMBINED:
+        yield OBJECT, side_by_side(objects)
+
+
+def _whole(parts: list[pa.RecordBatch]) -> pa.RecordBatch:
+    """Joins all parts of a table; each column gets the widest type of its parts."""
+    if len(parts) == 1:
+        return parts[0]
+    types = joined({"": {f.name: f.type for f in part.schema}} for part in parts)[""]
+    schema = pa.schema([pa.field(name, type) for name, type in types.items()])
+    table = pa.Table.from_batches([align(part, schema) for part in parts])
+    return pa.RecordBatch.from_arrays([c.combine_chunks() for c in table.columns], schema=schema)
+
+
+def _write(rows: pa.RecordBatch, path: Path) -> None:
+    block = max(1, _BLOCK // max(1, rows.num_columns))
+    try:
+        with (
+            pa.OSFile(str(path), "wb") as file,
+            pa.BufferedOutputStream(file, _BUFFER) as buffer,
+            ipc.new_stream(buffer, rows.schema) as stream,
+        ):
+            for start in range(0, max(1, rows.num_rows), block):
+                stream.write_batch(rows.slice(start, block))
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise SinkError(
+            path.parent.parent,
+            f"temporary files cannot be written: {reason}",
+            "make room, or name another folder by TMPDIR",
+        ) from error
+
+
+def _settled(name: str, rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Stores whole numbers as integers where the feature's name promises them, and NaN for missing
+    real numbers."""
+    if name == RELATIONSHIP:
+        return children_as_child(rows)
+    arrays = [
+        numbers_as_promised(name, feature, array)
+        for feature, array in zip(rows.schema.names, rows.columns, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, names=rows.schema.names)
+
+
+def _as_written(
+    rows: pa.RecordBatch, pictures: Pictures, types: Mapping[str, pa.DataType]
+) -> pa.RecordBatch:
+    """Restores metadata as the job wrote it, `1.0` and not `1`, where the destination has text."""
+    arrays = [
+        pictures.columns[field.name]
+        if field.name in pictures.columns and types.get(field.name) == TEXT
+        else array
+        for field, array in zip(rows.schema, rows.columns, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, names=rows.schema.names)
+
+
+def _count(rows: pa.RecordBatch) -> Count:
+    missing, infinite = 0, {}
+    with np.errstate(invalid="ignore", over="ignore"):
+        for name, array in zip(rows.schema.names, rows.columns, strict=True):
+            if array.type == REAL:
+                values = array.to_numpy()
+                # A sum is finite only if all values are, and costs a fraction of a test of each.
+                if not math.isfinite(np.add.reduce(values)):
+                    missing += int(np.isnan(values).sum())
+                    if count := int(np.isinf(values).sum()):
+                        infinite[name] = count
+            elif array.type == INTEGER:
+                missing += array.null_count
+    return Count(rows.num_rows, missing, sum(infinite.values()), infinite)

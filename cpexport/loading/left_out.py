@@ -1,0 +1,296 @@
+"""Lists what a destination lacks, or would lack, from some outputs, and why.
+
+`load`, `load --dry-run`, `check` and `verify` all take their lines from here, so they all name the
+same gaps.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+
+from cpexport.cellprofiler.batch_file import BatchFile
+from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_set_names import Name, named
+from cpexport.cellprofiler.same_image import compared
+from cpexport.errors import RERUN, LeftOut, SourceError
+from cpexport.imagesets import NONE, ImageSets, in_common
+from cpexport.loading import lost_features
+from cpexport.loading.completeness import shown_by_numbers
+from cpexport.loading.missing_features import unloaded
+from cpexport.loading.survey import Survey, pictures_of
+from cpexport.sinks.base import Sink
+from cpexport.sinks.ledger import Entry, Ledger
+from cpexport.sources.base import Batch
+
+_DELETED = "somebody deleted image sets of it from the destination; restore that, or load all anew"
+
+Others = Callable[[Batch], Iterable[Pictures]]
+"""Returns what other sources say about the images behind a batch's image set numbers."""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Image sets that are missing, and their names in the batch file.
+
+    `planned` is how many image sets the batch file lists; None without a batch file. Then the image
+    sets are gaps in the numbers, and `known` is whether there are any numbers to find gaps in.
+    """
+
+    image_sets: ImageSets = NONE
+    planned: int | None = None
+    names: Mapping[int, Name] = field(default_factory=dict)
+    known: bool = True
+
+
+def missing(plan: BatchFile | None, present: ImageSets, ran: Iterable[ImageSets]) -> Missing:
+    """Returns the image sets that are missing, given those that are `present`.
+
+    `ran` are the image sets that each job was to run.
+    """
+    if plan is None:
+        shown = shown_by_numbers(ran)
+        return Missing(shown - present, known=bool(shown))
+    missing_sets = plan.planned - present
+    return Missing(missing_sets, len(plan.planned), named(plan.pictures, missing_sets))
+
+
+def lost(
+    batches: Iterable[Batch],
+    plan: BatchFile | None,
+    present: ImageSets,
+    damaged: Iterable[tuple[Batch, SourceError]] = (),
+) -> list[LeftOut]:
+    """Returns the batches with image sets that are not `present`, or are not in the batch file, and
+    the `damaged` batches.
+
+    Batches that do not say what they were to run are named unless all planned image sets are
+    present.
+    """
+    errors = {id(batch): error for batch, error in damaged}
+    left_out = []
+    for batch in batches:
+        missing_sets = (batch.image_sets - present) | batch.unexpected | batch.mismatched_images
+        unknown = (batch.unnumbered or not batch.image_sets) and not _all_present(plan, present)
+        reason = "; ".join(filter(None, [batch.reason, batch.unnumbered]))
+        if error := errors.get(id(batch)):
+            reason = str(error)
+            if not missing_sets and error.advice == RERUN:
+                reason = f"{error.path}: {error.problem}; nothing is missing without it"
+        if missing_sets or unknown or error:
+            left_out.append(LeftOut(str(batch.source.path), reason))
+    return left_out
+
+
+def uncertain(
+    batches: Iterable[Batch], plan: BatchFile | None, present: ImageSets
+) -> Iterator[LeftOut]:
+    """Yields the batches that may have lost image sets whose numbers are unknown."""
+    if not _all_present(plan, present):
+        for batch in batches:
+            if batch.unnumbered:
+                yield LeftOut(str(batch.source.path), batch.unnumbered)
+
+
+def _all_present(plan: BatchFile | None, present: ImageSets) -> bool:
+    return plan is not None and plan.planned <= present
+
+
+def left_out(
+    found: Survey,
+    sink: Sink,
+    entries: Iterable[Entry],
+    present: ImageSets,
+    types: Collection[str],
+    damaged: Iterable[tuple[Batch, SourceError]] = (),
+    others: Others = lambda batch: (),
+) -> list[LeftOut]:
+    """Returns everything that a destination lacks from the outputs in `found`.
+
+    entries: those of its ledger.
+    present: the image sets that it holds.
+    types: the object types that it has.
+    others: images that it would get in addition to those that it has.
+    """
+    batches = found.batches
+    lines = [
+        *found.left_out,
+        *lost(batches, found.plan, present, damaged),
+        *(line for batch in batches for line in batch.left_out),
+    ]
+    unwanted = {n for batch in batches for n in batch.features if not sink.shape.keeps(n)}
+    lines += covered(
+        batches,
+        lambda batch: chain(
+            [sink.ledger.pictures(batch.image_sets - batch.complete)], others(batch)
+        ),
+        unwanted.union(types),
+        {line.path for line in lines},
+    )
+    known = set(found.known)
+    for entry in entries:
+        if entry.signature in known and ((entry.image_sets - present) | entry.rejected):
+            lines.append(LeftOut(entry.path, entry.reason or _DELETED))
+    return lines
+
+
+def covered(
+    batches: Sequence[Batch], others: Others, types: Iterable[str], reported: Collection[str]
+) -> list[LeftOut]:
+    """Returns batches that lack image sets whose numbers other batches have complete, although the
+    other batches do not cover them: the images differ, or a batch has object types of its own.
+
+    others: the images that the other batches have.
+    types: object types that are loaded or not wanted.
+    reported: the paths of batches that are reported already.
+    """
+    with_other_images = [
+        LeftOut(str(batch.source.path), f"{batch.reason}; {why}" if batch.reason else why)
+        for batch in batches
+        if str(batch.source.path) not in reported
+        if (lacking := batch.image_sets - batch.complete)
+        if (why := _other_pictures(batch, others(batch), lacking))
+    ]
+    paths = {*reported, *(left.path for left in with_other_images)}
+    with_own_types = (left for left in unloaded(batches, types) if left.path not in paths)
+    return [*with_other_images, *with_own_types]
+
+
+def other_outputs(batches: Sequence[Batch]) -> Others:
+    """Finds, for each batch, the images of the batches that have complete what it lacks."""
+    sharing: dict[int, list[Batch]] = {}
+    for first, second, both in in_common([batch.image_sets for batch in batches]):
+        one, other = batches[first], batches[second]
+        for lacks, has in ((one, other), (other, one)):
+            if (both - lacks.complete) & has.complete:
+                sharing.setdefault(id(lacks), []).append(has)
+    return lambda batch: (pictures_of(other) for other in sharing.get(id(batch), ()))
+
+
+def contradicted(batches: Sequence[Batch], *, same_pictures: bool) -> list[LeftOut]:
+    """Returns batches that share complete image sets with an older batch that has other images, or
+    more object types and features. No load accepts both without the user's consent.
+
+    `same_pictures` is whether image sets with one number are known to have the same images.
+    """
+    by_age = sorted((batch for batch in batches if batch.complete), key=lambda batch: batch.age)
+    contradictions: dict[str, LeftOut] = {}
+    for older, newer, both in in_common([batch.complete for batch in by_age]):
+        old, new = by_age[older], by_age[newer]
+        path = str(new.source.path)
+        if path in contradictions:
+            continue
+        why = "" if same_pictures else _other_pictures(new, [pictures_of(old)], both, unknown=True)
+        if why:
+            why = (
+                f"{why}: {old.source.path}; if they are two runs, load them with --table-number; "
+                "if they are the same pictures, with --same-pictures"
+            )
+        elif lacks := _lacks(new, old, both):
+            why = (
+                f"lacks {lacks}, which {old.source.path} has of the same {both.words}; load one of "
+                "them with a --prefix of its own, or with --replace"
+            )
+        if why:
+            contradictions[path] = LeftOut(path, why)
+    return list(contradictions.values())
+
+
+def _lacks(newer: Batch, older: Batch, both: ImageSets) -> str:
+    """Describes the object types and features that a newer output lacks; empty if it lacks none.
+
+    Outputs in different formats are not compared, because the formats name features differently.
+    """
+    if newer.source.format != older.source.format:
+        return ""
+    lost = lost_features.lost(
+        lost_features.names(older.features), lost_features.names(newer.features), newer
+    )
+    if lost and newer.pipeline is not None and newer.pipeline == older.pipeline:
+        lost = lost_features.unmeasured(newer, lost)
+    lost = lost_features.valued(older, lost, both) if lost else {}
+    return lost_features.described(lost)
+
+
+def kept(batches: Iterable[Batch], known: Collection[str], ledger: Ledger) -> Iterator[str]:
+    """Notes on outputs that users may believe loaded, although other outputs hold their image sets.
+
+    These are failed outputs that are newer than what is loaded, and outputs that newer ones have
+    replaced: one sentence for each kind. `known` are the signatures of outputs that were not
+    inspected again.
+    """
+    failed = []
+    for batch in batches:
+        lacking = batch.image_sets - batch.complete
+        older = [entry for entry in ledger.holding(lacking) if lacking and entry.age < batch.age]
+        if older and lacking <= ledger.loaded:
+            failed.append(
+                f"{batch.source.path}: newer than {older[0].path}, which stays, as this one is not "
+                f"complete ({batch.reason})"
+            )
+    replaced = [
+        f"{entry.path}: newer outputs have its image sets"
+        for entry in ledger.entries
+        if entry.signature in known and entry.complete and not entry.loaded
+    ]
+    for sentences in (failed, replaced):
+        if sentences:
+            yield sentences[0] + (
+                f"; {len(sentences) - 1} more like it" if len(sentences) > 1 else ""
+            )
+
+
+def check_not_empty(found: Survey, outputs: Sequence[Path]) -> None:
+    """Refuses outputs without anything to load.
+
+    Raises:
+        SourceError: nothing can be loaded; it says what is wrong with the first output.
+    """
+    if found.known or any(batch.complete for batch in found.batches):
+        return
+    if not found.batches:
+        if found.left_out:
+            left = found.left_out[0]
+            problem, _, advice = left.reason.partition("; ")
+            others = f" (and {n} more files)" if (n := len(found.left_out) - 1) else ""
+            raise SourceError(left.path, f"{problem}{others}", advice)
+        raise SourceError(
+            outputs[0],
+            "holds no output of a CellProfiler job",
+            "name the folder that holds the jobs' .h5, CSV or SQLite files",
+        )
+    first, *more = found.batches
+    others = f" (and {len(more)} more batches without one)" if more else ""
+    raise SourceError(
+        first.source.path,
+        f"no complete image set{others}: {first.reason}",
+        "see cpexport check",
+    )
+
+
+def _other_pictures(
+    batch: Batch, others: Iterable[Pictures], within: ImageSets, *, unknown: bool = False
+) -> str:
+    """Describes how the images of a batch differ from those of `others` in the image sets `within`.
+
+    Empty if they do not differ, or if a batch cannot be read. With `unknown`, it also reports image
+    sets that cannot be compared.
+    """
+    with suppress(SourceError):
+        own: Pictures | None = None
+        for theirs in others:
+            own = pictures_of(batch) if own is None else own
+            comparison = compared(own, theirs)
+            different = comparison.different
+            if numbers := [number for number in different if number in within]:
+                return (
+                    f"its image set {min(numbers)} is another picture than in the output that has "
+                    f"it complete ({different[min(numbers)]})"
+                )
+            if unknown and (untold := comparison.untold & within):
+                return (
+                    f"nothing tells whether its image set {untold.first} is the same picture as in "
+                    "the output that has it complete"
+                )
+    return ""

@@ -1,0 +1,183 @@
+"""Decides which image sets to load from which batch, before any row is read.
+
+If several outputs hold the same image set, the newest complete one is loaded. Different images
+under one number stop the load, and so does a newer output that lacks what an older one has
+(`succession`).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from cpexport.errors import SourceError
+from cpexport.imagesets import NONE, ImageSets, in_common, union
+from cpexport.loading.succession import Succession, is_same_output
+from cpexport.sinks.ledger import Entry, Ledger
+from cpexport.sources.base import Batch, fingerprint
+from cpexport.sources.error_containment import contained
+
+
+@dataclass(frozen=True)
+class Older:
+    """An output that a newer one replaces, partly or wholly, whether it was loaded or not."""
+
+    path: str
+    signature: str
+    pipeline: str | None
+
+
+@dataclass(frozen=True)
+class LoadStep:
+    """One batch, and the image sets to load from it.
+
+    image_sets: empty if newer outputs have all of the batch's image sets.
+    older: the outputs whose image sets these replace.
+    """
+
+    batch: Batch
+    image_sets: ImageSets
+    older: tuple[Older, ...] = ()
+
+
+@dataclass(frozen=True)
+class LoadPlan:
+    """The steps of a load, in order of image set.
+
+    already_loaded: batches whose content is in the destination or in another step. They are copies,
+        or the same files with new times.
+    """
+
+    steps: tuple[LoadStep, ...]
+    already_loaded: tuple[LoadStep, ...]
+
+
+def planned(batches: Sequence[Batch], ledger: Ledger, succession: Succession) -> LoadPlan:
+    """Returns what to load from `batches` into a destination with this ledger.
+
+    Raises:
+        CollisionError: two batches, or a batch and the destination, have different images under
+            one image set number, or nothing tells whether they are the same.
+        LossError: a newer output lacks what an older one has.
+    """
+    fresh, already_loaded = _split(batches, ledger)
+    fresh = sorted(fresh, key=lambda batch: batch.age)
+    loaded = [ledger.holding(batch.complete) for batch in fresh]
+    for batch, entries in zip(fresh, loaded, strict=True):
+        if entries:
+            succession.check_loaded(batch, entries)
+    # For each batch, what newer outputs have of it, and what it has of older outputs.
+    newer: list[list[ImageSets]] = [[] for _ in fresh]
+    older: list[list[tuple[ImageSets, Older]]] = [[] for _ in fresh]
+    for old, new, shared in in_common([batch.complete for batch in fresh]):
+        succession.check_between(fresh[new], fresh[old], shared)
+        newer[old].append(shared)
+        older[new].append((shared, _older(fresh[old])))
+    steps = []
+    for index, batch in enumerate(fresh):
+        for entry in loaded[index]:
+            if entry.age > batch.age:
+                newer[index].append(entry.loaded)
+            elif not is_same_output(entry, batch):
+                older[index].append((entry.loaded, _older(entry)))
+        image_sets = batch.complete - union(newer[index])
+        replaced = tuple(output for shared, output in older[index] if shared & image_sets)
+        steps.append(LoadStep(batch, image_sets, replaced))
+    steps.sort(key=lambda step: (step.batch.complete.first, str(step.batch.source.path)))
+    return LoadPlan(tuple(steps), tuple(already_loaded))
+
+
+def replaced_by(replaced: Iterable[tuple[Older, Batch]]) -> list[str]:
+    """One line for each replaced output, with the output that replaces it."""
+    return [f"{older.path}: replaced by {newer.source.path}" for older, newer in replaced]
+
+
+def other_pipelines(replaced: Iterable[tuple[Older, str | None]]) -> list[str]:
+    """Notes on outputs that another pipeline's output replaced, one note per pair of pipelines.
+
+    Each item is a replaced output and the pipeline of the output that replaced it.
+    """
+    paths_by_pipelines: dict[tuple[str, str], list[str]] = {}
+    for older, pipeline in replaced:
+        if older.pipeline and pipeline and older.pipeline != pipeline:
+            paths_by_pipelines.setdefault((older.pipeline, pipeline), []).append(older.path)
+    return [
+        f"{paths[0]}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''}: outputs of another "
+        f"pipeline replace it (SHA-256 {new[:8]}, before {old[:8]})"
+        for (old, new), paths in paths_by_pipelines.items()
+    ]
+
+
+def _older(output: Batch | Entry) -> Older:
+    path = output.source.path if isinstance(output, Batch) else output.path
+    return Older(str(path), output.signature, output.pipeline)
+
+
+def _split(batches: Sequence[Batch], ledger: Ledger) -> tuple[list[Batch], list[LoadStep]]:
+    """Separates the batches to load from those whose content the ledger or another batch has.
+
+    Only a batch that shares its format and image sets with another can be a copy; only such a
+    batch is read for its fingerprint.
+    """
+    in_ledger = {(entry.format, entry.image_sets) for entry in ledger.entries}
+    batches_like: dict[tuple[str, ImageSets], int] = {}
+    for batch in batches:
+        key = (batch.source.format, batch.image_sets)
+        batches_like[key] = batches_like.get(key, 0) + bool(batch.complete)
+    fresh: list[Batch] = []
+    already_loaded: list[LoadStep] = []
+    by_content: dict[str, Batch] = {}
+    for batch in batches:
+        if not batch.complete:
+            continue
+        key = (batch.source.format, batch.image_sets)
+        if key in in_ledger or batches_like[key] > 1:
+            with contained(batch.source):
+                content = fingerprint(batch.source)
+            if _has(ledger.by_fingerprint.get(content), by_content.get(content), batch):
+                already_loaded.append(LoadStep(batch, NONE))
+                continue
+            by_content[content] = batch
+        fresh.append(batch)
+    return fresh, already_loaded
+
+
+def _has(entry: Entry | None, other: Batch | None, batch: Batch) -> bool:
+    """Whether the destination or another batch has all of a batch's complete image sets.
+
+    The ledger also knows content that newer outputs have replaced since. The destination no longer
+    holds it, and `batch` may be newer than what replaced it.
+    """
+    loaded = entry is not None and batch.complete <= entry.loaded
+    return loaded or (other is not None and batch.complete <= other.complete)
+
+
+def planned_of_readable(
+    batches: Sequence[Batch],
+    ledger: Ledger,
+    succession: Succession,
+) -> tuple[LoadPlan, list[tuple[Batch, SourceError]]]:
+    """Like `planned`, but leaves out batches that can no longer be read, and returns their errors.
+
+    Raises:
+        CollisionError, LossError: as `planned`.
+    """
+    damaged: list[tuple[Batch, SourceError]] = []
+    rest = list(batches)
+    while True:
+        try:
+            return planned(rest, ledger, succession), damaged
+        except SourceError as error:
+            unreadable = [
+                batch
+                for batch in rest
+                if error.path in map(str, (batch.source.path, *batch.source.files))
+            ]
+            if not unreadable:
+                raise
+            damaged += [(batch, error) for batch in unreadable]
+            rest = without(rest, unreadable)
+
+
+def without(batches: Iterable[Batch], others: Iterable[Batch]) -> list[Batch]:
+    """Returns the batches that are not among `others`, which are the same objects."""
+    excluded = {id(other) for other in others}
+    return [batch for batch in batches if id(batch) not in excluded]

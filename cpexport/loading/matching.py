@@ -1,0 +1,72 @@
+"""Matches the entries of a ledger with outputs: by content, then by the job that left them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from cpexport.errors import SourceError
+from cpexport.sinks.ledger import Entry, Ledger
+from cpexport.sources.base import Batch, fingerprint
+from cpexport.sources.error_containment import contained
+
+
+@dataclass
+class Matched:
+    """A batch and its entries; a copy of a batch that has them gets none.
+
+    `known` is whether the ledger has the batch's content, from any copy.
+    """
+
+    batch: Batch
+    known: bool
+    entries: list[Entry] = field(default_factory=list)
+
+
+def matches(batches: Sequence[Batch], ledger: Ledger) -> tuple[list[Matched], list[SourceError]]:
+    """Returns the batches with complete image sets and their entries, and the errors of batches
+    that cannot be read.
+
+    Jobs that found nothing leave equal files. If several batches have the content of an entry, the
+    entry belongs to the batch with its signature. As outputs may have been moved, the next choices
+    are a batch with its times, then a batch whose job ended at the same time.
+    """
+    by_content: dict[str, list[Matched]] = {}
+    for entry in ledger.entries:
+        by_content[entry.fingerprint] = []
+    matched: list[Matched] = []
+    unread: list[SourceError] = []
+    for batch in batches:
+        if batch.complete:
+            try:
+                with contained(batch.source):
+                    content = fingerprint(batch.source)
+            except SourceError as error:
+                unread.append(error)
+                continue
+            matched.append(Matched(batch, content in by_content))
+            by_content.setdefault(content, []).append(matched[-1])
+    for entry in ledger.entries:
+        if match := _of(entry, by_content[entry.fingerprint]):
+            match.entries.append(entry)
+    return matched, unread
+
+
+def _of(entry: Entry, alike: Sequence[Matched]) -> Matched | None:
+    """Returns which of the batches with an entry's content the entry belongs to, if any."""
+    for same in (_same_files, _same_age, _same_end):
+        for candidate in alike:
+            if same(candidate.batch, entry):
+                return candidate
+    return None
+
+
+def _same_files(batch: Batch, entry: Entry) -> bool:
+    return batch.signature == entry.signature
+
+
+def _same_age(batch: Batch, entry: Entry) -> bool:
+    return batch.age == entry.age
+
+
+def _same_end(batch: Batch, entry: Entry) -> bool:
+    # If a job does not say when it ended, its copies cannot be told apart.
+    return batch.finished in ("", entry.age[0])

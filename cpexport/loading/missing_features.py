@@ -1,0 +1,145 @@
+"""Finds features and object types that some batches of a run have and others lack."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from cpexport.cellprofiler.column_order import is_aggregate
+from cpexport.cellprofiler.features import (
+    IMAGE,
+    IMAGE_NUMBER,
+    NOT_OBJECTS,
+    NUMBER,
+    TEXT,
+    is_column,
+    promised_type,
+)
+from cpexport.errors import LeftOut
+from cpexport.sources.base import Batch
+from cpexport.tables.layout import Features, joined
+
+# How many features and how many sentences are shown if batches differ in many ways.
+_SHOWN, _SENTENCES = 3, 10
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """The paths of batches that lack features of an object type which other batches have.
+
+    If `features` is empty, they lack the whole table.
+    """
+
+    object: str
+    features: tuple[str, ...]
+    batches: tuple[str, ...]
+
+    def __str__(self) -> str:
+        first, *more = self.batches
+        who = f"{first} lacks" if not more else f"{len(self.batches)} batches lack"
+        like = f" (such as {first})" if more else ""
+        if not self.features:
+            return f"{who} the table of {self.object} that others have{like}"
+        listed = ", ".join(self.features[:_SHOWN])
+        listed += ", ..." if len(self.features) > _SHOWN else ""
+        plural = "s" if len(self.features) > 1 else ""
+        return (
+            f"{who} {len(self.features)} feature{plural} of {self.object} that others have: "
+            f"{listed}; NULL there{like}"
+        )
+
+
+def unloaded(batches: Sequence[Batch], known: Iterable[str] = ()) -> tuple[LeftOut, ...]:
+    """Returns batches without any complete image set that have object types no other batch has.
+
+    Their image sets may be complete in other batches, so no other check reports these tables.
+    `known` are object types that are loaded already or not wanted.
+    """
+    loaded = {name for batch in batches if batch.complete for name in batch.features}
+    loaded |= {name for batch in batches if batch.complete for name in _counted(batch)}
+    loaded |= NOT_OBJECTS | set(known)
+    left_out = []
+    for batch in batches:
+        if not batch.complete and (types := batch.features.keys() - loaded):
+            what = f"no other output has {', '.join(sorted(types))}"
+            reason = f"{batch.reason}; {what}" if batch.reason else what
+            left_out.append(LeftOut(str(batch.source.path), reason))
+    return tuple(left_out)
+
+
+def _counted(batch: Batch) -> Iterator[str]:
+    """The object types that a batch counts, without those whose table it lacks.
+
+    The batch has all rows of the others, or found no such objects.
+    """
+    for feature in batch.features.get(IMAGE, {}):
+        name = feature.removeprefix("Count_")
+        if name != feature and name not in batch.missing_tables:
+            yield name
+
+
+def lacking(
+    batches: Iterable[Batch],
+    keeps: Callable[[str], bool] = lambda name: True,
+    loaded: Features | None = None,
+) -> tuple[Lacking, ...]:
+    """Returns what batches lack that other batches have, in the object types that one `keeps`.
+
+    `loaded` are the features of earlier batches. Only batches with a complete image set count.
+    Batches with equal features share one mapping of them (`survey`), so they are compared together.
+    """
+    loaded = loaded or {}
+    paths_by_features: dict[int, tuple[Features, list[str]]] = {}
+    for batch in batches:
+        if batch.complete:
+            features = batch.features
+            paths_by_features.setdefault(id(features), (features, []))[1].append(
+                str(batch.source.path)
+            )
+    if len(paths_by_features) + bool(loaded) < 2:
+        return ()
+    objects = loaded.keys() - NOT_OBJECTS
+    wanted_by_type = {
+        name: {f for f in types if is_column(f) and not is_aggregate(f, objects)}
+        for name, types in joined(
+            [*(types for types, _ in paths_by_features.values()), loaded]
+        ).items()
+        if keeps(name)
+    }
+    batches_by_gap: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for features, paths in paths_by_features.values():
+        for name, wanted in wanted_by_type.items():
+            own = features.get(name)
+            if own is None:
+                batches_by_gap.setdefault((name, ()), []).extend(paths)
+            elif missing := sorted(wanted - own.keys()):
+                batches_by_gap.setdefault((name, tuple(missing)), []).extend(paths)
+    return tuple(
+        Lacking(name, types, tuple(paths)) for (name, types), paths in batches_by_gap.items()
+    )
+
+
+def sentences(found: Sequence[Lacking]) -> tuple[str, ...]:
+    """Describes the gaps for the user in a limited number of lines, the most common gaps first."""
+    by_batches = sorted(found, key=lambda gap: -len(gap.batches))
+    lines = [str(gap) for gap in by_batches[:_SENTENCES]]
+    if more := len(by_batches) - len(lines):
+        lines.append(f"{more} more such differences between batches")
+    return tuple(lines)
+
+
+def absent(
+    name: str, wanted: Features, came: Mapping[str, object], *, widened: bool = False
+) -> int:
+    """Counts the numeric columns for the features `wanted` of an object type that get no values
+    from rows with the features `came`.
+
+    With `widened`, text columns that may have been numeric before count as well.
+    """
+    objects = wanted.keys() - NOT_OBJECTS
+    return sum(
+        (type != TEXT or (widened and promised_type(name, feature) != TEXT))
+        and feature not in came
+        and feature not in (IMAGE_NUMBER, NUMBER)
+        and is_column(feature)
+        and not is_aggregate(feature, objects)
+        for feature, type in wanted.get(name, {}).items()
+    )

@@ -1,0 +1,136 @@
+"""Has workers inspect and decode batches, a few ahead of the batch whose result is in use."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Future, wait
+from dataclasses import dataclass
+from functools import partial
+from typing import Generic, TypeVar
+
+from cpexport.errors import SourceError
+from cpexport.imagesets import ImageSets
+from cpexport.loading.decode import Decoded
+from cpexport.loading.inspection import look_at
+from cpexport.loading.load_plan import LoadStep
+from cpexport.loading.workers import WorkerPool
+from cpexport.sources.base import Batch, Evidence, Source, size
+from cpexport.tables.layout import Features
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+Decode = Callable[[Batch, ImageSets, Features], Decoded]
+"""A function that can be sent to another process."""
+
+_BYTES = 2**30
+"""Limit for decoded rows that wait on disk; no batch is requested beyond it until some are
+written."""
+
+
+def inspected_ahead(
+    pool: WorkerPool, sources: Sequence[Source]
+) -> Iterator[Evidence | SourceError]:
+    """Yields the evidence of each source, or what is wrong with it, in order.
+
+    Raises:
+        CpexportError: workers end before they get a call.
+    """
+    pool.fit(sum(size(source) for source in sources))
+    calls = _Calls(pool, sources, lambda source: partial(look_at, source), lambda source: source)
+    for _, evidence in calls:
+        yield evidence
+
+
+def decoded_ahead(
+    pool: WorkerPool, steps: Sequence[LoadStep], types: Callable[[], Features], decode: Decode
+) -> Iterator[tuple[LoadStep, Decoded | SourceError]]:
+    """Yields each step with its decoded rows, or with why it cannot be decoded, in order.
+
+    `types` returns the newest types, which become wider as batches arrive; those of images are
+    known from `inspect`.
+
+    Raises:
+        CpexportError: workers end before they get a call.
+        SinkError: as `decode`.
+    """
+    pool.fit(sum(size(step.batch.source) for step in steps))
+    yield from _Calls(
+        pool,
+        steps,
+        lambda step: partial(decode, step.batch, step.image_sets, types()),
+        lambda step: step.batch.source,
+        room=lambda answers: sum(decoded.size for decoded in answers) < _BYTES,
+    )
+
+
+@dataclass(frozen=True)
+class _Sent(Generic[_T, _R]):
+    """A submitted task; `again` is whether a worker was killed while it ran it before."""
+
+    task: _T
+    future: Future[_R]
+    again: bool
+
+    @property
+    def answers(self) -> list[_R]:
+        """The task's answer, if it has arrived."""
+        done = self.future.done() and not self.future.exception()
+        return [self.future.result()] if done else []
+
+
+class _Calls(Generic[_T, _R]):
+    """Iterates over tasks and their answers, in order, with a few more tasks submitted meanwhile.
+
+    call: makes the call that is sent for a task.
+    source: the source that a task reads.
+    room: whether another task may be sent while these answers wait.
+
+    A task whose worker is killed is sent once more, with no other task at the same time, and then
+    given up.
+    """
+
+    def __init__(
+        self,
+        pool: WorkerPool,
+        tasks: Iterable[_T],
+        call: Callable[[_T], Callable[[], _R]],
+        source: Callable[[_T], Source],
+        room: Callable[[Iterable[_R]], bool] = lambda answers: True,
+    ) -> None:
+        self._pool, self._call, self._source, self._room = pool, call, source, room
+        self._waiting, self._sent = deque(tasks), deque[_Sent[_T, _R]]()
+
+    def __iter__(self) -> Iterator[tuple[_T, _R | SourceError]]:
+        while self._waiting or self._sent:
+            self._fill()
+            sent = self._sent.popleft()
+            try:
+                answer: _R | SourceError = sent.future.result()
+            except SourceError as error:
+                answer = error
+            except BrokenExecutor:
+                if not sent.again:
+                    wait([other.future for other in self._sent])
+                    future = self._pool.submit(self._call(sent.task))
+                    self._sent.appendleft(_Sent(sent.task, future, again=True))
+                    continue
+                answer = SourceError(
+                    self._source(sent.task).path,
+                    "the process that read it was killed, for want of memory as a rule",
+                    "load it where there is more",
+                )
+            # Others are running while this one is used.
+            self._fill()
+            yield sent.task, answer
+
+    def _fill(self) -> None:
+        while self._waiting and self._has_room:
+            task = self._waiting.popleft()
+            self._sent.append(_Sent(task, self._pool.submit(self._call(task)), again=False))
+
+    @property
+    def _has_room(self) -> bool:
+        if any(sent.again for sent in self._sent):
+            return False
+        answers = (answer for sent in self._sent for answer in sent.answers)
+        return len(self._sent) <= self._pool.number and self._room(answers)

@@ -1,0 +1,42 @@
+"""The request of a load: outputs, destination and options, in one value."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from cpexport.derived.wells import Wells
+from cpexport.loading.succession import Consent
+from cpexport.tables.options import TableOptions
+from cpexport.tables.path_map import PathMap
+
+
+@dataclass(frozen=True)
+class LoadRequest:
+    """A load, its dry run, its verification, or the script that does the same.
+
+    outputs: folders or files that hold job outputs. For commands on several runs each one is a run,
+        and can be written NAME=FOLDER.
+    to: the destination URL.
+    batch_file: the batch file of the jobs; None to find it near the outputs.
+    prefix: table name prefix.
+    shape: how the tables look; None to keep the destination's choice, or CellProfiler's default.
+    paths: how image paths change; None for the destination's mapping, or none.
+    wells: tables of wells to make in addition to those of the destination.
+    consent: what the user allows; it is not stored.
+    run: the run that all of `outputs` belong to, if the destination numbers runs.
+    allow_empty: whether jobs may still run, so that an empty result is no error.
+    """
+
+    outputs: tuple[Path, ...]
+    to: str
+    batch_file: Path | None = None
+    prefix: str = ""
+    shape: TableOptions | None = None
+    paths: PathMap | None = None
+    wells: Wells | None = None
+    consent: Consent = field(default_factory=Consent)
+    run: str | None = None
+    allow_empty: bool = False
+
+    def of_run(self, name: str, outputs: Path) -> "LoadRequest":
+        """Returns the same request for one of several runs."""
+        return replace(self, outputs=(outputs,), run=name)

@@ -1,0 +1,102 @@
+"""Checks object types and features named on the command line against those of the outputs."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Final
+
+from cpexport.cellprofiler.features import IMAGE, NOT_OBJECTS
+from cpexport.derived.wells import Wells
+from cpexport.errors import SourceError, UsageError
+from cpexport.loading.survey import survey
+from cpexport.sinks.registry import open_sink
+from cpexport.sources.base import Batch
+from cpexport.tables.layout import Layout
+from cpexport.tables.options import LAYOUTS, TableOptions
+
+_COUNT: Final = "Count_"
+
+
+def check_object_types(
+    shape: TableOptions | None, batches: Iterable[Batch], layout: Layout
+) -> None:
+    """Refuses object types that neither an output nor the destination has, if there are outputs.
+
+    Raises:
+        UsageError: lists the object types that exist.
+    """
+    if shape is None or not shape.only:
+        return
+    features_of_outputs = [batch.features for batch in batches if batch.features]
+    existing = {name for features in features_of_outputs for name in features} | layout.types
+    # Object types that image sets count exist, even if no job left a table of them.
+    existing |= {
+        feature.removeprefix(_COUNT)
+        for features in features_of_outputs
+        for feature in features.get(IMAGE, ())
+        if feature.startswith(_COUNT)
+    }
+    existing -= NOT_OBJECTS
+    missing = [name for name in shape.only if name not in existing]
+    if not features_of_outputs or not missing:
+        return
+    close = [meant for name in missing if (meant := _meant(name, existing))]
+    meant = f" (did you mean {', '.join(close)}?)" if close else ""
+    raise UsageError(
+        f"--objects has {', '.join(missing)}, and no output has such objects; "
+        f"there are {', '.join(sorted(existing)) or 'none'}{meant}"
+    )
+
+
+def check_wells(wells: Wells | None, batches: Iterable[Batch], layout: Layout) -> None:
+    """Refuses plate and well features that neither an output nor the destination has for images,
+    and tables of wells without a feature that gives the well. Needs an output to check.
+
+    Raises:
+        UsageError: lists the metadata that exist.
+    """
+    features_of_outputs = [batch.features[IMAGE] for batch in batches if batch.complete]
+    if wells is None or not features_of_outputs:
+        return
+    existing = {
+        *layout.features.get(IMAGE, ()),
+        *(name for features in features_of_outputs for name in features),
+    }
+    metadata = sorted(name for name in existing if name.startswith("Metadata_"))
+    advice = f"there are {', '.join(metadata)}" if metadata else "they have no metadata"
+    for option, name in (("--plate", wells.plate), ("--well", wells.well)):
+        if name is not None and name not in existing:
+            raise UsageError(f"{option} {name}: no output has such a feature of images; {advice}")
+    if wells.kinds and wells.well is None and "Metadata_Well" not in existing:
+        raise UsageError(
+            f"--wells: no output has the feature Metadata_Well of images; {advice}: name the one "
+            "that says the well with --well"
+        )
+
+
+def check_wanted_of_runs(
+    shape: TableOptions | None, wells: Wells | None, outputs: Iterable[Path], to: str, prefix: str
+) -> None:
+    """Runs both checks for several runs of one destination; it suffices that one run has a feature.
+
+    The evidence is cached, so the survey of each run's own load takes no time.
+    """
+    if (shape is None or not shape.only) and wells is None:
+        return
+    with open_sink(to, prefix, shape, writing=False) as sink:
+        layout = sink.layout()
+    batches: list[Batch] = []
+    for folder in outputs:
+        # The load of this run reports what is wrong with it.
+        with suppress(SourceError):
+            batches += survey([folder]).batches
+    check_object_types(shape, batches, layout)
+    check_wells(wells, batches, layout)
+
+
+def _meant(name: str, existing: Iterable[str]) -> str:
+    words = [*LAYOUTS, *sorted(existing)]
+    by_lower_case = {word.lower(): word for word in words}
+    close = get_close_matches(name.lower(), by_lower_case, 1, 0.7)
+    return by_lower_case[close[0]] if close else ""

@@ -1,0 +1,255 @@
+"""Writes batches to a destination, one transaction per batch: the loop of a load."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+
+from cpexport import __version__
+from cpexport.cellprofiler.features import IMAGE, INTEGER, REAL, TEXT
+from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.derived.cpa_properties import describe
+from cpexport.derived.group_renumbering import number_groups
+from cpexport.errors import NumbersError, SourceError
+from cpexport.loading.decode import Decoded, decode
+from cpexport.loading.load_plan import LoadStep, Older
+from cpexport.loading.missing_features import absent
+from cpexport.loading.prefetch import decoded_ahead
+from cpexport.loading.progress import Progress, ProgressEvent
+from cpexport.loading.retry import Retry
+from cpexport.loading.run_measurements import keep_measured
+from cpexport.loading.succession import Succession
+from cpexport.loading.survey import Survey
+from cpexport.loading.withdrawal import Withdrawn, withdraw
+from cpexport.loading.workers import WorkerPool
+from cpexport.sinks.base import Sink
+from cpexport.sinks.ledger import Count, Entry
+from cpexport.sources.base import Batch, fingerprint
+from cpexport.sources.error_containment import contained
+from cpexport.tables.layout import Features, joined, table_of
+
+
+class LoadWriter:
+    """Writes batches to a sink, one transaction each, and counts what it wrote."""
+
+    def __init__(
+        self,
+        sink: Sink,
+        succession: Succession,
+        prefix: str,
+        scratch: Path,
+        pool: WorkerPool,
+        progress: Progress,
+    ) -> None:
+        self._sink, self._prefix, self._progress = sink, prefix, progress
+        self._succession = succession
+        self._pool = pool
+        self._decode = partial(decode, shape=sink.shape, scratch=scratch)
+        self._attempts = Retry()
+        self._features = sink.shape.unshaped(sink.layout().features)
+        # A batch can lack only features of its own run, not those of other runs in the same tables.
+        self._of_run: Features = {} if sink.shape.numbered else self._features
+        # Features of the sink's layout that must be text, as no column of numbers holds all values.
+        self._texts: Features = {}
+        self.rows: dict[str, int] = {}
+        self.loaded: list[Batch] = []
+        self.already: list[Batch] = []
+        self.superseded: list[Batch] = []
+        self.replaced: dict[str, tuple[Older, Batch]] = {}
+        self.damaged: list[tuple[Batch, SourceError]] = []
+        self.image_sets = self.values = self.unmapped = 0
+
+    def write(self, steps: Sequence[LoadStep]) -> list[SourceError]:
+        """Decodes and writes the steps in order; the next ones are decoded while one is written.
+
+        Returns the errors of damaged batches. Those batches leave nothing in the destination.
+        """
+        if steps:
+            self._attempts(lambda _: self._sink.upgrade())
+        self._prepare(joined([self._features, *(step.batch.features for step in steps)]))
+        self._of_run = joined([self._of_run, *(step.batch.features for step in steps)])
+        before = len(self.damaged)
+        ahead = decoded_ahead(self._pool, steps, lambda: self._features, self._decode)
+        for done, (step, decoded) in enumerate(ahead):
+            self._report(done, len(steps))
+            if isinstance(decoded, SourceError):
+                self.damaged.append((step.batch, decoded))
+                continue
+            try:
+                self._write(step, decoded)
+            except SourceError as error:
+                self.damaged.append((step.batch, error))
+        self._report(len(steps), len(steps))
+        return [error for _, error in self.damaged[before:]]
+
+    def _write(self, step: LoadStep, decoded: Decoded) -> None:
+        """Writes a batch.
+
+        If the sink finds values that fit no column of numbers, their feature becomes text, and the
+        batch is written again.
+
+        Raises:
+            SourceError: the batch had to be read again and could not be.
+        """
+        while True:
+            if self._is_late(decoded):
+                decoded.remove()
+                decoded = self._decode(step.batch, step.image_sets, self._features)
+            self._prepare(joined([self._features, decoded.types]))
+            counts = {name: self._counted(name, decoded) for name in decoded.counts}
+            entry = _entry(step, decoded.fingerprint, counts, self._prefix)
+            entry = replace(entry, measured=decoded.measured)
+            try:
+                put = partial(self._put, step.batch, entry, decoded.pictures, decoded.rows)
+                written = self._attempts(put)
+            except NumbersError as error:
+                self._make_text(error)
+                continue
+            decoded.remove()
+            self._count(step, decoded, written)
+            return
+
+    def _make_text(self, error: NumbersError) -> None:
+        """Makes the feature of `error` text in the sink, as no column of numbers holds its values.
+
+        Raises:
+            NumbersError: the feature is text already.
+        """
+        if error.feature in self._texts.get(error.object, {}):
+            raise error
+        self._texts = joined([self._texts, {error.object: {error.feature: TEXT}}])
+        self._features = joined([self._features, {IMAGE: self._texts.get(IMAGE, {})}])
+        self._prepare_sink()
+
+    def _is_late(self, decoded: Decoded) -> bool:
+        """Whether a batch was decoded before one of its metadata features became text.
+
+        Destinations hold textual metadata exactly as the job wrote it, so it must be decoded again.
+        """
+        types = decoded.types.get(IMAGE, {})
+        return any(
+            types.get(feature) in (INTEGER, REAL)
+            for feature in self._texts.get(IMAGE, {})
+            if feature in decoded.pictures.columns
+        )
+
+    def _counted(self, name: str, decoded: Decoded) -> Count:
+        """The counts of a batch's table; values of features that only other batches have count as
+        missing."""
+        count = decoded.counts[name]
+        columns = absent(name, self._of_run, decoded.types.get(name, {})) if count.rows else 0
+        return replace(count, missing=count.missing + columns * count.rows)
+
+    def _prepare(self, features: Features) -> None:
+        if features != self._features or not self.loaded:
+            self._features = features
+            self._prepare_sink()
+
+    def _prepare_sink(self) -> None:
+        self._sink.prepare(joined([self._sink.shape.shaped(self._features), self._texts]))
+
+    def enter(self, steps: Sequence[LoadStep], entered: list[Batch]) -> None:
+        """Enters batches without rows in the ledger, so that the next load can skip them.
+
+        Adds them to the list `entered`; batches that can no longer be read are damaged.
+        """
+        for step in steps:
+            try:
+                with contained(step.batch.source):
+                    entry = _entry(step, fingerprint(step.batch.source), {}, self._prefix)
+            except SourceError as error:
+                self.damaged.append((step.batch, error))
+                continue
+            self._enter(step.batch, entry)
+            entered.append(step.batch)
+
+    def _enter(self, batch: Batch, entry: Entry) -> None:
+        """Enters a batch without rows in the ledger."""
+        try:
+            self._attempts(partial(self._put, batch, entry, Pictures(), lambda: ()))
+        except NumbersError as error:
+            self._make_text(error)
+            self._enter(batch, entry)
+
+    def withdraw(self) -> list[Withdrawn]:
+        """Removes batches of CSV files that other outputs now show to be truncated."""
+        if not self.loaded:
+            return []
+        ledger = self._sink.ledger.read()
+        return self._attempts(lambda _: withdraw(self._sink, ledger, self._prefix))
+
+    def finish(self, found: Survey) -> None:
+        """Updates everything in the destination that depends on the whole run."""
+        self._attempts(lambda _: self._sink.upgrade())
+        self._attempts(lambda _: number_groups(self._sink, found.plan))
+        self._attempts(lambda _: describe(self._sink, self._prefix))
+        self._attempts(lambda _: keep_measured(self._sink, found.plan))
+        self._attempts(lambda _: self._sink.renew_views())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes for the user about how the load went."""
+        return self._attempts.notes
+
+    def _put(
+        self,
+        batch: Batch,
+        entry: Entry,
+        pictures: Pictures,
+        rows: Callable[[], Iterable[tuple[str, pa.RecordBatchReader]]],
+        unknown: bool,
+    ) -> bool:
+        """Writes one batch; returns False if another process had already written it.
+
+        `unknown` is whether an earlier attempt of this process may have written it; then the result
+        is True, as the batch counts as loaded by this process.
+        """
+        allow = partial(self._succession.check_loaded, batch, pictures=pictures)
+        with self._sink.batch(entry, pictures, allow) as write:
+            if write is not None:
+                for name, reader in rows():
+                    write(name, reader)
+        return write is not None or unknown
+
+    def _report(self, done: int, total: int) -> None:
+        self._progress(ProgressEvent("loaded", done, total, self.image_sets, self.values))
+
+    def _count(self, step: LoadStep, decoded: Decoded, written: bool) -> None:
+        (self.loaded if written else self.already).append(step.batch)
+        if written:
+            self.image_sets += len(step.image_sets)
+            self.replaced |= {older.signature: (older, step.batch) for older in step.older}
+            self.values += decoded.values
+            self.unmapped += decoded.unmapped
+            for name, rows in decoded.written.items():
+                table = table_of(name, self._prefix)
+                self.rows[table] = self.rows.get(table, 0) + rows
+
+
+def _entry(step: LoadStep, fingerprint: str, counts: Mapping[str, Count], prefix: str) -> Entry:
+    batch = step.batch
+    # Tables from which nothing is loaded are entered too: the next load must know them, because an
+    # output of the same run that lacks one of them is truncated.
+    empty = {name: Count(0) for name in batch.features if name != IMAGE}
+    return Entry(
+        path=str(batch.source.path),
+        format=batch.source.format,
+        signature=batch.known_by,
+        fingerprint=fingerprint,
+        image_sets=batch.image_sets,
+        complete=batch.complete,
+        loaded=step.image_sets,
+        rejected=batch.unexpected | batch.mismatched_images,
+        group_tags=batch.group_tags,
+        state=batch.state,
+        reason=batch.reason,
+        age=batch.age,
+        version=batch.version,
+        pipeline=batch.pipeline,
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
+        cpexport=__version__,
+        counts={table_of(name, prefix): n for name, n in (empty | dict(counts)).items()},
+    )

@@ -1,0 +1,212 @@
+"""What every destination offers: `Sink`, with its ledger and its exclusive transactions."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, Self
+
+import pyarrow as pa
+
+from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.imagesets import ImageSets
+from cpexport.sinks.capabilities import Capabilities
+from cpexport.sinks.ledger import Entry, Ledger
+from cpexport.tables.layout import Features, Layout
+from cpexport.tables.options import TableOptions
+
+if TYPE_CHECKING:
+    # Importing SQLAlchemy takes longer than most checks, which need no destination.
+    import sqlalchemy as sa
+
+Write = Callable[[str, pa.RecordBatchReader], None]
+"""Writes the rows of one object type, in blocks whose columns are named by feature. Relationships
+are the type `Relationship`; what the job says of the whole run is the type `Experiment`."""
+
+Allow = Callable[[Sequence[Entry]], None]
+"""Called with the entries that a batch is about to replace, each with only those image sets in
+`loaded`; raises if the batch must not replace them."""
+
+
+@dataclass(frozen=True)
+class TableState:
+    """A table as it is in the destination. `rows` counts only those of the sink's run, if the table
+    tells runs apart. A view has no columns and no rows here."""
+
+    columns: tuple[str, ...]
+    rows: int
+
+
+class LedgerStore(Protocol):
+    """What the destination says about itself. All is empty before the first load.
+
+    If the sink was opened for a run, everything is about that run, else about all runs.
+    """
+
+    def read(self) -> Ledger:
+        """The batches that the destination holds."""
+
+    def runs(self) -> Mapping[str, int]:
+        """`TableNumber` by name of run, from 1 in order of loading; empty if the destination does
+        not number runs."""
+
+    def prefixes(self) -> frozenset[str]:
+        """The table name prefixes under which something is loaded."""
+
+    def pictures(self, image_sets: ImageSets) -> Pictures:
+        """What identifies the images of these image sets, for those that are loaded."""
+
+    def metadata(self) -> dict[str, str]:
+        """What `Transaction.set_metadata` stored. The next batch removes all of it except
+        `schema.KEPT`."""
+
+    def metadata_of_runs(self, name: str) -> Mapping[str, str]:
+        """The value of one name in `metadata`, by name of run."""
+
+    def described(self) -> Mapping[str, Mapping[str, str]] | None:
+        """The fields that `Transaction.describe` stored, by object type; None if the run is not in
+        the table Experiment."""
+
+    def measured(self) -> Mapping[str, float]:
+        """The run's measurements in Per_Experiment, by feature, without NULL."""
+
+
+class Transaction(Protocol):
+    """Changes that only one process at a time may make. `Sink.exclusive` gives it, commits it, and
+    rolls it back after an error."""
+
+    def renumber(self, columns: Mapping[str, pa.Array]) -> None:
+        """Replaces the values of image features. `columns` holds arrays of equal length by feature;
+        `ImageNumber` says which image set each value is for."""
+
+    def describe(self, properties: Mapping[str, Mapping[str, str]], modified: str) -> None:
+        """Replaces the run's rows of Experiment and Experiment_Properties: fields by object type,
+        and the time at which the run was last modified."""
+
+    def set_metadata(self, values: Mapping[str, str]) -> None:
+        """Stores what was computed over the whole run; the next batch removes it."""
+
+    def set_measured(self, values: Mapping[str, float]) -> None:
+        """Replaces the run's measurements in Per_Experiment, by feature."""
+
+    def reshape(self) -> None:
+        """Gives the tables the object types of `Sink.shape`. The batches that are there lose their
+        fingerprint, so that they are loaded again."""
+
+    def write_derived_table(self, table: "sa.Table", rows: pa.Table) -> None:
+        """Makes or replaces a table that is computed from other tables.
+
+        Raises:
+            SinkError: something else made a table of that name.
+        """
+
+    def write_view(self, name: str, statement: str | None) -> bool:
+        """Makes or replaces a view; removes it if there is no statement. Returns False, and changes
+        nothing, if something else has the name."""
+
+    def delete_batch(self, entry: Entry) -> None:
+        """Deletes the rows of a batch and its entry in the ledger."""
+
+
+class Sink(Protocol):
+    """One open destination. A context manager; closing it keeps what was committed.
+
+    Every method raises `SinkError` when the destination refuses, and leaves it as it was.
+    """
+
+    @property
+    def name(self) -> str:
+        """The destination as users may see it, without a password."""
+
+    @property
+    def shape(self) -> TableOptions:
+        """How its tables look, or will look."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this kind of destination can do."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What users should know about its tables."""
+
+    @property
+    def ledger(self) -> LedgerStore:
+        """What the destination says about itself."""
+
+    def layout(self) -> Layout:
+        """The tables and columns that the destination has."""
+
+    def tables(self) -> Mapping[str, TableState]:
+        """The tables that exist, of those that must: data tables, relationships, and the tables of
+        the run as a whole."""
+
+    def prepare(self, features: Features) -> None:
+        """Makes the next batch add the tables, columns and types that `features` need.
+
+        Nothing else makes or changes tables, and nothing happens before that batch begins.
+        """
+
+    def pending_layout(self) -> Layout:
+        """The layout that the next batch will find or make."""
+
+    def batch(
+        self, entry: Entry, pictures: Pictures, allow: Allow = lambda held: None
+    ) -> AbstractContextManager[Write | None]:
+        """A transaction that writes one batch and its ledger entry, or nothing.
+
+        It first deletes the rows of image sets that are there already, if `allow` raises nothing.
+        It gives None if another process has written this very batch meanwhile. Leaving it without
+        an error commits, durably.
+        """
+
+    def read(
+        self,
+        object_name: str,
+        features: Sequence[str] | None = None,
+        image_sets: ImageSets | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows of an object type in order of its key, in batches of bounded size; of the sink's
+        run, if it was opened for one.
+
+        Columns: the layout's `image_key`, `Number_Object_Number` for objects, then `features` in
+        the order given, without those that have no column (default: all). Types are the layout's.
+        `Relationship` has the columns of `layout.RELATIONSHIPS`, ordered by the first object;
+        `Experiment` those of `experiment.EXPERIMENTS`; neither takes features. `Object` is the view
+        of all objects, where there is one; its features are called as its columns are. There is at
+        least one batch, which can be empty. A table in parts is read as one.
+
+        Raises:
+            ChangedError: a value is of another type than its column, or parts have other rows.
+        """
+
+    def read_derived_table(self, table: str, columns: Sequence[str]) -> list[tuple[object, ...]]:
+        """These columns of a table that `Transaction.write_derived_table` made, in no order."""
+
+    def exclusive(self) -> AbstractContextManager[Transaction]:
+        """A transaction in which no other process writes: what is read within it stays true."""
+
+    @property
+    def reshaped(self) -> bool:
+        """Whether the tables need `Transaction.reshape`: the object types that were asked for when
+        they were made are in no output."""
+
+    def upgrade(self) -> None:
+        """Adds the ledger tables that an older version of cpexport did not make; changes nothing
+        that is there."""
+
+    def broken_views(self) -> Mapping[str, str]:
+        """The views that are missing or wrong, and why."""
+
+    def renew_views(self) -> None:
+        """Remakes the views that an older version of cpexport made differently."""
+
+    def address(self, folder: Path | None) -> Mapping[str, str]:
+        """Where the destination is, in the fields of a CellProfiler Analyst properties file in
+        `folder` (default: next to the destination): `db_type` and what belongs to it. Never a
+        password, as the file is plain text.
+        """
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *error: object) -> None: ...

@@ -1,0 +1,294 @@
+"""A DuckDB file, and the one connection to it, which is opened when first needed."""
+
+import fcntl
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine import Dialect
+
+from cpexport.cellprofiler.features import NULL, TABLE_NUMBER
+from cpexport.errors import ChangedError, RetryError, SinkError, UsageError
+from cpexport.imagesets import ImageSets
+from cpexport.sinks.sql.column_projection import missing_as_null
+from cpexport.sinks.sql.database import Query, collected, literal, quoted, spans
+from cpexport.sinks.sqlite.errors import writable
+
+try:
+    import duckdb
+except ImportError as error:
+    raise UsageError("DuckDB is not installed; run: pip install 'cpexport[duckdb]'") from error
+
+# Seconds to wait for another process that has the file open, as with SQLite.
+_PATIENCE: Final = 30.0
+_SETTINGS: Final = (
+    "memory_limit = '512MB'",
+    # A checkpoint rewrites all columns of the last rows, so it must not come every few batches.
+    "checkpoint_threshold = '256MB'",
+)
+_ROWS: Final = "_cpexport_rows"
+_FULL: Final = "No space left"
+
+
+class Connection:
+    """Statements and transactions on one DuckDB file; all errors are `SinkError`.
+
+    The file is opened when first needed. Only a transaction with `create` makes it; if that fails,
+    the file is removed again. While it is open, no other process can write to it; while it is open
+    for `writing`, no other process can open it. Unless it is for `writing`, it can be read-only.
+
+    Raises:
+        SinkError: the path cannot be a database, or is for `writing` and read-only.
+    """
+
+    def __init__(self, path: Path, name: str, *, writing: bool = True) -> None:
+        self.path, self.name, self.writing = path, name, writing
+        self._connection: Any = None
+        self._made = False
+        self._names: frozenset[str] | None = None
+        self._refuse_unusable()
+
+    @property
+    def title(self) -> str:
+        """The file's name without its suffix."""
+        return self.path.stem
+
+    @property
+    def dialect(self) -> Dialect:
+        """SQLite's dialect, for names; `ddl` makes the tables."""
+        return sqlite.dialect()
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a database, with or without tables."""
+        return self._connection is not None or (self.path.exists() and self.path.stat().st_size > 0)
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with self._errors():
+                connection.close()
+
+    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """The rows of a query, as Python values."""
+        with self._errors():
+            return [tuple(row) for row in self._open().execute(sql, list(values)).fetchall()]
+
+    def arrow(self, sql: str) -> pa.Table:
+        """The rows of a query, as Arrow columns."""
+        with self._errors():
+            return self._open().sql(sql).to_arrow_table()
+
+    @contextmanager
+    def stream(self, query: Query, where: str, size: int) -> Iterator[Iterator[pa.RecordBatch]]:
+        """The rows of a query; see `Database.stream`."""
+        sql = (
+            f"SELECT {', '.join(query.columns)} FROM {query.source} "
+            f"WHERE {where} ORDER BY {query.order}"
+        )
+        # Each stream needs its own cursor: a new statement on a connection ends the last result.
+        with self._errors():
+            cursor = self._open().cursor()
+            try:
+                yield self._typed(cursor.sql(sql).to_arrow_reader(size), query)
+            finally:
+                cursor.close()
+
+    def _typed(self, reader: Any, query: Query) -> Iterator[pa.RecordBatch]:
+        any_rows = False
+        for batch in reader:
+            any_rows = True
+            arrays = []
+            for array, field in zip(batch.columns, query.schema, strict=True):
+                empty = field.type == NULL and array.null_count == len(array)
+                if array.type != field.type and not empty:
+                    problem = f"{query.source}: {field.name} is of {array.type}"
+                    raise ChangedError(
+                        self.name, f"was changed by something else: {problem}", "load it anew"
+                    )
+                arrays.append(pa.nulls(len(array)) if empty else array)
+            yield pa.RecordBatch.from_arrays(arrays, schema=query.schema)
+        if not any_rows:
+            yield pa.RecordBatch.from_pylist([], query.schema)
+
+    def run(self, sql: str, *values: object) -> None:
+        """Executes one statement."""
+        if sql.startswith(("CREATE", "DROP", "ALTER")):
+            self._names = None
+        if sql.startswith("REPLACE"):
+            sql = f"INSERT OR {sql}"
+        with self._errors():
+            self._open().execute(sql, list(values))
+
+    def run_many(self, sql: str, values: pa.RecordBatch) -> None:
+        """Executes one statement for each row of `values`, columns by position."""
+        rows = [list(row.values()) for row in values.to_pylist()]
+        if rows:
+            with self._errors():
+                self._open().executemany(sql, rows)
+
+    def ingest(self, table: str, rows: pa.RecordBatch) -> None:
+        """Appends rows to a table, columns by name."""
+        if rows.num_rows:
+            with self.named(pa.Table.from_batches([missing_as_null(rows)])) as name:
+                self.run(f"INSERT INTO {quoted(table)} BY NAME SELECT * FROM {name}")
+
+    @contextmanager
+    def named(self, rows: pa.Table) -> Iterator[str]:
+        """A name under which statements find these rows."""
+        connection = self._open()
+        with self._errors():
+            connection.register(_ROWS, rows)
+        try:
+            yield _ROWS
+        finally:
+            connection.unregister(_ROWS)
+
+    def names(self) -> frozenset[str]:
+        """The names of all tables and views, queried once in a transaction."""
+        if self._names is None:
+            rows = self.rows(
+                "SELECT table_name FROM duckdb_tables() WHERE NOT internal UNION ALL "
+                "SELECT view_name FROM duckdb_views() WHERE NOT internal"
+            )
+            self._names = frozenset(name for (name,) in rows)
+        return self._names
+
+    def spelled(self, table: str) -> str:
+        return table
+
+    def columns(self) -> dict[str, tuple[str, ...]]:
+        """The columns of all tables and views by name; a view has none here."""
+        return collected(
+            self.rows(
+                "SELECT table_name, column_name FROM (SELECT table_name, column_name, column_index "
+                "FROM duckdb_columns() c WHERE NOT internal AND table_name NOT IN "
+                "(SELECT view_name FROM duckdb_views())) ORDER BY table_name, column_index"
+            )
+            + self.rows("SELECT view_name, NULL FROM duckdb_views() WHERE NOT internal")
+        )
+
+    def between(self, column: str, image_sets: ImageSets, run: int = 0) -> Iterator[str]:
+        """See `Database.between`."""
+        of_run = f"{TABLE_NUMBER} = {run} AND " if run else ""
+        for some in spans(image_sets):
+            ranges = " OR ".join(f"{column} BETWEEN {first} AND {last}" for first, last in some)
+            yield f"{of_run}({ranges})"
+
+    @contextmanager
+    def transaction(self, *, create: bool = False) -> Iterator[None]:
+        """A transaction that commits durably if left without an error, and else rolls back."""
+        if not create and not self.exists:
+            raise SinkError(self.name, "does not exist", "load something into it first")
+        self._names = None
+        self.run("BEGIN")
+        try:
+            yield
+            self.run("COMMIT")
+            self._made = False
+        except BaseException:
+            with suppress(SinkError):
+                self.run("ROLLBACK")
+            self._unmake()
+            raise
+        finally:
+            self._names = None
+
+    def _unmake(self) -> None:
+        """Removes the file if this transaction made it: no other process could open it yet."""
+        if self._made:
+            with suppress(SinkError):
+                self.close()
+            self._remove()
+        self._made = False
+
+    def _remove(self) -> None:
+        for file in (self.path, self.path.with_name(f"{self.path.name}.wal")):
+            file.unlink(missing_ok=True)
+
+    def _refuse_unusable(self) -> None:
+        path, folder = self.path, self.path.parent
+        if not path.name or str(path) == ":memory:":
+            raise SinkError(self.name, "no file is named", "write duckdb:///screen.duckdb")
+        if not folder.is_dir():
+            raise SinkError(self.name, f"the folder {folder} does not exist", "make it first")
+        if (self.writing or not path.exists()) and not writable(folder):
+            raise SinkError(self.name, f"the folder {folder} is read-only", "choose another")
+        if path.exists() and not path.is_file():
+            raise SinkError(self.name, "not a file", "name a file")
+        if self.writing and path.exists() and not writable(path):
+            raise SinkError(self.name, "read-only", "make it writable, or choose another")
+
+    def _open(self) -> Any:
+        if self._connection is None:
+            self._refuse_unusable()
+            if self.writing:
+                self._remove_empty()
+            new = not self.path.exists()
+            until = time.monotonic() + _PATIENCE
+            while self._connection is None:
+                try:
+                    self._connection = duckdb.connect(self.path, read_only=not self.writing)
+                except duckdb.Error as error:
+                    locked = "set lock on file" in str(error)
+                    if not locked or time.monotonic() > until:
+                        if new and not locked:
+                            self._remove()
+                        raise SinkError(self.name, *_reason(str(error))) from error
+                    time.sleep(0.1)
+            self._made = new
+            for setting in _SETTINGS:
+                self._connection.execute(f"SET {setting}")
+            if not self.writing:
+                # The default is next to the file, where nothing may be written.
+                aside = Path(tempfile.gettempdir()) / f"cpexport-duckdb-{os.getpid()}"
+                self._connection.execute(f"SET temp_directory = {literal(str(aside))}")
+        return self._connection
+
+    def _remove_empty(self) -> None:
+        """Removes an empty file that a process left when it was killed.
+
+        DuckDB locks a file as soon as it has made it, so an empty file that no process has locked
+        for a second belongs to none.
+        """
+        while self.path.exists() and self.path.stat().st_size == 0:
+            with suppress(FileNotFoundError), self.path.open("r+b") as file:
+                if time.time() - os.fstat(file.fileno()).st_mtime > 1:
+                    try:
+                        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    except OSError:
+                        return
+                    if os.fstat(file.fileno()).st_size == 0:
+                        self.path.unlink()
+                    return
+            time.sleep(0.1)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except duckdb.InterruptException as error:
+            raise KeyboardInterrupt from error
+        except (duckdb.Error, pa.ArrowException) as error:
+            # A commit fails with the same exception for a full disk and for a conflict.
+            conflict = isinstance(error, duckdb.TransactionException) and _FULL not in str(error)
+            raise (RetryError if conflict else SinkError)(
+                self.name, *_reason(str(error))
+            ) from error
+
+
+def _reason(text: str) -> tuple[str, str]:
+    if "set lock on file" in text:
+        return "locked by another process", "wait until that has ended, or close it"
+    if _FULL in text:
+        return f"the disk is full ({os.strerror(28)})", "make room and run it again"
+    if "not a valid DuckDB database" in text:
+        return "not a DuckDB database", "choose another file"
+    first = text.strip().partition("\n")[0]
+    return f"DuckDB says: {first}", "nothing was kept of the batch; see what DuckDB says"

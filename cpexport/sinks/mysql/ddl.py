@@ -1,0 +1,240 @@
+"""Makes the tables of a MySQL or MariaDB database, and changes them when a later load needs more.
+
+DDL commits at once on these servers, so a change can be cut off anywhere. Every step looks at what
+exists, and does only what is missing: a change that is begun again ends in the same way.
+"""
+
+import json
+from collections.abc import Mapping
+from functools import partial
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from cpexport.cellprofiler.features import (
+    IMAGE,
+    IMAGE_NUMBER,
+    INTEGER,
+    REAL,
+    TABLE_NUMBER,
+    TEXT,
+)
+from cpexport.cellprofiler.image_identity import tells_pictures_apart
+from cpexport.errors import SinkError, WidthError
+from cpexport.sinks.mysql import views
+from cpexport.sinks.mysql.database import MysqlDatabase
+from cpexport.sinks.sql import ledger_upgrade, schema
+from cpexport.sinks.sql.database import literal, quoted
+from cpexport.tables.casts import as_text
+from cpexport.tables.layout import Column, Layout, Table
+from cpexport.tables.options import TableOptions
+
+_NEW, _OLD, _TEXTS = "_cpexport_new_", "_cpexport_old_", "_cpexport_texts"
+
+
+def make_own(db: MysqlDatabase) -> None:
+    """Makes the ledger's tables, if they do not exist. The one that other processes look for comes
+    last, once all others and the row that they lock exist."""
+    *rest, last = sorted(schema.own_tables(), key=lambda table: table is schema.COLUMNS)
+    for own in rest:
+        make(db, own)
+    sql = f"INSERT IGNORE INTO _cpexport_settings VALUES ('', 0, 'schema', '{schema.VERSION}')"
+    db.run(sql)
+    ledger_upgrade.upgraded(db, partial(make, db))
+    make(db, last)
+
+
+def check_lossless(db: MysqlDatabase, old: Layout, new: Layout) -> None:
+    """Checks, before anything is changed, that integers that become real numbers stay exact.
+
+    Raises:
+        WidthError: a column has an integer that a real number cannot hold.
+    """
+    becomes = {(column.object, column.feature): column.type for column in new.columns}
+    for column in old.columns:
+        if column.type == INTEGER and becomes[column.object, column.feature] == REAL:
+            table, name = quoted(column.table), quoted(column.name)
+            most = 1 << 53
+            ((too_large,),) = db.rows(f"SELECT count(*) FROM {table} WHERE abs({name}) > {most}")
+            if too_large:
+                raise WidthError(column.name)
+
+
+def change(db: MysqlDatabase, layout: Layout, prefix: str, shape: TableOptions) -> None:
+    """Makes or changes tables, columns and types to match the layout, whatever exists.
+
+    Types only get wider; numbers that become text read as `tables.casts.align` writes them. A new
+    part of a table gets the keys of the other parts.
+    """
+    # Tables that a change left when it was cut off.
+    for name in sorted(name for name in db.names() if name.startswith((_NEW, _OLD, _TEXTS))):
+        db.run(f"DROP TABLE {quoted(name)}")
+    for of_run in (
+        *schema.relationship_tables(prefix, shape.numbered),
+        schema.experiment_table(prefix, shape.numbered),
+    ):
+        make(db, of_run)
+    for table in layout.tables.values():
+        existing = _types(db, table.name)
+        if existing:
+            _extend(db, table, existing, prefix)
+        else:
+            make(db, schema.data_table(table))
+        first = layout.parts(table.object)[0]
+        if table is not first:
+            keys = ", ".join(quoted(key) for key in table.key)
+            db.run(
+                f"INSERT IGNORE INTO {quoted(table.name)} ({keys}) "
+                f"SELECT {keys} FROM {quoted(first.name)}"
+            )
+    make_views(db, layout, prefix, shape)
+
+
+def make_views(db: MysqlDatabase, layout: Layout, prefix: str, shape: TableOptions) -> None:
+    """Makes or replaces all views, and makes the indexes that they need and lack."""
+    for index in views.indexes(layout, prefix, shape):
+        if (index.name,) not in db.rows(_INDEXES, index.table):
+            db.run(index.statement)
+    for statement in views.statements(layout, prefix, shape).values():
+        db.run(statement)
+
+
+def make(db: MysqlDatabase, table: sa.Table) -> None:
+    """Makes a table and its indexes, if they do not exist."""
+    create, *more = schema.create(table, db.dialect)
+    if not _types(db, table.name):
+        db.run(create.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1))
+        ((engine,),) = db.rows(_ENGINE, table.name)
+        if engine != "InnoDB":
+            problem = f"makes tables with {engine}, which takes nothing back that failed"
+            raise SinkError(db.name, problem, "have it make them with InnoDB")
+    existing = {name for (name,) in db.rows(_INDEXES, table.name)}
+    for index, statement in zip(
+        sorted(table.indexes, key=lambda i: str(i.name)), more, strict=True
+    ):
+        if index.name not in existing:
+            db.run(statement)
+
+
+def remake(db: MysqlDatabase, table: sa.Table) -> None:
+    """Makes a derived table, or replaces it if it has other columns."""
+    wanted = {column.name: _type(table, column.name, db) for column in table.columns}
+    existing = _types(db, table.name)
+    if existing != wanted:
+        table = table.to_metadata(sa.MetaData())
+        # Otherwise it would have the server's default engine and character set.
+        table.dialect_kwargs.update(schema.MYSQL)
+        db.run(f"DROP TABLE IF EXISTS {quoted(table.name)}")
+        make(db, table)
+
+
+_ENGINE = (
+    "SELECT engine FROM information_schema.tables "
+    "WHERE table_schema = DATABASE() AND table_name = ?"
+)
+_INDEXES = (
+    "SELECT DISTINCT index_name FROM information_schema.statistics "
+    "WHERE table_schema = DATABASE() AND table_name = ?"
+)
+
+
+def _type(table: sa.Table, column: str, db: MysqlDatabase) -> str:
+    return str(table.c[column].type.compile(dialect=db.dialect)).lower()
+
+
+def _types(db: MysqlDatabase, table: str) -> dict[str, str]:
+    """The types of a table's columns by name: `bigint`, `double`, `text`; empty without a table."""
+    rows = db.rows(
+        "SELECT column_name, data_type FROM information_schema.columns "
+        "WHERE table_schema = DATABASE() AND table_name = ?",
+        table,
+    )
+    return {str(name): str(type).lower() for name, type in rows}
+
+
+def _extend(db: MysqlDatabase, table: Table, existing: Mapping[str, str], prefix: str) -> None:
+    target = schema.data_table(table)
+    wanted = {c.name: _type(target, c.name, db) for c in table.columns}
+    differ = [c for c in table.columns if existing.get(c.name, wanted[c.name]) != wanted[c.name]]
+    if any(column.type == TEXT for column in differ):
+        _rebuild(db, table, differ, existing, prefix)
+        return
+    missing = [column for column in table.columns if column.name not in existing]
+    changes = [
+        *(f"ADD COLUMN {quoted(column.name)} {wanted[column.name]}" for column in missing),
+        *(f"MODIFY COLUMN {quoted(column.name)} {wanted[column.name]}" for column in differ),
+    ]
+    if changes:
+        db.run(f"ALTER TABLE {quoted(table.name)} {', '.join(changes)}")
+
+
+def _rebuild(
+    db: MysqlDatabase, table: Table, differ: list[Column], existing: Mapping[str, str], prefix: str
+) -> None:
+    """Builds a new table with the same rows, and replaces the old one by it in one step."""
+    interim, gone = f"{_NEW}{table.name}"[:64], f"{_OLD}{table.name}"[:64]
+    make(db, schema.data_table(table, interim))
+    make(db, _texts_table())
+    names, sources = list(table.key), [quoted(key) for key in table.key]
+    for column in table.columns:
+        if column.name in existing:
+            names.append(column.name)
+            becomes_text = column in differ and column.type == TEXT
+            sources.append(
+                _as_text(db, table, column, existing[column.name], prefix)
+                if becomes_text
+                else quoted(column.name)
+            )
+    db.run(
+        f"INSERT INTO {quoted(interim)} ({', '.join(map(quoted, names))}) "
+        f"SELECT {', '.join(sources)} FROM {quoted(table.name)} o"
+    )
+    db.run(
+        f"RENAME TABLE {quoted(table.name)} TO {quoted(gone)}, "
+        f"{quoted(interim)} TO {quoted(table.name)}"
+    )
+    for name in (gone, _TEXTS):
+        db.run(f"DROP TABLE {quoted(name)}")
+
+
+def _texts_table() -> sa.Table:
+    columns = (sa.Column("name", sa.String(64)), sa.Column("value", sa.DOUBLE))
+    table = sa.Table(_TEXTS, sa.MetaData(), *columns, sa.Column("text", sa.Text), **schema.MYSQL)
+    sa.Index("by_value", *columns)
+    return table
+
+
+def _as_text(db: MysqlDatabase, table: Table, column: Column, type: str, prefix: str) -> str:
+    """A SQL expression for a column of numbers as text. Metadata is as the jobs wrote it, which the
+    ledger knows; other numbers get the shortest text that reads back exactly."""
+    name = quoted(column.name)
+    number = f"CAST(o.{name} AS CHAR)"
+    if type != "bigint":
+        number = _texts(db, table, column.name)
+    if column.object != IMAGE or not tells_pictures_apart(column.feature):
+        return number
+    run = f"o.{TABLE_NUMBER}" if TABLE_NUMBER in table.key else "0"
+    path = _literal(f"$.{json.dumps(column.feature, ensure_ascii=False)}")
+    written = (
+        f"SELECT JSON_UNQUOTE(JSON_EXTRACT(s.identity, {path})) FROM _cpexport_sets s "
+        f"WHERE s.prefix = {_literal(prefix)} AND s.table_number = {run} "
+        f"AND s.number = o.{quoted(IMAGE_NUMBER)}"
+    )
+    return f"coalesce(({written}), {number})"
+
+
+def _texts(db: MysqlDatabase, table: Table, column: str) -> str:
+    """A SQL expression for a column of real numbers as text; it looks up each value in a table."""
+    name = quoted(column)
+    rows = db.rows(f"SELECT DISTINCT {name} FROM {quoted(table.name)} WHERE {name} IS NOT NULL")
+    numbers = pa.array([value for (value,) in rows], REAL)
+    names = pa.repeat(pa.scalar(column), len(numbers))
+    texts = pa.record_batch([names, numbers, as_text(numbers)], names=["name", "value", "text"])
+    db.ingest(_TEXTS, texts)
+    of_column = f"t.name = {_literal(column)} AND t.value = o.{name}"
+    return f"(SELECT t.text FROM {_TEXTS} t WHERE {of_column})"
+
+
+def _literal(text: str) -> str:
+    """A text as a literal for these servers, where a backslash escapes."""
+    return literal(text.replace("\\", "\\\\"))

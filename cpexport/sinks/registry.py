@@ -1,0 +1,134 @@
+"""Opens the destination that a URL names, and says what its kind can do.
+
+A new kind of destination needs a package in `sinks`, an entry in `_KINDS`, and a few lines in
+`open_sink`.
+"""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from cpexport.destination_url import FORMS, destination_url, query_of
+from cpexport.errors import UsageError
+from cpexport.sinks import duckdb, mysql, parquet, sqlite
+from cpexport.sinks.base import Sink
+from cpexport.sinks.capabilities import Capabilities
+from cpexport.tables.options import TableOptions
+from cpexport.tables.path_map import PathMap
+
+if TYPE_CHECKING:
+    # Importing SQLAlchemy takes longer than most checks, which need no destination.
+    from sqlalchemy.engine import URL
+
+_KINDS: Final = {
+    "sqlite": sqlite.CAPABILITIES,
+    "duckdb": duckdb.CAPABILITIES,
+    "parquet": parquet.CAPABILITIES,
+    "mysql": mysql.CAPABILITIES,
+    "mariadb": mysql.CAPABILITIES,
+}
+_PARQUET = "parquet:"
+_FILES = ("sqlite", "duckdb")
+
+
+def absolute(url: str) -> str:
+    """Returns the URL with an absolute path, so that it means the same in any folder. It can be
+    written to a file that others read.
+
+    Raises:
+        UsageError: not a URL, or it contains a password.
+    """
+    if url.startswith(_PARQUET):
+        return f"{_PARQUET}{Path(url.removeprefix(_PARQUET)).absolute()}"
+    parsed = _parsed(url)
+    if parsed.password is not None:
+        raise UsageError(
+            "--to is written to a file: leave the password out, and put it in ~/.my.cnf"
+        )
+    if parsed.get_backend_name() in _FILES and parsed.database:
+        parsed = parsed.set(database=str(Path(parsed.database).absolute()))
+    return str(parsed.render_as_string())
+
+
+def capabilities(url: str) -> Capabilities:
+    """Returns what the kind of destination that a URL names can do.
+
+    Raises:
+        UsageError: not a URL, or an unsupported kind.
+    """
+    kind = url.partition(":")[0].partition("+")[0]
+    if kind not in _KINDS:
+        raise UsageError(f"unsupported destination {kind!r}; use {FORMS}")
+    return _KINDS[kind]
+
+
+def open_sink(
+    url: str,
+    prefix: str = "",
+    shape: TableOptions | None = None,
+    run: str | None = None,
+    paths: PathMap | None = None,
+    *,
+    writing: bool = True,
+) -> Sink:
+    """Opens the destination that a SQLAlchemy URL, `parquet:FOLDER` or a file name names. The first
+    write makes it.
+
+    shape: how its tables should look (default: as they do).
+    paths: how to change the paths of images in them (default: as it does).
+    run: the run to read and write, if runs are numbered. Without it, reading covers all runs, and
+        nothing can be written.
+    writing: if False, nothing is made or changed, and the destination, or the user's access to it,
+        may be read-only.
+
+    Raises:
+        UsageError: not a URL, or an unsupported kind.
+        SinkError: the destination exists and cannot be used, or its tables look different.
+    """
+    url = destination_url(url)
+    if url.startswith(_PARQUET):
+        from cpexport.sinks.parquet.sink import ParquetSink
+
+        folder = url.removeprefix(_PARQUET)
+        return ParquetSink(folder, prefix, shape, run, paths, writing=writing)
+    parsed = _parsed(url)
+    kind = parsed.get_backend_name()
+    if kind in _FILES and parsed.host:
+        raise UsageError(f"--to names no file; write {kind}:///screen.{kind}, with three slashes")
+    if kind == "sqlite":
+        from cpexport.sinks.sqlite.sink import SqliteSink
+
+        return SqliteSink(parsed.database or "", prefix, shape, run, paths, writing=writing)
+    if kind == "duckdb":
+        from cpexport.sinks.duckdb.sink import DuckdbSink
+
+        return DuckdbSink(parsed.database or "", prefix, shape, run, paths, writing=writing)
+    if kind in ("mysql", "mariadb"):
+        from cpexport.sinks.mysql.sink import MysqlSink
+
+        return MysqlSink(parsed, prefix, shape, run, paths, writing=writing)
+    raise UsageError(f"unsupported destination {kind!r}; use {FORMS}")
+
+
+def _parsed(url: str) -> "URL":
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        # The URL is not shown: it may contain a password.
+        raise UsageError(f"--to is not a URL; write {FORMS}") from error
+    if (query := query_of(url)) is not None:
+        kind = parsed.get_backend_name()
+        if kind in _FILES:
+            raise UsageError(
+                f"--to {url}: in a URL a ? ends the name of the file; write %3F for one in a name, "
+                "or the name alone, without the URL"
+            )
+        # SQLAlchemy ignores what is not NAME=VALUE. The URL is not shown, as above.
+        if not all(re.fullmatch("[^=]+=.+", part) for part in query.split("&")):
+            raise UsageError(
+                "--to has something after the ? that is no NAME=VALUE; write %3F for a ? in a name"
+            )
+    return parsed

@@ -1,0 +1,131 @@
+"""Writes the rows of one batch to the tables of a destination, and checks that all arrived."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from cpexport.cellprofiler.features import EXPERIMENT, RELATIONSHIP
+from cpexport.errors import NumbersError, SinkError, WidthError
+from cpexport.sinks.ledger import Entry
+from cpexport.sinks.sql import experiment_tables, ledger_tables, relationships
+from cpexport.sinks.sql.column_projection import ColumnProjection
+from cpexport.sinks.sql.database import Database
+from cpexport.sinks.sql.scope import Scope
+from cpexport.tables.layout import Layout, table_of
+
+Append = Callable[[str, Sequence[str], Iterable[pa.RecordBatch]], None]
+
+
+@dataclass(frozen=True)
+class BatchWriter:
+    """A `Write` for one batch, within its transaction.
+
+    `append` adds blocks to a table; it gets the table's names for their columns. If `finite`,
+    infinities become NULL.
+    """
+
+    db: Database
+    scope: Scope
+    layout: Layout
+    entry: Entry
+    fitting: ColumnProjection
+    append: Append
+    row_counts: "RowCountCheck"
+    finite: bool
+
+    def __call__(self, object_name: str, rows: pa.RecordBatchReader) -> None:
+        if object_name == EXPERIMENT:
+            for block in rows:
+                experiment_tables.write(self.db, self.scope, block, self.entry.loaded.first)
+            return
+        table = table_of(object_name, self.scope.prefix)
+        if object_name == RELATIONSHIP:
+            for block in rows:
+                some = relationships.numbered(self.db, self.scope, block)
+                self.append(table, some.schema.names, self.row_counts.through(table, [some]))
+            return
+        parts = self.layout.parts(object_name)
+        if not parts:
+            self.row_counts.add(table, sum(block.num_rows for block in rows))
+        for part, names, blocks in self.fitting.parted(parts, self.scope, rows, self.finite):
+            with naming(self.db.name, self.layout):
+                self.append(part, names, self.row_counts.through(part, blocks))
+
+
+class RowCountCheck:
+    """Counts the rows that a batch writes to each table, and lets it commit only if the tables have
+    just those rows: a table to which it writes none must have none."""
+
+    def __init__(self, name: str, entry: Entry) -> None:
+        self._name, self._entry = name, entry
+        self._given: dict[str, int] = {}
+
+    def through(self, table: str, blocks: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Yields the blocks, and counts their rows as they are consumed."""
+        for block in blocks:
+            self.add(table, block.num_rows)
+            yield block
+
+    def add(self, table: str, rows: int) -> None:
+        """Counts rows that are written to a table."""
+        self._given[table] = self._given.get(table, 0) + rows
+
+    def check(self, tables: Iterable[str], count_rows: Callable[[str], int]) -> None:
+        """Checks that these tables have the rows that were written, and that the ledger's entry has
+        the same numbers. `there` counts the rows of the batch's image sets in a table.
+
+        Raises:
+            SinkError: a number differs, or rows were written to a table that is not one of these.
+        """
+        tables = list(tables)
+        for table, count in self._entry.counts.items():
+            if table in tables:
+                self.same(table, self._given.get(table, 0), count.rows)
+        for table in self._given.keys() - set(tables):
+            self.same(table, 0, self._given[table])
+        for table in tables:
+            self.same(table, count_rows(table), self._given.get(table, 0))
+
+    def same(self, table: str, stored: int, rows: int) -> None:
+        """Checks that a table has `rows` rows of the batch.
+
+        Raises:
+            SinkError: it has another number.
+        """
+        if stored != rows:
+            raise SinkError(
+                self._name,
+                f"{table} took {stored} of {rows} rows of {self._entry.path}",
+                "report this; nothing of the batch was kept",
+            )
+
+    def check_ledger(self, db: Database, scope: Scope) -> None:
+        """Checks that the ledger has all image sets and all counts of the batch.
+
+        Raises:
+            SinkError: it has not.
+        """
+        sql = f"SELECT batch_id FROM _cpexport_batches WHERE {scope.ledger} AND signature = ?"
+        ((batch,),) = db.rows(sql, self._entry.signature)
+        owners = ledger_tables.batches_of(db, scope, self._entry.loaded)
+        owned = sum(owner == batch for owner in owners.values())
+        self.same("_cpexport_sets", owned, len(self._entry.loaded))
+        sql = "SELECT count(*) FROM _cpexport_tables WHERE batch_id = ?"
+        self.same("_cpexport_tables", db.rows(sql, batch)[0][0], len(self._entry.counts))
+
+
+@contextmanager
+def naming(name: str, layout: Layout) -> Iterator[None]:
+    """Translates a `WidthError`, which names a column, into an error that names the feature and the
+    destination.
+
+    Raises:
+        NumbersError: values do not fit their column.
+    """
+    try:
+        yield
+    except WidthError as error:
+        column = next(column for column in layout.columns if column.name == error.column)
+        raise NumbersError(name, column.object, column.feature) from error

@@ -1,0 +1,61 @@
+"""Stores in the ledger how a destination's tables look, and checks what a load asks for."""
+
+import pyarrow as pa
+
+from cpexport.errors import SinkError
+from cpexport.sinks.sql.database import Database
+from cpexport.sinks.sql.ledger_settings import checked, note
+from cpexport.sinks.sql.ledger_tables import layout
+from cpexport.sinks.sql.scope import Scope
+from cpexport.tables.options import TableOptions
+from cpexport.tables.path_map import PathMap
+
+
+@checked
+def shape_of(db: Database, prefix: str) -> TableOptions | None:
+    """The options that the tables under a prefix have; None before they are made."""
+    rows = db.rows(
+        "SELECT value FROM _cpexport_settings WHERE prefix = ? AND name = 'shape'", prefix
+    )
+    return TableOptions.from_json(rows[0][0]) if rows else None
+
+
+def agreed(
+    db: Database, prefix: str, shape: TableOptions | None, paths: PathMap | None
+) -> TableOptions:
+    """The options that the tables have. If there are no tables yet, those that they will have. If
+    the stored options name object types that do not exist, the corrected options, which `reshape`
+    then stores.
+
+    Raises:
+        SinkError: other options are asked for; existing tables are not rebuilt.
+    """
+    stored = shape_of(db, prefix)
+    wanted = (stored or TableOptions()).asked(shape, paths)
+    if stored is None or stored == wanted:
+        return wanted
+    if wanted.corrects(stored, layout(db, prefix, False).types):
+        return wanted
+    made, asked = stored.beside(wanted)
+    raise SinkError(
+        db.name,
+        f"was made with {made}, and {asked} is asked for",
+        "leave out the options that say what tables look like, or load into another destination, "
+        "or under a --prefix of its own",
+    )
+
+
+def differs(db: Database, prefix: str, shape: TableOptions) -> bool:
+    """Whether the tables have other options than these, which `agreed` returned."""
+    return shape_of(db, prefix) not in (None, shape)
+
+
+def reshape(db: Database, prefix: str, shape: TableOptions) -> None:
+    """Stores these options for the tables. The loaded batches stay, but lose their fingerprint and
+    signature: they are loaded again, with the object types that they lack."""
+    note(db, Scope(prefix), {"shape": shape.as_json()})
+    batches = db.rows("SELECT batch_id FROM _cpexport_batches WHERE prefix = ?", prefix)
+    ids = pa.array([batch for (batch,) in batches], pa.int64())
+    names = pa.array([f"of another shape: {batch}" for (batch,) in batches], pa.string())
+    sql = "UPDATE _cpexport_batches SET fingerprint = '', signature = ? WHERE batch_id = ?"
+    db.run_many(sql, pa.record_batch([names, ids], names=["signature", "batch_id"]))

@@ -1,0 +1,306 @@
+"""The tables of a destination as SQLAlchemy declares them: CellProfiler's, and the ledger's.
+
+The names of the ledger's tables begin with `_cpexport_`. No name contains the name of a
+compartment, as CytoTable would take such a table for data. One set of these tables serves all
+prefixes. `table_number` is 0 where runs are not numbered, and for what all runs share.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
+from sqlalchemy.engine import Dialect
+from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
+
+from cpexport.cellprofiler.experiment import EXPERIMENTS
+from cpexport.cellprofiler.features import INTEGER, NULL, REAL, TABLE_NUMBER, TEXT
+from cpexport.tables.layout import Layout, Table
+
+VERSION = "2"
+KEPT = ("wells", "experiment_first")
+"""The computed settings that a new batch does not invalidate: they say what they apply to."""
+
+# Names and texts that differ in case are different, as in SQLite.
+MYSQL: dict[str, Any] = {
+    "mysql_engine": "InnoDB",
+    "mysql_row_format": "DYNAMIC",
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_bin",
+}
+_LONG = sa.Text().with_variant(mysql.LONGTEXT(), "mysql")
+_NAME = sa.Text().with_variant(mysql.VARCHAR(64), "mysql")
+_own = sa.MetaData()
+BATCHES = sa.Table(
+    "_cpexport_batches",
+    _own,
+    sa.Column("batch_id", sa.Integer, primary_key=True),
+    sa.Column("prefix", _NAME, nullable=False),
+    sa.Column("table_number", sa.Integer, nullable=False),
+    sa.Column("path", _LONG, nullable=False),
+    sa.Column("format", _LONG, nullable=False),
+    sa.Column("signature", _NAME, nullable=False),
+    sa.Column("fingerprint", _LONG, nullable=False),
+    sa.Column("image_sets", _LONG, nullable=False),
+    sa.Column("complete", _LONG, nullable=False),
+    sa.Column("refused", _LONG, nullable=False),
+    sa.Column("group_tags", _LONG, nullable=False),
+    sa.Column("state", _LONG, nullable=False),
+    sa.Column("reason", _LONG, nullable=False),
+    sa.Column("finished", _LONG, nullable=False),
+    sa.Column("modified_ns", sa.BigInteger, nullable=False),
+    sa.Column("cellprofiler", _LONG),
+    sa.Column("pipeline_sha256", _LONG),
+    sa.Column("loaded_utc", _LONG, nullable=False),
+    sa.Column("cpexport", _LONG, nullable=False),
+    sa.UniqueConstraint("prefix", "table_number", "signature"),
+    **MYSQL,
+)
+RUNS = sa.Table(
+    "_cpexport_runs",
+    _own,
+    sa.Column("prefix", _NAME, primary_key=True),
+    sa.Column("table_number", sa.Integer, primary_key=True),
+    sa.Column("name", _NAME, nullable=False),
+    sa.UniqueConstraint("prefix", "name"),
+    **MYSQL,
+)
+TABLES = sa.Table(
+    "_cpexport_tables",
+    _own,
+    sa.Column("batch_id", sa.Integer, primary_key=True),
+    sa.Column("table_name", _NAME, primary_key=True),
+    sa.Column("row_count", sa.BigInteger, nullable=False),
+    sa.Column("missing_count", sa.BigInteger, nullable=False),
+    sa.Column("infinite_count", sa.BigInteger, nullable=False),
+    sa.Column("infinite_columns", _LONG, nullable=False),
+    **MYSQL,
+)
+SETS = sa.Table(
+    "_cpexport_sets",
+    _own,
+    sa.Column("prefix", _NAME, primary_key=True),
+    sa.Column("table_number", sa.Integer, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("batch_id", sa.Integer, nullable=False),
+    sa.Column("identity", _LONG, nullable=False),
+    **MYSQL,
+)
+COLUMNS = sa.Table(
+    "_cpexport_columns",
+    _own,
+    sa.Column("prefix", _NAME, primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("object_name", _LONG, nullable=False),
+    sa.Column("feature", _LONG, nullable=False),
+    sa.Column("table_name", _NAME, nullable=False),
+    sa.Column("column_name", _LONG, nullable=False),
+    sa.Column("type", _LONG, nullable=False),
+    **MYSQL,
+)
+SETTINGS = sa.Table(
+    "_cpexport_settings",
+    _own,
+    sa.Column("prefix", _NAME, primary_key=True),
+    sa.Column("table_number", sa.Integer, primary_key=True),
+    sa.Column("name", _NAME, primary_key=True),
+    sa.Column("value", _LONG, nullable=False),
+    **MYSQL,
+)
+MEASURED = sa.Table(
+    "_cpexport_measured",
+    _own,
+    sa.Column("batch_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("feature", sa.String(255), primary_key=True),
+    sa.Column("value", sa.REAL().with_variant(mysql.DOUBLE(), "mysql")),
+    **MYSQL,
+)
+"""What jobs measured of their whole run, as CalculateStatistics does; NULL for a value that is not
+a finite number."""
+
+REPLACED = sa.Table(
+    "_cpexport_replaced",
+    _own,
+    sa.Column("batch_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("by_batch_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("set_count", sa.Integer, nullable=False),
+    **MYSQL,
+)
+"""How many image sets of a batch another batch has replaced."""
+
+SCRIPTED = sa.Table(
+    "_cpexport_script",
+    sa.MetaData(),
+    sa.Column("prefix", _NAME, primary_key=True),
+    sa.Column("table_number", sa.Integer, primary_key=True),
+    sa.Column("signature", _NAME, primary_key=True),
+    sa.Column("table_name", _NAME, primary_key=True),
+    sa.Column("digest", _NAME, nullable=False),
+    **MYSQL,
+)
+"""The batches that a script loaded: the digest of each file by table, and of all files under an
+empty name. Only a script makes this table."""
+
+TYPE_NAMES: dict[pa.DataType, str] = {
+    NULL: "none yet",
+    INTEGER: "integer",
+    REAL: "real",
+    TEXT: "text",
+}
+TYPES = {name: type for type, name in TYPE_NAMES.items()}
+
+
+def own_tables() -> list[sa.Table]:
+    """The ledger's tables."""
+    return list(_own.sorted_tables)
+
+
+def experiment_tables() -> tuple[sa.Table, sa.Table]:
+    """CellProfiler's tables Experiment and Experiment_Properties, which all prefixes share
+    (exporttodatabase.py, create_experiment_table and the statements before it)."""
+    data = sa.MetaData()
+    experiments = sa.Table(
+        "Experiment",
+        data,
+        sa.Column("experiment_id", sa.Integer, primary_key=True),
+        sa.Column("name", sa.Text),
+        **MYSQL,
+    )
+    properties = sa.Table(
+        "Experiment_Properties",
+        data,
+        sa.Column("experiment_id", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("object_name", sa.String(200), primary_key=True),
+        sa.Column("field", sa.String(200), primary_key=True),
+        sa.Column("value", _LONG),
+        **MYSQL,
+    )
+    return experiments, properties
+
+
+def experiment_table(prefix: str, numbered: bool, measured: Iterable[str] = ()) -> sa.Table:
+    """CellProfiler's table Per_Experiment, which says what ran and when: one row, or one for each
+    run if runs are `numbered`. `measured` names its columns of measurements of a whole run."""
+    columns = [sa.Column(f.name, sql_type(f.type)) for f in EXPERIMENTS]
+    columns += [sa.Column(name, sql_type(REAL)) for name in measured]
+    if numbered:
+        columns.insert(0, _key(TABLE_NUMBER))
+    return sa.Table(f"{prefix}Per_Experiment", sa.MetaData(), *columns, **MYSQL)
+
+
+def relationship_tables(prefix: str, numbered: bool) -> tuple[sa.Table, sa.Table]:
+    """CellProfiler's tables of relationships: the types, and the pairs of objects
+    (exporttodatabase.py, create_relationship_table_stmts).
+
+    Both image sets of a pair are from one run. If `numbered`, its `TableNumber` is the first
+    column.
+    """
+    data = sa.MetaData()
+    types = sa.Table(
+        f"{prefix}Per_RelationshipTypes",
+        data,
+        _key("relationship_type_id"),
+        sa.Column("module_number", sa.Integer),
+        sa.Column("relationship", sa.String(255)),
+        sa.Column("object_name1", sa.String(255)),
+        sa.Column("object_name2", sa.String(255)),
+        sa.UniqueConstraint(
+            "relationship_type_id",
+            "module_number",
+            "relationship",
+            "object_name1",
+            "object_name2",
+            name=f"{prefix}Per_RelationshipTypesUnique",
+        ),
+        **MYSQL,
+    )
+    numbers = ["image_number1", "object_number1", "image_number2", "object_number2"]
+    run = [TABLE_NUMBER] if numbered else []
+    pairs = sa.Table(
+        f"{prefix}Per_Relationships",
+        data,
+        *(sa.Column(name, sa.Integer, nullable=False) for name in run),
+        sa.Column("relationship_type_id", sa.Integer),
+        *(sa.Column(name, sa.Integer) for name in numbers),
+        sa.ForeignKeyConstraint(
+            ["relationship_type_id"],
+            [types.c.relationship_type_id],
+            name=f"{prefix}Per_RRTypeIdFK",
+        ),
+        sa.UniqueConstraint(
+            *run, "relationship_type_id", *numbers, name=f"{prefix}Per_RelationshipUnique"
+        ),
+        **MYSQL,
+    )
+    for side in ("1", "2"):
+        sa.Index(
+            f"{prefix}Per_IRelationships{side}",
+            *(pairs.c[name] for name in run),
+            pairs.c[f"image_number{side}"],
+            pairs.c[f"object_number{side}"],
+            pairs.c.relationship_type_id,
+        )
+    return types, pairs
+
+
+def relationship_view(prefix: str, numbered: bool, dialect: Dialect) -> str:
+    """The statement that makes CellProfiler's view of pairs with their types."""
+    columns = (
+        "T.module_number, T.relationship, T.object_name1, T.object_name2, "
+        "R.image_number1, R.object_number1, R.image_number2, R.object_number2"
+    )
+    if numbered:
+        columns = f"R.{TABLE_NUMBER}, {columns}"
+    quote = dialect.identifier_preparer.quote
+    view, types, pairs = (
+        quote(f"{prefix}Per_Relationship{end}") for end in ("sView", "Types", "s")
+    )
+    return (
+        f"CREATE VIEW {view} AS SELECT {columns} FROM {types} T JOIN {pairs} R "
+        "ON T.relationship_type_id = R.relationship_type_id"
+    )
+
+
+def names(layout: Layout, prefix: str) -> list[str]:
+    """The tables and views that a destination must have under a prefix."""
+    own = ("Experiment", "Relationships", "RelationshipTypes", "RelationshipsView")
+    return [*layout.tables, *(f"{prefix}Per_{name}" for name in own)]
+
+
+def data_table(table: Table, name: str | None = None) -> sa.Table:
+    """A data table with its primary key; `name` replaces the table's name."""
+    key = [_key(column) for column in table.key]
+    rest = [
+        sa.Column(c.name, _LONG if c.feature.startswith("Thumbnail_") else sql_type(c.type))
+        for c in table.columns
+    ]
+    return sa.Table(name or table.name, sa.MetaData(), *key, *rest, **MYSQL)
+
+
+def create(table: sa.Table, dialect: Dialect) -> list[str]:
+    """The statements that make a table and its indexes."""
+    create = str(CreateTable(table).compile(dialect=dialect)).strip()
+    statements = [create.replace(", \n", ",\n")]
+    indexes = sorted(table.indexes, key=lambda index: str(index.name))
+    return statements + [str(CreateIndex(index).compile(dialect=dialect)) for index in indexes]
+
+
+def add_column(table: sa.Table, column: str, dialect: Dialect) -> str:
+    """The statement that adds one of a table's declared columns to it."""
+    name = dialect.identifier_preparer.format_table(table)
+    return f"ALTER TABLE {name} ADD COLUMN {CreateColumn(table.c[column]).compile(dialect=dialect)}"
+
+
+def sql_type(type: pa.DataType) -> sa.types.TypeEngine[Any]:
+    """The SQL type for an Arrow type; REAL for a column that never had a value."""
+    if type == INTEGER:
+        return sa.Integer().with_variant(mysql.BIGINT(), "mysql")
+    if type == pa.binary():
+        return sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql")
+    return sa.Text() if type == TEXT else sa.REAL().with_variant(mysql.DOUBLE(), "mysql")
+
+
+def _key(name: str) -> sa.Column[int]:
+    """A column of a primary key, without autoincrement: the rows bring its values."""
+    return sa.Column(name, sa.Integer, primary_key=True, autoincrement=False)

@@ -1,0 +1,45 @@
+"""Selects the rows of a destination: all under a prefix, or those of one run."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from cpexport.cellprofiler.features import INTEGER, TABLE_NUMBER
+from cpexport.sinks.sql.database import literal
+
+NO_RUN_YET = -1
+"""The number of a run that has no rows yet: no row has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The rows under a prefix, of one run if `number` is not 0.
+
+    number: the run's `TableNumber`, from 1, or `NO_RUN_YET`; 0 for all rows under the prefix, and
+        always 0 where runs are not numbered.
+    """
+
+    prefix: str
+    number: int = 0
+
+    @property
+    def ledger(self) -> str:
+        """The condition that selects rows of the ledger's tables."""
+        ours = f"prefix = {literal(self.prefix)}"
+        return f"{ours} AND table_number = {self.number}" if self.number else ours
+
+    @property
+    def data(self) -> str:
+        """The condition that selects rows of data tables; empty for all rows."""
+        return f"{TABLE_NUMBER} = {self.number}" if self.number else ""
+
+    def named(self, schema: pa.Schema) -> pa.Schema:
+        """The schema that `numbered` gives rows of this schema."""
+        return schema.insert(0, pa.field(TABLE_NUMBER, INTEGER)) if self.number else schema
+
+    def numbered(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """Rows with `TableNumber` as their first column, if runs are numbered."""
+        if not self.number:
+            return rows
+        number = pa.repeat(pa.scalar(self.number, INTEGER), rows.num_rows)
+        return pa.record_batch([number, *rows.columns], names=[TABLE_NUMBER, *rows.schema.names])

@@ -1,0 +1,264 @@
+"""A SQLite file, and the one connection to it, which is opened when first needed."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine import Dialect
+
+from cpexport import _sqlite_adbc
+from cpexport._wait_notice import waiting_for
+from cpexport.cellprofiler.features import INTEGER, NULL, TABLE_NUMBER, TEXT
+from cpexport.errors import ChangedError, SinkError
+from cpexport.imagesets import ImageSets
+from cpexport.sinks.sql.database import Query, collected, quoted, spans
+from cpexport.sinks.sqlite.errors import check_usable, reason
+
+DIALECT = sqlite.dialect()
+
+_BUSY_MS = 30_000
+# The records of wide tables waste a fifth of SQLite's default pages of 4 KiB.
+_PAGE = 16_384
+_PRAGMAS = (
+    f"busy_timeout = {_BUSY_MS}",
+    f"page_size = {_PAGE}",
+    # With FULL a power cut soon after a commit can bring its journal back, and so undo it: only
+    # EXTRA syncs the folder after the journal is deleted (sqlite.org/pragma.html).
+    "synchronous = EXTRA",
+    "foreign_keys = OFF",
+    # A table is rebuilt under another name while views may refer to it.
+    "legacy_alter_table = ON",
+)
+
+
+class Connection:
+    """Statements and transactions on one SQLite file; all errors are `SinkError`.
+
+    The file is opened when first needed. Only a transaction with `create` makes it; if that fails,
+    the file is removed again. Unless it is for `writing`, the file can be read-only.
+
+    Raises:
+        SinkError: the path cannot be a database, or is for `writing` and read-only.
+    """
+
+    def __init__(self, path: Path, name: str, *, writing: bool = True) -> None:
+        self.path, self.name, self.writing = path, name, writing
+        self._connection: _sqlite_adbc.Connection | None = None
+        self._made = False
+        self._inode = 0
+        self._names: frozenset[str] | None = None
+        self._refuse_unusable()
+
+    @property
+    def title(self) -> str:
+        """The file's name without its suffix."""
+        return self.path.stem
+
+    @property
+    def dialect(self) -> Dialect:
+        """SQLite's dialect."""
+        return DIALECT
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a database, with or without tables."""
+        return self._connection is not None or (self.path.exists() and self.path.stat().st_size > 0)
+
+    def seen_from(self, folder: Path | None) -> str:
+        """The path of the file relative to a folder (default: the file's own)."""
+        if not self.path.exists():
+            raise SinkError(self.name, "does not exist", "load something into it first")
+        # The system follows links in the folders of a relative path before it applies "..".
+        file = self.path.parent.resolve() / self.path.name
+        return os.path.relpath(file, folder.resolve() if folder else file.parent)
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """The rows of a query, as Python values."""
+        with self._errors():
+            return self._open().rows(sql, *values)
+
+    def arrow(self, sql: str) -> pa.Table:
+        """The rows of a query, as Arrow columns; the first values decide their types."""
+        with self._errors():
+            return self._open().table(sql)
+
+    @contextmanager
+    def stream(self, query: Query, where: str, size: int) -> Iterator[Iterator[pa.RecordBatch]]:
+        """The rows of a query; see `Database.stream`."""
+        samples = (
+            "''" if t == TEXT else "0" if t == INTEGER else "0.0" for t in query.schema.types
+        )
+        # The driver takes types from the first rows, where columns can be all NULL. So a sample
+        # row comes first, which `_typed` drops.
+        sql = (
+            f"SELECT {', '.join(samples)} UNION ALL SELECT {', '.join(query.columns)} "
+            f"FROM {query.source} WHERE {where} ORDER BY {query.order}"
+        )
+        with self._errors(), self._open().reader(sql, size=size) as reader:
+            yield self._typed(reader, query)
+
+    def _typed(self, batches: Iterable[pa.RecordBatch], query: Query) -> Iterator[pa.RecordBatch]:
+        try:
+            for place, batch in enumerate(batches):
+                columns = batch.slice(0 if place else 1).columns
+                arrays = [
+                    _null_column(array) if field.type == NULL else array.cast(field.type)
+                    for array, field in zip(columns, query.schema, strict=True)
+                ]
+                yield pa.RecordBatch.from_arrays(arrays, schema=query.schema)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+            # In mid-stream, the driver reports a value of another type as an OSError.
+            raise ChangedError(
+                self.name, f"{query.source} was changed by something else: {error}", "load it anew"
+            ) from error
+
+    def run(self, sql: str, *values: object) -> None:
+        """Executes one statement."""
+        if sql.startswith(("CREATE", "DROP", "ALTER")):
+            self._names = None
+        self.rows(sql, *values)
+
+    def run_many(self, sql: str, values: pa.RecordBatch) -> None:
+        """Executes one statement for each row of `values`, columns by position."""
+        with self._errors():
+            self._open().run_many(sql, [values])
+
+    def ingest(self, table: str, rows: pa.RecordBatch) -> None:
+        """Appends rows to a table, columns by name."""
+        self.append(table, rows.schema.names, [rows])
+
+    def append(self, table: str, names: Sequence[str], blocks: Iterable[pa.RecordBatch]) -> None:
+        """Appends blocks of rows to a table. `names` are the table's names for the columns."""
+        listed, places = ", ".join(map(quoted, names)), ", ".join("?" * len(names))
+        sql = f"INSERT INTO {quoted(table)} ({listed}) VALUES ({places})"
+        with self._errors():
+            self._open().run_many(sql, blocks)
+
+    def names(self) -> frozenset[str]:
+        """The names of all tables and views, queried once in a transaction."""
+        if self._names is None:
+            rows = self.rows("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
+            self._names = frozenset(name for (name,) in rows)
+        return self._names
+
+    def spelled(self, table: str) -> str:
+        return table
+
+    def columns(self) -> dict[str, tuple[str, ...]]:
+        """The columns of all tables and views by name; a view has none here."""
+        # To query the columns of a view whose tables are gone is an error.
+        views = self.rows("SELECT name, NULL FROM sqlite_master WHERE type = 'view'")
+        columns = self.rows(
+            "SELECT m.name, c.name FROM (SELECT name FROM sqlite_master WHERE type = 'table') m "
+            "JOIN pragma_table_info(m.name) c ORDER BY m.name, c.cid"
+        )
+        return collected([*columns, *views])
+
+    def between(self, column: str, image_sets: ImageSets, run: int = 0) -> Iterator[str]:
+        """See `Database.between`."""
+        # Run and number are compared as pairs: for a run's ranges joined by OR, SQLite would scan
+        # the whole run.
+        name = f"({TABLE_NUMBER}, {column})" if run else column
+        pair = f"({run}, {{}})" if run else "{}"
+        for some in spans(image_sets):
+            yield " OR ".join(
+                f"{name} BETWEEN {pair.format(first)} AND {pair.format(last)}"
+                for first, last in some
+            )
+
+    @contextmanager
+    def transaction(self, *, create: bool = False) -> Iterator[None]:
+        """A transaction that commits durably if it is left without an error, and else rolls back.
+
+        It takes the write lock at once, so what is read inside stays true until the end.
+        """
+        if not create and not self.exists:
+            raise SinkError(self.name, "does not exist", "load something into it first")
+        self._begin()
+        try:
+            yield
+            with waiting_for(f"the disk, or for another program that reads {self.name}"):
+                self.run("COMMIT")
+            self._made = False
+        except BaseException:
+            self._roll_back()
+            raise
+        finally:
+            self._names = None
+
+    def _begin(self) -> None:
+        while True:
+            self._names = None
+            try:
+                with waiting_for(f"another program that writes to {self.name}"):
+                    self.run("BEGIN IMMEDIATE")
+            except SinkError:
+                self._unmake()
+                raise
+            if self.path.exists() and self.path.stat().st_ino == self._inode:
+                return
+            # While this process waited, a load that failed removed the file that it had made.
+            self.close()
+
+    def _roll_back(self) -> None:
+        try:
+            self.run("ROLLBACK")
+        except SinkError:
+            # After some errors, such as a full disk, SQLite has already rolled back. If its journal
+            # is left, the next read of the file applies it.
+            self.close()
+            with suppress(SinkError):
+                self.rows("PRAGMA schema_version")
+        self._unmake()
+
+    def _unmake(self) -> None:
+        """Removes the file if this process made it, and no process has written to it since."""
+        if not self._made:
+            return
+        with suppress(SinkError):
+            # A process that waits for the lock then finds the file gone, and makes another.
+            self.run("BEGIN IMMEDIATE")
+            if not self.rows("SELECT 1 FROM sqlite_master LIMIT 1"):
+                self.path.unlink(missing_ok=True)
+        self.close()
+        self._made = False
+
+    def _open(self) -> _sqlite_adbc.Connection:
+        if self._connection is None:
+            self._refuse_unusable()
+            if self.writing:
+                with suppress(FileExistsError):
+                    os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
+                    self._made = True
+            self._inode = self.path.stat().st_ino
+            with self._errors():
+                self._connection = _sqlite_adbc.Connection(str(self.path))
+            with waiting_for(f"another program that writes to {self.name}"):
+                for pragma in (*_PRAGMAS, "schema_version"):
+                    self.rows(f"PRAGMA {pragma}")
+        return self._connection
+
+    def _refuse_unusable(self) -> None:
+        check_usable(self.path, self.name, writing=self.writing)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (_sqlite_adbc.Error, pa.ArrowException) as error:
+            raise SinkError(self.name, *reason(str(error))) from error
+
+
+def _null_column(array: pa.Array) -> pa.Array:
+    if array.null_count < len(array):
+        raise pa.ArrowInvalid("a value in a column that no batch has brought one for")
+    return pa.nulls(len(array))

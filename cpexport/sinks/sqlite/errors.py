@@ -1,0 +1,61 @@
+"""Checks whether a file can be a SQLite destination, and explains SQLite's errors to users."""
+
+import errno
+import os
+import re
+from pathlib import Path
+
+from cpexport.errors import SinkError
+
+_MAGIC = b"SQLite format 3\x00"
+
+
+def check_usable(path: Path, name: str, *, writing: bool) -> None:
+    """Checks a path before SQLite opens it: SQLite would refuse it later with less explanation, or
+    accept what it should not. Unless it is for `writing`, the file may be read-only.
+
+    Raises:
+        SinkError: the path cannot be used.
+    """
+    if not path.name or str(path) == ":memory:":
+        raise SinkError(name, "no file is named", "write sqlite:///screen.sqlite")
+    folder = path.parent
+    if not folder.is_dir():
+        raise SinkError(name, f"the folder {folder} does not exist", "make it first")
+    if not path.exists():
+        if not writable(folder):
+            raise SinkError(name, f"the folder {folder} is read-only", "choose another")
+        return
+    if not path.is_file():
+        raise SinkError(name, "not a file", "name a file")
+    if writing and not writable(path):
+        raise SinkError(name, "read-only", "make it writable, or choose another")
+    if writing and not writable(folder):
+        raise SinkError(name, f"its folder {folder} is read-only", "choose another")
+    if path.with_name(f"{path.name}-journal").exists():
+        # The first page can be anything until SQLite has rolled the journal back.
+        return
+    with path.open("rb") as stream:
+        start = stream.read(len(_MAGIC))
+    if start and start != _MAGIC:
+        raise SinkError(name, "not a SQLite database", "choose another file")
+
+
+def reason(text: str) -> tuple[str, str]:
+    """The problem and the advice for an error of SQLite's."""
+    # Whole phrases of SQLite's, as the driver's text also quotes the statement.
+    if re.search(r"database( table| schema)? is locked", text):
+        return "locked by another process", "wait until that has ended, or close it"
+    if "database or disk is full" in text:
+        return f"the disk is full ({os.strerror(errno.ENOSPC)})", "make room and run it again"
+    if "readonly database" in text:
+        return "read-only", "make it writable, or choose another"
+    if re.search(r"file is not a database|disk image is malformed|malformed database", text):
+        return "damaged: not a whole SQLite database", "restore it, or load into a new one"
+    return f"SQLite says: {text}", "nothing was kept of the batch; see what SQLite says"
+
+
+def writable(path: Path) -> bool:
+    """Whether a file can be written, or whether files can be made in a folder."""
+    # For root, access() always succeeds, so the mode bits count too.
+    return os.access(path, os.W_OK) and bool(path.stat().st_mode & 0o222)

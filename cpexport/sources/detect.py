@@ -1,0 +1,218 @@
+"""Finds batches below folders of any layout, by file names and headers; reads no measurements.
+
+`walk` lists the files, and `sources.folder` sorts them by name. Each format recognizes its own
+files, `belonging` handles files outside their job's folder, and `folder_sources` makes the sources.
+"""
+
+import os
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+from cpexport.cellprofiler.batch_file import NAME
+from cpexport.cellprofiler.pipeline import Pipeline
+from cpexport.errors import LeftOut, SourceError
+from cpexport.files.walk import Listed, Told, is_text, walk
+from cpexport.jobs.split import PLAN, STAMP, STATUS, STATUS_SUFFIXES
+from cpexport.sources.base import Source
+from cpexport.sources.folder import sorted_by_kind
+from cpexport.sources.folder_content import Place
+from cpexport.sources.folder_sources import empty_sources, sources_of
+from cpexport.sources.mysql_csv.file_names import sql_jobs, sql_strays
+from cpexport.sources.named_file import PACKED, place_of
+from cpexport.sources.packed import may_be_data
+from cpexport.sources.spreadsheet.file_groups import csv_folder, header_of
+from cpexport.sources.sqlite.file import FileKind, contents
+from cpexport.sources.stray_tables import put_together
+from cpexport.sources.unread import unread_output
+
+_NOT_UTF8 = "its name is not UTF-8, so no report or ledger can name it; rename it"
+
+
+@dataclass(frozen=True)
+class Found:
+    """The content of OUTPUTS.
+
+    listed: the folders with jobs' files, and single files that the user named.
+    batch_files: files that are named like a batch file.
+    plans: files that can contain a plan.
+    histories: folders with jobs' status files.
+    stamps: the files in jobs' folders that identify their batch file.
+    not_read: files that can be jobs' data and are not read, each with the reason.
+    named: files that the user named and that are no batch, each with the reason.
+    """
+
+    listed: tuple[Place, ...]
+    batch_files: tuple[Path, ...]
+    plans: tuple[Path, ...] = ()
+    histories: tuple[Path, ...] = ()
+    stamps: tuple[Path, ...] = ()
+    not_read: tuple[LeftOut, ...] = ()
+    named: tuple[LeftOut, ...] = ()
+
+    def retold(self, outputs: Collection[Path] = (), batch_files: Collection[Path] = ()) -> "Found":
+        """Returns a corrected copy after files were opened.
+
+        `outputs` are measurement files of jobs, whatever their names; `batch_files` are not.
+        """
+        added: dict[Path, list[Path]] = {}
+        for path in outputs:
+            added.setdefault(path.parent, []).append(path)
+        excluded = set(batch_files)
+        places = []
+        for place in self.listed:
+            folder = place.folder
+            hdf5 = [path for path in folder.hdf5 if path not in excluded]
+            batch_file = folder.batch_file or len(hdf5) < len(folder.hdf5)
+            hdf5 = sorted([*hdf5, *added.get(folder.path, [])])
+            folder = replace(folder, hdf5=hdf5, batch_file=batch_file)
+            places.append(replace(place, folder=folder))
+        return replace(self, listed=tuple(places))
+
+    @cached_property
+    def _together(self) -> tuple[list[Place], list[LeftOut]]:
+        """Places with all files of their jobs, and the files that belong to no job."""
+        places = [place.copied() for place in self.listed]
+        return places, put_together(places)
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """Files and folders that may be jobs' data but belong to no batch."""
+        places, unowned = self._together
+        unread = [
+            left
+            for place in places
+            if (left := unread_output(place.folder.unread)) and not sources_of(place)
+        ]
+        named = self.named
+        if named:
+            brought = {str(file) for place in places for file in place.brought}
+            named = tuple(one for one in named if one.path not in brought)
+        return (*self.not_read, *unowned, *unread, *named)
+
+    @property
+    def temporary(self) -> tuple[Path, ...]:
+        """CellProfiler's temporary files, in which it keeps measurements during a run."""
+        return tuple(path for place in self.listed for path in place.folder.temporary)
+
+    def sources(self, hint: Pipeline | None = None) -> list[Source]:
+        """Returns one source per batch, sorted by path; folders without outputs come last.
+
+        `hint` is the batch file's pipeline.
+        """
+        places, _ = self._together
+        sources: list[Source] = []
+        for place in places:
+            sources += sources_of(place, hint)
+        homes = {home for source in sources for home in (source.path, source.path.parent)}
+        for place in places:
+            sources += empty_sources(place.folder, homes)
+        return sources
+
+
+def find(outputs: Iterable[Path], told: Told = lambda files: None) -> Found:
+    """Walks OUTPUTS, which are folders or single files. A file below two of them is found once.
+
+    Raises:
+        SourceError: one of OUTPUTS does not exist, or cannot be listed.
+    """
+    finding = _Finding()
+    # Folders come first: a file that is also named directly belongs to the batches of its folder.
+    tops = sorted(outputs, key=lambda top: not top.is_dir())
+    for top in tops:
+        if not top.exists():
+            raise SourceError(top, "does not exist", "name the folder that holds the jobs' outputs")
+        if top.is_dir():
+            for listed in walk(top, told):
+                finding.take(listed)
+        else:
+            finding.take_file(top)
+    return finding.found()
+
+
+@dataclass
+class _Finding:
+    """The result so far, keyed by paths without links, so that nothing is found twice."""
+
+    places: dict[str, Place] = field(default_factory=dict)
+    listed: dict[str, Listed] = field(default_factory=dict)
+    batch_files: dict[str, Path] = field(default_factory=dict)
+    plans: dict[str, Path] = field(default_factory=dict)
+    histories: dict[str, Path] = field(default_factory=dict)
+    stamps: dict[str, Path] = field(default_factory=dict)
+    not_read: list[LeftOut] = field(default_factory=list)
+    named: list[LeftOut] = field(default_factory=list)
+
+    def take(self, listed: Listed) -> None:
+        """Adds a folder."""
+        if listed.real in self.listed:
+            return
+        self.listed[listed.real] = listed
+        self.not_read += [LeftOut(str(path), f"{why}; check it") for path, why in listed.closed]
+        path, names = listed.path, listed.names
+        has_status = any(Path(name).suffix in STATUS_SUFFIXES for name in names)
+        # If the status of jobs cannot be read, they may still be running.
+        if path.name == STATUS and (has_status or listed.closed):
+            self.histories.setdefault(listed.real, path)
+            return
+        for name in names:
+            if (registry := self._special(name)) is not None:
+                registry.setdefault(listed.real_path(name), path / name)
+        utf8_names = [name for name in names if is_text(name)]
+        folder = sorted_by_kind(path, utf8_names)
+        self.not_read += [LeftOut(str(file), PACKED) for file in folder.packed if may_be_data(file)]
+        if len(utf8_names) < len(names):
+            self._leave_out_unnameable(path, set(names) - set(utf8_names))
+        jobs = sql_jobs(folder.csv, folder.setups)
+        sql_files = {file for files in jobs.values() for file in files}
+        rest = [file for file in folder.csv if file not in sql_files] if sql_files else folder.csv
+        csv = csv_folder(rest)
+        strays = sql_strays(rest)
+        self.places[listed.real] = Place(folder, csv.groups, list(csv.strays), jobs, strays)
+
+    def _special(self, name: str) -> dict[str, Path] | None:
+        """Returns where to record a file of this name if it describes jobs, else None."""
+        if name == PLAN:
+            return self.plans
+        if name == STAMP:
+            return self.stamps
+        return self.batch_files if name.lower() == NAME.lower() else None
+
+    def take_file(self, top: Path) -> None:
+        """Adds a single file, unless its folder has been added."""
+        home = self.listed.get(os.path.realpath(top.parent))
+        real = os.path.realpath(top)
+        linked = self.listed.get(os.path.dirname(real))  # noqa: PTH120
+        linked_name = os.path.basename(real)  # noqa: PTH119
+        if (home and top.name in home.names) or (linked and linked_name in linked.names):
+            return
+        place = place_of(top)
+        if isinstance(place, Place):
+            self.places.setdefault(real, place)
+        else:
+            self.named.append(place)
+
+    def found(self) -> Found:
+        """Returns the complete result, after the last folder and file."""
+        places = []
+        for place in self.places.values():
+            if is_text(str(place.folder.path)):
+                places.append(place)
+            elif place.is_a_jobs or sources_of(place):
+                self.not_read.append(LeftOut(str(place.folder.path), _NOT_UTF8))
+        return Found(
+            tuple(places),
+            tuple(self.batch_files.values()),
+            tuple(self.plans.values()),
+            tuple(self.histories.values()),
+            tuple(self.stamps.values()),
+            tuple(self.not_read),
+            tuple(self.named),
+        )
+
+    def _leave_out_unnameable(self, path: Path, names: Iterable[str]) -> None:
+        folder = sorted_by_kind(path, sorted(names))
+        data = [*folder.hdf5, *(file for file in folder.csv if header_of(file) is not None)]
+        data += [file for file in folder.databases if contents(file) is FileKind.EXPORT]
+        self.not_read += [LeftOut(str(file), _NOT_UTF8) for file in data]

@@ -1,0 +1,47 @@
+"""Confines errors to one batch: all reading of sources passes through `contained`."""
+
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cpexport.errors import CpexportError, SourceError, WidthError
+from cpexport.sources.base import Source
+
+
+@contextmanager
+def contained(source: Source) -> Iterator[None]:
+    """Turns every error that reading a source can raise into a `SourceError` with its path.
+
+    Errors that cpexport raises on purpose stay as they are. For an unexpected error, the message
+    says so and tells the user how to report it.
+    """
+    try:
+        yield
+    except WidthError as error:
+        advice = "leave it out, or load it into a destination of its own"
+        raise SourceError(source.path, str(error), advice) from error
+    except CpexportError:
+        raise
+    except OSError as error:
+        raise gone(source, error) from error
+    except MemoryError as error:
+        raise SourceError(
+            source.path,
+            "does not fit into memory",
+            "use fewer --jobs, or a machine with more memory",
+        ) from error
+    except Exception as error:
+        command = shlex.join(["python", "-m", "cpexport.structure", str(source.path)])
+        raise SourceError(
+            source.path,
+            f"cpexport does not expect what is in it ({type(error).__name__}: {error})",
+            f"please report this with what `{command}` prints: names and types, no data",
+        ) from error
+
+
+def gone(source: Source, error: OSError) -> SourceError:
+    """The error for a source whose files cannot be read.
+
+    Often a job has just renamed its folder.
+    """
+    return SourceError(source.path, f"cannot be read: {error.strerror or error}", "check it")

@@ -1,0 +1,1 @@
+"""Reads measurement files (.h5)."""

@@ -1,0 +1,1 @@
+"""Reads the "MySQL / CSV" files of ExportToDatabase."""

@@ -1,0 +1,97 @@
+"""Handles a file that the user named directly: finds its batch, or why it has none."""
+
+from pathlib import Path
+
+from cpexport.cellprofiler.features import EXPERIMENT, IMAGE, RELATIONSHIP
+from cpexport.errors import RERUN, LeftOut, SourceError
+from cpexport.files.kinds import HDF5, SQLITE
+from cpexport.files.walk import is_hidden, is_regular, walk
+from cpexport.sources.folder import Folder, sorted_by_kind
+from cpexport.sources.folder_content import Place
+from cpexport.sources.mysql_csv.file_names import sql_jobs
+from cpexport.sources.packed import may_be_data
+from cpexport.sources.spreadsheet.csv_bytes import no_table
+from cpexport.sources.spreadsheet.csv_file import SUFFIXES as CSV_SUFFIXES
+from cpexport.sources.spreadsheet.csv_file import CsvFile
+from cpexport.sources.spreadsheet.csv_header import OBJECTS
+from cpexport.sources.spreadsheet.file_groups import CsvGroup, csv_folder, header_of
+
+_NAME_IMAGES = "which are in the Image.csv of its job; name that, or the folder that holds both"
+_WHY = {
+    OBJECTS: f"has no image sets, {_NAME_IMAGES}",
+    RELATIONSHIP: f"has pairs of objects and no image sets, {_NAME_IMAGES}",
+    EXPERIMENT: f"says how a run was made and has no image sets, {_NAME_IMAGES}",
+}
+_NOT_OURS = "name a job's .h5, Image.csv or SQLite file, or the folder that holds it"
+
+
+def place_of(path: Path) -> Place | LeftOut:
+    """Returns the batch of a single file; an Image.csv brings the tables with its prefix."""
+    if not is_regular(path):
+        return LeftOut(str(path), f"not a regular file; {_NOT_OURS}")
+    start = _start(path)
+    if start == HDF5:
+        return Place(Folder(path, hdf5=[path]))
+    if start and SQLITE.startswith(start):
+        return Place(Folder(path, databases=[path]))
+    if is_hidden(path.name):
+        reason = (
+            "a hidden file, where macOS, Office or an editor keeps its own; name the file beside it"
+        )
+        return LeftOut(str(path), reason)
+    kind = sorted_by_kind(path.parent, [path.name])
+    if kind.packed:
+        return LeftOut(str(path), PACKED) if may_be_data(path) else no_data(path)
+    if not kind.csv and path.suffix.lower() in CSV_SUFFIXES and not kind.done:
+        kind.csv = [path]
+    if not kind.csv:
+        kind.path = path
+        return Place(kind)
+    return _csv(path)
+
+
+PACKED = "a compressed file; decompress it, or take it away"
+
+
+def no_data(path: Path) -> LeftOut:
+    """The reason why a file is not CellProfiler's."""
+    why = no_table(path)
+    return LeftOut(str(path), f"{why.problem}; {_NOT_OURS if why.advice == RERUN else why.advice}")
+
+
+def _start(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(len(HDF5))
+    except OSError:
+        return b""
+
+
+def _csv(path: Path) -> Place | LeftOut:
+    """The batch of a CSV file, with the related files in its folder."""
+    names = next(iter(walk(path.parent))).names
+    folder = sorted_by_kind(path.parent, {*names, path.name})
+    jobs = sql_jobs(folder.csv, folder.setups)
+    for job, files in jobs.items():
+        if path in files:
+            if path.name != job.file(IMAGE):
+                return LeftOut(str(path), f"rows of objects; name {job.file(IMAGE)} of its job")
+            return Place(Folder(path, csv=files, setups=folder.setups), jobs={job: files})
+    sql_files = {file for files in jobs.values() for file in files}
+    header = header_of(path)
+    if isinstance(header, SourceError):
+        return LeftOut(str(path), f"{header.problem}; {header.advice}")
+    if header is None:
+        return no_data(path)
+    if header.kind != IMAGE:
+        return LeftOut(str(path), _WHY[header.kind])
+    csv = csv_folder([file for file in folder.csv if file not in sql_files])
+    single_file = CsvGroup("", [path])
+    group = next((g for g in csv.groups.values() if path in g.files), single_file)
+    if path.stem != f"{group.prefix}{IMAGE}" and group.holds(f"{group.prefix}{IMAGE}"):
+        group = single_file
+    strays = [s for s in csv.strays if isinstance(s.header, CsvFile) and s.kind != IMAGE]
+    if len(csv.groups) > 1:
+        strays = [stray for stray in strays if stray.kind == EXPERIMENT]
+    done = folder.done if len(csv.groups) == 1 else []
+    return Place(Folder(path, done=done), {group.prefix: group}, strays)

@@ -1,0 +1,5 @@
+"""Writes CSV files, and a script with which a database's own client imports them.
+
+`manifest` says what a script imports; `folder` keeps the files, `csv_writer` writes their text, and
+`mysql`, `sqlite` and `cpa` write the scripts.
+"""

@@ -1,0 +1,1 @@
+"""Scripts for the clients of MySQL and MariaDB."""

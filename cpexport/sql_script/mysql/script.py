@@ -1,0 +1,244 @@
+"""Writes the script for the clients of MariaDB and MySQL, which check nothing themselves.
+
+`LOAD DATA LOCAL` only warns about wrong values, and a truncated file looks complete. So the script
+reads each file twice, first for the checksums of its lines. To stop the client, it selects from a
+table that cannot exist, with the message as its name. Under `--force` the client goes on: then
+`@ok` is false for what follows, and only the last statement of a batch commits it.
+"""
+
+import json
+from collections.abc import Iterator
+
+from cpexport import __version__
+from cpexport.cellprofiler.experiment import EXPERIMENTS
+from cpexport.cellprofiler.features import IMAGE_NUMBER, RELATIONSHIP, TABLE_NUMBER
+from cpexport.sinks.mysql.connection import quoted
+from cpexport.sinks.mysql.load_data import FORMAT
+from cpexport.sinks.mysql.names import check_names
+from cpexport.sinks.mysql.session import SETTINGS
+from cpexport.sinks.sql import ledger_tables
+from cpexport.sinks.sql.database import within
+from cpexport.sinks.sql.experiment_tables import FIRST
+from cpexport.sinks.sql.ledger_upgrade import finite
+from cpexport.sql_script.csv_writer import END
+from cpexport.sql_script.manifest import (
+    LASTING,
+    SETS,
+    BatchFiles,
+    DataFile,
+    Manifest,
+    RunMetadata,
+    ScriptOptions,
+    replacements,
+)
+from cpexport.sql_script.mysql import preamble
+from cpexport.sql_script.mysql.statements import ID, check, end, literal, select
+from cpexport.tables.layout import table_of
+
+_HEAD = """\
+-- Written by cpexport {version}. Imports the files beside it, each batch once:
+--   mysql --local-infile=1 DATABASE < {script}        (or mariadb, in place of mysql)
+-- in this folder. It stops with an error, and leaves out all of a batch, if anything of it is not
+-- as it was written. What is there already is not loaded again: run it again after a repair.
+SET NAMES utf8mb4;
+SET SESSION autocommit = 0,
+  {session};
+SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;
+SET @ok = 1, @loaded = 0;
+"""
+_LOCK = "CONCAT('cpexport ', LEFT(SHA2(DATABASE(), 256), 40))"
+
+
+def script(contents: Manifest, form: ScriptOptions) -> Iterator[str]:
+    """The statements, in pieces of a few lines."""
+    check_names(contents.layout, contents.prefix, contents.shape)
+    session = ",\n  ".join(f"{name} = {literal(value)}" for name, value in SETTINGS.items())
+    yield _HEAD.format(version=__version__, script=form.script, session=session)
+    yield check("DATABASE() IS NOT NULL", "no database; name one after mysql")
+    yield check(f"GET_LOCK({_LOCK}, 60) = 1", "another script runs on this database")
+    yield from preamble.tables(contents)
+    yield "SET @ready = @ok, @all = @ok;\n"
+    batches = len(contents.units)
+    for number, unit in enumerate(contents.units, 1):
+        sets = unit.entry.loaded or "none any more"
+        yield f"\n-- batch {number} of {batches}: image sets {sets}\n"
+        yield from _batch(unit, contents, form)
+    yield f"\n-- the run as a whole\nSTART TRANSACTION;\n{preamble.ALONE}SET @ok = @all;\n"
+    for run, metadata in contents.metadata.items():
+        yield from _run_metadata(run, metadata, contents)
+    for statement in replacements(contents):
+        yield f"{statement} AND @all;\n"
+    yield end("@ok")
+    yield (
+        f"SELECT CONCAT('cpexport: ', @loaded, ' of {batches} batches loaded, the others were "
+        f"there') AS done FROM DUAL WHERE @all;\nDO RELEASE_LOCK({_LOCK});\n"
+    )
+
+
+def _batch(unit: BatchFiles, contents: Manifest, form: ScriptOptions) -> Iterator[str]:
+    prefix, entry, run = contents.prefix, unit.entry, unit.run
+    ours = f"prefix = {literal(prefix)} AND table_number = {run}"
+    same = f"{ours} AND signature = {literal(entry.signature)}"
+    sets = entry.loaded
+    # The same files can have been loaded from another folder.
+    known = f"{ours} AND fingerprint = {literal(entry.fingerprint)}" if sets else same
+    yield f"""START TRANSACTION;
+{preamble.ALONE}SET @ok = @ready;
+SET @id = COALESCE((SELECT batch_id FROM _cpexport_batches WHERE {same}),
+  (SELECT MIN(batch_id) FROM _cpexport_batches WHERE {known}));
+SET @new = @id IS NULL OR COALESCE((SELECT digest <> '{unit.digest}' FROM _cpexport_script
+  WHERE {same} AND table_name = ''), 0);
+SET @kept = (SELECT COUNT(*) = {len(sets)} AND
+  COALESCE(SUM({within("number", sets)}), 0) = {len(sets)}
+  FROM {SETS} WHERE {ours} AND batch_id = @id);
+"""
+    mine = f"s.prefix = {literal(prefix)} AND s.table_number = {run}"
+    others = (
+        f"SELECT COUNT(*) FROM {SETS} s JOIN _cpexport_batches b ON b.batch_id = s.batch_id "
+        f"WHERE {mine} AND ({within('s.number', sets)}) "
+        "AND b.signature NOT IN (SELECT signature FROM cpexport_known)"
+    )
+    what = f"image sets {sets} are there, from others"
+    yield check(f"NOT @new OR ({others}) = 0", what)
+    unknown = "CONCAT(@unknown, ' holds more: write the script anew')"
+    yield check("NOT @new OR @unknown IS NULL", "", unknown)
+    which = f"{mine} AND (s.batch_id = @id OR {within('s.number', sets)})"
+    files = {file.table: file for file in unit.files}
+    for table, number in _keyed(contents):
+        sha3 = f"'{files[table].sha3}'" if table in files else "''"
+        changed = f"SELECT digest <> {sha3} FROM _cpexport_script WHERE {same}"
+        yield (
+            f"SET @fresh = @new AND (NOT @kept OR "
+            f"COALESCE(({changed} AND table_name = {literal(table)}), 1));\n"
+        )
+        joined = f"t.{quoted(number)} = s.number"
+        joined += f" AND t.{TABLE_NUMBER} = {run}" if run else ""
+        rows = f"{SETS} s JOIN {quoted(table)} t ON {joined}"
+        yield f"DELETE t FROM {rows} WHERE @fresh AND {which};\n"
+        if table in files:
+            yield from _file(files[table], unit, contents, form)
+    yield f"SET @fresh = @new;\nDELETE s FROM {SETS} s WHERE @new AND {which};\n"
+    for table in ("_cpexport_tables", "_cpexport_measured", "_cpexport_batches"):
+        yield f"DELETE FROM {table} WHERE @new AND batch_id = @id;\n"
+    yield f"DELETE FROM _cpexport_script WHERE @new AND {same};\n"
+    yield f"DELETE FROM _cpexport_settings WHERE @new AND {ours} AND name NOT IN {LASTING};\n"
+    yield (
+        "SET @id = COALESCE(@id, (SELECT COALESCE(MAX(batch_id), 0) + 1 FROM _cpexport_batches));\n"
+    )
+    if SETS in files:
+        yield from _file(files[SETS], unit, contents, form)
+    yield select("_cpexport_batches", (ID, prefix, run, *ledger_tables.row(entry)), "@new")
+    for table, count in entry.counts.items():
+        infinite = json.dumps(dict(count.infinite_columns))
+        row = (ID, table, count.rows, count.missing, count.infinite, infinite)
+        yield select("_cpexport_tables", row, "@new")
+    for feature, value in entry.measured.items():
+        yield select("_cpexport_measured", (ID, feature, finite(value)), "@new")
+    for table, digest in unit.digests.items():
+        brought = (prefix, run, entry.signature, table, digest)
+        yield select("_cpexport_script", brought, "@new")
+    for file in unit.files:
+        yield _count(file, unit, contents)
+    entered = f"SELECT COUNT(*) FROM _cpexport_batches WHERE batch_id = @id AND {ours}"
+    yield check(f"({entered}) = 1", "the batch is not in the ledger")
+    yield end("@ok AND @new")
+    yield "SET @all = @all AND COALESCE(@ok, 0), @loaded = @loaded + COALESCE(@ok AND @new, 0);\n"
+
+
+def _keyed(contents: Manifest) -> Iterator[tuple[str, str]]:
+    """The tables with rows of image sets, and their columns of image set numbers."""
+    for table in contents.layout.tables:
+        yield table, IMAGE_NUMBER
+    # A pair of objects belongs to the batch of its first object.
+    yield table_of(RELATIONSHIP, contents.prefix), "image_number1"
+
+
+def _file(
+    file: DataFile, unit: BatchFiles, contents: Manifest, form: ScriptOptions
+) -> Iterator[str]:
+    name = literal(file.name)
+    yield f"""DELETE FROM cpexport_lines;
+LOAD DATA LOCAL INFILE {name} INTO TABLE cpexport_lines CHARACTER SET binary
+  FIELDS TERMINATED BY '\\0' ESCAPED BY '' LINES TERMINATED BY '\\n' (@line) SET crc = CRC32(@line);
+SELECT COUNT(*), COALESCE(SUM(crc), 0) FROM cpexport_lines INTO @lines, @crc;
+"""
+    short = literal(file.name[-34:])
+    message = (
+        f"IF(@lines = {file.lines}, CONCAT({short}, ' is not as it was written'), "
+        f"CONCAT({short}, ' has ', @lines, ' lines, not {file.lines}'))"
+    )
+    yield check(f"@lines = {file.lines} AND @crc = {file.crc}", "", message)
+    columns, assigned = [quoted(column) for column in file.columns], []
+    if file.table == SETS:
+        assigned = [f"prefix = {literal(contents.prefix)}", f"table_number = {unit.run}"]
+        assigned.append("batch_id = @id")
+    elif file.table == table_of(RELATIONSHIP, contents.prefix):
+        kinds = ", ".join(f"@kind{number}" for number in range(1, len(contents.kinds) + 1))
+        columns = ["@kind" if c == "`relationship_type_id`" else c for c in columns]
+        assigned = [f"relationship_type_id = ELT(@kind, {kinds})"]
+    rest = f" SET {', '.join(assigned)}" if assigned else ""
+    ignored = " IGNORE 1 LINES" if form.header else ""
+    yield f"""LOAD DATA LOCAL INFILE {name} INTO TABLE {quoted(file.table)} {FORMAT}{ignored}
+  ({", ".join(columns)}, @{END}){rest};
+SELECT @@warning_count INTO @warnings;
+"""
+    yield check("@warnings = 0 OR NOT @fresh", f"{file.name[-34:]} met rows or limits")
+
+
+def _count(file: DataFile, unit: BatchFiles, contents: Manifest) -> str:
+    """A check that the table has as many rows of the batch's image sets as the file."""
+    where = within(quoted(_number(file, contents)), unit.entry.loaded)
+    if file.table == SETS:
+        where = (
+            f"prefix = {literal(contents.prefix)} AND table_number = {unit.run} AND batch_id = @id"
+        )
+    elif unit.run:
+        where = f"{TABLE_NUMBER} = {unit.run} AND ({where})"
+    counting = f"SELECT COUNT(*) FROM {quoted(file.table)} WHERE {where}"
+    value = f"CONCAT(@rows, ' of {file.rows} rows in ', {literal(file.table)})"
+    return f"SET @rows = ({counting});\n" + check(f"@rows = {file.rows} OR NOT @new", "", value)
+
+
+def _number(file: DataFile, contents: Manifest) -> str:
+    return dict(_keyed(contents)).get(file.table, "number")
+
+
+def _run_metadata(run: int, metadata: RunMetadata, contents: Manifest) -> Iterator[str]:
+    """Enters the metadata of a run. If other scripts or loads have added batches to the run, only
+    the row of its first job is entered; the next load computes the rest."""
+    prefix = literal(contents.prefix)
+    ours = f"prefix = {prefix} AND table_number = {run}"
+    brought = (
+        "SELECT 1 FROM _cpexport_script s JOIN cpexport_known k USING (signature, digest) "
+        f"WHERE s.{ours} AND s.table_name = '' AND s.signature = b.signature"
+    )
+    others = f"SELECT COUNT(*) FROM _cpexport_batches b WHERE {ours} AND NOT EXISTS ({brought})"
+    first = f"SELECT MIN(value + 0) FROM _cpexport_settings WHERE {ours} AND name = '{FIRST}'"
+    yield f"SET @whole = @ok AND ({others}) = 0;\n"
+    if metadata.experiment is not None:
+        yield f"SET @first = @ok AND (@whole OR COALESCE(({first}) > {metadata.first}, 1));\n"
+        table = quoted(f"{contents.prefix}Per_Experiment")
+        yield f"DELETE FROM {table} WHERE @first{f' AND {TABLE_NUMBER} = {run}' if run else ''};\n"
+        names = ", ".join(map(quoted, [*([TABLE_NUMBER] if run else []), *EXPERIMENTS.names]))
+        values = (*([run] if run else []), *metadata.experiment)
+        yield select(f"{table} ({names})", values, "@first")
+        yield f"DELETE FROM _cpexport_settings WHERE @first AND {ours} AND name = '{FIRST}';\n"
+        yield select(
+            "_cpexport_settings", (contents.prefix, run, FIRST, str(metadata.first)), "@first"
+        )
+    if metadata.properties or metadata.name:
+        known = f"SELECT MAX(value + 0) FROM _cpexport_settings WHERE {ours}"
+        free = "SELECT COALESCE(MAX(experiment_id), 0) + 1 FROM Experiment"
+        fresh = "@whole AND @known IS NULL"
+        yield f"SET @known = ({known} AND name = 'experiment_id');\n"
+        yield f"SET @id = COALESCE(@known, ({free}));\n"
+        yield select("Experiment (experiment_id, name)", (ID, metadata.name), fresh)
+        row = (contents.prefix, run, "experiment_id", ID)
+        yield select("_cpexport_settings", row, fresh)
+        yield "DELETE FROM Experiment_Properties WHERE @whole AND experiment_id = @id;\n"
+        into = "Experiment_Properties (experiment_id, object_name, field, value)"
+        for each in metadata.properties:
+            yield select(into, (ID, *each), "@whole")
+    yield f"DELETE FROM _cpexport_settings WHERE @whole AND {ours} AND name NOT IN {LASTING};\n"
+    for name, value in metadata.passing.items():
+        yield select("_cpexport_settings", (contents.prefix, run, name, value), "@whole")

@@ -1,0 +1,76 @@
+"""The tables of a script for MariaDB and MySQL, and statements that make them: the same tables as
+the sinks make."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+
+from cpexport.cellprofiler.features import TEXT
+from cpexport.errors import SinkError
+from cpexport.sinks.mysql.connection import DIALECT
+from cpexport.sinks.sql import schema
+from cpexport.sql_script.manifest import Manifest
+from cpexport.sql_script.mysql.statements import RUN, literal
+from cpexport.tables.layout import Table
+
+LONGEST_TEXT: Final = 65_535
+"""The most bytes that a TEXT column holds."""
+
+
+def tables(contents: Manifest) -> list[sa.Table]:
+    """The data tables, the tables of relationships, and Per_Experiment."""
+    prefix, numbered = contents.prefix, contents.shape.numbered
+    return [
+        *map(schema.data_table, contents.layout.tables.values()),
+        *schema.relationship_tables(prefix, numbered),
+        schema.experiment_table(prefix, numbered),
+    ]
+
+
+def own_tables() -> list[sa.Table]:
+    """The ledger's tables, and the table of batches that a script loaded."""
+    return [*schema.own_tables(), schema.SCRIPTED]
+
+
+def made(table: sa.Table) -> Iterator[str]:
+    """Statements that make a table and its indexes, if they do not exist."""
+    create, *more = schema.create(table, DIALECT)
+    yield create.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1) + ";\n"
+    indexes = sorted(table.indexes, key=lambda index: str(index.name))
+    for index, statement in zip(indexes, more, strict=True):
+        yield indexed(table.name, str(index.name), statement)
+
+
+def indexed(table: str, index: str, statement: str) -> str:
+    """Statements that make an index, if the table has none of this name."""
+    existing = (
+        "SELECT COUNT(*) FROM information_schema.statistics WHERE table_schema = DATABASE() "
+        f"AND table_name = {literal(table)} AND index_name = {literal(index)}"
+    )
+    return f"SET @s = IF(({existing}) = 0, {literal(statement)}, 'DO 0');\n{RUN}"
+
+
+def types(table: sa.Table) -> dict[str, str]:
+    """The SQL types of a table's columns by name."""
+    return {c.name: str(c.type.compile(dialect=DIALECT)) for c in table.columns}
+
+
+def check_text_lengths(rows: pa.RecordBatch, table: Table, file: str) -> None:
+    """Checks that all texts fit into their columns.
+
+    Raises:
+        SinkError: one does not.
+    """
+    bounded = {name for name, type in types(schema.data_table(table)).items() if type == "TEXT"}
+    for column in table.columns:
+        if column.name in bounded:
+            longest = pc.max(pc.binary_length(rows[column.name].cast(TEXT))).as_py() or 0
+            if longest > LONGEST_TEXT:
+                raise SinkError(
+                    file,
+                    f"{column.name} has a text of {longest} bytes, and TEXT holds {LONGEST_TEXT}",
+                    "load it into SQLite",
+                )

@@ -1,0 +1,1 @@
+"""The tables of a destination, whatever its kind: layout, options, types."""

@@ -1,0 +1,1 @@
+"""Compares a destination with the outputs that it was loaded from."""

@@ -1,0 +1,294 @@
+"""A run that was moved or copied is looked at where it is, and never instead another one."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.fixtures import rows, unpacked
+from support.lab import Lab, program, ranges
+
+AREAS = "SELECT count(*), sum(Nuclei_AreaShape_Area = 777) FROM Per_Nuclei"
+
+
+def replaced(lab: Lab) -> Path:
+    """A run that was moved away, and another one in its place, which measured other areas."""
+    old = lab.home / "old"
+    lab.plan("--images-per-batch", 12)
+    lab.submit()
+    lab.run.rename(old)
+    lab.plan("--images-per-batch", 12)
+    lab.submit()
+    for table in lab.run.glob("outputs/*/Nuclei.csv"):
+        header, *lines = table.read_text().splitlines()
+        at = header.split(",").index("AreaShape_Area")
+        fields = [line.split(",") for line in lines]
+        text = [",".join([*f[:at], "777", *f[at + 1 :]]) for f in fields]
+        table.write_text("\n".join([header, *text, ""]))
+    return old
+
+
+def checked(lab: Lab, folder: Path) -> dict[str, Any]:
+    return dict(json.loads(lab.call("check", folder, "--format", "json").out))
+
+
+def test_only_what_lies_in_the_moved_run_is_loaded(lab: Lab) -> None:
+    old = replaced(lab)
+    database = lab.home / "old.sqlite"
+    ran = lab.call("load", old, "--to", f"sqlite:///{database}")
+    said = checked(lab, old)
+    ((count, others),) = rows(database, AREAS)
+
+    assert ran.status == 0, ran.err
+    assert count > 0
+    assert others == 0
+    assert (said["complete"], said["duplicate"], said["left_out"]) == (24, [], [])
+    assert {Path(batch["path"]).parents[1] for batch in said["batches"]} == {old}
+    assert any("moved or copied from" in note for note in said["notes"])
+
+
+def test_a_moved_run_is_run_again_where_it_is(lab: Lab) -> None:
+    lab.plan("--images-per-batch", 12)
+    lab.fail({"1-12": ["exit 7"]})
+    lab.submit()
+    moved = lab.home / "moved"
+    lab.run.rename(moved)
+    lab.plan("--images-per-batch", 12)
+    again = lab.resubmit(outputs=moved)
+    lab.submit(lab.again)
+
+    assert again["outputs"] == str(moved / "outputs")
+    assert lab.call("check", moved).status == 0
+    assert rows(moved / "screen.sqlite", "SELECT count(*) FROM Per_Image") == [(24,)]
+    assert not list((lab.run / "outputs").iterdir())
+    assert not (lab.run / "screen.sqlite").exists()
+
+
+@pytest.mark.parametrize("scheduler", ["shell", "slurm"])
+def test_the_files_of_a_moved_run_do_not_submit_the_run_in_its_place(
+    scheduler: str, lab: Lab
+) -> None:
+    lab.plan("--images-per-batch", 12, scheduler=scheduler)
+    moved = lab.home / "moved"
+    lab.run.rename(moved)
+    lab.plan("--images-per-batch", 12, scheduler=scheduler)
+    said = lab.submit(moved)
+
+    assert f"{moved} was moved or copied from {lab.run}, so nothing was done" in said
+    assert f"cpexport check '{moved}' --resubmit" in said
+    assert not list((lab.run / "outputs").iterdir())
+
+
+def test_a_resubmission_does_not_bring_outputs_of_a_run_that_took_the_place(lab: Lab) -> None:
+    lab.plan("--images-per-batch", 12)
+    lab.fail({"1-12": ["exit 7"]})
+    lab.submit()
+    lab.resubmit()
+    lab.run.rename(lab.home / "old")
+    lab.plan("--images-per-batch", 12)
+    lab.submit()
+    said = checked(lab, lab.again)
+
+    assert said["batches"] == []
+    ((left),) = said["left_out"]
+    assert left["path"] == str(lab.again / "plan.json")
+    assert "holds those of another plan" in left["reason"]
+
+
+def test_a_run_that_is_moved_with_its_resubmission_and_batch_file_is_whole(lab: Lab) -> None:
+    project = lab.home / "project"
+    project.mkdir()
+    shutil.copy(unpacked("10_ranges") / "Batch_data.h5", project)
+    words = ("--batch", project / "Batch_data.h5", "--images-per-batch", 12, "--format", "shell")
+    lab.call("plan", *words, "--out", project / "run")
+    lab.fail({"1-12": ["exit 7"]})
+    lab.submit(project / "run")
+    again = project / "again"
+    lab.call("check", project / "run", "--resubmit", again)
+    lab.submit(again)
+    elsewhere = lab.home / "elsewhere"
+    project.rename(elsewhere)
+    said = checked(lab, elsewhere / "again")
+
+    assert (said["complete"], said["missing"], said["duplicate"]) == (24, [], [])
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["this version", "version 0.1.0"])
+def test_a_copy_has_no_duplicates_of_its_original(known: bool, lab: Lab) -> None:
+    lab.plan("--images-per-batch", 12)
+    lab.submit()
+    if not known:
+        path = lab.run / "plan.json"
+        said = json.loads(path.read_text())
+        for key in ("id", "folder", "beside"):
+            del said[key]
+        path.write_text(json.dumps(said))
+    shutil.copytree(lab.run, lab.home / "copy")
+    said = checked(lab, lab.home / "copy")
+
+    assert (said["complete"], said["duplicate"]) == (24, [])
+    assert len(said["batches"]) == 2
+
+
+def test_a_batch_file_that_moved_is_not_called_another_one(lab: Lab) -> None:
+    batch = lab.home / "B.h5"
+    shutil.copy(unpacked("10_ranges") / "Batch_data.h5", batch)
+    lab.call("plan", "--batch", batch, "--out", lab.run, "--format", "shell")
+    batch.rename(lab.home / "C.h5")
+    ran = lab.call("check", lab.run)
+
+    assert (ran.status, ran.out) == (1, "")
+    assert f"its batch file {batch} is not there any more" in ran.err
+    assert "another batch file" not in ran.err
+    assert lab.call("check", lab.run, "--batch", lab.home / "C.h5").status == 3
+
+
+def test_a_plan_whose_jobs_have_no_commands_is_read(lab: Lab) -> None:
+    lab.plan("--images-per-batch", 12)
+    path = lab.run / "plan.json"
+    said = json.loads(path.read_text())
+    said["jobs"] = [{"task": n, "image_sets": s} for n, s in ((1, "1-12"), (2, "13-24"))]
+    path.write_text(json.dumps(said))
+
+    assert ranges(lab.resubmit()) == ["1-12", "13-24"]
+
+
+@pytest.mark.parametrize("words", [("task.sh", "1"), ("merge.sh",)])
+def test_no_file_of_a_moved_run_works_for_the_run_in_its_place(
+    lab: Lab, words: tuple[str, ...]
+) -> None:
+    lab.plan("--images-per-batch", 12, scheduler="shell")
+    moved = lab.home / "moved"
+    lab.run.rename(moved)
+    lab.plan("--images-per-batch", 6, scheduler="shell")
+
+    script, *more = words
+    done = subprocess.run(
+        ["sh", str(moved / script), *more], capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{moved} was moved or copied from {lab.run}, so nothing was done" in done.stderr
+    assert not list(lab.run.rglob("*.part*"))
+    assert not (lab.run / "screen.sqlite").exists()
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["a job", "the last job"])
+def test_lsf_reads_array_sh_as_a_job_starts_and_so_names_its_plan(number: int, lab: Lab) -> None:
+    """bsub is told words, and keeps no copy of the file that they name."""
+    program(
+        lab, "bsub", f"echo \"$*\" >>{lab.home}/told\necho 'Job <7> is submitted to queue <x>.'"
+    )
+    lab.plan("--images-per-batch", 12, scheduler="lsf")
+    lab.submit()
+    command = (lab.home / "told").read_text().splitlines()[number]
+    job = command[command.rindex(" sh ") :]
+    lab.run.rename(lab.home / "moved")
+    lab.plan("--images-per-batch", 6, scheduler="lsf")
+
+    lsf = {"LSB_JOBID": "7", "LSB_JOBINDEX": "1"}
+    done = subprocess.run(
+        ["sh", "-c", job],
+        env={**os.environ, **lab.environment, **lsf},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "holds another plan than this job was submitted by" in done.stderr
+    assert not list(lab.run.rglob("*.part*"))
+
+
+def test_a_job_that_waited_as_its_run_was_moved_does_nothing_in_its_place(lab: Lab) -> None:
+    """A scheduler keeps array.sh as it was submitted; here that is played by a copy."""
+    lab.plan("--images-per-batch", 12, scheduler="slurm")
+    spooled = lab.home / "slurm_script"
+    spooled.write_bytes((lab.run / "array.sh").read_bytes())
+    lab.run.rename(lab.home / "moved")
+    lab.plan("--images-per-batch", 6, scheduler="slurm")
+
+    slurm = {"SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "1"}
+    done = subprocess.run(
+        ["sh", str(spooled), "0"],
+        env={**os.environ, **slurm},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "holds another plan than this job was submitted by" in done.stderr
+    assert not list(lab.run.rglob("*.part*"))
+
+
+class TestResubmissionBeside:
+    """A run is moved, another one planned in its place, and the resubmission stays where it was."""
+
+    @pytest.fixture
+    def beside(self, lab: Lab) -> Path:
+        lab.plan("--images-per-batch", 12)
+        lab.resubmit()
+        lab.run.rename(lab.home / "moved")
+        lab.plan("--images-per-batch", 6)
+        return lab.again
+
+    @pytest.mark.parametrize("words", [("task.sh", "1"), ("merge.sh",), ("submit.sh",)])
+    def test_none_of_its_files_works_for_the_run_in_the_place(
+        self, beside: Path, lab: Lab, words: tuple[str, ...]
+    ) -> None:
+        script, *more = words
+        done = subprocess.run(
+            ["sh", str(beside / script), *more],
+            env={**os.environ, **lab.environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+        assert done.returncode == 1
+        assert f"{lab.run}: not the run that this was planned for in {beside}" in done.stderr
+        assert not list((lab.run / "outputs").iterdir())
+        assert not (lab.run / "screen.sqlite").exists()
+
+    def test_a_plan_that_was_damaged_since_is_in_nobodys_way(self, lab: Lab) -> None:
+        lab.plan("--images-per-batch", 12)
+        lab.resubmit()
+        (lab.run / "plan.json").write_text("")
+        lab.submit(lab.again)
+
+        assert len(list((lab.run / "outputs").glob("batch_*"))) == 2
+
+
+@pytest.mark.parametrize("end", ["", "kill"], ids=["ends", "is stopped"])
+def test_a_job_leaves_nothing_to_the_run_that_took_the_place_as_it_ran(end: str, lab: Lab) -> None:
+    lab.plan("--images-per-batch", 12, scheduler="shell")
+    cellprofiler = lab.home / "bin" / "cellprofiler"
+    cellprofiler.rename(lab.home / "bin" / "real")
+    go, began = lab.home / "go", lab.home / "began"
+    program(
+        lab,
+        "cellprofiler",
+        f'touch {began}\nwhile [ ! -e {go} ]; do sleep 0.05; done\nexec {lab.home}/bin/real "$@"',
+    )
+    with subprocess.Popen(
+        ["sh", str(lab.run / "task.sh"), "1"],
+        env={**os.environ, **lab.environment},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as job:
+        while not began.exists():
+            assert job.poll() is None
+        lab.run.rename(lab.home / "moved")
+        lab.plan("--images-per-batch", 6, scheduler="shell")
+        if end:
+            job.terminate()
+        go.touch()
+        said = job.communicate(timeout=60)[1]
+
+    assert job.returncode == 1
+    assert f"{lab.run}: not the run that this was planned for" in said
+    assert not list((lab.run / "outputs").iterdir())

@@ -1,0 +1,162 @@
+"""What `cpexport plan` says of a batch file before jobs run: programs, modules and paths."""
+
+import shutil
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import pytest
+from support.fixtures import Ran
+
+Case = Callable[[str], Path]
+Copy = Callable[..., Path]
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path) -> dict[str, str]:
+    """An environment with the shell's own programs, and no cellprofiler."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("sh", "bash", "env"):
+        if found := shutil.which(name):
+            (folder / name).symlink_to(found)
+    return {"PATH": str(folder)}
+
+
+@pytest.fixture
+def somewhere(nowhere: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """The same with a cellprofiler that says its version."""
+    program = tmp_path / "bin" / "cellprofiler"
+    program.write_text("#!/bin/sh\necho 4.2.8.1\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    return nowhere
+
+
+@pytest.fixture
+def batch_file(case: Case) -> Path:
+    return case("10_ranges") / "Batch_data.h5"
+
+
+class TestWhereCellProfilerIs:
+    def test_without_it_files_for_this_machine_are_refused(
+        self, batch_file: Path, nowhere: dict[str, str], cpexport: Run, tmp_path: Path
+    ) -> None:
+        words = ("plan", batch_file, "--format", "shell", "--out", tmp_path / "run")
+        ran = cpexport(*words, env=nowhere)
+
+        assert ran.status == 1
+        assert "cellprofiler is not on the PATH, and the jobs run here" in ran.err
+        assert not (tmp_path / "run").exists()
+
+    @pytest.mark.parametrize("word", ["--module", "--container"])
+    def test_unless_a_module_or_container_brings_it(
+        self, word: str, batch_file: Path, nowhere: dict[str, str], cpexport: Run, tmp_path: Path
+    ) -> None:
+        words = ("plan", batch_file, "--format", "shell", "--out", tmp_path / "run", word, "cp")
+        ran = cpexport(*words, env=nowhere)
+
+        assert ran.status == 0, ran.err
+        assert "on the PATH" not in ran.err
+
+    def test_for_a_cluster_it_is_a_warning(
+        self, batch_file: Path, nowhere: dict[str, str], cpexport: Run, tmp_path: Path
+    ) -> None:
+        ran = cpexport("plan", batch_file, "--out", tmp_path / "run", env=nowhere)
+
+        assert ran.status == 0, ran.err
+        assert "cellprofiler is not on the PATH here" in ran.err
+
+    def test_where_it_is_nothing_is_said(
+        self, batch_file: Path, somewhere: dict[str, str], cpexport: Run, tmp_path: Path
+    ) -> None:
+        words = ("plan", batch_file, "--format", "shell", "--out", tmp_path / "run")
+        ran = cpexport(*words, env=somewhere)
+
+        assert ran.status == 0, ran.err
+        assert "on the PATH" not in ran.err
+
+
+class TestModules:
+    def test_those_that_it_does_not_ship_are_named(self, copy: Copy, cpexport: Run) -> None:
+        path = copy("10_ranges", "Batch_data.h5", "run/Batch_data.h5")
+        with h5py.File(path, "a") as file:
+            (run,) = file["Measurements"].values()
+            texts = run["Experiment/Pipeline_Pipeline/data"]
+            for place, text in enumerate(texts.asstr()[:]):
+                named = text.replace("MeasureTexture:[", "RunCellpose:[", 1)
+                assert named != text
+                texts[place] = named
+        ran = cpexport("plan", path, "--format", "array")
+
+        assert ran.status == 0
+        assert f"{path}: CellProfiler does not ship RunCellpose: " in ran.err
+
+    @pytest.mark.parametrize(
+        ("name", "file"),
+        [
+            ("10_ranges", "Batch_data.h5"),
+            ("13_groups", "Batch_data.h5"),
+            ("70_cp319", "batch/Batch_data.h5"),
+            ("90_cp5", "groups_nat/Batch_data.h5"),
+            ("90_cp5", "ranges/Batch_data.h5"),
+            ("gui_batch_file", "Batch_data.h5"),
+        ],
+    )
+    def test_of_those_that_it_ships_nothing_is_said(
+        self, name: str, file: str, case: Case, cpexport: Run
+    ) -> None:
+        path = case(name) / file
+        ran = cpexport("plan", path, "--format", "array")
+
+        assert path.is_file()
+        assert "does not ship" not in ran.err
+
+
+class TestMappings:
+    def test_list_data_of_version_5_is_not_mapped_at_all(self, case: Case, cpexport: Run) -> None:
+        ran = cpexport("plan", case("90_cp5") / "mapped" / "loaddata_Batch_data.h5")
+
+        assert "URL_DNA still says /lab/h2/img/P1" in ran.err
+        assert "PathName_DNA still says /lab/h2/img/P1" in ran.err
+
+    def test_of_names_and_types_only_what_jobs_do_not_read(self, case: Case, cpexport: Run) -> None:
+        ran = cpexport("plan", case("90_cp5") / "mapped" / "nat_Batch_data.h5")
+
+        assert "URL_DNA still says /lab/h2/img/P1" in ran.err
+        assert "PathName_DNA still says" not in ran.err
+        assert "URL_DNA, which jobs read, says /lab/h2/img/P1 and PathName_DNA says" in ran.err
+
+    def test_of_version_4_nothing_is_said(self, case: Case, cpexport: Run) -> None:
+        batch_files = sorted(case("batch_files").rglob("*.h5"))
+        said = [cpexport("plan", path, "--format", "array").err for path in batch_files]
+
+        assert len(said) > 3
+        assert "still says" not in "".join(said)
+        assert "which jobs read" not in "".join(said)
+
+
+class TestWords:
+    def test_the_batch_file_is_named_with_or_without_batch(
+        self, batch_file: Path, cpexport: Run
+    ) -> None:
+        bare = cpexport("plan", batch_file, "--format", "list")
+        named = cpexport("plan", "--batch", batch_file, "--format", "list")
+        both = cpexport("plan", batch_file, "--batch", batch_file)
+        neither = cpexport("plan")
+
+        assert bare.out == named.out != ""
+        assert (both.status, neither.status) == (2, 2)
+        assert "cpexport plan Batch_data.h5" in neither.err
+
+    def test_what_is_printed_takes_no_out(
+        self, batch_file: Path, cpexport: Run, tmp_path: Path
+    ) -> None:
+        words = ("plan", batch_file, "--format", "list", "--out", tmp_path / "run")
+        ran = cpexport(*words)
+
+        assert ran.status == 2
+        assert "leave --out away" in ran.err
+        assert "slurm" in ran.err
+        assert not (tmp_path / "run").exists()

@@ -1,0 +1,319 @@
+"""Scripts for MariaDB and MySQL, run by their own clients on real servers."""
+
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.fixtures import rewritten, rows, unpacked
+from support.imported_scripts import CASES, imported, in_server, in_sqlite, of_case, same, written
+from support.servers import Database
+
+from cpexport.tables.options import TableOptions
+
+BATCH = "7_12"
+"""The second of four batches of the case that is damaged."""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a script, of four batches of six image sets. Read-only by agreement."""
+    out = tmp_path_factory.mktemp("made") / "out"
+    written(unpacked("10_ranges") / "outputs", out)
+    return out
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    """A copy of it that a test may change."""
+    return Path(shutil.copytree(made, tmp_path / "a folder"))
+
+
+def image_sets(database: Database, folder: Path) -> list[int]:
+    """Those that are there, if they are in the ledger and in all tables alike."""
+    there = database.rows("SELECT ImageNumber FROM Per_Image ORDER BY 1")
+    assert database.rows("SELECT number FROM _cpexport_sets ORDER BY 1") == there
+    for table in ("Per_Cells", "Per_Nuclei"):
+        query = f"SELECT ImageNumber, COUNT(*) FROM {table} GROUP BY 1 ORDER BY 1"
+        wanted = [row for row in rows(folder / "cpexport.sqlite", query) if row[:1] in there]
+        assert database.rows(query) == wanted
+    return [number for (number,) in there]
+
+
+def whole(database: Database, folder: Path) -> bool:
+    return same(in_server(database), in_sqlite(folder / "cpexport.sqlite"))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_server_holds_the_same_as_sqlite(database: Database, tmp_path: Path, name: str) -> None:
+    """Value by value, doubles to the last bit; run twice, nothing is there twice."""
+    done = of_case(name, tmp_path / "out")
+    for loaded in (len(list((tmp_path / "out" / "data").glob("*Image.csv"))), 0):
+        ran = imported(database, tmp_path / "out")
+        assert (ran.returncode, "ERROR" in ran.stderr) == (0, False), ran.stderr
+        assert f"cpexport: {loaded} of " in ran.stdout
+        assert whole(database, tmp_path / "out")
+    assert done.files > 0
+
+
+def lines_of(file: Path, change: Callable[[list[bytes]], list[bytes]]) -> None:
+    file.write_bytes(b"".join(change(file.read_bytes().splitlines(keepends=True))))
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-60])
+
+
+def last_number_cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-5] + b",E\n")
+
+
+def a_line_less(file: Path) -> None:
+    lines_of(file, lambda lines: lines[:5] + lines[6:])
+
+
+def a_line_twice(file: Path) -> None:
+    lines_of(file, lambda lines: [*lines[:5], lines[5], *lines[5:]])
+
+
+def a_line_twice_in_place_of_another(file: Path) -> None:
+    lines_of(file, lambda lines: [*lines[:5], lines[6], *lines[6:]])
+
+
+def a_digit_changed(file: Path) -> None:
+    def change(lines: list[bytes]) -> list[bytes]:
+        line = lines[3]
+        at = next(i for i in range(len(line) - 20, 0, -1) if line[i : i + 1] in b"123456")
+        return [*lines[:3], line[:at] + b"7" + line[at + 1 :], *lines[4:]]
+
+    lines_of(file, change)
+
+
+def emptied(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def one_of_another_batch(file: Path) -> None:
+    shutil.copy(file.with_name(file.name.replace(BATCH, "13_18")), file)
+
+
+def missing(file: Path) -> None:
+    file.unlink()
+
+
+DAMAGES = [
+    cut,
+    last_number_cut,
+    a_line_less,
+    a_line_twice,
+    a_line_twice_in_place_of_another,
+    a_digit_changed,
+    emptied,
+    one_of_another_batch,
+    missing,
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_stops_the_script_and_nothing_of_its_batch_is_there(
+    database: Database, folder: Path, made: Path, damage: Callable[[Path], None]
+) -> None:
+    file = folder / "data" / f"{BATCH}_Cells.csv"
+    damage(file)
+    ran = imported(database, folder)
+
+    assert ran.returncode != 0
+    assert "ERROR" in ran.stderr
+    assert file.name in ran.stderr
+    assert image_sets(database, folder) == [1, 2, 3, 4, 5, 6]
+    shutil.copy(made / "data" / file.name, file)
+    assert imported(database, folder).returncode == 0
+    assert whole(database, folder)
+
+
+@pytest.mark.parametrize("what", ["Image", "Sets", "Nuclei"])
+def test_so_does_a_digit_in_any_file(database: Database, folder: Path, what: str) -> None:
+    def change(lines: list[bytes]) -> list[bytes]:
+        return [*lines[:-1], lines[-1].replace(b"1", b"2", 1)]
+
+    lines_of(folder / "data" / f"{BATCH}_{what}.csv", change)
+
+    assert imported(database, folder).returncode != 0
+    assert image_sets(database, folder) == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("damage", [cut, a_line_less, a_digit_changed, missing])
+def test_under_force_a_damaged_batch_is_left_out_and_the_others_are_there(
+    database: Database, folder: Path, made: Path, damage: Callable[[Path], None]
+) -> None:
+    file = folder / "data" / f"{BATCH}_Cells.csv"
+    damage(file)
+    ran = imported(database, folder, "--force")
+
+    assert file.name in ran.stderr
+    assert "batches loaded" not in ran.stdout
+    assert image_sets(database, folder) == [*range(1, 7), *range(13, 25)]
+    shutil.copy(made / "data" / file.name, file)
+    assert imported(database, folder).returncode == 0
+    assert whole(database, folder)
+
+
+def test_values_that_the_table_would_change_are_refused(database: Database, folder: Path) -> None:
+    """A table of the right columns that holds a row of the batch already, unknown to the ledger."""
+    imported(database, folder)
+    database.rows("DELETE FROM _cpexport_batches WHERE image_sets = '7-12'")
+    database.rows("DELETE FROM _cpexport_sets WHERE number BETWEEN 7 AND 12")
+    ran = imported(database, folder)
+
+    assert ran.returncode != 0
+    assert f"{BATCH}_Image.csv met rows or limits" in ran.stderr
+
+
+@pytest.mark.parametrize("where", ["client", "server"])
+def test_without_local_infile_it_stops(database: Database, folder: Path, where: str) -> None:
+    with database.server.setting("local_infile", int(where == "client")):
+        ran = imported(database, folder, *(["--local-infile=0"] if where == "client" else []))
+
+    assert ran.returncode != 0
+    assert image_sets(database, folder) == []
+
+
+def test_without_a_database_it_stops(database: Database, folder: Path) -> None:
+    command = database.server.client("--local-infile=1")
+    with (folder / "import.sql").open() as stream:
+        ran = subprocess.run(command, cwd=folder, stdin=stream, capture_output=True, check=False)
+
+    assert ran.returncode != 0
+
+
+def test_a_client_killed_anywhere_and_run_again_leaves_the_same(
+    database: Database, folder: Path
+) -> None:
+    command = database.server.client("--local-infile=1", database.name)
+    for seconds in (0.3, 0.6, 0.9, 1.2, 1.6, 2.0):
+        with (folder / "import.sql").open() as stream:
+            client = subprocess.Popen(
+                command,
+                cwd=folder,
+                stdin=stream,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        time.sleep(seconds)
+        client.send_signal(signal.SIGKILL)
+        client.wait()
+
+    for _ in range(20):
+        # The server may take a moment to see that who held the lock is gone.
+        if imported(database, folder).returncode == 0:
+            break
+    assert whole(database, folder)
+
+
+def test_tables_of_others_are_refused_before_anything_is_changed(
+    database: Database, folder: Path
+) -> None:
+    database.rows("CREATE TABLE Per_Cells (ImageNumber INT PRIMARY KEY, mine TEXT)")
+    ran = imported(database, folder)
+
+    assert ran.returncode != 0
+    assert "Per_Cells has other columns" in ran.stderr
+    names = {name for (name,) in database.rows("SHOW TABLES")}
+    assert not {name for name in names if name.startswith("Per_")} - {"Per_Cells"}
+    assert database.rows("SELECT COUNT(*) FROM _cpexport_columns") == [(0,)]
+
+
+def test_tables_that_are_not_of_innodb_are_refused(database: Database, folder: Path) -> None:
+    imported(database, folder)
+    database.rows("ALTER TABLE Per_Cells ENGINE = MyISAM")
+    ran = imported(database, folder)
+
+    assert ran.returncode != 0
+    assert "Per_Cells is not of InnoDB" in ran.stderr
+
+
+def test_image_sets_of_others_are_not_replaced(
+    database: Database, tmp_path: Path, copy: Callable[..., Path]
+) -> None:
+    """The same image set numbers from another place, with another content."""
+    first = tmp_path / "first"
+    written(unpacked("11_h5_and_csv") / "outputs" / "batch_1_6", first)
+    imported(database, first)
+    other = copy("11_h5_and_csv", "outputs/batch_1_6", "elsewhere")
+    (file,) = other.glob("*.h5")
+    rewritten(file, "Cells", "AreaShape_Area", lambda values: [2 * value for value in values])
+    written(other, tmp_path / "other")
+    ran = imported(database, tmp_path / "other")
+
+    assert ran.returncode != 0
+    assert "image sets 1-6 are there, from others" in ran.stderr
+    assert whole(database, first)
+
+
+def test_runs_are_kept_apart(database: Database, tmp_path: Path) -> None:
+    home = unpacked("40_spreadsheet") / "outputs"
+    arguments = [Path(f"one={home / 'P1-A01-1'}"), Path(f"two={home / 'P1-A01-2'}")]
+    out = tmp_path / "out"
+    written(arguments, out, shape=TableOptions(numbered=True))
+    for _ in range(2):
+        assert imported(database, out).returncode == 0
+        assert whole(database, out)
+
+
+def test_names_of_any_kind_are_no_harm(
+    database: Database, tmp_path: Path, copy: Callable[..., Path]
+) -> None:
+    strange = 'it\'s "a" `folder`; DROP TABLE x -- é😀\\'
+    outputs = copy("11_h5_and_csv", "outputs/batch_1_6", f"{strange}/outputs")
+    for csv in outputs.glob("*.csv"):
+        csv.unlink()
+    (file,) = outputs.glob("*.h5")
+    texts = [strange, "\\N", "NULL", "", "a,b\tc", "é😀"]
+    rewritten(file, "Image", "Metadata_Plate", lambda values: texts[: len(values)])
+    out = tmp_path / strange / "out"
+    written(outputs, out)
+
+    assert imported(database, out).returncode == 0
+    assert whole(database, out)
+    assert strange in {t for (t,) in database.rows("SELECT Image_Metadata_Plate FROM Per_Image")}
+
+
+def test_a_view_shows_the_parts_of_a_table_as_one(database: Database, tmp_path: Path) -> None:
+    of_case("parts", tmp_path / "out")
+    imported(database, tmp_path / "out")
+    query = "SELECT COUNT(*), COUNT(DISTINCT table_name) FROM information_schema.columns "
+    query += "WHERE table_schema = DATABASE() AND table_name "
+    ((columns, parts),) = database.rows(query + "REGEXP '^Per_Object(_part.)?$'")
+    ((shown, _),) = database.rows(query + "= 'Per_Object_all'")
+
+    assert parts > 1
+    # Keys are there once.
+    assert shown == columns - 2 * (parts - 1)
+    last = database.rows(f"SELECT * FROM Per_Object_part{parts} ORDER BY 1, 2 LIMIT 3")
+    width = len(last[0]) - 2
+    view = database.rows("SELECT * FROM Per_Object_all ORDER BY 1, 2 LIMIT 3")
+    assert [row[-width:] for row in view] == [row[2:] for row in last]
+
+
+def test_a_script_works_with_the_privileges_in_grants(database: Database, folder: Path) -> None:
+    grants = (Path(__file__).parents[2] / "sql" / "grants.sql").read_text()
+    server = database.server
+    name = f"least_{database.name}"
+    server.rows(f"CREATE USER {name}@'%' IDENTIFIED BY 'canary-of-the-tests'")
+    try:
+        for statement in grants.split(";"):
+            lines = [line for line in statement.splitlines() if not line.startswith("--")]
+            words = " ".join(lines).strip()
+            if "'loader'" in words and words.startswith("GRANT"):
+                server.rows(
+                    words.replace("'loader'", f"'{name}'").replace("screens", database.name)
+                )
+        for _ in range(2):
+            ran = imported(database, folder, f"--user={name}")
+            assert (ran.returncode, "ERROR" in ran.stderr) == (0, False), ran.stderr
+        assert whole(database, folder)
+    finally:
+        server.rows(f"DROP USER {name}@'%'")

@@ -1,0 +1,217 @@
+"""Following a run along: check and load look again and again, and end when all is there."""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.fixtures import Ran, rows
+from support.lab import Case, Lab, program
+
+from cpexport.cellprofiler.batch_file import read_batch_file
+from cpexport.commands.check import Check
+from cpexport.commands.seen import Seen
+from cpexport.commands.watch import RunProgress, follow_check, standing
+from cpexport.imagesets import NONE, ImageSets
+from cpexport.jobs.history import History
+from cpexport.jobs.records import Attempt
+from cpexport.loading.survey import survey
+from cpexport.sources.base import Source, signature
+
+
+@pytest.fixture
+def running(lab: Lab) -> Lab:
+    """Six jobs of four image sets, the third of which fails, submitted in a moment."""
+    lab.plan("--images-per-batch", 4)
+    lab.fail({"9-12": ["exit 7"]})
+    return lab
+
+
+def rest(lab: Lab) -> None:
+    """Runs all, and then what failed once more."""
+    lab.submit()
+    lab.submit()
+
+
+def rest_but_one(lab: Lab) -> None:
+    """Runs all but the job that fails."""
+    (lab.run / "merge.sh").write_text("")
+    lab.submit()
+
+
+def watching(lab: Lab, *words: object) -> "subprocess.Popen[str]":
+    """A command that follows a run along, begun."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "cpexport", *map(str, words)],
+        env={**os.environ, **lab.environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+class TestCheck:
+    def test_it_ends_when_all_is_there_and_says_so(self, running: Lab) -> None:
+        with watching(running, "check", running.run, "--watch", "0.2") as watch:
+            assert watch.stderr
+            first = watch.stderr.readline()
+            rest(running)
+            out, err = watch.communicate(timeout=60)
+        lines = [first, *err.splitlines(keepends=True)]
+
+        assert watch.returncode == 0
+        assert "complete  24  1-24" in out
+        assert lines[0] == "0 complete, 0 running, 0 failed, 24 missing\n"
+        assert lines[-1] == "24 complete, 0 running, 0 failed, 0 missing\n"
+        assert len(lines) == len(set(lines)) > 2
+
+    def test_a_terminal_shows_a_table_and_a_bar(self, running: Lab) -> None:
+        rest(running)
+        mine, theirs = pty.openpty()
+        words = [sys.executable, "-m", "cpexport", "check", str(running.run), "--watch", "1"]
+        environment = {**os.environ, **running.environment, "TERM": "xterm", "COLUMNS": "80"}
+        done = subprocess.run(
+            words, env=environment, stdout=subprocess.PIPE, stderr=theirs, check=True
+        )
+        drawn = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", os.read(mine, 100_000).decode())
+
+        assert re.search(r"complete\s+24\s+1-24", drawn)
+        assert "100 %" in drawn
+        assert b"complete  24  1-24" in done.stdout
+
+    def test_with_resubmit_makes_no_sense(self, running: Lab) -> None:
+        ran = running.call("check", running.run, "--watch", "1", "--resubmit", "again")
+
+        assert (ran.status, ran.out) == (2, "")
+
+
+class TestLoad:
+    def test_batches_are_loaded_as_they_are_completed(self, running: Lab, case: Case) -> None:
+        (running.run / "merge.sh").write_text("")
+        batch = case("10_ranges") / "Batch_data.h5"
+        with_jobs = threading.Timer(1, rest, [running])
+        with_jobs.start()
+        database = running.home / "watched.sqlite"
+        words = ["--to", f"sqlite:///{database}", "--batch", batch, "--watch", "0.2"]
+        ran = running.call("load", running.run, *words)
+        with_jobs.join()
+
+        assert ran.status == 0, ran.err
+        assert "batches          6 loaded, 0 there already" in ran.out
+        assert "image sets       24 loaded" in ran.out
+        assert rows(database, "SELECT count(*), count(DISTINCT ImageNumber) FROM Per_Image") == [
+            (24, 24)
+        ]
+
+    def test_each_pass_says_how_much_of_the_plan_is_loaded_and_an_interrupt_sums_up(
+        self, running: Lab, case: Case
+    ) -> None:
+        rest_but_one(running)
+        batch = case("10_ranges") / "Batch_data.h5"
+        to = f"sqlite:///{running.home / 'watched.sqlite'}"
+        words = ("load", running.run, "--to", to, "--batch", batch, "--watch", "600")
+        with watching(running, *words) as watch:
+            assert watch.stderr
+            line, idle = watch.stderr.readline(), watch.stderr.readline()
+            watch.send_signal(2)
+            out, err = watch.communicate(timeout=60)
+
+        day = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
+        said = "20 of 24 planned image sets are in the destination, 20 since this command began"
+        assert re.fullmatch(f"{day}  {said}\n", line)
+        # Of a shell nobody knows whether there is more to come.
+        assert "no job waits or runs, and 4 image sets are missing; run them again" in idle
+        assert watch.returncode == 130
+        assert "image sets       20 loaded" in out
+        assert "cpexport: interrupted; run it again to go on" in err
+
+    def test_it_ends_when_all_jobs_have_ended_and_something_is_missing(
+        self, running: Lab, case: Case
+    ) -> None:
+        """By the word of a scheduler, which knows all that is to come."""
+        rest_but_one(running)
+        (running.run / "outputs" / "status" / "x.0.submitted").write_text("slurm\t7\n9-12\n")
+        program(running, "squeue", "exit 0")
+        program(running, "sacct", "exit 1")
+        batch = case("10_ranges") / "Batch_data.h5"
+        to = f"sqlite:///{running.home / 'watched.sqlite'}"
+        ran = running.call("load", running.run, "--to", to, "--batch", batch, "--watch", "0.2")
+
+        assert ran.status == 3
+        assert "image sets       20 loaded" in ran.out
+        assert "no job waits or runs, and 4 image sets are missing" in ran.err
+
+    def test_without_a_batch_file_it_would_not_know_when_to_end(
+        self, running: Lab, cpexport: Callable[..., Ran]
+    ) -> None:
+        ran = cpexport("load", running.run, "--watch", "1")
+
+        assert (ran.status, ran.out) == (2, "")
+        assert "--batch" in ran.err
+
+
+class TestStanding:
+    @pytest.fixture
+    def found(self, case: Case) -> Callable[..., Check]:
+        plan = read_batch_file(case("10_ranges") / "Batch_data.h5")
+
+        def make(complete: str, *batches: tuple[str, str]) -> Check:
+            seen = [Seen("b", ImageSets.parse(sets), NONE, state, "") for sets, state in batches]
+            return Check(plan, ImageSets.parse(complete), NONE, NONE, tuple(seen))
+
+        return make
+
+    def test_every_image_set_is_in_one_place(self, found: Callable[..., Check]) -> None:
+        history = History(
+            (Attempt("", ImageSets.span(5, 8), "", "", "failed"),), running=ImageSets.span(7, 12)
+        )
+        now = standing(replace(found("1-4,7", ("17-18", "failed")), history=history))
+
+        assert [str(s) for s in (now.complete, now.running, now.failed, now.missing)] == [
+            "1-4,7",
+            "8-12",
+            "5-6,17-18",
+            "13-16,19-24",
+        ]
+
+    def test_the_time_left_is_by_what_was_done_meanwhile(self, found: Callable[..., Check]) -> None:
+        looks = iter([found("1-4"), found("1-14"), found("1-24")])
+        times = iter([0.0, 0.0, 20.0, 40.0])
+        drawn: list[RunProgress] = []
+        follow_check(lambda: next(looks), 0, drawn.append, lambda: next(times))
+
+        assert [now.eta for now in drawn] == [None, 20.0, 0.0]
+
+
+def test_an_interrupt_ends_a_watch_at_once(running: Lab) -> None:
+    with watching(running, "check", running.run, "--watch", "600") as watch:
+        assert watch.stderr
+        assert watch.stderr.readline().startswith("0 complete")
+        watch.send_signal(2)
+
+        assert watch.wait(10) == 130
+
+
+def test_a_folder_that_gets_another_name_while_it_is_looked_at_stops_nothing(
+    copy: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs = copy("10_ranges", "outputs", "outputs")
+    (outputs / "batch_1_6").rename(outputs / "batch_1_6.part")
+
+    def late(source: Source) -> str:
+        if source.path.name == "batch_1_6.part":
+            source.path.rename(outputs / "batch_1_6")
+        return signature(source)
+
+    monkeypatch.setattr("cpexport.loading.inspection.signature", late)
+    gone, *others = sorted(survey([outputs]).batches, key=lambda batch: len(batch.complete))
+
+    assert (gone.source.path.name, len(gone.complete)) == ("batch_1_6.part", 0)
+    assert "cannot be read: No such file" in gone.reason
+    assert [len(batch.complete) for batch in others] == [6, 6, 6]

@@ -1,0 +1,1 @@
+"""Contracts: test classes that the tests of each format, destination or script inherit."""

@@ -1,0 +1,325 @@
+"""Loads into MariaDB and MySQL leave what they leave in SQLite, value by value."""
+
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from support.fixtures import Ran, measurements
+from support.on_servers import differences, load, of_server
+from support.proxy import proxied
+from support.servers import PASSWORD, USER, Database
+
+from cpexport import read
+from cpexport.sinks.mysql.connection import DIALECT
+from cpexport.sinks.registry import open_sink
+from cpexport.sinks.sql import ledger_upgrade, schema
+
+Case = Callable[[str], Path]
+GOLDEN = Path(__file__).parents[2] / "sql" / "schema.mysql.sql"
+HOW = (
+    "-- The tables of a small run (tests/data/cases/13_groups). Made by UPDATE_GOLDEN=1 pytest -k "
+    "schema.\n"
+)
+
+BATCH = "{11_h5_and_csv}/Batch_data.h5"
+# Loads by name: each the words of one after the other, with folders of cases in braces.
+LOADS: dict[str, list[tuple[str, ...]]] = {
+    "newer outputs in place of older ones": [
+        ("{10_ranges}/outputs", "--batch", BATCH),
+        ("{13_groups}/outputs", "{11_h5_and_csv}/outputs", "--batch", BATCH, "--replace"),
+    ],
+    "failed jobs": [("{12_failed}/outputs", "{12_failed}/outputs_cli")],
+    "CSV files": [("{40_spreadsheet}/outputs",)],
+    "tracks": [("{50_track}/overlap_batch/outputs",)],
+    "many columns": [("{60_perf}/outputs",)],
+    "MySQL / CSV": [("{70_sqlcsv}/csv_separate",)],
+    "objects side by side": [
+        ("{50_track}/lap_batch/outputs", "--objects", "combined", "--aggregate", "mean,median,std")
+    ],
+    "a view of objects": [
+        ("{40_spreadsheet}/outputs/P1-A01-1", "--objects", "view", "--max-column-length", "40"),
+        ("{40_spreadsheet}/outputs/P1-A01-2",),
+    ],
+    "runs": [
+        (
+            *("a={10_ranges}/outputs", "{40_spreadsheet}/outputs", "--table-number"),
+            *("--prefix", "My_", "--wells", "mean,median,std", "--path-map", "/work=Z:\\work"),
+        ),
+        ("b={10_ranges}/outputs", "--prefix", "My_"),
+    ],
+    "images only": [("{10_ranges}/outputs", "--objects", "none")],
+}
+
+
+@pytest.mark.parametrize("name", LOADS)
+def test_a_server_holds_what_a_file_does(
+    database: Database, case: Case, tmp_path: Path, name: str
+) -> None:
+    file = tmp_path / f"{database.name}.sqlite"
+    for words in LOADS[name]:
+        given = [_filled(word, case) for word in words]
+        statuses = [load(*given, "--to", to) for to in (f"sqlite:///{file}", database.url())]
+        assert statuses[0] == statuses[1]
+        assert statuses[0] in (0, 3)
+
+    assert differences(database, file) == []
+
+
+def _filled(word: str, case: Case) -> str:
+    name = word.partition("{")[2].partition("}")[0]
+    return word.replace(f"{{{name}}}", str(case(name))) if name else word
+
+
+def other_user(database: Database, privileges: str) -> str:
+    """The URL for a user who may do only that."""
+    database.rows("DROP USER IF EXISTS little@'%'")
+    database.rows(f"CREATE USER little@'%' IDENTIFIED BY '{PASSWORD}'")
+    database.rows(f"GRANT {privileges} ON {database.name}.* TO little@'%'")
+    # By TLS, as MySQL wants it of whoever comes for the first time.
+    return database.url("").replace(f"{USER}:", "little:")
+
+
+def test_a_user_who_may_not_do_all_is_told_so_before_anything_is_made(
+    database: Database, case: Case, cpexport: Callable[..., Ran]
+) -> None:
+    url = other_user(database, "SELECT, INSERT, CREATE")
+    ran = cpexport("load", case("10_ranges") / "outputs", "--to", url)
+    database.rows("DROP USER little@'%'")
+
+    assert (ran.status, ran.out) == (1, "")
+    (line,) = ran.err.splitlines()
+    assert "the user lacks UPDATE, DELETE, ALTER" in line
+    assert PASSWORD not in line
+    assert database.rows("SHOW TABLES") == []
+
+
+def test_a_server_that_takes_no_changes_is_told_so_before_anything_is_made(
+    database: Database, case: Case, cpexport: Callable[..., Ran]
+) -> None:
+    with database.server.setting("read_only", 1):
+        ran = cpexport("load", case("10_ranges") / "outputs", "--to", database.url())
+
+    assert (ran.status, ran.out) == (1, "")
+    (line,) = ran.err.splitlines()
+    assert "the server takes no changes: it is read-only" in line
+    assert database.rows("SHOW TABLES") == []
+
+
+def test_a_server_that_cuts_results_for_others_gets_all_rows(
+    database: Database, case: Case, cpexport: Callable[..., Ran]
+) -> None:
+    outputs = case("40_spreadsheet") / "outputs" / "P1-A01-1"
+    with database.server.setting("sql_select_limit", 2):
+        loaded = cpexport("load", outputs, "--to", database.url())
+        again = cpexport("load", outputs, "--to", database.url())
+        verified = cpexport("verify", outputs, "--to", database.url())
+
+    assert (loaded.status, again.status, verified.status) == (0, 0, 0), loaded.err + verified.out
+    tables = ("Per_Image", "Per_Cells", "Per_Nuclei", "Per_Relationships")
+    counts = [database.rows(f"SELECT count(*) FROM {table}")[0][0] for table in tables]
+    assert counts == [1, 25, 25, 243]
+
+
+def test_all_tables_are_of_innodb_whatever_the_server_prefers(
+    database: Database, case: Case
+) -> None:
+    with database.server.setting("default_storage_engine", "MyISAM"):
+        assert load(case("10_ranges") / "outputs", "--wells", "mean", "--to", database.url()) == 0
+
+    engines = database.rows(
+        "SELECT DISTINCT engine FROM information_schema.tables "
+        "WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'"
+    )
+    assert engines == [("InnoDB",)]
+
+
+def test_a_collision_changes_nothing(
+    database: Database, case: Case, cpexport: Callable[..., Ran]
+) -> None:
+    assert load(case("40_spreadsheet") / "outputs" / "P1-A01-1", "--to", database.url()) == 0
+    before = of_server(database)
+
+    ran = cpexport("load", case("50_track") / "lap_batch" / "outputs", "--to", database.url())
+
+    assert (ran.status, ran.out) == (1, "")
+    assert "image set 1 is one picture in" in ran.err
+    assert of_server(database) == before
+
+
+def test_the_grants_in_sql_are_all_that_is_needed(database: Database, case: Case) -> None:
+    text = (Path(__file__).parents[2] / "sql" / "grants.sql").read_text()
+    statements = [line for line in text.split(";") if "GRANT" in line and "'loader'" in line]
+    (granted,) = re.findall(r"GRANT (.+?)\s+ON", " ".join(statements), re.DOTALL)
+    url = other_user(database, " ".join(granted.split()))
+    try:
+        assert load(case("10_ranges") / "outputs", "--to", url) == 0
+    finally:
+        database.rows("DROP USER little@'%'")
+
+
+def test_where_local_is_off_rows_are_inserted_and_a_note_says_how_to_turn_it_on(
+    database: Database, case: Case, tmp_path: Path, cpexport: Callable[..., Ran]
+) -> None:
+    """By MySQL, and by MariaDB behind something that does not let rows through in bulk."""
+    file, outputs = tmp_path / "screen.sqlite", case("40_spreadsheet") / "outputs" / "P1-A01-1"
+    load(outputs, "--to", f"sqlite:///{file}")
+    with (
+        proxied(database.server.port, bulk=False) as proxy,
+        database.server.setting("local_infile", 0),
+    ):
+        ran = cpexport("load", outputs, "--to", database.url(port=proxy.port))
+
+    assert ran.status == 0
+    assert "SET GLOBAL local_infile = 1 turns it on" in ran.err
+    assert PASSWORD not in ran.out + ran.err
+    assert differences(database, file) == []
+
+
+def test_mariadb_needs_no_local_at_all(
+    databases: Callable[[str], Database],
+    case: Case,
+    tmp_path: Path,
+    cpexport: Callable[..., Ran],
+) -> None:
+    database, file = databases("mariadb"), tmp_path / "screen.sqlite"
+    outputs = case("40_spreadsheet") / "outputs"
+    load(outputs, "--to", f"sqlite:///{file}")
+    loads = "SHOW GLOBAL STATUS LIKE 'Com_load'"
+    before = database.rows(loads)
+    with database.server.setting("local_infile", 0):
+        told = cpexport("load", outputs, "--to", database.url(), "--dry-run")
+        ran = cpexport("load", outputs, "--to", database.url())
+
+    assert (told.status, ran.status) == (3, 3)
+    assert "local_infile" not in told.out + told.err + ran.out + ran.err
+    assert differences(database, file) == []
+    assert database.rows(loads) == before
+
+
+@pytest.mark.parametrize("name", ["newer outputs in place of older ones", "MySQL / CSV", "runs"])
+def test_mariadb_that_takes_no_bulk_holds_the_same(
+    databases: Callable[[str], Database], case: Case, tmp_path: Path, name: str
+) -> None:
+    """By LOAD DATA LOCAL then, as into MySQL."""
+    database, file = databases("mariadb"), tmp_path / "screen.sqlite"
+    with proxied(database.server.port, bulk=False) as proxy:
+        for words in LOADS[name]:
+            given = [_filled(word, case) for word in words]
+            for to in (f"sqlite:///{file}", database.url(port=proxy.port)):
+                assert load(*given, "--to", to) in (0, 3)
+
+    assert differences(database, file) == []
+
+
+def test_an_option_file_says_who_and_where(
+    database: Database, case: Case, tmp_path: Path, cpexport: Callable[..., Ran]
+) -> None:
+    file = tmp_path / "lab.cnf"
+    server = database.server
+    words = f"user={USER}\npassword={PASSWORD}\nsocket={server.socket}\nport={server.port}\n"
+    file.write_text(f"[client]\n{words}")
+    to = f"mysql+pymysql:///{database.name}"
+    batch = case("10_ranges") / "Batch_data.h5"
+
+    outputs = case("10_ranges") / "outputs"
+    loaded = cpexport("load", outputs, "--to", to, "--defaults-file", file, "--format", "json")
+    checked = cpexport("check", "--batch", batch, "--to", to, "--defaults-file", "lab.cnf")
+    shown = cpexport("properties", "--defaults-file", file, "--to", to)
+
+    assert [(ran.status, ran.err) for ran in (loaded, checked, shown)] == [(0, "")] * 3
+    assert json.loads(loaded.out)["destination"] == to
+    assert "missing   0" in checked.out
+    assert f"db_name = {database.name}" in re.sub(" +", " ", shown.out)
+    assert PASSWORD not in loaded.out + checked.out + shown.out
+    wrong = cpexport("load", outputs, "--defaults-file", file)
+    assert (wrong.status, wrong.out) == (2, "")
+
+
+def test_frames_are_read_from_a_server_as_from_a_file(
+    database: Database, case: Case, tmp_path: Path
+) -> None:
+    urls = [f"sqlite:///{tmp_path}/screen.sqlite", database.url()]
+    for url in urls:
+        load(case("70_sqlcsv") / "csv_separate", "--to", url)
+
+    for table in ("Per_Image", "Per_Cells", "Per_RelationshipsView"):
+        of_file, of_server = (read(url, table) for url in urls)
+        assert len(of_file) > 10
+        pd.testing.assert_frame_equal(of_file, of_server)
+
+
+def columns_of(database: Database) -> list[tuple[object, ...]]:
+    return database.rows(
+        "SELECT table_name, column_name, data_type, is_nullable, column_key "
+        "FROM information_schema.columns WHERE table_schema = DATABASE() "
+        "ORDER BY table_name, ordinal_position"
+    )
+
+
+def test_the_schema_in_sql_is_the_one_that_is_made(database: Database, case: Case) -> None:
+    load(case("13_groups") / "outputs", "--to", database.url())
+    made = columns_of(database)
+    with open_sink(database.url()) as sink:
+        layout = sink.layout()
+    wanted = [
+        *schema.own_tables(),
+        *schema.experiment_tables(),
+        schema.experiment_table("", numbered=False),
+        *schema.relationship_tables("", numbered=False),
+        *map(schema.data_table, layout.tables.values()),
+    ]
+    statements = [words for table in wanted for words in schema.create(table, DIALECT)]
+    statements.append(ledger_upgrade.STATEMENT)
+    statements.append(schema.relationship_view("", False, DIALECT))
+    text = HOW + "".join(f"\n{words};\n" for words in statements)
+    text = re.sub(r"[ \t]+\n", "\n", text)
+    if os.environ.get("UPDATE_GOLDEN"):
+        GOLDEN.write_text(text)
+
+    assert GOLDEN.read_text() == text, "if it should have changed: UPDATE_GOLDEN=1 pytest"
+    name = database.name
+    database.rows(f"DROP DATABASE {name}")
+    database.server.rows(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+    with database.connect() as plain, plain.cursor() as cursor:
+        for words in GOLDEN.read_text().partition("\n")[2].split(";\n"):
+            if words.strip():
+                cursor.execute(words)
+    assert columns_of(database) == made
+
+
+def test_thousands_of_columns_with_long_names_are_all_there(
+    database: Database, copy: Callable[..., Path], tmp_path: Path
+) -> None:
+    file = copy("11_h5_and_csv", "outputs/batch_1_6/batch_1_6.h5", "wide/batch.h5")
+    names = [f"Texture_{'X' * 41}_{number:08}" for number in range(3100)]
+    with measurements(file) as run:
+        real = run["Nuclei"]["AreaShape_FormFactor"]["data"][()]
+        for number, name in enumerate(names):
+            run.copy(run["Nuclei"]["AreaShape_FormFactor"], run["Nuclei"], name)
+            run["Nuclei"][name]["data"][...] = real / (number + 3)
+    sqlite = tmp_path / "screen.sqlite"
+    for url in (f"sqlite:///{sqlite}", database.url()):
+        assert load(file, "--to", url) == 0
+
+    assert differences(database, sqlite) == []
+    parts = [t for (t,) in database.rows("SHOW TABLES") if t.startswith("Per_Nuclei")]
+    assert len(parts) >= 5
+    assert "Per_Nuclei_all" in parts
+    assert len({len(f"Nuclei_{name}") for name in names}) == 1
+    with database.connect() as plain, plain.cursor() as cursor:
+        cursor.execute("SELECT * FROM Per_Nuclei_all ORDER BY 1, 2")
+        place = {column[0]: at for at, column in enumerate(cursor.description)}
+        found = cursor.fetchall()
+    columns = dict(
+        database.rows(
+            "SELECT feature, column_name FROM _cpexport_columns WHERE object_name = 'Nuclei'"
+        )
+    )
+    assert max(map(len, columns.values())) == 64
+    for number in (0, 1000, 3099):
+        values = [row[place[columns[names[number]]]] for row in found]
+        assert sorted(values) == sorted((real / (number + 3)).tolist())

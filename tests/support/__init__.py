@@ -1,0 +1,1 @@
+"""What tests share: real outputs, servers, schedulers, and readers independent of cpexport."""

@@ -1,0 +1,107 @@
+"""Loads in separate processes, which tests kill, stop or run at the same time."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from support.fixtures import unpacked
+
+
+def screen() -> list[str]:
+    """Arguments for several outputs of the same screen, where new ones replace old ones."""
+    folders = [unpacked(name) / "outputs" for name in ("10_ranges", "11_h5_and_csv", "13_groups")]
+    batch_file = unpacked("11_h5_and_csv") / "Batch_data.h5"
+    # The newest have fewer features than the oldest.
+    return [*map(str, folders), "--batch", str(batch_file), "--replace"]
+
+
+class Load:
+    """One `cpexport load` of the screen as a process, with its own folder for temporary files."""
+
+    def __init__(
+        self,
+        to: Path,
+        words: list[str],
+        *,
+        before: tuple[str, ...] = (),
+        more: tuple[str, ...] = (),
+        kind: str = "sqlite:///",
+    ) -> None:
+        self.scratch = to.parent / "tmp"
+        self.scratch.mkdir(exist_ok=True, parents=True)
+        self.to = to
+        self._process = subprocess.Popen(
+            [
+                *(*before, sys.executable, "-m", "cpexport", "load", *words),
+                *("--to", f"{kind}{to}", "--format", "json", "--quiet", *more),
+            ],
+            env={**os.environ, "TMPDIR": str(self.scratch)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    @property
+    def group(self) -> int:
+        """The process group of this load alone."""
+        return self._process.pid
+
+    def runs(self) -> bool:
+        return self._process.poll() is None
+
+    def send(self, number: signal.Signals) -> None:
+        """Signals the process, unless it has ended, and waits for its end."""
+        if self.runs():
+            os.killpg(self.group, number)
+        self.end()
+
+    def end(self) -> tuple[int, str, str]:
+        """Exit status, stdout and stderr."""
+        out, err = self._process.communicate(timeout=120)
+        return self._process.returncode, out, err
+
+    def wait_until(self, condition: Callable[[], bool]) -> bool:
+        """Waits until a condition holds; returns whether it did before the load ended."""
+        while self.runs():
+            if condition():
+                return True
+        return False
+
+
+class Loader:
+    """One `cpexport load` in its own process."""
+
+    def __init__(self, url: str, *words: object) -> None:
+        command = [sys.executable, "-m", "cpexport", "load", *map(str, words), "--to", url]
+        self._process = subprocess.Popen(
+            [*command, "--format", "json"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def kill(self) -> None:
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self.end()
+
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def end(self) -> tuple[int, str, str]:
+        """Exit status, stdout and stderr."""
+        out, err = self._process.communicate(timeout=120)
+        return self._process.returncode, out, err
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -1,0 +1,299 @@
+"""Batches decoded by other processes: the same content, and none is lost when one is killed."""
+
+import csv
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from contextlib import closing, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from support.background_loads import Load, screen
+from support.calls import load
+from support.fixtures import Ran, content, rows, unpacked
+
+from cpexport.loading.decode import decode
+from cpexport.loading.load_plan import LoadStep
+from cpexport.loading.prefetch import decoded_ahead
+from cpexport.loading.survey import survey
+from cpexport.loading.workers import THREAD, ExecutorSpec, Processes, WorkerPool, processes
+from cpexport.sources.base import Batch
+from cpexport.tables.options import TableOptions
+
+
+def running(folder: Path) -> set[int]:
+    """The processes that have `folder` as TMPDIR."""
+    found = set()
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if f"TMPDIR={folder}\0".encode() in environ.read_bytes():
+                found.add(int(environ.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def workers_of(one: Load) -> set[int]:
+    """The processes of a load that decode."""
+    found = set()
+    for process in running(one.scratch):
+        with suppress(OSError):
+            words = Path(f"/proc/{process}/cmdline").read_text()
+            found |= {process} if "spawn_main" in words else set()
+    return found
+
+
+def gone(folder: Path) -> bool:
+    """Whether no process has `folder` as TMPDIR any more, within some seconds."""
+    end = time.monotonic() + 20
+    while running(folder):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+@pytest.mark.parametrize(
+    "words",
+    [(), ("--objects", "combined", "--aggregate", "mean")],
+    ids=["separate", "combined"],
+)
+def test_the_content_does_not_depend_on_how_many_processes_decode(
+    cpexport: Callable[..., Ran], tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    found = []
+    for jobs in (1, 3):
+        to = tmp_path / f"{jobs}.sqlite"
+        ran = cpexport(
+            "load", *screen(), "--to", f"sqlite:///{to}", "--jobs", jobs, *words, "--quiet"
+        )
+        assert (ran.status, ran.err) == (0, "")
+        found.append(content(to))
+
+    assert found[0] == found[1]
+    assert len(found[0]["ledger"]) == 24
+
+
+def doses(file: Path, change: Callable[[str], str]) -> None:
+    """Changes the doses in an Image.csv."""
+    with file.open(newline="") as stream:
+        header, *lines = csv.reader(stream)
+    place = header.index("Metadata_Dose")
+    for line in lines:
+        line[place] = change(line[place])
+    with file.open("w", newline="") as stream:
+        csv.writer(stream).writerows([header, *lines])
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_what_was_decoded_as_numbers_is_text_as_the_job_wrote_it_once_it_has_to_be_text(
+    cpexport: Callable[..., Ran], copy: Callable[..., Path], tmp_path: Path, jobs: int
+) -> None:
+    copy("10_ranges", "outputs", "outputs")
+    for batch in ("batch_13_18", "batch_19_24"):
+        doses(tmp_path / "outputs" / batch / "Image.csv", lambda dose: "1.50")
+    doses(tmp_path / "outputs" / "batch_7_12" / "Image.csv", lambda dose: "much")
+
+    ran = cpexport("load", "outputs", "--to", "sqlite:///x.sqlite", "--jobs", jobs, "--quiet")
+
+    assert (ran.status, ran.err) == (0, "")
+    words = "SELECT DISTINCT Image_Metadata_Dose FROM Per_Image WHERE ImageNumber > 6 ORDER BY 1"
+    assert rows(tmp_path / "x.sqlite", words) == [("1.50",), ("much",)]
+
+
+def kills(what: str, call: Callable[[], Any]) -> Any:
+    """Calls, or kills the process that was to, as the system does for want of memory."""
+    assert isinstance(call, partial)
+    steps = [word.source for word in call.args if isinstance(word, Batch)]
+    sources = steps if what == "decoded" else call.args
+    if any(getattr(source, "path", Path()).name == "batch_7_12" for source in sources):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return call()
+
+
+class Deadly(Processes):
+    """Processes of which one batch kills whoever looks at it, or decodes it."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(3)
+        self._what = what
+
+    def submit(self, call: Callable[..., Any], /, *words: Any, **named: Any) -> Future[Any]:
+        return super().submit(kills, self._what, call)
+
+
+class DeadlyPool(ProcessPoolExecutor):
+    """CPython's own pool, which is lost as a whole when a process of it is killed."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(3, multiprocessing.get_context("spawn"))
+        self._what = what
+
+    def submit(self, call: Callable[..., Any], /, *words: Any, **named: Any) -> Future[Any]:
+        return super().submit(kills, self._what, call)
+
+
+@pytest.mark.parametrize("executor", [Deadly, DeadlyPool])
+@pytest.mark.parametrize("what", ["inspected", "decoded"])
+def test_a_batch_that_kills_its_worker_is_named_and_all_others_are_loaded(
+    tmp_path: Path, what: str, executor: Callable[..., Executor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What is remembered is not looked at.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    outputs, to = unpacked("10_ranges") / "outputs", tmp_path / "x.sqlite"
+    names = sorted(path.name for path in outputs.iterdir())
+    assert "batch_7_12" in names
+
+    report = load([outputs], f"sqlite:///{to}", workers=ExecutorSpec(partial(executor, what), 3))
+
+    (left_out,) = report.left_out
+    assert Path(left_out.path).name == "batch_7_12"
+    assert "was killed, for want of memory" in left_out.reason
+    assert not report.whole
+    loaded = rows(to, "SELECT DISTINCT path FROM _cpexport_batches")
+    assert sorted(Path(str(path)).name for (path,) in loaded) == [
+        name for name in names if name != "batch_7_12"
+    ]
+    again = load([outputs], f"sqlite:///{to}")
+    assert (again.loaded, again.whole) == (1, True)
+
+
+UNGUARDED = """
+import sys
+from pathlib import Path
+from cpexport.commands.load import load
+from cpexport.loading.request import LoadRequest
+from cpexport.loading.workers import processes
+
+load(LoadRequest((Path(sys.argv[1]),), sys.argv[2]), processes(2))
+"""
+
+
+def test_a_script_in_which_processes_cannot_begin_is_told_so(tmp_path: Path) -> None:
+    script, to = tmp_path / "unguarded.py", tmp_path / "x.sqlite"
+    script.write_text(UNGUARDED)
+
+    ran = subprocess.run(
+        [sys.executable, script, unpacked("10_ranges") / "outputs", f"sqlite:///{to}"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines()[-1].endswith(
+        "processes that decode end as soon as they begin; do without them by --jobs 1"
+    )
+    assert not to.exists()
+
+
+def test_a_worker_killed_once_costs_nothing(tmp_path: Path) -> None:
+    quiet = Load(tmp_path / "quiet" / "x.sqlite", screen(), more=("--jobs", "1"))
+    assert quiet.end()[0] == 0
+    one = Load(tmp_path / "one" / "x.sqlite", screen(), more=("--jobs", "2"))
+
+    assert one.wait_until(lambda: bool(workers_of(one)))
+    for worker in workers_of(one):
+        os.kill(worker, signal.SIGKILL)
+
+    status, _, err = one.end()
+    assert (status, err) == (0, "")
+    assert content(one.to) == content(quiet.to)
+    assert list(one.scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_load_that_is_stopped_leaves_no_process_behind(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    one = Load(tmp_path / "one" / "x.sqlite", screen(), more=("--jobs", "2"))
+    assert one.wait_until(lambda: one.to.exists() and one.to.stat().st_size > 0), one.end()
+    assert workers_of(one)
+
+    os.kill(one.group, number)
+
+    _, _, err = one.end()
+    assert gone(one.scratch)
+    assert "Traceback" not in err
+
+
+class Counting(ThreadPoolExecutor):
+    """Counts what was asked of it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.asked: list[Future[Any]] = []
+
+    def submit(self, call: Callable[..., Any], /, *words: Any, **named: Any) -> Future[Any]:
+        self.asked.append(super().submit(call, *words, **named))
+        return self.asked[-1]
+
+
+def steps() -> list[LoadStep]:
+    found = survey([unpacked("10_ranges") / "outputs"])
+    return [LoadStep(batch, batch.complete) for batch in found.batches]
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_no_more_is_decoded_than_a_slow_destination_can_take(tmp_path: Path, number: int) -> None:
+    executor, todo = Counting(number), steps()
+    names, most = [], []
+
+    with closing(WorkerPool(ExecutorSpec(lambda: executor, number))) as crew:
+        ahead = decoded_ahead(
+            crew, todo, dict, partial(decode, shape=TableOptions(), scratch=tmp_path)
+        )
+        for taken, (step, _) in enumerate(ahead, 1):
+            names.append(step)
+            most.append(len(executor.asked) - taken)
+
+    assert names == todo
+    assert max(most) == number + 1
+
+
+def test_no_more_is_asked_for_while_too_many_bytes_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cpexport.loading.prefetch._BYTES", 1)
+    executor, todo = Counting(1), steps()
+    asked = []
+
+    with closing(WorkerPool(ExecutorSpec(lambda: executor, 1))) as crew:
+        for _ in decoded_ahead(
+            crew, todo, dict, partial(decode, shape=TableOptions(), scratch=tmp_path)
+        ):
+            asked.append(len(executor.asked))
+            wait(executor.asked)
+
+    # As the second is used the third waits, and is too much already for a fourth.
+    assert asked[1] == 3
+    assert asked[-1] == len(todo) == 4
+
+
+def allocator() -> str:
+    """What Arrow has memory from, in the process that calls."""
+    return str(pa.default_memory_pool().backend_name)
+
+
+def test_what_a_process_frees_goes_back_to_the_system() -> None:
+    executor = Processes(1)
+    try:
+        assert executor.submit(allocator).result() == "system"
+    finally:
+        executor.shutdown()
+
+
+def test_processes_are_not_begun_for_little_work() -> None:
+    assert processes(None).fit(1_000_000) is THREAD
+    assert processes(None).fit(10**10) is not THREAD
+    assert processes(2).fit(1_000_000).number == 2
+    assert processes(1) is THREAD
