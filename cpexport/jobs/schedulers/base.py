@@ -1,6 +1,6 @@
 """What every scheduler offers: how its jobs are submitted, limited, and asked about."""
 
-from abc import ABC
+from abc import ABC, abstractmethod
 from collections.abc import Collection
 from pathlib import Path
 from typing import ClassVar
@@ -39,16 +39,16 @@ class Scheduler(ABC):
     forbidden: ClassVar[tuple[str, ...]] = ()
 
     answers: ClassVar[bool] = False
-    """Whether `ask` asks it; otherwise the state of its jobs is known from files only."""
+    """Whether `ask` asks it; otherwise only the records of its jobs say what became of them."""
 
     def ask(self, arrays: Collection[str], *, others: bool = False) -> QueueState:
         """The state of the jobs of these arrays. `others` says whether another user may have
         submitted some."""
-        raise NotImplementedError
+        return QueueState(problem=f"{self.title} is not asked")
 
+    @abstractmethod
     def time(self, minutes: int) -> str:
         """The options that limit a job's time."""
-        raise NotImplementedError
 
     def words(self, settings: Settings) -> tuple[str, ...]:
         """The user's options for all jobs of a plan."""
