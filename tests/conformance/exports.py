@@ -15,7 +15,7 @@ from real import own_python, run
 from screen import CHANNELS, Field, draw
 
 _PIPELINE = Path(__file__).with_name("databases.cppipe")
-_RUNNER = Path(__file__).parents[2] / "cpexport" / "scripts" / "run_batch.py"
+_RUNNER = Path(__file__).parents[2] / "cpexport" / "jobs" / "templates" / "run_batch.py"
 
 Settings = Mapping[str, str]
 

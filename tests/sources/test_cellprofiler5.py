@@ -133,11 +133,13 @@ def test_the_runner_keeps_measurements_by_the_command_line_of_either(
     script = tmp_path / "run_batch.py"
     script.write_text(runner())
     words: list[str | Path] = [sys.executable, script, "-c", "-o", tmp_path / "out"]
-    named = subprocess.run(
-        [*words, tmp_path / "kept.h5"], capture_output=True, text=True, check=False
-    )
-    usual = subprocess.run(words, capture_output=True, text=True, check=False)
-    wrong = subprocess.run([*words, "--nothing"], capture_output=True, text=True, check=False)
+
+    def run(*more: str | Path) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [*words, *more], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+
+    named, usual, wrong = run(tmp_path / "kept.h5"), run(), run("--nothing")
 
     assert (named.returncode, usual.returncode) == (0, 0), named.stderr + usual.stderr
     assert (tmp_path / "kept.h5").read_text() == "measured"
