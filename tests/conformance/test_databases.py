@@ -55,7 +55,10 @@ def test_tables_columns_keys_and_values_are_its_own(
         assert one == [c for c in other if c not in lacking], table
         if lacking or table not in measured(theirs):
             continue
-        assert keys(ours, table) == keys(theirs, table)
+        # The view has every object beside its parent, which takes indexes.
+        own = [row for row in keys(ours, table) if "Per_IParents" in str(row[0])]
+        assert name.endswith("/view") or not own
+        assert [row for row in keys(ours, table) if row not in own] == keys(theirs, table)
         assert set(differ_in_type(ours, theirs, table).values()) <= {("REAL", "INTEGER")}
         found = differ_in_value(ours, theirs, table)
         assert set(found.values()) <= {"float32", "close"}, table
