@@ -240,7 +240,7 @@ def test_without_duckdb_one_line_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, "duckdb", None)
-    for name in ("sink", "connection", "migrations"):
+    for name in ("sink", "connection", "ddl"):
         monkeypatch.delitem(sys.modules, f"cpexport.sinks.duckdb.{name}", raising=False)
 
     with pytest.raises(cpexport.errors.UsageError, match=r"pip install 'cpexport\[duckdb\]'"):
