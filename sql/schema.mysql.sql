@@ -35,6 +35,19 @@ CREATE TABLE _cpexport_columns (
 	PRIMARY KEY (prefix, position)
 )ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
 
+CREATE TABLE _cpexport_feature_sets (
+	digest VARCHAR(64) NOT NULL,
+	batch_id INTEGER NOT NULL,
+	features LONGTEXT NOT NULL,
+	PRIMARY KEY (digest, batch_id)
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+
+CREATE TABLE _cpexport_features (
+	batch_id INTEGER NOT NULL,
+	digest VARCHAR(64) NOT NULL,
+	PRIMARY KEY (batch_id)
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+
 CREATE TABLE _cpexport_measured (
 	batch_id INTEGER NOT NULL,
 	feature VARCHAR(255) NOT NULL,

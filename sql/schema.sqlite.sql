@@ -35,6 +35,19 @@ CREATE TABLE _cpexport_columns (
 	PRIMARY KEY (prefix, position)
 );
 
+CREATE TABLE _cpexport_feature_sets (
+	digest TEXT NOT NULL,
+	batch_id INTEGER NOT NULL,
+	features TEXT NOT NULL,
+	PRIMARY KEY (digest, batch_id)
+);
+
+CREATE TABLE _cpexport_features (
+	batch_id INTEGER NOT NULL,
+	digest TEXT NOT NULL,
+	PRIMARY KEY (batch_id)
+);
+
 CREATE TABLE _cpexport_measured (
 	batch_id INTEGER NOT NULL,
 	feature VARCHAR(255) NOT NULL,

@@ -205,7 +205,9 @@ def _lacks(newer: Batch, older: Batch, both: ImageSets) -> str:
     if newer.source.format != older.source.format:
         return ""
     lost = lost_features.lost(
-        lost_features.names(older.features), lost_features.names(newer.features), newer
+        lost_features.names(older.features),
+        lost_features.names(newer.features),
+        lost_features.counted_none(newer),
     )
     if lost and newer.pipeline is not None and newer.pipeline == older.pipeline:
         lost = lost_features.unmeasured(newer, lost)

@@ -1,6 +1,6 @@
 """Finds the features that an older output has values for and a newer one lacks."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,6 +10,7 @@ from cpexport.cellprofiler.column_order import full_name, is_aggregate
 from cpexport.cellprofiler.features import IMAGE, NOT_OBJECTS, NUMBER, is_column
 from cpexport.errors import SourceError
 from cpexport.imagesets import ImageSets
+from cpexport.sinks.ledger import RecordedFeatures
 from cpexport.sources.base import Batch
 from cpexport.sources.error_containment import contained
 from cpexport.tables.layout import Features
@@ -18,6 +19,7 @@ Names = Mapping[str, frozenset[str]]
 """Features by object type; an object type that has rows has its `NUMBER`."""
 
 _SHOWN = 3
+_COUNT = "Count_"
 # Features that say when and in which order modules ran, not what they measured.
 _OF_THE_JOB = ("ExecutionTime_", "Group_", "ImageSet_", "ProcessingStatus")
 
@@ -31,14 +33,27 @@ def names(features: Features) -> Names:
     return measured
 
 
-def lost(had: Names, has: Names, newer: Batch | None) -> Names:
+def recorded(batch: Batch) -> RecordedFeatures:
+    """Returns the features that an output has, as the ledger keeps them."""
+    features = {name: tuple(sorted(types)) for name, types in batch.features.items()}
+    return RecordedFeatures(features, counted_none(batch))
+
+
+def counted_none(batch: Batch) -> frozenset[str]:
+    """Returns the object types of which an output counts none, so that it has no table of them."""
+    counts = (f for f in batch.features.get(IMAGE, {}) if f.startswith(_COUNT))
+    names = {feature.removeprefix(_COUNT) for feature in counts}
+    return frozenset(names - batch.features.keys() - set(batch.missing_tables))
+
+
+def lost(had: Names, has: Names, counted_none: Collection[str] = ()) -> Names:
     """Returns the features in `had` that are not in `has`.
 
-    Object types that `newer` counts none of are left out: a table of them would be empty.
+    Object types in `counted_none` are left out: a table of them would be empty.
     """
     missing: dict[str, frozenset[str]] = {}
     for name, features in had.items():
-        if name not in has and newer is not None and _counts_none(newer, name):
+        if name not in has and name in counted_none:
             continue
         gone = features - has.get(name, frozenset())
         if gone:
@@ -68,10 +83,6 @@ def unmeasured(newer: Batch, wanted: Names) -> Names:
         for name, features in wanted.items()
         if (all(rows.values()) if name == IMAGE else rows.get(name, 1))
     }
-
-
-def _counts_none(batch: Batch, name: str) -> bool:
-    return f"Count_{name}" in batch.features.get(IMAGE, {}) and name not in batch.missing_tables
 
 
 def valued(batch: Batch, wanted: Names, image_sets: ImageSets) -> Names:

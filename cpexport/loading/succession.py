@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from cpexport.cellprofiler.features import IMAGE, NUMBER, OBJECT
+from cpexport.cellprofiler.features import IMAGE, NUMBER, OBJECT, REAL
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.cellprofiler.same_image import compared
 from cpexport.errors import CollisionError, LossError
@@ -59,7 +59,8 @@ class Succession:
             undecided = self._compare_images(
                 newer, pictures_of(newer), [older], pictures_of(older), both
             )
-        lost = lost_features.lost(self._names(older.features), self._names(newer.features), newer)
+        none = lost_features.counted_none(newer)
+        lost = lost_features.lost(self._names(older.features), self._names(newer.features), none)
         if lost and _alike(newer, older.pipeline, older.source.format):
             lost = lost_features.unmeasured(newer, lost)
         self._check_loss(newer, older, both, lost)
@@ -152,18 +153,27 @@ class Succession:
         ours, both = self._names(batch.features), entry.loaded
         alike = _alike(batch, entry.pipeline, entry.format)
         if entry.age > batch.age:
-            # What is NaN everywhere looks lacking once it is loaded. An output that gave way before
-            # may do so again.
+            # An output that gave way before may do so again.
             if not alike and (batch.source.format, batch.image_sets, batch.age) not in self._known:
-                lost = lost_features.lost(ours, self._valued(ours, entry), None)
-                self._check_loss(entry, batch, both, lost)
+                self._check_loss(entry, batch, both, self._lost_by_entry(ours, entry))
             return
         layout = self._sink.shape.unshaped(self._sink.layout().features)
-        suspect = lost_features.lost(lost_features.names(layout), ours, batch)
+        none = lost_features.counted_none(batch)
+        suspect = lost_features.lost(lost_features.names(layout), ours, none)
         lost = self._valued(suspect, entry) if suspect else {}
         if lost and alike:
             lost = lost_features.unmeasured(batch, lost)
         self._check_loss(batch, entry, both, lost)
+
+    def _lost_by_entry(self, wanted: Names, entry: Entry) -> Names:
+        """The wanted features that a loaded output lacks."""
+        if entry.recorded is None:
+            # What is NaN everywhere looks lacking once it is loaded.
+            return lost_features.lost(wanted, self._valued(wanted, entry))
+        # Types do not matter for names.
+        recorded = entry.recorded.features.items()
+        features = {name: dict.fromkeys(features, REAL) for name, features in recorded}
+        return lost_features.lost(wanted, self._names(features), entry.recorded.counted_none)
 
     @cached_property
     def _known(self) -> frozenset[tuple[str, ImageSets, tuple[str, int]]]:

@@ -16,6 +16,7 @@ from cpexport.derived.group_renumbering import number_groups
 from cpexport.errors import NumbersError, SourceError
 from cpexport.loading.decode import Decoded, decode
 from cpexport.loading.load_plan import LoadStep, Older
+from cpexport.loading.lost_features import recorded
 from cpexport.loading.missing_features import absent
 from cpexport.loading.prefetch import decoded_ahead
 from cpexport.loading.progress import Progress, ProgressEvent
@@ -156,6 +157,8 @@ class LoadWriter:
 
         Adds them to the list `entered`; batches that can no longer be read are damaged.
         """
+        if steps:
+            self._attempts(lambda _: self._sink.upgrade())
         for step in steps:
             try:
                 with contained(step.batch.source):
@@ -252,4 +255,5 @@ def _entry(step: LoadStep, fingerprint: str, counts: Mapping[str, Count], prefix
         time=datetime.now(UTC).isoformat(timespec="seconds"),
         cpexport=__version__,
         counts={table_of(name, prefix): n for name, n in (empty | dict(counts)).items()},
+        recorded=recorded(batch),
     )

@@ -1,10 +1,13 @@
 """The ledger: a destination's own record of the batches that it holds, and how much of each."""
 
+import hashlib
+import json
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Self
 
 from cpexport.imagesets import ImageSets
 
@@ -34,6 +37,35 @@ class Count:
 
 
 @dataclass(frozen=True)
+class RecordedFeatures:
+    """The features that an output has columns for, also those without any value.
+
+    features: sorted, by object type.
+    counted_none: the object types of which the images count none, and which have no table.
+    """
+
+    features: Mapping[str, tuple[str, ...]]
+    counted_none: frozenset[str] = frozenset()
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The features that `as_json` wrote."""
+        stored = json.loads(text)
+        features = {name: tuple(names) for name, names in stored["features"].items()}
+        return cls(features, frozenset(stored["counted_none"]))
+
+    def as_json(self) -> str:
+        none = sorted(self.counted_none)
+        stored = {"features": self.features, "counted_none": none}
+        return json.dumps(stored, sort_keys=True, separators=(",", ":"))
+
+    @property
+    def digest(self) -> str:
+        """Differs if the features do: 64 hexadecimal digits."""
+        return hashlib.sha3_256(self.as_json().encode()).hexdigest()
+
+
+@dataclass(frozen=True)
 class Entry:
     """One batch in the ledger.
 
@@ -52,6 +84,7 @@ class Entry:
     measured: the job's measurements of its whole run: numbers by feature, NaN for a missing one.
     measured_kept: False if version 0.1.0 loaded the batch, which did not keep `measured`.
     replaced: the number of image sets that each newer batch replaced, by that batch's signature.
+    recorded: the features that the output had when it was loaded; None if version 0.1.0 loaded it.
     """
 
     path: str
@@ -74,6 +107,7 @@ class Entry:
     measured: Mapping[str, float] = field(default_factory=dict)
     measured_kept: bool = True
     replaced: Mapping[str, int] = field(default_factory=dict)
+    recorded: RecordedFeatures | None = None
 
 
 @dataclass(frozen=True)

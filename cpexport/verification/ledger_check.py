@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from cpexport.cellprofiler.features import OBJECT, TEXT
 from cpexport.loading.decode import Decoded
+from cpexport.loading.lost_features import recorded
 from cpexport.loading.missing_features import absent
 from cpexport.sinks.base import Sink
 from cpexport.sinks.ledger import Count, Entry
@@ -15,7 +16,7 @@ from cpexport.tables.layout import Layout, object_of, table_of
 from cpexport.verification.diff import Difference, uncertain
 
 _BATCHES, _SETS, _TABLES = "_cpexport_batches", "_cpexport_sets", "_cpexport_tables"
-_MEASURED = "_cpexport_measured"
+_MEASURED, _FEATURES = "_cpexport_measured", "_cpexport_features"
 
 
 class LedgerCheck:
@@ -44,6 +45,9 @@ class LedgerCheck:
                 for column, (expected, stored) in values.items()
                 if expected != stored
             ]
+            if entry.recorded not in (None, recorded(batch)):
+                problem = f"not the features that {entry.path} has"
+                differences.append(Difference(_FEATURES, "digest", problem))
         return differences
 
     def of_rows(

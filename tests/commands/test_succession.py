@@ -396,6 +396,38 @@ def test_a_feature_that_is_infinite_everywhere_is_not_one_that_is_lacking(tmp_pa
     assert values == [(None,), (0.25,)]
 
 
+def test_a_newer_output_that_is_loaded_first_keeps_features_without_any_value(
+    tmp_path: Path,
+) -> None:
+    """Without a pipeline only the ledger can tell such a feature from one that was never there."""
+    older = analysis(tmp_path / "older", OLD, area=1)
+    score = {"ImageQuality_Score_DNA": "nan"}
+    images = [picture(1, Count_Nuclei=2, **score), picture(2, Count_Nuclei=1, **score)]
+    nuclei = [nucleus(n, o, "nan") for n, o in ((1, 1), (1, 2), (2, 1))]
+    into(tmp_path, output(tmp_path / "newer", images, NEW, Nuclei=nuclei))
+
+    report = into(tmp_path, older)
+
+    assert report.whole
+    assert f"{older}: newer outputs have its image sets" in report.notes
+    assert areas(tmp_path) == [None, None, None]
+
+
+def test_a_newer_output_that_is_loaded_first_may_have_no_objects_at_all(tmp_path: Path) -> None:
+    """Its images count none, so there is no table of them: as when both are loaded together."""
+    older = analysis(tmp_path / "older", OLD, area=1)
+    images = [picture(n, Count_Nuclei=0, ImageQuality_Score_DNA=0.5) for n in (1, 2)]
+    newer = output(tmp_path / "newer", images, NEW)
+    into(tmp_path, newer)
+
+    alone = into(tmp_path, older)
+    (tmp_path / "screen.sqlite").unlink()
+    together = into(tmp_path, older, newer)
+
+    assert alone.whole
+    assert together.whole
+
+
 def test_the_same_load_once_more_is_not_refused_for_a_feature_that_is_nan_everywhere(
     tmp_path: Path,
 ) -> None:

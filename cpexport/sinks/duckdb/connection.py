@@ -121,8 +121,6 @@ class Connection:
         """Executes one statement."""
         if sql.startswith(("CREATE", "DROP", "ALTER")):
             self._names = None
-        if sql.startswith("REPLACE"):
-            sql = f"INSERT OR {sql}"
         with self._errors():
             self._open().execute(sql, list(values))
 

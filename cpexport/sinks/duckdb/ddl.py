@@ -11,9 +11,10 @@ import sqlalchemy as sa
 
 from cpexport.cellprofiler.features import INTEGER, NULL, OBJECT, REAL, TEXT
 from cpexport.sinks.duckdb.connection import Connection
-from cpexport.sinks.sql import ledger_tables, ledger_upgrade, schema
+from cpexport.sinks.sql import ledger_settings, ledger_tables, ledger_upgrade, schema
 from cpexport.sinks.sql.database import quoted
 from cpexport.sinks.sql.object_view import object_view
+from cpexport.sinks.sql.scope import Scope
 from cpexport.sinks.sql.type_widening import stored, widened
 from cpexport.tables.layout import Layout, Table, table_of
 from cpexport.tables.options import VIEW, TableOptions
@@ -30,8 +31,7 @@ def change(db: Connection, old: Layout, new: Layout, prefix: str, shape: TableOp
         for of_run in (kinds, pairs, schema.experiment_table(prefix, shape.numbered)):
             make_table(db, of_run)
         db.run(schema.relationship_view(prefix, shape.numbered, db.dialect))
-        sql = "INSERT INTO _cpexport_settings VALUES (?, 0, 'shape', ?)"
-        db.run(sql, prefix, shape.as_json())
+        ledger_settings.enter(db, Scope(prefix), "shape", shape.as_json())
     for table in new.tables.values():
         before = old.tables.get(table.name)
         if before is None:
@@ -66,9 +66,8 @@ def _make_own(db: Connection) -> None:
         else:
             make_table(db, table)
     keys = ", ".join(column.name for column in schema.SETTINGS.primary_key)
-    # REPLACE INTO needs a unique key.
     db.run(f"CREATE UNIQUE INDEX _cpexport_settings_key ON _cpexport_settings ({keys})")
-    db.run("INSERT INTO _cpexport_settings VALUES ('', 0, 'schema', ?)", schema.VERSION)
+    ledger_settings.enter(db, Scope(""), "schema", schema.VERSION)
     for table in schema.experiment_tables():
         if table.name not in db.names():
             make_table(db, table)

@@ -146,12 +146,7 @@ class MysqlSink(SqlSink):
                     self._server.aside, Scope(self.prefix), {"view": object_view.FORM}
                 )
             self._server.forget_names()
-            # A condition on the whole key locks no other row.
-            done = (
-                "DELETE FROM _cpexport_settings "
-                "WHERE prefix = ? AND table_number = 0 AND name = 'changing'"
-            )
-            self._server.aside.run(done, self.prefix)
+            ledger_settings.forget(self._server.aside, Scope(self.prefix), "changing")
 
     def _announce(self, layout: Layout) -> None:
         """Stores the layout that the tables will have, before any of it is made."""
@@ -166,13 +161,7 @@ class MysqlSink(SqlSink):
             ledger_settings.note(aside, Scope(self.prefix), settings)
 
     def _setting(self, name: str) -> str | None:
-        rows = self._server.rows(
-            "SELECT value FROM _cpexport_settings "
-            "WHERE prefix = ? AND table_number = 0 AND name = ?",
-            self.prefix,
-            name,
-        )
-        return rows[0][0] if rows else None
+        return ledger_settings.setting(self._server, Scope(self.prefix), name)
 
     def make_table(self, table: sa.Table, rows: pa.Table) -> None:
         aside = self._server.aside

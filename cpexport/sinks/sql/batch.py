@@ -107,13 +107,12 @@ class RowCountCheck:
         Raises:
             SinkError: it has not.
         """
-        sql = f"SELECT batch_id FROM _cpexport_batches WHERE {scope.ledger} AND signature = ?"
-        ((batch,),) = db.rows(sql, self._entry.signature)
+        (batch,) = ledger_tables.ids(db, scope, self._entry)
         owners = ledger_tables.batches_of(db, scope, self._entry.loaded)
         owned = sum(owner == batch for owner in owners.values())
         self.same("_cpexport_sets", owned, len(self._entry.loaded))
-        sql = "SELECT count(*) FROM _cpexport_tables WHERE batch_id = ?"
-        self.same("_cpexport_tables", db.rows(sql, batch)[0][0], len(self._entry.counts))
+        counted = ledger_tables.counted_tables(db, batch)
+        self.same("_cpexport_tables", counted, len(self._entry.counts))
 
 
 @contextmanager

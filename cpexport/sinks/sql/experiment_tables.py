@@ -26,15 +26,11 @@ def write(db: Database, scope: Scope, rows: pa.RecordBatch, first: int) -> None:
     """Writes what a job says about the run, unless a job with an earlier `first` image set has
     written it. So the job with the first image set wins, whatever the order of the batches.
     """
-    where = f"{scope.ledger} AND table_number = {scope.number} AND name = '{FIRST}'"
-    # On servers, a second process waits here, and then sees what the first one wrote.
-    later = f"{where} AND CAST(value AS DECIMAL) >= ?"
-    db.run(f"UPDATE _cpexport_settings SET value = ? WHERE {later}", str(first), first)
-    rows_found = db.rows(f"SELECT value FROM _cpexport_settings WHERE {where}")
-    if not rows_found:
-        sql = "INSERT INTO _cpexport_settings VALUES (?, ?, ?, ?)"
-        db.run(sql, scope.prefix, scope.number, FIRST, str(first))
-    if not rows_found or int(rows_found[0][0]) == first:
+    ledger_settings.lower(db, scope, FIRST, first)
+    earliest = ledger_settings.setting(db, scope, FIRST)
+    if earliest is None:
+        ledger_settings.enter(db, scope, FIRST, str(first))
+    if earliest is None or int(earliest) == first:
         table = f"{scope.prefix}Per_Experiment"
         db.run(f"DELETE FROM {quoted(table)}{_where(scope)}")
         db.ingest(table, scope.numbered(rows))
@@ -82,9 +78,7 @@ def keep_measured(db: Database, scope: Scope, values: Mapping[str, float]) -> No
 
 def measured_in(db: Database, prefix: str) -> dict[str, str]:
     """The columns of Per_Experiment with measurements of runs, by feature."""
-    sql = "SELECT value FROM _cpexport_settings WHERE prefix = ? AND name = ?"
-    rows = db.rows(sql, prefix, COLUMNS)
-    return dict(json.loads(rows[0][0])) if rows else {}
+    return dict(json.loads(ledger_settings.setting(db, Scope(prefix), COLUMNS) or "{}"))
 
 
 def describe(
@@ -133,9 +127,8 @@ def described(db: Database, scope: Scope) -> dict[str, dict[str, str]] | None:
 
 
 def _experiment_id(db: Database, scope: Scope) -> int | None:
-    sql = f"SELECT value FROM _cpexport_settings WHERE {scope.ledger} AND name = ?"
-    rows = db.rows(sql, ID)
-    return int(rows[0][0]) if rows else None
+    number = ledger_settings.setting(db, scope, ID)
+    return None if number is None else int(number)
 
 
 def _enter_experiment(db: Database, scope: Scope, name: str) -> int:

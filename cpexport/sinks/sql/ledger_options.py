@@ -1,11 +1,9 @@
 """Stores in the ledger how a destination's tables look, and checks what a load asks for."""
 
-import pyarrow as pa
-
 from cpexport.errors import SinkError
 from cpexport.sinks.sql.database import Database
-from cpexport.sinks.sql.ledger_settings import checked, note
-from cpexport.sinks.sql.ledger_tables import layout
+from cpexport.sinks.sql.ledger_settings import checked, note, setting
+from cpexport.sinks.sql.ledger_tables import forget_content, layout
 from cpexport.sinks.sql.scope import Scope
 from cpexport.tables.options import TableOptions
 from cpexport.tables.path_map import PathMap
@@ -14,10 +12,8 @@ from cpexport.tables.path_map import PathMap
 @checked
 def shape_of(db: Database, prefix: str) -> TableOptions | None:
     """The options that the tables under a prefix have; None before they are made."""
-    rows = db.rows(
-        "SELECT value FROM _cpexport_settings WHERE prefix = ? AND name = 'shape'", prefix
-    )
-    return TableOptions.from_json(rows[0][0]) if rows else None
+    stored = setting(db, Scope(prefix), "shape")
+    return None if stored is None else TableOptions.from_json(stored)
 
 
 def agreed(
@@ -54,8 +50,4 @@ def reshape(db: Database, prefix: str, shape: TableOptions) -> None:
     """Stores these options for the tables. The loaded batches stay, but lose their fingerprint and
     signature: they are loaded again, with the object types that they lack."""
     note(db, Scope(prefix), {"shape": shape.as_json()})
-    batches = db.rows("SELECT batch_id FROM _cpexport_batches WHERE prefix = ?", prefix)
-    ids = pa.array([batch for (batch,) in batches], pa.int64())
-    names = pa.array([f"of another shape: {batch}" for (batch,) in batches], pa.string())
-    sql = "UPDATE _cpexport_batches SET fingerprint = '', signature = ? WHERE batch_id = ?"
-    db.run_many(sql, pa.record_batch([names, ids], names=["signature", "batch_id"]))
+    forget_content(db, prefix)

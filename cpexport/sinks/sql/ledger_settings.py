@@ -8,19 +8,25 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from cpexport import __version__
 from cpexport.errors import ChangedError, SinkError
-from cpexport.sinks.sql import ledger_upgrade, schema
+from cpexport.sinks.sql import ledger_queries as queries
+from cpexport.sinks.sql import schema
 from cpexport.sinks.sql.database import Database
+from cpexport.sinks.sql.schema import SETTINGS
 from cpexport.sinks.sql.scope import Scope
+from cpexport.sinks.sql.statements import (
+    deleted,
+    execute,
+    fetch,
+    inserted,
+    values_of,
+)
 
 _P = ParamSpec("_P")
-
-
 _T = TypeVar("_T")
-
 
 OWN = (
     *("schema", "shape", "made", "views", "layout", "changing", "experiment_id", "view"),
-    *("measured", ledger_upgrade.UNMEASURED),
+    *("measured", queries.UNMEASURED),
 )
 """The settings that say what a destination is, or is becoming; no batch invalidates them."""
 
@@ -48,8 +54,7 @@ def check_version(db: Database) -> None:
     Raises:
         SinkError: another version of cpexport made the database.
     """
-    values = dict(db.rows("SELECT name, value FROM _cpexport_settings WHERE prefix = ''"))
-    version = values.get("schema", schema.VERSION)
+    version = setting(db, Scope(""), "schema") or schema.VERSION
     if version != schema.VERSION:
         raise SinkError(
             db.name,
@@ -62,58 +67,71 @@ def check_version(db: Database) -> None:
 def _creator(db: Database) -> str:
     """The newest version of cpexport that wrote to a database, if its ledger can be read."""
     with suppress(SinkError):
-        rows = db.rows("SELECT MAX(cpexport) FROM _cpexport_batches")
-        return str(rows[0][0] or "of an unknown version")
+        ((newest,),) = fetch(db, queries.newest_version())
+        return str(newest or "of an unknown version")
     return "of an unknown version"
 
 
-def view(db: Database, prefix: str) -> str | None:
-    """The stored form of the view of all objects under a prefix; see `object_view.FORM`."""
-    sql = "SELECT value FROM _cpexport_settings WHERE prefix = ? AND name = 'view'"
-    rows = db.rows(sql, prefix)
+def setting(db: Database, scope: Scope, name: str) -> str | None:
+    """A setting of one run, or one that all runs under a prefix share. Those of the whole database
+    have an empty prefix."""
+    rows = fetch(db, queries.setting(), **values_of(scope), of_name=name)
     return rows[0][0] if rows else None
 
 
 def made(db: Database, prefix: str) -> frozenset[str]:
     """The names of the derived tables under a prefix."""
-    sql = "SELECT value FROM _cpexport_settings WHERE prefix = ? AND name = 'made'"
-    rows = db.rows(sql, prefix)
-    return frozenset(json.loads(rows[0][0])) if rows else frozenset()
+    return frozenset(json.loads(setting(db, Scope(prefix), "made") or "[]"))
 
 
 def shown(db: Database) -> frozenset[str]:
     """The names of the views that join analyses, under all prefixes."""
-    sql = "SELECT value FROM _cpexport_settings WHERE prefix = '' AND name = 'views'"
-    rows = db.rows(sql)
-    return frozenset(json.loads(rows[0][0])) if rows else frozenset()
+    return frozenset(json.loads(setting(db, Scope(""), "views") or "[]"))
 
 
 def settings(db: Database, scope: Scope) -> dict[str, str]:
     """What is stored for a run and holds until the next batch."""
-    sql = f"SELECT name, value FROM _cpexport_settings WHERE {scope.ledger}"
-    return dict(db.rows(f"{sql} AND name NOT IN {OWN}"))
+    stored = fetch(db, queries.settings(bool(scope.number)), **values_of(scope))
+    return {name: value for name, value in stored if name not in OWN}
 
 
 def noted(db: Database, prefix: str, name: str) -> dict[str, str]:
     """The value of one setting for each run, by name of run."""
-    sql = (
-        "SELECT r.name, s.value FROM _cpexport_runs r JOIN _cpexport_settings s "
-        "ON s.prefix = r.prefix AND s.table_number = r.table_number "
-        "WHERE r.prefix = ? AND s.name = ?"
-    )
-    return dict(db.rows(sql, prefix, name))
+    return dict(fetch(db, queries.setting_of_runs(), of_prefix=prefix, of_name=name))
 
 
 def note(db: Database, scope: Scope, settings: Mapping[str, str]) -> None:
     """Stores settings; `settings` returns them."""
-    sql = "REPLACE INTO _cpexport_settings VALUES (?, ?, ?, ?)"
     for name, value in settings.items():
-        db.run(sql, scope.prefix, scope.number, name, value)
+        if setting(db, scope, name) is None:
+            enter(db, scope, name, value)
+        else:
+            execute(db, queries.changed_setting(), **values_of(scope), of_name=name, new=value)
+
+
+def enter(db: Database, scope: Scope, name: str, value: str) -> None:
+    """Stores a setting that is not there yet."""
+    ours = {"prefix": scope.prefix, "table_number": scope.number, "name": name}
+    execute(db, inserted(SETTINGS), **ours, value=value)
+
+
+def lower(db: Database, scope: Scope, name: str, number: int) -> None:
+    """Stores a number in place of an equal or greater one, if the setting is there.
+
+    On servers, a second process waits here, and then sees what the first one wrote.
+    """
+    values = {"of_name": name, "new": str(number), "number": number}
+    execute(db, queries.lowered_setting(), **values_of(scope), **values)
+
+
+def forget(db: Database, scope: Scope, name: str) -> None:
+    """Removes a setting, if it is there."""
+    # A condition on the whole key locks no other row on servers.
+    ours = {"prefix": scope.prefix, "table_number": scope.number, "name": name}
+    execute(db, deleted(SETTINGS, *ours), **ours)
 
 
 def forget_computed(db: Database, scope: Scope) -> None:
     """Removes what was computed over the whole run: a new batch makes it wrong."""
-    # A condition on the whole key locks no other row on servers.
-    sql = "DELETE FROM _cpexport_settings WHERE prefix = ? AND table_number = ? AND name = ?"
     for name in settings(db, scope).keys() - set(schema.KEPT):
-        db.run(sql, scope.prefix, scope.number, name)
+        forget(db, scope, name)

@@ -174,8 +174,8 @@ class LedgerSink(ABC):
             owners = self._delete_replaced(scope, entry, allow)
             # The entry comes before the rows: of two processes that write the same batch, the
             # second must wait here for the first.
-            ledger_tables.write(self._db, scope, entry, pictures)
-            ledger_upgrade.write(self._db, scope, entry, owners)
+            number = ledger_tables.write(self._db, scope, entry, pictures)
+            ledger_upgrade.write(self._db, number, entry, owners)
             experiment_tables.keep_measured(self._db, scope, {})
             # An aggregate can be infinite although all values are finite.
             infinite = bool(self.shape.aggregate) or any(c.infinite for c in entry.counts.values())

@@ -34,10 +34,7 @@ class SqlLedger:
         return ledger_tables.runs(self._db, self.prefix) if self.exists else {}
 
     def prefixes(self) -> frozenset[str]:
-        if not self.exists:
-            return frozenset()
-        rows = self._db.rows("SELECT DISTINCT prefix FROM _cpexport_columns")
-        return frozenset(prefix for (prefix,) in rows)
+        return ledger_tables.prefixes(self._db) if self.exists else frozenset()
 
     def pictures(self, image_sets: ImageSets) -> Pictures:
         if not self.exists:

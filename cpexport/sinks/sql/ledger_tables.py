@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -10,46 +9,39 @@ import pyarrow as pa
 from cpexport.cellprofiler.image_identity import Pictures, from_identities
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.ledger import Count, Entry, Ledger
+from cpexport.sinks.sql import ledger_queries as queries
 from cpexport.sinks.sql import ledger_upgrade, schema
 from cpexport.sinks.sql.database import Database
 from cpexport.sinks.sql.ledger_settings import checked, forget_computed
+from cpexport.sinks.sql.schema import BATCHES, COLUMNS, RUNS, SETS, TABLES
 from cpexport.sinks.sql.scope import Scope
-from cpexport.tables.layout import Column, Layout
-
-_BATCH = (
-    "batch_id, path, format, signature, fingerprint, image_sets, complete, refused, group_tags, "
-    "state, reason, finished, modified_ns, cellprofiler, pipeline_sha256, loaded_utc, cpexport"
+from cpexport.sinks.sql.statements import (
+    deleted,
+    execute,
+    execute_many,
+    fetch,
+    inserted,
+    ranges_of,
+    values_of,
 )
+from cpexport.tables.layout import Column, Layout
 
 
 @checked
 def read(db: Database, scope: Scope) -> Ledger:
     """All entries in the scope, in the order in which they were written."""
     counts: dict[int, dict[str, Count]] = {}
-    for batch, table, rows, missing, infinite, columns in db.rows(
-        "SELECT batch_id, table_name, row_count, missing_count, infinite_count, infinite_columns "
-        "FROM _cpexport_tables"
-    ):
+    for batch, table, rows, missing, infinite, columns in fetch(db, queries.counts()):
         count = Count(rows, missing, infinite, json.loads(columns))
         counts.setdefault(batch, {})[table] = count
     owned: dict[int, list[int]] = {}
-    for number, batch in db.rows(
-        f"SELECT number, batch_id FROM _cpexport_sets WHERE {scope.ledger}"
-    ):
+    for number, batch in fetch(db, queries.owners(bool(scope.number)), **values_of(scope)):
         owned.setdefault(batch, []).append(number)
-    batches = db.rows(
-        f"SELECT {_BATCH} FROM _cpexport_batches WHERE {scope.ledger} ORDER BY batch_id"
-    )
-    measured, replaced = ledger_upgrade.measured(db), ledger_upgrade.replaced(db)
-    unmeasured = ledger_upgrade.unmeasured(db)
+    batches = fetch(db, queries.batches(bool(scope.number)), **values_of(scope))
+    added = ledger_upgrade.Added.read(db)
     return Ledger(
         tuple(
-            replace(
-                _entry(row, owned.get(row[0], []), counts.get(row[0], {})),
-                measured=measured.get(row[0], {}),
-                measured_kept=row[0] > unmeasured,
-                replaced=replaced.get(row[0], {}),
-            )
+            added.to(row[0], _entry(row, owned.get(row[0], []), counts.get(row[0], {})))
             for row in batches
         )
     )
@@ -61,10 +53,8 @@ def layout(db: Database, prefix: str, numbered: bool) -> Layout:
     return Layout(
         tuple(
             Column(object_name, feature, table, name, schema.TYPES[type])
-            for object_name, feature, table, name, type in db.rows(
-                "SELECT object_name, feature, table_name, column_name, type "
-                "FROM _cpexport_columns WHERE prefix = ? ORDER BY position",
-                prefix,
+            for object_name, feature, table, name, type in fetch(
+                db, queries.columns(), of_prefix=prefix
             )
         ),
         numbered,
@@ -73,10 +63,10 @@ def layout(db: Database, prefix: str, numbered: bool) -> Layout:
 
 def write_layout(db: Database, prefix: str, layout: Layout) -> None:
     """Replaces the stored layout of a prefix."""
-    db.run("DELETE FROM _cpexport_columns WHERE prefix = ?", prefix)
+    execute(db, deleted(COLUMNS, "prefix"), prefix=prefix)
     columns = layout.columns
     db.ingest(
-        "_cpexport_columns",
+        COLUMNS.name,
         pa.record_batch(
             [
                 pa.repeat(pa.scalar(prefix), len(columns)),
@@ -87,115 +77,124 @@ def write_layout(db: Database, prefix: str, layout: Layout) -> None:
                 pa.array([column.name for column in columns]),
                 pa.array([schema.TYPE_NAMES[column.type] for column in columns]),
             ],
-            names=[column.name for column in schema.COLUMNS.columns],
+            names=COLUMNS.columns.keys(),
         ),
     )
+
+
+def prefixes(db: Database) -> frozenset[str]:
+    """The prefixes that have tables."""
+    return frozenset(prefix for (prefix,) in fetch(db, queries.prefixes()))
 
 
 @checked
 def runs(db: Database, prefix: str) -> dict[str, int]:
     """`TableNumber` of the runs under a prefix by name, in order of number."""
-    numbers_of_runs = db.rows(
-        "SELECT name, table_number FROM _cpexport_runs WHERE prefix = ? ORDER BY table_number",
-        prefix,
-    )
+    numbers_of_runs: list[tuple[str, int]] = fetch(db, queries.runs(), of_prefix=prefix)
     return dict(numbers_of_runs)
 
 
 def enter_run(db: Database, prefix: str, name: str) -> int:
     """Gives a new run the next number, and returns it."""
     number = max(runs(db, prefix).values(), default=0) + 1
-    db.run("INSERT INTO _cpexport_runs VALUES (?, ?, ?)", prefix, number, name)
+    execute(db, inserted(RUNS), prefix=prefix, table_number=number, name=name)
     return number
 
 
 def holds(db: Database, scope: Scope, entry: Entry) -> bool:
     """Whether the ledger has an entry for this very batch."""
-    same = f"SELECT 1 FROM _cpexport_batches WHERE {scope.ledger} AND signature = ?"
-    return bool(db.rows(same, entry.signature))
+    return bool(ids(db, scope, entry))
+
+
+def ids(db: Database, scope: Scope, entry: Entry) -> list[int]:
+    """The `batch_id` of a batch's entry; more than one if runs are numbered and all are meant."""
+    same = queries.ids(bool(scope.number))
+    return [batch for (batch,) in fetch(db, same, **values_of(scope), signature=entry.signature)]
 
 
 @checked
 def entry(db: Database, batch: int, loaded: list[int]) -> Entry | None:
     """The entry with this `batch_id`, without counts, with `loaded` as given; None if missing."""
-    rows = db.rows(f"SELECT {_BATCH} FROM _cpexport_batches WHERE batch_id = ?", batch)
+    rows = fetch(db, queries.batch(), batch=batch)
     return _entry(rows[0], loaded, {}) if rows else None
 
 
 def batches_of(db: Database, scope: Scope, image_sets: ImageSets) -> dict[int, int]:
     """The `batch_id` that each of these image sets came from, for those that are loaded."""
     batches: dict[int, int] = {}
-    for where in db.between("number", image_sets):
-        sql = f"SELECT number, batch_id FROM _cpexport_sets WHERE {scope.ledger} AND ({where})"
-        batches |= dict(db.rows(sql))
+    for count, ranges in ranges_of(image_sets):
+        within = queries.image_sets_within(bool(scope.number), count)
+        for number, batch, _ in fetch(db, within, **values_of(scope), **ranges):
+            batches[number] = batch
     return batches
 
 
 def delete_image_sets(db: Database, scope: Scope, image_sets: ImageSets) -> None:
     """Removes these image sets from those that are loaded."""
-    for where in db.between("number", image_sets):
-        db.run(f"DELETE FROM _cpexport_sets WHERE {scope.ledger} AND ({where})")
+    for count, ranges in ranges_of(image_sets):
+        execute(
+            db, queries.deleted_image_sets(bool(scope.number), count), **values_of(scope), **ranges
+        )
 
 
 @checked
 def pictures(db: Database, scope: Scope, image_sets: ImageSets) -> Pictures:
     """What identifies the images of these image sets, for those that are loaded."""
     known: list[tuple[int, str]] = []
-    for where in db.between("number", image_sets):
-        rows = db.rows(
-            f"SELECT number, identity FROM _cpexport_sets WHERE {scope.ledger} AND ({where}) "
-            "ORDER BY number"
-        )
-        known += [(number, identity) for number, identity in rows]
+    for count, ranges in ranges_of(image_sets):
+        within = queries.image_sets_within(bool(scope.number), count)
+        rows = fetch(db, within, **values_of(scope), **ranges)
+        known += [(number, identity) for number, _, identity in rows]
     return from_identities([n for n, _ in known], [identity for _, identity in known])
 
 
-def row(entry: Entry) -> tuple[Any, ...]:
-    """The values of a batch's row in `_cpexport_batches`, from `path` on."""
-    return (
-        entry.path,
-        entry.format,
-        entry.signature,
-        entry.fingerprint,
-        str(entry.image_sets),
-        str(entry.complete),
-        str(entry.rejected),
-        json.dumps(entry.group_tags),
-        entry.state,
-        entry.reason,
-        *entry.age,
-        entry.version,
-        entry.pipeline,
-        entry.time,
-        entry.cpexport,
-    )
+def row(entry: Entry) -> dict[str, object]:
+    """The values of a batch's row in `_cpexport_batches`, by column, from `path` on."""
+    finished, modified = entry.age
+    return {
+        "path": entry.path,
+        "format": entry.format,
+        "signature": entry.signature,
+        "fingerprint": entry.fingerprint,
+        "image_sets": str(entry.image_sets),
+        "complete": str(entry.complete),
+        "refused": str(entry.rejected),
+        "group_tags": json.dumps(entry.group_tags),
+        "state": entry.state,
+        "reason": entry.reason,
+        "finished": finished,
+        "modified_ns": modified,
+        "cellprofiler": entry.version,
+        "pipeline_sha256": entry.pipeline,
+        "loaded_utc": entry.time,
+        "cpexport": entry.cpexport,
+    }
 
 
-def write(db: Database, scope: Scope, entry: Entry, pictures: Pictures) -> None:
-    """Enters a batch and its image sets, and removes what was computed over the whole run."""
-    # The database assigns the first column, batch_id.
-    names = [column.name for column in schema.BATCHES.columns][1:]
-    values = (scope.prefix, scope.number, *row(entry))
-    places = ", ".join("?" * len(values))
-    db.run(f"INSERT INTO _cpexport_batches ({', '.join(names)}) VALUES ({places})", *values)
-    sql = f"SELECT batch_id FROM _cpexport_batches WHERE {scope.ledger} AND signature = ?"
-    ((batch,),) = db.rows(sql, entry.signature)
-    if db.rows("SELECT 1 FROM _cpexport_tables WHERE batch_id = ?", batch):
+def write(db: Database, scope: Scope, entry: Entry, pictures: Pictures) -> int:
+    """Enters a batch and its image sets, and removes what was computed over the whole run.
+
+    Returns the `batch_id`.
+    """
+    # The database assigns batch_id.
+    ours = {"prefix": scope.prefix, "table_number": scope.number}
+    execute(db, inserted(BATCHES, "batch_id"), **ours, **row(entry))
+    (batch,) = ids(db, scope, entry)
+    if counted_tables(db, batch):
         # These rows belong to a batch that somebody deleted by hand: SQLite reuses its number.
-        db.run("DELETE FROM _cpexport_tables WHERE batch_id = ?", batch)
+        execute(db, deleted(TABLES, "batch_id"), batch_id=batch)
         ledger_upgrade.delete_entry(db, batch)
     counts = entry.counts.values()
     infinite = [json.dumps(dict(count.infinite_columns)) for count in counts]
-    counted = [
-        pa.repeat(pa.scalar(batch, pa.int64()), len(counts)),
-        pa.array(list(entry.counts), pa.string()),
-        pa.array([count.rows for count in counts], pa.int64()),
-        pa.array([count.missing for count in counts], pa.int64()),
-        pa.array([count.infinite for count in counts], pa.int64()),
-        pa.array(infinite, pa.string()),
-    ]
-    sql = "INSERT INTO _cpexport_tables VALUES (?, ?, ?, ?, ?, ?)"
-    db.run_many(sql, pa.record_batch(counted, names=schema.TABLES.columns.keys()))
+    counted = {
+        "batch_id": pa.repeat(pa.scalar(batch, pa.int64()), len(counts)),
+        "table_name": pa.array(list(entry.counts), pa.string()),
+        "row_count": pa.array([count.rows for count in counts], pa.int64()),
+        "missing_count": pa.array([count.missing for count in counts], pa.int64()),
+        "infinite_count": pa.array([count.infinite for count in counts], pa.int64()),
+        "infinite_columns": pa.array(infinite, pa.string()),
+    }
+    execute_many(db, inserted(TABLES), pa.RecordBatch.from_pydict(counted))
     rows = len(pictures)
     columns = {
         "prefix": pa.repeat(pa.scalar(scope.prefix), rows),
@@ -204,19 +203,33 @@ def write(db: Database, scope: Scope, entry: Entry, pictures: Pictures) -> None:
         "batch_id": pa.repeat(pa.scalar(batch, pa.int64()), rows),
         "identity": pa.array(list(pictures.identities()), pa.string()),
     }
-    sql = "INSERT INTO _cpexport_sets VALUES (?, ?, ?, ?, ?)"
-    db.run_many(sql, pa.RecordBatch.from_pydict(columns))
+    execute_many(db, inserted(SETS), pa.RecordBatch.from_pydict(columns))
     forget_computed(db, scope)
+    return batch
 
 
 def delete_entry(db: Database, scope: Scope, entry: Entry) -> None:
     """Deletes the entry of a batch that has no loaded image sets any more."""
-    sql = f"SELECT batch_id FROM _cpexport_batches WHERE {scope.ledger} AND signature = ?"
-    for (batch,) in db.rows(sql, entry.signature):
-        db.run("DELETE FROM _cpexport_tables WHERE batch_id = ?", batch)
+    for batch in ids(db, scope, entry):
+        execute(db, deleted(TABLES, "batch_id"), batch_id=batch)
         ledger_upgrade.delete_entry(db, batch)
-        db.run("DELETE FROM _cpexport_batches WHERE batch_id = ?", batch)
+        execute(db, deleted(BATCHES, "batch_id"), batch_id=batch)
     forget_computed(db, scope)
+
+
+def forget_content(db: Database, prefix: str) -> None:
+    """Removes fingerprints and signatures of all batches under a prefix: they are loaded again."""
+    batches = [batch for (batch, *_) in fetch(db, queries.batches(False), of_prefix=prefix)]
+    values = {
+        "batch": pa.array(batches, pa.int64()),
+        "new": pa.array([f"of another shape: {batch}" for batch in batches], pa.string()),
+    }
+    execute_many(db, queries.without_content(), pa.RecordBatch.from_pydict(values))
+
+
+def counted_tables(db: Database, batch: int) -> int:
+    """How many tables the ledger has counts for, of a batch."""
+    return len(fetch(db, queries.tables(), batch=batch))
 
 
 def _entry(row: tuple[Any, ...], loaded: list[int], counts: Mapping[str, Count]) -> Entry:
@@ -228,10 +241,10 @@ def _entry(row: tuple[Any, ...], loaded: list[int], counts: Mapping[str, Count])
         format=format,
         signature=signature,
         fingerprint=fingerprint,
-        image_sets=_sets(image_sets),
-        complete=_sets(complete),
+        image_sets=_parsed(image_sets),
+        complete=_parsed(complete),
         loaded=ImageSets.of(loaded),
-        rejected=_sets(refused),
+        rejected=_parsed(refused),
         group_tags=None if group_tags is None else tuple(group_tags),
         state=state,
         reason=reason,
@@ -244,5 +257,5 @@ def _entry(row: tuple[Any, ...], loaded: list[int], counts: Mapping[str, Count])
     )
 
 
-def _sets(text: str) -> ImageSets:
+def _parsed(text: str) -> ImageSets:
     return ImageSets.parse(text) if text else ImageSets()

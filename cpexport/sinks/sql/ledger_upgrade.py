@@ -1,22 +1,29 @@
-"""What version 0.2.0 added to the ledger: measurements of whole runs, and which batches replaced
-which. `upgraded` adds it to a destination that an older version made."""
+"""What version 0.2.0 added to the ledger: measurements of whole runs, which batches replaced which,
+and the features of each batch. `upgraded` adds it to a destination that an older version made."""
 
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Self
 
 import pyarrow as pa
 import sqlalchemy as sa
 
 from cpexport.imagesets import ImageSets
-from cpexport.sinks.ledger import Entry
-from cpexport.sinks.sql import schema
+from cpexport.sinks.ledger import Entry, RecordedFeatures
+from cpexport.sinks.sql import ledger_queries as queries
 from cpexport.sinks.sql.database import Database
-from cpexport.sinks.sql.scope import Scope
+from cpexport.sinks.sql.schema import (
+    FEATURE_SETS,
+    FEATURES,
+    MEASURED,
+    REPLACED,
+    SETTINGS,
+)
+from cpexport.sinks.sql.statements import deleted, execute, execute_many, fetch, inserted
 
 VIEW = "_cpexport_current"
-UNMEASURED = "unmeasured"
-"""The setting with the last `batch_id` for which jobs' measurements of the run were not kept."""
 STATEMENT = f"""\
 CREATE VIEW {VIEW} AS SELECT b.batch_id, b.prefix, b.table_number, b.path, b.state, b.loaded_utc,
   coalesce(s.owned, 0) AS owned, coalesce(r.replaced_by, 0) AS replaced_by
@@ -38,107 +45,123 @@ def finite(value: float) -> float | None:
 
 def complete(db: Database) -> bool:
     """Whether a destination has all that version 0.2.0 added."""
-    return {schema.MEASURED.name, schema.REPLACED.name, VIEW} <= db.names()
+    tables = MEASURED, REPLACED, FEATURES, FEATURE_SETS
+    return {*(table.name for table in tables), VIEW} <= db.names()
 
 
 def upgraded(db: Database, make: Callable[[sa.Table], None]) -> None:
     """Adds what is missing to a destination that has the older tables; `make` makes one table."""
     names = db.names()
-    if schema.MEASURED.name not in names:
-        make(schema.MEASURED)
-        ((last,),) = db.rows("SELECT coalesce(max(batch_id), 0) FROM _cpexport_batches")
-        if last:
-            sql = "REPLACE INTO _cpexport_settings VALUES ('', 0, ?, ?)"
-            db.run(sql, UNMEASURED, str(last))
-    if schema.REPLACED.name not in names:
-        make(schema.REPLACED)
+    if MEASURED.name not in names:
+        make(MEASURED)
+        if last := _last_batch(db):
+            ours = {"prefix": "", "table_number": 0, "name": queries.UNMEASURED}
+            execute(db, inserted(SETTINGS), **ours, value=str(last))
+    if REPLACED.name not in names:
+        make(REPLACED)
         _replaced_before(db)
+    for table in (FEATURE_SETS, FEATURES):
+        if table.name not in names:
+            make(table)
     if VIEW not in names:
         # On MySQL, DDL is not part of a transaction: another process may make the view meanwhile.
         db.run(SERVER_STATEMENT if db.dialect.name == "mysql" else STATEMENT)
 
 
-def measured(db: Database) -> dict[int, dict[str, float]]:
-    """What each batch measured of the whole run, by `batch_id`; NaN for a missing number."""
-    values_by_batch: dict[int, dict[str, float]] = {}
-    if schema.MEASURED.name in db.names():
-        for batch, feature, value in db.rows(
-            "SELECT batch_id, feature, value FROM _cpexport_measured ORDER BY batch_id, feature"
-        ):
-            values_by_batch.setdefault(batch, {})[feature] = math.nan if value is None else value
-    return values_by_batch
+@dataclass(frozen=True)
+class Added:
+    """What the added tables say, by `batch_id`.
 
+    measured: what each batch measured of the whole run; NaN for a missing number.
+    unmeasured: the last batch whose measurements of the run version 0.1.0 did not keep; 0 for none.
+    replaced: how many image sets of each batch were replaced, by the signature of the batch that
+        replaced them.
+    recorded: the features of each batch.
+    """
 
-def unmeasured(db: Database) -> int:
-    """The last `batch_id` whose measurements of the run version 0.1.0 did not keep; 0 for none."""
-    if schema.MEASURED.name not in db.names():
-        ((last,),) = db.rows("SELECT coalesce(max(batch_id), 0) FROM _cpexport_batches")
-        return int(last)
-    sql = "SELECT value FROM _cpexport_settings WHERE prefix = '' AND table_number = 0"
-    rows = db.rows(f"{sql} AND name = '{UNMEASURED}'")
-    return int(rows[0][0]) if rows else 0
+    measured: Mapping[int, Mapping[str, float]]
+    unmeasured: int
+    replaced: Mapping[int, Mapping[str, int]]
+    recorded: Mapping[int, RecordedFeatures]
 
+    @classmethod
+    def read(cls, db: Database) -> Self:
+        names = db.names()
+        measured: dict[int, dict[str, float]] = {}
+        replaced: dict[int, dict[str, int]] = {}
+        recorded: dict[int, RecordedFeatures] = {}
+        unmeasured = 0 if MEASURED.name in names else _last_batch(db)
+        if MEASURED.name in names:
+            for batch, feature, value in fetch(db, queries.measured()):
+                measured.setdefault(batch, {})[feature] = math.nan if value is None else value
+            for (value,) in fetch(db, queries.unmeasured()):
+                unmeasured = int(value)
+        if REPLACED.name in names:
+            for batch, signature, count in fetch(db, queries.replaced()):
+                replaced.setdefault(batch, {})[signature] = count
+        if {FEATURES.name, FEATURE_SETS.name} <= names:
+            texts: dict[str, str] = dict(fetch(db, queries.feature_sets()))
+            by_digest = {d: RecordedFeatures.from_json(text) for d, text in texts.items()}
+            recorded = {batch: by_digest[digest] for batch, digest in fetch(db, queries.features())}
+        return cls(measured, unmeasured, replaced, recorded)
 
-def replaced(db: Database) -> dict[int, dict[str, int]]:
-    """How many image sets of each batch were replaced: by its `batch_id`, then by the signature of
-    the batch that replaced them."""
-    counts_by_batch: dict[int, dict[str, int]] = {}
-    if schema.REPLACED.name in db.names():
-        for batch, signature, count in db.rows(
-            "SELECT r.batch_id, b.signature, r.set_count FROM _cpexport_replaced r "
-            "JOIN _cpexport_batches b ON b.batch_id = r.by_batch_id ORDER BY r.batch_id, b.batch_id"
-        ):
-            counts_by_batch.setdefault(batch, {})[signature] = count
-    return counts_by_batch
+    def to(self, batch: int, entry: Entry) -> Entry:
+        """The entry of a batch with what is added to it."""
+        return replace(
+            entry,
+            measured=self.measured.get(batch, {}),
+            measured_kept=batch > self.unmeasured,
+            replaced=self.replaced.get(batch, {}),
+            recorded=self.recorded.get(batch),
+        )
 
 
 def delete_entry(db: Database, batch: int) -> None:
-    """Deletes the rows about a batch that is being deleted."""
-    if schema.REPLACED.name in db.names():
-        db.run("DELETE FROM _cpexport_measured WHERE batch_id = ?", batch)
+    """Deletes the rows about a batch that is being deleted. Its set of features stays: other
+    batches may have the same."""
+    if complete(db):
+        execute(db, deleted(MEASURED, "batch_id"), batch_id=batch)
+        execute(db, deleted(FEATURES, "batch_id"), batch_id=batch)
         for column in ("batch_id", "by_batch_id"):
-            db.run(f"DELETE FROM _cpexport_replaced WHERE {column} = ?", batch)
+            execute(db, deleted(REPLACED, column), **{column: batch})
 
 
-def write(db: Database, scope: Scope, entry: Entry, owners: Mapping[int, int]) -> None:
-    """Enters what a batch measured, and the batches that it replaces. `owners` has the `batch_id`
-    that each image set of this batch came from before."""
-    if not entry.measured and not owners:
-        return
-    ((batch,),) = db.rows(
-        f"SELECT batch_id FROM _cpexport_batches WHERE {scope.ledger} AND signature = ?",
-        entry.signature,
-    )
+def write(db: Database, batch: int, entry: Entry, owners: Mapping[int, int]) -> None:
+    """Enters what a batch measured, its features, and the batches that it replaces. `owners` has
+    the `batch_id` that each image set of this batch came from before."""
     if entry.measured:
         values = [finite(value) for value in entry.measured.values()]
-        db.run_many(
-            "INSERT INTO _cpexport_measured VALUES (?, ?, ?)",
-            pa.record_batch(
-                [
-                    pa.repeat(pa.scalar(batch, pa.int64()), len(values)),
-                    pa.array(list(entry.measured), pa.string()),
-                    pa.array(values, pa.float64()),
-                ],
-                names=["batch_id", "feature", "value"],
-            ),
-        )
+        measured = {
+            "batch_id": pa.repeat(pa.scalar(batch, pa.int64()), len(values)),
+            "feature": pa.array(list(entry.measured), pa.string()),
+            "value": pa.array(values, pa.float64()),
+        }
+        execute_many(db, inserted(MEASURED), pa.RecordBatch.from_pydict(measured))
+    if entry.recorded is not None:
+        digest = entry.recorded.digest
+        if not fetch(db, queries.feature_set(), digest=digest):
+            text = entry.recorded.as_json()
+            execute(db, inserted(FEATURE_SETS), digest=digest, batch_id=batch, features=text)
+        execute(db, inserted(FEATURES), batch_id=batch, digest=digest)
     for old, count in sorted(Counter(owners.values()).items()):
-        db.run("INSERT INTO _cpexport_replaced VALUES (?, ?, ?)", old, batch, count)
+        execute(db, inserted(REPLACED), batch_id=old, by_batch_id=batch, set_count=count)
+
+
+def _last_batch(db: Database) -> int:
+    ((last,),) = fetch(db, queries.last_batch())
+    return int(last)
 
 
 def _replaced_before(db: Database) -> None:
     """Enters, for batches loaded before this table existed, which batches now own image sets that
     others had completed."""
     owners: dict[tuple[str, int], dict[int, int]] = {}
-    for prefix, run, number, batch in db.rows(
-        "SELECT prefix, table_number, number, batch_id FROM _cpexport_sets"
-    ):
+    for prefix, run, number, batch in fetch(db, queries.all_owners()):
         owners.setdefault((prefix, run), {})[number] = batch
-    for batch, prefix, run, complete in db.rows(
-        "SELECT batch_id, prefix, table_number, complete FROM _cpexport_batches ORDER BY batch_id"
-    ):
+    for batch, prefix, run, text in fetch(db, queries.completed()):
         owner_of = owners.get((prefix, run), {})
-        sets = ImageSets.parse(complete) if complete else ImageSets()
+        sets = ImageSets.parse(text) if text else ImageSets()
         for owner, count in sorted(Counter(owner_of.get(n, batch) for n in sets).items()):
             if owner != batch:
-                db.run("INSERT INTO _cpexport_replaced VALUES (?, ?, ?)", batch, owner, count)
+                values = {"batch_id": batch, "by_batch_id": owner, "set_count": count}
+                execute(db, inserted(REPLACED), **values)

@@ -129,6 +129,27 @@ REPLACED = sa.Table(
 )
 """How many image sets of a batch another batch has replaced."""
 
+FEATURES = sa.Table(
+    "_cpexport_features",
+    _own,
+    sa.Column("batch_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("digest", _NAME, nullable=False),
+    **MYSQL,
+)
+"""The set of features of each batch, by its digest."""
+
+FEATURE_SETS = sa.Table(
+    "_cpexport_feature_sets",
+    _own,
+    sa.Column("digest", _NAME, primary_key=True),
+    # Without it, of two processes that enter the same set, the second waits for the first.
+    sa.Column("batch_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("features", _LONG, nullable=False),
+    **MYSQL,
+)
+"""Sets of features, as `RecordedFeatures.as_json` writes them, with the first batch of each. Most
+batches of a run have the same."""
+
 SCRIPTED = sa.Table(
     "_cpexport_script",
     sa.MetaData(),

@@ -82,7 +82,7 @@ class SqlSink(LedgerSink):
     def renew_views(self) -> None:
         if (
             self._has_object_view()
-            and ledger_settings.view(self._db, self.prefix) != object_view.FORM
+            and ledger_settings.setting(self._db, Scope(self.prefix), "view") != object_view.FORM
         ):
             with self._locked():
                 self._make_object_view()

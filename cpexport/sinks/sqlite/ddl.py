@@ -27,6 +27,7 @@ from cpexport.sinks.sql import (
 )
 from cpexport.sinks.sql.database import literal, quoted
 from cpexport.sinks.sql.object_view import object_view
+from cpexport.sinks.sql.scope import Scope
 from cpexport.sinks.sqlite import CAPABILITIES
 from cpexport.sinks.sqlite.connection import DIALECT, Connection
 from cpexport.tables.casts import as_text
@@ -87,7 +88,7 @@ def make_own(db: Connection) -> None:
     if not any(name.startswith("_cpexport_") for name in db.names()):
         for own in schema.own_tables():
             make_ledger_table(db, own)
-        db.run("INSERT INTO _cpexport_settings VALUES ('', 0, 'schema', ?)", schema.VERSION)
+        ledger_settings.enter(db, Scope(""), "schema", schema.VERSION)
         ledger_upgrade.upgraded(db, partial(make_ledger_table, db))
 
 
@@ -99,8 +100,7 @@ def make_ledger_table(db: Connection, table: sa.Table) -> None:
 def make_of_run(db: Connection, prefix: str, shape: TableOptions) -> None:
     """Makes the table Per_Experiment, and stores the options of all tables."""
     _run_all(db, schema.create(schema.experiment_table(prefix, shape.numbered), DIALECT))
-    sql = "INSERT INTO _cpexport_settings VALUES (?, 0, 'shape', ?)"
-    db.run(sql, prefix, shape.as_json())
+    ledger_settings.enter(db, Scope(prefix), "shape", shape.as_json())
 
 
 def views_of(db: Connection, layout: Layout, prefix: str, shape: TableOptions) -> list[str]:

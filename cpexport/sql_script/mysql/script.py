@@ -20,6 +20,7 @@ from cpexport.sinks.sql import ledger_tables
 from cpexport.sinks.sql.database import within
 from cpexport.sinks.sql.experiment_tables import FIRST
 from cpexport.sinks.sql.ledger_upgrade import finite
+from cpexport.sinks.sql.schema import FEATURE_SETS, FEATURES, MEASURED
 from cpexport.sql_script.csv_writer import END
 from cpexport.sql_script.manifest import (
     LASTING,
@@ -118,7 +119,7 @@ SET @kept = (SELECT COUNT(*) = {len(sets)} AND
         if table in files:
             yield from _file(files[table], unit, contents, form)
     yield f"SET @fresh = @new;\nDELETE s FROM {SETS} s WHERE @new AND {which};\n"
-    for table in ("_cpexport_tables", "_cpexport_measured", "_cpexport_batches"):
+    for table in ("_cpexport_tables", MEASURED.name, FEATURES.name, "_cpexport_batches"):
         yield f"DELETE FROM {table} WHERE @new AND batch_id = @id;\n"
     yield f"DELETE FROM _cpexport_script WHERE @new AND {same};\n"
     yield f"DELETE FROM _cpexport_settings WHERE @new AND {ours} AND name NOT IN {LASTING};\n"
@@ -127,13 +128,19 @@ SET @kept = (SELECT COUNT(*) = {len(sets)} AND
     )
     if SETS in files:
         yield from _file(files[SETS], unit, contents, form)
-    yield select("_cpexport_batches", (ID, prefix, run, *ledger_tables.row(entry)), "@new")
+    yield select("_cpexport_batches", (ID, prefix, run, *ledger_tables.row(entry).values()), "@new")
     for table, count in entry.counts.items():
         infinite = json.dumps(dict(count.infinite_columns))
         row = (ID, table, count.rows, count.missing, count.infinite, infinite)
         yield select("_cpexport_tables", row, "@new")
     for feature, value in entry.measured.items():
-        yield select("_cpexport_measured", (ID, feature, finite(value)), "@new")
+        yield select(MEASURED.name, (ID, feature, finite(value)), "@new")
+    if entry.recorded is not None:
+        digest = entry.recorded.digest
+        known = f"SELECT 1 FROM {FEATURE_SETS.name} WHERE digest = {literal(digest)}"
+        features = (digest, ID, entry.recorded.as_json())
+        yield select(FEATURE_SETS.name, features, f"@new AND NOT EXISTS ({known})")
+        yield select(FEATURES.name, (ID, digest), "@new")
     for table, digest in unit.digests.items():
         brought = (prefix, run, entry.signature, table, digest)
         yield select("_cpexport_script", brought, "@new")

@@ -17,6 +17,7 @@ from cpexport.sinks.sql import ledger_tables
 from cpexport.sinks.sql.database import quoted, within
 from cpexport.sinks.sql.experiment_tables import FIRST
 from cpexport.sinks.sql.ledger_upgrade import finite
+from cpexport.sinks.sql.schema import FEATURE_SETS, FEATURES, MEASURED
 from cpexport.sql_script.manifest import (
     LASTING,
     SETS,
@@ -125,7 +126,7 @@ INSERT INTO cpexport_loaded SELECT new FROM cpexport_batch;
         if table in files:
             yield from _file(files[table], unit, contents, form, fresh)
     yield f"DELETE FROM {SETS} WHERE {_NEW} AND {which};\n"
-    for table in ("_cpexport_tables", "_cpexport_measured", "_cpexport_batches"):
+    for table in ("_cpexport_tables", MEASURED.name, FEATURES.name, "_cpexport_batches"):
         yield f"DELETE FROM {table} WHERE {_NEW} AND batch_id = {_ID};\n"
     yield f"DELETE FROM _cpexport_script WHERE {_NEW} AND {same};\n"
     yield f"DELETE FROM _cpexport_settings WHERE {_NEW} AND {ours} AND name NOT IN {LASTING};\n"
@@ -135,7 +136,7 @@ INSERT INTO cpexport_loaded SELECT new FROM cpexport_batch;
     )
     if SETS in files:
         yield from _file(files[SETS], unit, contents, form, _NEW)
-    row = ", ".join(map(literal, (prefix, run, *ledger_tables.row(entry))))
+    row = ", ".join(map(literal, (prefix, run, *ledger_tables.row(entry).values())))
     yield f"INSERT INTO _cpexport_batches SELECT id, {row} FROM cpexport_batch WHERE new;\n"
     for table, count in entry.counts.items():
         infinite = json.dumps(dict(count.infinite_columns))
@@ -144,7 +145,15 @@ INSERT INTO cpexport_loaded SELECT new FROM cpexport_batch;
         yield f"INSERT INTO _cpexport_tables SELECT id, {row} FROM cpexport_batch WHERE new;\n"
     for feature, value in entry.measured.items():
         row = ", ".join(map(literal, (feature, finite(value))))
-        yield f"INSERT INTO _cpexport_measured SELECT id, {row} FROM cpexport_batch WHERE new;\n"
+        yield f"INSERT INTO {MEASURED.name} SELECT id, {row} FROM cpexport_batch WHERE new;\n"
+    if entry.recorded is not None:
+        digest, text = map(literal, (entry.recorded.digest, entry.recorded.as_json()))
+        known = f"SELECT 1 FROM {FEATURE_SETS.name} WHERE digest = {digest}"
+        yield (
+            f"INSERT INTO {FEATURE_SETS.name} SELECT {digest}, id, {text} FROM cpexport_batch "
+            f"WHERE new AND NOT EXISTS ({known});\n"
+        )
+        yield f"INSERT INTO {FEATURES.name} SELECT id, {digest} FROM cpexport_batch WHERE new;\n"
     for table, digest in unit.digests.items():
         yield insert("_cpexport_script", (prefix, run, entry.signature, table, digest), _NEW)
 
