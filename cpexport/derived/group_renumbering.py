@@ -77,7 +77,9 @@ def number_other_runs(to: str, prefix: str) -> None:
 def groups_of_run(sink: Sink, plan: BatchFile | None) -> Groups:
     """How the groups of a destination are numbered with this batch file, or with none."""
     ledger = sink.ledger.read()
-    tags = {entry.group_tags for entry in ledger.entries if entry.loaded}
+    # All jobs of a run group alike, so those that do not say by what are grouped as the others.
+    known = {entry.group_tags for entry in ledger.entries if entry.loaded}
+    tags = known - {None} or known
     if plan is not None and ledger.loaded <= plan.planned:
         pictures, tags, of = plan.grouping, {plan.group_tags}, f"batch file {digest(plan.path)}"
     else:

@@ -1,24 +1,36 @@
 """Makes the sources of one folder: which of its files are one batch, and in which format."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from cpexport.cellprofiler.features import IMAGE
 from cpexport.cellprofiler.pipeline import Pipeline
 from cpexport.sources.base import Source
 from cpexport.sources.companions import Companions
 from cpexport.sources.folder import TEMPORARY, Folder, read_done_file
 from cpexport.sources.folder_content import Place
+from cpexport.sources.hdf5 import detect as hdf5
 from cpexport.sources.hdf5.source import Hdf5Source
+from cpexport.sources.mysql_csv import detect as mysql_csv
 from cpexport.sources.mysql_csv.setup_sql import WELLS
 from cpexport.sources.mysql_csv.source import SqlCsvSource
 from cpexport.sources.no_output import EmptySource
+from cpexport.sources.spreadsheet import detect as spreadsheet
 from cpexport.sources.spreadsheet.source import SpreadsheetSource
-from cpexport.sources.sqlite.file import FileKind, contents
+from cpexport.sources.sqlite import detect as sqlite
 from cpexport.sources.sqlite.source import DatabaseSource
+
+_Compared = Hdf5Source | SpreadsheetSource | SqlCsvSource
+_Batch = _Compared | DatabaseSource
+_FORMATS: Sequence[Sequence[Callable[[Place, Pipeline | None], Sequence[_Batch]]]] = (
+    [hdf5.detect],
+    [spreadsheet.detect, mysql_csv.detect],
+    [sqlite.detect],
+)
+"""What finds the batches of each format in a folder. The first formats with any are loaded; files
+of the later ones should be of the same jobs, and are only compared."""
 
 _OF_MYSQL = re.compile(rb"^db_type\s*=\s*mysql\b", re.MULTILINE)
 
@@ -29,77 +41,39 @@ def sources_of(place: Place, hint: Pipeline | None = None) -> Sequence[Source]:
     The only batch of a folder has the folder's path; several have the paths of their files. `hint`
     is the batch file's pipeline.
     """
-    folder = place.folder
-    databases = tuple(path for path in folder.databases if _is_export(path, folder))
-    batches = len(folder.hdf5) or len(place.groups) + len(place.jobs) or len(databases)
-    home = folder.path if batches == 1 and folder.path.is_dir() else None
-    done = folder.done[0] if len(folder.done) == 1 and batches == 1 else None
-    status = read_done_file(done) if done else None
-    if folder.hdf5:
-        companions = _companions_of_measurements(place, databases, only=batches == 1)
-        return [Hdf5Source(home or file, file, companions, status) for file in folder.hdf5]
-    if place.groups or place.jobs:
-        return _csv_sources(place, home, done, hint, databases)
-    return [DatabaseSource(home or file, file, status, hint) for file in databases]
+    found = ([batch for detect in kin for batch in detect(place, hint)] for kin in _FORMATS)
+    batches = next(filter(None, found), [])
+    if len(batches) == 1:
+        batches = [_alone(batches[0], place.folder)]
+    compared = [batch for batch in batches if not isinstance(batch, DatabaseSource)]
+    return _with_companions(compared, place) if compared else batches
 
 
-def _companions_of_measurements(
-    place: Place, databases: tuple[Path, ...], *, only: bool
-) -> Companions:
-    """The CSV and SQLite files next to measurement files.
+def _alone(batch: _Batch, folder: Folder) -> _Batch:
+    """The only batch of a folder: the folder is its own, and so is the done file."""
+    home = folder.path if folder.path.is_dir() else batch.path
+    done = folder.done[0] if len(folder.done) == 1 else None
+    if isinstance(batch, SpreadsheetSource | SqlCsvSource):
+        return replace(batch, path=home, done=done)
+    return replace(batch, path=home, done_status=read_done_file(done) if done else None)
 
-    `only` is whether the folder has one measurement file: the image sets in CSV files can be
-    compared only with that.
+
+def _with_companions(batches: Sequence[_Compared], place: Place) -> list[Source]:
+    """Batches with the files of other formats in their folder, which are compared with them.
+
+    Several measurement files are not compared: which of them has which image sets shows only in
+    their rows. Of several batches of CSV files, the first one is compared for all.
     """
+    databases = tuple(source.file for source in sqlite.detect(place))
+    if not isinstance(batches[0], Hdf5Source):
+        first, *others = batches
+        companions = Companions(databases=databases, used=tuple(others) if databases else ())
+        return [replace(first, companions=companions), *others]
     companions = Companions(tuple(place.csv), databases)
-    if not only:
-        return companions
-    jobs = tuple(SqlCsvSource(files[0], tuple(files), job) for job, files in place.jobs.items())
-    return replace(companions, tables=tuple(place.image_tables), jobs=jobs)
-
-
-def _csv_sources(
-    place: Place,
-    home: Path | None,
-    done: Path | None,
-    hint: Pipeline | None,
-    databases: tuple[Path, ...],
-) -> Sequence[Source]:
-    """The batches in CSV files; the first one compares the SQLite files with all of them at once.
-
-    `home` is the folder if it has only one batch, and `done` that batch's done file.
-    """
-    sources: list[SpreadsheetSource | SqlCsvSource] = [
-        SpreadsheetSource(
-            home or group.image_file,
-            tuple(group.files),
-            group.prefix,
-            done,
-            hint,
-            adopted=tuple(group.adopted),
-            experiment=group.experiment,
-            unread=tuple(place.folder.unread),
-        )
-        for group in place.groups.values()
-    ]
-    sources += [
-        SqlCsvSource(home or files[0].parent / job.file(IMAGE), tuple(files), job, done)
-        for job, files in place.jobs.items()
-    ]
-    first, *others = sources
-    companions = Companions(databases=databases, used=tuple(others) if databases else ())
-    return [replace(first, companions=companions), *others]
-
-
-def _is_export(path: Path, folder: Folder) -> bool:
-    """Whether a file is a job's SQLite file.
-
-    A file without tables counts only if the user named it or a job ran in its folder. Elsewhere, it
-    may be a destination that is about to be created.
-    """
-    kind = contents(path)
-    named = path == folder.path
-    return kind is FileKind.EXPORT or (kind is FileKind.NOTHING and (named or folder.had_a_job))
+    if len(batches) == 1:
+        jobs = tuple(mysql_csv.detect(place))
+        companions = replace(companions, tables=tuple(place.image_tables), jobs=jobs)
+    return [replace(batch, companions=companions) for batch in batches]
 
 
 def empty_sources(folder: Folder, homes: set[Path]) -> list[Source]:

@@ -1,6 +1,7 @@
 """What may replace what: a newer output that lacks something takes no older one's place unasked."""
 
 import json
+import math
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -403,7 +404,7 @@ def test_a_newer_output_that_is_loaded_first_keeps_features_without_any_value(
     older = analysis(tmp_path / "older", OLD, area=1)
     score = {"ImageQuality_Score_DNA": "nan"}
     images = [picture(1, Count_Nuclei=2, **score), picture(2, Count_Nuclei=1, **score)]
-    nuclei = [nucleus(n, o, "nan") for n, o in ((1, 1), (1, 2), (2, 1))]
+    nuclei = [nucleus(n, o, math.nan) for n, o in ((1, 1), (1, 2), (2, 1))]
     into(tmp_path, output(tmp_path / "newer", images, NEW, Nuclei=nuclei))
 
     report = into(tmp_path, older)

@@ -284,3 +284,19 @@ def test_groups_of_an_ungrouped_run_are_numbered_over_all_its_jobs_whatever_the_
 
     assert images("sqlite", file, "Image_Group_Index") == [*range(1, 17)]
     assert set(images("sqlite", file, "Image_Group_Number")) == {1}
+
+
+@pytest.mark.parametrize("order", [("h5", "csv"), ("csv", "h5"), ()])
+def test_a_job_that_does_not_say_how_it_was_grouped_is_grouped_as_the_others(
+    order: tuple[str, ...], tmp_path: Path
+) -> None:
+    """CSV files without Experiment.csv do not say so."""
+    group = {"Group_Number": 1, "Group_Index": 1, "Group_Length": 1}
+    h5_job(tmp_path / "run" / "h5" / "out.h5", {1: group})
+    (csv_job(tmp_path / "run" / "csv", {2: group}) / "Experiment.csv").unlink()
+    to = f"sqlite:///{tmp_path / 's.sqlite'}"
+    for name in order or ("",):
+        assert load(tmp_path / "run" / name, "--to", to) == 0
+
+    assert images("sqlite", tmp_path / "s.sqlite", "Image_Group_Index") == [1, 2]
+    assert verified(to, tmp_path / "run")

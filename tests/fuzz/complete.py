@@ -143,7 +143,7 @@ def groups(run: Run, owned: Mapping[int, Job]) -> dict[int, tuple[int, int, int]
     them, as nothing says by what the run is grouped."""
     if run.batch_file != "none":
         counted: Sequence[int] = [one.number for one in run.planned]
-    elif all(says_tags(job, run) for job in owned.values()):
+    elif any(says_tags(job, run) for job in owned.values()):
         counted = sorted(owned)
     else:
         return None
