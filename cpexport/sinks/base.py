@@ -58,7 +58,7 @@ class LedgerStore(Protocol):
 
     def metadata(self) -> dict[str, str]:
         """What `Transaction.set_metadata` stored. The next batch removes all of it except
-        `schema.KEPT`."""
+        `ledger_schema.KEPT`."""
 
     def metadata_of_runs(self, name: str) -> Mapping[str, str]:
         """The value of one name in `metadata`, by name of run."""

@@ -11,8 +11,8 @@ from cpexport.errors import UsageError
 from cpexport.sinks.ledger import Entry
 from cpexport.sinks.sql.database import literal
 from cpexport.sinks.sql.experiment_tables import FIRST
+from cpexport.sinks.sql.ledger_schema import KEPT
 from cpexport.sinks.sql.ledger_settings import OWN
-from cpexport.sinks.sql.schema import KEPT
 from cpexport.tables.layout import Layout
 from cpexport.tables.options import TableOptions
 

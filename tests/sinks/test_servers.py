@@ -16,7 +16,7 @@ from support.servers import PASSWORD, USER, Database
 from cpexport import read
 from cpexport.sinks.mysql.connection import DIALECT
 from cpexport.sinks.registry import open_sink
-from cpexport.sinks.sql import ledger_upgrade, schema
+from cpexport.sinks.sql import ledger_schema, ledger_upgrade, schema
 
 Case = Callable[[str], Path]
 GOLDEN = Path(__file__).parents[2] / "sql" / "schema.mysql.sql"
@@ -266,7 +266,7 @@ def test_the_schema_in_sql_is_the_one_that_is_made(database: Database, case: Cas
     with open_sink(database.url()) as sink:
         layout = sink.layout()
     wanted = [
-        *schema.own_tables(),
+        *ledger_schema.own_tables(),
         *schema.experiment_tables(),
         schema.experiment_table("", numbered=False),
         *schema.relationship_tables("", numbered=False),

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from cpexport.cellprofiler.features import INTEGER, NULL, OBJECT, REAL, TEXT
 from cpexport.sinks.duckdb.connection import Connection
-from cpexport.sinks.sql import ledger_settings, ledger_tables, ledger_upgrade, schema
+from cpexport.sinks.sql import ledger_schema, ledger_settings, ledger_tables, ledger_upgrade, schema
 from cpexport.sinks.sql.database import quoted
 from cpexport.sinks.sql.object_view import object_view
 from cpexport.sinks.sql.scope import Scope
@@ -60,14 +60,14 @@ def make(db: Connection, name: str, rows: pa.Table) -> None:
 
 def _make_own(db: Connection) -> None:
     db.run("CREATE SEQUENCE IF NOT EXISTS _cpexport_batch_ids")
-    for table in schema.own_tables():
-        if table is schema.BATCHES:
+    for table in ledger_schema.own_tables():
+        if table is ledger_schema.BATCHES:
             make_table(db, table, "batch_id", "DEFAULT nextval('_cpexport_batch_ids')")
         else:
             make_table(db, table)
-    keys = ", ".join(column.name for column in schema.SETTINGS.primary_key)
+    keys = ", ".join(column.name for column in ledger_schema.SETTINGS.primary_key)
     db.run(f"CREATE UNIQUE INDEX _cpexport_settings_key ON _cpexport_settings ({keys})")
-    ledger_settings.enter(db, Scope(""), "schema", schema.VERSION)
+    ledger_settings.enter(db, Scope(""), "schema", ledger_schema.VERSION)
     for table in schema.experiment_tables():
         if table.name not in db.names():
             make_table(db, table)

@@ -23,7 +23,7 @@ from cpexport.cellprofiler.image_identity import tells_pictures_apart
 from cpexport.errors import SinkError, WidthError
 from cpexport.sinks.mysql import views
 from cpexport.sinks.mysql.database import MysqlDatabase
-from cpexport.sinks.sql import ledger_upgrade, schema
+from cpexport.sinks.sql import ledger_schema, ledger_upgrade, schema
 from cpexport.sinks.sql.database import literal, quoted
 from cpexport.tables.casts import as_text
 from cpexport.tables.layout import Column, Layout, Table
@@ -35,10 +35,14 @@ _NEW, _OLD, _TEXTS = "_cpexport_new_", "_cpexport_old_", "_cpexport_texts"
 def make_own(db: MysqlDatabase) -> None:
     """Makes the ledger's tables, if they do not exist. The one that other processes look for comes
     last, once all others and the row that they lock exist."""
-    *rest, last = sorted(schema.own_tables(), key=lambda table: table is schema.COLUMNS)
+    *rest, last = sorted(
+        ledger_schema.own_tables(), key=lambda table: table is ledger_schema.COLUMNS
+    )
     for own in rest:
         make(db, own)
-    sql = f"INSERT IGNORE INTO _cpexport_settings VALUES ('', 0, 'schema', '{schema.VERSION}')"
+    sql = (
+        f"INSERT IGNORE INTO _cpexport_settings VALUES ('', 0, 'schema', '{ledger_schema.VERSION}')"
+    )
     db.run(sql)
     ledger_upgrade.upgraded(db, partial(make, db))
     make(db, last)

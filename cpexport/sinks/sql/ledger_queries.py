@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from cpexport.sinks.sql.schema import (
+from cpexport.sinks.sql.ledger_schema import (
     BATCHES,
     COLUMNS,
     FEATURE_SETS,

@@ -9,9 +9,9 @@ from typing import Concatenate, ParamSpec, TypeVar
 from cpexport import __version__
 from cpexport.errors import ChangedError, SinkError
 from cpexport.sinks.sql import ledger_queries as queries
-from cpexport.sinks.sql import schema
+from cpexport.sinks.sql import ledger_schema
 from cpexport.sinks.sql.database import Database
-from cpexport.sinks.sql.schema import SETTINGS
+from cpexport.sinks.sql.ledger_schema import SETTINGS
 from cpexport.sinks.sql.scope import Scope
 from cpexport.sinks.sql.statements import (
     deleted,
@@ -54,12 +54,12 @@ def check_version(db: Database) -> None:
     Raises:
         SinkError: another version of cpexport made the database.
     """
-    version = setting(db, Scope(""), "schema") or schema.VERSION
-    if version != schema.VERSION:
+    version = setting(db, Scope(""), "schema") or ledger_schema.VERSION
+    if version != ledger_schema.VERSION:
         raise SinkError(
             db.name,
             f"created by cpexport {_creator(db)} (ledger schema {version}); this is cpexport "
-            f"{__version__} (ledger schema {schema.VERSION})",
+            f"{__version__} (ledger schema {ledger_schema.VERSION})",
             "use that version",
         )
 
@@ -133,5 +133,5 @@ def forget(db: Database, scope: Scope, name: str) -> None:
 
 def forget_computed(db: Database, scope: Scope) -> None:
     """Removes what was computed over the whole run: a new batch makes it wrong."""
-    for name in settings(db, scope).keys() - set(schema.KEPT):
+    for name in settings(db, scope).keys() - set(ledger_schema.KEPT):
         forget(db, scope, name)

@@ -12,8 +12,8 @@ from cpexport.sinks.ledger import Count, Entry, Ledger
 from cpexport.sinks.sql import ledger_queries as queries
 from cpexport.sinks.sql import ledger_upgrade, schema
 from cpexport.sinks.sql.database import Database
+from cpexport.sinks.sql.ledger_schema import BATCHES, COLUMNS, RUNS, SETS, TABLES
 from cpexport.sinks.sql.ledger_settings import checked, forget_computed
-from cpexport.sinks.sql.schema import BATCHES, COLUMNS, RUNS, SETS, TABLES
 from cpexport.sinks.sql.scope import Scope
 from cpexport.sinks.sql.statements import (
     deleted,

@@ -14,13 +14,7 @@ from cpexport.imagesets import ImageSets
 from cpexport.sinks.ledger import Entry, RecordedFeatures
 from cpexport.sinks.sql import ledger_queries as queries
 from cpexport.sinks.sql.database import Database
-from cpexport.sinks.sql.schema import (
-    FEATURE_SETS,
-    FEATURES,
-    MEASURED,
-    REPLACED,
-    SETTINGS,
-)
+from cpexport.sinks.sql.ledger_schema import FEATURE_SETS, FEATURES, MEASURED, REPLACED, SETTINGS
 from cpexport.sinks.sql.statements import deleted, execute, execute_many, fetch, inserted
 
 VIEW = "_cpexport_current"

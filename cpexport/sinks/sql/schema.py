@@ -1,9 +1,4 @@
-"""The tables of a destination as SQLAlchemy declares them: CellProfiler's, and the ledger's.
-
-The names of the ledger's tables begin with `_cpexport_`. No name contains the name of a
-compartment, as CytoTable would take such a table for data. One set of these tables serves all
-prefixes. `table_number` is 0 where runs are not numbered, and for what all runs share.
-"""
+"""The tables of data as SQLAlchemy declares them. `ledger_schema` has those of the ledger."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -18,10 +13,6 @@ from cpexport.cellprofiler.experiment import EXPERIMENTS
 from cpexport.cellprofiler.features import INTEGER, NULL, REAL, TABLE_NUMBER, TEXT
 from cpexport.tables.layout import Layout, Table
 
-VERSION = "2"
-KEPT = ("wells", "experiment_first")
-"""The computed settings that a new batch does not invalidate: they say what they apply to."""
-
 # Names and texts that differ in case are different, as in SQLite.
 MYSQL: dict[str, Any] = {
     "mysql_engine": "InnoDB",
@@ -29,140 +20,7 @@ MYSQL: dict[str, Any] = {
     "mysql_charset": "utf8mb4",
     "mysql_collate": "utf8mb4_bin",
 }
-_LONG = sa.Text().with_variant(mysql.LONGTEXT(), "mysql")
-_NAME = sa.Text().with_variant(mysql.VARCHAR(64), "mysql")
-_own = sa.MetaData()
-BATCHES = sa.Table(
-    "_cpexport_batches",
-    _own,
-    sa.Column("batch_id", sa.Integer, primary_key=True),
-    sa.Column("prefix", _NAME, nullable=False),
-    sa.Column("table_number", sa.Integer, nullable=False),
-    sa.Column("path", _LONG, nullable=False),
-    sa.Column("format", _LONG, nullable=False),
-    sa.Column("signature", _NAME, nullable=False),
-    sa.Column("fingerprint", _LONG, nullable=False),
-    sa.Column("image_sets", _LONG, nullable=False),
-    sa.Column("complete", _LONG, nullable=False),
-    sa.Column("refused", _LONG, nullable=False),
-    sa.Column("group_tags", _LONG, nullable=False),
-    sa.Column("state", _LONG, nullable=False),
-    sa.Column("reason", _LONG, nullable=False),
-    sa.Column("finished", _LONG, nullable=False),
-    sa.Column("modified_ns", sa.BigInteger, nullable=False),
-    sa.Column("cellprofiler", _LONG),
-    sa.Column("pipeline_sha256", _LONG),
-    sa.Column("loaded_utc", _LONG, nullable=False),
-    sa.Column("cpexport", _LONG, nullable=False),
-    sa.UniqueConstraint("prefix", "table_number", "signature"),
-    **MYSQL,
-)
-RUNS = sa.Table(
-    "_cpexport_runs",
-    _own,
-    sa.Column("prefix", _NAME, primary_key=True),
-    sa.Column("table_number", sa.Integer, primary_key=True),
-    sa.Column("name", _NAME, nullable=False),
-    sa.UniqueConstraint("prefix", "name"),
-    **MYSQL,
-)
-TABLES = sa.Table(
-    "_cpexport_tables",
-    _own,
-    sa.Column("batch_id", sa.Integer, primary_key=True),
-    sa.Column("table_name", _NAME, primary_key=True),
-    sa.Column("row_count", sa.BigInteger, nullable=False),
-    sa.Column("missing_count", sa.BigInteger, nullable=False),
-    sa.Column("infinite_count", sa.BigInteger, nullable=False),
-    sa.Column("infinite_columns", _LONG, nullable=False),
-    **MYSQL,
-)
-SETS = sa.Table(
-    "_cpexport_sets",
-    _own,
-    sa.Column("prefix", _NAME, primary_key=True),
-    sa.Column("table_number", sa.Integer, primary_key=True),
-    sa.Column("number", sa.Integer, primary_key=True),
-    sa.Column("batch_id", sa.Integer, nullable=False),
-    sa.Column("identity", _LONG, nullable=False),
-    **MYSQL,
-)
-COLUMNS = sa.Table(
-    "_cpexport_columns",
-    _own,
-    sa.Column("prefix", _NAME, primary_key=True),
-    sa.Column("position", sa.Integer, primary_key=True),
-    sa.Column("object_name", _LONG, nullable=False),
-    sa.Column("feature", _LONG, nullable=False),
-    sa.Column("table_name", _NAME, nullable=False),
-    sa.Column("column_name", _LONG, nullable=False),
-    sa.Column("type", _LONG, nullable=False),
-    **MYSQL,
-)
-SETTINGS = sa.Table(
-    "_cpexport_settings",
-    _own,
-    sa.Column("prefix", _NAME, primary_key=True),
-    sa.Column("table_number", sa.Integer, primary_key=True),
-    sa.Column("name", _NAME, primary_key=True),
-    sa.Column("value", _LONG, nullable=False),
-    **MYSQL,
-)
-MEASURED = sa.Table(
-    "_cpexport_measured",
-    _own,
-    sa.Column("batch_id", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("feature", sa.String(255), primary_key=True),
-    sa.Column("value", sa.REAL().with_variant(mysql.DOUBLE(), "mysql")),
-    **MYSQL,
-)
-"""What jobs measured of their whole run, as CalculateStatistics does; NULL for a value that is not
-a finite number."""
-
-REPLACED = sa.Table(
-    "_cpexport_replaced",
-    _own,
-    sa.Column("batch_id", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("by_batch_id", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("set_count", sa.Integer, nullable=False),
-    **MYSQL,
-)
-"""How many image sets of a batch another batch has replaced."""
-
-FEATURES = sa.Table(
-    "_cpexport_features",
-    _own,
-    sa.Column("batch_id", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("digest", _NAME, nullable=False),
-    **MYSQL,
-)
-"""The set of features of each batch, by its digest."""
-
-FEATURE_SETS = sa.Table(
-    "_cpexport_feature_sets",
-    _own,
-    sa.Column("digest", _NAME, primary_key=True),
-    # Without it, of two processes that enter the same set, the second waits for the first.
-    sa.Column("batch_id", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("features", _LONG, nullable=False),
-    **MYSQL,
-)
-"""Sets of features, as `RecordedFeatures.as_json` writes them, with the first batch of each. Most
-batches of a run have the same."""
-
-SCRIPTED = sa.Table(
-    "_cpexport_script",
-    sa.MetaData(),
-    sa.Column("prefix", _NAME, primary_key=True),
-    sa.Column("table_number", sa.Integer, primary_key=True),
-    sa.Column("signature", _NAME, primary_key=True),
-    sa.Column("table_name", _NAME, primary_key=True),
-    sa.Column("digest", _NAME, nullable=False),
-    **MYSQL,
-)
-"""The batches that a script loaded: the digest of each file by table, and of all files under an
-empty name. Only a script makes this table."""
-
+LONG_TEXT = sa.Text().with_variant(mysql.LONGTEXT(), "mysql")
 TYPE_NAMES: dict[pa.DataType, str] = {
     NULL: "none yet",
     INTEGER: "integer",
@@ -170,11 +28,6 @@ TYPE_NAMES: dict[pa.DataType, str] = {
     TEXT: "text",
 }
 TYPES = {name: type for type, name in TYPE_NAMES.items()}
-
-
-def own_tables() -> list[sa.Table]:
-    """The ledger's tables."""
-    return list(_own.sorted_tables)
 
 
 def experiment_tables() -> tuple[sa.Table, sa.Table]:
@@ -194,7 +47,7 @@ def experiment_tables() -> tuple[sa.Table, sa.Table]:
         sa.Column("experiment_id", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("object_name", sa.String(200), primary_key=True),
         sa.Column("field", sa.String(200), primary_key=True),
-        sa.Column("value", _LONG),
+        sa.Column("value", LONG_TEXT),
         **MYSQL,
     )
     return experiments, properties
@@ -293,7 +146,7 @@ def data_table(table: Table, name: str | None = None) -> sa.Table:
     """A data table with its primary key; `name` replaces the table's name."""
     key = [_key(column) for column in table.key]
     rest = [
-        sa.Column(c.name, _LONG if c.feature.startswith("Thumbnail_") else sql_type(c.type))
+        sa.Column(c.name, LONG_TEXT if c.feature.startswith("Thumbnail_") else sql_type(c.type))
         for c in table.columns
     ]
     return sa.Table(name or table.name, sa.MetaData(), *key, *rest, **MYSQL)

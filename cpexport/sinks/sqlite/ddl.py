@@ -19,6 +19,7 @@ from cpexport.cellprofiler.features import (
 from cpexport.cellprofiler.image_identity import tells_pictures_apart
 from cpexport.errors import WidthError
 from cpexport.sinks.sql import (
+    ledger_schema,
     ledger_settings,
     ledger_tables,
     ledger_upgrade,
@@ -86,9 +87,9 @@ def make_object_view(db: Connection, layout: Layout, prefix: str, shape: TableOp
 def make_own(db: Connection) -> None:
     """Makes the ledger's tables, if they do not exist."""
     if not any(name.startswith("_cpexport_") for name in db.names()):
-        for own in schema.own_tables():
+        for own in ledger_schema.own_tables():
             make_ledger_table(db, own)
-        ledger_settings.enter(db, Scope(""), "schema", schema.VERSION)
+        ledger_settings.enter(db, Scope(""), "schema", ledger_schema.VERSION)
         ledger_upgrade.upgraded(db, partial(make_ledger_table, db))
 
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from cpexport.sinks.mysql import views
 from cpexport.sinks.mysql.connection import quoted
-from cpexport.sinks.sql import ledger_upgrade, schema
+from cpexport.sinks.sql import ledger_schema, ledger_upgrade, schema
 from cpexport.sinks.sql.object_view import FORM
 from cpexport.sinks.sql.schema import TYPE_NAMES
 from cpexport.sql_script.manifest import Manifest
@@ -191,9 +191,9 @@ INSERT INTO _cpexport_columns SELECT {prefix}, @last + w.position, w.object_name
 def _version() -> Iterator[str]:
     row_filter = "prefix = '' AND table_number = 0 AND name = 'schema'"
     count = f"SELECT COUNT(*) FROM _cpexport_settings WHERE {row_filter}"
-    row = ("", 0, "schema", schema.VERSION)
+    row = ("", 0, "schema", ledger_schema.VERSION)
     yield select("_cpexport_settings", row, f"@ok AND ({count}) = 0")
-    other = f"{count} AND value <> {literal(schema.VERSION)}"
+    other = f"{count} AND value <> {literal(ledger_schema.VERSION)}"
     yield check(f"({other}) = 0", "the tables are of another cpexport")
 
 

@@ -19,8 +19,8 @@ from cpexport.sinks.mysql.session import SETTINGS
 from cpexport.sinks.sql import ledger_tables
 from cpexport.sinks.sql.database import within
 from cpexport.sinks.sql.experiment_tables import FIRST
+from cpexport.sinks.sql.ledger_schema import FEATURE_SETS, FEATURES, MEASURED
 from cpexport.sinks.sql.ledger_upgrade import finite
-from cpexport.sinks.sql.schema import FEATURE_SETS, FEATURES, MEASURED
 from cpexport.sql_script.csv_writer import END
 from cpexport.sql_script.manifest import (
     LASTING,

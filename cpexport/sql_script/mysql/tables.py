@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from cpexport.cellprofiler.features import TEXT
 from cpexport.errors import SinkError
 from cpexport.sinks.mysql.connection import DIALECT
-from cpexport.sinks.sql import schema
+from cpexport.sinks.sql import ledger_schema, schema
 from cpexport.sql_script.manifest import Manifest
 from cpexport.sql_script.mysql.statements import RUN, literal
 from cpexport.tables.layout import Table
@@ -32,7 +32,7 @@ def tables(contents: Manifest) -> list[sa.Table]:
 
 def own_tables() -> list[sa.Table]:
     """The ledger's tables, and the table of batches that a script loaded."""
-    return [*schema.own_tables(), schema.SCRIPTED]
+    return [*ledger_schema.own_tables(), ledger_schema.SCRIPTED]
 
 
 def made(table: sa.Table) -> Iterator[str]:

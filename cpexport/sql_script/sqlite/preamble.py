@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 
 from cpexport.cellprofiler.features import OBJECT
-from cpexport.sinks.sql import ledger_upgrade, pycytominer_views, schema
+from cpexport.sinks.sql import ledger_schema, ledger_upgrade, pycytominer_views, schema
 from cpexport.sinks.sql.database import quoted
 from cpexport.sinks.sql.object_view import FORM, ObjectView, object_view
 from cpexport.sinks.sqlite import CAPABILITIES
@@ -27,8 +27,8 @@ def tables(contents: Manifest) -> Iterator[str]:
     where = f"prefix = {literal(prefix)}"
     for table in [
         # COLUMNS comes first, as the checks query it for the tables that cpexport made.
-        *sorted(schema.own_tables(), key=lambda table: table is not schema.COLUMNS),
-        schema.SCRIPTED,
+        *sorted(ledger_schema.own_tables(), key=lambda table: table is not ledger_schema.COLUMNS),
+        ledger_schema.SCRIPTED,
         *(schema.data_table(table) for table in layout.tables.values()),
         *schema.relationship_tables(prefix, numbered),
         *schema.experiment_tables(),
@@ -99,7 +99,7 @@ def _keys(contents: Manifest) -> Iterator[str]:
 def _settings(contents: Manifest) -> Iterator[str]:
     """Enters the table options and runs, or checks that they equal existing ones."""
     prefix = contents.prefix
-    settings = (("", "schema", schema.VERSION), (prefix, "shape", contents.shape.as_json()))
+    settings = (("", "schema", ledger_schema.VERSION), (prefix, "shape", contents.shape.as_json()))
     for scope, name, value in settings:
         row = f"prefix = {literal(scope)} AND table_number = 0 AND name = '{name}'"
         existing = f"SELECT count(*) FROM _cpexport_settings WHERE {row}"

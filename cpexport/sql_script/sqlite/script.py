@@ -16,8 +16,8 @@ from cpexport.cellprofiler.features import IMAGE_NUMBER, INTEGER, RELATIONSHIP, 
 from cpexport.sinks.sql import ledger_tables
 from cpexport.sinks.sql.database import quoted, within
 from cpexport.sinks.sql.experiment_tables import FIRST
+from cpexport.sinks.sql.ledger_schema import FEATURE_SETS, FEATURES, MEASURED
 from cpexport.sinks.sql.ledger_upgrade import finite
-from cpexport.sinks.sql.schema import FEATURE_SETS, FEATURES, MEASURED
 from cpexport.sql_script.manifest import (
     LASTING,
     SETS,
