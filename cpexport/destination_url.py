@@ -5,10 +5,18 @@ from pathlib import Path
 from typing import Final
 
 from cpexport.errors import UsageError
+from cpexport.spelling import closest, suggest
 
-FORMS: Final = (
-    "sqlite:///FILE, duckdb:///FILE, parquet:FOLDER or mysql+pymysql://USER@HOST/DATABASE"
-)
+SCHEMES: Final = {
+    "sqlite:///": "FILE",
+    "duckdb:///": "FILE",
+    "parquet:": "FOLDER",
+    "mysql+pymysql://": "USER@HOST/DB",
+}
+"""How a destination URL begins, and what follows."""
+
+_FORMS: Final = [f"{scheme}{rest}" for scheme, rest in SCHEMES.items()]
+FORMS: Final = f"{', '.join(_FORMS[:-1])} or {_FORMS[-1]}"
 """The forms of a destination URL, for messages."""
 
 _KINDS: Final = {
@@ -48,10 +56,12 @@ def destination_url(text: str) -> str:
         )
     kind = _KINDS.get(suffix)
     if kind is None:
-        raise UsageError(
+        message = (
             f"--to {text}: neither a URL nor a file name that ends in {', '.join(_KINDS)}; "
             f"write {FORMS}"
         )
+        meant = closest(suffix, _KINDS) if suffix else None
+        raise UsageError(suggest(message, meant and str(path.with_suffix(meant))))
     if kind == "parquet":
         return f"parquet:{path}"
     return file_url("duckdb" if kind == "sqlite" and _is_duckdb(path) else kind, path)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cpexport.cli import exit_status, options
+from cpexport.cli import exit_status, options, screens
+from cpexport.cli.screens import Command, Example, option
 from cpexport.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,22 +31,40 @@ class _ResubmitOptions:
     mem_factor: float
 
 
-@click.command()
-@options.outputs
-@options.batch
-@options.to("Compare with what this destination holds, not with outputs.")
-@options.prefix
-@click.option("--run", metavar="NAME", help="With --to: the run that was planned, of several.")
-@click.option(
-    "--format",
-    type=click.Choice(["table", "list", "array", "commands", "json"]),
-    default="table",
-    help="list: lines of task, first, last. array: 4,7,9-10. commands: one a line.",
+@click.command(
+    cls=Command,
+    section=screens.IN_DATABASE,
+    examples=(
+        Example("What is complete, and what is missing", "cpexport check outputs"),
+        Example(
+            "Write files that run what is missing, which sh again/submit.sh submits",
+            "cpexport check run --resubmit again",
+        ),
+        Example(
+            "What a destination lacks",
+            "cpexport check --to screen.sqlite --batch Batch_data.h5",
+        ),
+    ),
 )
-@options.size
+@click.argument("outputs", nargs=-1, type=click.Path(path_type=Path), metavar="[OUTPUTS...]")
+@options.batch
+@options.to("Check what this destination holds, instead of OUTPUTS")
+@options.prefix
+@option(
+    "--run",
+    group=screens.DESTINATION,
+    metavar="NAME",
+    help="With --to: the run to check, if the destination holds several.",
+)
+@options.report_format(
+    *_LISTS,
+    help="table (a report), list (a line per job to run again: task, first, last), commands (a "
+    "command line per job to run again), array (missing image sets, such as 4,7,9-10) or json.",
+)
+@options.size("as planned, else one image set or one group")
 @options.same_pictures
 @options.again
-@options.watch("Look again every so often, and draw how far jobs are, until all is there.")
+@options.watch("Check again at this interval, and draw progress, until all image sets are there.")
 @options.missing_ok
 @options.quiet
 @options.verbose
@@ -59,9 +78,10 @@ def check(
     verbose: bool,
     **words: Any,
 ) -> int:
-    """Which planned image sets are complete below OUTPUTS, and which are missing, and why.
+    """Show which image sets are complete or missing, and why.
 
-    Without OUTPUTS, the batch file's own folder is looked at.
+    OUTPUTS are folders that hold batches (one job's output each) in any layout, or single files.
+    Without OUTPUTS, the folder of the batch file is checked.
     """
     values = {name: words.pop(name) for name in _ResubmitOptions.__dataclass_fields__}
     resubmit_options = _ResubmitOptions(**values)

@@ -5,27 +5,50 @@ from typing import Any
 
 import click
 
-from cpexport.cli import exit_status, options
+from cpexport.cli import exit_status, options, screens
 from cpexport.cli.load_request import load_request
+from cpexport.cli.screens import Choice, Command, Example, option
 from cpexport.errors import UsageError
 
 
-@click.command()
-@options.to("The destination to show, as a URL.", required=True)
+@click.command(
+    cls=Command,
+    section=screens.IN_DATABASE,
+    examples=(
+        Example("Print it", "cpexport properties --to screen.sqlite"),
+        Example(
+            "Write it for cells",
+            "cpexport properties --to screen.sqlite --object Cells --out cells.properties",
+        ),
+    ),
+)
+@options.to("Destination URL", "sqlite:///FILE or mysql+pymysql://USER@HOST/DB", required=True)
 @options.prefix
-@click.option(
+@option(
     "--out",
     "file",
+    group=screens.RESULT,
     type=click.Path(path_type=Path),
-    help="The .properties file to write; default: print it, for the working folder.",
+    metavar="FILE",
+    show_default="print it, for the working folder",
+    help="The .properties file to write.",
 )
-@click.option(
-    "--object", "object_name", help="The objects to show; default: Nuclei, else Cells, else most."
+@option(
+    "--object",
+    "object_name",
+    group=screens.ANALYST,
+    metavar="TYPE",
+    show_default="Nuclei, else Cells, else the type with the most objects",
+    help="Object type to show.",
 )
-@click.option("--plate", metavar="FEATURE", help="Of images; default: Metadata_Plate.")
-@click.option("--well", metavar="FEATURE", help="Of images; default: Metadata_Well.")
-@options.path_map
-@click.option("--workspace", is_flag=True, help="Write a .workspace file with a plot beside it.")
+@options.plate_and_well
+@options.path_map_of_properties
+@option(
+    "--workspace",
+    group=screens.RESULT,
+    is_flag=True,
+    help="Also write a .workspace file with a scatter plot next to it.",
+)
 def properties(
     to: str,
     prefix: str,
@@ -36,7 +59,7 @@ def properties(
     path_map: tuple[str, ...],
     workspace: bool,
 ) -> int:
-    """The .properties file by which CellProfiler Analyst opens a destination."""
+    """Write the .properties file for CellProfiler Analyst."""
     from cpexport.cli.report_loads import properties_text
     from cpexport.derived.cpa_properties import properties, write
     from cpexport.tables.path_map import PathMap
@@ -60,20 +83,34 @@ def properties(
     return exit_status.DONE
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    section=screens.IN_DATABASE,
+    examples=(
+        Example("Compare every value", "cpexport verify outputs --to screen.sqlite"),
+        Example("For a program", "cpexport verify outputs --to screen.sqlite --format json"),
+    ),
+)
 @options.outputs
-@options.to("The destination to compare with OUTPUTS, as a URL.", required=True)
+@options.to("Destination URL to compare with OUTPUTS", required=True)
 @options.batch
 @options.prefix
 @options.same_pictures
-@click.option("--format", type=click.Choice(["table", "json"]), default="table")
+@options.report_format()
 @options.missing_ok
 @options.quiet
 def verify(to: str, format: str, missing_ok: bool, quiet: bool, **words: Any) -> int:
-    """Whether a destination holds what OUTPUTS say, value by value; changes neither.
+    """Compare a destination with its outputs, value by value.
 
-    Exit status: 0 all is the same; 1 something differs, which the report names; 3 what was compared
-    is the same, but something was not, or is not loaded.
+    OUTPUTS are folders that hold batches (one job's output each) in any layout, or single files.
+    This changes nothing.
+
+    \b
+    Exit status:
+      0  everything is equal
+      1  something differs; the report names it
+      2  wrong usage
+      3  what was compared is equal, but something is missing or was not compared
     """
     from cpexport.cli.progress import progress_bar
     from cpexport.cli.report_loads import verify_text
@@ -97,32 +134,48 @@ def _print_file(context: click.Context, _: click.Parameter, name: str | None) ->
         context.exit()
 
 
-@click.command()
-@options.outputs
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="The folder for the files: a new one, or that of a script before.",
+@click.command(
+    cls=Command,
+    section=screens.IN_DATABASE,
+    examples=(
+        Example("For MySQL or MariaDB", "cpexport script outputs --out import"),
+        Example(
+            "For sqlite3, with images only",
+            "cpexport script outputs --out import --dialect sqlite --objects none",
+        ),
+        Example("Print the rights that users of the database need", "cpexport script --grants"),
+    ),
 )
-@click.option(
+@options.outputs
+@option(
+    "--out",
+    group=screens.RESULT,
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    required=True,
+    help="Folder for the files: a new one, or that of an earlier script, which is brought up to "
+    "date.",
+)
+@option(
     "--grants",
+    group=screens.OTHER,
     flag_value="grants.sql",
     default=None,
     is_eager=True,
     expose_value=False,
     callback=_print_file,
-    help="Print the statements that make users who may load, and who may read, and exit.",
+    help="Print the SQL statements that create users who may load and who may read, and exit.",
 )
-@click.option(
+@option(
     "--queries",
-    type=click.Choice(["sqlite", "mysql"]),
+    group=screens.OTHER,
+    type=Choice(["sqlite", "mysql"]),
     is_eager=True,
     expose_value=False,
     callback=lambda context, option, kind: _print_file(
         context, option, kind and f"queries.{kind}.sql"
     ),
-    help="Print queries to start from, and exit.",
+    help="Print SQL queries to start from, and exit.",
 )
 @options.batch
 @options.prefix
@@ -130,27 +183,31 @@ def _print_file(context: click.Context, _: click.Parameter, name: str | None) ->
 @options.path_map
 @options.same_pictures
 @options.replace
-@click.option(
+@option(
     "--dialect",
-    type=click.Choice(["mysql", "sqlite"]),
-    help="Whose client runs it: of MySQL and MariaDB (default), or SQLite.",
+    group=screens.RESULT,
+    type=Choice(["mysql", "sqlite"]),
+    show_default="mysql, also for MariaDB",
+    help="Client that will run the script.",
 )
-@click.option(
+@option(
     "--cellprofiler-names",
     "old_names",
+    group=screens.RESULT,
     is_flag=True,
-    help="SQL_SETUP.SQL, SQL_1_6_Image.CSV and so on, as CellProfiler up to 3.1.9 called them.",
+    help="Name the files as CellProfiler up to 3.1.9 did: SQL_SETUP.SQL, SQL_1_6_Image.CSV, ...",
 )
-@click.option(
+@option(
     "--cpa",
     "analyst",
+    group=screens.RESULT,
     is_flag=True,
-    help="Files that CellProfiler Analyst opens by itself, and a .properties file.",
+    help="Write files that CellProfiler Analyst imports without a client, and a .properties file.",
 )
-@click.option("--format", type=click.Choice(["table", "json"]), default="table")
+@options.report_format()
 @options.jobs
 @options.missing_ok
-@options.quiet
+@options.quiet_if_nothing_new
 @options.verbose
 def script(
     out: Path,
@@ -164,7 +221,11 @@ def script(
     verbose: bool,
     **words: Any,
 ) -> int:
-    """Write CSV files, and a script by which a plain database client imports them."""
+    """Write CSV files, and a script that imports them into a database.
+
+    OUTPUTS are folders that hold batches (one job's output each) in any layout, or single files.
+    Use this for a server that you cannot reach: give the folder to its administrator.
+    """
     from cpexport.cli.progress import progress_bar
     from cpexport.cli.report_loads import script_text
     from cpexport.commands.script import script

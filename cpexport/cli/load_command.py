@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cpexport.cli import exit_status, options
+from cpexport.cli import exit_status, options, screens
 from cpexport.cli.load_request import load_request
+from cpexport.cli.screens import Command, Example, option
 from cpexport.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,9 +18,26 @@ if TYPE_CHECKING:
     from cpexport.loading.request import LoadRequest
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    section=screens.IN_DATABASE,
+    examples=(
+        Example(
+            "Load into SQLite; the same command again adds what is new",
+            "cpexport load outputs --to screen.sqlite",
+        ),
+        Example(
+            "Load two types of objects into DuckDB, and means per well",
+            "cpexport load outputs --to screen.duckdb --objects Nuclei,Cells --wells mean",
+        ),
+        Example(
+            "Load two plates as runs of one folder of Parquet files",
+            "cpexport load plate1/outputs plate2/outputs --table-number --to parquet:plates",
+        ),
+    ),
+)
 @options.outputs
-@options.to("Where to, as a URL; default: sqlite:///NAME OF OUTPUTS.sqlite.")
+@options.to("Destination URL", default="sqlite:///NAME.sqlite, with the name of OUTPUTS")
 @options.batch
 @options.prefix
 @options.shape
@@ -28,18 +46,26 @@ if TYPE_CHECKING:
 @options.replace
 @options.wells
 @options.plate_and_well
-@click.option("--format", type=click.Choice(["table", "json"]), default="table")
-@click.option(
+@options.report_format()
+@option(
     "--properties",
     "file",
+    group=screens.RESULT,
     type=click.Path(path_type=Path),
-    help="Write this .properties file for CellProfiler Analyst at the end.",
+    metavar="FILE",
+    help="Also write this .properties file, with which CellProfiler Analyst opens the destination.",
 )
-@click.option("--dry-run", "dry", is_flag=True, help="Say what would be loaded into what tables.")
+@option(
+    "--dry-run",
+    "dry",
+    group=screens.PROCESS,
+    is_flag=True,
+    help="Only report what would be loaded, and into which tables.",
+)
 @options.jobs
-@options.watch("Load what jobs complete, every so often, until all that is planned is there.")
+@options.watch("Load again at this interval, until all planned image sets are there.")
 @options.missing_ok
-@options.quiet
+@options.quiet_if_nothing_new
 @options.verbose
 def load(
     to: str | None,
@@ -53,7 +79,11 @@ def load(
     verbose: bool,
     **words: Any,
 ) -> int:
-    """Load every complete image set of every batch below OUTPUTS; run again, only what is new."""
+    """Load complete image sets into one database, each once.
+
+    OUTPUTS are folders that hold batches (one job's output each) in any layout, or single files.
+    Run the same command again to load only what is new.
+    """
     from cpexport.cli.report_loads import load_text
     from cpexport.commands.runs import destination
 

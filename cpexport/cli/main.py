@@ -8,39 +8,100 @@ import click
 
 from cpexport import __version__
 from cpexport._startup import begin
-from cpexport.cli import check_command, destination_commands, exit_status, load_command, options
+from cpexport.cli import (
+    check_command,
+    completion_command,
+    destination_commands,
+    exit_status,
+    help_command,
+    load_command,
+    options,
+    screens,
+)
+from cpexport.cli.screens import PROGRAM, Choice, Command, Commands, Example, option
 from cpexport.errors import UsageError
 from cpexport.jobs.settings import SCHEDULER_NAMES, Settings
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__)
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+    examples=(
+        Example("What is complete, and what is missing", "cpexport check outputs"),
+        Example("Load what is complete", "cpexport load outputs --to screen.sqlite"),
+        Example("The screen of a command", "cpexport help load"),
+    ),
+)
+@click.version_option(__version__, help="Show the version and exit.")
 def commands() -> None:
-    """Plan CellProfiler's batch jobs, check what they left, and load it into one database.
+    """Plan and check CellProfiler's cluster jobs, and load their outputs into one database.
 
-    Exit status: 0 done and whole; 1 failed; 2 wrong usage; 3 done, but something is missing or was
-    left out, which the report names.
+    Here, a batch is one job's output. Reports go to stdout, progress and notes to stderr.
+
+    \b
+    Exit status:
+      0  done, and complete
+      1  failed
+      2  wrong usage
+      3  done, but image sets are missing or left out; the report names them
     """
 
 
-@commands.command()
+@commands.command(
+    cls=Command,
+    section=screens.ON_CLUSTER,
+    examples=(
+        Example("Print a command line per job", "cpexport plan Batch_data.h5"),
+        Example(
+            "Write files for Slurm, which sh run/submit.sh submits",
+            "cpexport plan Batch_data.h5 --images-per-batch 4 --time 1:00:00 --out run",
+        ),
+        Example(
+            "Run two jobs at a time on this machine",
+            "cpexport plan Batch_data.h5 --format shell --at-once 2 --out run",
+        ),
+    ),
+)
 @click.argument("named", metavar="BATCH_DATA.H5", type=click.Path(path_type=Path), required=False)
-@options.batch
-@options.size
-@click.option("--by-group", is_flag=True, help="One group a job, whatever their size.")
-@click.option(
-    "--format",
-    type=click.Choice(["commands", "list", "array", "json", *SCHEDULER_NAMES]),
-    help="What to print, or the scheduler to write files for; default: commands, with --out slurm.",
-)
-@click.option(
-    "--out",
+@option(
+    "--batch",
+    "batch_file",
+    group=screens.SOURCE,
     type=click.Path(path_type=Path),
-    help="A new folder for the files that run the jobs, and below it for their outputs.",
+    metavar="FILE",
+    help="Batch file. The same as BATCH_DATA.H5.",
 )
-@click.option("--check-images", is_flag=True, help="Look whether every image is there.")
+@options.size("one image set, or one group")
+@option(
+    "--by-group",
+    group=screens.SPLIT,
+    is_flag=True,
+    help="Make each group one job, whatever its size.",
+)
+@option(
+    "--format",
+    group=screens.RESULT,
+    type=Choice(["commands", "list", "array", "json", *SCHEDULER_NAMES]),
+    show_default="commands, or slurm with --out",
+    help="What to print: commands (a command line per job), list (a line per job: task, first, "
+    "last), array (image sets, such as 1-24) or json. Or the scheduler to write files for, with "
+    "--out.",
+)
+@option(
+    "--out",
+    group=screens.RESULT,
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="New folder for the files that run the jobs. The jobs write their outputs below it.",
+)
+@option(
+    "--check-images",
+    group=screens.PROCESS,
+    is_flag=True,
+    help="Also check that every image file exists.",
+)
 @options.how_jobs_run
-@options.to("Where the last job loads to; default: screen.sqlite in --out.")
+@options.to("URL that the last job loads into", default="screen.sqlite in --out")
 @options.quiet
 def plan(
     named: Path | None,
@@ -54,9 +115,9 @@ def plan(
     quiet: bool,
     **settings: Any,
 ) -> int:
-    """The jobs that run all of a batch file: to print, or as files to submit.
+    """Plan the jobs of a batch file, to print or to submit.
 
-    One image set a job, or one group, unless --images-per-batch says more.
+    BATCH_DATA.H5 is the file that CellProfiler's module CreateBatchFiles wrote.
     """
     from cpexport.cellprofiler.batch_file import read_batch_file
     from cpexport.cli.report_jobs import plan_text, submit_text, too_long
@@ -105,9 +166,26 @@ def plan(
     return exit_status.DONE
 
 
-@commands.command()
+@commands.command(
+    cls=Command,
+    section=screens.ON_CLUSTER,
+    examples=(
+        Example(
+            "Save it; run it with CellProfiler's own Python",
+            "cpexport runner > run_batch.py",
+        ),
+        Example(
+            "Plan jobs that use it",
+            "cpexport plan Batch_data.h5 --keep-measurements --out run",
+        ),
+    ),
+)
 def runner() -> int:
-    """Print run_batch.py, which runs CellProfiler 4 or 5 and keeps its measurements as .h5."""
+    """Print the script that keeps CellProfiler's measurements.
+
+    CellProfiler 4 deletes the measurement file (.h5) of a job. The script, run_batch.py, takes the
+    arguments of the command cellprofiler and keeps the file. It runs CellProfiler 4 and 5.
+    """
     from cpexport.jobs.templates import runner
 
     click.echo(runner(), nl=False)
@@ -116,12 +194,14 @@ def runner() -> int:
 
 commands.add_command(check_command.check)
 commands.add_command(load_command.load)
-commands.add_command(destination_commands.properties)
 commands.add_command(destination_commands.verify)
 commands.add_command(destination_commands.script)
+commands.add_command(destination_commands.properties)
+commands.add_command(help_command.help)
+commands.add_command(completion_command.completion)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command line and ends the process with its exit status."""
     begin()
-    sys.exit(exit_status.run(lambda: commands.main(arguments, standalone_mode=False)))
+    sys.exit(exit_status.run(lambda: commands.main(arguments, PROGRAM, standalone_mode=False)))

@@ -8,11 +8,15 @@ from urllib.parse import quote
 
 import click
 
+from cpexport.cli import completers, screens
+from cpexport.cli.screens import Choice, option
+from cpexport.destination_url import FORMS
 from cpexport.errors import UsageError
 from cpexport.jobs.scheduler_options import option_words
 from cpexport.jobs.settings import SCHEDULER_NAMES, mebibytes, minutes
 
 _Option = Callable[[Any], Any]
+_ANY = f"{FORMS}; or a file name that ends in .sqlite, .duckdb or .parquet"
 _path = click.Path(path_type=Path)
 _factor = click.FloatRange(min=1)
 _count = click.IntRange(min=1)
@@ -45,21 +49,40 @@ def _option_words(context: Any, parameter: Any, texts: tuple[str, ...]) -> tuple
 def watch(what: str) -> _Option:
     """`--watch SECONDS`, with the help text `what`."""
     seconds = click.FloatRange(min=0, min_open=True)
-    return click.option("--watch", "seconds", type=seconds, metavar="SECONDS", help=what)
+    return option(
+        "--watch", "seconds", group=screens.PROCESS, type=seconds, metavar="SECONDS", help=what
+    )
 
 
-jobs = click.option(
+def report_format(*others: str, help: str = "Format of the report.") -> _Option:
+    """`--format`: `table`, the default, `json`, or one of the others."""
+    words = ["table", *others, "json"]
+    return option(
+        "--format",
+        group=screens.RESULT,
+        type=Choice(words),
+        default="table",
+        help=help,
+    )
+
+
+jobs = option(
     "--jobs",
+    group=screens.PROCESS,
     type=_count,
     metavar="N",
-    help="Decode so many batches at once, each in a process; by itself one for each core.",
+    show_default="one per core",
+    help="Worker processes.",
 )
-outputs = click.argument("outputs", nargs=-1, type=_path)
-batch = click.option(
+outputs = click.argument("outputs", nargs=-1, type=_path, metavar="OUTPUTS...")
+batch = option(
     "--batch",
     "batch_file",
+    group=screens.SOURCE,
     type=_path,
-    help="The batch file, Batch_data.h5. By itself beside or below OUTPUTS, or in their plan.",
+    metavar="FILE",
+    show_default="found next to or below OUTPUTS, or in their plan",
+    help="Batch file, Batch_data.h5.",
 )
 
 
@@ -82,160 +105,300 @@ def _as_url(context: click.Context, parameter: Any, text: str | None) -> str | N
     return None if text is None else destination_url(text)
 
 
-def to(text: str, *, required: bool = False) -> _Option:
-    """`--to URL`, and `--defaults-file`, the option file for a server."""
+def to(
+    text: str, forms: str = _ANY, *, required: bool = False, default: str | None = None
+) -> _Option:
+    """`--to URL`, and `--defaults-file`, the option file for a server.
+
+    text: what the destination is for.
+    forms: what can be written.
+    default: a description of the destination that a command takes without the option.
+    """
     return _all(
         # Eager, because the callback of --defaults-file adds the file to it.
-        click.option("--to", help=text, required=required, is_eager=True, callback=_as_url),
-        click.option(
+        option(
+            "--to",
+            group=screens.DESTINATION,
+            metavar="URL",
+            required=required,
+            show_default=default or False,
+            is_eager=True,
+            callback=_as_url,
+            shell_complete=completers.destinations,
+            help=f"{text}: {forms}.",
+        ),
+        option(
             "--defaults-file",
+            group=screens.DESTINATION,
             type=_path,
+            metavar="FILE",
             expose_value=False,
             callback=_with_file,
-            help="For a server in --to: the option file to read; default: ~/.my.cnf.",
+            show_default="~/.my.cnf",
+            help="MySQL option file with the user and password for the server in --to.",
         ),
     )
 
 
-prefix = click.option("--prefix", default="", help="Begins the names of the tables: MyExpt_.")
-quiet = click.option(
-    "--quiet", is_flag=True, help="No progress, no advice, and no report when nothing is new."
-)
-verbose = click.option("-v", "--verbose", is_flag=True, help="Also print notes on what is normal.")
-missing_ok = click.option(
-    "--missing-ok",
-    is_flag=True,
-    help="Exit with status 0 also when image sets are missing or left out; they are still named.",
-)
-size = click.option(
-    "--images-per-batch",
-    type=_count,
-    help="The most image sets a job. A group is never cut, however large.",
+prefix = option(
+    "--prefix",
+    group=screens.DESTINATION,
+    default="",
+    show_default="none",
+    help="Table name prefix, for example MyExpt_.",
 )
 
+
+def _quiet(what: str) -> _Option:
+    return option("--quiet", group=screens.PROCESS, is_flag=True, help=what)
+
+
+quiet = _quiet("Print no progress and no notes.")
+quiet_if_nothing_new = _quiet("Print no progress and no notes, and no report if nothing is new.")
+verbose = option(
+    "-v",
+    "--verbose",
+    group=screens.PROCESS,
+    is_flag=True,
+    help="Also print notes that need no action.",
+)
+missing_ok = option(
+    "--missing-ok",
+    group=screens.PROCESS,
+    is_flag=True,
+    help="Exit with status 0 even if image sets are missing or left out. The report still names "
+    "them.",
+)
+
+
+def size(default: str) -> _Option:
+    """`--images-per-batch`; `default` describes how large jobs are without it."""
+    return option(
+        "--images-per-batch",
+        group=screens.SPLIT,
+        type=_count,
+        metavar="N",
+        show_default=default,
+        help="Most image sets per job. A group is never split. A batch is one job's output.",
+    )
+
+
 shape = _all(
-    click.option(
+    option(
         "--objects",
+        group=screens.TABLES,
         metavar="LAYOUT",
-        help="separate (default): a table for each type of objects. combined: one, side by side by "
-        "number. view: separate, and a view of all. none. And the types wanted: Nuclei,Cells.",
+        shell_complete=completers.layouts,
+        show_default="separate, all object types",
+        help="Layout of the object tables: separate (one per object type), combined (one table, "
+        "objects side by side by number), view (separate, and a view of all) or none. Also the "
+        "object types to load, for example Nuclei,Cells or view,Nuclei,Cells.",
     ),
-    click.option(
+    option(
         "--aggregate",
+        group=screens.TABLES,
         metavar="KINDS",
-        help="Of objects in each image set, as columns of Per_Image: mean,median,std.",
+        shell_complete=completers.kinds,
+        show_default="none",
+        help="Add means, medians or standard deviations of object features per image set to "
+        "Per_Image: mean,median,std.",
     ),
-    click.option(
+    option(
         "--max-column-length",
+        group=screens.TABLES,
         type=click.IntRange(10, 64),
-        help="The most characters in a column's name; default: 64.",
+        metavar="N",
+        show_default="64",
+        help="Longest column name. Longer ones are shortened by CellProfiler's own rule.",
     ),
-    click.option(
+    option(
         "--table-number",
         "numbered",
+        group=screens.TABLES,
         is_flag=True,
-        help="Each of OUTPUTS is a run, or NAME=OUTPUTS; TableNumber begins all keys.",
+        help="Load each of OUTPUTS as a run of its own, with a TableNumber that begins every key. "
+        "NAME=OUTPUTS names a run.",
     ),
 )
 """How the tables look: the fields of `TableOptions`."""
 
-wells = click.option(
+wells = option(
     "--wells",
     "kinds",
+    group=screens.WELLS,
     metavar="KINDS",
-    help="Of each plate and well, as tables Per_Well_avg and so on: mean,median,std.",
+    shell_complete=completers.kinds,
+    show_default="none",
+    help="Add tables with a row per plate and well: mean,median,std give Per_Well_avg, "
+    "Per_Well_median, Per_Well_std, and Per_Well with counts.",
 )
 plate_and_well = _all(
-    click.option("--plate", metavar="FEATURE", help="Of images; default: Metadata_Plate."),
-    click.option("--well", metavar="FEATURE", help="Of images; default: Metadata_Well."),
+    option(
+        "--plate",
+        group=screens.WELLS,
+        metavar="FEATURE",
+        show_default="Metadata_Plate",
+        help="Image feature that names the plate.",
+    ),
+    option(
+        "--well",
+        group=screens.WELLS,
+        metavar="FEATURE",
+        show_default="Metadata_Well",
+        help="Image feature that names the well.",
+    ),
 )
 """Which features name the plate and the well of an image set."""
 
-same_pictures = click.option(
+same_pictures = option(
     "--same-pictures",
+    group=screens.SAME_NUMBER,
     is_flag=True,
-    help="Image sets of one number are the same pictures, moved or renamed.",
+    help="Accept image sets with the same number as the same images, even if the files were moved "
+    "or renamed.",
 )
-replace = click.option(
-    "--replace", is_flag=True, help="Newer outputs replace older ones that have more."
+replace = option(
+    "--replace",
+    group=screens.SAME_NUMBER,
+    is_flag=True,
+    help="Let newer outputs replace older ones even if they lack object types or features.",
 )
 
-path_map = click.option(
-    "--path-map",
-    multiple=True,
-    metavar="CLUSTER=LOCAL",
-    help="What people call a folder that jobs called CLUSTER: a path, of Windows too, or a URL.",
+
+def _path_map(group: str, what: str) -> _Option:
+    return option("--path-map", group=group, multiple=True, metavar="CLUSTER=LOCAL", help=what)
+
+
+path_map = _path_map(
+    screens.TABLES,
+    "Replace the path prefix CLUSTER of image files with LOCAL, a path (also of Windows) or URL. "
+    "The word batch takes the mappings of the batch file.",
+)
+path_map_of_properties = _path_map(
+    screens.ANALYST,
+    "Show images under LOCAL whose paths begin with CLUSTER. LOCAL must end with CLUSTER, for "
+    "example /data=https://images.lab.org/data.",
 )
 
 how_jobs_run = _all(
-    click.option("--keep-measurements", is_flag=True, help="Keep an .h5 file of each job."),
-    click.option(
+    option(
+        "--keep-measurements",
+        group=screens.JOBS,
+        is_flag=True,
+        help="Keep each job's measurement file (.h5), which CellProfiler 4 deletes.",
+    ),
+    option(
         "--time",
+        group=screens.JOBS,
         metavar="TIME",
         callback=_read(minutes),
-        help="Of a job: minutes, H:MM:SS, D-H:MM:SS.",
+        show_default="set by the site",
+        help="Time limit of a job: minutes, H:MM:SS or D-H:MM:SS.",
     ),
-    click.option(
-        "--memory", metavar="SIZE", callback=_read(mebibytes), help="Of a job: 4000M, 4G."
-    ),
-    click.option("--partition", help="The partition or queue of the jobs."),
-    click.option("--at-once", type=_count, help="The most jobs that run at a time."),
-    click.option(
-        "--merge-time",
-        metavar="TIME",
-        callback=_read(minutes),
-        help="Of the last job, which loads; by itself by the number of image sets, with --time.",
-    ),
-    click.option(
-        "--merge-memory",
+    option(
+        "--memory",
+        group=screens.JOBS,
         metavar="SIZE",
         callback=_read(mebibytes),
-        help="Of the last job; by itself by the number of image sets, with --memory.",
+        show_default="set by the site",
+        help="Memory limit of a job, for example 4000M or 4G.",
     ),
-    click.option("--module", "modules", multiple=True, help="To load before CellProfiler runs."),
-    click.option("--container", help="An image in which Apptainer calls CellProfiler."),
-    click.option(
+    option(
+        "--partition",
+        group=screens.JOBS,
+        metavar="NAME",
+        show_default="set by the site",
+        help="Partition or queue of the jobs.",
+    ),
+    option(
+        "--at-once",
+        group=screens.JOBS,
+        type=_count,
+        metavar="N",
+        show_default="no limit, or one per core with --format shell",
+        help="Most jobs that run at the same time.",
+    ),
+    option(
+        "--module",
+        "modules",
+        group=screens.JOBS,
+        multiple=True,
+        metavar="NAME",
+        help="Environment module to load before CellProfiler starts.",
+    ),
+    option(
+        "--container",
+        group=screens.JOBS,
+        metavar="IMAGE",
+        help="Container image in which Apptainer runs CellProfiler.",
+    ),
+    option(
         "--option",
         "options",
+        group=screens.JOBS,
         multiple=True,
+        metavar="OPTION",
         callback=_option_words,
-        help="For the scheduler, split as a shell would: '-pe smp 4'.",
+        help="Option for the scheduler, split as in a shell, for example '-pe smp 4'.",
+    ),
+    option(
+        "--merge-time",
+        group=screens.LAST_JOB,
+        metavar="TIME",
+        callback=_read(minutes),
+        show_default="from the number of image sets, if there is a --time",
+        help="Time limit of the last job.",
+    ),
+    option(
+        "--merge-memory",
+        group=screens.LAST_JOB,
+        metavar="SIZE",
+        callback=_read(mebibytes),
+        show_default="from the number of image sets, if there is a --memory",
+        help="Memory limit of the last job.",
     ),
 )
 """How jobs run: the fields of `Settings`."""
 
 again = _all(
-    click.option(
+    option(
         "--resubmit",
         "folder",
+        group=screens.AGAIN,
         type=_path,
-        help="A new folder for the files that run what is missing once more.",
+        metavar="FOLDER",
+        help="Write the files that run the missing image sets again into this new folder.",
     ),
-    click.option(
+    option(
         "--scheduler",
-        type=click.Choice(SCHEDULER_NAMES),
-        help="Whom --resubmit writes files for; default: as planned, else slurm.",
+        group=screens.AGAIN,
+        type=Choice(SCHEDULER_NAMES),
+        show_default="as planned, else slurm",
+        help="Scheduler to write files for.",
     ),
-    click.option(
+    option(
         "--max-attempts",
+        group=screens.AGAIN,
         type=_count,
+        metavar="N",
         default=3,
-        show_default=True,
-        help="After so many a range is cut into single image sets.",
+        help="Failed attempts before a range is split into single image sets.",
     ),
-    click.option(
+    option(
         "--time-factor",
+        group=screens.AGAIN,
         type=_factor,
+        metavar="FACTOR",
         default=2,
-        show_default=True,
-        help="More time for jobs that ran out of it.",
+        help="Multiplies the time limit of jobs that ran out of time.",
     ),
-    click.option(
+    option(
         "--mem-factor",
+        group=screens.AGAIN,
         type=_factor,
+        metavar="FACTOR",
         default=2,
-        show_default=True,
-        help="More memory for jobs that ran out of it.",
+        help="Multiplies the memory limit of jobs that ran out of memory.",
     ),
 )
 """What to run again, and with which limits."""

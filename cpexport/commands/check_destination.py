@@ -13,6 +13,7 @@ from cpexport.errors import LeftOut, UsageError
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.sinks.base import Sink
 from cpexport.sinks.registry import open_sink
+from cpexport.spelling import closest, suggest
 
 
 def check_destination(
@@ -73,7 +74,8 @@ def _check_run(sink: Sink, run: str | None, runs: Mapping[str, int]) -> None:
         raise UsageError(f"{sink.name}: has no runs; leave --run out")
     if runs and run not in runs:
         problem = f"has no run {run}" if run is not None else "has several runs"
-        raise UsageError(f"{sink.name}: {problem}; name one with --run: {', '.join(runs)}")
+        message = f"{sink.name}: {problem}; name one with --run: {', '.join(runs)}"
+        raise UsageError(suggest(message, closest(run, runs) if run else None))
 
 
 def _empty(destination: str, prefix: str) -> str:

@@ -18,6 +18,7 @@ from cpexport.sinks.base import Sink
 from cpexport.sinks.ledger import Entry, Ledger
 from cpexport.sinks.registry import open_sink
 from cpexport.sources.base import Batch
+from cpexport.spelling import closest, suggest
 from cpexport.tables.layout import object_of
 from cpexport.verification import derived_check
 from cpexport.verification.batch_check import BatchVerifier
@@ -229,9 +230,9 @@ def _check_not_empty(sink: Sink, prefix: str, run: str | None) -> None:
         advice = "see that --to names the right destination, or load something first"
         raise SinkError(sink.name, f"holds no image sets{under}", advice)
     if sink.shape.numbered and run not in sink.ledger.runs():
-        raise UsageError(
-            f"no run {run}; there are {', '.join(sink.ledger.runs()) or 'none with a name'}"
-        )
+        runs = sink.ledger.runs()
+        message = f"no run {run}; there are {', '.join(runs) or 'none with a name'}"
+        raise UsageError(suggest(message, closest(run or "", runs)))
 
 
 def _unfinished(verifier: BatchVerifier) -> list[Unseen]:

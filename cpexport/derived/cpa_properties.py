@@ -28,6 +28,7 @@ from cpexport.errors import SinkError, UsageError
 from cpexport.sinks.base import Sink
 from cpexport.sinks.ledger import Ledger
 from cpexport.sinks.registry import open_sink
+from cpexport.spelling import closest, suggest
 from cpexport.tables.layout import Table, object_of
 from cpexport.tables.path_map import PathMap
 
@@ -186,8 +187,9 @@ def _objects(sink: Sink, ledger: Ledger, prefix: str, wanted: str | None) -> Obj
     """The wanted objects (None: the best to show); None if the destination has no objects."""
     tables = _tables(sink)
     if wanted is not None and wanted not in tables:
-        present = ", ".join(tables) or "none"
-        raise SinkError(sink.name, f"no objects {wanted}", f"the objects there are: {present}")
+        advice = f"the objects there are: {', '.join(tables) or 'none'}"
+        advice = suggest(advice, closest(wanted, tables))
+        raise SinkError(sink.name, f"no objects {wanted}", advice)
     rows: dict[str, int] = {}
     for entry in ledger.entries:
         for table, count in entry.counts.items():

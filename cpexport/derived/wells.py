@@ -23,6 +23,7 @@ from cpexport.derived.well_tables import (
 from cpexport.errors import SinkError, UsageError
 from cpexport.sinks.base import Sink
 from cpexport.sinks.registry import open_sink
+from cpexport.spelling import closest, suggest
 from cpexport.tables.options import AGGREGATES
 
 _NOTE: Final = "wells"
@@ -47,7 +48,8 @@ class Wells:
         """
         kinds = [word.strip() for word in words.split(",")]
         if strange := [kind for kind in kinds if kind not in TABLE_WORDS]:
-            raise UsageError(f"--wells has {', '.join(TABLE_WORDS)}, not {strange[0] or 'nothing'}")
+            message = f"--wells has {', '.join(TABLE_WORDS)}, not {strange[0] or 'nothing'}"
+            raise UsageError(suggest(message, closest(strange[0], TABLE_WORDS)))
         return cls(tuple(kind for kind in TABLE_WORDS if kind in kinds), plate, well)
 
 
@@ -102,10 +104,11 @@ def find_metadata(sink: Sink, what: str, feature: str | None) -> str:
         return usual if usual in columns else ""
     if feature not in columns:
         present = sorted(name for name in columns if name.startswith("Metadata_"))
+        advice = f"--{what.lower()} can be {', '.join(present) or 'left out: there is no metadata'}"
         raise SinkError(
             sink.name,
             f"no feature {feature} of images",
-            f"--{what.lower()} can be {', '.join(present) or 'left out: there is no metadata'}",
+            suggest(advice, closest(feature, present)),
         )
     return feature
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from contextlib import suppress
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +11,7 @@ from cpexport.errors import SourceError, UsageError
 from cpexport.loading.survey import survey
 from cpexport.sinks.registry import open_sink
 from cpexport.sources.base import Batch
+from cpexport.spelling import closest, suggest
 from cpexport.tables.layout import Layout
 from cpexport.tables.options import LAYOUTS, TableOptions
 
@@ -41,12 +41,12 @@ def check_object_types(
     missing = [name for name in shape.only if name not in existing]
     if not features_of_outputs or not missing:
         return
-    close = [meant for name in missing if (meant := _meant(name, existing))]
-    meant = f" (did you mean {', '.join(close)}?)" if close else ""
-    raise UsageError(
+    message = (
         f"--objects has {', '.join(missing)}, and no output has such objects; "
-        f"there are {', '.join(sorted(existing)) or 'none'}{meant}"
+        f"there are {', '.join(sorted(existing)) or 'none'}"
     )
+    words = [*LAYOUTS, *sorted(existing)]
+    raise UsageError(suggest(message, *(closest(name, words) for name in missing)))
 
 
 def check_wells(wells: Wells | None, batches: Iterable[Batch], layout: Layout) -> None:
@@ -67,7 +67,8 @@ def check_wells(wells: Wells | None, batches: Iterable[Batch], layout: Layout) -
     advice = f"there are {', '.join(metadata)}" if metadata else "they have no metadata"
     for option, name in (("--plate", wells.plate), ("--well", wells.well)):
         if name is not None and name not in existing:
-            raise UsageError(f"{option} {name}: no output has such a feature of images; {advice}")
+            message = f"{option} {name}: no output has such a feature of images; {advice}"
+            raise UsageError(suggest(message, closest(name, metadata)))
     if wells.kinds and wells.well is None and "Metadata_Well" not in existing:
         raise UsageError(
             f"--wells: no output has the feature Metadata_Well of images; {advice}: name the one "
@@ -93,10 +94,3 @@ def check_wanted_of_runs(
             batches += survey([folder]).batches
     check_object_types(shape, batches, layout)
     check_wells(wells, batches, layout)
-
-
-def _meant(name: str, existing: Iterable[str]) -> str:
-    words = [*LAYOUTS, *sorted(existing)]
-    by_lower_case = {word.lower(): word for word in words}
-    close = get_close_matches(name.lower(), by_lower_case, 1, 0.7)
-    return by_lower_case[close[0]] if close else ""

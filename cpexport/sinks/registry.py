@@ -8,11 +8,12 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from cpexport.destination_url import FORMS, destination_url, query_of
+from cpexport.destination_url import FORMS, SCHEMES, destination_url, query_of
 from cpexport.errors import UsageError
 from cpexport.sinks import duckdb, mysql, parquet, sqlite
 from cpexport.sinks.base import Sink
 from cpexport.sinks.capabilities import Capabilities
+from cpexport.spelling import closest, suggest
 from cpexport.tables.options import TableOptions
 from cpexport.tables.path_map import PathMap
 
@@ -58,7 +59,7 @@ def capabilities(url: str) -> Capabilities:
     """
     kind = url.partition(":")[0].partition("+")[0]
     if kind not in _KINDS:
-        raise UsageError(f"unsupported destination {kind!r}; use {FORMS}")
+        raise UsageError(_unsupported(kind))
     return _KINDS[kind]
 
 
@@ -107,7 +108,18 @@ def open_sink(
         from cpexport.sinks.mysql.sink import MysqlSink
 
         return MysqlSink(parsed, prefix, shape, run, paths, writing=writing)
-    raise UsageError(f"unsupported destination {kind!r}; use {FORMS}")
+    raise UsageError(_unsupported(kind))
+
+
+def _unsupported(kind: str) -> str:
+    return suggest(f"unsupported destination {kind!r}; use {FORMS}", _meant(kind))
+
+
+def _meant(kind: str) -> str | None:
+    """How the URL begins that a misspelled kind of destination may stand for."""
+    begins = {scheme.partition(":")[0].partition("+")[0]: scheme for scheme in SCHEMES}
+    close = closest(kind, _KINDS)
+    return begins.get(close, f"{close}+pymysql://") if close else None
 
 
 def _parsed(url: str) -> "URL":
@@ -118,7 +130,8 @@ def _parsed(url: str) -> "URL":
         parsed = make_url(url)
     except (ArgumentError, ValueError) as error:
         # The URL is not shown: it may contain a password.
-        raise UsageError(f"--to is not a URL; write {FORMS}") from error
+        meant = _meant(url.partition(":")[0].partition("+")[0])
+        raise UsageError(suggest(f"--to is not a URL; write {FORMS}", meant)) from error
     if (query := query_of(url)) is not None:
         kind = parsed.get_backend_name()
         if kind in _FILES:

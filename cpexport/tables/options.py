@@ -24,6 +24,7 @@ from cpexport.cellprofiler.features import (
     wider,
 )
 from cpexport.errors import UsageError
+from cpexport.spelling import closest, suggest
 from cpexport.tables.layout import Features
 from cpexport.tables.path_map import PathMap
 
@@ -73,7 +74,8 @@ class TableOptions:
         """
         kinds = _words(aggregate)
         if unknown := [kind for kind in kinds if kind not in AGGREGATES]:
-            raise UsageError(f"--aggregate has {', '.join(AGGREGATES)}, not {unknown[0]}")
+            message = f"--aggregate has {', '.join(AGGREGATES)}, not {unknown[0]}"
+            raise UsageError(suggest(message, closest(unknown[0], AGGREGATES)))
         words = _words(objects)
         layouts = [word for word in words if word in LAYOUTS]
         if len(layouts) > 1 or (layouts == [_NONE] and len(words) > 1):

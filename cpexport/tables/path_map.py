@@ -13,6 +13,7 @@ import pyarrow as pa
 from cpexport.cellprofiler.batch_file import read_batch_file
 from cpexport.cellprofiler.features import TEXT
 from cpexport.errors import UsageError
+from cpexport.spelling import closest, suggest
 
 BATCH: Final = "batch"
 """The word that `--path-map` accepts instead of a pair: it takes the batch file's mappings."""
@@ -58,9 +59,10 @@ class PathMap:
         for word in words:
             cluster, _, local = word.partition("=")
             if not (_absolute(cluster) and (_absolute(local) or _is_url(local))):
-                raise UsageError(
+                message = (
                     f"--path-map {word}: write CLUSTER=LOCAL, a whole path and a whole path or URL"
                 )
+                raise UsageError(suggest(message, closest(word, [BATCH])))
             local = _folder(local)
             if local_by_cluster.setdefault(_bare(cluster), local) != local:
                 raise UsageError(f"--path-map has {cluster} twice")

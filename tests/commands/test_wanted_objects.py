@@ -68,8 +68,8 @@ def test_types_that_no_output_has_are_refused_before_anything_is_made(
     assert said[0] == said[1]
     assert f"--objects has {strange}, and no output has such objects" in said[0]
     assert "there are Cells, Cytoplasm, Nuclei" in said[0]
-    assert ("did you mean" in said[0]) == bool(meant)
-    assert f"did you mean {meant}?" in said[0] or not meant
+    assert ("Did you mean" in said[0]) == bool(meant)
+    assert f"Did you mean {meant}?" in said[0] or not meant
     assert [path.name for path in tmp_path.iterdir()] == ["outputs"]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy.engine import URL
 
 from cpexport.errors import SinkError, UsageError
+from cpexport.spelling import closest, suggest
 
 # Seconds. A server sends nothing until a long statement ends; nothing else takes that long.
 _TIMEOUTS = {"connect_timeout": 10, "read_timeout": 600, "write_timeout": 600}
@@ -57,10 +58,12 @@ def address(url: URL) -> Address:
     if not url.database:
         raise UsageError(f"{name} names no database; write mysql+pymysql://USER@HOST/DATABASE")
     query = {key: value for key, value in url.query.items() if isinstance(value, str)}
-    unknown = [key for key in url.query if key not in (*_TIMEOUTS, *_FLAGS, *_WORDS, *_FILES)]
+    known = (*_TIMEOUTS, *_FLAGS, *_WORDS, *_FILES)
+    unknown = [key for key in url.query if key not in known]
     if unknown or len(query) < len(url.query):
         wrong = ", ".join(unknown) or "something twice"
-        raise UsageError(f"{name} has {wrong} in it; see the README for what it may have")
+        message = f"{name} has {wrong} in it; see the README for what it may have"
+        raise UsageError(suggest(message, *(closest(key, known) for key in unknown)))
     options = _of_file(query)
     if url.host:
         options.pop("unix_socket", None)
