@@ -20,7 +20,7 @@ RUNS = -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>
 PYTEST = .venv/bin/pytest -n 4 --dist worksteal $(PYTEST_ARGS)
 
 .DEFAULT_GOAL = help
-.PHONY: help venv schedulers servers demo test test-mysql check conformance clients bench fuzz days clean
+.PHONY: help venv schedulers servers demo test test-mysql check man conformance clients bench fuzz days clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ check: venv schedulers servers  ## all that a change has to pass: style, types, 
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	$(PYTEST)
+
+man: venv  ## write the man page, and the help screens that tests compare, from the program
+	PYTHONPATH=tests .venv/bin/python -m support.help_screens
 
 conformance: venv  ## run plans by the real CellProfiler 4 that is on the PATH
 	CPEXPORT_CONFORMANCE=1 .venv/bin/pytest tests/conformance $(PYTEST_ARGS)

@@ -31,7 +31,7 @@ complete -o nosort -F _cpexport_without_space cpexport
         Example(
             "Install it for bash",
             f"mkdir -p {_PLACES['bash'].rpartition('/')[0]}\n"
-            f"cpexport completion bash > {_PLACES['bash']}",
+            f"cpexport completion bash \\\n  > {_PLACES['bash']}",
         ),
     ),
 )

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         ),
         Example(
             "Load two plates as runs of one folder of Parquet files",
-            "cpexport load plate1/outputs plate2/outputs --table-number --to parquet:plates",
+            "cpexport load plate1 plate2 --table-number --to parquet:plates",
         ),
     ),
 )

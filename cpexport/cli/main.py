@@ -18,7 +18,7 @@ from cpexport.cli import (
     options,
     screens,
 )
-from cpexport.cli.screens import PROGRAM, Choice, Command, Commands, Example, option
+from cpexport.cli.screens import PROGRAM, Choice, Commands, Example, option
 from cpexport.errors import UsageError
 from cpexport.jobs.settings import SCHEDULER_NAMES, Settings
 
@@ -48,7 +48,6 @@ def commands() -> None:
 
 
 @commands.command(
-    cls=Command,
     section=screens.ON_CLUSTER,
     examples=(
         Example("Print a command line per job", "cpexport plan Batch_data.h5"),
@@ -167,7 +166,6 @@ def plan(
 
 
 @commands.command(
-    cls=Command,
     section=screens.ON_CLUSTER,
     examples=(
         Example(

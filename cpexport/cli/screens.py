@@ -35,6 +35,7 @@ _ORDER: Final = (
 ON_CLUSTER: Final = "Run jobs on a cluster"
 IN_DATABASE: Final = "Check and load outputs"
 ABOUT: Final = "Help"
+_ELSE: Final = "Other commands"
 
 PROGRAM: Final = "cpexport"
 
@@ -119,7 +120,8 @@ class _Screen(click.Command):
             record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
             if record is not None:
                 records.setdefault(getattr(param, "group", OTHER), []).append(record)
-        yield from (Group(title, records[title]) for title in _ORDER if title in records)
+        alone = "Options" if len(records) == 1 else None
+        yield from (Group(alone or title, records[title]) for title in _ORDER if title in records)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         groups = list(self.groups(ctx))
@@ -145,13 +147,15 @@ class _Screen(click.Command):
 class Command(_Screen):
     """A command, with `examples` at the end of its screen; the program lists it in a `section`."""
 
-    def __init__(self, *words: Any, section: str = "", **attributes: Any) -> None:
+    def __init__(self, *words: Any, section: str = _ELSE, **attributes: Any) -> None:
         super().__init__(*words, **attributes)
         self.section = section
 
 
 class Commands(_Screen, click.Group):
     """The program: its screen lists the commands in sections, in the order they were added."""
+
+    command_class = Command
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
@@ -172,12 +176,19 @@ class Commands(_Screen, click.Group):
         super().format_options(ctx, formatter)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        sections: dict[str, list[tuple[str, str]]] = {}
         width = max(map(len, self.commands))
-        for name, command in self.commands.items():
-            summary = command.get_short_help_str(formatter.width - width - 2 * _GAP + 1)
-            section = getattr(command, "section", "") or "Other commands"
-            sections.setdefault(section, []).append((name.ljust(width), summary))
-        for title, records in sections.items():
+        room = formatter.width - width - 2 * _GAP
+        for title, commands in self.sections().items():
             with formatter.section(title):
+                records = [
+                    (n.ljust(width), c.get_short_help_str(room)) for n, c in commands.items()
+                ]
                 formatter.write_dl(records, width, _GAP)
+
+    def sections(self) -> dict[str, dict[str, Command]]:
+        """The commands by section and name."""
+        sections: dict[str, dict[str, Command]] = {}
+        for name, command in self.commands.items():
+            assert isinstance(command, Command)
+            sections.setdefault(command.section, {})[name] = command
+        return sections

@@ -33,8 +33,12 @@ def test_a_load_does_without_pandas_though_pyarrow_would_have_it(tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("words", "needed"),
-    [(("--help",), set()), (("check",), {"numpy", "pyarrow.lib", "rich"})],
-    ids=["help", "check"],
+    [
+        (("--help",), set()),
+        (("load", "--help"), set()),
+        (("check",), {"numpy", "pyarrow.lib", "rich"}),
+    ],
+    ids=["help", "load-help", "check"],
 )
 def test_a_command_imports_no_more_than_it_needs(words: tuple[str, ...], needed: set[str]) -> None:
     outputs = [unpacked("11_h5_and_csv") / "outputs"] if words == ("check",) else []
