@@ -20,7 +20,8 @@ def destinations(
 
     begun = {url: rest for url, rest in SCHEMES.items() if url.startswith(incomplete)}
     urls = [CompletionItem(url, help=rest) for url, rest in begun.items()]
-    return [*urls, CompletionItem(incomplete, type="file")]
+    # First, because click's function for bash forgets what came before it.
+    return [CompletionItem(incomplete, type="file"), *urls]
 
 
 def layouts(

@@ -7,12 +7,6 @@ import click
 from cpexport.cli import exit_status, screens
 from cpexport.cli.screens import PROGRAM, Choice, Command, Example
 
-# Where each shell looks for it, in the home folder.
-_PLACES: Final = {
-    "bash": "~/.local/share/bash-completion/completions/cpexport",
-    "zsh": "~/.zfunc/_cpexport",
-    "fish": "~/.config/fish/completions/cpexport.fish",
-}
 # click's function lets bash write a space after `sqlite:///`, where the name of a file goes on.
 _NO_SPACE: Final = """
 _cpexport_without_space() {
@@ -30,12 +24,12 @@ complete -o nosort -F _cpexport_without_space cpexport
         Example("Try it in the bash or zsh that you use now", 'eval "$(cpexport completion bash)"'),
         Example(
             "Install it for bash",
-            f"mkdir -p {_PLACES['bash'].rpartition('/')[0]}\n"
-            f"cpexport completion bash \\\n  > {_PLACES['bash']}",
+            "mkdir -p ~/.local/share/bash-completion/completions\n"
+            "cpexport completion bash \\\n  > ~/.local/share/bash-completion/completions/cpexport",
         ),
     ),
 )
-@click.argument("shell", type=Choice(list(_PLACES)), metavar="SHELL")
+@click.argument("shell", type=Choice(["bash", "zsh", "fish"]), metavar="SHELL")
 @click.pass_context
 def completion(context: click.Context, shell: str) -> int:
     """Print the script that completes words with Tab in a shell.

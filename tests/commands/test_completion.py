@@ -1,0 +1,180 @@
+"""Tab completes commands, options and their values, in the shells themselves."""
+
+import os
+import pty
+import re
+import select
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from support.fixtures import Ran
+
+Run = Callable[..., Ran]
+
+_SHELLS = {
+    "bash": ("bash", "--norc", "--noprofile", "-i"),
+    "zsh": ("zsh", "-f", "-i"),
+}
+_PREPARED = {
+    "bash": 'eval "$(cpexport completion bash)"',
+    "zsh": 'autoload -U compinit; compinit -u -D; eval "$(cpexport completion zsh)"',
+}
+# What is typed before Tab, and the words that are then in the line.
+_LINES = [
+    ("cpexport lo", ["load"]),
+    ("cpexport help ver", ["help", "verify"]),
+    ("cpexport completion fi", ["completion", "fish"]),
+    ("cpexport check --resub", ["check", "--resubmit"]),
+    ("cpexport check --format arr", ["check", "--format", "array"]),
+    ("cpexport check --scheduler sl", ["check", "--scheduler", "slurm"]),
+    ("cpexport load --to sq", ["load", "--to", "sqlite:///"]),
+    ("cpexport load --to my", ["load", "--to", "mysql+pymysql://"]),
+    ("cpexport load --to scr", ["load", "--to", "screen.sqlite"]),
+    ("cpexport load --objects Nuclei,comb", ["load", "--objects", "Nuclei,combined"]),
+    ("cpexport load --aggregate mean,me", ["load", "--aggregate", "mean,median"]),
+    ("cpexport load outp", ["load", "outputs"]),
+]
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Mapping[str, str]:
+    """For a shell in a home folder with `screen.sqlite` and `outputs`."""
+    (tmp_path / "screen.sqlite").touch()
+    (tmp_path / "outputs").mkdir()
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    wide = {"TERM": "xterm", "COLUMNS": "200"}
+    return {**os.environ, **wide, "HOME": str(tmp_path), "PATH": path}
+
+
+class Terminal:
+    """A shell on a terminal of its own."""
+
+    def __init__(self, shell: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._keys, side = pty.openpty()
+        self._process = subprocess.Popen(
+            shell,
+            stdin=side,
+            stdout=side,
+            stderr=side,
+            env=environment,
+            cwd=environment["HOME"],
+            start_new_session=True,
+        )
+        os.close(side)
+
+    def type(self, keys: str) -> None:
+        os.write(self._keys, keys.encode())
+
+    def words(self) -> list[str]:
+        """The words of the line that was typed."""
+        # From the beginning of the line: the shell prints its words instead of running it.
+        self.type("\x01printf '<%s>' \x05 END\r")
+        seen, deadline = "", time.monotonic() + 60
+        while not (found := re.findall(r"<[^%>]*>", seen)) or found[-1] != "<END>":
+            assert time.monotonic() < deadline, seen
+            if select.select([self._keys], [], [], 1)[0]:
+                seen += os.read(self._keys, 4096).decode(errors="replace")
+        return [word[1:-1] for word in found[:-1]]
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        os.close(self._keys)
+
+
+@pytest.fixture
+def terminal(request: pytest.FixtureRequest, environment: Mapping[str, str]) -> Iterator[Terminal]:
+    """A shell that has run what `cpexport completion` prints for it."""
+    name = request.param
+    if not shutil.which(name):
+        pytest.skip(f"{name} is not installed")
+    made = Terminal(_SHELLS[name], environment)
+    made.type(f"{_PREPARED[name]}\r")
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(("typed", "expected"), _LINES)
+@pytest.mark.parametrize("terminal", _SHELLS, indirect=True)
+def test_tab_completes_a_line(terminal: Terminal, typed: str, expected: list[str]) -> None:
+    terminal.type(f"{typed}\t")
+
+    # Of a folder, zsh takes the slash away again.
+    found = [word.replace("outputs/", "outputs") for word in terminal.words()]
+    assert found == ["cpexport", *expected]
+
+
+@pytest.mark.parametrize("terminal", ["bash"], indirect=True)
+def test_the_name_of_a_file_follows_the_beginning_of_a_url(terminal: Terminal) -> None:
+    terminal.type("cpexport load --to sq\tnew.sqlite")
+
+    assert terminal.words() == ["cpexport", "load", "--to", "sqlite:///new.sqlite"]
+
+
+# click's function for fish cuts words at commas.
+@pytest.mark.parametrize(("typed", "expected"), [line for line in _LINES if "," not in line[0]])
+def test_fish_completes_a_line(
+    environment: Mapping[str, str], typed: str, expected: list[str]
+) -> None:
+    if not shutil.which("fish"):
+        pytest.skip("fish is not installed")
+    script = f"cpexport completion fish | source; complete -C '{typed}'"
+    ran = subprocess.run(
+        ["fish", "--no-config", "-c", script],
+        env=environment,
+        cwd=environment["HOME"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    (found,) = [line.partition("\t")[0] for line in ran.stdout.splitlines()]
+    assert found.replace("outputs/", "outputs") == expected[-1]
+
+
+def test_bash_finds_it_where_the_help_screen_says(environment: Mapping[str, str]) -> None:
+    """bash-completion loads it when it is first needed."""
+    package = Path("/usr/share/bash-completion/bash_completion")
+    if not package.exists():
+        pytest.skip("bash-completion is not installed")
+    place = Path(environment["HOME"], ".local/share/bash-completion/completions/cpexport")
+    place.parent.mkdir(parents=True)
+    script = f"cpexport completion bash > {place}; . {package}; _completion_loader cpexport; "
+    script += (
+        "COMP_WORDS=(cpexport lo) COMP_CWORD=1; _cpexport_without_space cpexport lo cpexport; "
+    )
+    script += "echo ${COMPREPLY[@]}; complete -p cpexport"
+    ran = subprocess.run(
+        ["bash", "--norc", "-c", script],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ran.stdout.splitlines() == [
+        "load",
+        "complete -o nosort -F _cpexport_without_space cpexport",
+    ]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_script_says_whose_it_is_before_anything_else(cpexport: Run, shell: str) -> None:
+    ran = cpexport("completion", shell)
+    begin = {"bash": "_cpexport_completion() {", "zsh": "#compdef cpexport", "fish": "function"}
+
+    assert (ran.status, ran.err) == (0, "")
+    assert ran.out.startswith(begin[shell])
+
+
+def test_all_object_layouts_and_statistics_are_in_the_help_text(cpexport: Run) -> None:
+    from cpexport.tables.options import AGGREGATES, LAYOUTS
+
+    shown = cpexport("help", "load").out
+
+    assert [word for word in (*LAYOUTS, *AGGREGATES) if word not in shown] == []
