@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cpexport.cli import exit_status, options, screens
+from cpexport.cli import exit_status, job_options, options, screens
 from cpexport.cli.screens import Command, Example, option
 from cpexport.errors import UsageError
 
@@ -61,9 +61,9 @@ class _ResubmitOptions:
     help="table (a report), list (a line per job to run again: task, first, last), commands (a "
     "command line per job to run again), array (missing image sets, such as 4,7,9-10) or json.",
 )
-@options.size("as planned, else one image set or one group")
+@job_options.size("as planned, else one image set or one group")
 @options.same_pictures
-@options.again
+@job_options.again
 @options.watch("Check again at this interval, and draw progress, until all image sets are there.")
 @options.missing_ok
 @options.quiet
@@ -182,6 +182,7 @@ def _print(
     verbose: bool,
 ) -> None:
     from cpexport.cli.report_jobs import check_text, plan_text, too_long
+    from cpexport.cli.tables import terminal_width
     from cpexport.commands.resubmit import home_of, missing
 
     if format == "array":
@@ -191,7 +192,8 @@ def _print(
         plan = resubmission.plan if resubmission else missing(found, home_of(found, outputs), size)
         text = plan_text(plan, format)
     else:
-        text = check_text(found, format, resubmission, wanted.folder, verbose=verbose)
+        folder, width = wanted.folder, terminal_width()
+        text = check_text(found, format, resubmission, folder, verbose=verbose, width=width)
     if text:
         click.echo(text)
     exit_status.advise(too_long(text, format))

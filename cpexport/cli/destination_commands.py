@@ -114,12 +114,13 @@ def verify(to: str, format: str, missing_ok: bool, quiet: bool, **words: Any) ->
     """
     from cpexport.cli.progress import progress_bar
     from cpexport.cli.report_loads import verify_text
+    from cpexport.cli.tables import terminal_width
     from cpexport.commands.runs import verify_runs
 
     request = load_request(words, to)
     with progress_bar(quiet) as progress:
         found = verify_runs(request, progress)
-    click.echo(verify_text(found, format))
+    click.echo(verify_text(found, format, terminal_width()))
     if found.differences:
         return exit_status.FAILED
     return exit_status.status(found.whole, missing_ok)
@@ -228,6 +229,7 @@ def script(
     """
     from cpexport.cli.progress import progress_bar
     from cpexport.cli.report_loads import script_text
+    from cpexport.cli.tables import terminal_width
     from cpexport.commands.script import script
     from cpexport.loading.workers import processes
     from cpexport.sql_script.manifest import ScriptOptions
@@ -238,7 +240,7 @@ def script(
         done = script(request, out, form, processes(jobs), progress)
     loaded = done.loaded
     if loaded.loaded or done.written or format == "json" or not quiet:
-        click.echo(script_text(done, format))
+        click.echo(script_text(done, format, terminal_width()))
     if not quiet:
         exit_status.advise((*loaded.notes, *(loaded.details if verbose else ())))
     return exit_status.status(loaded.whole, missing_ok)

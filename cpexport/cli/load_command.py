@@ -85,6 +85,7 @@ def load(
     Run the same command again to load only what is new.
     """
     from cpexport.cli.report_loads import load_text
+    from cpexport.cli.tables import terminal_width
     from cpexport.commands.runs import destination
 
     url = destination(words["outputs"], to)
@@ -97,7 +98,7 @@ def load(
         return _dry_run(request, format, missing_ok, quiet, verbose)
     report = _load(request, seconds, jobs, format, quiet)
     if report.loaded or format == "json" or not quiet:
-        click.echo(load_text(report, format))
+        click.echo(load_text(report, format, terminal_width()))
     if not quiet:
         exit_status.advise((*report.notes, *(report.details if verbose else ())))
     if file:
@@ -129,11 +130,12 @@ def _dry_run(
 ) -> int:
     from cpexport.cli.progress import progress_bar
     from cpexport.cli.report_loads import dry_run_text
+    from cpexport.cli.tables import terminal_width
     from cpexport.commands.dry_run import dry_run
 
     with progress_bar(quiet) as progress:
         runs = dry_run(replace(request, allow_empty=False), progress)
-    click.echo(dry_run_text(runs, format))
+    click.echo(dry_run_text(runs, format, terminal_width()))
     if not quiet:
         notes = [n for run in runs for n in (*run.notes, *(run.details if verbose else ()))]
         exit_status.advise(tuple(dict.fromkeys(notes)))
@@ -146,6 +148,7 @@ def _load(
     """Loads once, or every `seconds` seconds; if it is interrupted, it prints what was loaded."""
     from cpexport.cli.progress import passed_text, progress_bar
     from cpexport.cli.report_loads import load_text
+    from cpexport.cli.tables import terminal_width
     from cpexport.commands.runs import load_runs
     from cpexport.commands.watch import follow_load
     from cpexport.loading.workers import processes
@@ -163,5 +166,5 @@ def _load(
             return follow_load(once, seconds, progress, passed) if seconds else once()
         except KeyboardInterrupt:
             if passes:
-                click.echo(load_text(passes[-1], format))
+                click.echo(load_text(passes[-1], format, terminal_width()))
             raise

@@ -14,6 +14,7 @@ from cpexport.cli import (
     destination_commands,
     exit_status,
     help_command,
+    job_options,
     load_command,
     options,
     screens,
@@ -70,7 +71,7 @@ def commands() -> None:
     metavar="FILE",
     help="Batch file. The same as BATCH_DATA.H5.",
 )
-@options.size("one image set, or one group")
+@job_options.size("one image set, or one group")
 @option(
     "--by-group",
     group=screens.SPLIT,
@@ -99,7 +100,7 @@ def commands() -> None:
     is_flag=True,
     help="Also check that every image file exists.",
 )
-@options.how_jobs_run
+@job_options.how_jobs_run
 @options.to("URL that the last job loads into", default="screen.sqlite in --out")
 @options.quiet
 def plan(

@@ -1,7 +1,5 @@
 """The command line options that commands share, or that form groups."""
 
-from collections.abc import Callable
-from functools import reduce
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -9,44 +7,16 @@ from urllib.parse import quote
 import click
 
 from cpexport.cli import completers, screens
-from cpexport.cli.screens import Choice, option
+from cpexport.cli.screens import Choice, OptionDecorator, all_of, option
 from cpexport.destination_url import FORMS
 from cpexport.errors import UsageError
-from cpexport.jobs.scheduler_options import option_words
-from cpexport.jobs.settings import SCHEDULER_NAMES, mebibytes, minutes
 
-_Option = Callable[[Any], Any]
 _ANY = f"{FORMS}; or a file name that ends in .sqlite, .duckdb or .parquet"
 _path = click.Path(path_type=Path)
-_factor = click.FloatRange(min=1)
 _count = click.IntRange(min=1)
 
 
-def _all(*options: _Option) -> _Option:
-    """Combines several options into one, in the order in which --help lists them."""
-    return lambda command: reduce(lambda done, option: option(done), reversed(options), command)
-
-
-def _read(read: Callable[[str], int]) -> Callable[[Any, Any, str | None], int | None]:
-    """Returns a click callback that parses a value with `read`."""
-
-    def convert(context: Any, parameter: Any, value: str | None) -> int | None:
-        try:
-            return None if value is None else read(value)
-        except ValueError as error:
-            raise click.BadParameter(str(error)) from error
-
-    return convert
-
-
-def _option_words(context: Any, parameter: Any, texts: tuple[str, ...]) -> tuple[str, ...]:
-    try:
-        return tuple(word for text in texts for word in option_words(text))
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
-
-
-def watch(what: str) -> _Option:
+def watch(what: str) -> OptionDecorator:
     """`--watch SECONDS`, with the help text `what`."""
     seconds = click.FloatRange(min=0, min_open=True)
     return option(
@@ -54,7 +24,7 @@ def watch(what: str) -> _Option:
     )
 
 
-def report_format(*others: str, help: str = "Format of the report.") -> _Option:
+def report_format(*others: str, help: str = "Format of the report.") -> OptionDecorator:
     """`--format`: `table`, the default, `json`, or one of the others."""
     words = ["table", *others, "json"]
     return option(
@@ -107,14 +77,14 @@ def _as_url(context: click.Context, parameter: Any, text: str | None) -> str | N
 
 def to(
     text: str, forms: str = _ANY, *, required: bool = False, default: str | None = None
-) -> _Option:
+) -> OptionDecorator:
     """`--to URL`, and `--defaults-file`, the option file for a server.
 
     text: what the destination is for.
     forms: what can be written.
     default: a description of the destination that a command takes without the option.
     """
-    return _all(
+    return all_of(
         # Eager, because the callback of --defaults-file adds the file to it.
         option(
             "--to",
@@ -149,7 +119,7 @@ prefix = option(
 )
 
 
-def _quiet(what: str) -> _Option:
+def _quiet(what: str) -> OptionDecorator:
     return option("--quiet", group=screens.PROCESS, is_flag=True, help=what)
 
 
@@ -171,19 +141,7 @@ missing_ok = option(
 )
 
 
-def size(default: str) -> _Option:
-    """`--images-per-batch`; `default` describes how large jobs are without it."""
-    return option(
-        "--images-per-batch",
-        group=screens.SPLIT,
-        type=_count,
-        metavar="N",
-        show_default=default,
-        help="Most image sets per job. A group is never split. A batch is one job's output.",
-    )
-
-
-shape = _all(
+shape = all_of(
     option(
         "--objects",
         group=screens.TABLES,
@@ -232,7 +190,7 @@ wells = option(
     help="Add tables with a row per plate and well: mean,median,std give Per_Well_avg, "
     "Per_Well_median, Per_Well_std, and Per_Well with counts.",
 )
-plate_and_well = _all(
+plate_and_well = all_of(
     option(
         "--plate",
         group=screens.WELLS,
@@ -265,7 +223,7 @@ replace = option(
 )
 
 
-def _path_map(group: str, what: str) -> _Option:
+def _path_map(group: str, what: str) -> OptionDecorator:
     return option("--path-map", group=group, multiple=True, metavar="CLUSTER=LOCAL", help=what)
 
 
@@ -279,126 +237,3 @@ path_map_of_properties = _path_map(
     "Show images under LOCAL whose paths begin with CLUSTER. LOCAL must end with CLUSTER, for "
     "example /data=https://images.lab.org/data.",
 )
-
-how_jobs_run = _all(
-    option(
-        "--keep-measurements",
-        group=screens.JOBS,
-        is_flag=True,
-        help="Keep each job's measurement file (.h5), which CellProfiler 4 deletes.",
-    ),
-    option(
-        "--time",
-        group=screens.JOBS,
-        metavar="TIME",
-        callback=_read(minutes),
-        show_default="set by the site",
-        help="Time limit of a job: minutes, H:MM:SS or D-H:MM:SS.",
-    ),
-    option(
-        "--memory",
-        group=screens.JOBS,
-        metavar="SIZE",
-        callback=_read(mebibytes),
-        show_default="set by the site",
-        help="Memory limit of a job, for example 4000M or 4G.",
-    ),
-    option(
-        "--partition",
-        group=screens.JOBS,
-        metavar="NAME",
-        show_default="set by the site",
-        help="Partition or queue of the jobs.",
-    ),
-    option(
-        "--at-once",
-        group=screens.JOBS,
-        type=_count,
-        metavar="N",
-        show_default="no limit, or one per core with --format shell",
-        help="Most jobs that run at the same time.",
-    ),
-    option(
-        "--module",
-        "modules",
-        group=screens.JOBS,
-        multiple=True,
-        metavar="NAME",
-        help="Environment module to load before CellProfiler starts.",
-    ),
-    option(
-        "--container",
-        group=screens.JOBS,
-        metavar="IMAGE",
-        help="Container image in which Apptainer runs CellProfiler.",
-    ),
-    option(
-        "--option",
-        "options",
-        group=screens.JOBS,
-        multiple=True,
-        metavar="OPTION",
-        callback=_option_words,
-        help="Option for the scheduler, split as in a shell, for example '-pe smp 4'.",
-    ),
-    option(
-        "--merge-time",
-        group=screens.LAST_JOB,
-        metavar="TIME",
-        callback=_read(minutes),
-        show_default="from the number of image sets, if there is a --time",
-        help="Time limit of the last job.",
-    ),
-    option(
-        "--merge-memory",
-        group=screens.LAST_JOB,
-        metavar="SIZE",
-        callback=_read(mebibytes),
-        show_default="from the number of image sets, if there is a --memory",
-        help="Memory limit of the last job.",
-    ),
-)
-"""How jobs run: the fields of `Settings`."""
-
-again = _all(
-    option(
-        "--resubmit",
-        "folder",
-        group=screens.AGAIN,
-        type=_path,
-        metavar="FOLDER",
-        help="Write the files that run the missing image sets again into this new folder.",
-    ),
-    option(
-        "--scheduler",
-        group=screens.AGAIN,
-        type=Choice(SCHEDULER_NAMES),
-        show_default="as planned, else slurm",
-        help="Scheduler to write files for.",
-    ),
-    option(
-        "--max-attempts",
-        group=screens.AGAIN,
-        type=_count,
-        metavar="N",
-        default=3,
-        help="Failed attempts before a range is split into single image sets.",
-    ),
-    option(
-        "--time-factor",
-        group=screens.AGAIN,
-        type=_factor,
-        metavar="FACTOR",
-        default=2,
-        help="Multiplies the time limit of jobs that ran out of time.",
-    ),
-    option(
-        "--mem-factor",
-        group=screens.AGAIN,
-        type=_factor,
-        metavar="FACTOR",
-        default=2,
-        help="Multiplies the memory limit of jobs that ran out of memory.",
-    ),
-)
-"""What to run again, and with which limits."""

@@ -2,12 +2,12 @@
 
 import json
 import shlex
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from cpexport.cellprofiler.image_set_names import Name, listed
+from cpexport.cli.tables import aligned, brief, filled, left_out, paragraph, table, wrapped
 from cpexport.commands.check import Check
 from cpexport.commands.resubmit import Resubmission
 from cpexport.commands.seen import Seen
@@ -18,9 +18,6 @@ from cpexport.jobs.templates import SUBMIT
 GAPS = "gaps in the numbers"
 UNKNOWN = "not known without a batch file"
 
-# Characters: the width of a terminal, of the labels before a list, and of a short list of ranges.
-_WIDTH, _LABEL, _BRIEF = 96, 16, 60
-_INDENT = " " * 4
 T = TypeVar("T")
 # The most characters that sbatch takes after --array (its manual).
 _ARRAY = 4096
@@ -67,16 +64,17 @@ def check_text(
     folder: Path | None = None,
     *,
     verbose: bool = False,
+    width: int | None = None,
 ) -> str:
     """Formats a check as `table` or `json`, with the files that were written to run jobs again.
 
-    Only a `verbose` table says how completion was recognized.
+    Only a `verbose` table says how completion was recognized. `width` is that of a narrow terminal.
     """
     if format == "json":
         return _check_json(found, again)
-    text = _check_table(found, verbose)
+    text = _check_table(found, verbose, width)
     if again:
-        text += "\n\n" + _again_table(again)
+        text += "\n\n" + _again_table(again, width)
     if again and folder and again.plan.tasks:
         text += "\n" + submit_text(again.plan, folder)
     return text
@@ -88,7 +86,7 @@ def _task(task: Task) -> str:
     return "\t".join(map(str, [task.number, *selection]))
 
 
-def _again_table(again: Resubmission) -> str:
+def _again_table(again: Resubmission, width: int | None) -> str:
     sets = again.plan.image_sets
     jobs = _counted(len(again.plan.tasks), "job")
     rows = [["run again", str(len(sets)), f"{sets or '-'} in {jobs}"]]
@@ -98,7 +96,7 @@ def _again_table(again: Resubmission) -> str:
         ["given up", str(len(given_up)), f"{given_up}: {why}"]
         for given_up, why in again.given_up.items()
     ]
-    return aligned(rows)
+    return aligned(rows, width)
 
 
 def _again_json(again: Resubmission) -> dict[str, Any]:
@@ -170,21 +168,23 @@ def _job_json(seen: Seen) -> dict[str, Any]:
     }
 
 
-def _check_table(found: Check, verbose: bool) -> str:
-    text = f"{_filled(found.trouble.split(' '), ' ')}\n\n" if found.trouble else ""
-    text += aligned([*_sums(found), _missing(found)])
+def _check_table(found: Check, verbose: bool, width: int | None) -> str:
+    text = f"{_trouble(found.trouble, width)}\n\n" if found.trouble else ""
+    text += aligned([*_sums(found), _missing(found)], width)
     unfinished = [seen for seen in found.batches if seen.state != "complete" or seen.reason]
     total = len(found.batches)
     text += f"\n\n{total - len(unfinished)} of {total} batches are complete"
     if unfinished or found.queue:
-        text += f"\n{_unfinished([*unfinished, *found.queue])}"
-    if found.left_out:
-        text += "\n\nLeft out:\n"
-        text += "\n".join(f"{left.path}: {left.reason}" for left in found.left_out)
+        text += f"\n{_unfinished([*unfinished, *found.queue], width)}"
+    text += left_out(found.left_out, "Left out:", width)
     evidence = sorted({seen.evidence for seen in found.batches if seen.evidence})
     if evidence and verbose:
         text += f"\n\nEvidence that an image set is done: {', '.join(evidence)}"
     return text
+
+
+def _trouble(text: str, width: int | None) -> str:
+    return filled(text.split(" "), " ") if width is None else "\n".join(wrapped(text, width))
 
 
 def _sums(found: Check) -> list[list[str]]:
@@ -192,8 +192,8 @@ def _sums(found: Check) -> list[list[str]]:
     planned = found.plan.planned if found.plan else None
     lines = [["planned", "", "not known without a batch file"]]
     if planned is not None:
-        lines = [["planned", str(len(planned)), _brief(planned)]]
-    lines.append(["complete", str(len(found.complete)), _brief(found.complete)])
+        lines = [["planned", str(len(planned)), brief(planned)]]
+    lines.append(["complete", str(len(found.complete)), brief(found.complete)])
     for name, image_sets in (
         ("skipped", found.skipped),
         ("unexpected", found.unexpected),
@@ -201,7 +201,7 @@ def _sums(found: Check) -> list[list[str]]:
         ("duplicate", found.duplicate),
     ):
         if image_sets:
-            lines.append([name, str(len(image_sets)), _brief(image_sets)])
+            lines.append([name, str(len(image_sets)), brief(image_sets)])
     return lines
 
 
@@ -223,34 +223,34 @@ def missing_text(
     """
     entries = listed(missing, names)
     if planned:
-        return _filled(entries) or "none"
+        return filled(entries) or "none"
     if not known:
         return UNKNOWN
-    return _filled([f"{UNKNOWN}; {GAPS}: {(entries or ['none'])[0]}", *entries[1:]])
+    return filled([f"{UNKNOWN}; {GAPS}: {(entries or ['none'])[0]}", *entries[1:]])
 
 
-def _unfinished(batches: Sequence[Seen]) -> str:
+def _unfinished(batches: Sequence[Seen], width: int | None = None) -> str:
     """Lists incomplete batches with the reason and the end of the log; equal ones share a row."""
     alike: dict[tuple[object, ...], list[Seen]] = {}
     for seen in batches:
         key = (bool(seen.log_file), seen.state, seen.reason, *seen.log)
         alike.setdefault(key, []).append(seen)
-    rows = [["STATE", "IMAGE SETS", "COMPLETE", "BATCH"]]
-    below = [""]
+    rows, below = [], []
     for group in alike.values():
         state, reason, log = group[0].state, group[0].reason, group[0].log
         sets, done = (
-            _brief(ImageSets.from_ranges(r for image_sets in parts for r in image_sets.ranges))
+            brief(ImageSets.from_ranges(r for image_sets in parts for r in image_sets.ranges))
             for parts in ([seen.image_sets for seen in group], [seen.complete for seen in group])
         )
         more = f" and {len(group) - 1:,} more" if len(group) > 1 else ""
         rows.append([state, sets or "-", done or "-", f"{group[0].path}{more}"])
-        lines = textwrap.wrap(reason, _WIDTH - len(_INDENT), break_on_hyphens=False)
-        lines += [f"| {s}" for s in log]
-        lines += [line for line in [_attempt(group)] if line]
-        below.append("".join(f"\n{_INDENT}{line}" for line in lines))
-    table = aligned(rows).split("\n")
-    return "\n".join(row + under for row, under in zip(table, below, strict=True))
+        lines, attempt = paragraph(reason, width), _attempt(group)
+        if width is None:
+            below.append([*lines, *(f"| {line}" for line in log), *([attempt] if attempt else [])])
+        else:
+            quoted = [f"| {part}" for line in log for part in paragraph(line, width - 2)]
+            below.append([*lines, *quoted, *paragraph(attempt, width)])
+    return table(["STATE", "IMAGE SETS", "COMPLETE", "BATCH"], rows, below, width)
 
 
 def _attempt(alike: Sequence[Seen]) -> str:
@@ -279,39 +279,3 @@ def _same(values: Iterable[T]) -> T | None:
 
 def _counted(number: int, what: str) -> str:
     return f"{number} {what}{'s' * (number != 1)}"
-
-
-def _brief(image_sets: ImageSets) -> str:
-    """The ranges of image sets; only the first ones if there are many."""
-    text = str(image_sets)
-    if len(text) <= _BRIEF:
-        return text
-    return f"{text[: text.rindex(',', 0, _BRIEF)]},..."
-
-
-def _filled(words: Iterable[str], between: str = ", ") -> str:
-    """Joins words, and breaks the line before a word that would make it too long."""
-    lines: list[str] = []
-    for word in words:
-        if lines and len(lines[-1]) + len(between) + len(word) <= _WIDTH - _LABEL:
-            lines[-1] += between + word
-        else:
-            lines[-1:] = [line + between.rstrip() for line in lines[-1:]]
-            lines.append(word)
-    return "\n".join(lines)
-
-
-def aligned(rows: Iterable[list[str]]) -> str:
-    """Aligns columns, two blanks apart.
-
-    The last column is not padded; further lines in its cells are indented to its start.
-    """
-    table = list(rows)
-    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]) - 1)]
-    below = "\n" + " " * sum(width + 2 for width in widths)
-    return "\n".join(
-        "  ".join(
-            [c.ljust(w) for c, w in zip(row, widths, strict=False)] + [row[-1].replace("\n", below)]
-        ).rstrip()
-        for row in table
-    )

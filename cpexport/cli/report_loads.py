@@ -6,12 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cpexport.cli.report_jobs import aligned, missing_text
+from cpexport.cli.report_jobs import missing_text
+from cpexport.cli.tables import aligned, left_out, table
 from cpexport.commands.dry_run import DryRun
 from cpexport.commands.load_report import Report, Run
 from cpexport.commands.verify import Verification
 from cpexport.derived.cpa_files import Properties
-from cpexport.errors import LeftOut
 from cpexport.loading.left_out import Missing
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ def properties_text(found: Properties, file: Path) -> str:
     )
 
 
-def script_text(done: "Script", format: str) -> str:
+def script_text(done: "Script", format: str, width: int | None = None) -> str:
     """Describes a script and the load for it, as `table` or `json`."""
-    loaded = load_text(done.loaded, format)
+    loaded = load_text(done.loaded, format, width)
     if format == "json":
         report = json.loads(loaded) | {"script": str(done.file)}
         report |= {"files": done.files, "files_written": done.written}
@@ -47,7 +47,7 @@ def script_text(done: "Script", format: str) -> str:
     return f"{loaded}\n\n{aligned(rows)}"
 
 
-def dry_run_text(runs: Sequence[DryRun], format: str) -> str:
+def dry_run_text(runs: Sequence[DryRun], format: str, width: int | None = None) -> str:
     """Describes what a load would do, as `table` or `json`."""
     if format == "json":
         return json.dumps([_dry_run_json(run) for run in runs], indent=2, ensure_ascii=False)
@@ -58,7 +58,8 @@ def dry_run_text(runs: Sequence[DryRun], format: str) -> str:
         lines += [["image sets", str(run.image_sets) or "none"]]
         lines += [[name, f"{_listed(parts)} columns"] for name, parts in run.tables.items()]
         lines += [["missing", _named(run.missing)]]
-    return aligned(lines) + _left_out([left for run in runs for left in run.left_out])
+    left = [left for run in runs for left in run.left_out]
+    return aligned(lines, width) + left_out(left, "Left out:", width)
 
 
 def _dry_run_json(run: DryRun) -> dict[str, Any]:
@@ -74,20 +75,13 @@ def _dry_run_json(run: DryRun) -> dict[str, Any]:
     }
 
 
-def _left_out(left_out: Sequence[LeftOut]) -> str:
-    """The list of what was left out, for below a table; empty if nothing was."""
-    if not left_out:
-        return ""
-    return "\n\nLeft out:\n" + "\n".join(f"{left.path}: {left.reason}" for left in left_out)
-
-
 def _listed(parts: tuple[int, ...]) -> str:
     return " + ".join(map(str, parts))
 
 
-def verify_text(found: Verification, format: str) -> str:
+def verify_text(found: Verification, format: str, width: int | None = None) -> str:
     """Describes a verification, as `table` or `json`."""
-    return _verify_json(found) if format == "json" else _verify_table(found)
+    return _verify_json(found) if format == "json" else _verify_table(found, width)
 
 
 def _verify_json(found: Verification) -> str:
@@ -130,7 +124,7 @@ def _verify_json(found: Verification) -> str:
     )
 
 
-def _verify_table(found: Verification) -> str:
+def _verify_table(found: Verification, width: int | None) -> str:
     lines = [
         ["destination", found.destination],
         ["batches", f"{found.verified} verified, {found.different} different"],
@@ -139,15 +133,12 @@ def _verify_table(found: Verification) -> str:
     for run, gaps in found.missing.items():
         if gaps.image_sets:
             lines += [[f"missing of {run}" if run else "missing", _named(gaps)]]
-    text = aligned(lines)
-    for name, unseen in (
-        ("Not loaded", found.not_loaded),
-        ("Not verified", found.not_verified),
-    ):
-        if unseen:
-            text += f"\n\n{name}:\n" + "\n".join(f"{left.path}: {left.reason}" for left in unseen)
+    text = aligned(lines, width)
+    text += left_out(found.not_loaded, "Not loaded:", width)
+    text += left_out(found.not_verified, "Not verified:", width)
     if found.differences:
-        rows = [["TABLE", "COLUMN", "IMAGE SETS", "BATCH", "DIFFERENCE"]]
+        head = ["TABLE", "COLUMN", "IMAGE SETS", "BATCH", "DIFFERENCE"]
+        rows = []
         for difference in found.differences:
             sets = ",".join(map(str, difference.image_sets[:_SHOWN]))
             if more := len(difference.image_sets) - _SHOWN:
@@ -157,16 +148,16 @@ def _verify_table(found: Verification) -> str:
                 batch = f"{difference.run}: {batch}"
             column = difference.column or "-"
             rows.append([difference.table, column, sets or "-", batch or "-", difference.what])
-        text += "\n\nDifferent:\n" + aligned(rows)
+        text += "\n\nDifferent:\n" + table(head, rows, width=width)
     return text
 
 
-def load_text(report: Report, format: str) -> str:
-    """Describes a load, as `table` or `json`."""
-    return _load_json(report) if format == "json" else _load_table(report)
+def load_text(report: Report, format: str, width: int | None = None) -> str:
+    """Describes a load, as `table` or `json`. `width` is that of a narrow terminal."""
+    return _load_json(report) if format == "json" else _load_table(report, width)
 
 
-def _load_table(report: Report) -> str:
+def _load_table(report: Report, width: int | None) -> str:
     lines = [
         ["destination", report.destination],
         ["batches", _batches(f"{report.loaded} loaded", report.replaced, report.already)],
@@ -179,7 +170,7 @@ def _load_table(report: Report) -> str:
             for run in report.runs
         ),
     ]
-    return aligned(lines) + _left_out(report.left_out)
+    return aligned(lines, width) + left_out(report.left_out, "Left out:", width)
 
 
 def _batches(new: str, replaced: int, already: int) -> str:

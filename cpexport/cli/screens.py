@@ -5,6 +5,7 @@ of options too, but importing it takes 30 ms, as long as click and all of these 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import reduce
 from typing import Any, Final, NamedTuple
 
 import click
@@ -78,9 +79,17 @@ class Option(click.Option):
         return extra
 
 
-def option(*names: str, group: str, **attributes: Any) -> Callable[[Any], Any]:
+OptionDecorator = Callable[[Any], Any]
+
+
+def option(*names: str, group: str, **attributes: Any) -> OptionDecorator:
     """`click.option` in the group with this title. `show_default` may describe the default."""
     return click.option(*names, cls=Option, group=group, **attributes)
+
+
+def all_of(*options: OptionDecorator) -> OptionDecorator:
+    """Combines several options into one, in the order in which --help lists them."""
+    return lambda command: reduce(lambda done, option: option(done), reversed(options), command)
 
 
 class Choice(click.Choice[str]):
