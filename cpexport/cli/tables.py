@@ -61,14 +61,15 @@ def table(
 ) -> str:
     """A table with a head, and lines of text indented below each row.
 
-    Where a row is wider than the terminal, each becomes a record, with a line for each cell.
+    Where a row is wider than the terminal, each becomes a record, with a line for each cell and an
+    empty line before it.
     """
     texts = ["".join(f"\n{_INDENT}{line}" for line in lines) for lines in below or [()] * len(rows)]
     lines = aligned([head, *rows]).split("\n")
     if width is None or max(map(len, lines)) <= width:
         return "\n".join(line + text for line, text in zip(lines, ["", *texts], strict=True))
     records = [aligned(map(list, zip(head, row, strict=True)), width) for row in rows]
-    return "\n\n".join(record + text for record, text in zip(records, texts, strict=True))
+    return "\n".join(f"\n{record}{text}" for record, text in zip(records, texts, strict=True))
 
 
 def left_out(found: Iterable["LeftOut | Unseen"], title: str, width: int | None = None) -> str:
@@ -111,7 +112,7 @@ def wrapped(text: str, room: int) -> list[str]:
     ['1-8,', '10-23,25']
     """
     lines = [""]
-    for piece in re.findall("[^,]*,? *", text.replace("\n", " ")):
+    for piece in filter(str.strip, re.findall("[^,]*,? *", text.replace("\n", " "))):
         if len(lines[-1]) + len(piece.rstrip()) <= room:
             lines[-1] += piece
         else:

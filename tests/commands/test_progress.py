@@ -1,38 +1,10 @@
 """Progress is drawn on a terminal, and nowhere else."""
 
-import os
-import pty
-import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from support.fixtures import Ran
-
-
-def on_a_terminal(words: list[str]) -> tuple[int, str, str]:
-    """Exit status, stdout, and the text that came to a terminal which is only stderr."""
-    terminal, side = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cpexport", *words],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=side,
-        env={**os.environ, "COLUMNS": "160", "TERM": "xterm"},
-        text=True,
-    )
-    os.close(side)
-    drawn = b""
-    while True:
-        try:
-            piece = os.read(terminal, 4096)
-        except OSError:
-            break
-        drawn += piece
-    os.close(terminal)
-    out, _ = process.communicate()
-    return process.returncode, out, re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", drawn.decode())
+from support.terminals import on_a_terminal
 
 
 def test_a_terminal_shows_batches_image_sets_and_values_a_second(
