@@ -17,7 +17,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
-    TaskID,
+    Task,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -93,25 +93,29 @@ def progress_bar(quiet: bool) -> Iterator[Callable[[ProgressEvent], None]]:
         TextColumn("{task.fields[unit]}{task.fields[more]}"),
         TimeRemainingColumn(),
     )
-    bars = Progress(*columns, console=Console(stderr=True), transient=True)
-    with _logging(quiet), bars as progress:
-        tasks: dict[str, TaskID] = {}
+    drawing = Progress(*columns, console=Console(stderr=True), transient=True)
+    with _logging(quiet), drawing as progress:
+        bars: dict[tuple[str, str], Task] = {}
 
         def show(done: ProgressEvent) -> None:
             stop()
-            if done.what not in tasks:
-                # A task without a total is finished when the next one begins.
+            key = done.run, done.what
+            if key not in bars:
                 progress.refresh()
-                for task in progress.tasks:
-                    task.visible = task.total is not None
-                tasks[done.what] = progress.add_task(
-                    done.what, total=done.total, more="", unit=done.unit
-                )
-            elapsed = progress.tasks[tasks[done.what]].elapsed or 0
+                for run, what in [*bars]:
+                    if run != done.run:
+                        progress.remove_task(bars.pop((run, what)).id)
+                name = f"{done.run}: {done.what}" if done.run else done.what
+                progress.add_task(name, total=done.total, more="", unit=done.unit)
+                bars[key] = progress.tasks[-1]
+            for each, bar in bars.items():
+                # A bar without a total is finished when another one moves.
+                bar.visible = each == key or bar.total is not None
+            elapsed = bars[key].elapsed or 0
             more = f", {done.image_sets} image sets" if done.image_sets else ""
             if done.values and elapsed:
                 more += f", {done.values / elapsed / 1e6:.1f} M values/s"
-            progress.update(tasks[done.what], completed=done.batches, total=done.total, more=more)
+            progress.update(bars[key].id, completed=done.batches, total=done.total, more=more)
 
         yield show
 

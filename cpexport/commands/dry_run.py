@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from cpexport.commands.run_names import named
-from cpexport.commands.runs import check_named
+from cpexport.commands.runs import check_named, in_turn
 from cpexport.errors import LeftOut, SourceError
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.loading.left_out import Missing, check_not_empty, left_out, missing, other_outputs
@@ -73,9 +73,9 @@ def dry_run(request: LoadRequest, progress: Progress = lambda done: None) -> tup
     check_wanted_of_runs(request.shape, request.wells, [run.outputs for run in runs], to, prefix)
     results: list[DryRun] = []
     failed: list[SourceError] = []
-    for run in runs:
+    for run, shown in in_turn(runs, progress):
         try:
-            results.append(_one(request.of_run(run.name, run.outputs), progress))
+            results.append(_one(request.of_run(run.name, run.outputs), shown))
         except SourceError as error:
             failed.append(error)
             results.append(_nothing(destination, run.name, error))

@@ -14,7 +14,7 @@ from cpexport.derived.wells import make_wells, untrue_wells
 from cpexport.destination_url import file_url
 from cpexport.errors import LeftOut, SourceError, UsageError
 from cpexport.imagesets import ImageSets
-from cpexport.loading.progress import Progress
+from cpexport.loading.progress import Progress, of_run
 from cpexport.loading.request import LoadRequest
 from cpexport.loading.retry import Retry
 from cpexport.loading.wanted import check_wanted_of_runs
@@ -67,9 +67,9 @@ def load_runs(
     check_named(runs, request.batch_file)
     check_wanted_of_runs(request.shape, request.wells, [run.outputs for run in runs], to, prefix)
     reports, failed = [], []
-    for run in runs:
+    for run, shown in in_turn(runs, progress):
         try:
-            reports.append(load(request.of_run(run.name, run.outputs), workers, progress))
+            reports.append(load(request.of_run(run.name, run.outputs), workers, shown))
         except SourceError as error:
             failed.append(error)
     if not reports:
@@ -100,10 +100,19 @@ def verify_runs(request: LoadRequest, progress: Progress = lambda done: None) ->
         return verify(request, progress)
     runs = named(request.outputs, known)
     check_named(runs, request.batch_file)
-    results = [verify(request.of_run(run.name, run.outputs), progress) for run in runs]
+    results = [
+        verify(request.of_run(run.name, run.outputs), shown)
+        for run, shown in in_turn(runs, progress)
+    ]
     others = known.keys() - {run.name for run in runs}
     unseen = [Unseen(f"run {name}", "not among OUTPUTS") for name in sorted(others)]
     return verified_together(results, strange, unseen)
+
+
+def in_turn(runs: Sequence[Named], progress: Progress) -> Iterator[tuple[Named, Progress]]:
+    """Yields each run with a function that reports its progress by its name and place."""
+    for place, run in enumerate(runs, start=1):
+        yield run, of_run(progress, f"{run.name}, {place} of {len(runs)}")
 
 
 def check_named(runs: Sequence[Named], batch_file: Path | None) -> None:
