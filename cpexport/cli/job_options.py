@@ -42,7 +42,8 @@ def size(default: str) -> OptionDecorator:
         type=_count,
         metavar="N",
         show_default=default,
-        help="Most image sets per job. A group is never split. A batch is one job's output.",
+        help="Maximum number of image sets per job. A group is never split. A batch is one job's "
+        "output.",
     )
 
 
@@ -82,7 +83,7 @@ how_jobs_run = all_of(
         type=_count,
         metavar="N",
         show_default="no limit, or one per core with --format shell",
-        help="Most jobs that run at the same time.",
+        help="Maximum number of jobs at the same time.",
     ),
     option(
         "--module",

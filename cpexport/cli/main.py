@@ -69,7 +69,7 @@ def commands() -> None:
     group=screens.SOURCE,
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Batch file. The same as BATCH_DATA.H5.",
+    help="The batch file, if BATCH_DATA.H5 is not given.",
 )
 @job_options.size("one image set, or one group")
 @option(

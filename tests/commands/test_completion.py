@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.fixtures import Ran
+from support.help_screens import SCREENS
 
 Run = Callable[..., Ran]
 
@@ -49,6 +50,16 @@ def environment(tmp_path: Path) -> Mapping[str, str]:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     wide = {"TERM": "xterm", "COLUMNS": "200"}
     return {**os.environ, **wide, "HOME": str(tmp_path), "PATH": path}
+
+
+def save(shell: str, environment: Mapping[str, str]) -> Path:
+    """Saves the script in the place that the help screen names for the shell."""
+    (place,) = re.findall(rf"^  {shell} +~/(.*)$", (SCREENS / "completion.txt").read_text(), re.M)
+    file = Path(environment["HOME"], place)
+    file.parent.mkdir(parents=True)
+    words = [sys.executable, "-m", "cpexport", "completion", shell]
+    file.write_text(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+    return file
 
 
 class Terminal:
@@ -142,9 +153,8 @@ def test_bash_finds_it_where_the_help_screen_says(environment: Mapping[str, str]
     package = Path("/usr/share/bash-completion/bash_completion")
     if not package.exists():
         pytest.skip("bash-completion is not installed")
-    place = Path(environment["HOME"], ".local/share/bash-completion/completions/cpexport")
-    place.parent.mkdir(parents=True)
-    script = f"cpexport completion bash > {place}; . {package}; _completion_loader cpexport; "
+    save("bash", environment)
+    script = f". {package}; _completion_loader cpexport; "
     script += (
         "COMP_WORDS=(cpexport lo) COMP_CWORD=1; _cpexport_without_space cpexport lo cpexport; "
     )
@@ -161,6 +171,29 @@ def test_bash_finds_it_where_the_help_screen_says(environment: Mapping[str, str]
         "load",
         "complete -o nosort -F _cpexport_without_space cpexport",
     ]
+
+
+def test_zsh_finds_it_where_the_help_screen_says(environment: Mapping[str, str]) -> None:
+    if not shutil.which("zsh"):
+        pytest.skip("zsh is not installed")
+    save("zsh", environment)
+    terminal = Terminal(_SHELLS["zsh"], environment)
+    terminal.type("fpath+=~/.zfunc; autoload -U compinit; compinit -u -D\r")
+    terminal.type("cpexport lo\t")
+
+    assert terminal.words() == ["cpexport", "load"]
+    terminal.close()
+
+
+def test_fish_finds_it_where_the_help_screen_says(environment: Mapping[str, str]) -> None:
+    if not shutil.which("fish"):
+        pytest.skip("fish is not installed")
+    save("fish", environment)
+    words = ["fish", "-c", "complete -C 'cpexport lo'"]
+    unset = {name: value for name, value in environment.items() if name != "XDG_CONFIG_HOME"}
+    ran = subprocess.run(words, env=unset, capture_output=True, text=True, check=True)
+
+    assert ran.stdout.startswith("load\t")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
