@@ -31,6 +31,7 @@ _ORDER: Final = (
     *(SOURCE, DESTINATION, TABLES, WELLS, SAME_NUMBER, SPLIT, JOBS, LAST_JOB, AGAIN, ANALYST),
     *(RESULT, PROCESS, OTHER),
 )
+_PLACE: Final = _ORDER.index
 
 # The sections of the list of commands.
 ON_CLUSTER: Final = "Run jobs on a cluster"
@@ -130,7 +131,7 @@ class _Screen(click.Command):
             if record is not None:
                 records.setdefault(getattr(param, "group", OTHER), []).append(record)
         alone = "Options" if len(records) == 1 else None
-        yield from (Group(alone or title, records[title]) for title in _ORDER if title in records)
+        yield from (Group(alone or title, records[title]) for title in sorted(records, key=_PLACE))
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         groups = list(self.groups(ctx))
@@ -172,8 +173,10 @@ class Commands(_Screen, click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] not in self.commands and not args[0].startswith("-"):
-            ctx.fail(self.unknown(args[0]))
+        name = args[0]
+        # A shell that completes words parses what is not complete yet.
+        if not (name in self.commands or name.startswith("-") or ctx.resilient_parsing):
+            ctx.fail(self.unknown(name))
         return super().resolve_command(ctx, args)
 
     def unknown(self, name: str) -> str:

@@ -196,6 +196,14 @@ def test_fish_finds_it_where_the_help_screen_says(environment: Mapping[str, str]
     assert ran.stdout.startswith("load\t")
 
 
+@pytest.mark.parametrize("line", ["cpexport lod --", "cpexport load --no-such x --", "cpexport x"])
+def test_a_line_that_is_wrong_gets_no_error(cpexport: Run, line: str) -> None:
+    words = {"COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+    ran = cpexport(env={"_CPEXPORT_COMPLETE": "bash_complete", **words})
+
+    assert (ran.status, ran.err) == (0, "")
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_a_script_says_whose_it_is_before_anything_else(cpexport: Run, shell: str) -> None:
     ran = cpexport("completion", shell)
