@@ -58,10 +58,15 @@ def read(
         layout = sink.layout()
         if not layout.columns:
             under = f" under the prefix {prefix}" if prefix else ""
-            raise SinkError(sink.name, f"holds no image sets{under}", "load something first")
+            raise SinkError(
+                sink.name,
+                f"contains no image sets{under}",
+                "check --to and --prefix, or load outputs into it with cpexport load",
+            )
         if run is not None and run not in sink.ledger.runs():
             raise UsageError(
-                f"no run {run}; there are {', '.join(sink.ledger.runs()) or 'none with a name'}"
+                f"no run {run}; existing runs: "
+                f"{', '.join(sink.ledger.runs()) or 'none with a name'}"
             )
         tables = {
             table.name: table.object for name in layout.objects for table in layout.parts(name)[:1]
@@ -70,11 +75,13 @@ def read(
             tables[f"{prefix}Per_Object"] = OBJECT
         name = next((n for n in (table, f"{prefix}{table}") if n in tables), None)
         if name is None:
-            raise UsageError(f"no table {table}; there are {', '.join(sorted(tables))}")
+            raise UsageError(f"no table {table}; existing tables: {', '.join(sorted(tables))}")
         features = _features(layout, tables[name])
         chosen = list(features) if columns is None else list(columns)
         if unknown := [column for column in chosen if column not in features]:
-            raise UsageError(f"no column {unknown[0]} in {name}; there are {', '.join(features)}")
+            raise UsageError(
+                f"no column {unknown[0]} in {name}; existing columns: {', '.join(features)}"
+            )
         wanted_sets = _image_sets(sink, image_sets)
         wanted_features = (
             None if tables[name] == RELATIONSHIP else [features[column] for column in chosen]
@@ -110,7 +117,7 @@ def _image_sets(sink: Sink, text: str | None) -> ImageSets | None:
     loaded = sink.ledger.read().loaded
     if not wanted & loaded:
         raise UsageError(
-            f"no image set of {text or 'an empty list'} in {sink.name}: it has {loaded}"
+            f"no image set of {text or 'an empty list'} in {sink.name}, which has {loaded}"
         )
     return wanted
 

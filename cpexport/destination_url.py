@@ -51,8 +51,8 @@ def destination_url(text: str) -> str:
     suffix = path.suffix.lower()
     if suffix in _TEXTS:
         raise UsageError(
-            f"--to {text}: load writes databases and Parquet; for CSV files with an import script "
-            "use cpexport script OUTPUTS --out FOLDER"
+            f"--to {text}: load writes databases and Parquet; for CSV files with an import "
+            "script, use cpexport script OUTPUTS --out FOLDER"
         )
     kind = _KINDS.get(suffix)
     if kind is None:
@@ -82,7 +82,8 @@ def file_url(kind: str, path: Path) -> str:
         return URL.create(kind, database=str(path)).render_as_string()
     except UnicodeEncodeError as error:
         raise UsageError(
-            f"{str(path)!r} has bytes that are not UTF-8 in its name; rename it, or name another"
+            f"{str(path)!r} has bytes in its name that are not UTF-8; rename it, or choose "
+            "another file"
         ) from error
 
 

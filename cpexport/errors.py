@@ -14,7 +14,7 @@ RERUN: Final = "run its image sets again"
 
 Use it for nothing else: in other cases a second run gives the same result.
 """
-AS_WRITTEN: Final = "use the file as CellProfiler wrote it"
+AS_WRITTEN: Final = "restore the file that CellProfiler wrote"
 """The advice for content that no job writes: another program or a person has changed the file."""
 
 _CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
@@ -109,9 +109,9 @@ class NumbersError(SinkError):
         self.object, self.feature = object, feature
         super().__init__(
             destination,
-            f"{feature} of {object} has integers of more than 15 digits and real numbers, which no "
-            "column of numbers holds",
-            "report this",
+            f"{feature} of {object} has both real numbers and integers of more than 15 "
+            "digits, and no numeric column can hold both",
+            "report this as a bug",
         )
 
 

@@ -43,7 +43,9 @@ class ImageSets:
             _check(first, last)
         for (_, last), (first, _) in pairwise(self.ranges):
             if first <= last + 1:
-                raise ValueError(f"image sets {first} and on follow {last} in a range of their own")
+                raise ValueError(
+                    f"ranges must be sorted, with a gap between them, but {first} follows {last}"
+                )
 
     @classmethod
     def of(cls, numbers: Iterable[SupportsIndex]) -> Self:
@@ -108,7 +110,7 @@ class ImageSets:
         >>> ImageSets.parse("1-4,5-3")
         Traceback (most recent call last):
         ...
-        ValueError: '5-3' in a list of image sets: the range ends before it begins
+        ValueError: '5-3' in a list of image sets: the range ends before it starts
 
         Raises:
             ValueError: a piece is neither a number from 1 on nor a range; the message quotes the
@@ -126,7 +128,7 @@ class ImageSets:
             ValueError: the set is empty.
         """
         if not self.ranges:
-            raise ValueError("no image sets, so there is no first")
+            raise ValueError("an empty set of image sets has no first number")
         return self.ranges[0][0]
 
     @property
@@ -137,7 +139,7 @@ class ImageSets:
             ValueError: the set is empty.
         """
         if not self.ranges:
-            raise ValueError("no image sets, so there is no last")
+            raise ValueError("an empty set of image sets has no last number")
         return self.ranges[-1][1]
 
     @property
@@ -209,7 +211,7 @@ class ImageSets:
 def _check(first: int, last: int) -> None:
     """Raises ValueError unless `first` to `last` is a range of image set numbers."""
     if first < 1:
-        raise ValueError(f"image sets are numbered from 1, not {first}")
+        raise ValueError(f"image set numbers start at 1, not {first}")
     if last < first:
         raise ValueError(f"a range of image sets from {first} cannot end at {last}")
 
@@ -222,7 +224,7 @@ def _parse_piece(piece: str) -> tuple[int, int]:
         first, last = int(match[1]), int(match[2] or match[1])
         if 1 <= first <= last:
             return first, last
-        problem = "numbers start at 1" if first < 1 else "the range ends before it begins"
+        problem = "numbers start at 1" if first < 1 else "the range ends before it starts"
     raise ValueError(f"{piece.strip()!r} in a list of image sets: {problem}")
 
 

@@ -78,7 +78,7 @@ class BatchFileFoundError(SourceError):
     """A file among the outputs is a batch file and therefore not a job's output."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, "a batch file, not a job's output", "give it as --batch")
+        super().__init__(path, "is a batch file, not the output of a job", "name it with --batch")
 
     def __reduce__(self) -> tuple[type, tuple[str]]:
         return type(self), (self.path,)
@@ -91,8 +91,8 @@ def read_batch_file(path: Path) -> BatchFile:
         SourceError: the file is damaged, or not a measurement file with image sets.
     """
     if path.is_dir():
-        raise SourceError(path, "a folder", f"name the {NAME} in it")
-    advice = f"give the {NAME} that CreateBatchFiles wrote"
+        raise SourceError(path, "is a folder", f"name the {NAME} in the folder")
+    advice = f"name the {NAME} that CreateBatchFiles wrote"
     try:
         opened = MeasurementFile(path)
     except SourceError as error:
@@ -165,7 +165,7 @@ def digest(path: Path) -> str:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
-        raise SourceError(path, f"cannot be read: {error.strerror}", "check it") from error
+        raise SourceError(path, f"cannot be read: {error.strerror}", "make it readable") from error
 
 
 def _path_mappings(text: str | None) -> tuple[tuple[str, str], ...]:

@@ -62,7 +62,7 @@ def column_names(
         ValueError: `max_length` is below 10, which leaves no room for numbers.
     """
     if max_length < 10:
-        raise ValueError(f"columns need room for 10 characters, not {max_length}")
+        raise ValueError(f"column names need at least 10 characters, not {max_length}")
     previous = {} if taken is None else taken
     names = list(dict.fromkeys(names))
     fresh = sorted(name for name in names if name not in previous)

@@ -81,9 +81,9 @@ def without_rows(jobs: Sequence[ImageSets], held: ImageSets, planned: ImageSets 
     if not jobs or not lacking:
         return ""
     return (
-        f"no output has the image sets {lacking}, which may be done: ExportToDatabase writes no "
-        "rows of what FlagImage skips, so a database does not tell skipped image sets from those "
-        "that did not run; a .h5 or an Image.csv of the jobs would"
+        f"no output has the image sets {lacking}; FlagImage may have skipped them: "
+        "ExportToDatabase writes no rows for skipped image sets, so a database cannot show "
+        "whether they ran; an .h5 file or an Image.csv of the jobs can"
     )
 
 

@@ -4,6 +4,7 @@ A clone without git-lfs has pointers instead of files, a browser saves an error 
 of the requested file, and people give a workbook the ending `.csv`.
 """
 
+import shlex
 from pathlib import Path
 from typing import Final
 
@@ -13,18 +14,18 @@ HDF5: Final = b"\x89HDF\r\n\x1a\n"
 SQLITE: Final = b"SQLite format 3\x00"
 
 _FIRST = 512
-_LFS: Final = "run git lfs pull where it was cloned"
+_LFS: Final = "run: git -C {folder} lfs pull"
 _KINDS: Final = (
     (b"version https://git-lfs.github.com/spec/", "is a git-lfs pointer", _LFS),
-    (b"/annex/objects/", "is a git-annex pointer", "run git annex get where it was cloned"),
-    (HDF5, "is an HDF5 file", "give it the ending .h5"),
-    (SQLITE, "is a SQLite file", "give it the ending .sqlite"),
-    (b"PK\x03\x04", "is an Excel workbook or a zip file", "save it as CSV UTF-8, or unpack it"),
+    (b"/annex/objects/", "is a git-annex pointer", "run: git -C {folder} annex get {name}"),
+    (HDF5, "is an HDF5 file", "rename it so that it ends in .h5"),
+    (SQLITE, "is a SQLite file", "rename it so that it ends in .sqlite"),
+    (b"PK\x03\x04", "is an Excel workbook or a zip file", "save it as CSV UTF-8, or unzip it"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "is an Excel workbook", "save it as CSV UTF-8"),
-    (b"\x1f\x8b", "is compressed by gzip", "unpack it"),
-    (b"BZh", "is compressed by bzip2", "unpack it"),
-    (b"\xfd7zXZ\x00", "is compressed by xz", "unpack it"),
-    (b"\x28\xb5\x2f\xfd", "is compressed by zstd", "unpack it"),
+    (b"\x1f\x8b", "is compressed with gzip", "decompress it"),
+    (b"BZh", "is compressed with bzip2", "decompress it"),
+    (b"\xfd7zXZ\x00", "is compressed with xz", "decompress it"),
+    (b"\x28\xb5\x2f\xfd", "is compressed with zstd", "decompress it"),
 )
 _PAGES: Final = (b"<!doctype html", b"<html")
 
@@ -44,9 +45,12 @@ def another_kind(path: Path, expected: bytes = b"") -> SourceError | None:
         return None
     for start, problem, advice in _KINDS:
         if first.startswith(start):
-            return SourceError(path, problem, advice)
+            folder, name = shlex.quote(str(path.parent)), shlex.quote(path.name)
+            return SourceError(path, problem, advice.format(folder=folder, name=name))
     if first.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(_PAGES):
-        return SourceError(path, "is a web page", "download the file itself")
+        return SourceError(
+            path, "is a web page", "download the file itself, not the page that links to it"
+        )
     return None
 
 

@@ -84,7 +84,7 @@ def walk(top: Path, told: Told = lambda files: None) -> Iterator[Listed]:
         except OSError as error:
             problem = f"cannot be listed: {error.strerror}"
             if path == top:
-                raise SourceError(top, problem, "check it") from error
+                raise SourceError(top, problem, "make it readable, or leave it out") from error
             yield Listed(path, real, (), ((path, problem),))
             continue
         files += len(names)

@@ -74,12 +74,12 @@ class TableOptions:
         """
         kinds = _words(aggregate)
         if unknown := [kind for kind in kinds if kind not in AGGREGATES]:
-            message = f"--aggregate has {', '.join(AGGREGATES)}, not {unknown[0]}"
+            message = f"--aggregate takes {', '.join(AGGREGATES)}, not {unknown[0]}"
             raise UsageError(suggest(message, closest(unknown[0], AGGREGATES)))
         words = _words(objects)
         layouts = [word for word in words if word in LAYOUTS]
         if len(layouts) > 1 or (layouts == [_NONE] and len(words) > 1):
-            raise UsageError(f"--objects has one of {', '.join(LAYOUTS)}, not {objects}")
+            raise UsageError(f"--objects takes one of {', '.join(LAYOUTS)}, not {objects}")
         only = tuple(sorted(word for word in words if word not in LAYOUTS))
         chosen = tuple(kind for kind in AGGREGATES if kind in kinds)
         longest = LONGEST if max_column_length is None else max_column_length

@@ -60,12 +60,13 @@ class PathMap:
             cluster, _, local = word.partition("=")
             if not (_absolute(cluster) and (_absolute(local) or _is_url(local))):
                 message = (
-                    f"--path-map {word}: write CLUSTER=LOCAL, a whole path and a whole path or URL"
+                    f"--path-map {word}: write CLUSTER=LOCAL, where CLUSTER is an absolute "
+                    "path and LOCAL an absolute path or a URL"
                 )
                 raise UsageError(suggest(message, closest(word, [BATCH])))
             local = _folder(local)
             if local_by_cluster.setdefault(_bare(cluster), local) != local:
-                raise UsageError(f"--path-map has {cluster} twice")
+                raise UsageError(f"--path-map has two values for {cluster}; leave one out")
         for cluster, local in besides:
             local_by_cluster.setdefault(_bare(cluster), _folder(local))
         return cls(tuple(sorted(local_by_cluster.items(), key=lambda pair: (-len(pair[0]), pair))))
@@ -139,12 +140,16 @@ class PathMap:
         for cluster, local in self.pairs:
             if not local.rstrip("/").endswith(cluster) or _WINDOWS.match(cluster):
                 raise UsageError(
-                    f"--path-map {cluster}={local}: a properties file can only put something "
-                    f"before {cluster}; load with --path-map, which changes the paths themselves"
+                    f"--path-map {cluster}={local}: a properties file can only add text "
+                    f"before {cluster}; load with --path-map, which changes the paths "
+                    "themselves"
                 )
             prefixes.add(local.rstrip("/").removesuffix(cluster))
         if len(prefixes) > 1:
-            raise UsageError("a properties file can put only one thing before all paths")
+            raise UsageError(
+                "a properties file can add only one text before all paths; load with --path-map, "
+                "which changes the paths themselves"
+            )
         return "".join(prefixes)
 
     def _column(self, kind: str, column: pa.StringArray) -> tuple[pa.StringArray, int]:
@@ -253,7 +258,7 @@ def read_path_map(words: Sequence[str], batch_file: Path | None) -> PathMap:
     pairs: list[tuple[str, str]] = []
     if BATCH in words:
         if batch_file is None:
-            raise UsageError("--path-map batch needs --batch, whose mappings it takes")
+            raise UsageError("--path-map batch needs the batch file; name it with --batch")
         mappings = read_batch_file(batch_file).path_mappings
         if not mappings:
             raise UsageError(f"{batch_file} maps no paths; write --path-map CLUSTER=LOCAL")

@@ -40,7 +40,12 @@ SITES = [f"P{plate}-{well}-{site}" for plate in (1, 2) for well in WELLS for sit
 OTHERS_CUT = {
     "batch_13_16_kill9_early": ("13-16", "", *UNFINISHED, "13-16: not measured"),
     "batch_13_16_kill9": ("", "", "unreadable", "damaged", "bad heap free list"),
-    "batch_1_4_truncated_h5": ("", "", "unreadable", "cut off: the file is shorter than it says"),
+    "batch_1_4_truncated_h5": (
+        "",
+        "",
+        "unreadable",
+        "cut off: the file is shorter than its header states",
+    ),
     "batch_1_4_zero_length": ("", "", "unreadable", "empty (0 bytes)"),
     "batch_21_24_missing_file": ("21-24", "", "failed", "said Failure", "21-24: not measured"),
     "batch_40_45_all_past_the_end": ("", "", "failed", "said Failure", "ran no image set"),

@@ -168,10 +168,22 @@ def test_of_several_runs_rows_are_of_one_or_of_all(case: Case, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ({"table": "Per_Mitochondria"}, "no table Per_Mitochondria; there are Per_BigNuclei, "),
-        ({"table": "Per_Cells", "columns": ["Area"]}, "no column Area in Per_Cells; there are Im"),
-        ({"table": "Per_Cells", "image_sets": "30-40"}, "no image set of 30-40 in .*: it has 1-24"),
-        ({"table": "Per_Cells", "image_sets": ""}, "no image set of an empty list in .*: it has"),
+        (
+            {"table": "Per_Mitochondria"},
+            "no table Per_Mitochondria; existing tables: Per_BigNuclei, ",
+        ),
+        (
+            {"table": "Per_Cells", "columns": ["Area"]},
+            "no column Area in Per_Cells; existing columns: Im",
+        ),
+        (
+            {"table": "Per_Cells", "image_sets": "30-40"},
+            "no image set of 30-40 in .*, which has 1-24",
+        ),
+        (
+            {"table": "Per_Cells", "image_sets": ""},
+            "no image set of an empty list in .*, which has",
+        ),
         ({"table": "Per_Cells", "image_sets": "4-1"}, "'4-1' in a list of image sets"),
     ],
 )

@@ -45,7 +45,7 @@ def test_a_folder_without_any_batch(refused: Refused, copy: Callable[..., Path])
     [
         ("batch_13_16_kill9", "damaged"),
         ("batch_13_16_kill9_early", "never finished"),
-        ("batch_1_4_truncated_h5", "shorter than it says"),
+        ("batch_1_4_truncated_h5", "shorter than its header states"),
         ("batch_1_4_zero_length", "empty (0 bytes)"),
         ("batch_21_24_missing_file", "not measured"),
         ("batch_40_45_all_past_the_end", "ran no image set"),

@@ -222,7 +222,7 @@ class TestBesideJobs:
         load = cpexport("load", path, "--to", f"sqlite:///{tmp_path}/a.sqlite")
 
         assert load.status == 1
-        assert f"{path}: a batch file, not a job's output" in load.err
+        assert f"{path}: is a batch file, not the output of a job; name it with --batch" in load.err
         assert not (tmp_path / "a.sqlite").exists()
 
 

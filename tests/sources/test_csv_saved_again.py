@@ -162,7 +162,7 @@ def semicolons(table: Table) -> bytes:
 
 
 AREA, MEAN = "AreaShape_Area", "Intensity_Mean_DNA"
-ORIGINAL = "use the file as CellProfiler wrote it"
+ORIGINAL = "restore the file that CellProfiler wrote"
 AGAIN = "run its image sets again"
 # Image.csv, Nuclei.csv, and what must be said: which file, what is wrong, what to do.
 REFUSED: dict[str, tuple[bytes, bytes, tuple[str, ...]]] = {
@@ -194,20 +194,20 @@ REFUSED: dict[str, tuple[bytes, bytes, tuple[str, ...]]] = {
         text(NUCLEI, end="\r").encode(),
         ("Nuclei.csv", "end in CR alone", "save it"),
     ),
-    "git-lfs pointer": (POINTER, POINTER, ("Image.csv", "git-lfs pointer", "git lfs pull")),
+    "git-lfs pointer": (POINTER, POINTER, ("Image.csv", "git-lfs pointer", "lfs pull")),
     "git-lfs pointer of objects": (
         plain(IMAGE),
         POINTER,
-        ("Nuclei.csv", "git-lfs pointer", "git lfs pull"),
+        ("Nuclei.csv", "git-lfs pointer", "lfs pull"),
     ),
     "git-annex pointer": (
         b"/annex/objects/MD5E-s9--a.csv\n",
         plain(NUCLEI),
-        ("Image.csv", "git-annex pointer", "git annex get"),
+        ("Image.csv", "git-annex pointer", "annex get Image.csv"),
     ),
     "a web page": (b"<!DOCTYPE html>\n<html>\n", plain(NUCLEI), ("Image.csv", "web page")),
     "a workbook": (b"PK\x03\x04\x14\n\0", plain(NUCLEI), ("Image.csv", "workbook", "save it")),
-    "compressed": (b"\x1f\x8b\x08\0\n", plain(NUCLEI), ("Image.csv", "gzip", "unpack it")),
+    "compressed": (b"\x1f\x8b\x08\0\n", plain(NUCLEI), ("Image.csv", "gzip", "decompress it")),
     "not UTF-8": (
         text(with_field(IMAGE, 1, "Metadata_Well", "板")).encode("gbk"),
         plain(NUCLEI),
@@ -363,7 +363,7 @@ def test_a_pointer_is_named_whatever_the_file_was_to_be(
     assert ran.status == 3
     (left_out,) = json.loads(ran.out)["batches"]["left_out"]
     assert "git-lfs pointer" in left_out["reason"]
-    assert "git lfs pull" in left_out["reason"]
+    assert "run: git -C bad lfs pull" in left_out["reason"]
     assert rows(tmp_path / "s.sqlite", "SELECT ImageNumber FROM Per_Image") == [(1,), (2,)]
 
 
@@ -423,9 +423,9 @@ def digits(content: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("name", "change", "says"),
     [
-        ("SQL_5_8_Image.CSV", lambda c: POINTER, ("git-lfs pointer", "git lfs pull")),
-        ("SQL_5_8_Object.CSV", lambda c: POINTER, ("git-lfs pointer", "git lfs pull")),
-        ("SQL_SETUP.SQL", lambda c: POINTER, ("git-lfs pointer", "git lfs pull")),
+        ("SQL_5_8_Image.CSV", lambda c: POINTER, ("git-lfs pointer", "lfs pull")),
+        ("SQL_5_8_Object.CSV", lambda c: POINTER, ("git-lfs pointer", "lfs pull")),
+        ("SQL_SETUP.SQL", lambda c: POINTER, ("git-lfs pointer", "lfs pull")),
         ("SQL_5_8_Image.CSV", lambda c: c.decode().encode("utf-16"), ("UTF-16", "save it")),
         ("SQL_5_8_Object.CSV", lambda c: c.replace(b"\n", b"\r"), ("end in CR alone", "save it")),
         ("SQL_5_8_Object.CSV", lambda c: c.replace(b",", b";"), ("line 1 has 1 fields", ORIGINAL)),

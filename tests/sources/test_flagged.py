@@ -187,7 +187,7 @@ class TestEveryKindOfOutput:
 
         assert said["skipped"] == []
         (note,) = [note for note in said["notes"] if "FlagImage" in note]
-        assert note.startswith("no output has the image sets 3,5, which may be done")
+        assert note.startswith("no output has the image sets 3,5; FlagImage may have skipped them")
 
     def test_objects_of_several_types_in_one_file(
         self, copy: Copy, cpexport: Run, tmp_path: Path

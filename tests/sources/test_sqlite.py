@@ -511,7 +511,7 @@ class TestDamage:
             refusal,
             file.name,
             "text in the number column Nuclei_AreaShape_Area",
-            "use the file as CellProfiler wrote it",
+            "restore the file that CellProfiler wrote",
         )
 
     def test_an_object_that_is_there_twice_is_named(self, file: Path) -> None:

@@ -148,7 +148,7 @@ def test_an_empty_name_gets_a_column() -> None:
 
 
 def test_a_length_without_room_for_numbers_is_refused() -> None:
-    with pytest.raises(ValueError, match="room for 10 characters, not 9"):
+    with pytest.raises(ValueError, match="at least 10 characters, not 9"):
         column_names(["Image_Count_Nuclei"], 9)
 
 

@@ -141,7 +141,7 @@ def test_first_and_last_are_in_the_set() -> None:
     ],
 )
 def test_numbers_below_one_are_refused(make: Callable[[], ImageSets]) -> None:
-    with pytest.raises(ValueError, match="numbered from 1"):
+    with pytest.raises(ValueError, match="image set numbers start at 1"):
         make()
 
 
@@ -154,7 +154,7 @@ def test_a_span_that_ends_before_it_begins_is_refused() -> None:
 def test_the_class_itself_takes_ranges_in_normal_form_only(
     ranges: tuple[tuple[int, int], ...],
 ) -> None:
-    with pytest.raises(ValueError, match="a range of their own"):
+    with pytest.raises(ValueError, match="with a gap between them"):
         ImageSets(ranges)
 
 

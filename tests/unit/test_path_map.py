@@ -102,7 +102,7 @@ class TestMapping:
             (["/data"], "--path-map /data: write CLUSTER=LOCAL"),
             (["data=/mnt"], "--path-map data=/mnt: write CLUSTER=LOCAL"),
             (["/data=mnt"], "--path-map /data=mnt: write CLUSTER=LOCAL"),
-            (["/data=/a", "/data/=/b"], "--path-map has /data/ twice"),
+            (["/data=/a", "/data/=/b"], "--path-map has two values for /data/; leave one out"),
         ],
     )
     def test_what_is_no_mapping_is_refused(self, words: list[str], said: str) -> None:
@@ -271,7 +271,10 @@ class TestLoad:
     @pytest.mark.parametrize(
         ("words", "said"),
         [
-            (["--path-map", "batch"], "--path-map batch needs --batch"),
+            (
+                ["--path-map", "batch"],
+                "--path-map batch needs the batch file; name it with --batch",
+            ),
             (["--path-map", "batch", "--batch", "{plain}"], "maps no paths; write --path-map CLU"),
             (["--path-map", "nowhere"], "--path-map nowhere: write CLUSTER=LOCAL"),
         ],

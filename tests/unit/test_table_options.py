@@ -217,9 +217,9 @@ class TestShapes:
     @pytest.mark.parametrize(
         ("words", "said"),
         [
-            (("--objects", "combined,view"), "--objects has one of"),
-            (("--objects", "none,Cells"), "--objects has one of"),
-            (("--aggregate", "max"), "--aggregate has mean, median, std, not max"),
+            (("--objects", "combined,view"), "--objects takes one of"),
+            (("--objects", "none,Cells"), "--objects takes one of"),
+            (("--aggregate", "max"), "--aggregate takes mean, median, std, not max"),
             (("--max-column-length", "5"), "--max-column-length"),
         ],
     )

@@ -15,11 +15,14 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except LeadsElsewhereError as error:
-        problem = f"{error}, and CellProfiler never writes such; nothing of this file is read"
-        raise SourceError(path, problem, "leave it out of OUTPUTS") from error
+        problem = (
+            f"{error}; CellProfiler never writes such links, so cpexport reads nothing from this "
+            "file"
+        )
+        raise SourceError(path, problem, "move it out of OUTPUTS") from error
     except (LookupError, MemoryError, OSError, RuntimeError, ValueError, TypeError) as error:
         text = str(error.args[0] if error.args else error)
-        raise SourceError(path, f"damaged, HDF5 says: {text}", RERUN) from error
+        raise SourceError(path, f"damaged; HDF5 reports: {text}", RERUN) from error
 
 
 def opening(path: Path, error: OSError) -> SourceError:
@@ -27,10 +30,12 @@ def opening(path: Path, error: OSError) -> SourceError:
     text = str(error)
     if isinstance(error, BlockingIOError) or "unable to lock file" in text:
         return RunningError(
-            path, "locked, a job is still writing it", "wait until the job has ended"
+            path, "locked: a job is still writing it", "wait until the job has ended"
         )
     if isinstance(error, PermissionError) or "Permission denied" in text:
-        return SourceError(path, "may not be read", "ask its owner for permission to read")
+        return SourceError(
+            path, "you have no permission to read it", "ask its owner for read permission"
+        )
     if isinstance(error, FileNotFoundError) or "No such file" in text:
         return SourceError(path, "does not exist", "check the path")
     if path.stat().st_size == 0:
@@ -38,10 +43,10 @@ def opening(path: Path, error: OSError) -> SourceError:
     if kind := another_kind(path, HDF5):
         return kind
     if "truncated" in text:
-        return SourceError(path, "cut off: the file is shorter than it says", RERUN)
+        return SourceError(path, "cut off: the file is shorter than its header states", RERUN)
     if "signature not found" in text:
         return _not_hdf5(path)
-    return SourceError(path, f"damaged, HDF5 says: {text}", RERUN)
+    return SourceError(path, f"damaged; HDF5 reports: {text}", RERUN)
 
 
 def _not_hdf5(path: Path) -> SourceError:
@@ -52,7 +57,9 @@ def _not_hdf5(path: Path) -> SourceError:
     with path.open("rb") as stream:
         first = stream.read(512)
     if not first.strip(b"\0"):
-        return SourceError(path, "damaged: its first bytes are zeros", RERUN)
+        return SourceError(path, "damaged: it starts with zeros", RERUN)
     return SourceError(
-        path, "not an HDF5 file", "take it away if it is something else, or else run its job again"
+        path,
+        "not an HDF5 file",
+        "run its image sets again, or move it out of OUTPUTS if it is something else",
     )

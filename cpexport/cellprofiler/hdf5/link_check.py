@@ -54,13 +54,13 @@ def dataset_in(group: h5py.h5g.GroupID, name: bytes) -> h5py.h5d.DatasetID:
     dataset = h5py.h5d.open(group, name)
     creation = dataset.get_create_plist()
     if creation.get_layout() == h5py.h5d.VIRTUAL or creation.get_external_count():
-        raise LeadsElsewhereError(f"{_shown(group, name)} takes its values from other files")
+        raise LeadsElsewhereError(f"{_shown(group, name)} stores its values in other files")
     return dataset
 
 
 def _check_not_external(group: h5py.h5g.GroupID, name: bytes, type: int) -> None:
     if type != h5py.h5l.TYPE_HARD:
-        where = "another file" if type == h5py.h5l.TYPE_EXTERNAL else "somewhere else"
+        where = "another file" if type == h5py.h5l.TYPE_EXTERNAL else "another place"
         raise LeadsElsewhereError(f"{_shown(group, name)} is a link to {where}")
 
 

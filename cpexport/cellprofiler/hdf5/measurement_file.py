@@ -35,7 +35,7 @@ class NotMeasurementsError(SourceError):
     """An HDF5 file of another program."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        super().__init__(path, "not a CellProfiler measurement file", "leave it out of OUTPUTS")
+        super().__init__(path, "not a CellProfiler measurement file", "move it out of OUTPUTS")
 
     def __reduce__(self) -> tuple[type, tuple[str]]:
         return type(self), (self.path,)
@@ -141,7 +141,7 @@ class MeasurementFile:
             try:
                 return np.array([self._text(value) for value in values], dtype=object)
             except UnicodeError as error:
-                raise ValueError(f"{object_name}/{feature} holds text that is none") from error
+                raise ValueError(f"{object_name}/{feature} contains invalid text") from error
 
     def length(self, object_name: str, feature: str) -> int:
         """The number of a feature's values in `data`, including superseded ones."""
@@ -193,7 +193,7 @@ class MeasurementFile:
             for path, pair in _leaves(root, 4):
                 vectors = [whole_numbers(dataset_in(pair, _c(part)), 1) for part in _PAIR]
                 if len({len(vector) for vector in vectors}) != 1:
-                    raise ValueError(f"{'/'.join(path)} has vectors of several lengths")
+                    raise ValueError(f"{'/'.join(path)} has vectors of different lengths")
                 if any((vector < 1).any() for vector in vectors):
                     raise ValueError(f"{'/'.join(path)} has numbers below 1")
                 module, name, first, second = path
@@ -218,13 +218,15 @@ class MeasurementFile:
             return dataset_in(group_in(self._by_name[object_name], _c(feature)), _c(part))
         except (LookupError, TypeError, ValueError) as error:
             where = f"{object_name}/{feature}/{part}"
-            raise ValueError(f"{where} is not there, or no dataset") from error
+            raise ValueError(f"{where} is missing or not a dataset") from error
 
     def _rows(self, object_name: str, feature: str) -> Index:
         """All rows of an index, valid or not."""
         rows = whole_numbers(self._dataset(object_name, feature, "index"), 2)
         if rows.shape[1] != 3:
-            raise ValueError(f"{object_name}/{feature}/index has the shape {rows.shape}")
+            raise ValueError(
+                f"{object_name}/{feature}/index has the shape {rows.shape}, not 3 columns"
+            )
         return rows
 
     def _text(self, value: bytes) -> str:
@@ -254,7 +256,7 @@ def _run(file: h5py.File, path: Path) -> h5py.h5g.GroupID:
     runs = group_in(root, b"Measurements")
     names = members(runs)
     if not names:
-        raise SourceError(path, "holds no measurements", RERUN)
+        raise SourceError(path, "contains no measurements", RERUN)
     return group_in(runs, max(names))
 
 
@@ -276,10 +278,10 @@ def valid(rows: Index) -> Index:
         ValueError: a row has an impossible image number or slice.
     """
     if (rows[:, 0] == 0).any() or (rows[:, 0] < -1).any():
-        raise ValueError("an index has image numbers that none can have")
+        raise ValueError("an index has impossible image numbers")
     rows = rows[rows[:, 0] > 0]
     if (rows[:, 1] < 0).any() or (rows[:, 2] < rows[:, 1]).any():
-        raise ValueError("an index has slices that end before they begin")
+        raise ValueError("an index has slices that end before they start")
     numbers = rows[:, 0]
     if len(numbers) > 1 and not (numbers[1:] > numbers[:-1]).all():
         rows = rows[np.argsort(numbers, kind="stable")]

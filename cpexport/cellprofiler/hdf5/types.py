@@ -28,9 +28,9 @@ def arrow_type(dataset: h5py.h5d.DatasetID) -> pa.DataType:
     if kind == h5py.h5t.ENUM and dataset.dtype == np.bool_:
         return INTEGER
     if kind not in (h5py.h5t.INTEGER, h5py.h5t.FLOAT):
-        raise ValueError(f"{_name(dataset)} holds neither numbers nor text")
+        raise ValueError(f"{_name(dataset)} contains neither numbers nor text")
     if type.get_size() > 8:
-        raise ValueError(f"{_name(dataset)} holds numbers of {type.get_size()} bytes")
+        raise ValueError(f"{_name(dataset)} contains numbers of {type.get_size()} bytes")
     return INTEGER if kind == h5py.h5t.INTEGER else REAL
 
 
@@ -41,7 +41,7 @@ def whole_numbers(dataset: h5py.h5d.DatasetID, dimensions: int) -> npt.NDArray[n
         ValueError: the values are not integers, or the number of dimensions differs.
     """
     if arrow_type(dataset) != INTEGER:
-        raise ValueError(f"{_name(dataset)} does not hold whole numbers")
+        raise ValueError(f"{_name(dataset)} does not contain whole numbers")
     return _read(dataset, INTEGER, shape_of(dataset, dimensions)).astype(np.int64, copy=False)
 
 
@@ -84,7 +84,7 @@ def _read(
         long = np.empty(shape, np.uint64)
         _fill(dataset, long)
         if long.max(initial=0) > np.iinfo(np.int64).max:
-            raise ValueError(f"{_name(dataset)} holds whole numbers above 9223372036854775807")
+            raise ValueError(f"{_name(dataset)} contains whole numbers above 9223372036854775807")
         return long.astype(np.int64)
     out = np.empty(shape, np.int64 if type == INTEGER else np.float64)
     _fill(dataset, out)
