@@ -23,18 +23,19 @@ from cpexport.sources.spreadsheet.row_counts import misfit
 # A table that could belong to more jobs than this gets none, because the test would read each job.
 _MOST = 100
 _NO_OWNER = (
-    "but no one table of image sets that it belongs to; put it where its Image.csv is, under the "
-    "same prefix, or take it away"
+    "but no single Image.csv matches them; move this file next to its Image.csv and give it "
+    "the same prefix, or move it out of OUTPUTS"
 )
 _WHY_STRAY = {
     OBJECTS: f"rows of objects, {_NO_OWNER}",
     RELATIONSHIP: f"pairs of objects, {_NO_OWNER}",
-    IMAGE: "rows of image sets, but its name does not end in Image; rename it, or take it away",
-    EXPERIMENT: "a second Experiment.csv; take it away",
+    IMAGE: "rows of image sets, but its name does not end in Image; rename it, or move it out of "
+    "OUTPUTS",
+    EXPERIMENT: "a second Experiment.csv; move it out of OUTPUTS",
 }
 _NO_SQL_JOB = (
-    "rows of an export for MySQL, but no Image.CSV and SETUP.SQL of its job near it; put it "
-    "where they are, or take it away"
+    "rows of an export for MySQL, but its Image.CSV and SETUP.SQL are missing; move this "
+    "file next to them, or out of OUTPUTS"
 )
 
 

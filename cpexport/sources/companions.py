@@ -46,16 +46,16 @@ class Companions:
         """The note that the format in `used` was read instead of these files; empty without files.
 
         >>> Companions(csv=(Path("Image.csv"), Path("Cells.csv"))).note("the .h5 is")
-        ('the .h5 is used, not the 2 CSV files beside it',)
+        ('the .h5 is used, not the 2 CSV files next to it',)
         """
-        return (f"{used} used, not the {self._counted} beside it",) if self._number else ()
+        return (f"{used} used, not the {self._counted} next to it",) if self._number else ()
 
     def advised(self, error: SourceError) -> SourceError:
         """The error of the used format, with the advice that the other files can replace it."""
         if not self._number or isinstance(error, RunningError):
             return error
         what = self._counted.lstrip("0123456789 ")
-        advice = f"{error.advice}, or take it away to use the {what} beside it"
+        advice = f"{error.advice}, or move it out of OUTPUTS to use the {what} next to it"
         return SourceError(error.path, error.problem, advice)
 
     def left_out(self, present: ImageSets, used: str) -> dict[str, str]:
@@ -72,8 +72,8 @@ class Companions:
                         extra = extra - ImageSets.of(opened.pictures.numbers)
             if extra:
                 reasons[str(path)] = (
-                    f"lists image sets {extra}, which {used} does not have; put the files of each "
-                    "format into a folder of their own"
+                    f"lists image sets {extra}, which {used} does not have; move the files of "
+                    "each format into a folder of their own"
                 )
         return reasons
 

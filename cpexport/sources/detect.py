@@ -27,7 +27,7 @@ from cpexport.sources.sqlite.file import FileKind, contents
 from cpexport.sources.stray_tables import put_together
 from cpexport.sources.unread import unread_output
 
-_NOT_UTF8 = "its name is not UTF-8, so no report or ledger can name it; rename it"
+_NOT_UTF8 = "its name is not UTF-8, so reports and the ledger cannot name it; rename it"
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,10 @@ class _Finding:
         if listed.real in self.listed:
             return
         self.listed[listed.real] = listed
-        self.not_read += [LeftOut(str(path), f"{why}; check it") for path, why in listed.closed]
+        self.not_read += [
+            LeftOut(str(path), f"{why}; make it readable, or move it out of OUTPUTS")
+            for path, why in listed.closed
+        ]
         path, names = listed.path, listed.names
         has_status = any(Path(name).suffix in STATUS_SUFFIXES for name in names)
         # If the status of jobs cannot be read, they may still be running.

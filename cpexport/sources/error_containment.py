@@ -18,7 +18,7 @@ def contained(source: Source) -> Iterator[None]:
     try:
         yield
     except WidthError as error:
-        advice = "leave it out, or load it into a destination of its own"
+        advice = "move it out of OUTPUTS, or load it into a separate destination"
         raise SourceError(source.path, str(error), advice) from error
     except CpexportError:
         raise
@@ -34,8 +34,9 @@ def contained(source: Source) -> Iterator[None]:
         command = shlex.join(["python", "-m", "cpexport.structure", str(source.path)])
         raise SourceError(
             source.path,
-            f"cpexport does not expect what is in it ({type(error).__name__}: {error})",
-            f"please report this with what `{command}` prints: names and types, no data",
+            f"its content is unexpected ({type(error).__name__}: {error})",
+            f"please report this with the output of `{command}`, which lists names and types "
+            "but no data",
         ) from error
 
 
@@ -44,4 +45,8 @@ def gone(source: Source, error: OSError) -> SourceError:
 
     Often a job has just renamed its folder.
     """
-    return SourceError(source.path, f"cannot be read: {error.strerror or error}", "check it")
+    return SourceError(
+        source.path,
+        f"cannot be read: {error.strerror or error}",
+        "make it readable, or move it out of OUTPUTS",
+    )

@@ -4,6 +4,7 @@
 to their jobs, and a job of CellProfiler 3 can write its own output under that name.
 """
 
+import shlex
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -64,10 +65,10 @@ def told_apart(paths: Sequence[Path]) -> Candidates:
                 elif is_measured(file):
                     outputs += copies
                 else:
-                    raise SourceError(copies[0], "lists no image sets", "leave it out of OUTPUTS")
+                    raise SourceError(copies[0], "lists no image sets", "move it out of OUTPUTS")
         except SourceError as error:
             problem = f"not a batch file: {error.problem}"
-            advice = "make it again with CreateBatchFiles, or name the right one with --batch"
+            advice = "create it again with CreateBatchFiles, or name the right one with --batch"
             not_read += [NotReadSource(path, SourceError(path, problem, advice)) for path in copies]
     return Candidates(tuple(batch_files), tuple(outputs), tuple(not_read))
 
@@ -90,8 +91,8 @@ def the_one(paths: Sequence[Path]) -> Path | None:
     if len(different) > 1:
         some = ", ".join(str(path) for path in different[:3])
         raise UsageError(
-            f"several batch files ({some}); name the right one with --batch, or one run's "
-            "folder at a time (load takes several as runs, with --table-number)"
+            f"several batch files ({some}); name the right one with --batch, or name the "
+            "folder of one run (load takes several runs with --table-number)"
         )
     return paths[0] if paths else None
 
@@ -100,12 +101,12 @@ def notes_on(plan: BatchFile | None, batch_files: Collection[Path]) -> tuple[str
     """The notes for users about the batch file in use, and about others that are not used."""
     if plan is None:
         return ()
-    notes = [f"{plan.path}: holds measurements of a job; its image sets are taken as the plan"]
+    notes = [f"{plan.path}: contains measurements of a job; its image sets are used as the plan"]
     return (
         *(notes if plan.measured else ()),
         *(
-            f"{path}: another batch file than {plan.path}, and not used; give it with --batch if "
-            "the jobs were run with it"
+            f"{path}: a different batch file than {plan.path}, not used; if the jobs ran with "
+            f"it, add --batch {shlex.quote(str(path))}"
             for path in _others(batch_files, plan.path)
         ),
     )
@@ -125,7 +126,11 @@ def _by_content(paths: Sequence[Path]) -> list[list[Path]]:
         try:
             lengths.setdefault(path.stat().st_size, []).append(path)
         except OSError as error:
-            raise SourceError(path, f"cannot be read: {error.strerror}", "check it") from error
+            raise SourceError(
+                path,
+                f"cannot be read: {error.strerror}",
+                "make it readable, or move it out of OUTPUTS",
+            ) from error
     keys = {
         path: digest(path) if len(same_length) > 1 else str(path)
         for same_length in lengths.values()

@@ -16,13 +16,13 @@ from cpexport.sources.spreadsheet.csv_file import CsvFile
 from cpexport.sources.spreadsheet.csv_header import OBJECTS
 from cpexport.sources.spreadsheet.file_groups import CsvGroup, csv_folder, header_of
 
-_NAME_IMAGES = "which are in the Image.csv of its job; name that, or the folder that holds both"
+_NAME_IMAGES = "which are in the Image.csv of its job; name that, or the folder of both"
 _WHY = {
     OBJECTS: f"has no image sets, {_NAME_IMAGES}",
     RELATIONSHIP: f"has pairs of objects and no image sets, {_NAME_IMAGES}",
-    EXPERIMENT: f"says how a run was made and has no image sets, {_NAME_IMAGES}",
+    EXPERIMENT: f"describes how a run was made and has no image sets, {_NAME_IMAGES}",
 }
-_NOT_OURS = "name a job's .h5, Image.csv or SQLite file, or the folder that holds it"
+_NOT_OURS = "name a job's .h5, Image.csv or SQLite file, or its folder"
 
 
 def place_of(path: Path) -> Place | LeftOut:
@@ -35,9 +35,7 @@ def place_of(path: Path) -> Place | LeftOut:
     if start and SQLITE.startswith(start):
         return Place(Folder(path, databases=[path]))
     if is_hidden(path.name):
-        reason = (
-            "a hidden file, where macOS, Office or an editor keeps its own; name the file beside it"
-        )
+        reason = "a hidden file of macOS, Office or an editor; name the file next to it"
         return LeftOut(str(path), reason)
     kind = sorted_by_kind(path.parent, [path.name])
     if kind.packed:
@@ -50,7 +48,7 @@ def place_of(path: Path) -> Place | LeftOut:
     return _csv(path)
 
 
-PACKED = "a compressed file; decompress it, or take it away"
+PACKED = "a compressed file; decompress it, or move it out of OUTPUTS"
 
 
 def no_data(path: Path) -> LeftOut:

@@ -52,8 +52,9 @@ class EmptySource:
     def _empty_reason(self) -> str:
         if self.server:
             return (
-                f"ExportToDatabase wrote to a MySQL server ({self.server} says so), from which "
-                "nothing is read: run the jobs with ExportToSpreadsheet or --keep-measurements"
+                f"ExportToDatabase wrote to a MySQL server (see {self.server}), which "
+                "cpexport does not read; run the jobs with ExportToSpreadsheet or "
+                "--keep-measurements"
             )
         names = ", ".join(file.name for file in self.temporary)
         only = f", only CellProfiler's own temporary file ({names})" if names else ""

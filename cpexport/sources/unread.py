@@ -16,24 +16,25 @@ def unread_output(files: Sequence[Path]) -> LeftOut | None:
     """The report about a folder's unsupported files if they are a job's whole output, else None.
 
     >>> str(unread_output([Path("Image.xlsx"), Path("Nuclei.xlsx")]).reason)
-    'a table of image sets that is no CSV (and Nuclei.xlsx beside it); save them as CSV, or take \
-them away'
+    'a table of image sets that is not CSV (and Nuclei.xlsx next to it); save them as CSV, or move \
+them out of OUTPUTS'
     """
     measured = [path for path in files if path.suffix.lower() == MATLAB]
     if measured:
         reason = (
-            "CellProfiler's measurements in a MATLAB file, which cpexport does not read; run the "
-            "job again with an .h5 or ExportToSpreadsheet, or take it away"
+            "CellProfiler's measurements in a MATLAB file, which cpexport does not read; run "
+            "the job again with an .h5 or ExportToSpreadsheet, or move it out of OUTPUTS"
         )
         return LeftOut(str(measured[0]), reason)
     images = [path for path in files if _IMAGES.fullmatch(path.name.split(".")[0])]
     if not images:
         return None
     first, *others = [*images, *(path for path in files if path not in images)]
-    beside = f" (and {_listed(others)} beside it)" if others else ""
+    beside = f" (and {_listed(others)} next to it)" if others else ""
     them = "them" if others else "it"
     reason = (
-        f"a table of image sets that is no CSV{beside}; save {them} as CSV, or take {them} away"
+        f"a table of image sets that is not CSV{beside}; save {them} as CSV, or move {them} "
+        "out of OUTPUTS"
     )
     return LeftOut(str(first), reason)
 

@@ -152,7 +152,7 @@ def test_jobs_that_wrote_to_a_database_server_are_told_so(
     ran = cpexport("check", "outputs")
     said = " ".join(ran.out.split())
 
-    assert f"wrote to a MySQL server ({sign} says so), from which nothing is read: run" in said
+    assert f"wrote to a MySQL server (see {sign}), which cpexport does not read; run" in said
     assert "left no" not in ran.out
     assert ran.status == 3
 

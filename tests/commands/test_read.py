@@ -161,7 +161,7 @@ def test_of_several_runs_rows_are_of_one_or_of_all(case: Case, tmp_path: Path) -
     assert list(one.columns[:3]) == ["TableNumber", "ImageNumber", "Cells_Number_Object_Number"]
     assert set(one["TableNumber"]) == {2}
     assert [*both.itertuples(index=False, name=None)] == rows(tmp_path / "runs.sqlite", query)
-    with pytest.raises(UsageError, match="no run c; there are a, b"):
+    with pytest.raises(UsageError, match="no run c; existing runs: a, b"):
         cpexport.read(url, "Per_Cells", run="c")
 
 
@@ -197,7 +197,7 @@ def test_what_is_not_there_is_refused_with_what_is(
 
 
 def test_a_destination_that_is_not_there_is_refused_and_not_made(tmp_path: Path) -> None:
-    with pytest.raises(SinkError, match="holds no image sets; load something first"):
+    with pytest.raises(SinkError, match="contains no image sets; check --to"):
         cpexport.read(f"sqlite:///{tmp_path}/none.sqlite", "Per_Cells")
 
     assert list(tmp_path.iterdir()) == []

@@ -77,7 +77,7 @@ class TestFoldersNamedForMetadata:
 
         assert batch.source.format == "hdf5"
         assert str(batch.complete) == "1-3"
-        assert "the .h5 is used, not the 5 CSV files beside it" in batch.notes
+        assert "the .h5 is used, not the 5 CSV files next to it" in batch.notes
 
     def test_without_a_sign_of_one_job_each_folder_is_a_batch_that_shares_what_is_said(
         self, tagged: Path
@@ -150,7 +150,7 @@ class TestSqlTablesElsewhere:
         (jobs / "SQL_1_8_Object.CSV").rename(jobs / "Objects" / "SQL_1_7_Object.CSV")
         report, _ = loaded(jobs)
 
-        assert "no Image.CSV and SETUP.SQL" in left_out(report)["SQL_1_7_Object.CSV"]
+        assert "its Image.CSV and SETUP.SQL are missing" in left_out(report)["SQL_1_7_Object.CSV"]
         assert not report.whole
 
 
@@ -199,7 +199,7 @@ class TestObjectsElsewhere:
         write(run / "b2" / "done.txt", "Failure\n")
         report, database = loaded(run)
 
-        assert "Image.csv is missing beside Nuclei.csv" in left_out(report)["b2"]
+        assert "Image.csv is missing next to Nuclei.csv" in left_out(report)["b2"]
         assert numbers(database, "Per_Image") == [(1, 1)]
 
     def test_a_job_that_has_such_a_table_gets_no_second_one(self, run: Path) -> None:
@@ -208,7 +208,7 @@ class TestObjectsElsewhere:
         objects(run / "b2" / "Nuclei.csv", {1: 1})
         report, database = loaded(run)
 
-        assert "Image.csv is missing beside Nuclei.csv" in left_out(report)["b2"]
+        assert "Image.csv is missing next to Nuclei.csv" in left_out(report)["b2"]
         assert numbers(database, "Per_Nuclei") == [(1, 1)]
 
     def test_of_jobs_in_reach_the_one_that_fits_has_it(self, run: Path) -> None:
@@ -304,7 +304,7 @@ class TestFilesNamedThemselves:
         ("name", "text", "says"),
         [
             ("Nuclei.csv", "ImageNumber,ObjectNumber,AreaShape_Area\n1,1,5\n", "has no image sets"),
-            ("Experiment.csv", "Key,Value\na,b\n", "says how a run was made"),
+            ("Experiment.csv", "Key,Value\na,b\n", "describes how a run was made"),
             (
                 "Object relationships.csv",
                 "Module,Module Number,Relationship,First Object Name\n",
@@ -373,7 +373,7 @@ class TestWhatIsLeftOut:
     def test_a_copy_under_a_name_that_no_object_type_has(self, name: str, job: Path) -> None:
         objects(job / name, {1: 2, 2: 1})
 
-        assert "is no name of an object type" in self.only_nuclei(job, name)
+        assert "is not a valid name of an object type" in self.only_nuclei(job, name)
 
     def test_a_table_whose_first_column_has_no_name(self, job: Path) -> None:
         """It only numbers the rows, as pandas writes its index."""
@@ -385,7 +385,7 @@ class TestWhatIsLeftOut:
         text = "ImageNumber,ObjectNumber,Nuclei_AreaShape_Area\n1,1,5\n"
         write(job / "merged.csv", text)
 
-        assert "merged of others" in self.only_nuclei(job, "merged.csv")
+        assert "merged from others" in self.only_nuclei(job, "merged.csv")
 
     def test_a_table_of_an_earlier_run_with_other_image_sets(self, job: Path) -> None:
         objects(job / "OldNuclei.csv", {1: 1, 7: 1})

@@ -120,7 +120,7 @@ class TestRenamedTables:
         ran = load()
 
         assert ran.status == 3
-        assert "Image.csv counts no Nuclei_Cells; name it for its object type" in ran.out
+        assert "Image.csv counts no Nuclei_Cells; rename it after its object type" in ran.out
         assert tables(run) == set()
 
     def test_one_without_a_counted_type_is_named(self, run: Path, load: Loads) -> None:
@@ -146,7 +146,10 @@ class TestRenamedTables:
         ran = load()
 
         assert ran.status == 0
-        assert f"{name}.csv: Image.csv counts no {name}, so nothing tells if rows" in ran.err
+        assert (
+            f"{name}.csv: Image.csv counts no {name}, so cpexport cannot tell whether rows"
+            in ran.err
+        )
         assert loaded(run, f"Per_{name}") == [(1, 1)]
 
     def test_without_any_count_one_note_says_so_before_the_load_too(
@@ -155,7 +158,10 @@ class TestRenamedTables:
         write(run / "Image.csv", "FileName_DNA,ImageNumber\ni1.tif,1\n")
         objects(run / "Cells.csv", {1: 2})
         objects(run / "Nuclei.csv", {1: 2})
-        said = "Cells.csv, Nuclei.csv: Image.csv counts no Cells, Nuclei, so nothing tells if rows"
+        said = (
+            "Cells.csv, Nuclei.csv: Image.csv counts no Cells, Nuclei, "
+            "so cpexport cannot tell whether rows"
+        )
         foreseen, ran = load("--dry-run"), load()
 
         assert (foreseen.status, ran.status) == (0, 0)
@@ -233,8 +239,8 @@ class TestSeveralFilesOfOneType:
         ran = load()
 
         assert ran.status == 3
-        assert "Image.txt: rows of image sets beside Image.csv" in ran.out
-        assert "Y/Nuclei.csv: a copy of X/Nuclei.csv; take it away" in ran.out
+        assert "Image.txt: rows of image sets, but Image.csv is the table of this job" in ran.out
+        assert "Y/Nuclei.csv: a copy of X/Nuclei.csv; move it out of OUTPUTS" in ran.out
         assert loaded(run) == [(1, 2)]
 
     def test_equal_files_without_rows_are_no_copies(self, run: Path, load: Loads) -> None:
@@ -262,7 +268,9 @@ class TestSeveralFilesOfOneType:
         ran = load()
 
         assert ran.status == 1
-        assert "A_Experiment.csv: says how the job ran, and so does B_Experiment.csv" in ran.err
+        assert (
+            "A_Experiment.csv: describes how the job ran, and so does B_Experiment.csv" in ran.err
+        )
 
     def test_pairs_come_from_the_file_that_cellprofiler_names(self, run: Path, load: Loads) -> None:
         images(run / "Image.csv", {1: 2})
@@ -331,7 +339,9 @@ class TestOtherFormatsBeside:
         ran = load()
 
         assert ran.status == 3
-        assert f"{name}: Image.csv counts Nuclei, and cpexport reads CSV; save it as" in ran.out
+        assert (
+            f"{name}: Image.csv counts Nuclei, but cpexport reads only CSV; save it as" in ran.out
+        )
 
     def test_it_is_not_where_its_csv_is_there(self, run: Path, load: Loads) -> None:
         images(run / "Image.csv", {1: 2})

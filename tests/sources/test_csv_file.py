@@ -57,8 +57,8 @@ def test_the_image_sets_of_real_files_are_those_that_plain_csv_reads(case: str) 
     ("damage", "says"),
     [
         (lambda text: text.replace(b"2,1,", b"2,1,7,", 1), "line 3 has 5 fields"),
-        (lambda text: text.replace(b"2,1,", b",1,", 1), "a row without ImageNumber"),
-        (lambda text: text.replace(b"2,1,", b"two,1,", 1), "line 3: 'two' in the number column"),
+        (lambda text: text.replace(b"2,1,", b",1,", 1), "a row has no ImageNumber"),
+        (lambda text: text.replace(b"2,1,", b"two,1,", 1), "line 3: 'two' in the numeric column"),
         (lambda text: text.replace(b"2,1,", b"2,\0,", 1), "line 3: NUL bytes"),
     ],
     ids=["a field more", "no number", "a word", "NUL"],

@@ -171,7 +171,7 @@ REFUSED: dict[str, tuple[bytes, bytes, tuple[str, ...]]] = {
     "no ImageNumber": (
         plain(IMAGE).replace(b"ImageNumber", b"Number"),
         plain(NUCLEI),
-        ("Image.csv", "no column ImageNumber", "choose ImageNumber"),
+        ("Image.csv", "no column ImageNumber", "select ImageNumber in ExportToSpreadsheet"),
     ),
     "UTF-16": (
         text(IMAGE, "\t").encode("utf-16"),
@@ -244,7 +244,7 @@ REFUSED: dict[str, tuple[bytes, bytes, tuple[str, ...]]] = {
             ";",
         ).encode(),
         semicolons(NUCLEI),
-        ("Image.csv", "2,02405E+16", "Metadata_Well", "lost digits"),
+        ("Image.csv", "2,02405E+16", "Metadata_Well", "a spreadsheet program has shortened"),
     ),
     "True": (
         plain(with_field(IMAGE, 1, MEAN, "True")),
@@ -259,7 +259,7 @@ REFUSED: dict[str, tuple[bytes, bytes, tuple[str, ...]]] = {
     "a column without a name": (
         plain(with_field(IMAGE, 0, MEAN, "")),
         plain(NUCLEI),
-        ("Image.csv", "column 4 has values but no name"),
+        ("Image.csv", "column 4 has values but no feature name"),
     ),
     "a quotation mark too many": (
         plain(IMAGE).replace(b"b.tif", b'"b.tif'),
@@ -269,7 +269,7 @@ REFUSED: dict[str, tuple[bytes, bytes, tuple[str, ...]]] = {
     "put together, with headers": (
         plain(IMAGE) + plain(IMAGE),
         plain(NUCLEI),
-        ("Image.csv", "line 4", "header comes again", "several files"),
+        ("Image.csv", "line 4", "header occurs again", "several files"),
     ),
     "put together, other pictures": (
         plain(IMAGE) + plain(with_field(IMAGE, 1, "FileName_DNA", "c.tif")[1:]),
@@ -289,7 +289,7 @@ REFUSED: dict[str, tuple[bytes, bytes, tuple[str, ...]]] = {
     "one column twice, with other values": (
         plain([[*r, r[-1] if i != 1 else "B09"] for i, r in enumerate(IMAGE)]),
         plain(NUCLEI),
-        ("Image.csv", "Metadata_Well", "twice", "A01, B09", "take one of the two out"),
+        ("Image.csv", "Metadata_Well", "twice", "A01, B09", "delete one of the two columns"),
     ),
     "too many digits": (
         plain(IMAGE),
@@ -339,7 +339,7 @@ def test_objects_without_their_image_csv_are_said_to_be_so(tmp_path: Path) -> No
     (tmp_path / "job").mkdir()
     (tmp_path / "job/Nuclei.csv").write_bytes(plain(NUCLEI))
 
-    with pytest.raises(SourceError, match=r"Image\.csv is missing beside Nuclei\.csv"):
+    with pytest.raises(SourceError, match=r"Image\.csv is missing next to Nuclei\.csv"):
         load([tmp_path / "job"], f"sqlite:///{tmp_path}/screen.sqlite")
 
 
@@ -379,7 +379,7 @@ def without_line_ends(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("grow", "says"), [(sparse, "NUL bytes"), (without_line_ends, "a line that is longer than")]
+    ("grow", "says"), [(sparse, "NUL bytes"), (without_line_ends, "a line longer than")]
 )
 def test_a_file_that_goes_on_without_lines_is_read_only_so_far(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, grow: Callable[[Path], None], says: str
@@ -467,7 +467,7 @@ class TestPointsInNames:
         report = load([folder], f"sqlite:///{tmp_path}/screen.sqlite")
         names = "Image.csv, Nuclei.csv, Object relationships.csv"
 
-        assert any(f"{names}: points in the names of columns" in note for note in report.notes)
+        assert any(f"{names}: points in column names" in note for note in report.notes)
         assert read(tmp_path / "screen.sqlite") == (IMAGES_READ, NUCLEI_READ)
         pairs = "SELECT object_number1, object_number2 FROM Per_Relationships"
         assert rows(tmp_path / "screen.sqlite", pairs) == [(1, 2)]
@@ -500,5 +500,5 @@ class TestPointsInNames:
         folder = save(tmp_path / "job", plain([names, *IMAGE[1:]]), plain(NUCLEI))
         report = load([folder], f"sqlite:///{tmp_path}/screen.sqlite")
 
-        assert not any("points in the names" in note for note in report.notes)
+        assert not any("points in column names" in note for note in report.notes)
         assert rows(tmp_path / "screen.sqlite", 'SELECT "Image_Metadata.Well" FROM Per_Image')

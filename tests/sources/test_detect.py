@@ -125,8 +125,8 @@ class TestSeveralKindsInOneFolder:
         (said,) = json.loads(ran.out)["batches"]
 
         assert found(folder) == [("hdf5", folder)]
-        assert said["notes"] == ["the .h5 is used, not the 7 CSV files beside it"]
-        assert "the .h5 is used, not the 7 CSV files beside it" in ran.err
+        assert said["notes"] == ["the .h5 is used, not the 7 CSV files next to it"]
+        assert "the .h5 is used, not the 7 CSV files next to it" in ran.err
 
     def test_each_prefix_is_a_batch(self, csv: Callable[..., Path], tmp_path: Path) -> None:
         folder = csv("run", "A_")

@@ -207,7 +207,7 @@ class TestValues:
     def test_means_are_left_out_and_that_is_said(self, combined: Path) -> None:
         (batch,) = survey([combined]).batches
 
-        assert "882 columns of means, medians or deviations are left out" in batch.notes
+        assert "882 columns of means, medians or deviations are not loaded" in batch.notes
         assert len(batch.features["Image"]) == 32
         assert not [f for f in batch.features["Image"] if f.startswith(("Mean_", "StDev_"))]
 
@@ -484,7 +484,7 @@ class TestDiscovery:
         (batch,) = survey([combined]).batches
 
         assert batch.source.format == "hdf5"
-        assert "the .h5 is used, not the 3 CSV files beside it" in batch.notes
+        assert "the .h5 is used, not the 3 CSV files next to it" in batch.notes
 
     def test_a_spreadsheet_named_like_them_is_none_of_them(self, copy: Copy) -> None:
         folder = copy("10_ranges", "outputs/batch_1_6")

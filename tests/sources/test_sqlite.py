@@ -204,7 +204,9 @@ class TestValues:
         aggregates, shortened = batch.notes
 
         assert aggregates.startswith("819 columns of MyExpt_Per_Image are not loaded")
-        assert shortened.startswith("43 columns have 64 characters, the most that the job allowed")
+        assert shortened.startswith(
+            "43 columns have names of 64 characters, the most that the job allowed"
+        )
         assert len(batch.features["NucleiSegmentedFromTheDNAChannel"]) == 160
 
 
@@ -251,10 +253,12 @@ class TestWhatIsFound:
         (folder / "Image.csv").write_bytes(b"ImageNumber,\xff\n")
         (damaged,) = survey([folder]).batches
 
-        assert "the .h5 is used, not the 8 CSV and SQLite files beside it" in with_h5.notes
+        assert "the .h5 is used, not the 8 CSV and SQLite files next to it" in with_h5.notes
         assert with_csv.source.format == "spreadsheet"
         assert "a folder of CSV files is used, not the 1 SQLite file beside it" in with_csv.notes
-        assert damaged.reason.endswith("or take it away to use the SQLite file beside it")
+        assert damaged.reason.endswith(
+            "or move it out of OUTPUTS to use the SQLite file next to it"
+        )
 
 
 class TestJobsThatFailed:
@@ -271,17 +275,18 @@ class TestJobsThatFailed:
         assert batches["screen.db"]["evidence"] == "ExecutionTime_12FlagImage"
         assert own["state"] == "failed"
         assert own["reason"] == (
-            "the job said Failure; screen.db is empty: the job found no tables to write into, or "
-            "could not make them (CreateBatchFiles makes them in its own output folder only)"
+            "the job said Failure; screen.db is empty: the job found no tables to write to, "
+            "or could not create them (CreateBatchFiles creates them only in its own output "
+            "folder)"
         )
-        assert batches["screen_after_create.db"]["reason"].endswith("has tables, no rows")
+        assert batches["screen_after_create.db"]["reason"].endswith("has tables but no rows")
 
     def test_tables_without_rows_are_a_job_that_failed_at_once(self, case: Case) -> None:
         (batch,) = survey([case("20_sqlite") / "failed"]).batches
 
         assert (batch.state, batch.reason) == (
             State.FAILED,
-            "the job said Failure; props.db has tables, no rows; "
+            "the job said Failure; props.db has tables but no rows; "
             "the job failed at its first image set",
         )
 
@@ -367,7 +372,7 @@ class TestJobsThatFailed:
         (batch,) = survey([file]).batches
 
         assert (batch.image_sets, batch.complete) == (ALL, ALL - ImageSets.parse("7"))
-        assert "7: MyExpt_Per_Nuclei has rows of it, MyExpt_Per_Image has none" in batch.reason
+        assert "7: MyExpt_Per_Nuclei has rows of it, but MyExpt_Per_Image has none" in batch.reason
 
     def test_without_columns_of_modules_a_row_counts(self, case: Case, copy: Copy) -> None:
         """As CellProfiler 3 wrote them."""
@@ -390,7 +395,7 @@ class TestJobsThatFailed:
         (batch,) = survey([file]).batches
 
         assert batch.complete == ImageSets.parse("1-19")
-        assert "20-24: TrackObjects has not written into MyExpt_Per_Nuclei" in batch.reason
+        assert "20-24: TrackObjects has not written to MyExpt_Per_Nuclei" in batch.reason
 
     def test_of_two_runs_in_one_file_one_must_be_empty(self, file: Path) -> None:
         change(file, "CREATE TABLE Other_Per_Image AS SELECT * FROM MyExpt_Per_Image")
@@ -433,8 +438,8 @@ class TestJobsThatRun:
         (batch,) = survey([file.parent]).batches
 
         assert batch.state == State.RUNNING
-        assert "there is a -journal file" in batch.reason
-        assert "if none runs, open it once with sqlite3" in batch.reason
+        assert "a -journal file exists" in batch.reason
+        assert "if no job is running, open it once with sqlite3" in batch.reason
         assert traces(file.parent) == before
 
         change(file, "DELETE FROM Experiment WHERE 0")
@@ -460,7 +465,7 @@ class TestJobsThatRun:
             next(reading)
             change(file, "DELETE FROM MyExpt_Per_Nuclei WHERE ImageNumber = 24")
 
-            with pytest.raises(RunningError, match="wrote into it while it was read"):
+            with pytest.raises(RunningError, match="wrote to it while cpexport read it"):
                 list(reading)
 
     def test_a_file_that_a_person_put_into_wal_mode_is_read_without_files_beside_it(
@@ -510,7 +515,7 @@ class TestDamage:
         assert said_well(
             refusal,
             file.name,
-            "text in the number column Nuclei_AreaShape_Area",
+            "text in the numeric column Nuclei_AreaShape_Area",
             "restore the file that CellProfiler wrote",
         )
 

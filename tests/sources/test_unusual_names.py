@@ -177,7 +177,7 @@ class TestJobsInOtherFormats:
         ]
 
         assert [one.status for one in ran] == [3, 3, 3, 3]
-        assert all(f"{names[0]}: a table of image sets that is no CSV" in one.out for one in ran)
+        assert all(f"{names[0]}: a table of image sets that is not CSV" in one.out for one in ran)
 
     def test_are_refused_alone(self, names: list[str], tmp_path: Path, cpexport: Run) -> None:
         for name in names:
@@ -185,7 +185,7 @@ class TestJobsInOtherFormats:
         ran = cpexport("load", "run", "--to", "sqlite:///out.sqlite")
 
         assert ran.status == 1
-        assert f"{names[0]}: a table of image sets that is no CSV" in ran.err
+        assert f"{names[0]}: a table of image sets that is not CSV" in ran.err
 
     def test_are_copies_beside_what_is_read(self, names: list[str], run: Path) -> None:
         for name in names:

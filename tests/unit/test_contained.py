@@ -26,7 +26,7 @@ SOURCE = Hdf5Source(Path("run/1.h5"), Path("run/1.h5"))
 @pytest.mark.parametrize(
     ("error", "says"),
     [
-        (KeyError("a"), "cpexport does not expect what is in it (KeyError: 'a')"),
+        (KeyError("a"), "its content is unexpected (KeyError: 'a')"),
         (RecursionError("deep"), "python -m cpexport.structure run/1.h5"),
         (MemoryError(), "does not fit into memory"),
         (FileNotFoundError(2, "No such file or directory"), "cannot be read: No such file"),

@@ -117,7 +117,7 @@ def _one_each(index: Index, numbers: Numbers) -> _Recipe:
 def _check_single_values(file: MeasurementFile, feature: str, index: Index) -> None:
     if (index[:, 2] - index[:, 1]).max(initial=0) > 1:
         problem = f"{IMAGE}/{feature} has several values for one image set"
-        raise SourceError(file.path, problem, "leave it out, or report what kind of file it is")
+        raise SourceError(file.path, problem, "move it out of OUTPUTS")
 
 
 def _is_blob(file: MeasurementFile, feature: str) -> bool:
@@ -138,7 +138,9 @@ def _blobs(file: MeasurementFile, feature: str, numbers: Numbers) -> pa.Array:
     bytes = values.astype(np.uint8)
     if not np.array_equal(bytes, values):
         raise SourceError(
-            file.path, f"damaged: {IMAGE}/{feature} holds no bytes", "run its image sets again"
+            file.path,
+            f"damaged: {IMAGE}/{feature} does not contain bytes",
+            "run its image sets again",
         )
     texts = {
         number: str(base64.b64encode(bytes[start:stop].tobytes()))
@@ -174,7 +176,7 @@ def _own_numbers(
         SourceError: a number is not whole or occurs twice, or some are missing and the others
             differ from the positions.
     """
-    problem = f"damaged: the numbers of {name} are no whole numbers"
+    problem = f"damaged: some numbers of {name} are not whole numbers"
     if own.type == TEXT:
         raise SourceError(file.path, problem, "run its image sets again")
     present = own.is_valid().to_numpy(zero_copy_only=False)
@@ -208,7 +210,7 @@ def _check_unique_keys(
     if not np.array_equal(numbers, positions):
         pairs = np.unique(np.stack([images, numbers]), axis=1)
         if pairs.shape[1] < len(images):
-            problem = f"damaged: two {name} of one image set have one number"
+            problem = f"damaged: two {name} of one image set have the same number"
             raise SourceError(file.path, problem, RERUN)
 
 

@@ -54,7 +54,7 @@ def read_table(
     if not body:
         return [pa.array([], type) for type in types.values()], cut
     if b'"' in body and body.count(b'"') % 2:
-        raise SourceError(path, "a quotation mark opens a text that nothing closes", AS_WRITTEN)
+        raise SourceError(path, "a quotation mark is never closed", AS_WRITTEN)
     table = _read(path, body, columns, types)
     places, kinds = list(types), list(types.values())
     if inexact := beyond_exact(table, [i for i, type in enumerate(kinds) if type == REAL]):

@@ -152,7 +152,9 @@ class ObjectTable:
             chosen = chosen[np.lexsort((number[chosen], images[chosen]))]
             numbers = number[chosen]
             if (odd := numbers[~((numbers >= 1) & (numbers == np.floor(numbers)))]).size:
-                raise SourceError(self.path, f"{odd[0]} is not a number of {name}", AS_WRITTEN)
+                raise SourceError(
+                    self.path, f"{odd[0]} is not a valid number of {name}", AS_WRITTEN
+                )
             take = pa.array(chosen)
             columns = {
                 IMAGE_NUMBER: pa.array(images[chosen]),
@@ -178,11 +180,11 @@ def pair_rows(
     (ids, *pairs), _ = read_table(path, columns, dict.fromkeys(range(len(columns)), INTEGER))
     for column, array in zip(columns, [ids, *pairs], strict=True):
         if array.null_count:
-            raise SourceError(path, f"a row without {column.name}", AS_WRITTEN)
+            raise SourceError(path, f"a row has no {column.name}", AS_WRITTEN)
     kinds_present, which = np.unique(ids.to_numpy(), return_inverse=True)
     if unknown := sorted(set(kinds_present.tolist()) - kinds.keys()):
         problem = f"SETUP.SQL has no relationship {unknown[0]}, or is cut off"
-        raise SourceError(path, problem, "put the SETUP.SQL of its run there")
+        raise SourceError(path, problem, "restore the SETUP.SQL of its run")
     spelled = list(zip(*(kinds[id] for id in kinds_present.tolist()), strict=True)) or [()] * 4
     types = [field.type for field in RELATIONSHIPS]
     words = [
@@ -194,10 +196,12 @@ def pair_rows(
 
 def _image_numbers(path: Path, column: pa.Int64Array) -> npt.NDArray[np.int64]:
     if column.null_count:
-        raise SourceError(path, "a row without ImageNumber", AS_WRITTEN)
+        raise SourceError(path, "a row has no ImageNumber", AS_WRITTEN)
     numbers: npt.NDArray[np.int64] = column.to_numpy()
     if len(numbers) and numbers.min() < 1:
-        raise SourceError(path, f"image set {numbers.min()}: their numbers start at 1", AS_WRITTEN)
+        raise SourceError(
+            path, f"image set {numbers.min()}: image set numbers start at 1", AS_WRITTEN
+        )
     return numbers
 
 
@@ -218,7 +222,7 @@ def _typed(path: Path, column: SqlColumn, text: pa.StringArray) -> pa.Array:
         check_exact(path, column.name, text)
         return numbers
     bad = next(value for value in text.to_pylist() if value is not None and not _is_number(value))
-    raise SourceError(path, f"{bad!r} in the number column {column.name}", AS_WRITTEN)
+    raise SourceError(path, f"{bad!r} in the numeric column {column.name}", AS_WRITTEN)
 
 
 def _is_number(text: str) -> bool:

@@ -79,14 +79,16 @@ def read_setup(path: Path) -> Setup:
         SourceError: the file is missing, or cut off before its first table ends.
     """
     if not path.exists():
-        problem = f"{path.name} is missing, which says what the columns of the CSV files are"
-        raise SourceError(path.parent, problem, "put it beside them")
+        problem = f"{path.name}, which names the columns of the CSV files, is missing"
+        raise SourceError(path.parent, problem, "restore it in this folder")
     # On Windows the file has CRLF, but the CSV files do not.
     setup = _parse(content(path).decode("utf-8", "replace").replace("\r\n", "\n"))
     if setup is None:
         if kind := no_text(path):
             raise kind
-        raise SourceError(path, "no table Per_Image, or it is cut off", "put a whole one there")
+        raise SourceError(
+            path, "has no table Per_Image, or is cut off", "restore the complete file"
+        )
     return setup
 
 

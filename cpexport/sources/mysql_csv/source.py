@@ -151,7 +151,7 @@ class _Opened:
         for name, path in self._files.items():
             if name not in known:
                 problem = f"{self._job.setup} has no table for it, or is cut off"
-                raise SourceError(path, problem, "put the SETUP.SQL of its run there")
+                raise SourceError(path, problem, "restore the SETUP.SQL of its run")
 
     def _never_written(self) -> ImageSets:
         """The image sets after the last row, up to the last one in the files' names.
@@ -196,7 +196,7 @@ class _Opened:
             if cut:
                 raise SourceError(path, "cut off in the middle of a line", RERUN)
             return {}
-        end = ", it is cut off" if cut else ""
+        end = ", because it is cut off" if cut else ""
         return {
             number: f"{path.name} has {has.get(number, 0)} of {count} {name}{end}"
             for number, count in zip(self.images.numbers.tolist(), counts.tolist(), strict=True)
@@ -221,5 +221,5 @@ class _Opened:
             notes.append("no ModuleError or ExecutionTime columns: a row counts as measured")
         left_out = len(self._setup.tables[IMAGE]) - 1 - len(self.images.columns)
         if left_out:
-            notes.append(f"{left_out} columns of means, medians or deviations are left out")
+            notes.append(f"{left_out} columns of means, medians or deviations are not loaded")
         return tuple(notes)

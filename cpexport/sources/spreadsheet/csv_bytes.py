@@ -113,7 +113,9 @@ def content(path: Path) -> bytes | bytearray:
 
 def unreadable(path: Path, error: OSError) -> SourceError:
     """The error for a file that cannot be read, in the system's words."""
-    return SourceError(path, f"cannot be read: {error.strerror}", "check it")
+    return SourceError(
+        path, f"cannot be read: {error.strerror}", "make it readable, or move it out of OUTPUTS"
+    )
 
 
 def too_big(path: Path, size: int | None = None) -> SourceError:
@@ -145,14 +147,16 @@ def no_table(path: Path) -> SourceError:
     if b"\r" in sample.rstrip(b"\r\n"):
         return _old_mac(path)
     if len(line) == _HEADER:
-        return SourceError(path, "has a first line that is too long for a header", "check it")
+        return SourceError(
+            path, "its first line is too long for a header", "move it out of OUTPUTS"
+        )
     if not line.endswith(b"\n"):
         return SourceError(path, "is cut off in its header", RERUN)
     start = sample[:40].decode("utf-8", "replace").strip()
     return SourceError(
         path,
         f"has no column ImageNumber in its header ({start}...)",
-        "choose ImageNumber among the columns of ExportToSpreadsheet, or take the file away",
+        "select ImageNumber in ExportToSpreadsheet, or move the file out of OUTPUTS",
     )
 
 
@@ -164,7 +168,9 @@ def no_text(path: Path) -> SourceError | None:
     # UTF-16 has a byte order mark, or every other byte of its Latin letters is 0.
     wide = len(sample) > 3 and any(sample[::2]) != any(sample[1::2])
     if wide or sample.startswith(_UTF16):
-        return SourceError(path, "is UTF-16 text, as Excel's Unicode Text", "save it as CSV UTF-8")
+        return SourceError(
+            path, "is UTF-16 text, like Excel's Unicode Text", "save it as CSV UTF-8"
+        )
     return None
 
 
@@ -192,11 +198,11 @@ def _check_is_text(path: Path, text: bytes | bytearray, begin: int, end: int) ->
         if kind := no_text(path):
             raise kind
         line = text.count(b"\n", 0, place) + 1
-        problem = f"line {line}: NUL bytes, as a disk or a copy that failed leaves them"
+        problem = f"line {line}: NUL bytes, as a failed disk or copy leaves them"
         raise SourceError(path, problem, f"copy it again, or {RERUN}")
     if end > _LONGEST and text.rfind(b"\n", end - _LONGEST, end) < 0:
-        problem = f"has a line that is longer than {_LONGEST >> 20} MB"
-        raise SourceError(path, problem, "take the file away, it is no table")
+        problem = f"has a line longer than {_LONGEST >> 20} MB, so it is not a table"
+        raise SourceError(path, problem, "move it out of OUTPUTS")
 
 
 def _memory() -> int:

@@ -94,7 +94,7 @@ class CsvFile:
             empty = [pa.array([], type) for type in types.values()]
             return pa.table(empty, names=[str(i) for i in range(len(empty))]), cut
         if b'"' in body and body.count(b'"') % 2:
-            raise self._error("a quotation mark opens a text that nothing closes", AS_WRITTEN)
+            raise self._error("a quotation mark is never closed", AS_WRITTEN)
         has_commas = self.delimiter == ";" and has_decimal_commas(body)
         place = {name: i for i, name in reversed(list(enumerate(self.names)))}
         wanted = {str(place[name]): type for name, type in types.items()}
@@ -145,7 +145,7 @@ class CsvFile:
         if numbers is None:
             table, _ = self.read({name: INTEGER})
             if table[0].null_count:
-                raise self._error("a row without ImageNumber", AS_WRITTEN)
+                raise self._error("a row has no ImageNumber", AS_WRITTEN)
             numbers = table[0].to_numpy()
         return numbers, cut
 
@@ -220,15 +220,15 @@ class CsvFile:
         pairs = zip(one.to_pylist(), two.to_pylist(), strict=True)
         first, second = next(pair for pair in pairs if pair[0] != pair[1])
         name = self.names[twin][1]
-        problem = f"the column {name} is there twice, with different values ({first}, {second})"
-        raise self._error(problem, "take one of the two out of the file")
+        problem = f"the column {name} occurs twice, with different values ({first}, {second})"
+        raise self._error(problem, "delete one of the two columns")
 
     def _check_has_no_values(self, place: int, column: pa.ChunkedArray) -> None:
         """Raises SourceError unless a column without a name is empty or numbers the rows."""
         fine = pc.match_substring_regex(column, _ROW_NAME)
         if not pc.all(fine).as_py():
-            problem = f"column {place + 1} has values but no name of a feature"
-            raise self._error(problem, "name it, or take it out")
+            problem = f"column {place + 1} has values but no feature name"
+            raise self._error(problem, "name the column, or delete it")
 
     def _end_of_header(self, body: bytes | bytearray) -> int:
         end = 0
@@ -266,8 +266,8 @@ def open_csv(path: Path) -> CsvFile | None:
     names = header.names
     for place, name in enumerate(names if len(set(names)) < len(names) else ()):
         if name[1] != NO_FEATURE and seen.get(name, place - 1) != place - 1:
-            problem = f"the column {name[1]} is there twice"
-            raise SourceError(path, problem, "take one of the two out of the file")
+            problem = f"the column {name[1]} occurs twice"
+            raise SourceError(path, problem, "delete one of the two columns")
         seen[name] = place
     return replace(header, header_lines=header.header_lines + before)
 

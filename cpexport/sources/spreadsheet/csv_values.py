@@ -60,7 +60,7 @@ def with_points(path: Path, name: str, texts: pa.ChunkedArray) -> pa.ChunkedArra
         return texts
     short = present.filter(pc.match_substring_regex(present, _SHORTENED))
     if len(short):
-        problem = f"{short[0]} in {name} has lost digits to a spreadsheet program"
+        problem = f"a spreadsheet program has shortened {short[0]} in {name}"
         raise SourceError(path, problem, AS_WRITTEN)
     return pc.replace_substring(texts, ",", ".")
 
@@ -94,7 +94,9 @@ def check_exact(path: Path, name: str, texts: pa.ChunkedArray | pa.StringArray) 
     for text in texts.filter(long).to_pylist():
         if abs(int(text)) > _EXACT:
             problem = f"{text} has too many digits for {name}, a column of real numbers"
-            raise SourceError(path, problem, "name the feature Metadata_..., which keeps them all")
+            raise SourceError(
+                path, problem, "rename the feature to Metadata_..., which keeps all digits"
+            )
     for text in texts.filter(pc.match_substring_regex(texts, _LARGE)).unique().to_pylist():
         if np.isinf(float(text.replace(",", "."))):
             problem = f"{text} in {name} is too large for a real number"
@@ -136,12 +138,14 @@ def conversion_error(path: Path, text: str, names: Sequence[str], measure: str) 
         where = f"line {int(match[2])}: " if match[2] else ""
         name = names[int(match[1])]
         if match[3] == name:
-            problem = f"{where}the header comes again: several files were put together"
-            return SourceError(path, problem, "load those files, or take that line out")
-        return SourceError(path, f"{where}{match[3]!r} in the number column {name}", AS_WRITTEN)
+            problem = f"{where}the header occurs again: several files were joined"
+            return SourceError(path, problem, "load the separate files, or delete that line")
+        return SourceError(path, f"{where}{match[3]!r} in the numeric column {name}", AS_WRITTEN)
     if match := _BAD_ROW.search(text):
         line, wanted, has = match.groups()
-        return SourceError(path, f"line {line} has {has} fields, {measure} {wanted}", AS_WRITTEN)
+        return SourceError(
+            path, f"line {line} has {has} fields, but {measure} has {wanted}", AS_WRITTEN
+        )
     if "UTF8" in text:
         return SourceError(path, "text that is not UTF-8", "save it as UTF-8")
     return SourceError(path, f"not CSV: {text}", AS_WRITTEN)

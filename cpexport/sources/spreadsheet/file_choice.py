@@ -32,8 +32,8 @@ from cpexport.sources.spreadsheet.row_counts import (
     shared,
 )
 
-ONE_OF_TWO = "keep the one that is this job's, and take the other away"
-_AWAY = "take it away"
+ONE_OF_TWO = "keep the one of this job, and move the other out of OUTPUTS"
+_AWAY = "move it out of OUTPUTS"
 _RELATIONSHIPS = "Object relationships"
 
 
@@ -79,7 +79,9 @@ def experiment_of(headers: Sequence[CsvFile], prefix: str) -> CsvFile | None:
     """
     files = _different(_named(headers, EXPERIMENT, prefix))
     if len(files) > 1:
-        problem = f"says how the job ran, and so does {name_beside(files[1].path, files[0].path)}"
+        problem = (
+            f"describes how the job ran, and so does {name_beside(files[1].path, files[0].path)}"
+        )
         raise SourceError(files[0].path, problem, ONE_OF_TWO)
     return files[0] if files else None
 
@@ -107,7 +109,9 @@ def chosen(
             away = header.path in adopted
             names = object_types(header, prefix, rows, pipeline, away)
             if not names:
-                left_out[header.path] = f"{header.path.stem} is no name of an object type; {_AWAY}"
+                left_out[header.path] = (
+                    f"{header.path.stem} is not a valid name of an object type; {_AWAY}"
+                )
                 continue
             stem = header.path.stem
             own = not away and (
@@ -117,7 +121,9 @@ def chosen(
             )
             candidates.append(Candidate(header, names, own, away, rows))
         elif header.kind == IMAGE and header not in images:
-            left_out[header.path] = f"rows of image sets beside {images[0].path.name}; {_AWAY}"
+            left_out[header.path] = (
+                f"rows of image sets, but {images[0].path.name} is the table of this job; {_AWAY}"
+            )
         elif header.kind == EXPERIMENT and header is not experiment:
             left_out[header.path] = f"a second {EXPERIMENT}.csv; {_AWAY}"
     left_out |= _misfits(candidates, prefix, images, pipeline)
@@ -184,7 +190,7 @@ def _misfits(
         if candidate.adopted:
             reason = mismatch(candidate)
             advice = (
-                f"put its whole table there, or {_AWAY}"
+                f"restore its complete table, or {_AWAY}"
                 if reason == candidate.wrong_count
                 else _AWAY
             )
@@ -194,7 +200,7 @@ def _misfits(
             reason = _derived(candidate, images) or candidate.unknown_image_set
             if not reason and counts_all(candidate.rows, pipeline):
                 reason = nothing_counted(candidate.names, candidate.rows)
-                advice = f"name it for its object type, or {_AWAY}"
+                advice = f"rename it after its object type, or {_AWAY}"
         if reason:
             left_out[candidate.file.path] = f"{reason}; {advice}"
             continue
@@ -255,13 +261,13 @@ def _undecided(name: str, kept: Sequence[Candidate]) -> dict[Path, str]:
     overlap = shared(kept)
     if overlap is None:
         lost = missing(kept)
-        reason = f"{lost}; put its whole table there, or {_AWAY}"
+        reason = f"{lost}; restore its complete table, or {_AWAY}"
         return {candidate.file.path: reason for candidate in kept if candidate.adopted and lost}
     left_out = {}
     for candidate in kept:
         path = candidate.file.path
         other = name_beside((overlap[1] if candidate is overlap[0] else overlap[0]).file.path, path)
-        has = f"has rows of {name} in image set {overlap[2]} as well"
+        has = f"also has rows of {name} in image set {overlap[2]}"
         left_out[path] = f"{other} {has}; {ONE_OF_TWO}"
     return left_out
 
@@ -270,7 +276,7 @@ def _unlike(candidate: Candidate) -> str:
     """What is wrong with a file's name, as the start of a reason; empty if nothing is."""
     stem = candidate.file.path.stem
     if not is_type(stem):
-        return f"{stem} is no name of an object type; "
+        return f"{stem} is not a valid name of an object type; "
     return "" if candidate.own or candidate.adopted else f"Image.csv counts no {stem}; "
 
 
@@ -281,5 +287,5 @@ def _derived(candidate: Candidate, images: Sequence[CsvFile]) -> str:
     merged = tuple(f"{name}_" for name in (*candidate.rows.counts, IMAGE))
     for _, feature in candidate.file.names:
         if feature.startswith(merged):
-            return f"the column {feature} is called as in a table merged of others"
+            return f"the column {feature} is named as in a table that was merged from others"
     return ""

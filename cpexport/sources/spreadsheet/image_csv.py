@@ -167,12 +167,12 @@ def _stacked(files: Sequence[CsvFile], types: dict[str, pa.DataType]) -> dict[st
     numbers = combined[IMAGE_NUMBER]
     path = files[0].path
     if numbers.null_count:
-        raise SourceError(path, "a row without ImageNumber", AS_WRITTEN)
+        raise SourceError(path, "a row has no ImageNumber", AS_WRITTEN)
     order = np.argsort(numbers.to_numpy(), kind="stable")
     combined = combined.take(pa.array(order)).combine_chunks()
     ordered = combined[IMAGE_NUMBER].to_numpy()
     if len(ordered) and ordered[0] < 1:
-        raise SourceError(path, f"image set {ordered[0]}: their numbers start at 1", AS_WRITTEN)
+        raise SourceError(path, f"image set {ordered[0]}: image set numbers start at 1", AS_WRITTEN)
     if (repeated := ordered[1:][ordered[1:] == ordered[:-1]]).size:
         raise two_rows(files, int(repeated[0]))
     return {

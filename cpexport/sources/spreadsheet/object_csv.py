@@ -117,8 +117,8 @@ def _own_rows(
     if own is None:
         raise SourceError(
             file.path,
-            f"cannot tell {name} from padding without Count_{name} or {NUMBER}",
-            "export one of them",
+            f"without Count_{name} or {NUMBER}, cpexport cannot separate {name} from padding",
+            "export one of these features",
         )
     return np.asarray(own.is_valid().to_numpy(zero_copy_only=False))
 

@@ -159,6 +159,6 @@ def _difference(
     most = np.nan_to_num(np.fmax.reduce(counted), posinf=np.inf, neginf=-np.inf)
     for number, count in zip(rows.numbers.tolist(), most.tolist(), strict=True):
         if has.get(number, count) != count:
-            actual, end = has[number], "; it is cut off" if cut else ""
+            actual, end = has[number], ", because it is cut off" if cut else ""
             return f"{actual} rows of image set {number}, where Image.csv counts {count:.15g}{end}"
     return ""

@@ -28,8 +28,7 @@ def two_rows(files: Sequence[CsvFile], number: int) -> SourceError:
         return SourceError(
             path,
             f"image set {number} has a row here and in {name_beside(paths[1], path)}",
-            "keep the one that is this job's, or load each from a folder of its own with "
-            "--table-number",
+            "keep the one of this job, or load each from a folder of its own with --table-number",
         )
     table = _texts(files)
     names = table.column_names[1:]
@@ -44,16 +43,16 @@ def two_rows(files: Sequence[CsvFile], number: int) -> SourceError:
         shown = ", ".join(map(str, runs[name][:_SHOWN])) + ", ..." * (len(runs[name]) > _SHOWN)
         return SourceError(
             path,
-            f"image set {number} has two rows: several runs are in one file, of {name} {shown}",
-            f"split it by {name} into one folder for each, and load those with --table-number",
+            f"image set {number} has two rows: the file contains several runs, with {name} {shown}",
+            f"split it by {name} into one folder each, and load those folders with --table-number",
         )
     one, two, *_ = table.filter(pc.equal(table[IMAGE_NUMBER], number)).to_pylist()
     if differ := next((name for name in names if one[name] != two[name]), None):
         return SourceError(
             path,
-            f"image set {number} has two rows, of different pictures ({differ} is {one[differ]!r} "
-            f"and {two[differ]!r}): the files of several runs were put together",
-            "load those files, in one folder for each, with --table-number",
+            f"image set {number} has two rows with different images ({differ} is "
+            f"{one[differ]!r} and {two[differ]!r}): the files of several runs were joined",
+            "load the separate files, in one folder each, with --table-number",
         )
     return SourceError(path, f"image set {number} has two rows", AS_WRITTEN)
 

@@ -51,9 +51,9 @@ def unwritten(tables: Tables, rows: ImageCsvRows) -> Iterator[str]:
     for names in _side_by_side(tables):
         if lost := rows.unwritten(names) & rows.with_objects(names):
             yield (
-                f"{tables.objects[names[0]][0].path.name}: no rows of the image sets {lost}, which "
-                "FlagImage skipped: CellProfiler writes none where not all of "
-                f"{', '.join(names)} were made"
+                f"{tables.objects[names[0]][0].path.name}: no rows of the image sets {lost}, "
+                "which FlagImage skipped: CellProfiler writes none unless it has made all of "
+                f"{', '.join(names)}"
             )
 
 
@@ -113,9 +113,9 @@ def _count(
     for number in sorted(has.keys() - set(rows.numbers.tolist())):
         path = where[number].path
         if number < 1:
-            raise SourceError(path, f"image set {number}: they start at 1", AS_WRITTEN)
-        end = ", it is cut off" if any(ends_cut(f.path) for f in tables.images) else ""
-        incomplete.setdefault(number, f"{path.name} has rows of it, Image.csv has none{end}")
+            raise SourceError(path, f"image set {number}: image set numbers start at 1", AS_WRITTEN)
+        end = ", because it is cut off" if any(ends_cut(f.path) for f in tables.images) else ""
+        incomplete.setdefault(number, f"{path.name} has rows of it, but Image.csv has none{end}")
     counts = [rows.counts[name] for name in names if name in rows.counts]
     if not counts:
         if cut:
@@ -126,7 +126,7 @@ def _count(
     for number, count in zip(rows.numbers.tolist(), most.tolist(), strict=True):
         if has.get(number, 0) != count and (number in has or number not in skipped):
             path = where.get(number, cut or files[0]).path
-            end = ", it is cut off" if cut and where.get(number, cut) == cut else ""
+            end = ", because it is cut off" if cut and where.get(number, cut) == cut else ""
             lacks = f"{path.name} has {has.get(number, 0)} of {count:.15g} rows{end}"
             incomplete.setdefault(number, lacks)
 

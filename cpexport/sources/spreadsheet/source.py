@@ -128,8 +128,8 @@ class _Opened:
             if file.stem == name or not known:
                 return no_table(file)
         others = ", ".join(file.name for file in known[:3])
-        problem = f"{name}.csv is missing beside {others}"
-        return SourceError(self._source.path, problem, f"put it there, or {RERUN}")
+        problem = f"{name}.csv is missing next to {others}"
+        return SourceError(self._source.path, problem, f"restore it, or {RERUN}")
 
     def evidence(self) -> Evidence:
         """See `Source.inspect`."""
@@ -174,8 +174,8 @@ class _Opened:
         return {
             str(
                 path
-            ): f"Image.csv counts {name}, and cpexport reads CSV; save it as {name}.csv, or "
-            "take it away"
+            ): f"Image.csv counts {name}, but cpexport reads only CSV; save it as {name}.csv, or "
+            "move it out of OUTPUTS"
             for path, name in named.items()
             if name
         }
@@ -194,7 +194,8 @@ class _Opened:
     def _notes(self, rows: ImageCsvRows) -> tuple[str, ...]:
         notes = self._source.companions.note("a folder of CSV files is")
         notes += tuple(
-            f"{header.path.name}: a column without a name is left out, which only numbers the rows"
+            f"{header.path.name}: a column without a name, which only numbers the rows, is "
+            "not loaded"
             for header in self._headers
             if header.numbers_rows and header.path not in self._tables.left_out
         )
@@ -202,12 +203,13 @@ class _Opened:
         if dotted:
             names = ", ".join(header.path.name for header in dotted)
             what = "are read as the underscores or spaces that CellProfiler writes"
-            notes += (f"{names}: points in the names of columns {what}",)
+            notes += (f"{names}: points in column names {what}",)
         if uncounted := [name for name in self._objects if name not in rows.counts]:
             tables = ", ".join(self._objects[name][0].path.name for name in uncounted)
             names = ", ".join(uncounted)
             notes += (
-                f"{tables}: Image.csv counts no {names}, so nothing tells if rows are missing",
+                f"{tables}: Image.csv counts no {names}, so cpexport cannot tell whether rows "
+                "are missing",
             )
         notes += tuple(unwritten(self._tables, rows))
         if not rows.marker.startswith(MARKS):

@@ -147,9 +147,9 @@ class DatabaseFile:
             with self._errors():
                 changed = _state(self.path)[1] != self._changed
             if changed:
-                problem = "a job wrote into it while it was read"
-                raise RunningError(self.path, problem, "run cpexport again")
-            problem = f"damaged: {table.num_rows} rows where {rows} are listed"
+                problem = "a job wrote to it while cpexport read it"
+                raise RunningError(self.path, problem, "run the command again")
+            problem = f"damaged: {table.num_rows} rows instead of the {rows} that it lists"
             raise SourceError(self.path, problem, RERUN)
         names = [str(i) for i in range(table.num_columns)]
         batches = table.combine_chunks().to_batches()
@@ -163,7 +163,9 @@ class DatabaseFile:
             yield
         except OSError as error:
             problem = f"cannot be read: {error.strerror}"
-            raise SourceError(self.path, problem, "check it") from error
+            raise SourceError(
+                self.path, problem, "make it readable, or move it out of OUTPUTS"
+            ) from error
         except UnicodeDecodeError as error:
             raise SourceError(self.path, "damaged: text that is not UTF-8", RERUN) from error
         except (_sqlite_adbc.Error, pa.ArrowException) as error:
@@ -190,8 +192,8 @@ def check_finished(path: Path) -> None:
         if start and start.startswith(magic):
             raise RunningError(
                 path,
-                f"a job is writing it, or was killed while it did (there is a {suffix} file)",
-                f"{wait}; if none runs, open it once with sqlite3",
+                f"a job is writing it, or was killed while writing (a {suffix} file exists)",
+                f"{wait}; if no job is running, open it once with sqlite3",
             )
 
 
@@ -241,9 +243,9 @@ def _size(header: bytes) -> int:
 
 def _reason(path: Path, text: str) -> SourceError:
     if re.search(r"database( table| schema)? is locked", text):
-        return RunningError(path, "a job is writing it: locked", "wait until the job has ended")
+        return RunningError(path, "locked: a job is writing it", "wait until the job has ended")
     if re.search(r"file is not a database|disk image is malformed|malformed database", text):
         return SourceError(path, "damaged: not a whole SQLite database", RERUN)
     if "unable to open database file" in text:
-        return SourceError(path, "cannot be opened", "check it")
-    return SourceError(path, f"damaged, SQLite says: {text}", RERUN)
+        return SourceError(path, "cannot be opened", "make it readable, or move it out of OUTPUTS")
+    return SourceError(path, f"damaged; SQLite reports: {text}", RERUN)

@@ -120,7 +120,9 @@ def relationship_rows(
         columns = zip(RELATIONSHIPS, range(1, 5), strict=False)
         types = [pa.array([row[i] for row in kind_rows], field.type) for field, i in columns]
     except pa.ArrowException as error:
-        raise SourceError(file.path, f"damaged: {kinds} says {error}", RERUN) from error
+        raise SourceError(
+            file.path, f"damaged: SQLite reports for {kinds}: {error}", RERUN
+        ) from error
     columns_read = [key, *RELATIONSHIPS.names[4:]]
     rows = row_counts(file, pairs, "image_number1")
     numbers = np.fromiter(wanted, np.int64, len(wanted))
@@ -138,7 +140,9 @@ def relationship_rows(
         values = np.unique(np.stack([c.to_numpy() for c in block.columns], axis=1), axis=0)
         values = values[np.isin(values[:, 3], numbers)]
         if not np.isin(values[:, 0], ids).all():
-            raise SourceError(file.path, f"{pairs} has a kind that {kinds} has not", AS_WRITTEN)
+            raise SourceError(
+                file.path, f"{pairs} has a relationship type that {kinds} lacks", AS_WRITTEN
+            )
         kind = pa.array(np.searchsorted(ids, values[:, 0]))
         yield pa.RecordBatch.from_arrays(
             [t.take(kind) for t in types]
@@ -183,7 +187,7 @@ def _of_one(
         batch = numbered(batch, limits)
     keys = batch.columns[: 1 if name == IMAGE else 2]
     if any(key.type != INTEGER for key in keys):
-        raise SourceError(file.path, f"{table.name} has a key that is no integer", AS_WRITTEN)
+        raise SourceError(file.path, f"{table.name} has a key that is not an integer", AS_WRITTEN)
     values = np.stack([key.to_numpy() for key in keys])
     if values.size and values[-1].min() < 1:
         raise SourceError(file.path, f"{table.name} has a number below 1", AS_WRITTEN)
@@ -210,12 +214,12 @@ def _settled(
     if large and "integer" in _stored(file, table, column, where):
         # The driver has converted all of them to real numbers.
         problem = f"{column} has real numbers and integers of more than 15 digits"
-        raise SourceError(file.path, problem, "they cannot be in one column")
+        raise SourceError(file.path, problem, "no column can hold both; move it out of OUTPUTS")
     if array.type in (INTEGER, REAL):
         return array
     if type != TEXT:
         if promised_type(*owner) in (INTEGER, REAL):
-            problem = f"text in the number column {column} of {table.name}"
+            problem = f"text in the numeric column {column} of {table.name}"
             raise SourceError(file.path, problem, AS_WRITTEN)
         if _stored(file, table, column, where) & {"integer", "real"}:
             array = _written_out(file, table, column, where, len(array))

@@ -108,14 +108,14 @@ def notes(
     texts = []
     if image.left_out:
         texts.append(
-            f"{len(image.left_out)} columns of {image.name} are not loaded: they do not begin with "
-            f"{IMAGE}_, as means, medians and deviations of objects do not"
+            f"{len(image.left_out)} columns of {image.name} are not loaded: their names do "
+            f"not begin with {IMAGE}_, like those for means, medians and deviations of objects"
         )
     for table in objects:
         if table.left_out:
             texts.append(
-                f"{len(table.left_out)} columns of {table.name} are not loaded: they begin with no "
-                f"object's name ({table.left_out[0]})"
+                f"{len(table.left_out)} columns of {table.name} are not loaded: their names "
+                f"begin with no object type (for example {table.left_out[0]})"
             )
     longest = _longest(pipeline)
     shortened = sum(
@@ -126,8 +126,8 @@ def notes(
     )
     if shortened:
         texts.append(
-            f"{shortened} columns have {longest} characters, the most that the job allowed: "
-            "features are named by them as they are, perhaps shortened"
+            f"{shortened} columns have names of {longest} characters, the most that the job "
+            "allowed: the features keep these names, which may be shortened"
         )
     return tuple(texts)
 

@@ -43,8 +43,8 @@ from cpexport.sources.sqlite.schema import image_table, notes, object_tables
 from cpexport.tables.layout import Features
 
 _NO_TABLES = (
-    "the job found no tables to write into, or could not make them (CreateBatchFiles makes them in "
-    "its own output folder only)"
+    "the job found no tables to write to, or could not create them (CreateBatchFiles creates "
+    "them only in its own output folder)"
 )
 
 
@@ -106,7 +106,7 @@ class _Opened:
         if not self._rows[self._image.name]:
             job = "; the job failed at its first image set" if self._source.done_status else ""
             return _nothing(
-                self._source.done_status, f"{self._source.file.name} has tables, no rows{job}"
+                self._source.done_status, f"{self._source.file.name} has tables but no rows{job}"
             )
         images = self.images
         incomplete = self._shortfalls(images)
@@ -218,7 +218,9 @@ class _Opened:
         ]
         if not prefixes:
             problem = f"has no table {IMAGE_TABLE}"
-            raise SourceError(self._source.file, problem, "take it away, or run the job again")
+            raise SourceError(
+                self._source.file, problem, "run the job again, or move the file out of OUTPUTS"
+            )
         used = [
             p
             for p in prefixes
@@ -226,8 +228,8 @@ class _Opened:
         ]
         if len(used) > 1:
             names = ", ".join(f"{prefix}{IMAGE_TABLE}" for prefix in used)
-            problem = f"has several runs in one file ({names})"
-            raise SourceError(self._source.file, problem, "copy each into a file of its own")
+            problem = f"contains several runs in one file ({names})"
+            raise SourceError(self._source.file, problem, "copy each run into a file of its own")
         return (used or prefixes)[0]
 
     def _shortfalls(self, images: ImageTableRows) -> dict[int, str]:
@@ -236,7 +238,7 @@ class _Opened:
         for table in self._objects:
             rows = self._rows[table.name]
             for number in sorted(rows.keys() - set(images.numbers.tolist())):
-                incomplete[number] = f"{table.name} has rows of it, {self._image.name} has none"
+                incomplete[number] = f"{table.name} has rows of it, but {self._image.name} has none"
             for name, has in object_counts(self._file, table, rows, images.counted_each).items():
                 if name in images.counts:
                     pairs = zip(images.numbers.tolist(), images.counts[name], strict=True)
@@ -245,7 +247,7 @@ class _Opened:
                             lacks = f"{table.name} has {has.get(number, 0)} of {count:g} {name}"
                             incomplete.setdefault(number, lacks)
             for number in untracked(self._file, table, rows):
-                incomplete.setdefault(number, f"TrackObjects has not written into {table.name}")
+                incomplete.setdefault(number, f"TrackObjects has not written to {table.name}")
         return incomplete
 
     def _features(self, images: ImageTableRows) -> Features:
