@@ -170,7 +170,7 @@ def _check_not_empty(found: Survey, outputs: Sequence[Path]) -> None:
             raise batch.source.error
     if not found.batches and not found.left_out:
         raise UsageError(
-            f"no batch file and no output of a job at {outputs[0]}; name the batch file with "
+            f"{outputs[0]}: no batch file and no output of a job; name the batch file with "
             "--batch, or another folder"
         )
 

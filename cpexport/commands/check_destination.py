@@ -71,7 +71,7 @@ def check_destination(
 def _check_run(sink: Sink, run: str | None, runs: Mapping[str, int]) -> None:
     """Refuses a run that is not one of `runs`, or none if there are several."""
     if run is not None and not runs and sink.layout().columns:
-        raise UsageError(f"{sink.name}: has no runs; leave --run out")
+        raise UsageError(f"{sink.name}: has no runs; leave out --run")
     if runs and run not in runs:
         problem = f"has no run {run}" if run is not None else "has several runs"
         message = f"{sink.name}: {problem}; name one with --run: {', '.join(runs)}"
@@ -80,13 +80,14 @@ def _check_run(sink: Sink, run: str | None, runs: Mapping[str, int]) -> None:
 
 def _empty(destination: str, prefix: str) -> str:
     under = f" under the prefix {prefix}" if prefix else ""
-    return f"{destination}: holds no image sets{under}; see that --to names the right destination"
+    return f"{destination}: contains no image sets{under}; check --to and --prefix"
 
 
 def _mismatch_reason(plan: BatchFile, found: Mapping[int, ImageDifference]) -> str:
     first, others = min(found), ImageSets.of(found)
-    are = "is another picture" if len(others) == 1 else "are other pictures"
+    are = "has other images" if len(others) == 1 else "have other images"
     return (
-        f"its {others.words} {are} than in {plan.path.name} (in image set {first} {found[first]}); "
-        "give the batch file of its run, or say --same-pictures if they were moved or renamed"
+        f"its {others.words} {are} than in {plan.path.name} (in image set {first} "
+        f"{found[first]}); name the batch file of its run with --batch, or, if the images "
+        "were moved or renamed, add --same-pictures"
     )

@@ -55,7 +55,7 @@ def load(
         closing(WorkerPool(workers)) as pool,
     ):
         if sink.shape.numbered != (run is not None):
-            raise UsageError("name a run where the destination numbers runs, and only there")
+            raise UsageError("name a run if the destination numbers runs, and only then")
         ledger = _ledger_to_load_into(sink)
         found = _survey(request, ledger, pool, progress)
         _check_request(request, found, sink)

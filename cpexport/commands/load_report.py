@@ -149,8 +149,8 @@ def _notes_on_sink(sink: Sink, writer: LoadWriter) -> Iterator[str]:
         yield f"{sink.name}: {note}"
     if writer.unmapped:
         yield (
-            f"{sink.name}: {writer.unmapped} paths of pictures are in no folder of --path-map, "
-            "and stay as they were"
+            f"{sink.name}: {writer.unmapped} image paths are in no folder of --path-map and "
+            "stay unchanged"
         )
 
 

@@ -20,8 +20,8 @@ from cpexport.jobs.split import Job, split
 
 _MEMORY = "OUT_OF_MEMORY"
 _NO_LIMIT = (
-    "jobs ran out of {what}, and the plan set none to multiply: "
-    "add a limit, such as {option}, to the lines in submit.sh that begin with array"
+    "jobs ran out of {what}, but the plan has no limit to multiply: add one, such as "
+    "{option}, to the lines in submit.sh that begin with array"
 )
 
 
@@ -216,7 +216,9 @@ def _need(tried: _Tries, settings: Settings, limits: RetryPolicy, notes: list[st
 def _no_limit(settings: Settings, what: str) -> str:
     scheduler = SCHEDULERS.get(settings.scheduler)
     if scheduler is None:
-        return f"jobs ran out of {what}, which nobody limits here; run fewer at once (--at-once)"
+        return (
+            f"jobs ran out of {what}, which has no limit here; run fewer jobs at once (--at-once)"
+        )
     option = scheduler.time(120) if what == "time" else scheduler.memory.format(8000)
     return _NO_LIMIT.format(what=what, option=option)
 
@@ -233,9 +235,10 @@ def _within(
         time = need.time
         if most and time and time > most.minutes:
             notes.append(
-                f"{ImageSets.of(numbers).words}: jobs get {clock(most.minutes)}, not {clock(time)},"
-                f" as {most} allows no more; if that is too little, run fewer image sets a job "
-                "(--images-per-batch), or plan with another --partition"
+                f"{ImageSets.of(numbers).words}: jobs get {clock(most.minutes)}, not "
+                f"{clock(time)}, because {most} allows no more; if that is too short, run "
+                "fewer image sets per job (--images-per-batch), or plan with another "
+                "--partition"
             )
             time = most.minutes
         limited.setdefault(replace(need, time=time), []).extend(numbers)
@@ -261,6 +264,6 @@ def _why(batch_file: BatchFile, unit: ImageSets, tried: _Tries, limits: RetryPol
         str(column[0]) for name, column in pictures.columns.items() if name.startswith("FileName_")
     ]
     return (
-        f"tried {tried.count} times{how} ({', '.join(names) or 'no file names'}); "
-        f"--max-attempts {max(tried.count, limits.attempts) + 1} tries again"
+        f"tried {tried.count} times{how} ({', '.join(names) or 'no file names'}); to try "
+        f"again, add --max-attempts {max(tried.count, limits.attempts) + 1}"
     )

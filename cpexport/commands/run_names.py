@@ -1,5 +1,6 @@
 """Names runs: as their users do, or by the ends of their paths that distinguish them."""
 
+import shlex
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -44,8 +45,9 @@ def named(arguments: Sequence[Path], known: Collection[str] = ()) -> list[Named]
     names = [run.name if run else _known(path, free) for run, path in pairs]
     if twice := [name for name, count in Counter(names).items() if name in free and count > 1]:
         raise UsageError(
-            f"the destination has a run {twice[0]!r}, and more than one of OUTPUTS could be it; "
-            f"name them, as in {twice[0]}={_first(twice[0], names, arguments)}"
+            f"more than one of OUTPUTS could be the run {twice[0]!r} of the destination; name "
+            "them, for example "
+            f"{shlex.quote(f'{twice[0]}={_first(twice[0], names, arguments)}')}"
         )
     taken = {*known, *(name for name in names if name)}
     others = [path for run, path in pairs if not run]

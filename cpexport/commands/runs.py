@@ -1,5 +1,6 @@
 """Loads and verifies several runs in one destination that numbers runs, each on its own."""
 
+import shlex
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -127,15 +128,18 @@ def check_named(runs: Sequence[Named], batch_file: Path | None) -> None:
     for run in runs:
         if not run.name:
             raise UsageError(
-                f"{run.outputs}: this run has no name; name it, as in plate1={run.outputs}"
+                f"{run.outputs}: this run has no name; name it, for example "
+                f"{shlex.quote(f'plate1={run.outputs}')}"
             )
         if names.count(run.name) > 1:
             raise UsageError(
-                f"two runs are called {run.name}; give them other names, as in "
-                f"{run.name}-2={run.outputs}"
+                f"two runs are called {run.name}; give them different names, for example "
+                f"{shlex.quote(f'{run.name}-2={run.outputs}')}"
             )
     if batch_file is not None and len(runs) > 1:
-        raise UsageError("--batch goes with one run; load the others by themselves")
+        raise UsageError(
+            "--batch works with one run only; load the other runs in their own commands"
+        )
     for run in runs:
         if not run.outputs.exists():
             advice = "name the folder that holds the jobs' outputs"
@@ -160,8 +164,8 @@ def _twice(to: str, prefix: str, new: Collection[str]) -> Iterator[str]:
             if both := fingerprints[name] & fingerprints[other]:
                 shared = f"{len(both)} batch{'es' * (len(both) > 1)}"
                 yield (
-                    f"{destination}: run {name} has the same outputs as run {other} ({shared}), so "
-                    "they are there twice"
+                    f"{destination}: run {name} has the same outputs as run {other} "
+                    f"({shared}), so they are stored twice"
                 )
 
 

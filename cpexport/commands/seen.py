@@ -93,9 +93,9 @@ def _with_attempt(report: Seen, attempt: Attempt, logs: Logs, path: Path, *, beg
     log = own if own.is_file() else logs.of(attempt.id)
     report = replace(report, log_file=str(log or ""))
     if attempt.open and not begun:
-        return replace(report, state=State.RUNNING, reason="the job has begun and not ended")
+        return replace(report, state=State.RUNNING, reason="the job has started but not ended")
     if attempt.result == "complete" and not path.with_name(attempt.folder).exists():
-        reason = "the job ended as it was looked at; look again"
+        reason = "the job ended during the check; run cpexport check again"
         return replace(report, state=State.RUNNING, reason=reason)
     if attempt.open:
         return report

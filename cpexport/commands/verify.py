@@ -106,7 +106,9 @@ def verify(request: LoadRequest, progress: Progress = lambda done: None) -> Veri
         if not verifier.structure:
             unexplained += derived_check.differences(sink, prefix)
         if sink.ledger.read() != ledger:
-            raise SinkError(sink.name, "was loaded into while it was verified", "run it again")
+            raise SinkError(
+                sink.name, "a load changed it during the verification", "run cpexport verify again"
+            )
         return Verification(
             destination=sink.name,
             verified=verifying.batches - verifying.different,
@@ -183,8 +185,8 @@ class _Verifying:
                 batch = by_path.get(str(Path(entry.path).resolve()))
                 why = "changed since it was loaded" if batch else "not among OUTPUTS"
                 if batch and not batch.complete and batch.reason:
-                    why = f"loaded, but not complete beside the others here ({batch.reason})"
-                held = entry.loaded.words if entry.loaded else "no image set any more"
+                    why = f"loaded, but incomplete compared with the other outputs ({batch.reason})"
+                held = entry.loaded.words if entry.loaded else "no image set"
                 unseen.append(Unseen(entry.path, f"{why}; the destination has {held} of it"))
         return unseen + self.damaged
 
@@ -202,7 +204,7 @@ class _Verifying:
             return f"{missing.words} {are} not in the destination; run cpexport load"
         if matched.known:
             return ""
-        return f"the destination has {batch.complete.words} with another content"
+        return f"the destination has {batch.complete.words} with different content"
 
     def _differences(self, batch: Batch, entries: Sequence[Entry]) -> list[Difference]:
         ranges = [r for entry in entries for r in entry.loaded.ranges]
@@ -227,11 +229,11 @@ class _Verifying:
 def _check_not_empty(sink: Sink, prefix: str, run: str | None) -> None:
     if not sink.layout().columns:
         under = f" under the prefix {prefix}" if prefix else ""
-        advice = "see that --to names the right destination, or load something first"
-        raise SinkError(sink.name, f"holds no image sets{under}", advice)
+        advice = "check --to and --prefix, or load outputs into it with cpexport load"
+        raise SinkError(sink.name, f"contains no image sets{under}", advice)
     if sink.shape.numbered and run not in sink.ledger.runs():
         runs = sink.ledger.runs()
-        message = f"no run {run}; there are {', '.join(runs) or 'none with a name'}"
+        message = f"no run {run}; existing runs: {', '.join(runs) or 'none with a name'}"
         raise UsageError(suggest(message, closest(run or "", runs)))
 
 

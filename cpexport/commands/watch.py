@@ -81,8 +81,8 @@ def _idle(missing: ImageSets, history: History) -> str:
     if not missing or history.busy & missing or not (history.attempts or history.queued):
         return ""
     return (
-        f"no job waits or runs, and {len(missing)} image sets are missing; run them again with "
-        "cpexport check --resubmit"
+        f"no job waits or runs, and {len(missing)} image sets are missing; run them again "
+        "with cpexport check OUTPUTS --resubmit FOLDER"
     )
 
 

@@ -22,8 +22,8 @@ def planned_with(plans: Sequence[SavedPlan]) -> Path | None:
     if not newest.batch_file.exists():
         raise SourceError(
             newest.path,
-            f"its batch file {newest.batch_file} is not there any more",
-            "put it back, or name it where it is now with --batch",
+            f"its batch file {newest.batch_file} no longer exists",
+            "restore it, or name its new place with --batch",
         )
     return newest.batch_file
 
@@ -54,5 +54,6 @@ def _check_same_batch_file(plan: BatchFile, plans: Iterable[SavedPlan], stamps: 
                 path,
                 f"{verb} with another batch file than {plan.path} (SHA-256 {sha256[:12]}..., "
                 f"not {ours[:12]}...)",
-                f"give the batch file it was {verb} with as --batch, or take it away",
+                f"name the batch file it was {verb} with as --batch, or move this file out of "
+                "OUTPUTS",
             )

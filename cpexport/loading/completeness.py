@@ -21,7 +21,7 @@ from cpexport.sources.base import Batch, Evidence, Source, State
 UNFINISHED = "the job never finished"
 """Begins the reason of a batch without an exit status, in formats that always have one if the job
 ended."""
-UNSAID = "nothing says that the job ended"
+UNSAID = "no file shows that the job ended"
 """The same for other formats, such as CSV files, which need no done file."""
 
 
@@ -120,7 +120,7 @@ def not_readable(source: Source, error: SourceError, missing: bool = True) -> Ba
     `missing` is whether image sets may be missing without it; otherwise nothing needs to run again.
     """
     needless = not missing and error.advice == RERUN
-    advice = "nothing is missing without it" if needless else error.advice
+    advice = "no image set is missing without it" if needless else error.advice
     damaged = Path(error.path)
     # One of several batches in a folder is known by the path of one of its files.
     home = source.path.parent if damaged.parent == source.path.parent else source.path
@@ -138,7 +138,7 @@ def not_readable(source: Source, error: SourceError, missing: bool = True) -> Ba
 def _state(evidence: Evidence, complete: ImageSets) -> tuple[State, list[str]]:
     status = evidence.exit_status
     unknown = UNFINISHED if evidence.always_reports_exit else UNSAID
-    ending = f"the job said {status}" if status else unknown
+    ending = f"the job reported {status}" if status else unknown
     if not evidence.present:
         return State.FAILED, [ending, evidence.empty_reason]
     if status == "Failure":
@@ -160,7 +160,7 @@ def _reject_without_tables(
         if name in tables:
             verdict.reject(counted, f"the table of {name} is missing")
         else:
-            details.append(f"{name} were counted, but no output of the run has a table of them")
+            details.append(f"{name} were counted, but no output of the run has a table for them")
     # A run without objects, such as quality control, has no relationships.
     expects_relationships = "Relationship" in tables and bool(evidence.tables)
     if expects_relationships and "Relationship" not in evidence.tables:
@@ -196,8 +196,9 @@ def _reject_unplanned(
         example = mismatched.first
         verdict.reject(
             mismatched & evidence.present,
-            f"other pictures than in {plan.path.name} (in image set {example} "
-            f"{comparison.different[example]}); say --same-pictures if they were moved or renamed",
+            f"other images than in {plan.path.name} (in image set {example} "
+            f"{comparison.different[example]}); if they were moved or renamed, add "
+            "--same-pictures",
         )
     return unexpected, mismatched & evidence.measured
 
@@ -224,16 +225,16 @@ def _reject_cut_groups(
         members = ImageSets.of(numbers)
         name = ",".join(f"{t}={v}" for t, v in zip(_tags(evidence, plan) or (), key, strict=False))
         if members & verdict.rejected:
-            verdict.reject(members, f"the group {name} is not whole")
+            verdict.reject(members, f"the group {name} is incomplete")
         elif key == unfinished:
             verdict.reject(members, f"the job ended before the group {name} was done")
         elif plan and (rest := plan.members.get(key, members) - members):
             if whole_only:
-                verdict.reject(members, f"the group {name} is not whole: {rest} ran elsewhere")
+                verdict.reject(members, f"the group {name} is incomplete: {rest} ran in other jobs")
             else:
                 elsewhere |= rest
     if elsewhere:
-        notes.append(f"groups are cut: {elsewhere} of the same groups are not in this batch")
+        notes.append(f"groups are split: {elsewhere} of the same groups are not in this batch")
 
 
 def _groups(evidence: Evidence, plan: BatchFile | None) -> Mapping[int, tuple[str, ...]]:

@@ -113,7 +113,9 @@ def decode(
     source = batch.source
     with contained(source):
         if signature(source) != batch.signature:
-            raise SourceError(source.path, "changed since it was looked at", "run cpexport again")
+            raise SourceError(
+                source.path, "changed after it was inspected", "run the command again"
+            )
         content = fingerprint(source)
     folder = Path(tempfile.mkdtemp(dir=scratch))
     try:
@@ -131,7 +133,9 @@ def decode(
                     written[name] = written.get(name, 0) + rows.num_rows
         with contained(source):
             if signature(source) != batch.signature:
-                raise SourceError(source.path, "changed while it was read", "run cpexport again")
+                raise SourceError(
+                    source.path, "changed while cpexport read it", "run the command again"
+                )
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -243,7 +247,7 @@ def _write(rows: pa.RecordBatch, path: Path) -> None:
         raise SinkError(
             path.parent.parent,
             f"temporary files cannot be written: {reason}",
-            "make room, or name another folder by TMPDIR",
+            "free some space, or set TMPDIR to another folder",
         ) from error
 
 

@@ -14,22 +14,22 @@ _BY_STATE: Final = {
     "TIMEOUT": "the job ran out of time",
     "OUT_OF_MEMORY": "the job ran out of memory",
     "CANCELLED": "the job was cancelled",
-    "PREEMPTED": "the job made room for another one",
+    "PREEMPTED": "the job was preempted by another job",
     "NODE_FAIL": "the job's node failed",
     "BOOT_FAIL": "the job's node did not start",
     "DEADLINE": "the job's deadline passed",
 }
 _TIME = (
-    '; it asks for more time than it may have (sinfo -o "%P %l" says how much that is), and would '
-    "wait for ever: give it less (scontrol update JobId={number} TimeLimit=H:MM:SS), or cancel it "
-    "(scancel {number}) and plan with a shorter --time, or another partition by --partition or "
-    "--option"
+    '; it requests more time than its partition allows (sinfo -o "%P %l" shows how much) and '
+    "will never start: shorten it (scontrol update JobId={number} TimeLimit=H:MM:SS), or "
+    "cancel it (scancel {number}) and plan with a shorter --time or another partition "
+    "(--partition or --option)"
 )
 _SIZE = (
-    "; no node that it may have is so large, and it would wait for ever: cancel it (scancel "
-    "{number}) and plan with less --memory, or another partition by --partition or --option"
+    "; no node of its partition is large enough, so it will never start: cancel it (scancel "
+    "{number}) and plan with less --memory or another partition (--partition or --option)"
 )
-_HELD = "; it is held, and waits until somebody lets it go: scontrol release {number}"
+_HELD = "; it is held until you release it: scontrol release {number}"
 # Slurm's reasons for a job that waits until the user acts (squeue(1), JOB REASON CODES).
 _FOR_EVER: Final = {
     "PartitionTimeLimit": _TIME,
@@ -66,7 +66,7 @@ def unsaid(record: Broken, reason: str) -> str:
 
 def waits(job: Queued) -> str:
     """Says why a job waits in the queue, and what to do if it would wait forever."""
-    why = f", as its scheduler says: {job.reason}" if job.reason else ""
+    why = f" (reason: {job.reason})" if job.reason else ""
     advice = _FOR_EVER.get(job.reason, "")
     number = job.id.partition(":")[2].partition("_")[0]
     return f"the job waits in the queue{why}{advice.format(number=number)}"
@@ -87,15 +87,18 @@ def in_words(attempt: Attempt) -> str:
         where = f" on {attempt.node}" if attempt.node and attempt.unstarted else ""
         return f"the job failed {_duration(attempt)}with exit status {status}{where}"
     if attempt.result == "terminated":
-        return f"the job was stopped {_duration(attempt)}by a signal, as of scancel or preemption"
+        return (
+            f"the job was stopped {_duration(attempt)}by a signal, for example from scancel or "
+            "preemption"
+        )
     return _KILLED if attempt.result == "killed" else ""
 
 
 def died_at_once(job: Queued) -> str:
     """Says how a job ended that never started CellProfiler."""
     why = _BY_STATE.get(job.state, "the job ended")
-    state = f" (the scheduler says {job.state})" if job.state else ""
-    return f"{why} before it began{state}"
+    state = f" (the scheduler reports {job.state})" if job.state else ""
+    return f"{why} before it started{state}"
 
 
 def trouble(history: History, histories: Iterable[Path]) -> str:
@@ -108,20 +111,24 @@ def trouble(history: History, histories: Iterable[Path]) -> str:
     if not alike:
         return _bad_nodes(history)
     first = alike[0]
-    jobs = f"all {len(alike)} jobs that have ended" if len(alike) > 1 else "the one job"
+    jobs = f"all {len(alike)} ended jobs" if len(alike) > 1 else "the only job"
     logs = [folder.parent / f"{first.folder}{PART}" / LOG for folder in histories]
     log, lines = next(((log, lines) for log in logs if (lines := last_lines(log))), (None, ()))
     last_line = "".join(lines[-1:])
     why = f": {last_line.strip()}" if last_line else ""
     help = (
-        "CellProfiler cannot be started; see that it can be on the nodes (--module, --container)"
+        "CellProfiler cannot be started; make it available on the nodes with --module or "
+        "--container"
         if first.unstarted
-        else "it is hardly their images; see their logs"
-        f"{f', such as {log},' if log else ''} before you run more of them"
+        else (
+            "the images are probably not the cause; read the "
+            f"logs{f', such as {log},' if log else ''} before you run more jobs"
+        )
     )
     return (
-        f"{jobs} of the last plan failed within a minute with exit status {first.exit_status}"
-        f"{_on(alike) if first.unstarted else ''}{why}. {help[0].upper()}{help[1:]}"
+        f"{jobs} of the last plan failed within a minute with exit status "
+        f"{first.exit_status}{_on(alike) if first.unstarted else ''}{why}. "
+        f"{help[0].upper()}{help[1:]}"
     )
 
 
@@ -137,8 +144,8 @@ def _bad_nodes(history: History) -> str:
     nodes = ",".join(sorted({a.node for a in bad}))
     return (
         f"{len(bad)} jobs failed with exit status {bad[0].exit_status}{_on(bad)}, where "
-        "CellProfiler cannot be started, as it can elsewhere. Have its module put there, or keep "
-        f"jobs from there (of Slurm --option=--exclude={nodes})"
+        "CellProfiler cannot be started, although other nodes can start it. Install it on "
+        f"these nodes, or keep jobs off them (Slurm: --option=--exclude={nodes})"
     )
 
 

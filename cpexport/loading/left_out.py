@@ -24,7 +24,10 @@ from cpexport.sinks.base import Sink
 from cpexport.sinks.ledger import Entry, Ledger
 from cpexport.sources.base import Batch
 
-_DELETED = "somebody deleted image sets of it from the destination; restore that, or load all anew"
+_DELETED = (
+    "image sets of it were deleted from the destination; restore the destination, or load all "
+    "outputs into a new one"
+)
 
 Others = Callable[[Batch], Iterable[Pictures]]
 """Returns what other sources say about the images behind a batch's image set numbers."""
@@ -77,7 +80,7 @@ def lost(
         if error := errors.get(id(batch)):
             reason = str(error)
             if not missing_sets and error.advice == RERUN:
-                reason = f"{error.path}: {error.problem}; nothing is missing without it"
+                reason = f"{error.path}: {error.problem}; no image set is missing without it"
         if missing_sets or unknown or error:
             left_out.append(LeftOut(str(batch.source.path), reason))
     return left_out
@@ -184,13 +187,13 @@ def contradicted(batches: Sequence[Batch], *, same_pictures: bool) -> list[LeftO
         why = "" if same_pictures else _other_pictures(new, [pictures_of(old)], both, unknown=True)
         if why:
             why = (
-                f"{why}: {old.source.path}; if they are two runs, load them with --table-number; "
-                "if they are the same pictures, with --same-pictures"
+                f"{why}: {old.source.path}; if they are two runs, load them with "
+                "--table-number; if they have the same images, add --same-pictures"
             )
         elif lacks := _lacks(new, old, both):
             why = (
-                f"lacks {lacks}, which {old.source.path} has of the same {both.words}; load one of "
-                "them with a --prefix of its own, or with --replace"
+                f"lacks {lacks}, which {old.source.path} has for the same {both.words}; load "
+                "one of them with its own --prefix, or replace the older one with --replace"
             )
         if why:
             contradictions[path] = LeftOut(path, why)
@@ -228,8 +231,8 @@ def kept(batches: Iterable[Batch], known: Collection[str], ledger: Ledger) -> It
         older = [entry for entry in ledger.holding(lacking) if lacking and entry.age < batch.age]
         if older and lacking <= ledger.loaded:
             failed.append(
-                f"{batch.source.path}: newer than {older[0].path}, which stays, as this one is not "
-                f"complete ({batch.reason})"
+                f"{batch.source.path}: newer than {older[0].path}, but incomplete "
+                f"({batch.reason}), so the older one stays"
             )
     replaced = [
         f"{entry.path}: newer outputs have its image sets"
@@ -239,7 +242,7 @@ def kept(batches: Iterable[Batch], known: Collection[str], ledger: Ledger) -> It
     for sentences in (failed, replaced):
         if sentences:
             yield sentences[0] + (
-                f"; {len(sentences) - 1} more like it" if len(sentences) > 1 else ""
+                f"; the same applies to {len(sentences) - 1} more" if len(sentences) > 1 else ""
             )
 
 
@@ -259,15 +262,15 @@ def check_not_empty(found: Survey, outputs: Sequence[Path]) -> None:
             raise SourceError(left.path, f"{problem}{others}", advice)
         raise SourceError(
             outputs[0],
-            "holds no output of a CellProfiler job",
+            "contains no output of a CellProfiler job",
             "name the folder that holds the jobs' .h5, CSV or SQLite files",
         )
     first, *more = found.batches
-    others = f" (and {len(more)} more batches without one)" if more else ""
+    others = f" (nor in {len(more)} more batches)" if more else ""
     raise SourceError(
         first.source.path,
         f"no complete image set{others}: {first.reason}",
-        "see cpexport check",
+        "see the reasons with cpexport check",
     )
 
 
@@ -287,12 +290,12 @@ def _other_pictures(
             different = comparison.different
             if numbers := [number for number in different if number in within]:
                 return (
-                    f"its image set {min(numbers)} is another picture than in the output that has "
-                    f"it complete ({different[min(numbers)]})"
+                    f"its image set {min(numbers)} has other images than in the output that "
+                    f"has it complete ({different[min(numbers)]})"
                 )
             if unknown and (untold := comparison.untold & within):
                 return (
-                    f"nothing tells whether its image set {untold.first} is the same picture as in "
-                    "the output that has it complete"
+                    f"nothing shows whether its image set {untold.first} has the same images "
+                    "as in the output that has it complete"
                 )
     return ""

@@ -100,8 +100,8 @@ def other_pipelines(replaced: Iterable[tuple[Older, str | None]]) -> list[str]:
         if older.pipeline and pipeline and older.pipeline != pipeline:
             paths_by_pipelines.setdefault((older.pipeline, pipeline), []).append(older.path)
     return [
-        f"{paths[0]}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''}: outputs of another "
-        f"pipeline replace it (SHA-256 {new[:8]}, before {old[:8]})"
+        f"{paths[0]}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''}: replaced by "
+        f"outputs of another pipeline (SHA-256 {new[:8]}, before {old[:8]})"
         for (old, new), paths in paths_by_pipelines.items()
     ]
 

@@ -37,13 +37,13 @@ class Lacking:
         who = f"{first} lacks" if not more else f"{len(self.batches)} batches lack"
         like = f" (such as {first})" if more else ""
         if not self.features:
-            return f"{who} the table of {self.object} that others have{like}"
+            return f"{who} the table of {self.object} that other batches have{like}"
         listed = ", ".join(self.features[:_SHOWN])
         listed += ", ..." if len(self.features) > _SHOWN else ""
         plural = "s" if len(self.features) > 1 else ""
         return (
-            f"{who} {len(self.features)} feature{plural} of {self.object} that others have: "
-            f"{listed}; NULL there{like}"
+            f"{who} {len(self.features)} feature{plural} of {self.object} that other batches "
+            f"have: {listed}; stored as NULL{like}"
         )
 
 

@@ -116,8 +116,8 @@ class _Calls(Generic[_T, _R]):
                     continue
                 answer = SourceError(
                     self._source(sent.task).path,
-                    "the process that read it was killed, for want of memory as a rule",
-                    "load it where there is more",
+                    "the worker process was killed, usually because memory ran out",
+                    "use fewer --jobs, or a machine with more memory",
                 )
             # Others are running while this one is used.
             self._fill()

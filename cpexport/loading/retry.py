@@ -25,7 +25,7 @@ class Retry:
         """A note for the user if anything was retried."""
         if not self.again:
             return ()
-        return (f"{self.again} times tried again, as others were writing there too",)
+        return (f"retried {self.again} times, because other processes were writing to it",)
 
     def __call__(self, do: Callable[[bool], T]) -> T:
         """Returns what `do` returns.

@@ -43,12 +43,12 @@ def notes(sink: Sink) -> tuple[str, ...]:
     if not features or sink.ledger.metadata().get(NOTE) != "":
         return ()
     lost = sum(bool(entry.loaded) and not entry.measured_kept for entry in ledger.entries)
-    but = f" but of {lost} batches that version 0.1.0 loaded" if lost else ""
+    but = f" except for {lost} batches that version 0.1.0 loaded" if lost else ""
     more = len(features) - _SHOWN
     named = ", ".join(features[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
     return (
-        f"{named}: measured by each job of its own image sets and not of the whole run, so "
-        f"_cpexport_measured has them{but}, and Per_Experiment has not",
+        f"{named}: each job measured only its own image sets, not the whole run, so the "
+        f"values are in _cpexport_measured{but}, not in Per_Experiment",
     )
 
 
@@ -62,7 +62,7 @@ def untrue(sink: Sink, ledger: Ledger) -> Mapping[str, str]:
     if signature is None:
         jobs = sum(bool(entry.loaded) for entry in ledger.entries)
         stale = sink.ledger.measured() if jobs > 1 else {}
-        reason = f"is of one of {jobs} jobs and not of the run; the next load takes it out"
+        reason = f"is the value of one of {jobs} jobs and not of the run; the next load removes it"
         return dict.fromkeys(sorted(stale), reason)
     job = ledger.by_signature.get(signature)
     expected = {n: v for n, v in job.measured.items() if math.isfinite(v)} if job else {}

@@ -107,27 +107,28 @@ class Succession:
             other = _having(number, others)
             raise CollisionError(
                 self._sink.name,
-                f"image set {number} is one picture in {path} and another in {other} "
+                f"image set {number} has different images in {path} and in {other} "
                 f"({comparison.different[number]})",
-                f"{self._as_runs(path, other)}; or say --same-pictures if files were only moved or "
-                "renamed; or give the batch file with --batch if one of them ran by another one; "
-                "or load one with a --prefix of its own if they are two analyses of one run",
+                f"{self._as_runs(path, other)}; if files were only moved or renamed, add "
+                "--same-pictures; if one of them ran with another batch file, name the right "
+                "one with --batch; if they are two analyses of one run, load one with its "
+                "own --prefix",
             )
         unsure = comparison.untold & both
         if not unsure:
             return None
         other = _having(unsure.first, others)
-        why = "there are no file names or metadata to tell them by"
+        why = "no file names or metadata to compare"
         if unsure.first in comparison.named:
             why = (
-                "names of files agree, and not both have MD5Digest_ or PathName_ of them, or "
-                "Series_ and Frame_ where a file holds several pictures"
+                "their file names agree, but not both have MD5Digest_ or PathName_, or "
+                "Series_ and Frame_ for files with several images"
             )
         return CollisionError(
             self._sink.name,
-            f"image set {unsure.first} is in {path} and in {other}, and nothing tells whether it "
-            f"is the same picture ({why})",
-            "say --same-pictures if it is, as after a job was run again; "
+            f"image set {unsure.first} is in {path} and in {other}, and nothing shows whether "
+            f"it has the same images ({why})",
+            "if it has, for example after a job ran again, add --same-pictures; "
             f"{self._as_runs(path, other)}",
         )
 
@@ -135,13 +136,13 @@ class Succession:
         """Advises what to do if the outputs belong to two runs."""
         one, other = map(shlex.quote, _apart(older, newer))
         if one == other:
-            return f"if it is another run now, load {other} into another destination"
+            return f"if it is now another run, load {other} into another destination"
         if self._sink.shape.numbered and self._sink.ledger.read().entries:
             name = shlex.quote(f"{Path(newer).name}-2={_apart(older, newer)[1]}")
-            return f"if it is another run, give it a name of its own: {name}"
+            return f"if it is another run, name it: {name}"
         if self._sink.shape.numbered:
             return f"if they are two runs, name each of them: {one} {other}"
-        where = " and --to another destination" if self._sink.ledger.read().entries else ""
+        where = " and another destination (--to)" if self._sink.ledger.read().entries else ""
         return f"if they are two runs, load them with --table-number{where}: {one} {other}"
 
     def _check_undecided(self, error: CollisionError | None) -> None:
@@ -196,7 +197,7 @@ class Succession:
             self._sink.name,
             f"{_path(newer)} is newer than {_path(older)} and would replace its {both.words}, "
             f"but lacks {what}",
-            f"if both are wanted, {_one_by_one(newer, older)}; or say --replace",
+            f"to keep both, {_one_by_one(newer, older)}; to replace the older one, add --replace",
         )
 
     def _names(self, features: Features) -> Names:
@@ -269,8 +270,8 @@ def _apart(one: str, other: str) -> tuple[str, str]:
 def _one_by_one(newer: Batch | Entry, older: Batch | Entry) -> str:
     """Advises how to load a second analysis next to the first."""
     first, second = map(shlex.quote, _apart(_path(older), _path(newer)))
-    alone = f"load {first} alone, and then " if isinstance(older, Batch) else ""
-    return f"{alone}load {second} with a prefix of its own, such as --prefix QC_"
+    alone = f"load {first} alone, then " if isinstance(older, Batch) else ""
+    return f"{alone}load {second} with its own prefix, such as --prefix QC_"
 
 
 def _having(number: int, others: Sequence[Batch | Entry]) -> str:

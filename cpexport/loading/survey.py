@@ -74,7 +74,7 @@ def survey(
     """
 
     def report(files: int) -> None:
-        progress(ProgressEvent("looked at", files, None, unit="files"))
+        progress(ProgressEvent("listed", files, None, unit="files"))
 
     found = find(outputs, report)
     read = read_plans(found.plans, outputs)
@@ -238,4 +238,4 @@ def _left_over(found: Found, sources: Iterable[Source]) -> Iterator[str]:
     for path in found.temporary:
         home = path.parent.parent if path.parent.name in TEMPORARY else path.parent
         if path not in paths and home in homes and is_left_over(path):
-            yield f"{path}: left over from a job that was killed, and not read"
+            yield f"{path}: left over from a killed job, not read"

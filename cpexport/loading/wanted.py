@@ -42,8 +42,8 @@ def check_object_types(
     if not features_of_outputs or not missing:
         return
     message = (
-        f"--objects has {', '.join(missing)}, and no output has such objects; "
-        f"there are {', '.join(sorted(existing)) or 'none'}"
+        f"--objects {', '.join(missing)}: no output has such an object type; existing object "
+        f"types: {', '.join(sorted(existing)) or 'none'}"
     )
     words = [*LAYOUTS, *sorted(existing)]
     raise UsageError(suggest(message, *(closest(name, words) for name in missing)))
@@ -64,15 +64,15 @@ def check_wells(wells: Wells | None, batches: Iterable[Batch], layout: Layout) -
         *(name for features in features_of_outputs for name in features),
     }
     metadata = sorted(name for name in existing if name.startswith("Metadata_"))
-    advice = f"there are {', '.join(metadata)}" if metadata else "they have no metadata"
+    advice = f"existing metadata: {', '.join(metadata)}" if metadata else "they have no metadata"
     for option, name in (("--plate", wells.plate), ("--well", wells.well)):
         if name is not None and name not in existing:
-            message = f"{option} {name}: no output has such a feature of images; {advice}"
+            message = f"{option} {name}: no output has such an image feature; {advice}"
             raise UsageError(suggest(message, closest(name, metadata)))
     if wells.kinds and wells.well is None and "Metadata_Well" not in existing:
         raise UsageError(
-            f"--wells: no output has the feature Metadata_Well of images; {advice}: name the one "
-            "that says the well with --well"
+            "--wells: no output has the image feature Metadata_Well; name the feature of the "
+            f"well with --well; {advice}"
         )
 
 

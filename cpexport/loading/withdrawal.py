@@ -61,7 +61,7 @@ def cut_off(
                     f"{sets}: the table of {name} is missing" for name, sets in cut.items()
                 )
                 truncated.append(
-                    Withdrawn(entry, f"{reasons}; taken out, as other outputs have it")
+                    Withdrawn(entry, f"{reasons}; removed, because other outputs have it")
                 )
     return truncated
 

@@ -166,7 +166,7 @@ class _Process:
             if killed:
                 raise BrokenExecutor("a process was killed") from lost
             raise CpexportError(
-                "processes that decode end as soon as they begin; do without them by --jobs 1"
+                "worker processes end as soon as they start; work without them with --jobs 1"
             ) from lost
 
     def call(self, call: Callable[[], _T]) -> _T:

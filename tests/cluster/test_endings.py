@@ -30,9 +30,7 @@ class TestWithoutCellProfiler:
         said = checked(without)
         table = without.call("check", without.run).out
 
-        assert table.startswith(
-            "all 2 jobs that have ended of the last plan failed within a minute"
-        )
+        assert table.startswith("all 2 ended jobs of the last plan failed within a minute")
         assert "CellProfiler cannot be started" in said["trouble"]
         assert "never finished" not in table
         for batch in said["batches"]:
@@ -86,7 +84,7 @@ class TestAllAlike:
             ["24:", "tried", "3"],
         ]
         assert "the last time with exit status 7" in given_up(again)[0]
-        assert "--max-attempts 4 tries again" in given_up(again)[0]
+        assert "to try again, add --max-attempts 4" in given_up(again)[0]
 
 
 def test_the_scheduler_tells_how_a_job_ended_that_could_not_say_so(lab: Lab) -> None:

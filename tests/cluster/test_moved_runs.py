@@ -141,7 +141,7 @@ def test_a_batch_file_that_moved_is_not_called_another_one(lab: Lab) -> None:
     ran = lab.call("check", lab.run)
 
     assert (ran.status, ran.out) == (1, "")
-    assert f"its batch file {batch} is not there any more" in ran.err
+    assert f"its batch file {batch} no longer exists" in ran.err
     assert "another batch file" not in ran.err
     assert lab.call("check", lab.run, "--batch", lab.home / "C.h5").status == 3
 

@@ -146,7 +146,7 @@ def test_a_job_that_waits_has_a_row_with_the_reason(status: Path, lab: Lab) -> N
         ("slurm:7_2", "9-16", "waiting"),
         ("slurm:7_3", "17-24", "failed"),
     ]
-    assert "before it began (the scheduler says FAILED)" in queue[2]["reason"]
+    assert "before it started (the scheduler reports FAILED)" in queue[2]["reason"]
 
 
 @pytest.mark.parametrize("reason", ["Priority", "Resources", "Dependency"])

@@ -337,7 +337,7 @@ class TestScheduler:
         status.write_text("start\t1-8\tslurm:7_1\t2026-01-01T00:00:00Z\t\t\n")
         lab.resubmit("--scheduler", "slurm")
 
-        assert "ran out of time, and the plan set none" in lab.err
+        assert "ran out of time, but the plan has no limit" in lab.err
 
     def test_where_there_is_no_squeue_what_never_ended_is_held_back_and_said_so(
         self, lab: Lab

@@ -163,7 +163,7 @@ class TestSlurm:
         (job,) = json.loads(lab.call("check", lab.run, "--format", "json").out)["queue"]
 
         assert (job["state"], job["image_sets"]) == ("failed", "1-24")
-        assert "before it began (the scheduler says FAILED)" in job["reason"]
+        assert "before it started (the scheduler reports FAILED)" in job["reason"]
         assert job["log_file"] == f"{lab.run}/logs/{jobs(said)[0]}_1.log"
         assert "task.sh" in job["log"][-1]
 

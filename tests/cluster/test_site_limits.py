@@ -180,7 +180,9 @@ class TestPartitions:
         lines = [line.split("\t") for line in (lab.again / "jobs.tsv").read_text().splitlines()]
 
         assert [(line[5], line[6]) for line in lines] == [("13-24", "40"), ("1-12", "60")]
-        assert "image sets 1-12: jobs get 01:00:00, not 01:20:00, as partition short" in lab.err
+        assert (
+            "image sets 1-12: jobs get 01:00:00, not 01:20:00, because partition short" in lab.err
+        )
 
     def test_the_limit_of_a_real_one_is_read(
         self, slurm: Slurm, monkeypatch: pytest.MonkeyPatch

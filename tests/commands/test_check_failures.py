@@ -90,7 +90,7 @@ class TestMeasurementFiles:
         assert (said["complete"], said["state"], said["reason"]) == (
             "1-4",
             "failed",
-            "the job said Failure",
+            "the job reported Failure",
         )
 
     def test_in_a_grouped_run_a_failure_takes_the_whole_group(
@@ -229,7 +229,7 @@ class TestCsvFolders:
         said = check(folder, "10_ranges")
 
         assert (said["complete"], said["state"]) == ("13-18", "failed")
-        assert said["reason"] == "the job said Failure"
+        assert said["reason"] == "the job reported Failure"
 
     def test_without_a_done_file_a_whole_folder_is_complete(
         self, folder: Path, check: Check

@@ -63,7 +63,7 @@ def test_batches_of_which_nothing_can_be_loaded_are_named(cpexport: Run, case: C
     ran = cpexport("load", case("40_spreadsheet") / "outputs", "--dry-run")
 
     assert ran.status == 3
-    assert "P1-B02-1: nothing says that the job ended; 9: Cells.csv is empty (0 bytes)" in ran.out
+    assert "P1-B02-1: no file shows that the job ended; 9: Cells.csv is empty (0 bytes)" in ran.out
     assert "9 (P1 B02 site 1), 24 (P2 B03 site 2)" in ran.out
 
 

@@ -101,7 +101,7 @@ def test_two_plates_under_the_same_numbers_are_no_whole_run(tmp_path: Path, cpex
     ran = cpexport("check", "outputs")
     same = cpexport("check", "outputs", "--same-pictures")
 
-    assert "image set 1 is another picture" in ran.out
+    assert "image set 1 has other images" in ran.out
     assert (ran.status, same.status) == (3, 0)
 
 
@@ -192,7 +192,7 @@ class TestADestination:
         said = json.loads(ran.out)
 
         assert (said["complete"], said["misplaced"], ran.status) == (0, [[1, 1]], 3)
-        assert "its image set 1 is another picture than in Batch_data.h5" in ran.out
+        assert "its image set 1 has other images than in Batch_data.h5" in ran.out
         assert json.loads(same.out)["complete"] == 1
 
     @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ class TestADestination:
         batch = unpacked("10_ranges") / "Batch_data.h5"
         ran = cpexport("check", "--to", "mistyped.sqlite", "--batch", batch)
 
-        assert "mistyped.sqlite: holds no image sets; see that --to names the right" in ran.err
+        assert "mistyped.sqlite: contains no image sets; check --to and --prefix" in ran.err
         assert ran.status == 3
 
     def test_with_runs_names_the_one_that_is_not_there(self, tmp_path: Path, cpexport: Run) -> None:

@@ -48,11 +48,13 @@ def test_a_load_names_what_batches_lack(outputs: Path, tmp_path: Path) -> None:
     assert any(
         "3 batches lack 4 features of Nuclei that others have: Texture_0, Texture_1, Texture_2, ..."
         in note
-        and "NULL there (such as " in note
+        and "stored as NULL (such as " in note
         for note in said
     )
-    assert any("4 batches lack the table of Cells that others have" in note for note in said)
-    assert any("of Image that others have: Count_Cells, Custom_Score" in note for note in said)
+    assert any("4 batches lack the table of Cells that other batches have" in note for note in said)
+    assert any(
+        "of Image that other batches have: Count_Cells, Custom_Score" in note for note in said
+    )
 
 
 def test_check_and_json_name_it_too(
@@ -218,5 +220,5 @@ class TestATableThatNoOutputHas:
         report = load_runs([job], f"sqlite:///{tmp_path / 's.sqlite'}")
 
         assert report.whole
-        said = "Nuclei were counted, but no output of the run has a table of them"
+        said = "Nuclei were counted, but no output of the run has a table for them"
         assert any(said in detail for detail in report.details)

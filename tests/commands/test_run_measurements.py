@@ -82,7 +82,7 @@ def test_one_job_of_a_plan_of_several_is_not_the_run(tmp_path: Path) -> None:
     report = load([tmp_path / "out"], f"sqlite:///{database}", batch_file=batch_file)
 
     assert Z not in per_experiment(database)
-    assert [note for note in report.notes if "measured by each job" in note]
+    assert [note for note in report.notes if "each job measured only its own" in note]
 
 
 @pytest.mark.skipif(shutil.which("sqlite3") is None, reason="there is no sqlite3 shell")
@@ -107,7 +107,7 @@ def test_verify_says_so_until_a_load_follows_the_script_that_brought_another_job
     after = verify(both, f"sqlite:///{database}")
 
     assert {d.what for d in stale.differences} == {
-        "is of one of 2 jobs and not of the run; the next load takes it out"
+        "is the value of one of 2 jobs and not of the run; the next load removes it"
     }
     assert per_experiment(database)[Z] is None
     assert after.differences == ()
@@ -183,8 +183,8 @@ def test_of_batches_of_version_0_1_0_it_is_said_that_it_was_not_kept(tmp_path: P
         (difference,) = said.differences
         assert f"{THRESHOLD}, {Z}: measured by the job" in difference.what
         assert "version 0.1.0 did not keep" in difference.what
-    (note,) = [note for note in report.notes if "measured by each job" in note]
-    assert "but of 1 batches that version 0.1.0 loaded" in note
+    (note,) = [note for note in report.notes if "each job measured only its own" in note]
+    assert "except for 1 batches that version 0.1.0 loaded" in note
     assert Z not in per_experiment(database)
 
 

@@ -266,7 +266,7 @@ class TestAgain:
         rewritten(file, "Image", "FileName_DNA", lambda values: [b"other.tif"] * len(values))
         before = traces(to.parent)
 
-        with pytest.raises(CollisionError, match="give it a name of its own: ") as stop:
+        with pytest.raises(CollisionError, match="if it is another run, name it: ") as stop:
             load_runs([Path(f"ranges={file.parent}")], url)
 
         assert traces(to.parent) == before
@@ -359,16 +359,16 @@ class TestWords:
         [
             (
                 ["plates/out", "plates/out"],
-                "two runs are called out; give them other names, as in out-2=",
+                "two runs are called out; give them different names, for example out-2=",
             ),
             (
                 ["a=plates/out", "a=more/out"],
-                "two runs are called a; give them other names, as in a-2=",
+                "two runs are called a; give them different names, for example a-2=",
             ),
-            (["=plates/out"], "name it, as in plate1=plates/out"),
+            (["=plates/out"], "name it, for example plate1=plates/out"),
             (["a="], "this run has no name; name it"),
-            (["/"], "name it, as in plate1=/"),
-            (["a=plates/out", "b=more/out", "--batch", "x.h5"], "--batch goes with one run"),
+            (["/"], "name it, for example plate1=/"),
+            (["a=plates/out", "b=more/out", "--batch", "x.h5"], "--batch works with one run only"),
         ],
     )
     def test_words_that_make_no_sense(
@@ -411,7 +411,7 @@ class TestWords:
         named = cpexport("load", "out=p1/out", "p2/out", to)
 
         assert both.status == 2
-        assert "has a run 'out', and more than one of OUTPUTS could be it" in both.err
+        assert "more than one of OUTPUTS could be the run 'out'" in both.err
         assert named.status == 0
         assert numbers(tmp_path / "x.sqlite") == {"out": 1, "p2/out": 2}
 
@@ -432,10 +432,10 @@ class TestWords:
         alone = cpexport("load", "empty", "--to=sqlite:///x.db")
 
         assert ran.status == 3
-        assert "empty: holds no output of a CellProfiler job" in ran.out
+        assert "empty: contains no output of a CellProfiler job" in ran.out
         assert numbers(tmp_path / "x.db") == {"tracks": 1}
         assert (alone.status, alone.out) == (1, "")
-        assert "empty: holds no output of a CellProfiler job" in alone.err
+        assert "empty: contains no output of a CellProfiler job" in alone.err
 
 
 class TestShapes:
@@ -663,7 +663,7 @@ def test_a_new_run_of_outputs_that_another_run_has_is_named(to: Path, copy: Copy
         [],
         [
             f"sqlite:///{to}: run again has the same outputs as run plate (1 batch), so they are "
-            "there twice"
+            "stored twice"
         ],
         [],
     ]

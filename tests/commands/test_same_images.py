@@ -209,7 +209,7 @@ def test_names_alone_do_not_tell_and_a_person_has_to_say(tmp_path: Path) -> None
     first, second = two(tmp_path, {"name": "a"}, {"name": "a"})
     brought(tmp_path, first)
 
-    with pytest.raises(CollisionError, match=r"nothing tells whether .* \(names of files agree"):
+    with pytest.raises(CollisionError, match=r"nothing shows whether .* \(their file names agree"):
         brought(tmp_path, second)
     before = areas(tmp_path)
     brought(tmp_path, second, consent=Consent(same_pictures=True))
@@ -282,7 +282,7 @@ def test_a_batch_file_tells_planes_of_one_file_apart(tmp_path: Path) -> None:
     found = check([folder], home / "Batch_data.h5")
 
     (batch,) = found.batches
-    assert "other pictures than in Batch_data.h5" in batch.reason
+    assert "other images than in Batch_data.h5" in batch.reason
     assert "Series_DNA is '7', not '0'" in batch.reason
 
 
@@ -445,7 +445,7 @@ def test_pictures_in_another_folder_are_others_than_the_batch_file_s_unless_one_
     verified = verify(outputs, url, batch_file=batch_file, consent=Consent(same_pictures=True))
 
     assert str(strict.complete) == ""
-    assert "other pictures than in Batch_data.h5" in strict.batches[0].reason
+    assert "other images than in Batch_data.h5" in strict.batches[0].reason
     assert "--same-pictures" in strict.batches[0].reason
     assert (str(lax.complete), report.image_sets) == ("1", 1)
     assert (verified.verified, verified.differences) == (1, ())
@@ -477,7 +477,7 @@ def test_a_plate_that_is_not_whole_is_named_though_another_has_its_numbers(tmp_p
 
     (left,) = report.left_out
     assert left.path.endswith("P2")
-    assert "another picture than in the output that has it complete" in left.reason
+    assert "has other images than in the output that has it complete" in left.reason
     assert (report.whole, areas(tmp_path)) == (False, [7])
 
 

@@ -246,7 +246,7 @@ def test_the_advice_for_two_runs_works_as_it_is_given(
     ran = cpexport("load", "a b/P2" if held == "one of them" else "a b", *numbered, *to)
     beginning, other = {
         "nothing": ("load them with --table-number: ", to),
-        "one of them": ("--table-number and --to another destination: ", ("--to", "o.sqlite")),
+        "one of them": ("--table-number and another destination (--to): ", ("--to", "o.sqlite")),
         "runs": ("name each of them: ", to),
     }[held]
     folders = advised(ran, beginning)
@@ -265,9 +265,9 @@ def test_the_advice_for_a_second_analysis_works_as_it_is_given(
     to = ("--to", "screen.sqlite")
     ran = cpexport("load", "both", *to)
     first = cpexport("load", *advised(ran, "load ")[:1], *to)
-    second = cpexport("load", *advised(ran, "and then load ")[:1], "--prefix", "QC_", *to)
+    second = cpexport("load", *advised(ran, "then load ")[:1], "--prefix", "QC_", *to)
 
-    assert "load both/analysis alone, and then load both/qc with a prefix" in ran.err
+    assert "load both/analysis alone, then load both/qc with its own prefix" in ran.err
     assert (ran.status, first.status, second.status) == (1, 0, 0)
     assert "QC_Per_Image" in tables(tmp_path / "screen.sqlite")
 
@@ -280,7 +280,7 @@ def test_another_plate_under_the_path_of_one_that_is_loaded_goes_elsewhere(
     plate(tmp_path / "run", DIGESTS[2], NEW)
     ran = cpexport("load", "run", "--to", "screen.sqlite")
 
-    assert "if it is another run now, load run into another destination" in ran.err
+    assert "if it is now another run, load run into another destination" in ran.err
     assert cpexport("load", "run", "--to", "other.sqlite").status == 0
 
 
@@ -370,8 +370,8 @@ def test_a_newer_output_that_failed_is_named_beside_the_one_that_stays(tmp_path:
 
     report = into(tmp_path, tmp_path / "old", failed)
 
-    (note,) = [note for note in report.notes if "stays" in note]
-    assert note.startswith(f"{failed}: newer than {tmp_path / 'old'}, which stays")
+    (note,) = [note for note in report.notes if "older one stays" in note]
+    assert note.startswith(f"{failed}: newer than {tmp_path / 'old'}, but incomplete")
     assert areas(tmp_path) == [5, 6, 7]
 
 

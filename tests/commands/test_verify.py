@@ -528,7 +528,7 @@ class TestWhatIsNotThere:
 
         found = verify([file], to)
 
-        assert ["another content" in unseen.reason for unseen in found.not_loaded] == [True]
+        assert ["different content" in unseen.reason for unseen in found.not_loaded] == [True]
         assert ["changed since" in unseen.reason for unseen in found.not_verified] == [True]
         assert found.verified == 0
 
@@ -585,7 +585,7 @@ class TestCommand:
         to = f"sqlite:///{tmp_path / 'screens.sqlite'}"
         load_runs([Path(f"one={outputs(TRACK)}")], to, shape=TableOptions(numbered=True))
 
-        with pytest.raises(UsageError, match="no run two; there are one"):
+        with pytest.raises(UsageError, match="no run two; existing runs: one"):
             verify_runs([Path(f"two={outputs(TRACK)}")], to)
 
 

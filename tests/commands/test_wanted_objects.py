@@ -66,8 +66,8 @@ def test_types_that_no_output_has_are_refused_before_anything_is_made(
         said.append(str(refused.value))
 
     assert said[0] == said[1]
-    assert f"--objects has {strange}, and no output has such objects" in said[0]
-    assert "there are Cells, Cytoplasm, Nuclei" in said[0]
+    assert f"--objects {strange}: no output has such an object type" in said[0]
+    assert "existing object types: Cells, Cytoplasm, Nuclei" in said[0]
     assert ("Did you mean" in said[0]) == bool(meant)
     assert f"Did you mean {meant}?" in said[0] or not meant
     assert [path.name for path in tmp_path.iterdir()] == ["outputs"]
@@ -92,7 +92,7 @@ def test_of_runs_one_need_not_have_what_another_has(tmp_path: Path) -> None:
     wanted = TableOptions.parse("Nuclei,Cells", None, None, numbered=True)
 
     assert load_runs([one, two], to, shape=wanted).whole
-    with pytest.raises(UsageError, match="no output has such objects"):
+    with pytest.raises(UsageError, match="no output has such an object type"):
         load_runs([one, two], f"{to}2", shape=TableOptions.parse("Nuclei,Celsl", None, None, True))
 
 

@@ -354,7 +354,9 @@ class TestFeatures:
         ran = cpexport("load", outputs, "--to", "a.sqlite", *words)
 
         assert (ran.status, ran.err.count("\n")) == (2, 1)
-        assert "Metadata_Hole: no output has such a feature of images; there are Meta" in ran.err
+        assert (
+            "Metadata_Hole: no output has such an image feature; existing metadata: Meta" in ran.err
+        )
         assert list(tmp_path.iterdir()) == []
 
     def test_without_any_the_feature_is_asked_for(self, copy: Copy, tmp_path: Path) -> None:
@@ -362,7 +364,10 @@ class TestFeatures:
         with measurements(file) as run:
             del run["Image"]["Metadata_Well"]
 
-        with pytest.raises(UsageError, match=r"Metadata_Well of images; .* name the one .* --well"):
+        with pytest.raises(
+            UsageError,
+            match=r"image feature Metadata_Well; name the feature of the well with --well; ",
+        ):
             load([file], f"sqlite:///{tmp_path}/a.sqlite", wells=Wells.parse("mean"))
         assert not (tmp_path / "a.sqlite").exists()
 

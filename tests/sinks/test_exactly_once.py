@@ -266,7 +266,7 @@ def test_different_pictures_under_one_number_stop_the_load_and_change_nothing(
         loaded(folders[0], good)
     before = traces(tmp_path)
 
-    with pytest.raises(CollisionError, match="image set 3 is one picture") as stop:
+    with pytest.raises(CollisionError, match="image set 3 has different images") as stop:
         loaded(tmp_path / "outputs")
 
     assert "run_g" in str(stop.value)
@@ -283,7 +283,7 @@ def test_with_their_batch_file_different_pictures_are_left_out_and_named(
     report = loaded(home / "run_f1_l4", home / "run_g", batch=home / "Batch_data.h5")
 
     assert [Path(left.path).name for left in report.left_out] == ["run_g"]
-    assert "3-4: other pictures than in Batch_data.h5" in report.left_out[0].reason
+    assert "3-4: other images than in Batch_data.h5" in report.left_out[0].reason
     names = rows(
         tmp_path / "screen.sqlite",
         "SELECT ImageNumber, Image_FileName_DNA FROM Per_Image ORDER BY 1",

@@ -146,7 +146,7 @@ def test_a_collision_changes_nothing(
     ran = cpexport("load", case("50_track") / "lap_batch" / "outputs", "--to", database.url())
 
     assert (ran.status, ran.out) == (1, "")
-    assert "image set 1 is one picture in" in ran.err
+    assert "image set 1 has different images in" in ran.err
     assert of_server(database) == before
 
 

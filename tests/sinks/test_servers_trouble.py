@@ -71,9 +71,9 @@ def test_what_was_tried_again_is_counted_in_a_note(
         status, out, err = loader.end()
 
     assert status == 0, err
-    (note,) = [note for note in json.loads(out)["notes"] if "again" in note]
-    assert note.endswith(" times tried again, as others were writing there too")
-    assert 1 <= int(note.split()[-10]) <= 5
+    (note,) = [note for note in json.loads(out)["notes"] if "retried" in note]
+    assert note.endswith(" times, because other processes were writing to it")
+    assert 1 <= int(note.split()[-9]) <= 5
     if words:
         assert database.rows("SELECT count(*) FROM Per_Well_avg") == [(1,)]
     else:

@@ -234,7 +234,7 @@ def test_an_image_set_whose_rows_disagree_is_left_out_and_the_others_are_loaded(
 
 @pytest.mark.parametrize(
     ("again", "advice"),
-    [(True, "nothing is missing without it"), (False, "run its image sets again")],
+    [(True, "no image set is missing without it"), (False, "run its image sets again")],
 )
 def test_only_what_is_missing_is_to_be_run_again(
     cpexport: Callable[..., Ran], copy: Callable[..., Path], again: bool, advice: str

@@ -26,7 +26,7 @@ def test_an_empty_folder(refused: Refused, tmp_path: Path) -> None:
 
     refusal = refused("outputs")
 
-    assert said_well(refusal, "outputs", "holds no output of a CellProfiler job")
+    assert said_well(refusal, "outputs", "contains no output of a CellProfiler job")
     assert unchanged(refusal)
 
 
@@ -36,7 +36,7 @@ def test_a_folder_without_any_batch(refused: Refused, copy: Callable[..., Path])
 
     refusal = refused("outputs")
 
-    assert said_well(refusal, "outputs", "holds no output of a CellProfiler job")
+    assert said_well(refusal, "outputs", "contains no output of a CellProfiler job")
     assert unchanged(refusal)
 
 

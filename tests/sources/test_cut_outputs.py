@@ -47,7 +47,7 @@ def test_a_group_whose_last_row_in_image_csv_is_cut_off_is_not_whole(tmp_path: P
     assert found.complete == ImageSets.parse("1-3")
     assert found.missing == ImageSets.parse("4-6")
     assert "6: Nuclei.csv has rows of it, but Image.csv has none" in found.batches[0].reason
-    assert "4-5: the group Metadata_Plate=P2 is not whole" in found.batches[0].reason
+    assert "4-5: the group Metadata_Plate=P2 is incomplete" in found.batches[0].reason
 
 
 @pytest.mark.parametrize("shape", [TableOptions("none"), TableOptions(only=("Cells",))])

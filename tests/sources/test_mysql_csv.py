@@ -366,7 +366,7 @@ class TestLayouts:
         (batch,) = survey([separate]).batches
 
         assert (str(batch.complete), batch.reason) == ("1-6", "")
-        assert "Cells were counted, but no output of the run has a table of them" in batch.details
+        assert "Cells were counted, but no output of the run has a table for them" in batch.details
 
     def test_a_setup_written_on_windows_reads_the_same(self, combined: Path) -> None:
         before = held(combined)
@@ -422,7 +422,7 @@ class TestJobs:
             path.unlink()
         (combined / "done.txt").write_text(f"{said}\n")
         (batch,) = survey([combined]).batches
-        reason = "" if said == "Complete" else "the job said Failure"
+        reason = "" if said == "Complete" else "the job reported Failure"
 
         assert (str(batch.complete), batch.reason) == ("1-6", reason)
 
@@ -439,9 +439,7 @@ class TestJobs:
         (batch,) = survey([folder], plan).batches
 
         assert str(batch.complete) == "5,7-8"
-        assert (
-            "6: other pictures than in Batch_data.h5 (in image set 6 FileName_DNA" in batch.reason
-        )
+        assert "6: other images than in Batch_data.h5 (in image set 6 FileName_DNA" in batch.reason
 
 
 def found(folder: Path) -> list[tuple[str, Path]]:

@@ -275,7 +275,7 @@ class TestJobsThatFailed:
         assert batches["screen.db"]["evidence"] == "ExecutionTime_12FlagImage"
         assert own["state"] == "failed"
         assert own["reason"] == (
-            "the job said Failure; screen.db is empty: the job found no tables to write to, "
+            "the job reported Failure; screen.db is empty: the job found no tables to write to, "
             "or could not create them (CreateBatchFiles creates them only in its own output "
             "folder)"
         )
@@ -286,7 +286,7 @@ class TestJobsThatFailed:
 
         assert (batch.state, batch.reason) == (
             State.FAILED,
-            "the job said Failure; props.db has tables but no rows; "
+            "the job reported Failure; props.db has tables but no rows; "
             "the job failed at its first image set",
         )
 

@@ -72,5 +72,5 @@ def test_one_beside_what_a_job_left_is_named(
     load = cpexport("load", job, "--to", f"sqlite:///{tmp_path}/a.sqlite")
 
     assert load.status == 0
-    assert f"{job}/tmp/{NAME}: left over from a job" in load.err
+    assert f"{job}/tmp/{NAME}: left over from a killed job" in load.err
     assert images(tmp_path / "a.sqlite") == 6

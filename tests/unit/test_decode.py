@@ -25,7 +25,7 @@ def test_a_batch_that_changed_since_it_was_looked_at_is_refused(
     image = folder / "Image.csv"
     image.write_text(image.read_text().replace("DMSO", "taxol"))
 
-    with pytest.raises(SourceError, match="changed since it was looked at"):
+    with pytest.raises(SourceError, match="changed after it was inspected"):
         decode(batch, batch.complete, {}, TableOptions(), tmp_path)
 
 
@@ -87,7 +87,9 @@ def test_a_scratch_folder_without_room_is_named_and_nothing_stays_there(
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
     try:
-        with pytest.raises(SinkError, match="File too large; make room, or name another") as said:
+        with pytest.raises(
+            SinkError, match="File too large; free some space, or set TMPDIR"
+        ) as said:
             decode(batch, batch.complete, {}, TableOptions(), tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -156,7 +156,7 @@ def test_a_batch_that_kills_its_worker_is_named_and_all_others_are_loaded(
 
     (left_out,) = report.left_out
     assert Path(left_out.path).name == "batch_7_12"
-    assert "was killed, for want of memory" in left_out.reason
+    assert "was killed, usually because memory ran out" in left_out.reason
     assert not report.whole
     loaded = rows(to, "SELECT DISTINCT path FROM _cpexport_batches")
     assert sorted(Path(str(path)).name for (path,) in loaded) == [
@@ -191,7 +191,7 @@ def test_a_script_in_which_processes_cannot_begin_is_told_so(tmp_path: Path) -> 
 
     assert ran.returncode == 1
     assert ran.stderr.splitlines()[-1].endswith(
-        "processes that decode end as soon as they begin; do without them by --jobs 1"
+        "worker processes end as soon as they start; work without them with --jobs 1"
     )
     assert not to.exists()
 
