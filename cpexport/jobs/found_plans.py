@@ -73,8 +73,8 @@ def read_plans(paths: Iterable[Path], outputs: Sequence[Path]) -> Plans:
     left_out += [
         LeftOut(
             str(planned.path),
-            f"its outputs were to go to {planned.outputs}, which holds those of another plan; "
-            "name the folder that has them now, or remove this file",
+            f"its outputs should be in {planned.outputs}, but that folder has the outputs of "
+            "another plan; name the folder that has them now, or remove this file",
         )
         for planned in others
     ]
@@ -83,7 +83,7 @@ def read_plans(paths: Iterable[Path], outputs: Sequence[Path]) -> Plans:
         tuple(dict.fromkeys(p.outputs for p in plans if p.outputs in away and p not in others)),
         tuple(left_out),
         tuple(
-            f"{p.path}: moved or copied from {p.folder}; its outputs are those in {p.outputs}"
+            f"{p.path}: moved or copied from {p.folder}; cpexport uses the outputs in {p.outputs}"
             for p in plans
             if p.folder and not _same(p.folder, p.path.parent)
         ),

@@ -35,8 +35,9 @@ def wrong_paths(batch_file: BatchFile) -> Iterator[str]:
                 for number, path in paths.items():
                     if path and number in urls and path != urls[number]:
                         yield (
-                            f"{feature}, which jobs read, says {urls[number]} and {path_name} says "
-                            f"{path} (image set {number})"
+                            f"{feature}, which jobs read, is {urls[number]}, but {path_name} "
+                            f"is {path} (image set {number}); correct the image list and "
+                            "create the batch file again"
                         )
                         break
 
@@ -47,8 +48,9 @@ def _not_mapped(feature: str, folders: set[str], batch_file: BatchFile) -> Itera
         left = [f for f in folders if _begins(f, from_root) and not _begins(f, to_root)]
         if left:
             yield (
-                f"{feature} still says {min(left)}, though {local} is {cluster} on the cluster: "
-                "CreateBatchFiles has not applied its mappings, as CellProfiler 5 does not"
+                f"{feature} still contains {min(left)}, although {local} is {cluster} on the "
+                "cluster: CreateBatchFiles has not applied its mappings, as in CellProfiler "
+                "5; load the images under their cluster paths and create the batch file again"
             )
 
 

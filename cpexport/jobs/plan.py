@@ -173,11 +173,11 @@ def check_not_empty(batch_file: BatchFile) -> None:
     Raises:
         SourceError: it has no image set, or no module.
     """
-    advice = "see what CreateBatchFiles said, and make the batch file again"
+    advice = "read the messages of CreateBatchFiles, and create the batch file again"
     if not batch_file.planned:
-        raise SourceError(batch_file.path, "lists no image set", advice)
+        raise SourceError(batch_file.path, "lists no image sets", advice)
     if not any(module.enabled for module in batch_file.pipeline.modules):
-        raise SourceError(batch_file.path, "holds no pipeline", advice)
+        raise SourceError(batch_file.path, "contains no pipeline", advice)
 
 
 def read_plan(path: Path) -> SavedPlan | None:
@@ -190,7 +190,7 @@ def read_plan(path: Path) -> SavedPlan | None:
         saved = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise SourceError(
-            path, f"cannot be read: {error}", "restore it, or take it away"
+            path, f"cannot be read: {error}", "restore it, or move it out of OUTPUTS"
         ) from error
     if not isinstance(saved, Mapping) or not {"batch_file", "sha256", "jobs"} <= saved.keys():
         return None
@@ -208,7 +208,7 @@ def read_plan(path: Path) -> SavedPlan | None:
             saved.get("beside"),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise SourceError(path, f"not a plan: {error}", "make the plan again") from error
+        raise SourceError(path, f"not a plan: {error}", "plan again with cpexport plan") from error
     if twice := overlap(jobs):
-        raise SourceError(path, f"plans {twice.words} twice", "make the plan again")
+        raise SourceError(path, f"plans {twice.words} twice", "plan again with cpexport plan")
     return planned

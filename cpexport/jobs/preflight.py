@@ -4,6 +4,7 @@ The jobs run on other machines, so most problems can only be warnings; certain o
 """
 
 import os
+import shlex
 import shutil
 import stat
 import subprocess
@@ -76,22 +77,28 @@ def _outputs(plan: Plan, printed: bool) -> Iterator[Problem]:
     while not folder.exists():
         folder = folder.parent
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        advice = "run the jobs where it can, or put the batch file into another folder"
-        advice = advice if printed else "name another --out"
+        advice = (
+            "run the jobs on a machine that can write it, or move the batch file to another folder"
+        )
+        advice = advice if printed else "choose another folder with --out"
         yield Problem(f"{folder}: the jobs' output cannot be written here; {advice}", not printed)
         return
     free = shutil.disk_usage(folder).free
     if free < _LITTLE:
-        yield Problem(f"{folder}: only {free >> 20} MiB are free; make room", not printed)
+        yield Problem(f"{folder}: only {free >> 20} MiB are free; free some space", not printed)
     elif free < _EACH * len(plan.image_sets):
-        yield Problem(f"{folder}: {free >> 20} MiB are free, less than 1 MiB for each image set")
+        yield Problem(
+            f"{folder}: {free >> 20} MiB are free, less than 1 MiB for each image set; free some "
+            "space"
+        )
 
 
 def _batch_file(batch_file: BatchFile) -> Iterator[Problem]:
     mode = batch_file.path.stat().st_mode
     if not mode & stat.S_IROTH:
         yield Problem(
-            f"{batch_file.path}: not readable by everyone; chmod a+r if jobs run as another user"
+            f"{batch_file.path}: not readable for all users; if jobs run as another user, "
+            f"run: chmod a+r {shlex.quote(str(batch_file.path))}"
         )
 
 
@@ -101,9 +108,13 @@ def _program(settings: Settings, printed: bool) -> Iterator[Problem]:
         return
     if settings.scheduler == "shell" and not printed:
         advice = "activate its environment, or name a --container or --module"
-        yield Problem(f"cellprofiler is not on the PATH, and the jobs run here; {advice}", True)
+        yield Problem(
+            f"cellprofiler is not on the PATH, and the jobs run on this machine; {advice}", True
+        )
     else:
-        yield Problem("cellprofiler is not on the PATH here; see that jobs find it where they run")
+        yield Problem(
+            "cellprofiler is not on the PATH here; make sure that jobs find it where they run"
+        )
 
 
 def _time(plan: Plan) -> Iterator[Problem]:
@@ -113,8 +124,8 @@ def _time(plan: Plan) -> Iterator[Problem]:
         return
     if (most := most_minutes(partition(plan.settings))) and minutes > most.minutes:
         yield Problem(
-            f"jobs ask for {clock(minutes)}, and {most} allows {clock(most.minutes)}: they would "
-            "wait for ever; give a shorter --time, or another --partition"
+            f"jobs request {clock(minutes)}, but {most} allows {clock(most.minutes)}, so they "
+            "would wait forever; give a shorter --time, or another --partition"
         )
 
 
@@ -125,9 +136,10 @@ def _unshipped(batch_file: BatchFile) -> Iterator[Problem]:
     plugins = [name for name in names if name not in shipped()]
     if plugins:
         yield Problem(
-            f"{batch_file.path}: CellProfiler does not ship {', '.join(plugins)}: where jobs do "
-            "not find their plugins, it leaves them out and still says Complete; see that "
-            "--plugins-directory or the preferences of the jobs' user name them"
+            f"{batch_file.path}: CellProfiler does not include {', '.join(plugins)}: if jobs "
+            "do not find these plugins, CellProfiler skips them and still reports Complete; "
+            "make sure that jobs find them through --plugins-directory or the preferences of "
+            "their user"
         )
 
 
@@ -141,9 +153,15 @@ def shipped() -> frozenset[str]:
 def _version(batch_file: BatchFile) -> Iterator[Problem]:
     """Compares the version that made the batch file with the one on this machine, if any."""
     if batch_file.version is None:
-        yield Problem(f"{batch_file.path}: does not say which CellProfiler made it")
+        yield Problem(
+            f"{batch_file.path}: does not state the version of CellProfiler that created it; run "
+            "the jobs with that version"
+        )
     if batch_file.measured:
-        yield Problem(f"{batch_file.path}: holds measurements of a job, and is no batch file")
+        yield Problem(
+            f"{batch_file.path}: contains measurements of a job, so it is not a batch file; name "
+            "the Batch_data.h5 that CreateBatchFiles wrote"
+        )
     if shutil.which("cellprofiler") is None:
         return
     try:
@@ -157,19 +175,19 @@ def _version(batch_file: BatchFile) -> Iterator[Problem]:
             stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        yield Problem(f"cellprofiler --version: {error}; see that jobs can run it")
+        yield Problem(f"cellprofiler --version: {error}; make sure that jobs can run it")
         return
     version = (done.stdout.strip().splitlines() or [""])[-1].strip()
     if done.returncode or not version[:1].isdigit():
         message = (done.stderr.strip().splitlines() or [version or "nothing"])[-1]
         yield Problem(
-            f"cellprofiler --version ended with {done.returncode} and said {message[:80]!r}; "
-            "see that jobs can run it"
+            f"cellprofiler --version ended with {done.returncode} and printed "
+            f"{message[:80]!r}; make sure that jobs can run it"
         )
     elif batch_file.version and version != batch_file.version:
         yield Problem(
-            f"{batch_file.path}: made by CellProfiler {batch_file.version}, "
-            f"and `cellprofiler` here is {version}; run the jobs with the same version"
+            f"{batch_file.path}: created by CellProfiler {batch_file.version}, but "
+            f"`cellprofiler` here is {version}; run the jobs with the same version"
         )
 
 
@@ -180,12 +198,16 @@ def _modules(batch_file: BatchFile, kept: bool) -> Iterator[Problem]:
         if module.enabled and module.name == "CreateBatchFiles":
             if module.setting("in distributed mode") == "Yes":
                 yield Problem(
-                    f"{batch_file.path}: made in distributed mode, which CellProfiler does not "
-                    "support any more: every job fails; make it again with that setting off",
+                    f"{batch_file.path}: created in distributed mode, which CellProfiler no "
+                    "longer supports, so every job would fail; create it again with that "
+                    "setting off",
                     True,
                 )
             if module.setting("computers running Windows?") == "Yes":
-                yield Problem(f"{batch_file.path}: made for a cluster of Windows machines")
+                yield Problem(
+                    f"{batch_file.path}: created for a cluster of Windows machines; for any other "
+                    "cluster, create it again with that setting off"
+                )
         elif module.enabled and module.name == "LoadData":
             yield from _list(batch_file, module)
         elif module.enabled and module.name == "ExportToDatabase":
@@ -196,7 +218,7 @@ def _modules(batch_file: BatchFile, kept: bool) -> Iterator[Problem]:
     # on request.
     if not exports and not kept:
         yield Problem(
-            f"{batch_file.path}: the pipeline exports nothing, so jobs would leave nothing: "
+            f"{batch_file.path}: the pipeline exports nothing, so jobs would leave no output; "
             "give --keep-measurements, or add ExportToSpreadsheet"
         )
 
@@ -207,8 +229,8 @@ def _list(batch_file: BatchFile, module: Module) -> Iterator[Problem]:
     kind, folder, name = list_of(module)
     if kind == "Elsewhere..." and not Path(folder, name).is_file():
         yield Problem(
-            f"{batch_file.path}: its LoadData list {Path(folder, name)} does not exist on this "
-            "side; see that it does where jobs run, as each of them reads it"
+            f"{batch_file.path}: its LoadData list {Path(folder, name)} does not exist on "
+            "this machine; make sure that it exists where jobs run, because each job reads it"
         )
 
 
@@ -220,11 +242,11 @@ def _database(batch_file: BatchFile, module: Module) -> Iterator[Problem]:
         yield Problem(
             f"{batch_file.path}: ExportToDatabase writes SQLite: "
             + (
-                "all jobs write into one file and lock each other out"
+                "all jobs write to one file and block each other"
                 if shared
-                else "in a folder of its own a job finds no tables and fails"
+                else "a job finds no tables in its own folder and fails"
             )
-            + "; use ExportToSpreadsheet, or --keep-measurements without it",
+            + "; use ExportToSpreadsheet instead, or only --keep-measurements",
             fatal=not shared,
         )
 
@@ -234,9 +256,9 @@ def _numbers(plan: Plan, batch_file: BatchFile) -> Iterator[Problem]:
     if batch_file.renumbers and any(not task.job.by_range for task in plan.tasks):
         tags = ", ".join(batch_file.group_tags)
         yield Problem(
-            f"{batch_file.path}: LoadData's list is not in the order of its groups, so jobs number "
-            f"image sets otherwise than it does and check would find other pictures; sort the list "
-            f"by {tags} and make the batch file again",
+            f"{batch_file.path}: LoadData's list is not in the order of its groups, so jobs "
+            "would number image sets differently and check would find other images; sort the "
+            f"list by {tags} and create the batch file again",
             True,
         )
 
@@ -264,12 +286,13 @@ def _images(batch_file: BatchFile) -> Iterator[Problem]:
         examples = ", ".join(list(missing)[:_SOME]) + (" ..." if len(missing) > _SOME else "")
         sets = ImageSets.of(number for numbers in missing.values() for number in numbers)
         yield Problem(
-            f"{batch_file.path}: {len(missing)} of {len(is_good)} images are missing or empty: "
-            f"{examples} ({sets.words})",
+            f"{batch_file.path}: {len(missing)} of {len(is_good)} images are missing or "
+            f"empty: {examples} ({sets.words}); restore them, or create the batch file "
+            "without them",
             True,
         )
     if elsewhere:
-        yield Problem(f"{batch_file.path}: {elsewhere} images are no files and were not looked at")
+        yield Problem(f"{batch_file.path}: {elsewhere} images are not files and were not checked")
 
 
 def _is_image(path: str) -> bool:

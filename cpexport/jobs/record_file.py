@@ -14,8 +14,8 @@ from cpexport.jobs.split import STATUS_SUFFIXES
 
 SUBMITTED = STATUS_SUFFIXES[1]
 
-CHECK = "make it readable, or remove it when none of them waits or runs"
-_REMOVE = "remove it when its job neither waits nor runs"
+CHECK = "make it readable, or remove it once none of its jobs waits or runs"
+_REMOVE = "remove it once its job neither waits nor runs"
 
 _RANGE = re.compile(r"batch_([0-9]{1,15})_([0-9]{1,15})(?:_[0-9]+)?")
 # The id of an array (PBS calls it `17[].server`), and of a run by a shell.
@@ -51,9 +51,9 @@ def read_record(path: Path) -> RecordFile:
 def _unknown(path: Path, what: str) -> RecordFile:
     """A record without usable content: only its name shows what may be running."""
     if path.suffix == SUBMITTED:
-        why = f"{what}, so that nobody can say which jobs were submitted; {CHECK}"
+        why = f"{what}, so cpexport cannot tell which jobs were submitted; {CHECK}"
         return RecordFile(broken=(Broken(path, why, ANY),))
-    why = f"{what}, so that nobody can say whether its job runs; {_REMOVE}"
+    why = f"{what}, so cpexport cannot tell whether its job runs; {_REMOVE}"
     return RecordFile(broken=(Broken(path, why, _by_name(path.stem) or ANY),))
 
 
@@ -77,7 +77,7 @@ def _attempts(path: Path, text: str) -> RecordFile:
         elif word == "end":
             _end(path, rest, named, attempts)
     if not attempts:
-        return _unknown(path, "is empty" if not text.strip("\0\n ") else "has no line of a job")
+        return _unknown(path, "is empty" if not text.strip("\0\n ") else "lists no job")
     broken = (
         (Broken(path, f"is cut off after {truncated[-40:]!r}; {_REMOVE}"),) if truncated else ()
     )
@@ -156,7 +156,7 @@ def _submission(path: Path, text: str) -> RecordFile:
     first, *lines = text.splitlines() or [""]
     scheduler, tab, rest = first.partition("\t")
     if not tab or (not lines and not text.endswith("\n")):
-        return _unknown(path, "is empty" if not text.strip("\0\n ") else "is no list of jobs")
+        return _unknown(path, "is empty" if not text.strip("\0\n ") else "is not a list of jobs")
     id, _, total = rest.partition("\t")
     if lines and not text.endswith("\n"):
         # A truncated line may end in a shorter number than was written.

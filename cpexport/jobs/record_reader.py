@@ -31,7 +31,7 @@ class Reader:
             try:
                 entries = sorted(_entries(folder))
             except OSError as error:
-                why = f"cannot be listed ({error.strerror}), so that any of its jobs may run"
+                why = f"cannot be listed ({error.strerror}), so any of its jobs may run"
                 files.append(RecordFile(broken=(Broken(folder, f"{why}; {CHECK}", ANY),)))
                 continue
             for path, stat in entries:

@@ -62,7 +62,7 @@ def answer_of(
     name = words[0]
     whom = f"; {conf} is {environment[conf]}" if environment.get(conf) else ""
     try:
-        with waiting_for(f"{name}, for {seconds} seconds at most"):
+        with waiting_for(f"{name}, for at most {seconds} seconds"):
             done = subprocess.run(
                 words,
                 capture_output=True,
@@ -74,12 +74,12 @@ def answer_of(
                 env=environment,
             )
     except FileNotFoundError:
-        return [], f"there is no {name} on this machine"
+        return [], f"this machine has no {name}"
     except subprocess.TimeoutExpired:
-        return [], Silent(f"{name} said nothing for {seconds} seconds{whom}")
+        return [], Silent(f"{name} did not answer within {seconds} seconds{whom}")
     except OSError as error:
         return [], f"{name}: {error.strerror}"
     if done.returncode:
-        why = (done.stderr.strip() or done.stdout.strip() or "no word why").splitlines()[0]
+        why = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()[0]
         return [], f"{name} failed with {done.returncode}: {why}{whom}"
     return [line for line in done.stdout.splitlines() if line.strip()], ""

@@ -20,7 +20,7 @@ def option_words(text: str) -> tuple[str, ...]:
     except ValueError as error:
         raise ValueError(f"{text!r}: {error}; write {_quoted(text)}") from error
     if text.startswith("--") and "=" in words[0] and any(word[0] != "-" for word in words[1:]):
-        raise ValueError(f"{text!r} are several words to a shell; write {_quoted(text)}")
+        raise ValueError(f"{text!r} is several words for a shell; write {_quoted(text)}")
     return tuple(words)
 
 

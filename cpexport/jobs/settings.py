@@ -79,9 +79,9 @@ def minutes(text: str) -> int:
         days, hours, mins, seconds = (int(part or 0) for part in match.groups())
         total = days * 1440 + hours * 60 + mins + (seconds > 0)
     else:
-        raise ValueError(f"{text!r} is no time such as 90, 1:30:00 or 1-12:00:00")
+        raise ValueError(f"{text!r} is not a time such as 90, 1:30:00 or 1-12:00:00")
     if total < 1:
-        raise ValueError(f"{text!r} is no time to run in")
+        raise ValueError(f"{text!r} is not a positive time")
     return total
 
 
@@ -96,7 +96,7 @@ def mebibytes(text: str) -> int:
     """
     match = _MEMORY.fullmatch(text)
     if not match or not int(match[1]):
-        raise ValueError(f"{text!r} is no memory such as 500M or 4G")
+        raise ValueError(f"{text!r} is not an amount of memory such as 500M or 4G")
     return int(match[1]) * {"M": 1, "G": 1024, "T": 1024 * 1024}[match[2].upper()]
 
 

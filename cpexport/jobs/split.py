@@ -162,8 +162,9 @@ def _groups(batch_file: BatchFile, wanted: ImageSets) -> list[Job]:
             metadata = ", ".join(f"{tag}={value!r}" for tag, value in group.items())
             raise SourceError(
                 batch_file.path,
-                f"the group {metadata} ({members}) is no range, and -g cannot say its values",
-                "sort the images by group, or rename the value, and make the batch file again",
+                f"the group {metadata} ({members}) is not one range, and -g cannot express "
+                "its values",
+                "sort the images by group, or rename the value, and create the batch file again",
             )
         jobs.append(Job(members, names[key], group, by_range))
     return sorted(jobs, key=lambda job: job.image_sets.first)

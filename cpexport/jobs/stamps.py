@@ -35,6 +35,6 @@ def read_stamps(paths: Iterable[Path]) -> Stamps:
                 digests[path.parent] = match[1]
                 continue
             why = "is damaged" if text.strip("\0\n ") else "is empty"
-        advice = "see that its job was run with this batch file, and remove it"
-        left_out.append(LeftOut(str(path), f"{why}, and does not name a batch file; {advice}"))
+        advice = "check that its job ran with this batch file, then remove this stamp"
+        left_out.append(LeftOut(str(path), f"{why} and does not name a batch file; {advice}"))
     return Stamps(digests, tuple(left_out))

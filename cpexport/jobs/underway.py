@@ -261,23 +261,27 @@ class _Judging:
         folder = path if path.name == STATUS else path.parent
         remove = f"if none of those jobs waits or runs, remove their files in {folder}"
         if path.name != STATUS and not id:
-            why = f"{path}: a submission that never said its number is left out; "
+            why = f"{path}: a submission that never recorded its number is left out; "
         elif scheduler in self.queues:
             why = (
                 f"{title} cannot be asked which jobs wait or run "
-                f"({self.queues[scheduler].problem}): what jobs may be running is left out; "
-                "run this where it can be asked, or "
+                f"({self.queues[scheduler].problem}), so jobs that may be running are left "
+                "out; run this where it can be asked, or "
             )
         elif scheduler == "shell":
             host = id.partition(":")[0]
-            what = "jobs that began" if path.name == STATUS else f"{path}: jobs that were submitted"
+            what = (
+                ("jobs that started")
+                if path.name == STATUS
+                else f"{path}: jobs that were submitted"
+            )
             why = (
-                f"{what} on {host} never said how they ended, and are left out; "
-                f"run this on {host}, or "
+                f"{what} on {host} never recorded how they ended and are left out; run this "
+                f"on {host}, or "
             )
         else:
             why = (
-                f"{title or 'a job'} is not asked which jobs wait or run: those that never said how"
-                " they ended are left out; "
+                f"cpexport cannot ask {title or 'the scheduler'} which jobs wait or run, so jobs "
+                "that never recorded how they ended are left out; "
             )
         self.doubts.setdefault(why + remove, []).append(image_sets)

@@ -55,7 +55,7 @@ class TestMemory:
     def test_that_ran_out_is_told_by_the_log_of_the_scheduler(self, end: str, planned: Lab) -> None:
         ran(planned, "slurm:7_1", end)
         log = planned.run / "logs" / "7_1.log"
-        log.write_text(f"what CellProfiler says\n{SLURM}\n")
+        log.write_text(f"the messages of CellProfiler\n{SLURM}\n")
         (batch,) = batches(planned)
         planned.resubmit()
         lines = (planned.again / "jobs.tsv").read_text().splitlines()
@@ -79,7 +79,7 @@ class TestMemory:
     def test_that_ran_out_is_told_by_the_words_of_each_scheduler(
         self, id: str, name: str, said: str, tmp_path: Path
     ) -> None:
-        (tmp_path / name).write_text(f"what CellProfiler says\n{said}\n")
+        (tmp_path / name).write_text(f"the messages of CellProfiler\n{said}\n")
         attempt = Attempt("batch_1_8", ImageSets.span(1, 8), id, "", "failed")
 
         assert Logs([tmp_path]).ran_out_of_memory(attempt, last=True)

@@ -95,7 +95,7 @@ def test_a_resubmission_does_not_bring_outputs_of_a_run_that_took_the_place(lab:
     assert said["batches"] == []
     ((left),) = said["left_out"]
     assert left["path"] == str(lab.again / "plan.json")
-    assert "holds those of another plan" in left["reason"]
+    assert "has the outputs of another plan" in left["reason"]
 
 
 def test_a_run_that_is_moved_with_its_resubmission_and_batch_file_is_whole(lab: Lab) -> None:
@@ -199,7 +199,7 @@ def test_lsf_reads_array_sh_as_a_job_starts_and_so_names_its_plan(number: int, l
     )
 
     assert done.returncode == 1
-    assert "holds another plan than this job was submitted by" in done.stderr
+    assert "contains another plan than the one that submitted this job" in done.stderr
     assert not list(lab.run.rglob("*.part*"))
 
 
@@ -221,7 +221,7 @@ def test_a_job_that_waited_as_its_run_was_moved_does_nothing_in_its_place(lab: L
     )
 
     assert done.returncode == 1
-    assert "holds another plan than this job was submitted by" in done.stderr
+    assert "contains another plan than the one that submitted this job" in done.stderr
     assert not list(lab.run.rglob("*.part*"))
 
 
@@ -250,7 +250,7 @@ class TestResubmissionBeside:
         )
 
         assert done.returncode == 1
-        assert f"{lab.run}: not the run that this was planned for in {beside}" in done.stderr
+        assert f"{lab.run}: not the run that was planned in {beside}" in done.stderr
         assert not list((lab.run / "outputs").iterdir())
         assert not (lab.run / "screen.sqlite").exists()
 
@@ -290,5 +290,5 @@ def test_a_job_leaves_nothing_to_the_run_that_took_the_place_as_it_ran(end: str,
         said = job.communicate(timeout=60)[1]
 
     assert job.returncode == 1
-    assert f"{lab.run}: not the run that this was planned for" in said
+    assert f"{lab.run}: not the run that was planned" in said
     assert not list((lab.run / "outputs").iterdir())

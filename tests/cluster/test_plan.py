@@ -198,7 +198,7 @@ class TestFiles:
         ran = cpexport("plan", "--batch", batch, "--out", tmp_path / "run", "--quiet")
 
         assert ran.status == 2
-        assert "holds something already" in ran.err
+        assert "is not empty; name a new folder" in ran.err
         assert [path.name for path in (tmp_path / "run").iterdir()] == ["mine"]
 
 
@@ -227,7 +227,7 @@ class TestTold:
     @pytest.mark.parametrize(
         ("name", "words"),
         [
-            ("06_batch_distributed", ("distributed mode", "make it again")),
+            ("06_batch_distributed", ("distributed mode", "create it again")),
             ("21_sqlite_batch", ("ExportToDatabase writes SQLite", "--keep-measurements")),
         ],
     )
@@ -260,18 +260,20 @@ class TestTold:
         ran = cpexport("plan", "--batch", case("10_ranges") / "Batch_data.h5", "--out", disk / "r")
 
         assert (ran.status, ran.out, list(disk.iterdir())) == (1, "", [])
-        assert "only 0 MiB are free; make room" in ran.err
+        assert "only 0 MiB are free; free some space" in ran.err
 
     def test_a_batch_file_that_others_cannot_read(self, copy: Copy, plan: Run) -> None:
         batch = copy("10_ranges", "Batch_data.h5")
         batch.chmod(0o600)
 
-        assert self.warned(plan(batch), str(batch), "not readable by everyone")
+        assert self.warned(plan(batch), str(batch), "not readable for all users")
 
     def test_a_list_that_is_not_there(self, case: Case, plan: Run) -> None:
         ran = plan(case("batch_files") / "01_batch_loaddata" / "Batch_data.h5")
 
-        assert self.warned(ran, "/cluster/corpus/images/load_data.csv does not exist on this side")
+        assert self.warned(
+            ran, "/cluster/corpus/images/load_data.csv does not exist on this machine"
+        )
 
     def test_a_pipeline_that_exports_nothing(self, case: Case, plan: Run) -> None:
         ran = plan(case("60_perf") / "Batch_data.h5")
@@ -281,8 +283,8 @@ class TestTold:
     @pytest.mark.parametrize(
         ("script", "words"),
         [
-            ("echo 4.2.5", ("made by CellProfiler 4.2.8.1", "here is 4.2.5")),
-            ("exit 7", ("ended with 7", "see that jobs can run it")),
+            ("echo 4.2.5", ("created by CellProfiler 4.2.8.1", "here is 4.2.5")),
+            ("exit 7", ("ended with 7", "make sure that jobs can run it")),
             ("echo Segmentation fault", ("said 'Segmentation fault'",)),
         ],
     )
@@ -339,14 +341,17 @@ class TestBadInput:
             index[...] = rows
 
         assert self.refused(
-            cpexport("plan", "--batch", batch), str(batch), "lists no image set", "make the batch"
+            cpexport("plan", "--batch", batch),
+            str(batch),
+            "lists no image sets",
+            "create the batch",
         )
 
     def test_no_pipeline(self, copy: Copy, cpexport: Run) -> None:
         batch = copy("10_ranges", "Batch_data.h5")
         rewritten(batch, "Experiment", "Pipeline_Pipeline", lambda old: [""] * len(old))
 
-        assert self.refused(cpexport("plan", "--batch", batch), str(batch), "holds no pipeline")
+        assert self.refused(cpexport("plan", "--batch", batch), str(batch), "contains no pipeline")
 
     def test_cut_off(self, copy: Copy, cpexport: Run) -> None:
         batch = copy("10_ranges", "Batch_data.h5")
@@ -369,7 +374,7 @@ class TestBadInput:
         )
 
         assert self.refused(
-            cpexport("plan", "--batch", batch), str(batch), "'A,01'", "-g cannot say", "rename"
+            cpexport("plan", "--batch", batch), str(batch), "'A,01'", "-g cannot express", "rename"
         )
 
     @pytest.mark.parametrize(
@@ -377,8 +382,8 @@ class TestBadInput:
         [
             (("--images-per-batch", "0"), "--images-per-batch"),
             (("--images-per-batch", "ten"), "--images-per-batch"),
-            (("--time", "1:30"), "'1:30' is no time"),
-            (("--memory", "lots"), "'lots' is no memory"),
+            (("--time", "1:30"), "'1:30' is not a time"),
+            (("--memory", "lots"), "'lots' is not an amount of memory"),
             (("--format", "slurm"), "--out"),
             (("--keep-measurements",), "--out"),
         ],

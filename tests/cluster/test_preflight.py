@@ -47,7 +47,7 @@ class TestWhereCellProfilerIs:
         ran = cpexport(*words, env=nowhere)
 
         assert ran.status == 1
-        assert "cellprofiler is not on the PATH, and the jobs run here" in ran.err
+        assert "cellprofiler is not on the PATH, and the jobs run on this machine" in ran.err
         assert not (tmp_path / "run").exists()
 
     @pytest.mark.parametrize("word", ["--module", "--container"])
@@ -91,7 +91,7 @@ class TestModules:
         ran = cpexport("plan", path, "--format", "array")
 
         assert ran.status == 0
-        assert f"{path}: CellProfiler does not ship RunCellpose: " in ran.err
+        assert f"{path}: CellProfiler does not include RunCellpose: " in ran.err
 
     @pytest.mark.parametrize(
         ("name", "file"),
@@ -111,7 +111,7 @@ class TestModules:
         ran = cpexport("plan", path, "--format", "array")
 
         assert path.is_file()
-        assert "does not ship" not in ran.err
+        assert "does not include" not in ran.err
 
 
 class TestMappings:
@@ -119,21 +119,21 @@ class TestMappings:
         ran = cpexport("plan", case("90_cp5") / "mapped" / "loaddata_Batch_data.h5")
 
         assert "URL_DNA still says /lab/h2/img/P1" in ran.err
-        assert "PathName_DNA still says /lab/h2/img/P1" in ran.err
+        assert "PathName_DNA still contains /lab/h2/img/P1" in ran.err
 
     def test_of_names_and_types_only_what_jobs_do_not_read(self, case: Case, cpexport: Run) -> None:
         ran = cpexport("plan", case("90_cp5") / "mapped" / "nat_Batch_data.h5")
 
         assert "URL_DNA still says /lab/h2/img/P1" in ran.err
-        assert "PathName_DNA still says" not in ran.err
-        assert "URL_DNA, which jobs read, says /lab/h2/img/P1 and PathName_DNA says" in ran.err
+        assert "PathName_DNA still contains" not in ran.err
+        assert "URL_DNA, which jobs read, is /lab/h2/img/P1, but PathName_DNA is" in ran.err
 
     def test_of_version_4_nothing_is_said(self, case: Case, cpexport: Run) -> None:
         batch_files = sorted(case("batch_files").rglob("*.h5"))
         said = [cpexport("plan", path, "--format", "array").err for path in batch_files]
 
         assert len(said) > 3
-        assert "still says" not in "".join(said)
+        assert "still contains" not in "".join(said)
         assert "which jobs read" not in "".join(said)
 
 

@@ -80,7 +80,7 @@ def test_one_wait_for_a_slurm_that_never_answers_is_enough_and_names_its_setting
     monkeypatch.setattr("cpexport.jobs.scheduler_commands._SECONDS", 1)
     problem = slurm.ask({"7", "8"}).problem
 
-    assert problem == "squeue said nothing for 1 seconds; SLURM_CONF is /no/such/slurm.conf"
+    assert problem == "squeue did not answer within 1 seconds; SLURM_CONF is /no/such/slurm.conf"
     assert (lab.home / "called").read_text() == "squeue\n"
 
 
@@ -99,7 +99,7 @@ def test_a_slow_squeue_is_said(status: Path, lab: Lab) -> None:
     program(lab, "squeue", "sleep 3")
     ran = lab.call("check", lab.run)
 
-    assert "waiting for squeue, for 60 seconds at most" in ran.err
+    assert "waiting for squeue, for at most 60 seconds" in ran.err
 
 
 def test_one_that_never_answers_is_given_up(
@@ -111,7 +111,7 @@ def test_one_that_never_answers_is_given_up(
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setattr("cpexport.jobs.scheduler_commands._SECONDS", 1)
 
-    assert slurm.ask({"7"}).problem == "squeue said nothing for 1 seconds"
+    assert slurm.ask({"7"}).problem == "squeue did not answer within 1 seconds"
 
 
 @pytest.mark.parametrize("end", ["terminated", "timeout"])
@@ -180,7 +180,7 @@ def test_schedulers_that_are_not_asked_hold_back_what_never_ended(
     again = lab.resubmit()
 
     assert (ranges(again), again["under_way"]) == (["9-16"], [[1, 8], [17, 24]])
-    assert "is not asked which jobs wait or run" in lab.err
+    assert "which jobs wait or run, so jobs that never recorded" in lab.err
 
 
 @pytest.mark.parametrize("tasks", ["2-4:1", "2,3-4", "2-3:1,4"])

@@ -60,7 +60,7 @@ class TestStatus:
         ran = lab.call("check", lab.run)
 
         assert ran.status == 3
-        assert f"{path}: is " in ran.err or f"{path}: has no line" in ran.err
+        assert f"{path}: is " in ran.err or f"{path}: lists no job" in ran.err
         assert ranges(lab.resubmit()) == ["1-8", "9-16", "17-24"]
 
     def test_a_job_whose_record_says_nothing_is_not_said_never_to_have_finished(
@@ -73,7 +73,7 @@ class TestStatus:
         said = json.loads(lab.call("check", lab.run, "--format", "json").out)
         (reason,) = (b["reason"] for b in said["batches"] if "batch_1_8" in b["path"])
 
-        assert reason.startswith(f"the job's record {record} is empty, so that nobody can say")
+        assert reason.startswith(f"the job's record {record} is empty, so cpexport cannot tell")
         assert "never finished" not in reason
 
     def test_it_is_held_back_while_a_process_works_in_its_folder(
@@ -103,7 +103,7 @@ class TestStatus:
         again = lab.resubmit()
 
         assert (ranges(again), again["under_way"]) == (["9-16", "17-24"], [[1, 8]])
-        assert "jobs that began on elsewhere never said how they ended" in lab.err
+        assert "jobs that started on elsewhere never recorded how they ended" in lab.err
 
     def test_lines_of_other_kinds_are_for_others(self, status: Path, lab: Lab) -> None:
         with (status / "batch_9_16.status").open("a") as file:
@@ -228,7 +228,7 @@ class TestSubmissions:
         again = lab.resubmit()
 
         assert (ranges(again), again["under_way"]) == (["9-16", "17-24"], [[1, 8]])
-        assert f"{path}: a submission that never said its number is left out" in lab.err
+        assert f"{path}: a submission that never recorded its number is left out" in lab.err
         assert f"{path}: is not a list of submitted jobs: {first!r}" in lab.err
 
     @pytest.mark.parametrize("text", ["", "slurm", "\0\0\0\0"])
@@ -247,7 +247,7 @@ class TestSubmissions:
         again = lab.resubmit()
 
         assert (ranges(again), again["under_way"]) == (["9-16", "17-24"], [[1, 8]])
-        assert "x.0.submitted: a submission that never said its number" in lab.err
+        assert "x.0.submitted: a submission that never recorded its number" in lab.err
 
     @pytest.mark.parametrize("queue", ["echo '7_3|RUNNING|None'", "echo down >&2; exit 1"])
     def test_a_list_that_was_cut_off_after_a_whole_line_holds_back_the_rest(

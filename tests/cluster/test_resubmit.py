@@ -356,7 +356,7 @@ class TestScheduler:
             (status / name).unlink()
 
         assert (ranges(again), again["under_way"]) == (["17-24"], [[1, 16]])
-        assert "there is no squeue on this machine" in said
+        assert "this machine has no squeue" in said
         assert f"remove their files in {status}" in said
         assert ranges(lab.resubmit()) == ["1-8", "9-16", "17-24"]
 
@@ -399,7 +399,7 @@ class TestAnotherBatchFile:
         ran = lab.call("check", lab.run)
 
         assert ran.status == 3
-        assert f"{path}: plans image set 12 twice; make the plan again" in ran.out
+        assert f"{path}: plans image set 12 twice; plan again with cpexport plan" in ran.out
 
     @pytest.mark.parametrize("text", ['{"batch_file": "x", "sha256": "y", "jobs": 7}', "{"])
     def test_a_plan_that_is_damaged(self, text: str, lab: Lab) -> None:

@@ -182,7 +182,7 @@ class TestSlurm:
         first, second = lab.submit(), lab.submit()
         slurm.wait(jobs(first) + jobs(second))
 
-        assert "were submitted before" in second
+        assert "were already submitted" in second
         assert lab.jobs_called == 2
 
     def test_a_folder_that_is_gone_or_used_again_does_not_matter(
@@ -203,7 +203,7 @@ class TestSlurm:
 
         assert without.out == "1-12\n"
         assert ranges(again) == ["1-12"]
-        assert "were submitted before" not in said
+        assert "were already submitted" not in said
         assert lab.call("check", lab.run).status == 0
 
     def test_lists_longer_than_an_array_may_be_go_by_offset(self, slurm: Slurm, lab: Lab) -> None:

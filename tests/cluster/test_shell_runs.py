@@ -55,7 +55,7 @@ def test_a_second_one_does_not_begin_meanwhile(going: Lab) -> None:
     calls = going.jobs_called
     said = going.submit()
 
-    assert "these jobs go on already" in said
+    assert "these jobs are already running" in said
     assert str(record(going)) in said
     assert going.jobs_called == calls
 
@@ -90,7 +90,7 @@ def test_one_on_another_machine_is_busy_with_a_warning(lab: Lab) -> None:
     again = lab.resubmit()
 
     assert (ranges(again), again["under_way"]) == (["1-8"], [[9, 24]])
-    assert f"{path}: jobs that were submitted on elsewhere never said how they ended" in lab.err
+    assert f"{path}: jobs that were submitted on elsewhere never recorded how they ended" in lab.err
     assert "run this on elsewhere" in lab.err
 
 
@@ -104,7 +104,7 @@ def test_one_that_was_begun_elsewhere_is_not_begun_here(lab: Lab) -> None:
     path.unlink()
     lab.submit()
 
-    assert f"{path}: these jobs were begun on elsewhere and may go on there" in said
+    assert f"{path}: these jobs were started on elsewhere and may still run there" in said
     assert lab.missing() == ""
 
 
@@ -115,7 +115,7 @@ def test_it_does_not_begin_what_was_submitted_since_it_was_planned(lab: Lab) -> 
     path.write_text("slurm\t3\n17-20\n")
     said = lab.submit()
 
-    assert "image set 17 is in jobs that were submitted since this plan was made" in said
+    assert "image set 17 is in jobs that were submitted after this plan was made" in said
     assert lab.jobs_called == 0
 
 

@@ -85,7 +85,7 @@ class TestLimits:
         said = lab.submit()
 
         assert refusal in said
-        assert "0 of 4 jobs are submitted, and the scheduler takes no more now; run this" in said
+        assert "0 of 4 jobs are submitted, but the scheduler accepts no more now; run" in said
         assert records(lab) == {}
 
     def test_are_not_called_reached_where_jobs_are_refused_for_what_they_ask(
@@ -101,7 +101,7 @@ class TestLimits:
 
         assert refusal in said
         assert "nothing was submitted" in said
-        assert "takes no more now" not in said
+        assert "accepts no more now" not in said
 
     def test_of_grid_engine_are_read(self, lab: Lab) -> None:
         program(lab, "qsub", f"printf '%s\\n' \"$@\" >>{lab.home}/told\necho 7")
@@ -146,7 +146,7 @@ class TestPartitions:
     @pytest.mark.parametrize(
         ("words", "warned"),
         [
-            (("--time", 90), "jobs ask for 01:30:00, and partition short allows 01:00:00"),
+            (("--time", 90), "jobs request 01:30:00, but partition short allows 01:00:00"),
             (("--time", 60), ""),
             (("--time", 90, "--partition", "long"), ""),
             (("--time", "8-00:00:00", "--option=-p short,long"), "partition long allows 168:00:00"),
@@ -163,7 +163,7 @@ class TestPartitions:
 
         assert ran.status == 0
         assert warned in ran.err
-        assert ("would wait for ever" in ran.err) == bool(warned)
+        assert ("would wait forever" in ran.err) == bool(warned)
 
     def test_a_doubled_time_is_no_more_than_they_allow_and_that_is_said(self, lab: Lab) -> None:
         program(lab, "sinfo", self.LIMITS)

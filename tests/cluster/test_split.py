@@ -150,7 +150,7 @@ class TestGroups:
     def test_a_value_that_cannot_be_said_where_there_is_no_range_is_refused(self) -> None:
         plan = batch_file(range(1, 5), [("P1", w) for w in ("A,1", "B", "A,1", "B")])
 
-        with pytest.raises(SourceError, match=r"Metadata_Well='A,1' \(1,3\) is no range"):
+        with pytest.raises(SourceError, match=r"Metadata_Well='A,1' \(1,3\) is not one range"):
             split(plan, plan.planned)
 
     def test_numbers_that_are_not_planned_do_not_break_a_range(self) -> None:

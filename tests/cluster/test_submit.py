@@ -30,7 +30,7 @@ class TestOnce:
         assert list(records(lab).values()) == [
             [arrays(said)[0], "4", "1-6", "7-12", "13-18", "19-24"]
         ]
-        assert "is submitting jobs to these outputs" in said or "were submitted before" in said
+        assert "is submitting jobs for these outputs" in said or "were already submitted" in said
 
     def test_who_submits_now_is_named_and_nothing_is_submitted(self, lab: Lab) -> None:
         played(lab)
@@ -87,7 +87,7 @@ class TestOnce:
         assert "jobs 1 to 4 may have been submitted" in again
         assert str(record) in again
         assert "squeue" in again
-        assert "were submitted before, as 12" in with_id
+        assert "were already submitted as 12" in with_id
         assert sizes(lab) == ["1-4"]
 
     def test_jobs_that_the_record_lost_are_not_submitted_again(self, lab: Lab) -> None:
@@ -99,7 +99,7 @@ class TestOnce:
         record = lab.run / "outputs" / "status" / name
         record.write_text("".join(record.read_text().splitlines(keepends=True)[:3]))
 
-        assert "jobs 1 to 4 were submitted before, as 7" in lab.submit()
+        assert "jobs 1 to 4 were already submitted as 7" in lab.submit()
         assert sizes(lab) == ["1-4"]
 
     @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ class TestOnce:
         lab.plan("--images-per-batch", 6, scheduler="slurm")
         said = lab.submit()
 
-        assert "these jobs were cancelled again" in said
+        assert "these jobs were cancelled" in said
         assert (lab.home / "cancelled").read_text() == "7\n"
 
     def test_what_another_plan_has_submitted_meanwhile_is_not_submitted_again(
@@ -156,7 +156,7 @@ class TestOnce:
 
         assert arrays(submitted) == ["7"]
         assert arrays(refused) == []
-        assert "image set 1 is in jobs that were submitted since this plan was made" in refused
+        assert "image set 1 is in jobs that were submitted after this plan was made" in refused
 
     def test_what_was_submitted_before_a_plan_was_made_is_not_in_its_way(self, lab: Lab) -> None:
         """All of it has ended; its record may look newer than the plan."""
@@ -181,7 +181,7 @@ class TestOnce:
         (record,) = (lab.run / "outputs" / "status").glob("*.submitted")
         record.write_text(record.read_text().replace("\t7\t", "\t8\t"))
 
-        assert "image set 1 is in jobs that were submitted since" in lab.submit(lab.again)
+        assert "image set 1 is in jobs that were submitted after" in lab.submit(lab.again)
 
     def test_other_image_sets_of_another_plan_are_in_nobodys_way(self, lab: Lab) -> None:
         played(lab)

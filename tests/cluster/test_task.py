@@ -224,7 +224,7 @@ class TestBatchFile:
         said, _ = job.communicate(timeout=60)
 
         assert job.returncode == 1
-        assert "not the batch file of this plan; make the plan again" in said
+        assert "not the batch file of this plan; plan again" in said
         assert lab.jobs_called == 0
         assert ends(lab) == [["failed", "1"]]
 
@@ -259,7 +259,7 @@ class TestFullDisk:
     def test_a_job_that_can_write_nothing_says_so_and_runs_nothing(
         self, said: str, lab: Lab
     ) -> None:
-        assert f"{lab.run}/outputs: cannot be written on {platform.node()}; make room" in said
+        assert f"{lab.run}/outputs: cannot be written on {platform.node()}; free some space" in said
         assert lab.jobs_called == 0
 
     def test_what_it_leaves_is_in_nobodys_way(self, said: str, lab: Lab) -> None:

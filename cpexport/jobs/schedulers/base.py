@@ -44,7 +44,7 @@ class Scheduler(ABC):
     def ask(self, arrays: Collection[str], *, others: bool = False) -> QueueState:
         """The state of the jobs of these arrays. `others` says whether another user may have
         submitted some."""
-        return QueueState(problem=f"{self.title} is not asked")
+        return QueueState(problem=f"cpexport does not ask {self.title}")
 
     @abstractmethod
     def time(self, minutes: int) -> str:
@@ -92,8 +92,8 @@ class Scheduler(ABC):
         for text in self.forbidden:
             if text in str(folder):
                 raise UsageError(
-                    f"{folder}: {self.title} takes {text} in a path for something of its own; "
-                    "name a folder without it with --out"
+                    f"{folder}: {text} has a special meaning for {self.title} in a path; name "
+                    "a folder without it with --out"
                 )
 
     def _memory_words(self, settings: Settings, memory: int | None) -> tuple[str, ...]:

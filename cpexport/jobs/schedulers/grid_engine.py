@@ -46,7 +46,7 @@ def ask(jobs: Collection[str]) -> QueueState:
     try:
         root = ElementTree.fromstring("\n".join(lines))
     except ElementTree.ParseError:
-        return QueueState(problem=f"qstat said {''.join(lines[:1])[:60]!r}")
+        return QueueState(problem=f"qstat printed {''.join(lines[:1])[:60]!r}")
     tasks: dict[str, Task] = {}
     for job in root.iter("job_list"):
         id = job.findtext("JB_job_number", "").strip()

@@ -115,7 +115,7 @@ def ask(jobs: Collection[str], *, others: bool = False) -> QueueState:
         if problems:
             break
     if not problems and others and _hides_jobs():
-        problems.append("this Slurm shows jobs only to who submitted them (PrivateData)")
+        problems.append("this Slurm shows jobs only to the user who submitted them (PrivateData)")
     return QueueState(
         {id: task for id, task in tasks.items() if id.partition("_")[0] in jobs},
         "".join(problems[:1]),

@@ -42,7 +42,7 @@ def write(plan: Plan, folder: Path, batch_file: BatchFile) -> None:
     if scheduler := SCHEDULERS.get(plan.settings.scheduler):
         scheduler.check_folder(folder.absolute())
     if folder.exists() and any(folder.iterdir()):
-        raise UsageError(f"{folder} holds something already; name a new folder with --out")
+        raise UsageError(f"{folder} is not empty; name a new folder with --out")
     plan = replace(plan, origin=origin(plan, folder.absolute()))
     texts = _texts(plan, folder.absolute(), batch_file)
     folder.mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,9 @@ def _check_writable(path: Path) -> None:
         what = "bytes that are not UTF-8"
     else:
         return
-    raise UsageError(f"{str(path)!r} has {what} in its name, which scripts cannot hold; rename it")
+    raise UsageError(
+        f"{str(path)!r} has {what} in its name, which scripts cannot contain; rename it"
+    )
 
 
 def _is_unicode(text: str) -> bool:
@@ -147,7 +149,8 @@ def _run(plan: Plan, folder: Path, words: str, batch_file: BatchFile) -> str:
     for folder_to_bind in (folder, plan.outputs, plan.batch_file.parent, *folders):
         if {":", ","} & set(str(folder_to_bind)):
             raise UsageError(
-                f"{folder_to_bind}: a container is given no folder with : or , in its name"
+                f"{folder_to_bind}: a container cannot mount a folder with : or , in its "
+                "name; rename it"
             )
     values = {"container": shlex.quote(image), "words": words, "folders": shlex.join(folders)}
     return _filled("container.sh", values).rstrip("\n")

@@ -10,16 +10,17 @@ mkdir -p "$here/logs" "$status" || stop "nothing was submitted"
 
 # One person submits at a time, and must be able to write here: mkdir is atomic, also on NFS.
 if ! mkdir "$lock" 2>/dev/null; then
-    [ -d "$lock" ] || stop "$status: cannot be written, so nothing was submitted; make room there," \
-        "or ask its owner to let you write"
-    stop "$lock: $(cat "$lock/who" 2>/dev/null || echo somebody) is submitting jobs to these" \
-        "outputs, so nothing was submitted; wait for that to end, or remove this folder if it has"
+    [ -d "$lock" ] || stop "$status: cannot be written, so nothing was submitted; free some space" \
+        "there, or ask its owner for write permission"
+    stop "$lock: $(cat "$lock/who" 2>/dev/null || echo another user) is submitting jobs for these" \
+        "outputs, so nothing was submitted; wait until that ends, or remove this folder if it has" \
+        "ended"
 fi
 trap 'rm -rf "$lock"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' HUP TERM
 echo "$(id -un 2>/dev/null || id -u) on $(uname -n) (process $$, $(date))" >"$lock/who" ||
-    stop "$status: cannot be written, so nothing was submitted; make room there"
+    stop "$status: cannot be written, so nothing was submitted; free some space there"
 
 # record [ID]: records the COUNT jobs after OFFSET. It lists the image sets of each job, because
 # this folder may be gone when they are needed. The number of jobs shows whether the list is
@@ -44,8 +45,8 @@ refuse_again() {
     for other in "$status"/*.submitted; do
         name=${other##*/}
         case $name in '*.submitted' | @plan@.*) continue ;; esac
-        [ -r "$other" ] || stop "$other: cannot be read, and may be of the same image sets, so" \
-            "nothing more was submitted; ask its owner to let you read it"
+        [ -r "$other" ] || stop "$other: cannot be read, and may have the same image sets, so" \
+            "nothing more was submitted; ask its owner for read permission"
         theirs=
         IFS= read -r theirs <"$other" || :
         case "
@@ -75,6 +76,7 @@ $name	$theirs
                 }
             }'
     )
-    [ -z "$both" ] || stop "image set $both is in jobs that were submitted since this plan was made" \
-        "($status: $(echo $others)); plan what is still missing: cpexport check --resubmit"
+    [ -z "$both" ] || stop "image set $both is in jobs that were submitted after this plan was" \
+        "made ($status: $(echo $others)); plan the rest: cpexport check '$outputs' --resubmit" \
+        "NEW_FOLDER"
 }

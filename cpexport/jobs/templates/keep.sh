@@ -6,7 +6,7 @@ python=${CPEXPORT_PYTHON:-$(sed -n \
     -e '1s/^#! *\(.*python[^ ]*\).*/\1/p' \
     -e "2s/^'''exec' \"\{0,1\}\([^\"]*python[^\" ]*\).*/\1/p" "${found:-/dev/null}" | head -n 1)}
 if [ -z "$python" ]; then
-    echo "which Python runs ${found:-cellprofiler}? Name it in CPEXPORT_PYTHON" >&2
+    echo "cannot find the Python of ${found:-cellprofiler}; set CPEXPORT_PYTHON to its path" >&2
     exit 1
 fi
 # Unquoted, because it may be `/usr/bin/env python3`.

@@ -1,8 +1,8 @@
 # These files name the folders that they were planned for, which may hold another run by now.
 real=$(cd "$(dirname "$0")" && pwd -P)
 if [ -f "$real/plan.json" ] && [ "$real" != "$(cd "$here" 2>/dev/null && pwd -P)" ]; then
-    echo "$real was moved or copied from $here, so nothing was done; plan what is missing" \
-        "where it is now: cpexport check '$real' --resubmit NEW_FOLDER" >&2
+    echo "$real was moved or copied from $here, so nothing was done; plan the missing image sets" \
+        "in the new place: cpexport check '$real' --resubmit NEW_FOLDER" >&2
     exit 1
 fi
 home=@home@
@@ -14,8 +14,8 @@ is_ours() {
     [ -z "$beside" ] && { [ -f "$home/plan.json" ] || [ "$home" = "$here" ]; }
 }
 not_ours() {
-    echo "$home: not the run that this was planned for in $here, which was moved, so $1; plan what" \
-        "is missing where that run is now: cpexport check RUN --resubmit NEW_FOLDER" >&2
+    echo "$home: not the run that was planned in $here; that run was moved, so $1; plan its" \
+        "missing image sets in its new place: cpexport check RUN --resubmit NEW_FOLDER" >&2
     exit 1
 }
 is_ours || not_ours "nothing was done"

@@ -18,9 +18,10 @@ submitted=0 new= after= previous=
 
 # Stops and says what to do about jobs that may or may not have been submitted.
 unknown() {
-    stop "$record: jobs $((offset + 1)) to $((offset + count)) may have been submitted: that was cut" \
-        "off. Look for them (@list@). If they are not there, remove this file; if they are, add" \
-        "their id: sed -i '1s/[[:space:]]/&ID/' on this file. Then run this again"
+    stop "$record: jobs $((offset + 1)) to $((offset + count)) may have been submitted, because" \
+        "the submission was interrupted. Look for them (@list@). If they are missing, remove this" \
+        "file; if they exist, add their id: sed -i '1s/[[:space:]]/&ID/' '$record'. Then run this" \
+        "script again"
 }
 
 # array OFFSET COUNT [OPTION...]: submits the COUNT jobs after OFFSET, in arrays as long as the site
@@ -40,11 +41,11 @@ array() {
             count=$(sed -n 1p "$record" | cut -f3)
             count=${count:-$((lines - 1))}
             [ "$count" -gt 0 ] || unknown
-            echo "jobs $((offset + 1)) to $((offset + count)) were submitted before, as $id"
+            echo "jobs $((offset + 1)) to $((offset + count)) were already submitted as $id"
         else
             refuse_again
-            record || stop "$record: cannot be written, so jobs $((offset + 1)) to @count@ were not" \
-                "submitted; make room there, and run this again"
+            record || stop "$record: cannot be written, so jobs $((offset + 1)) to @count@ were" \
+                "not submitted; free some space there, and run this script again"
             code=0
             id=$(submit "$count" "$offset" "$@" 2>"$lock/said") || code=$?
             if [ "$code" -ne 0 ] || [ -z "$id" ]; then
@@ -53,9 +54,10 @@ array() {
             fi
             if ! record "$id"; then
                 cancel "$id" || stop "$record: the id $id cannot be written, and these jobs could" \
-                    "not be cancelled; do that, make room there, remove this file and run this again"
-                stop "$record: the id $id cannot be written, so these jobs were cancelled again;" \
-                    "make room there, remove this file and run this again"
+                    "not be cancelled; cancel them, free some space there, remove this file, and" \
+                    "run this script again"
+                stop "$record: the id $id cannot be written, so these jobs were cancelled; free" \
+                    "some space there, remove this file, and run this script again"
             fi
             new=yes
             cat "$lock/said" >&2 || true
@@ -86,18 +88,19 @@ refused() {
     fi
     cat "$lock/said" >&2
     [ -n "$full" ] || [ "$submitted" -gt 0 ] || stop "nothing was submitted"
-    stop "$submitted of @count@ jobs are submitted, and the scheduler takes no more now; run this" \
-        "again when some of them, or of your other jobs, have ended"
+    stop "$submitted of @count@ jobs are submitted, but the scheduler accepts no more now; run" \
+        "this script again when some of them, or of your other jobs, have ended"
 }
 
 @arrays@
 
 if [ -n "$new" ] || [ ! -s "$merge" ]; then
-    id=$(submit_last $after) || stop "all jobs are submitted, but not the one that loads what they" \
-        "leave: its limits are --merge-time and --merge-memory of cpexport plan. Run this again, or" \
-        "when they have ended: sh '$here/merge.sh'"
+    id=$(submit_last $after) || stop "all jobs are submitted except the last one, which loads" \
+        "their outputs: its limits are --merge-time and --merge-memory of cpexport plan. Run this" \
+        "script again, or when the jobs have ended: sh '$here/merge.sh'"
     echo "$id" >"$merge"
-    echo "job $id runs after them; what all of them say is in $(dirname "$0")/logs"
+    echo "job $id runs after them; all logs are in $(dirname "$0")/logs"
 else
-    echo "so was the last one, as $(cat "$merge"); sh '$here/merge.sh' loads what is there by now"
+    echo "the last job was already submitted as $(cat "$merge"); to load what is complete now:" \
+        "sh '$here/merge.sh'"
 fi

@@ -27,11 +27,11 @@ if [ -e "$record" ]; then
     host=${id%%:*} process=${id#*:}
     process=${process%%:*}
     if [ "$host" != "$(uname -n)" ]; then
-        stop "$record: these jobs were begun on ${host:-another machine} and may go on there, so" \
-            "nothing was begun here; remove this file if they do not"
+        stop "$record: these jobs were started on ${host:-another machine} and may still run" \
+            "there, so nothing was started here; remove this file if they do not run"
     elif goes_on "$process"; then
-        stop "$record: these jobs go on already (process $process), so nothing was begun; wait for" \
-            "their end, or end that process"
+        stop "$record: these jobs are already running (process $process), so nothing was started;" \
+            "wait until they end, or stop them: kill $process"
     fi
 fi
 refuse_again
@@ -39,7 +39,7 @@ refuse_again
 CPEXPORT_RUN=$(date +%s)
 export CPEXPORT_RUN
 record "$(uname -n):$$:$CPEXPORT_RUN" ||
-    stop "$record: cannot be written, so no job was begun; make room there"
+    stop "$record: cannot be written, so no job was started; free some space there"
 rm -rf "$lock"
 trap - EXIT INT HUP TERM
 # Without -I, which would also replace its letter in the path: xargs appends each number.

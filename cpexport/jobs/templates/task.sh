@@ -61,7 +61,7 @@ still_ours() {
     is_ours && return
     rm -rf "$temporary"
     [ -e "$stamp" ] || rm -rf "$part"
-    not_ours "what the job made does not count"
+    not_ours "the output of this job does not count"
 }
 
 run() {
@@ -89,7 +89,7 @@ stopped() {
 }
 
 if is_complete "$folder"; then
-    echo "$folder: complete already"
+    echo "$folder: already complete"
     exit 0
 fi
 
@@ -114,7 +114,7 @@ if ! printf '%s  %s\n' "$sha256" "$batch_file" >"$stamp" || [ ! -s "$stamp" ] ||
         "$(uname -n)"; then
     # An empty stamp would be reported as damaged.
     rm -f "$stamp"
-    problem="$outputs: cannot be written on $(uname -n); make room there"
+    problem="$outputs: cannot be written on $(uname -n); free some space there"
 fi
 
 # When the job has to end, in seconds since 1970, if that is known.
@@ -131,12 +131,13 @@ trap 'stopped timeout' USR1 XCPU
 if [ -n "$problem" ]; then
     :
 elif [ -e "$folder" ]; then
-    problem="$folder: there already, and not complete; cpexport check --resubmit gives the job another"
+    problem="$folder: already exists, but is not complete; plan the job again with another folder:"
+    problem="$problem cpexport check '$outputs' --resubmit NEW_FOLDER"
 elif [ ! -r "$batch_file" ]; then
-    problem="$batch_file: cannot be read on $(uname -n); see that it is where it was planned"
+    problem="$batch_file: cannot be read on $(uname -n); restore it, or make it readable there"
 elif [ "$(stat -L -c '%s %Y' "$batch_file" 2>/dev/null)" != "$size_and_time" ] &&
     [ "$(sha256sum <"$batch_file" | cut -d' ' -f1)" != "$sha256" ]; then
-    problem="$batch_file: not the batch file of this plan; make the plan again"
+    problem="$batch_file: not the batch file of this plan; plan again with cpexport plan"
 fi
 
 if [ -n "$problem" ]; then
@@ -147,7 +148,7 @@ else
     # CellProfiler's messages go to the job's folder, where check finds them whatever the scheduler
     # does with its own log. A pipe to both logs is no choice: a program that CellProfiler leaves
     # behind would keep it open, and the job waiting.
-    echo "what CellProfiler says meanwhile is in $part/job.log"
+    echo "the messages of CellProfiler are in $part/job.log"
     # In the background, because a shell handles no signal while it waits for a command.
     (run -c -r -p "$batch_file" "$@" -o "$part" -t "$temporary" -d "$part/done.txt"@measurements@) \
         </dev/null >"$part/job.log" 2>&1 &
@@ -170,7 +171,7 @@ if is_complete "$part" && [ -f "$stamp" ]; then
         exit 0
     elif is_complete "$folder"; then
         note end complete "$code" "$(now)" "$id"
-        echo "$folder: another copy of this job was complete first, so what this one made is removed" >&2
+        echo "$folder: another copy of this job was complete first, so this output is removed" >&2
         rm -rf "$part"
         exit 0
     fi
