@@ -25,7 +25,7 @@ from cpexport.tables.layout import Layout, Table, table_of
 _NOTE = "joined"
 # The limit of SQLite, the lowest of all destinations with views.
 _WIDTH = 2000
-_NOTHING = "they have no picture in common"
+_NOTHING = "they have no images in common"
 _COLUMNS = ("table_number1", "image_number1", "table_number2", "image_number2")
 
 
@@ -129,9 +129,9 @@ def _join(to: str, first: _Analysis, second: _Analysis, same_pictures: bool) -> 
             pairs = _table(f"_cpexport_{second.prefix}with_{first.prefix}", rows)
             changes.write_derived_table(pairs, rows)
             if not changes.write_view(view, _statement(view, pairs.name, first, second)):
-                reason = "something else has that name"
+                reason = "another table or view has that name"
     if reason:
-        yield f"the view {view}, which joins {table} and {other}, was not made: {reason}"
+        yield f"the view {view}, which joins {table} and {other}, was not created: {reason}"
     else:
         yield from (f"{view}: {sentence}" for sentence in left_out)
 
@@ -140,15 +140,15 @@ def _left_out(matched: Partners, table: str, other: str) -> Iterator[str]:
     """Notes about image sets that are not joined, although they may have a partner."""
     if matched.ambiguous:
         yield (
-            f"{matched.ambiguous} image sets of {table} are joined with none of {other}, as "
-            "several are of the same files"
+            f"{matched.ambiguous} image sets of {table} are joined with none of {other}, "
+            "because several have the same files"
         )
     if matched.untold:
         yield (
-            f"{matched.untold} image sets of {table} are joined with none of {other}, as only the "
-            "names of their files agree: MD5Digest_ or PathName_ would tell whether those are the "
-            "same, and Series_ and Frame_ where a file holds several pictures; say --same-pictures "
-            "if they are"
+            f"{matched.untold} image sets of {table} are joined with none of {other}, because "
+            "only their file names agree; MD5Digest_ or PathName_ would show whether they "
+            "have the same images, and Series_ and Frame_ for files with several images; if "
+            "they have, add --same-pictures"
         )
 
 

@@ -112,14 +112,14 @@ class Properties:
         queries = self.queries
         return {
             "This database.": self.database,
-            "The tables of image sets and of objects, and their keys.": {
+            "The tables of images and of objects, and their keys.": {
                 "image_table": self.image_table,
                 "object_table": objects.table if objects else "",
                 **({"table_id": TABLE_NUMBER} if TABLE_NUMBER in self.image_key else {}),
                 "image_id": IMAGE_NUMBER,
                 "object_id": objects.number if objects else "",
             },
-            "What orders image sets: plates and wells; groups, and the place in them.": {
+            "The order of image sets: by plate and well, or by group and position in it.": {
                 "plate_id": self.plate,
                 "well_id": self.well,
                 "series_id": self.group,
@@ -138,11 +138,12 @@ class Properties:
                 "image_names": _list(picture.name for picture in self.pictures),
                 "image_channel_colors": _list(self.colors),
             },
-            "Channels in each file: a color image has 3, and needs as many image_channel_colors.": {
+            "The number of channels in each file. A color image has 3 and needs 3 "
+            "image_channel_colors.": {
                 "channels_per_image": _list("1" for _ in self.pictures),
                 "image_channel_blend_modes": "",
             },
-            "An address that begins the paths, if images are fetched from a web server.": {
+            "The start of all paths, if a web server provides the images.": {
                 "image_url_prepend": self.url_prepend,
             },
             "Groups to score by, group_SQL_NAME.": {
@@ -155,28 +156,31 @@ class Properties:
             "6, 24, 96, 384, 1536 or 5600 wells, for the plate viewer.": {
                 "plate_type": self.plate_type,
             },
-            "Columns that the classifier does not look at; regular expressions.": {
+            "Columns that the classifier ignores, as regular expressions.": {
                 "classifier_ignore_columns": "table_number_key_column, image_number_key_column, "
                 "object_number_key_column",
             },
-            "The side of an object's tile in pixels; of an image's, if another.": {
+            "The side of an object's tile in pixels, and the side of an image's tile if it "
+            "differs.": {
                 "image_tile_size": "50",
                 "image_size": "",
             },
-            "To classify objects (empty) or whole images (image).": {"classification_type": ""},
-            "A training set to begin with.": {"training_set": ""},
-            "A column of objects to sum up in place of their count.": {"area_scoring_column": ""},
-            "A table for the class of each object, which the classifier then writes.": {
+            "What is classified: objects (empty) or whole images (image).": {
+                "classification_type": ""
+            },
+            "A training set to start with.": {"training_set": ""},
+            "An object column to sum instead of counting objects.": {"area_scoring_column": ""},
+            "The table for the class of each object, which the classifier writes.": {
                 "class_table": "",
             },
-            "Looking for orphans takes long, and empties wide tables in SQLite.": {
+            "The search for orphans takes long, and empties wide tables in SQLite.": {
                 "check_tables": "no",
             },
-            "How images and objects are read: leave as it is unless something fails.": {
+            "How images and objects are read. Change this only if something fails.": {
                 "force_bioformats": "no",
                 "use_legacy_fetcher": "no",
             },
-            "Whether to show an object at its own z.": {
+            "Whether each object is shown at its own z.": {
                 "process_3D": str(bool(objects and objects.solid)),
             },
         }
@@ -184,7 +188,7 @@ class Properties:
     def text(self) -> str:
         """The text of the .properties file. Its first line marks it as one that `write` may
         replace."""
-        head = f"{MARK} {__version__}, which replaces it; without this line it does not."
+        head = f"{MARK} {__version__}, which replaces this file; delete this line to keep the file."
         parts = [
             "\n".join(
                 [f"# {about}", *(f"{name} = {value}".rstrip() for name, value in fields.items())]

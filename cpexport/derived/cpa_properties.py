@@ -112,7 +112,11 @@ def _properties_of(
     images, ledger = _first_part(sink, IMAGE), sink.ledger.read()
     if images is None or not ledger.loaded:
         under = f" under the prefix {prefix}" if prefix else ""
-        raise SinkError(sink.name, f"holds no image sets{under}", "load something first")
+        raise SinkError(
+            sink.name,
+            f"contains no image sets{under}",
+            "check --to and --prefix, or load outputs into it with cpexport load",
+        )
     columns = _columns(images)
     plate = find_metadata(sink, "Plate", plate)
     well = find_metadata(sink, "Well", well)
@@ -126,7 +130,7 @@ def _properties_of(
         raise SinkError(
             sink.name,
             f"{images.name} has no image with both a FileName_ and a PathName_ column",
-            "CellProfiler Analyst needs them; choose them where CSV files are exported",
+            "CellProfiler Analyst needs both; select them in ExportToSpreadsheet",
         )
     objects = _objects(sink, ledger, prefix, object_name)
     found = Properties(
@@ -172,7 +176,9 @@ def check_replaceable(file: Path, *, workspace: bool = False) -> None:
             with each.open(encoding="utf-8", errors="replace") as stream:
                 head = [stream.readline() for _ in range(3)]
             if not any(line.startswith((MARK, WORKSPACE_MARK)) for line in head):
-                raise UsageError(f"{each}: exists, and not as cpexport wrote it; name another file")
+                raise UsageError(
+                    f"{each}: exists, and cpexport did not write it; name another file"
+                )
 
 
 def _first_part(sink: Sink, object_name: str) -> Table | None:
@@ -187,9 +193,9 @@ def _objects(sink: Sink, ledger: Ledger, prefix: str, wanted: str | None) -> Obj
     """The wanted objects (None: the best to show); None if the destination has no objects."""
     tables = _tables(sink)
     if wanted is not None and wanted not in tables:
-        advice = f"the objects there are: {', '.join(tables) or 'none'}"
+        advice = f"existing object types: {', '.join(tables) or 'none'}"
         advice = suggest(advice, closest(wanted, tables))
-        raise SinkError(sink.name, f"no objects {wanted}", advice)
+        raise SinkError(sink.name, f"no object type {wanted}", advice)
     rows: dict[str, int] = {}
     for entry in ledger.entries:
         for table, count in entry.counts.items():
@@ -203,8 +209,11 @@ def _objects(sink: Sink, ledger: Ledger, prefix: str, wanted: str | None) -> Obj
     if tables and not candidates:
         raise SinkError(
             sink.name,
-            f"no Location_Center_X and Y, nor AreaShape_Center_, of {wanted or ', '.join(tables)}",
-            "choose another --object" if wanted else "CellProfiler Analyst needs the centers",
+            "no Location_Center_X and Y, and no AreaShape_Center_, for "
+            f"{wanted or ', '.join(tables)}",
+            "choose another --object"
+            if wanted
+            else "measure the centers with MeasureObjectSizeShape; CellProfiler Analyst needs them",
         )
     return min(candidates, key=lambda objects: _rank(objects.name, rows), default=None)
 
@@ -269,9 +278,13 @@ def _check_readable(sink: Sink, properties: Properties) -> None:
         if not _PLAIN.fullmatch(name):
             raise SinkError(
                 sink.name,
-                f"CellProfiler Analyst cannot read {name}, which it does not quote",
-                "choose a --prefix and --object of letters, digits and _, a letter first",
+                f"CellProfiler Analyst cannot read the name {name}",
+                "choose a --prefix and --object of letters, digits and _, starting with a letter",
             )
     for value in [*properties.database.values(), *properties.plates]:
         if value != " ".join(value.splitlines()):
-            raise SinkError(sink.name, f"a line break in {value}", "a properties file has no room")
+            raise SinkError(
+                sink.name,
+                f"a line break in {value}",
+                "a properties file cannot contain it; rename this",
+            )

@@ -82,7 +82,7 @@ def untrue_counts(sink: Sink, prefix: str, groups: Sequence[Column]) -> str:
         return error.problem
     must = {tuple(row.values()) for row in rows.to_pylist()}
     wrong = len(must - set(stored)) or abs(len(stored) - len(must))
-    return f"{wrong} of {len(must)} wells differ from what Per_Image has" if wrong else ""
+    return f"{wrong} of {len(must)} wells differ from Per_Image" if wrong else ""
 
 
 def _order(key: Key) -> list[tuple[bool, Any]]:

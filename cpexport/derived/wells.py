@@ -48,7 +48,7 @@ class Wells:
         """
         kinds = [word.strip() for word in words.split(",")]
         if strange := [kind for kind in kinds if kind not in TABLE_WORDS]:
-            message = f"--wells has {', '.join(TABLE_WORDS)}, not {strange[0] or 'nothing'}"
+            message = f"--wells takes {', '.join(TABLE_WORDS)}, not {strange[0] or 'nothing'}"
             raise UsageError(suggest(message, closest(strange[0], TABLE_WORDS)))
         return cls(tuple(kind for kind in TABLE_WORDS if kind in kinds), plate, well)
 
@@ -104,10 +104,10 @@ def find_metadata(sink: Sink, what: str, feature: str | None) -> str:
         return usual if usual in columns else ""
     if feature not in columns:
         present = sorted(name for name in columns if name.startswith("Metadata_"))
-        advice = f"--{what.lower()} can be {', '.join(present) or 'left out: there is no metadata'}"
+        advice = f"--{what.lower()} can be {', '.join(present) or 'left out, because there is no metadata'}"
         raise SinkError(
             sink.name,
-            f"no feature {feature} of images",
+            f"no image feature {feature}",
             suggest(advice, closest(feature, present)),
         )
     return feature
@@ -130,7 +130,7 @@ def untrue_wells(sink: Sink, prefix: str) -> Iterator[tuple[str, str]]:
     del now[_COUNTED]
     if now != before:
         for table in [*([table_name(prefix)] if counted else []), *tables]:
-            yield table, "is not made of all batches that there are; run cpexport load"
+            yield table, "does not include all loaded batches; run cpexport load"
         return
     if counted and (problem := untrue_counts(sink, prefix, asked_for.groups)):
         yield table_name(prefix), problem
@@ -155,7 +155,7 @@ def _with_other_wells(
             continue
         if len(wells) != len(expected) or set(wells) != expected:
             wrong = len(set(wells) ^ expected)
-            yield table, f"{len(wells)} rows where there are {len(expected)} wells, {wrong} differ"
+            yield table, f"{len(wells)} rows for {len(expected)} wells, {wrong} differ"
 
 
 def _tables_of(sink: Sink, wanted: Wells) -> WellTables:
@@ -182,7 +182,9 @@ def _wanted(sink: Sink, asked: Wells | None) -> Wells | None:
         find_metadata(sink, "Well", asked.well or before["well"]),
     )
     if not wanted.well:
-        raise SinkError(sink.name, "no Metadata_Well of images", "name the feature with --well")
+        raise SinkError(
+            sink.name, "no image feature Metadata_Well", "name the feature of the well with --well"
+        )
     return None if _state(sink, wanted) == noted else wanted
 
 

@@ -44,7 +44,8 @@ def absolute(url: str) -> str:
     parsed = _parsed(url)
     if parsed.password is not None:
         raise UsageError(
-            "--to is written to a file: leave the password out, and put it in ~/.my.cnf"
+            "--to is stored in a file, so it must not contain the password; put the password "
+            "in ~/.my.cnf"
         )
     if parsed.get_backend_name() in _FILES and parsed.database:
         parsed = parsed.set(database=str(Path(parsed.database).absolute()))
@@ -136,12 +137,12 @@ def _parsed(url: str) -> "URL":
         kind = parsed.get_backend_name()
         if kind in _FILES:
             raise UsageError(
-                f"--to {url}: in a URL a ? ends the name of the file; write %3F for one in a name, "
-                "or the name alone, without the URL"
+                f"--to {url}: in a URL, a ? ends the file name; write %3F for a ? in the "
+                "name, or give the file name without the URL"
             )
         # SQLAlchemy ignores what is not NAME=VALUE. The URL is not shown, as above.
         if not all(re.fullmatch("[^=]+=.+", part) for part in query.split("&")):
             raise UsageError(
-                "--to has something after the ? that is no NAME=VALUE; write %3F for a ? in a name"
+                "--to: the text after the ? is not NAME=VALUE; write %3F for a ? in a name"
             )
     return parsed

@@ -12,7 +12,7 @@ from cpexport.errors import SinkError
 from cpexport.tables.layout import Layout, table_of
 from cpexport.tables.options import COMBINED, TableOptions
 
-_ADVICE = "name the others with --objects, as in --objects Nuclei,Cells"
+_ADVICE = "leave it out: name the others with --objects, for example --objects Nuclei,Cells"
 # The tables that CellProfiler, a load and --wells make: after the prefix, in lower case.
 _TAKEN = re.compile(
     r"per_(experiment|object|relationships(view)?|relationshiptypes|well"
@@ -31,20 +31,26 @@ def check_names(name: str, layout: Layout, prefix: str, shape: TableOptions) -> 
         object_name, table = column.object, column.table
         if object_name in NOT_OBJECTS - {IMAGE}:
             problem = (
-                f"has no table for objects called {object_name}, which CellProfiler keeps itself"
+                f"cannot have a table for objects named {object_name}: CellProfiler reserves "
+                "this name"
             )
             raise SinkError(name, problem, _ADVICE)
         first, _ = tables.setdefault(table.lower(), (object_name, table))
         if first != object_name:
-            problem = f"cannot have tables for both {first} and {object_name}: they have one name"
-            raise SinkError(name, f"{problem}, whatever the case of letters", _ADVICE)
+            problem = (
+                f"cannot have tables for both {first} and {object_name}: their names are equal"
+            )
+            raise SinkError(name, f"{problem} apart from upper and lower case", _ADVICE)
         _check_encoding(name, object_name)
         _check_encoding(name, column.feature)
     for object_name, table in tables.values():
         side_by_side = object_name == OBJECT and shape.layout == COMBINED
         if _TAKEN.fullmatch(table.removeprefix(prefix).lower()) and not side_by_side:
-            problem = f"has a table {table_of(object_name, prefix)} of its own, so none for objects"
-            raise SinkError(name, f"{problem} called {object_name}", _ADVICE)
+            problem = (
+                f"needs the name {table_of(object_name, prefix)} for another table, so not for "
+                "objects"
+            )
+            raise SinkError(name, f"{problem} named {object_name}", _ADVICE)
 
 
 def _check_encoding(name: str, text: str) -> None:
@@ -52,5 +58,5 @@ def _check_encoding(name: str, text: str) -> None:
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            problem = f"cannot have the name {text!r}, which is no Unicode text"
+            problem = f"cannot have the name {text!r}, which is not valid Unicode"
             raise SinkError(name, problem, _ADVICE) from error

@@ -218,7 +218,7 @@ def test_analyses_of_different_pictures_have_no_view(tmp_path: Path, how: str) -
     report = load([output(tmp_path / "two", [dict(two) | {"Focus": 1}], NEW)], to, prefix="QC_")
 
     (note,) = [note for note in report.notes if VIEW in note]
-    assert "was not made: they have no picture in common" in note
+    assert "was not created: they have no images in common" in note
     assert ask(f"SELECT 1 FROM sqlite_master WHERE name = '{VIEW}'") == []
 
 
@@ -231,8 +231,8 @@ def test_names_alone_join_analyses_only_where_a_person_says_so(tmp_path: Path) -
     load([two], to, prefix="QC_", consent=Consent(same_pictures=True))
 
     (note,) = [note for note in report.notes if VIEW in note]
-    assert "was not made: 2 image sets of Per_Image" in note
-    assert "say --same-pictures" in note
+    assert "was not created: 2 image sets of Per_Image" in note
+    assert "if they have, add --same-pictures" in note
     assert before == []
     assert ask(BOTH) == [(1, 5, 1), (2, 6, 2)]
 
@@ -261,7 +261,7 @@ def test_a_view_of_somebody_s_stays(tmp_path: Path) -> None:
     report = load([quality(tmp_path / "qc")], to, prefix="QC_")
 
     assert ask(f"SELECT * FROM {VIEW}") == [(5,)]
-    assert any("something else has that name" in note for note in report.notes)
+    assert any("another table or view has that name" in note for note in report.notes)
 
 
 def test_verify_finds_both_analyses_whole_beside_the_view(tmp_path: Path) -> None:

@@ -314,7 +314,7 @@ class TestWhatIsCompared:
         (first,) = [b for b in said["batches"] if b["image_sets"] == "1-6"]
 
         assert (said["complete"], said["unexpected"]) == (0, [[17, 24]])
-        assert "other pictures" in first["reason"]
+        assert "other images" in first["reason"]
 
 
 class TestWithoutABatchFile:

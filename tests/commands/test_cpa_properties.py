@@ -225,10 +225,14 @@ def test_a_load_into_a_file_of_somebody_else_is_refused_before_it_begins(
 
 WRONG = [
     ("none.sqlite", (), "does not exist; load something"),
-    ("empty.sqlite", (), "holds no image sets; load something"),
+    ("empty.sqlite", (), "contains no image sets; check --to"),
     ("screen.sqlite", ("--prefix", "My_"), "no image sets under the prefix My_"),
-    ("screen.sqlite", ("--object", "Golgi"), "no objects Golgi; the objects there are: BigNuclei,"),
-    ("screen.sqlite", ("--plate", "Metadata_Barcode"), "no feature Metadata_Barcode"),
+    (
+        "screen.sqlite",
+        ("--object", "Golgi"),
+        "no object type Golgi; existing object types: BigNuclei,",
+    ),
+    ("screen.sqlite", ("--plate", "Metadata_Barcode"), "no image feature Metadata_Barcode"),
     ("screen.sqlite", ("--well", "Barcode"), "--well can be Metadata_Compound, "),
     ("screen.sqlite", ("--workspace",), "--workspace goes with --out"),
     ("screen.sqlite", ("--out", "no/screen.properties"), "No such file or directory"),
@@ -272,7 +276,7 @@ def test_objects_without_a_place_are_not_shown(
 def test_where_no_object_has_a_place_there_is_no_file(
     changed: Callable[..., Path], tmp_path: Path
 ) -> None:
-    with pytest.raises(SinkError, match=r"no Location_Center_X and Y.* of BigNuclei, Cells"):
+    with pytest.raises(SinkError, match=r"no Location_Center_X and Y.* for BigNuclei, Cells"):
         properties(f"sqlite:///{changed(without('%', '%Center%'))}", tmp_path)
 
 

@@ -450,7 +450,7 @@ class TestShapes:
         runs = cpexport("load", batches[1], "--table-number", "--to=sqlite:///plain.sqlite")
 
         assert runs.status == 1
-        made = "was made with no --table-number, and --table-number is asked for"
+        made = "was created with no --table-number, but --table-number was requested"
         assert f"plain.sqlite: {made}; " in runs.err
         assert traces(tmp_path) == before
 

@@ -167,7 +167,7 @@ def test_wells_that_are_wanted_and_were_never_made_are_missed(
     before = differences(to, file.parent)
     loaded = load(file.parent, "--to", to)
 
-    assert "Per_Well_avg is not made of all batches" in before
+    assert "Per_Well_avg does not include all loaded batches" in before
     assert loaded == 0
     assert verified(to, file.parent)
 

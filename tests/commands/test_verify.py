@@ -439,7 +439,7 @@ class TestDamage:
     def test_a_ledger_that_cannot_be_read_is_said_so(
         self, statement: str, damaged: Callable[..., Verification]
     ) -> None:
-        with pytest.raises(ChangedError, match="ledger was changed by something else"):
+        with pytest.raises(ChangedError, match="ledger was changed by another program"):
             damaged(statement)
 
     @settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -571,7 +571,7 @@ class TestCommand:
 
         assert ran.status == 1
         assert ran.err.count("\n") == 1
-        assert "holds no image sets" in ran.err
+        assert "contains no image sets" in ran.err
         assert list(tmp_path.iterdir()) == [tmp_path / "empty.sqlite"]
         assert (tmp_path / "empty.sqlite").stat().st_size == 0
 
@@ -608,7 +608,7 @@ class TestComputed:
                 "what is said of Nuclei is not there",
             ),
             ("DROP TABLE Per_Well_avg", "Per_Well_avg", "is not there"),
-            ("DELETE FROM Per_Well_avg", "Per_Well_avg", "0 rows where there are 1 wells"),
+            ("DELETE FROM Per_Well_avg", "Per_Well_avg", "0 rows for 1 wells"),
             ("DROP VIEW Nuclei", "Nuclei", "is not there"),
             ("CREATE VIEW v AS SELECT 1", "", ""),
         ],
@@ -636,7 +636,7 @@ class TestComputed:
             db.execute(words)
 
         found = verify([home], f"sqlite:///{file}").differences
-        said = "is not made of all batches that there are; run cpexport load"
+        said = "does not include all loaded batches; run cpexport load"
         assert [(one.table, one.what) for one in found] == [
             ("Per_Well", said),
             ("Per_Well_avg", said),

@@ -138,7 +138,7 @@ def test_a_destination_with_types_that_are_there_keeps_them(outputs: Path, cpexp
 
     assert first.status == 0
     assert ran.status == 1
-    assert "was made with --objects separate,Nuclei" in ran.err
+    assert "was created with --objects separate,Nuclei" in ran.err
 
 
 def test_what_was_not_wanted_is_not_said_to_be_in_no_output(outputs: Path, tmp_path: Path) -> None:

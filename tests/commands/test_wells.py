@@ -441,7 +441,7 @@ class TestCounts:
         assert (found, before) == (self.must(), ())
         assert (difference.table, difference.what) == (
             "Per_Well",
-            "1 of 2 wells differ from what Per_Image has",
+            "1 of 2 wells differ from Per_Image",
         )
 
     @pytest.mark.parametrize("kind", ["duckdb", "parquet", "mariadb", "mysql"])

@@ -52,12 +52,12 @@ def test_a_database_that_is_damaged(
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("sqlite:///o%d 'x?.sqlite", "write %3F for one in a name"),
-        ("sqlite:///x.sqlite?", "write %3F for one in a name"),
-        ("sqlite:///x.sqlite?mode=ro", "write %3F for one in a name"),
-        ("duckdb:///x?.duckdb", "write %3F for one in a name"),
-        ("mysql+pymysql://me@127.0.0.1:1/a?b", "no NAME=VALUE"),
-        ("mysql+pymysql://me@127.0.0.1:1/a?connect_timeout=", "no NAME=VALUE"),
+        ("sqlite:///o%d 'x?.sqlite", "write %3F for a ? in the name"),
+        ("sqlite:///x.sqlite?", "write %3F for a ? in the name"),
+        ("sqlite:///x.sqlite?mode=ro", "write %3F for a ? in the name"),
+        ("duckdb:///x?.duckdb", "write %3F for a ? in the name"),
+        ("mysql+pymysql://me@127.0.0.1:1/a?b", "not NAME=VALUE"),
+        ("mysql+pymysql://me@127.0.0.1:1/a?connect_timeout=", "not NAME=VALUE"),
     ],
 )
 def test_a_url_of_which_something_would_be_passed_over_is_refused(
@@ -128,7 +128,7 @@ def test_a_file_in_a_read_only_folder_where_no_journal_can_be(
 def test_a_folder_that_is_not_there(refused: Refused, batch: Path) -> None:
     refusal = refused(batch, to="elsewhere/screen.sqlite")
 
-    assert said_well(refusal, "elsewhere", "does not exist", "make it first")
+    assert said_well(refusal, "elsewhere", "does not exist", "mkdir -p ")
     assert unchanged(refusal)
 
 
@@ -148,7 +148,7 @@ def test_a_database_that_has_a_table_of_something_else(
 
     refusal = refused(batch)
 
-    assert said_well(refusal, "to/screen.sqlite", table, "did not make", "--prefix")
+    assert said_well(refusal, "to/screen.sqlite", table, "did not create", "--prefix")
     assert unchanged(refusal)
 
 
@@ -159,7 +159,7 @@ def test_the_database_that_cellprofiler_itself_made(
 
     refusal = refused(batch, "--prefix", "MyExpt_")
 
-    assert said_well(refusal, "to/screen.sqlite", "did not make")
+    assert said_well(refusal, "to/screen.sqlite", "did not create")
     assert unchanged(refusal)
 
 
@@ -196,7 +196,7 @@ def test_a_full_disk_leaves_no_new_file(
 
     refusal = refused(batch, to=f"{disk.name}/screen.sqlite")
 
-    assert said_well(refusal, "screen.sqlite", "disk is full", "make room")
+    assert said_well(refusal, "screen.sqlite", "disk is full", "free some space")
     assert unchanged(refusal)
 
 
@@ -215,7 +215,7 @@ def test_a_full_disk_leaves_what_was_loaded_before(
 
     refusal = refused(other, "--prefix", "Other_", to=f"{disk.name}/screen.sqlite")
 
-    assert said_well(refusal, "screen.sqlite", "disk is full", "make room")
+    assert said_well(refusal, "screen.sqlite", "disk is full", "free some space")
     assert unchanged(refusal)
     assert content(to) == before
 
@@ -314,7 +314,7 @@ def test_a_database_that_another_process_just_makes_is_never_deleted(
     _, err = started.communicate(timeout=60)
 
     assert started.returncode == 1
-    assert "Per_Image that cpexport did not make" in err
+    assert "Per_Image that cpexport did not create" in err
     assert rows(tmp_path / "screen.sqlite", "SELECT * FROM Per_Image") == [(7,)]
 
 

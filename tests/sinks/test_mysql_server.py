@@ -307,14 +307,14 @@ def test_values_of_statements_come_and_go(database: Database, connect: Connect) 
 WRONG: dict[str, tuple[Callable[[Database], str], str]] = {
     "wrong password": (
         lambda d: d.url("").replace(PASSWORD, "canary-wrong"),
-        "user or password is refused",
+        "refused the user or password",
     ),
-    "no such user": (lambda d: d.url("").replace(USER, "nobody"), "user or password is refused"),
+    "no such user": (lambda d: d.url("").replace(USER, "nobody"), "refused the user or password"),
     "no such database": (lambda d: d.url().replace(d.name, "none"), "database"),
     "no such port": (lambda d: d.url(port=1), "no server answers"),
     "no such host": (lambda d: d.url().replace("127.0.0.1", "no.such.host.invalid"), "no server"),
     "no such socket": (lambda d: d.url("unix_socket=/no/socket"), "no server answers"),
-    "no TLS authority": (lambda d: d.url("ssl_ca=/no/file"), "no TLS"),
+    "no TLS authority": (lambda d: d.url("ssl_ca=/no/file"), "TLS cannot start"),
     "TLS not trusted": (lambda d: d.url("ssl_verify_identity=true"), "CERTIFICATE_VERIFY_FAILED"),
 }
 
@@ -391,5 +391,7 @@ def test_a_session_that_does_not_take_what_is_set_is_refused(
     # As a proxy does it that keeps statements of SET to itself.
     monkeypatch.setattr(mysqlsession, "statements", lambda kind: ("SET NAMES utf8mb4",))
 
-    with pytest.raises(SinkError, match=r"sql_\w+ is .+ in the session, whatever is set"):
+    with pytest.raises(
+        SinkError, match=r"sql_\w+ is .+ in the session, although cpexport set another"
+    ):
         connect().rows("SELECT 1")

@@ -250,7 +250,7 @@ def test_a_view_that_version_0_1_0_made_is_found_and_made_anew(
     rows = of_file(tmp_path / "s.sqlite")
 
     assert (before.status, loaded.status, after.status) == (1, 0, 0)
-    assert "has Speckles 1 times, which are 3 objects" in before.out
+    assert "has 1 Speckles instead of 3" in before.out
     assert numbers(rows, "Speckles") == written(objects, "Speckles")
 
 
@@ -269,7 +269,7 @@ def test_a_view_with_one_object_twice_and_one_lost_is_found(tmp_path: Path, cpex
     ran = cpexport("verify", outputs, *to)
 
     assert ran.status == 1
-    assert "has some Nuclei more than once and others not at all" in ran.out
+    assert "has some Nuclei more than once and lacks others" in ran.out
 
 
 def test_pandas_reads_it(tmp_path: Path) -> None:

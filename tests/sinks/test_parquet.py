@@ -252,7 +252,9 @@ def test_who_reads_a_table_whose_files_are_being_replaced_gets_an_error_and_no_r
         return rename(path, target)
 
     monkeypatch.setattr(Path, "rename", failing)
-    with pytest.raises(SinkError, match="Input/output error; see to that, and run it again"):
+    with pytest.raises(
+        SinkError, match="Input/output error; correct this, and run the command again"
+    ):
         load([home / "batch_7_12"], to)
     monkeypatch.undo()
 
@@ -284,9 +286,12 @@ def refusals(tmp_path: Path) -> dict[str, tuple[str, str]]:
     (tmp_path / "full" / "thesis.txt").write_text("mine")
     (tmp_path / "file").write_text("mine")
     return {
-        "a folder of something else": ("full", "holds what cpexport did not make; name a new"),
+        "a folder of something else": (
+            "full",
+            "contains files that cpexport did not create; name a new",
+        ),
         "a file": ("file", "not a folder; name a folder"),
-        "no folder above it": ("no/such", "does not exist; make it first"),
+        "no folder above it": ("no/such", "does not exist; create it: mkdir -p "),
         "no name": ("", "--to names no folder; write parquet:FOLDER"),
         "three slashes": ("///screen", "--to names no folder; write parquet:FOLDER"),
     }
@@ -313,9 +318,9 @@ def test_what_cannot_be_a_destination_is_refused_in_a_line_and_stays(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--objects", "view"), "has no views; use --objects separate, or combined"),
-        (("--prefix", "_hidden"), "no name of folders that readers of Parquet take"),
-        (("--prefix", "a/b"), "no name of folders that readers of Parquet take"),
+        (("--objects", "view"), "cannot have views; use --objects separate or combined"),
+        (("--prefix", "_hidden"), "for Parquet, it must not"),
+        (("--prefix", "a/b"), "for Parquet, it must not"),
         (("--properties", "a.properties"), "--properties needs a SQLite or MySQL"),
     ],
 )
@@ -338,7 +343,7 @@ def test_a_table_that_somebody_put_there_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "screen/my_per_image").mkdir()
     before = traces(tmp_path)
 
-    with pytest.raises(SinkError, match="has a table my_per_image that cpexport did not make"):
+    with pytest.raises(SinkError, match="has a table my_per_image that cpexport did not create"):
         load([home / "batch_1_6"], f"parquet:{tmp_path}/screen", prefix="my_")
 
     assert traces(tmp_path) == before

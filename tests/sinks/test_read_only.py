@@ -142,7 +142,7 @@ def test_a_server_that_takes_no_changes_is_read(
     database.rows("SET GLOBAL read_only = 0")
 
     assert found == [("2-24", 25)] * 2
-    assert "the server takes no changes: it is read-only" in refused.err
+    assert "the server accepts no changes: it is read-only" in refused.err
 
 
 def test_a_user_who_may_not_even_read_is_told_so(database: Database, cpexport: Run) -> None:

@@ -105,7 +105,7 @@ def test_a_server_that_takes_no_changes_is_told_so_before_anything_is_made(
 
     assert (ran.status, ran.out) == (1, "")
     (line,) = ran.err.splitlines()
-    assert "the server takes no changes: it is read-only" in line
+    assert "the server accepts no changes: it is read-only" in line
     assert database.rows("SHOW TABLES") == []
 
 
@@ -174,7 +174,7 @@ def test_where_local_is_off_rows_are_inserted_and_a_note_says_how_to_turn_it_on(
         ran = cpexport("load", outputs, "--to", database.url(port=proxy.port))
 
     assert ran.status == 0
-    assert "SET GLOBAL local_infile = 1 turns it on" in ran.err
+    assert "to turn it on: SET GLOBAL local_infile = 1" in ran.err
     assert PASSWORD not in ran.out + ran.err
     assert differences(database, file) == []
 

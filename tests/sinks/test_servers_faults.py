@@ -250,5 +250,5 @@ def test_a_load_waits_for_who_holds_a_table_and_gives_up_on_who_never_ends(
     assert status == 1
     assert time.monotonic() - began < 60
     (line,) = capfd.readouterr().err.splitlines()
-    assert "a lock was held by another for too long" in line
+    assert "another process held a lock for too long" in line
     assert whole(database, widening, quiet)

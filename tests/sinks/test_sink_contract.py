@@ -60,7 +60,7 @@ class TestParquetSink(SinkContract):
     ) -> None:
         put(sink, jobs[0])
 
-        with pytest.raises(SinkError, match="CellProfiler Analyst reads no Parquet"):
+        with pytest.raises(SinkError, match="CellProfiler Analyst cannot read Parquet"):
             sink.address(tmp_path)
 
 
@@ -87,7 +87,7 @@ class TestDuckdbSink(SinkContract):
     ) -> None:
         put(sink, jobs[0])
 
-        with pytest.raises(SinkError, match="CellProfiler Analyst reads no DuckDB"):
+        with pytest.raises(SinkError, match="CellProfiler Analyst cannot read DuckDB"):
             sink.address(tmp_path)
 
 

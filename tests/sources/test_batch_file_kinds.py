@@ -244,7 +244,7 @@ class TestWithMeasurementsInside:
 
         assert json.loads(check.out)["planned"] == 6
         assert json.loads(check.out)["unexpected"] == [[7, 12]]
-        assert f"{job}: holds measurements of a job" in check.err
+        assert f"{job}: contains measurements of a job" in check.err
 
 
 class TestOneThatCannotBeRead:

@@ -42,7 +42,7 @@ def test_a_folder_with_what_others_made_is_still_refused(cpexport: Run, tmp_path
     ran = cpexport("load", outputs(), "--to", f"parquet:{tmp_path}/screen")
 
     assert ran.status == 1
-    assert "holds what cpexport did not make" in ran.err
+    assert "contains files that cpexport did not create" in ran.err
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb"])

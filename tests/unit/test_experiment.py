@@ -223,5 +223,5 @@ class TestExperiments:
         with closing(sqlite3.connect(ours)) as db, db:
             db.execute("CREATE TABLE Per_Experiment (mine INTEGER)")
 
-        with pytest.raises(SinkError, match="Per_Experiment that cpexport did not make"):
+        with pytest.raises(SinkError, match="Per_Experiment that cpexport did not create"):
             made(ours, case("10_ranges") / "outputs")

@@ -154,7 +154,7 @@ class TestLoad:
         assert rows(tmp_path / "screen.sqlite", query) == [("/mnt/lab/P1",), ("/mnt/lab/P2",)]
         assert other.status == 1
         assert other.err.count("\n") == 1
-        assert f"was made with --path-map {IMAGES}=/mnt/lab, and" in other.err
+        assert f"was created with --path-map {IMAGES}=/mnt/lab, but" in other.err
 
     def test_one_that_was_loaded_without_is_not_changed_by_halves(
         self, case: Case, cpexport: Run
@@ -168,7 +168,7 @@ class TestLoad:
         )
 
         assert ran.status == 1
-        assert "was made with no --path-map, and --path-map" in ran.err
+        assert "was created with no --path-map, but --path-map" in ran.err
 
     def test_pictures_are_the_same_whatever_their_paths_are_called(
         self, case: Case, copy: Copy, cpexport: Run, tmp_path: Path

@@ -186,7 +186,9 @@ class TestShapes:
 
         assert (first.image_sets, second.image_sets) == (6, 18)
         assert means == [(23,)]
-        with pytest.raises(SinkError, match="was made with --objects combined, --aggregate mean"):
+        with pytest.raises(
+            SinkError, match="was created with --objects combined, --aggregate mean"
+        ):
             load([outputs], to, shape=TableOptions.parse("separate", None, None))
 
     def test_cellprofiler_analyst_finds_objects_side_by_side(
@@ -212,7 +214,7 @@ class TestShapes:
         ran = cpexport("load", outputs, *words)
 
         assert ran.status == 0
-        assert "Per_Object has Cytoplasm by number, as no parent of them is known" in ran.err
+        assert "Per_Object joins Cytoplasm by number, because no parent of them is known" in ran.err
 
     @pytest.mark.parametrize(
         ("words", "said"),

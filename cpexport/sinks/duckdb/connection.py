@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shlex
 import tempfile
 import time
 from collections.abc import Iterator
@@ -110,7 +111,9 @@ class Connection:
                 if array.type != field.type and not empty:
                     problem = f"{query.source}: {field.name} is of {array.type}"
                     raise ChangedError(
-                        self.name, f"was changed by something else: {problem}", "load it anew"
+                        self.name,
+                        f"was changed by another program: {problem}",
+                        "load its outputs into a new destination",
                     )
                 arrays.append(pa.nulls(len(array)) if empty else array)
             yield pa.RecordBatch.from_arrays(arrays, schema=query.schema)
@@ -183,7 +186,9 @@ class Connection:
     def transaction(self, *, create: bool = False) -> Iterator[None]:
         """A transaction that commits durably if left without an error, and else rolls back."""
         if not create and not self.exists:
-            raise SinkError(self.name, "does not exist", "load something into it first")
+            raise SinkError(
+                self.name, "does not exist", "check --to, or load outputs into it first"
+            )
         self._names = None
         self.run("BEGIN")
         try:
@@ -215,13 +220,17 @@ class Connection:
         if not path.name or str(path) == ":memory:":
             raise SinkError(self.name, "no file is named", "write duckdb:///screen.duckdb")
         if not folder.is_dir():
-            raise SinkError(self.name, f"the folder {folder} does not exist", "make it first")
+            raise SinkError(
+                self.name,
+                f"the folder {folder} does not exist",
+                f"create it: mkdir -p {shlex.quote(str(folder))}",
+            )
         if (self.writing or not path.exists()) and not writable(folder):
-            raise SinkError(self.name, f"the folder {folder} is read-only", "choose another")
+            raise SinkError(self.name, f"the folder {folder} is read-only", "choose another folder")
         if path.exists() and not path.is_file():
             raise SinkError(self.name, "not a file", "name a file")
         if self.writing and path.exists() and not writable(path):
-            raise SinkError(self.name, "read-only", "make it writable, or choose another")
+            raise SinkError(self.name, "read-only", "make it writable, or choose another file")
 
     def _open(self) -> Any:
         if self._connection is None:
@@ -283,10 +292,12 @@ class Connection:
 
 def _reason(text: str) -> tuple[str, str]:
     if "set lock on file" in text:
-        return "locked by another process", "wait until that has ended, or close it"
+        return "locked by another process", "wait until that process has ended, or stop it"
     if _FULL in text:
-        return f"the disk is full ({os.strerror(28)})", "make room and run it again"
+        return f"the disk is full ({os.strerror(28)})", "free some space and run the command again"
     if "not a valid DuckDB database" in text:
         return "not a DuckDB database", "choose another file"
     first = text.strip().partition("\n")[0]
-    return f"DuckDB says: {first}", "nothing was kept of the batch; see what DuckDB says"
+    return f"DuckDB reports: {first}", (
+        "nothing of the batch was stored; correct the cause, or report this as a bug"
+    )

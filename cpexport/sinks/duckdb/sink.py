@@ -51,8 +51,8 @@ class DuckdbSink(SqlSink):
     def address(self, folder: Path | None) -> Mapping[str, str]:
         raise SinkError(
             self.name,
-            "CellProfiler Analyst reads no DuckDB",
-            "load into SQLite or MySQL for that",
+            "CellProfiler Analyst cannot read DuckDB",
+            "load into SQLite or MySQL instead",
         )
 
     def _locked(self) -> AbstractContextManager[None]:

@@ -139,7 +139,7 @@ class Connection:
     def _commit(self, connection: sa.Connection) -> None:
         with self._errors(connection, at_commit):
             if connection.invalidated:
-                raise pymysql.err.OperationalError(2013, "lost before it committed")
+                raise pymysql.err.OperationalError(2013, "lost before the commit")
             connection.commit()
 
     @contextmanager
@@ -221,8 +221,8 @@ class Connection:
         if variable := session.wrong(kind, row):
             raise SinkError(
                 self.name,
-                f"{variable} in the session, whatever is set",
-                "connect to the server itself and not by a proxy",
+                f"{variable} in the session, although cpexport set another value",
+                "connect to the server directly, without a proxy",
             )
 
 

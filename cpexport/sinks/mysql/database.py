@@ -168,8 +168,8 @@ class MysqlDatabase:
             except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
                 raise ChangedError(
                     self.name,
-                    f"{query.source} was changed by something else: {error}",
-                    "load it anew",
+                    f"{query.source} was changed by another program: {error}",
+                    "load its outputs into a new destination",
                 ) from error
             yield pa.RecordBatch.from_arrays(arrays, schema=query.schema)
 

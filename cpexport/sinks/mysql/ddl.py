@@ -110,8 +110,8 @@ def make(db: MysqlDatabase, table: sa.Table) -> None:
         db.run(create.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1))
         ((engine,),) = db.rows(_ENGINE, table.name)
         if engine != "InnoDB":
-            problem = f"makes tables with {engine}, which takes nothing back that failed"
-            raise SinkError(db.name, problem, "have it make them with InnoDB")
+            problem = f"creates tables with {engine}, which cannot undo a failed batch"
+            raise SinkError(db.name, problem, "set its default_storage_engine to InnoDB")
     existing = {name for (name,) in db.rows(_INDEXES, table.name)}
     for index, statement in zip(
         sorted(table.indexes, key=lambda i: str(i.name)), more, strict=True

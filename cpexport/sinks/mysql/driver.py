@@ -130,7 +130,7 @@ class Driver(Connection):
         wire._execute_command(COMMAND.COM_QUERY, statement)
         request = wire._read_packet()
         if not request.is_load_local_packet() or request.get_all_data()[1:] != ROWS.encode():
-            raise err.InternalError("the server asks for something else than the rows to load")
+            raise err.InternalError("the server asked for something other than the rows to load")
         for chunk in chunks:
             for start in range(0, len(chunk), _PACKET):
                 wire.write_packet(chunk[start : start + _PACKET])
@@ -171,7 +171,7 @@ class Driver(Connection):
         wire._execute_command(COMMAND.COM_STMT_PREPARE, statement)
         answer = wire._read_packet().get_all_data()
         if len(answer) < _PREPARED.size or any(answer[:1] + answer[5:7]):
-            raise err.InternalError("the server asks for something else than the rows to load")
+            raise err.InternalError("the server asked for something other than the rows to load")
         number = bytes(answer[1:5])
         places: int = _PREPARED.unpack_from(answer)[-1]
         # A packet for each placeholder, and one that ends them.
@@ -202,7 +202,7 @@ class Driver(Connection):
         """The first warning of the last statement."""
         shown: Any = self.show_warnings
         # With max_error_count = 0, servers count warnings but keep none.
-        _, code, text = next(iter(shown()), ("", 0, "a value is not what it was"))
+        _, code, text = next(iter(shown()), ("", 0, "a value was changed"))
         return f"{text} ({code})"
 
     def abandon(self) -> None:

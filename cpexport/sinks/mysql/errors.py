@@ -6,40 +6,70 @@ from pymysql import err
 
 from cpexport.errors import OutcomeUnknownError, RetryError, SinkError
 
-_AGAIN = "nothing was kept of the batch; run it again"
-_ASK = "ask who runs the server"
+_AGAIN = "nothing of the batch was stored; run the command again"
+_ASK = "ask the server's administrator"
 _LOST = "the connection was lost"
 
 # The numbers are those of MySQL's and MariaDB's error references, which agree below 1900.
 _RETRY = {
-    1062: "another wrote the same meanwhile",
-    1205: "a lock was held by another for too long",
-    1213: "a deadlock with another",
-    1412: "a table was changed by another meanwhile",
+    1062: "another process wrote the same at the same time",
+    1205: "another process held a lock for too long",
+    1213: "a deadlock with another process",
+    1412: "another process changed a table at the same time",
     3101: "another member of the cluster was first",
 }
 _REFUSED = {
-    1021: ("the server's disk is full", "make room there and run it again"),
-    1040: ("the server has too many connections", "run it again later, with fewer loads at once"),
-    1044: ("the user must not use this database", "grant the privileges in sql/grants.sql"),
-    1045: ("user or password is refused", "see ~/.my.cnf, MYSQL_PWD, and the user in the URL"),
-    1049: ("there is no such database", "create it first: CREATE DATABASE ... utf8mb4"),
-    1114: ("the server's disk is full", "make room there and run it again"),
-    1117: ("a table is wider than the server allows", "report it: tables are cut to its limits"),
-    1118: ("a table is wider than the server allows", "report it: tables are cut to its limits"),
-    1130: ("the server lets nobody in from this machine", _ASK),
-    1142: ("the user lacks a privilege", "grant the privileges in sql/grants.sql"),
-    1143: ("the user lacks a privilege", "grant the privileges in sql/grants.sql"),
-    1153: ("a row is larger than the server takes", "raise max_allowed_packet there"),
-    1203: ("the user has too many connections", "run it again later, with fewer loads at once"),
-    1227: ("the user lacks a privilege", "grant the privileges in sql/grants.sql"),
-    1290: ("the server takes no changes: it is read-only", "choose the server that is written to"),
-    1698: ("user or password is refused", "see ~/.my.cnf, MYSQL_PWD, and the user in the URL"),
-    1836: ("the server takes no changes: it is read-only", "choose the server that is written to"),
-    1969: ("a statement took longer than the server allows", "raise max_statement_time there"),
-    2026: ("TLS as wanted cannot be had", "see ssl_... in the URL or in the option file"),
-    2061: ("the password can be sent by TLS only", "have TLS: see ssl_... in the URL"),
-    3024: ("a statement took longer than the server allows", "raise max_execution_time there"),
+    1021: ("the server's disk is full", "free some space there and run the command again"),
+    1040: (
+        "the server has too many connections",
+        "run the command again later, with fewer loads at once",
+    ),
+    1044: (
+        "the user has no access to this database",
+        "grant the privileges that this prints: cpexport script --grants",
+    ),
+    1045: (
+        "the server refused the user or password",
+        "check ~/.my.cnf, MYSQL_PWD, and the user in the URL",
+    ),
+    1049: ("the database does not exist", "create it first: CREATE DATABASE ... utf8mb4"),
+    1114: ("the server's disk is full", "free some space there and run the command again"),
+    1117: ("a table is wider than the server allows", "report this as a bug"),
+    1118: ("a table is wider than the server allows", "report this as a bug"),
+    1130: ("the server accepts no connections from this machine", _ASK),
+    1142: (
+        "the user lacks a privilege",
+        "grant the privileges that this prints: cpexport script --grants",
+    ),
+    1143: (
+        "the user lacks a privilege",
+        "grant the privileges that this prints: cpexport script --grants",
+    ),
+    1153: ("a row is larger than the server accepts", "increase max_allowed_packet on the server"),
+    1203: (
+        "the user has too many connections",
+        "run the command again later, with fewer loads at once",
+    ),
+    1227: (
+        "the user lacks a privilege",
+        "grant the privileges that this prints: cpexport script --grants",
+    ),
+    1290: ("the server accepts no changes: it is read-only", "choose a server that can be written"),
+    1698: (
+        "the server refused the user or password",
+        "check ~/.my.cnf, MYSQL_PWD, and the user in the URL",
+    ),
+    1836: ("the server accepts no changes: it is read-only", "choose a server that can be written"),
+    1969: (
+        "a statement took longer than the server allows",
+        "increase max_statement_time on the server",
+    ),
+    2026: ("the requested TLS connection failed", "check ssl_... in the URL or in the option file"),
+    2061: ("the server accepts the password only over TLS", "turn on TLS with ssl_... in the URL"),
+    3024: (
+        "a statement took longer than the server allows",
+        "increase max_execution_time on the server",
+    ),
 }
 _LOCAL_OFF = {1148, 3948, 4166}
 # The connection was closed, shut down, killed, idle for too long, or broken by the network.
@@ -53,22 +83,28 @@ def refusal(name: str, error: BaseException) -> SinkError:
     if code in _RETRY:
         return RetryError(name, f"{_RETRY[code]} ({code})", _AGAIN)
     if code in _NO_SERVER:
-        return SinkError(name, f"no server answers ({_inner(text)})", "see its host and port")
+        return SinkError(name, f"no server answers ({_inner(text)})", "check its host and port")
     if code in _GONE or isinstance(error, err.InterfaceError):
         if re.search(r"timed? ?out", f"{text} {error}"):
             return SinkError(name, "the server did not answer in time", _AGAIN)
         return SinkError(name, _LOST, _AGAIN)
     if code in _LOCAL_OFF:
-        return SinkError(name, "LOAD DATA LOCAL is off", "SET GLOBAL local_infile = 1 there")
+        return SinkError(
+            name, "LOAD DATA LOCAL is off", "turn it on at the server: SET GLOBAL local_infile = 1"
+        )
     if isinstance(error, RuntimeError):
         return SinkError(
-            name, "the server asked for a file of this machine, and got nothing", "do not trust it"
+            name,
+            "the server asked for a file of this machine; nothing was sent",
+            "do not use this server",
         )
     if code in _REFUSED:
         problem, advice = _REFUSED[code]
         return SinkError(name, f"{problem} ({code}: {text})", advice)
-    problem = f"the server says: {text}" + (f" ({code})" if code else "")
-    return SinkError(name, problem, "nothing was kept of the batch; see what the server says")
+    problem = f"the server reports: {text}" + (f" ({code})" if code else "")
+    return SinkError(
+        name, problem, "nothing of the batch was stored; correct the cause, or report this as a bug"
+    )
 
 
 def at_commit(name: str, error: BaseException) -> SinkError:
@@ -78,7 +114,9 @@ def at_commit(name: str, error: BaseException) -> SinkError:
     if isinstance(refused, RetryError):
         return refused
     return OutcomeUnknownError(
-        name, f"{refused.problem} while it committed", "run it again: it looks whether it is there"
+        name,
+        f"{refused.problem} during the commit",
+        "run the command again; it checks whether the batch is stored",
     )
 
 

@@ -35,10 +35,14 @@ def send(driver: Driver, name: str, table: str, rows: pa.RecordBatch) -> None:
     else:
         taken = _inserted(driver, table, rows)
     if taken.warnings:
-        problem = f"{table} would not hold what was sent: {driver.warning()}"
-        raise SinkError(name, problem, "report it")
+        problem = f"{table} did not store the rows as they were sent: {driver.warning()}"
+        raise SinkError(name, problem, "report this as a bug")
     if taken.rows != rows.num_rows:
-        raise SinkError(name, f"{table} took {taken.rows} rows of {rows.num_rows}", "report it")
+        raise SinkError(
+            name,
+            f"{taken.rows} of {rows.num_rows} rows were inserted into {table}",
+            "report this as a bug",
+        )
 
 
 def _in_bulk(driver: Driver, table: str, rows: pa.RecordBatch) -> Taken:
@@ -59,7 +63,7 @@ def _loaded(driver: Driver, name: str, table: str, rows: pa.RecordBatch) -> Take
         load_data.made_ahead(text for some in _slices(rows) for text in load_data.lines(some, end)),
     )
     if not taken.warnings and driver.value("@cpexport_end") != end:
-        raise SinkError(name, f"{table} took a torn row", "report it")
+        raise SinkError(name, f"a row of {table} arrived incomplete", "report this as a bug")
     return taken
 
 

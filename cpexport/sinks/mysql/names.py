@@ -31,8 +31,10 @@ def check_names(layout: Layout, prefix: str, shape: TableOptions) -> None:
         names |= {str(constraint.name) for constraint in table.constraints if constraint.name}
     for name in sorted(names):
         if len(name) > _LONGEST:
-            problem = f"is no name on MySQL, which takes {_LONGEST} characters"
+            problem = f"is too long for a name on MySQL, which allows {_LONGEST} characters"
             raise SinkError(name, problem, "shorten --prefix")
         if strange := _STRANGE.search(name):
-            problem = f"is no name on MySQL, which takes no {strange[0]!r} there"
-            raise SinkError(name, problem, "name other objects with --objects")
+            problem = f"is not a name on MySQL, because it contains {strange[0]!r}"
+            raise SinkError(
+                name, problem, "leave out these objects: name the others with --objects"
+            )

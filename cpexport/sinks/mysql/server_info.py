@@ -83,8 +83,8 @@ class ServerInfo:
             ),
         }
         unfit = {
-            "the server has no InnoDB, without which no batch is all or nothing": not self.innodb,
-            "the server takes no changes: it is read-only": self.read_only,
+            "the server has no InnoDB, which cpexport needs for transactions": not self.innodb,
+            "the server accepts no changes: it is read-only": self.read_only,
             f"the user lacks {', '.join(self.missing)} on the database": bool(self.missing),
             "binlog_format is STATEMENT; set it to ROW or MIXED": (
                 self.log_bin and self.binlog_format == "STATEMENT"
@@ -100,15 +100,15 @@ class ServerInfo:
     def notes(self) -> tuple[str, ...]:
         """What makes loads slower or less safe than they could be: a line each."""
         conditions = {
-            "local_infile is off there, so rows go by INSERT, which is slower; "
-            "SET GLOBAL local_infile = 1 turns it on": not self.local_infile
+            "local_infile is off on the server, so rows are sent by INSERT, which is slower; "
+            "to turn it on: SET GLOBAL local_infile = 1": not self.local_infile
             and not self.takes_bulk,
-            f"innodb_flush_log_at_trx_commit is {self.innodb_flush_log_at_trx_commit}: a power cut "
-            "there can take back what was loaded last; 1 is durable": (
+            f"innodb_flush_log_at_trx_commit is {self.innodb_flush_log_at_trx_commit}: a "
+            "power cut at the server can undo the last batches; 1 is durable": (
                 self.innodb_flush_log_at_trx_commit != 1
             ),
-            f"sync_binlog is {self.sync_binlog}: after a power cut its replicas may miss what was "
-            "loaded last; 1 is durable": self.log_bin and self.sync_binlog != 1,
+            f"sync_binlog is {self.sync_binlog}: after a power cut, replicas of the server "
+            "may lack the last batches; 1 is durable": self.log_bin and self.sync_binlog != 1,
             "the connection is not encrypted": not self.tls,
         }
         return tuple(line for line, holds in conditions.items() if holds)

@@ -34,7 +34,7 @@ from cpexport.tables.path_map import PathMap
 
 # Names that are safe in every statement.
 _PLAIN = re.compile(r"[A-Za-z0-9_$]*")
-_ASK = "ask who runs the server; sql/grants.sql has the privileges"
+_ASK = "ask the server's administrator; cpexport script --grants prints the privileges"
 _ALONE, _TOGETHER = "FOR UPDATE", "LOCK IN SHARE MODE"
 
 
@@ -55,7 +55,7 @@ class MysqlSink(SqlSink):
     ) -> None:
         self._server = MysqlDatabase(url)
         if not _PLAIN.fullmatch(prefix):
-            raise UsageError(f"--prefix {prefix}: on a server, letters, digits, _ and $ only")
+            raise UsageError(f"--prefix {prefix}: on a server, use only letters, digits, _ and $")
         location = self._server.location
         try:
             self.facts = facts(
@@ -90,7 +90,7 @@ class MysqlSink(SqlSink):
 
     def _locked(self) -> AbstractContextManager[None]:
         if not self.ledger.exists:
-            raise SinkError(self.name, "holds nothing yet", "load something into it first")
+            raise SinkError(self.name, "is empty", "check --to, or load outputs into it first")
         return self._server.transaction(_ALONE)
 
     @contextmanager

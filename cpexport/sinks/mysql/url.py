@@ -52,18 +52,19 @@ def address(url: URL) -> Address:
         SinkError: the option file cannot be read.
     """
     if url.drivername not in _DRIVERS:
-        raise UsageError(f"{url.drivername}: not a driver for it; write mysql+pymysql://")
+        raise UsageError(f"{url.drivername}: unsupported driver; write mysql+pymysql://")
     shown = URL.create("mysql+pymysql", url.username, None, url.host, url.port, url.database)
     name = shown.render_as_string()
     if not url.database:
         raise UsageError(f"{name} names no database; write mysql+pymysql://USER@HOST/DATABASE")
     query = {key: value for key, value in url.query.items() if isinstance(value, str)}
-    known = (*_TIMEOUTS, *_FLAGS, *_WORDS, *_FILES)
-    unknown = [key for key in url.query if key not in known]
-    if unknown or len(query) < len(url.query):
-        wrong = ", ".join(unknown) or "something twice"
-        message = f"{name} has {wrong} in it; see the README for what it may have"
-        raise UsageError(suggest(message, *(closest(key, known) for key in unknown)))
+    allowed = (*_TIMEOUTS, *_FLAGS, *_WORDS, *_FILES)
+    unknown = [key for key in url.query if key not in allowed]
+    repeated = [key for key in url.query if key not in query]
+    if unknown or repeated:
+        wrong = f"unknown {unknown[0]}" if unknown else f"several values of {repeated[0]}"
+        message = f"{name}: {wrong} after the ?; allowed are {', '.join(allowed)}"
+        raise UsageError(suggest(message, *(closest(key, allowed) for key in unknown)))
     options = _of_file(query)
     if url.host:
         options.pop("unix_socket", None)
@@ -97,7 +98,7 @@ def _of_file(query: Mapping[str, str]) -> dict[str, Any]:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise SinkError(path, f"cannot be read: {reason}", "name another option file") from None
     except configparser.Error:
-        raise SinkError(path, "not an option file of MySQL's", "mend or rename it") from None
+        raise SinkError(path, "invalid MySQL option file", "fix or rename it") from None
     group = query.get("read_default_group", "client")
     options = dict(parser.items(group)) if parser.has_section(group) else {}
     values = {key.replace("_", "-"): _value(value) for key, value in options.items()}
@@ -145,7 +146,11 @@ def _tls(name: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
         if wanted.get("ssl_cert"):
             context.load_cert_chain(wanted["ssl_cert"], wanted.get("ssl_key"))
     except OSError as error:
-        raise SinkError(name, f"no TLS: {error.strerror or error}", "see ssl_... there") from error
+        raise SinkError(
+            name,
+            f"TLS cannot start: {error.strerror or error}",
+            "check ssl_... in the URL or in the option file",
+        ) from error
     # The certificates that MySQL makes at its first start fail the strict check, as PyMySQL notes.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     context.check_hostname = identity
@@ -164,7 +169,7 @@ def _value(text: str | None) -> str:
 
 def _flag(name: str, key: str, text: str) -> bool:
     if text.lower() not in _TRUE + _FALSE:
-        raise UsageError(f"{name}: {key} is true or false")
+        raise UsageError(f"{name}: {key} must be true or false")
     return text.lower() in _TRUE
 
 
@@ -172,5 +177,5 @@ def _seconds(name: str, key: str, text: str | None, otherwise: int) -> int:
     if text is None:
         return otherwise
     if not text.isdecimal() or not int(text):
-        raise UsageError(f"{name}: {key} is a number of seconds")
+        raise UsageError(f"{name}: {key} must be a number of seconds")
     return int(text)

@@ -7,6 +7,7 @@ next process completes it. Readers ignore names that begin with `_`.
 
 import os
 import secrets
+import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -56,19 +57,27 @@ class LedgerFile(Connection):
         folder, home = self.folder, self.folder.absolute().parent
         if not folder.exists():
             if not home.is_dir():
-                raise SinkError(self.name, f"the folder {home} does not exist", "make it first")
+                raise SinkError(
+                    self.name,
+                    f"the folder {home} does not exist",
+                    f"create it: mkdir -p {shlex.quote(str(home))}",
+                )
             if not writable(home):
-                raise SinkError(self.name, f"the folder {home} is read-only", "choose another")
+                raise SinkError(
+                    self.name, f"the folder {home} is read-only", "choose another folder"
+                )
         elif not folder.is_dir():
             raise SinkError(self.name, "not a folder", "name a folder")
         elif self.path.exists():
             super()._refuse_unusable()
         elif any(not path.name.startswith(_OURS) for path in folder.iterdir()):
             raise SinkError(
-                self.name, "holds what cpexport did not make", "name a new or empty folder"
+                self.name,
+                "contains files that cpexport did not create",
+                "name a new or empty folder",
             )
         elif self.writing and not writable(folder):
-            raise SinkError(self.name, "read-only", "make it writable, or choose another")
+            raise SinkError(self.name, "read-only", "make it writable, or choose another folder")
 
 
 @dataclass(frozen=True)
@@ -156,7 +165,9 @@ class Folder:
             with suppress(FileNotFoundError), self.unchanged(file):
                 return parquet.ParquetFile(path)
         raise ChangedError(
-            self.name, f"{file.table}/{file.name} is gone", "run it again, or load it anew"
+            self.name,
+            f"{file.table}/{file.name} is missing",
+            "run the command again, or load the outputs into a new destination",
         )
 
     def stage(
@@ -231,7 +242,9 @@ class Folder:
                 if len(come.get(table, ())) + len(gone.get(table, ())) > 1
             ]
             for mark in busy:
-                mark.write_text("cpexport is replacing files here; if this stays, run it again\n")
+                mark.write_text(
+                    "cpexport is replacing files here; if this file stays, run the load again\n"
+                )
             for table in tables:
                 for name in gone.get(table, ()):
                     (self.path / table / name).unlink(missing_ok=True)
@@ -274,7 +287,7 @@ class Folder:
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno else str(error)
             raise SinkError(
-                self.name, f"cannot be written: {reason}", "see to that, and run it again"
+                self.name, f"cannot be written: {reason}", "correct this, and run the command again"
             ) from error
 
     @contextmanager
@@ -285,8 +298,10 @@ class Folder:
         except FileNotFoundError:
             raise
         except (pa.ArrowException, OSError, KeyError) as error:
-            problem = f"{file.table}/{file.name} was changed by something else: {error}"
-            raise ChangedError(self.name, problem, "load it anew") from error
+            problem = f"{file.table}/{file.name} was changed by another program: {error}"
+            raise ChangedError(
+                self.name, problem, "load its outputs into a new destination"
+            ) from error
 
 
 def _sync(path: Path) -> None:

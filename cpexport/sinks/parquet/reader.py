@@ -209,8 +209,8 @@ def _typed(folder: Folder, query: TableScan, rows: pa.Table) -> pa.Table:
         column = rows[name]
         empty = type == NULL and column.type == REAL and column.null_count == len(column)
         if column.type != type and not empty:
-            problem = f"{query.table} was changed by something else: {name} is of {column.type}"
-            raise ChangedError(folder.name, problem, "load it anew")
+            problem = f"{query.table} was changed by another program: {name} is of {column.type}"
+            raise ChangedError(folder.name, problem, "load its outputs into a new destination")
     return pa.table(
         [
             pa.nulls(rows.num_rows) if type == NULL else rows[name]

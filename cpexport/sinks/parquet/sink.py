@@ -84,10 +84,13 @@ class ParquetSink(LedgerSink):
             raise UsageError("--to names no folder; write parquet:FOLDER")
         if shape is not None and shape.layout == VIEW:
             raise UsageError(
-                "a folder of Parquet has no views; use --objects separate, or combined"
+                "a Parquet folder cannot have views; use --objects separate or combined"
             )
         if prefix.startswith(("_", ".")) or {"/", "=", "@"} & set(prefix):
-            raise UsageError(f"--prefix {prefix}: no name of folders that readers of Parquet take")
+            raise UsageError(
+                f"--prefix {prefix}: for Parquet, it must not begin with _ or ., nor contain /, = "
+                "or @"
+            )
         self._file = LedgerFile(Path(path), f"parquet:{path}", writing=writing)
         self._folder = Folder(self._file)
         self._writers: dict[str, ParquetWriter] = {}
@@ -117,8 +120,8 @@ class ParquetSink(LedgerSink):
     def address(self, folder: Path | None) -> Mapping[str, str]:
         raise SinkError(
             self.name,
-            "CellProfiler Analyst reads no Parquet",
-            "load into SQLite or MySQL for that",
+            "CellProfiler Analyst cannot read Parquet",
+            "load into SQLite or MySQL instead",
         )
 
     @contextmanager
@@ -227,7 +230,7 @@ class ParquetSink(LedgerSink):
 
     def read_derived_table(self, table: str, columns: Sequence[str]) -> list[tuple[object, ...]]:
         if not self._folder.files(table):
-            raise SinkError(self.name, "is not there", "run cpexport load")
+            raise SinkError(self.name, "is missing", "run cpexport load")
         rows = whole(self._folder, table)
         return list(zip(*(rows[column].to_pylist() for column in columns), strict=True))
 

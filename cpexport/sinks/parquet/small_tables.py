@@ -100,8 +100,10 @@ def of_run(folder: Folder, scope: Scope) -> Iterator[pa.RecordBatch]:
     try:
         rows = rows.select(EXPERIMENTS.names).cast(EXPERIMENTS)
     except (KeyError, pa.ArrowException) as error:
-        problem = f"{scope.prefix}Per_Experiment was changed by something else: {error}"
-        raise ChangedError(folder.name, problem, "load it anew") from error
+        problem = f"{scope.prefix}Per_Experiment was changed by another program: {error}"
+        raise ChangedError(
+            folder.name, problem, "load its outputs into a new destination"
+        ) from error
     yield from rows.to_batches() or [pa.RecordBatch.from_pylist([], EXPERIMENTS)]
 
 
@@ -130,7 +132,11 @@ def _state(folder: Folder, scope: Scope, name: str) -> TableState | None:
                     rows += opened.metadata.num_rows
         except (pa.ArrowException, OSError) as error:
             problem = f"{name}/{path.name} cannot be read: {error}"
-            raise ChangedError(folder.name, problem, "run it again, or load it anew") from error
+            raise ChangedError(
+                folder.name,
+                problem,
+                "run the command again, or load the outputs into a new destination",
+            ) from error
     return None if columns is None else TableState(tuple(columns), rows)
 
 

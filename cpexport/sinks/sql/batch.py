@@ -97,8 +97,8 @@ class RowCountCheck:
         if stored != rows:
             raise SinkError(
                 self._name,
-                f"{table} took {stored} of {rows} rows of {self._entry.path}",
-                "report this; nothing of the batch was kept",
+                f"{stored} of {rows} rows of {self._entry.path} were inserted into {table}",
+                "report this as a bug; nothing of the batch was stored",
             )
 
     def check_ledger(self, db: Database, scope: Scope) -> None:

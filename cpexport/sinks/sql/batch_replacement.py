@@ -32,8 +32,8 @@ def replaced(db: Database, scope: Scope, entry: Entry) -> list[Entry]:
         if old.age > entry.age:
             raise SinkError(
                 db.name,
-                f"another process loaded newer rows of {old.loaded.words} meanwhile",
-                "run cpexport again",
+                f"another process has loaded newer rows of {old.loaded.words}",
+                "run the command again",
             )
     return known
 

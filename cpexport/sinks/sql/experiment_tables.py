@@ -44,8 +44,8 @@ def read(db: Database, scope: Scope) -> Iterator[pa.RecordBatch]:
     try:
         yield pa.RecordBatch.from_pylist(rows, EXPERIMENTS)
     except (pa.ArrowException, TypeError) as error:
-        problem = f"{table} was changed by something else: {error}"
-        raise ChangedError(db.name, problem, "load it anew") from error
+        problem = f"{table} was changed by another program: {error}"
+        raise ChangedError(db.name, problem, "load its outputs into a new destination") from error
 
 
 def measured(db: Database, scope: Scope) -> dict[str, float]:

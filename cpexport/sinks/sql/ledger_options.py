@@ -35,9 +35,8 @@ def agreed(
     made, asked = stored.beside(wanted)
     raise SinkError(
         db.name,
-        f"was made with {made}, and {asked} is asked for",
-        "leave out the options that say what tables look like, or load into another destination, "
-        "or under a --prefix of its own",
+        f"was created with {made}, but {asked} was requested",
+        "leave out the options for tables, load into another destination, or add another --prefix",
     )
 
 

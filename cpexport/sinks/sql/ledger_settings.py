@@ -42,8 +42,10 @@ def checked(
         try:
             return read(db, *args, **kwargs)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            problem = f"its ledger was changed by something else: {error!r}"
-            raise ChangedError(db.name, problem, "restore it, or load into a new one") from error
+            problem = f"its ledger was changed by another program: {error!r}"
+            raise ChangedError(
+                db.name, problem, "restore it, or load its outputs into a new destination"
+            ) from error
 
     return reading
 
@@ -60,7 +62,7 @@ def check_version(db: Database) -> None:
             db.name,
             f"created by cpexport {_creator(db)} (ledger schema {version}); this is cpexport "
             f"{__version__} (ledger schema {ledger_schema.VERSION})",
-            "use that version",
+            "use that version of cpexport, or load the outputs into a new destination",
         )
 
 

@@ -201,8 +201,8 @@ class LedgerSink(ABC):
         stored = self.ledger.agreed(self.shape, self.shape.paths)
         if stored.numbered != self.shape.numbered:
             option = "with" if stored.numbered else "without"
-            problem = f"another load has just made it {option} --table-number"
-            raise SinkError(self.name, problem, f"run it again, {option} --table-number")
+            problem = f"another load has just created it {option} --table-number"
+            raise SinkError(self.name, problem, f"run the command again {option} --table-number")
 
     def _scope_of_run(self) -> Scope:
         """The scope of this sink's run, which is entered in the ledger if it is new."""
@@ -276,6 +276,6 @@ class LedgerSink(ABC):
             if name.lower() in wanted:
                 raise SinkError(
                     self.name,
-                    f"has a table {name} that cpexport did not make",
-                    "choose another destination, or a --prefix",
+                    f"has a table {name} that cpexport did not create",
+                    "choose another destination or another --prefix",
                 )

@@ -125,9 +125,9 @@ def untrue(db: Database, layout: Layout, prefix: str) -> dict[str, str]:
         name = quoted(column.name)
         (expected,) = db.rows(f"SELECT count({name}), sum({name}) FROM {quoted(column.table)}")
         if (shown := counts[2 * place : 2 * place + 2]) != expected:
-            problem = f"has {column.object} {shown[0]} times, which are {expected[0]} objects"
+            problem = f"has {shown[0]} {column.object} instead of {expected[0]}"
             if shown[0] == expected[0]:
-                problem = f"has some {column.object} more than once and others not at all"
+                problem = f"has some {column.object} more than once and lacks others"
             return {view: f"{problem}; run cpexport load"}
     return {}
 
@@ -160,9 +160,12 @@ def notes_on(layout: Layout, prefix: str, width: int) -> tuple[str, ...]:
         return ()
     name = table_of(OBJECT, prefix)
     if view.width > width:
-        return (f"no view {name}, as it would have {view.width} columns of {width} at most",)
+        return (
+            f"no view {name}, because it would have {view.width} columns, and {width} is the limit",
+        )
     return tuple(
-        f"{name} has {other} by number, as no parent of them is known" for other in view.by_number
+        f"{name} joins {other} by number, because no parent of them is known"
+        for other in view.by_number
     )
 
 

@@ -72,7 +72,9 @@ def _together(
         yield from zip(*readers, strict=True)
     except ValueError as error:
         raise ChangedError(
-            db.name, "the parts of a table have other rows", "load it anew"
+            db.name,
+            "the parts of a table have different rows",
+            "load its outputs into a new destination",
         ) from error
 
 
@@ -96,7 +98,7 @@ def broken(db: Database, views: Iterable[str]) -> dict[str, str]:
     problems, names = {}, db.names()
     for view in views:
         if db.spelled(view) not in names:
-            problems[view] = "is not there"
+            problems[view] = "is missing"
             continue
         try:
             db.rows(f"SELECT * FROM {quoted(view)} LIMIT 1")
@@ -124,7 +126,11 @@ def _conditions(
 def _side_by_side(parts: Sequence[pa.RecordBatch], key: int, db: Database) -> pa.RecordBatch:
     first, *more = parts
     if any(part.columns[:key] != first.columns[:key] for part in more):
-        raise ChangedError(db.name, "the parts of a table have other rows", "load it anew")
+        raise ChangedError(
+            db.name,
+            "the parts of a table have different rows",
+            "load its outputs into a new destination",
+        )
     if not more:
         return first
     arrays = [*first.columns, *(array for part in more for array in part.columns[key:])]

@@ -69,7 +69,7 @@ class SqlSink(LedgerSink):
 
     def read_derived_table(self, table: str, columns: Sequence[str]) -> list[tuple[object, ...]]:
         if self._db.spelled(table) not in self._db.names():
-            raise SinkError(self.name, "is not there", "run cpexport load")
+            raise SinkError(self.name, "is missing", "run cpexport load")
         listed = ", ".join(map(quoted, columns))
         return self._db.rows(f"SELECT {listed} FROM {quoted(table)}")
 

@@ -71,7 +71,9 @@ class Connection:
     def seen_from(self, folder: Path | None) -> str:
         """The path of the file relative to a folder (default: the file's own)."""
         if not self.path.exists():
-            raise SinkError(self.name, "does not exist", "load something into it first")
+            raise SinkError(
+                self.name, "does not exist", "check --to, or load outputs into it first"
+            )
         # The system follows links in the folders of a relative path before it applies "..".
         file = self.path.parent.resolve() / self.path.name
         return os.path.relpath(file, folder.resolve() if folder else file.parent)
@@ -118,7 +120,9 @@ class Connection:
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
             # In mid-stream, the driver reports a value of another type as an OSError.
             raise ChangedError(
-                self.name, f"{query.source} was changed by something else: {error}", "load it anew"
+                self.name,
+                f"{query.source} was changed by another program: {error}",
+                "load its outputs into a new destination",
             ) from error
 
     def run(self, sql: str, *values: object) -> None:
@@ -182,7 +186,9 @@ class Connection:
         It takes the write lock at once, so what is read inside stays true until the end.
         """
         if not create and not self.exists:
-            raise SinkError(self.name, "does not exist", "load something into it first")
+            raise SinkError(
+                self.name, "does not exist", "check --to, or load outputs into it first"
+            )
         self._begin()
         try:
             yield
@@ -260,5 +266,5 @@ class Connection:
 
 def _null_column(array: pa.Array) -> pa.Array:
     if array.null_count < len(array):
-        raise pa.ArrowInvalid("a value in a column that no batch has brought one for")
+        raise pa.ArrowInvalid("a value in a column that no batch has filled")
     return pa.nulls(len(array))

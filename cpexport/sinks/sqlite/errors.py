@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import shlex
 from pathlib import Path
 
 from cpexport.errors import SinkError
@@ -21,17 +22,21 @@ def check_usable(path: Path, name: str, *, writing: bool) -> None:
         raise SinkError(name, "no file is named", "write sqlite:///screen.sqlite")
     folder = path.parent
     if not folder.is_dir():
-        raise SinkError(name, f"the folder {folder} does not exist", "make it first")
+        raise SinkError(
+            name,
+            f"the folder {folder} does not exist",
+            f"create it: mkdir -p {shlex.quote(str(folder))}",
+        )
     if not path.exists():
         if not writable(folder):
-            raise SinkError(name, f"the folder {folder} is read-only", "choose another")
+            raise SinkError(name, f"the folder {folder} is read-only", "choose another folder")
         return
     if not path.is_file():
         raise SinkError(name, "not a file", "name a file")
     if writing and not writable(path):
-        raise SinkError(name, "read-only", "make it writable, or choose another")
+        raise SinkError(name, "read-only", "make it writable, or choose another file")
     if writing and not writable(folder):
-        raise SinkError(name, f"its folder {folder} is read-only", "choose another")
+        raise SinkError(name, f"its folder {folder} is read-only", "choose another folder")
     if path.with_name(f"{path.name}-journal").exists():
         # The first page can be anything until SQLite has rolled the journal back.
         return
@@ -45,14 +50,20 @@ def reason(text: str) -> tuple[str, str]:
     """The problem and the advice for an error of SQLite's."""
     # Whole phrases of SQLite's, as the driver's text also quotes the statement.
     if re.search(r"database( table| schema)? is locked", text):
-        return "locked by another process", "wait until that has ended, or close it"
+        return "locked by another process", "wait until that process has ended, or stop it"
     if "database or disk is full" in text:
-        return f"the disk is full ({os.strerror(errno.ENOSPC)})", "make room and run it again"
+        return f"the disk is full ({os.strerror(errno.ENOSPC)})", (
+            "free some space and run the command again"
+        )
     if "readonly database" in text:
-        return "read-only", "make it writable, or choose another"
+        return "read-only", "make it writable, or choose another file"
     if re.search(r"file is not a database|disk image is malformed|malformed database", text):
-        return "damaged: not a whole SQLite database", "restore it, or load into a new one"
-    return f"SQLite says: {text}", "nothing was kept of the batch; see what SQLite says"
+        return "damaged: not a whole SQLite database", (
+            "restore it, or load its outputs into a new file"
+        )
+    return f"SQLite reports: {text}", (
+        "nothing of the batch was stored; correct the cause, or report this as a bug"
+    )
 
 
 def writable(path: Path) -> bool:
