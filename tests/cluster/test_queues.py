@@ -138,7 +138,7 @@ def test_a_job_that_waits_has_a_row_with_the_reason(status: Path, lab: Lab) -> N
     queue = json.loads(lab.call("check", lab.run, "--format", "json").out)["queue"]
 
     assert "waiting" in table
-    assert "the job waits in the queue, as its scheduler says: PartitionTimeLimit" in table
+    assert "the job waits in the queue (reason: PartitionTimeLimit)" in table
     assert "scontrol update JobId=7 TimeLimit=H:MM:SS" in table
     assert "with a shorter --time" in queue[0]["reason"]
     assert [(job["job"], job["image_sets"], job["state"]) for job in queue] == [
@@ -156,7 +156,7 @@ def test_a_job_that_only_waits_its_turn_needs_no_advice(
     says(lab, f"PENDING|{reason}")
     (first, *_) = json.loads(lab.call("check", lab.run, "--format", "json").out)["queue"]
 
-    assert first["reason"] == f"the job waits in the queue, as its scheduler says: {reason}"
+    assert first["reason"] == f"the job waits in the queue (reason: {reason})"
 
 
 def test_what_is_printed_to_run_again_says_that_some_of_it_runs(status: Path, lab: Lab) -> None:

@@ -127,7 +127,7 @@ class TestSlurm:
 
         assert (ranges(again), again["under_way"]) == ([], [[1, 24]])
         assert re.search(r"waiting +1-24 +- +slurm:\d+_1 and 2 more", table.out)
-        assert "the job waits in the queue, as its scheduler says: BeginTime" in table.out
+        assert "the job waits in the queue (reason: BeginTime)" in table.out
 
     def test_a_user_without_a_name_and_home_is_told_the_same(self, slurm: Slurm, lab: Lab) -> None:
         batch = lab.home / "Batch_data.h5"

@@ -47,9 +47,9 @@ OTHERS_CUT = {
         "cut off: the file is shorter than its header states",
     ),
     "batch_1_4_zero_length": ("", "", "unreadable", "empty (0 bytes)"),
-    "batch_21_24_missing_file": ("21-24", "", "failed", "said Failure", "21-24: not measured"),
-    "batch_40_45_all_past_the_end": ("", "", "failed", "said Failure", "ran no image set"),
-    "batch_9_12_not_a_tiff": ("9-12", "9-11", "failed", "said Failure", "12: not measured"),
+    "batch_21_24_missing_file": ("21-24", "", "failed", "reported Failure", "21-24: not measured"),
+    "batch_40_45_all_past_the_end": ("", "", "failed", "reported Failure", "ran no image set"),
+    "batch_9_12_not_a_tiff": ("9-12", "9-11", "failed", "reported Failure", "12: not measured"),
 }
 EXPECTED = {
     "10": Expected("10_ranges/outputs", 24, [], RANGES),
@@ -88,8 +88,8 @@ EXPECTED = {
             "batch_5_8_nodonefile": ("5-8", "5-8", WHOLE),
             "batch_23_30": ("23-24", "23-24", WHOLE),
             "batch_13_16_kill9": ("", "", *UNFINISHED, "it left no"),
-            "batch_21_24": ("", "", "failed", "said Failure", "it left no"),
-            "batch_40_45": ("", "", "failed", "said Failure", "it left no"),
+            "batch_21_24": ("", "", "failed", "reported Failure", "it left no"),
+            "batch_40_45": ("", "", "failed", "reported Failure", "it left no"),
         },
         duplicate=[[5, 8]],
     ),
@@ -128,7 +128,7 @@ EXPECTED = {
         {
             "run_f1_l4": ("1-4", "1-4", WHOLE),
             "run_f5_l8": ("5-8", "5-8", WHOLE),
-            "run_f11_l14": ("11-14", "", "failed", "said Failure", "11-14: not measured"),
+            "run_f11_l14": ("11-14", "", "failed", "reported Failure", "11-14: not measured"),
             "run_g": ("3-4", "", "partial", "other images than in Batch_data.h5", "FileName_DNA"),
         },
         misplaced=[[3, 4]],

@@ -270,7 +270,7 @@ class TestAgain:
             load_runs([Path(f"ranges={file.parent}")], url)
 
         assert traces(to.parent) == before
-        name = str(stop.value).partition("its own: ")[2].partition(";")[0]
+        name = str(stop.value).partition("name it: ")[2].partition(";")[0]
         assert load_runs([Path(name)], url).loaded == 1
 
 

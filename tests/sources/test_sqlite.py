@@ -255,7 +255,7 @@ class TestWhatIsFound:
 
         assert "the .h5 is used, not the 8 CSV and SQLite files next to it" in with_h5.notes
         assert with_csv.source.format == "spreadsheet"
-        assert "a folder of CSV files is used, not the 1 SQLite file beside it" in with_csv.notes
+        assert "a folder of CSV files is used, not the 1 SQLite file next to it" in with_csv.notes
         assert damaged.reason.endswith(
             "or move it out of OUTPUTS to use the SQLite file next to it"
         )
