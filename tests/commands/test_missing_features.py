@@ -46,7 +46,8 @@ def test_a_load_names_what_batches_lack(outputs: Path, tmp_path: Path) -> None:
     assert report.whole
     assert len(said) == 3
     assert any(
-        "3 batches lack 4 features of Nuclei that other batches have: Texture_0, Texture_1, Texture_2, ..."
+        "3 batches lack 4 features of Nuclei that other batches have: "
+        "Texture_0, Texture_1, Texture_2, ..."
         in note
         and "stored as NULL (such as " in note
         for note in said
