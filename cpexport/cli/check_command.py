@@ -86,7 +86,7 @@ def check(
     values = {name: words.pop(name) for name in _ResubmitOptions.__dataclass_fields__}
     resubmit_options = _ResubmitOptions(**values)
     if words["run"] is not None and to is None:
-        raise UsageError("--run goes with --to")
+        raise UsageError("--run needs --to")
     if to is not None:
         found = _of_destination(to, outputs, resubmit_options.folder, seconds, words)
     else:
@@ -116,10 +116,10 @@ def _of_destination(
 
     if outputs or folder or seconds:
         what = "OUTPUTS" if outputs else "--resubmit" if folder else "--watch"
-        raise UsageError(f"--to looks at a destination alone; leave {what} out")
+        raise UsageError(f"--to checks a destination only; leave out {what}")
     batch_file = words.pop("batch_file")
     if batch_file is None:
-        raise UsageError("--to needs the batch file to compare with; name it with --batch")
+        raise UsageError("--to needs the batch file; name it with --batch")
     return check_destination(to, batch_file, **words)
 
 
@@ -142,7 +142,7 @@ def _of_outputs(
         with progress_bar(quiet) as progress:
             return look(progress=progress)
     if folder:
-        raise UsageError("--watch and --resubmit do not go together")
+        raise UsageError("--watch and --resubmit exclude each other; leave one out")
     with live_display(quiet) as draw:
         return follow_check(look, seconds, draw)
 
@@ -166,8 +166,9 @@ def _resubmitted(
     if (shared := home_of(found, outputs)) != home:
         exit_status.advise(
             [
-                f"{shared}: you cannot write here, so the outputs and records of these jobs go "
-                f"to {home}; tell the others, whose cpexport check does not see them there"
+                f"{shared}: you cannot write here, so the outputs and records of these jobs "
+                f"go to {home}; tell your colleagues, because their cpexport check does not "
+                "see these jobs"
             ]
         )
     return resubmission
@@ -204,7 +205,7 @@ def _advice(found: "Check", listed: bool, verbose: bool) -> Iterator[str]:
     under way."""
     busy = found.history.busy & found.missing
     if busy and listed:
-        yield f"{busy} wait or run, and are in what is printed"
+        yield f"{busy} wait or run, but are included in the printed list"
     yield from found.notes
     for seen in found.batches:
         for note in (*seen.notes, *(seen.details if verbose else ())):

@@ -65,7 +65,7 @@ def properties(
     from cpexport.tables.path_map import PathMap
 
     if workspace and file is None:
-        raise UsageError("--workspace goes with --out")
+        raise UsageError("--workspace needs --out")
     found = properties(
         to,
         file.parent if file else Path(),

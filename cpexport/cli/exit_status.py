@@ -25,7 +25,7 @@ def warn(problems: Iterable[Any], quiet: bool) -> bool:
     all_problems = list(problems)
     fatal = [problem for problem in all_problems if problem.fatal]
     for problem in fatal:
-        click.echo(f"problem: {problem}; no job is planned, as all would run in vain", err=True)
+        click.echo(f"problem: {problem}; no jobs were planned, because all would fail", err=True)
     for problem in () if fatal or quiet else all_problems:
         click.echo(f"warning: {problem}", err=True)
     return bool(fatal)
@@ -64,7 +64,7 @@ def run(command: Callable[[], Any]) -> int:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("cpexport: interrupted; run it again to go on", err=True)
+        click.echo("cpexport: interrupted; run the same command again to continue", err=True)
         return _INTERRUPTED
     except UsageError as error:
         click.echo(f"cpexport: {error}", err=True)

@@ -90,7 +90,7 @@ def load(
 
     url = destination(words["outputs"], to)
     if (words["plate"] or words["well"]) and not (words["kinds"] or file):
-        raise UsageError("--plate and --well go with --wells or --properties")
+        raise UsageError("--plate and --well need --wells or --properties")
     request = load_request(words, url, allow_empty=seconds is not None)
     if file:
         _check_properties(file, url)

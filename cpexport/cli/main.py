@@ -137,11 +137,11 @@ def plan(
         raise UsageError(f"name a folder for the files of --format {format} with --out")
     if out and not scheduler:
         raise UsageError(
-            f"--format {format} is printed, and takes no --out: leave --out away, or name a "
-            f"scheduler whose files go there (--format {', '.join(SCHEDULER_NAMES)})"
+            f"--format {format} prints the jobs, so it takes no --out; leave out --out, or "
+            f"name a scheduler to write files for (--format {', '.join(SCHEDULER_NAMES)})"
         )
     if settings["keep_measurements"] and not scheduler:
-        raise UsageError("--keep-measurements goes with a scheduler's --format, and --out")
+        raise UsageError("--keep-measurements needs --out, and a --format that names a scheduler")
     batch = read_batch_file(batch_file.absolute() if scheduler else batch_file)
     home = out.absolute() if out else batch_file.parent
     settings_of_jobs = Settings(

@@ -128,8 +128,8 @@ def passed_text(report: "Report") -> str:
     planned = report.planned or 0
     loaded = planned - len(report.missing)
     return (
-        f"{datetime.now():%Y-%m-%d %H:%M:%S}  {loaded} of {planned} planned image sets are in the "
-        f"destination, {report.image_sets} since this command began"
+        f"{datetime.now():%Y-%m-%d %H:%M:%S}  {loaded} of {planned} planned image sets are in "
+        f"the destination, {report.image_sets} loaded since this command started"
     )
 
 

@@ -16,7 +16,7 @@ from cpexport.jobs.plan import Plan, Task
 from cpexport.jobs.templates import SUBMIT
 
 GAPS = "gaps in the numbers"
-UNKNOWN = "not known without a batch file"
+UNKNOWN = "unknown without a batch file"
 
 T = TypeVar("T")
 # The most characters that sbatch takes after --array (its manual).
@@ -44,8 +44,9 @@ def too_long(text: str, format: str) -> tuple[str, ...]:
     if format != "array" or len(text) <= _ARRAY:
         return ()
     return (
-        f"the array is {len(text)} characters long and sbatch takes {_ARRAY}; use --format list, a "
-        "line for each task of an array that counts from 1, or --out and --resubmit",
+        f"the array is {len(text)} characters long, but sbatch accepts {_ARRAY}; use --format "
+        "list, which has a line for each task of an array that counts from 1, or --out and "
+        "--resubmit",
     )
 
 
@@ -190,7 +191,7 @@ def _trouble(text: str, width: int | None) -> str:
 def _sums(found: Check) -> list[list[str]]:
     """Rows with the numbers of image sets that are planned, complete and so on."""
     planned = found.plan.planned if found.plan else None
-    lines = [["planned", "", "not known without a batch file"]]
+    lines = [["planned", "", "unknown without a batch file"]]
     if planned is not None:
         lines = [["planned", str(len(planned)), brief(planned)]]
     lines.append(["complete", str(len(found.complete)), brief(found.complete)])

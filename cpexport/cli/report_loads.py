@@ -42,7 +42,7 @@ def script_text(done: "Script", format: str, width: int | None = None) -> str:
         report = json.loads(loaded) | {"script": str(done.file)}
         report |= {"files": done.files, "files_written": done.written}
         return json.dumps(report, indent=2, ensure_ascii=False)
-    changed = f"{done.written} written, {done.files - done.written} as they were"
+    changed = f"{done.written} written, {done.files - done.written} unchanged"
     rows = [["files", changed], [done.form.script, done.command]]
     return f"{loaded}\n\n{aligned(rows)}"
 
@@ -174,7 +174,7 @@ def _load_table(report: Report, width: int | None) -> str:
 
 
 def _batches(new: str, replaced: int, already: int) -> str:
-    counts = [new, *([f"{replaced} replaced"] if replaced else []), f"{already} there already"]
+    counts = [new, *([f"{replaced} replaced"] if replaced else []), f"{already} already loaded"]
     return ", ".join(counts)
 
 

@@ -58,8 +58,8 @@ class Folder:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(self._lock)
-            busy = "another cpexport script writes there"
-            raise SinkError(self.path, busy, "wait until that has ended") from error
+            busy = "another cpexport script is writing to it"
+            raise SinkError(self.path, busy, "wait until that command has ended") from error
         if not self.notes:
             self.note({})
             self._made.insert(0, self.path / SCRIPT)
@@ -115,18 +115,21 @@ class Folder:
         if SCRIPT not in existing:
             if existing != {SCRIPT + _PART}:
                 raise UsageError(
-                    f"{self.path}: is no folder of cpexport script, and not empty; name a new one "
-                    "with --out"
+                    f"{self.path}: not a folder of cpexport script, and not empty; name a new "
+                    "one with --out"
                 )
             return
         try:
             notes = json.loads((self.path / SCRIPT).read_bytes())
             mine = {name: notes[name] for name in self._mine}
         except (ValueError, KeyError, TypeError) as error:
-            raise UsageError(f"{self.path / SCRIPT}: damaged; name a new folder") from error
+            raise UsageError(
+                f"{self.path / SCRIPT}: damaged; name a new folder with --out"
+            ) from error
         if mine != self._mine:
             raise UsageError(
-                f"{self.path}: holds a script of another form or --prefix; name a new folder"
+                f"{self.path}: contains a script with other options or another --prefix; name "
+                "a new folder with --out"
             )
         self.notes = notes
 

@@ -52,7 +52,9 @@ class ScriptOptions:
             UsageError: they exclude each other.
         """
         if analyst and (dialect or old_names):
-            raise UsageError("--cpa has files of its own: leave --dialect and the names away")
+            raise UsageError(
+                "--cpa writes its own files; leave out --dialect and --cellprofiler-names"
+            )
         return cls(ANALYST if analyst else dialect or MYSQL, old_names)
 
     @property

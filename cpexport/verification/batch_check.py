@@ -63,9 +63,9 @@ class BatchVerifier:
         self._groups = as_noted(sink, groups_of_run(sink, plan))
         self.unfinished = ""
         if not agrees(sink, self._groups):
-            self.unfinished = "groups are numbered as with another batch file; name it with --batch"
+            self.unfinished = "groups were numbered with another batch file; name it with --batch"
             if "groups" not in sink.ledger.metadata():
-                self.unfinished = "the last load did not come to its end; run cpexport load"
+                self.unfinished = "the last load did not finish; run cpexport load"
 
     def has(self, table: str, column: str = "") -> bool:
         """Whether a table, or one of its columns, can be read."""
@@ -106,12 +106,12 @@ class BatchVerifier:
     def _missing(self) -> Iterator[Difference]:
         for name in names(self.layout, self._prefix):
             if name not in self.there:
-                yield Difference(name, "", "is not there")
+                yield Difference(name, "", "is missing")
         for table in self.layout.tables.values():
             if table.name in self.there:
                 for column in (*table.key, *(column.name for column in table.columns)):
                     if column not in self.there[table.name].columns:
-                        yield Difference(table.name, column, "is not there")
+                        yield Difference(table.name, column, "is missing")
 
     def _rows(
         self, name: str, parts: Sequence[pa.RecordBatch], sets: ImageSets

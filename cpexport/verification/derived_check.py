@@ -40,8 +40,8 @@ def _properties(sink: Sink, prefix: str) -> Iterator[Difference]:
         return
     expected = fields(sink, prefix)
     for name in sorted(expected.keys() ^ stored.keys()):
-        ends = "is not there" if name in expected else "is there"
-        yield Difference(_PROPERTIES, "object_name", f"what is said of {name} {ends}")
+        ends = "are missing" if name in expected else "should not exist"
+        yield Difference(_PROPERTIES, "object_name", f"the fields of {name} {ends}")
     for name in sorted(expected.keys() & stored.keys()):
         expected_fields, stored_fields = expected[name], stored[name]
         for field in sorted(expected_fields.keys() | stored_fields.keys()):

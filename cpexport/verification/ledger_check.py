@@ -30,7 +30,7 @@ class LedgerCheck:
         differences = []
         for entry in entries:
             if strange := entry.loaded - batch.complete:
-                problem = f"loaded from it, where complete are only {batch.complete}"
+                problem = f"loaded from it, although only {batch.complete} are complete"
                 differences.append(Difference(_SETS, "batch_id", problem, tuple(strange)))
             values = {
                 "format": (batch.source.format, entry.format),
@@ -46,7 +46,7 @@ class LedgerCheck:
                 if expected != stored
             ]
             if entry.recorded not in (None, recorded(batch)):
-                problem = f"not the features that {entry.path} has"
+                problem = f"differ from the features of {entry.path}"
                 differences.append(Difference(_FEATURES, "digest", problem))
         return differences
 
@@ -149,8 +149,8 @@ class LedgerCheck:
                 if expected and entry.loaded:
                     named = ", ".join(sorted(expected))
                     problem = (
-                        f"{named}: measured by the job of all that it ran, which version 0.1.0 did "
-                        "not keep; load its outputs into a new destination to have it"
+                        f"{named}: a measurement of the whole job, which version 0.1.0 did "
+                        "not store; to get it, load the outputs into a new destination"
                     )
                     yield Difference(_MEASURED, "value", problem)
                 continue

@@ -51,13 +51,15 @@ class OrphanFinder:
             yield Difference(tables[0], "", error.problem)
             return
         if unknown:
-            problem = f"{unknown} rows of image sets that the ledger does not have"
+            problem = f"{unknown} rows of image sets that are not in the ledger"
             yield Difference(tables[0], "", problem, some(np.concatenate(strange)))
         if lost:
             yield Difference(tables[0], "", "no rows of image sets in the ledger", (*sorted(lost),))
         for table in tables:
             if (known := self._verifier.there[table].rows) != rows:
-                others = "pairs of kinds that are there" if pairs else "rows in its first part"
+                others = (
+                    ("pairs of existing relationship types") if pairs else "rows in its first part"
+                )
                 yield Difference(table, "", f"{known} rows, but {rows} {others}")
 
 
@@ -72,4 +74,4 @@ def strange_runs(sink: Sink) -> Iterator[Difference]:
         for rows in sink.read(name, []):
             strange += int(pc.sum(pc.invert(pc.is_in(rows[TABLE_NUMBER], runs))).as_py() or 0)
         if strange:
-            yield Difference(table.name, TABLE_NUMBER, f"{strange} rows of runs that there are not")
+            yield Difference(table.name, TABLE_NUMBER, f"{strange} rows of runs that do not exist")

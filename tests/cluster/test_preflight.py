@@ -157,6 +157,6 @@ class TestWords:
         ran = cpexport(*words)
 
         assert ran.status == 2
-        assert "leave --out away" in ran.err
+        assert "leave out --out" in ran.err
         assert "slurm" in ran.err
         assert not (tmp_path / "run").exists()

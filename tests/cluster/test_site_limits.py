@@ -194,7 +194,7 @@ class TestPartitions:
 
 
 def test_a_long_array_is_printed_with_a_word_about_lists(lab: Lab) -> None:
-    """sbatch takes 4096 characters; image sets 1, 3, 5 and so on have more."""
+    """sbatch accepts 4096 characters; image sets 1, 3, 5 and so on have more."""
     batch = lab.home / "Batch_data.h5"
     shutil.copy(unpacked("10_ranges") / "Batch_data.h5", batch)
     with h5py.File(batch, "r+") as file:
@@ -211,5 +211,5 @@ def test_a_long_array_is_printed_with_a_word_about_lists(lab: Lab) -> None:
     ran = lab.call("plan", batch, "--format", "array")
 
     assert ran.out.startswith("1,3,5,7,")
-    assert "sbatch takes 4096" in ran.err
+    assert "sbatch accepts 4096" in ran.err
     assert "--format list" in ran.err

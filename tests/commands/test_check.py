@@ -327,7 +327,7 @@ class TestWithoutABatchFile:
     def test_without_a_gap_it_is_said_that_nothing_more_is_known(
         self, alone: Path, cpexport: Run, tmp_path: Path
     ) -> None:
-        words = "missing not known without a batch file; gaps in the numbers: none"
+        words = "missing unknown without a batch file; gaps in the numbers: none"
         table = cpexport("check", alone)
         load = cpexport("load", alone, "--to", f"sqlite:///{tmp_path}/x.sqlite")
         said = json.loads(cpexport("check", alone, "--format", "json").out)
@@ -358,7 +358,7 @@ class TestWithoutABatchFile:
         ran = cpexport("load", "--table-number", *runs, "--to", f"sqlite:///{tmp_path}/x.sqlite")
 
         assert ran.status == 3
-        assert "one, missing not known without a batch file; gaps in the numbers: 7-12" in ran.out
+        assert "one, missing unknown without a batch file; gaps in the numbers: 7-12" in ran.out
         assert "two, missing none" in ran.out
 
 

@@ -45,7 +45,7 @@ class TestDestinations:
         again = cpexport("load", batch, "--to", "renamed.db")
 
         assert (made.status, again.status) == (0, 0)
-        assert "0 loaded, 1 there already" in again.out
+        assert "0 loaded, 1 already loaded" in again.out
         with duckdb.connect(tmp_path / "renamed.db", read_only=True) as db:
             assert db.sql("SELECT ImageNumber FROM Per_Image").fetchall() == [(1,)]
 

@@ -234,7 +234,7 @@ WRONG = [
     ),
     ("screen.sqlite", ("--plate", "Metadata_Barcode"), "no image feature Metadata_Barcode"),
     ("screen.sqlite", ("--well", "Barcode"), "--well can be Metadata_Compound, "),
-    ("screen.sqlite", ("--workspace",), "--workspace goes with --out"),
+    ("screen.sqlite", ("--workspace",), "--workspace needs --out"),
     ("screen.sqlite", ("--out", "no/screen.properties"), "No such file or directory"),
 ]
 

@@ -44,7 +44,7 @@ def test_what_is_there_is_not_loaded_again_and_stays_untouched(
     ran = cpexport("load", batches, "--to", "sqlite:///out.sqlite", "--dry-run")
 
     assert ran.status == 0
-    assert "3 to load, 1 there already" in ran.out
+    assert "3 to load, 1 already loaded" in ran.out
     assert "7-24" in ran.out
     assert traces(tmp_path) == before
     assert rows(tmp_path / "out.sqlite", "SELECT count(*) FROM Per_Image") == [(6,)]

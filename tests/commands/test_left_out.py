@@ -137,7 +137,7 @@ def test_where_nothing_is_complete_no_gaps_are_told_of(tmp_path: Path, cpexport:
     (tmp_path / "outputs" / "P1.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
     ran = cpexport("check", "outputs")
 
-    assert "not known without a batch file\n" in ran.out
+    assert "unknown without a batch file\n" in ran.out
     assert "gaps" not in ran.out
 
 
@@ -198,9 +198,9 @@ class TestADestination:
     @pytest.mark.parametrize(
         ("words", "said"),
         [
-            ((), "--to needs the batch file to compare with; name it with --batch"),
-            (("P1",), "--to looks at a destination alone; leave OUTPUTS out"),
-            (("--resubmit", "x"), "--to looks at a destination alone; leave --resubmit out"),
+            ((), "--to needs the batch file; name it with --batch"),
+            (("P1",), "--to checks a destination only; leave out OUTPUTS"),
+            (("--resubmit", "x"), "--to checks a destination only; leave out --resubmit"),
         ],
     )
     def test_of_wrong_words_the_wrong_one_is_named(
@@ -241,6 +241,6 @@ def test_a_script_for_sqlite_says_that_it_runs_in_another_folder(
         for where in (tmp_path, tmp_path / "import")
     ]
 
-    assert "run it in the folder that holds import.sql" in done[0].stderr
+    assert "run it in the folder of import.sql" in done[0].stderr
     assert [one.returncode for one in done] == [1, 0]
     assert tables(tmp_path / "there.sqlite") == {}

@@ -605,7 +605,7 @@ class TestCheck:
 
         assert (here.status, nowhere.status) == (2, 2)
         assert "has no runs" in here.err
-        assert "--run goes with --to" in nowhere.err
+        assert "--run needs --to" in nowhere.err
 
 
 class TestTools:

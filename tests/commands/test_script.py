@@ -80,7 +80,7 @@ def test_what_was_in_a_folder_before_is_left_alone(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     (out / "thesis.txt").write_text("x")
-    with pytest.raises(UsageError, match="is no folder of cpexport script, and not empty"):
+    with pytest.raises(UsageError, match="not a folder of cpexport script, and not empty"):
         written(unpacked("10_ranges") / "outputs", out)
 
     assert [path.name for path in out.iterdir()] == ["thesis.txt"]
@@ -92,7 +92,7 @@ def test_what_was_in_a_folder_before_is_left_alone(tmp_path: Path) -> None:
 def test_a_folder_keeps_its_form(tmp_path: Path, form: ScriptOptions) -> None:
     written(unpacked("10_ranges") / "outputs", tmp_path / "out")
     before = traces(tmp_path / "out")
-    with pytest.raises(UsageError, match="another form or --prefix"):
+    with pytest.raises(UsageError, match="other options or another --prefix"):
         written(unpacked("10_ranges") / "outputs", tmp_path / "out", form)
 
     assert traces(tmp_path / "out") == before
@@ -112,7 +112,7 @@ def test_two_do_not_write_into_one_folder(tmp_path: Path) -> None:
     written(unpacked("10_ranges") / "outputs", out)
     handle = os.open(out, os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)
-    with pytest.raises(SinkError, match="another cpexport script writes there"):
+    with pytest.raises(SinkError, match="another cpexport script is writing to it"):
         written(unpacked("10_ranges") / "outputs", out)
     os.close(handle)
     assert written(unpacked("10_ranges") / "outputs", out).written == 0

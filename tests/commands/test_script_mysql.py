@@ -169,7 +169,7 @@ def test_values_that_the_table_would_change_are_refused(database: Database, fold
     ran = imported(database, folder)
 
     assert ran.returncode != 0
-    assert f"{BATCH}_Image.csv met rows or limits" in ran.stderr
+    assert f"{BATCH}_Image.csv was not stored exactly" in ran.stderr
 
 
 @pytest.mark.parametrize("where", ["client", "server"])
@@ -232,7 +232,7 @@ def test_tables_that_are_not_of_innodb_are_refused(database: Database, folder: P
     ran = imported(database, folder)
 
     assert ran.returncode != 0
-    assert "Per_Cells is not of InnoDB" in ran.stderr
+    assert "Per_Cells is not an InnoDB table" in ran.stderr
 
 
 def test_image_sets_of_others_are_not_replaced(
@@ -249,7 +249,7 @@ def test_image_sets_of_others_are_not_replaced(
     ran = imported(database, tmp_path / "other")
 
     assert ran.returncode != 0
-    assert "image sets 1-6 are there, from others" in ran.stderr
+    assert "image sets 1-6 are from other outputs" in ran.stderr
     assert whole(database, first)
 
 

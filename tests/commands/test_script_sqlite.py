@@ -128,7 +128,7 @@ def test_image_sets_of_others_are_not_replaced(
     ran = shell(to, tmp_path / "other")
 
     assert ran.returncode != 0
-    assert "image sets 1-6 are there, from others" in ran.stderr
+    assert "image sets 1-6 are from other outputs" in ran.stderr
     assert same(in_sqlite(to), in_sqlite(first / "cpexport.sqlite"))
 
 

@@ -216,8 +216,8 @@ def test_the_report_counts_what_was_replaced(tmp_path: Path, cpexport: Callable[
     refused = cpexport("load", "qc", *to)
     told = cpexport("load", "qc", *to, "--replace", "--format", "json")
 
-    assert "1 to load, 1 replaced, 0 there already" in planned.out
-    assert "1 loaded, 1 replaced, 0 there already" in text.out
+    assert "1 to load, 1 replaced, 0 already loaded" in planned.out
+    assert "1 loaded, 1 replaced, 0 already loaded" in text.out
     assert (refused.status, refused.out) == (1, "")
     assert "qc is newer than new and would replace" in refused.err
     assert json.loads(told.out)["batches"]["replaced"] == 1

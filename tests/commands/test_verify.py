@@ -605,11 +605,11 @@ class TestComputed:
             (
                 "DELETE FROM Experiment_Properties WHERE object_name = 'Nuclei'",
                 "Experiment_Properties",
-                "what is said of Nuclei is not there",
+                "the fields of Nuclei are missing",
             ),
-            ("DROP TABLE Per_Well_avg", "Per_Well_avg", "is not there"),
+            ("DROP TABLE Per_Well_avg", "Per_Well_avg", "is missing"),
             ("DELETE FROM Per_Well_avg", "Per_Well_avg", "0 rows for 1 wells"),
-            ("DROP VIEW Nuclei", "Nuclei", "is not there"),
+            ("DROP VIEW Nuclei", "Nuclei", "is missing"),
             ("CREATE VIEW v AS SELECT 1", "", ""),
         ],
     )

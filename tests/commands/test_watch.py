@@ -103,7 +103,7 @@ class TestLoad:
         with_jobs.join()
 
         assert ran.status == 0, ran.err
-        assert "batches          6 loaded, 0 there already" in ran.out
+        assert "batches          6 loaded, 0 already loaded" in ran.out
         assert "image sets       24 loaded" in ran.out
         assert rows(database, "SELECT count(*), count(DISTINCT ImageNumber) FROM Per_Image") == [
             (24, 24)
@@ -123,13 +123,16 @@ class TestLoad:
             out, err = watch.communicate(timeout=60)
 
         day = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
-        said = "20 of 24 planned image sets are in the destination, 20 since this command began"
+        said = (
+            "20 of 24 planned image sets are in the destination, "
+            "20 loaded since this command started"
+        )
         assert re.fullmatch(f"{day}  {said}\n", line)
         # Of a shell nobody knows whether there is more to come.
         assert "no job waits or runs, and 4 image sets are missing; run them again" in idle
         assert watch.returncode == 130
         assert "image sets       20 loaded" in out
-        assert "cpexport: interrupted; run it again to go on" in err
+        assert "cpexport: interrupted; run the same command again to continue" in err
 
     def test_it_ends_when_all_jobs_have_ended_and_something_is_missing(
         self, running: Lab, case: Case

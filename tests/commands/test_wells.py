@@ -376,7 +376,7 @@ class TestFeatures:
         [
             (("--wells", "mode"), "--wells has mean, median, std, not mode"),
             (("--wells", ""), "--wells has mean, median, std, not nothing"),
-            (("--well", "Metadata_Well"), "--plate and --well go with --wells or --properties"),
+            (("--well", "Metadata_Well"), "--plate and --well need --wells or --properties"),
         ],
     )
     def test_words_that_make_no_sense_are_refused(

@@ -101,7 +101,7 @@ def test_a_folder_of_a_load_that_was_cut_off_is_read_as_it_will_be(
     verified = cpexport("verify", outputs(), "--to", url)
 
     assert verified.status == 3, verified.out
-    assert "the last load did not come to its end; run cpexport load" in verified.out
+    assert "the last load did not finish; run cpexport load" in verified.out
     assert traces(folder) == before
     assert not list(folder.glob("**/_cpexport*/*.parquet"))
 

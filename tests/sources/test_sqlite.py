@@ -230,7 +230,7 @@ class TestWhatIsFound:
         first, second = (cpexport("load", file.parent, "--to", to) for _ in range(2))
 
         assert (first.status, second.status) == (0, 0)
-        assert "0 loaded, 1 there already" in second.out
+        assert "0 loaded, 1 already loaded" in second.out
         assert sources(file.parent) == [("database", file.parent)]
 
     def test_other_files_are_not(self, file: Path) -> None:

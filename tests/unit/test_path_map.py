@@ -150,7 +150,7 @@ class TestLoad:
 
         query = "SELECT DISTINCT Image_PathName_DNA FROM Per_Image ORDER BY 1"
         assert (again.status, once_more.status) == (0, 0)
-        assert "0 loaded, 4 there already" in once_more.out
+        assert "0 loaded, 4 already loaded" in once_more.out
         assert rows(tmp_path / "screen.sqlite", query) == [("/mnt/lab/P1",), ("/mnt/lab/P2",)]
         assert other.status == 1
         assert other.err.count("\n") == 1

@@ -37,10 +37,11 @@ from cpexport.sql_script.mysql.statements import ID, check, end, literal, select
 from cpexport.tables.layout import table_of
 
 _HEAD = """\
--- Written by cpexport {version}. Imports the files beside it, each batch once:
---   mysql --local-infile=1 DATABASE < {script}        (or mariadb, in place of mysql)
--- in this folder. It stops with an error, and leaves out all of a batch, if anything of it is not
--- as it was written. What is there already is not loaded again: run it again after a repair.
+-- Written by cpexport {version}. Imports the files in this folder, each batch once:
+--   mysql --local-infile=1 DATABASE < {script}        (or mariadb instead of mysql)
+-- Run it in this folder. If a file has changed since it was written, the script stops with an error
+-- and imports nothing of that batch. Correct the cause and run the script again: it skips batches
+-- that are already imported.
 SET NAMES utf8mb4;
 SET SESSION autocommit = 0,
   {session};
@@ -55,13 +56,13 @@ def script(contents: Manifest, form: ScriptOptions) -> Iterator[str]:
     check_names(contents.layout, contents.prefix, contents.shape)
     session = ",\n  ".join(f"{name} = {literal(value)}" for name, value in SETTINGS.items())
     yield _HEAD.format(version=__version__, script=form.script, session=session)
-    yield check("DATABASE() IS NOT NULL", "no database; name one after mysql")
-    yield check(f"GET_LOCK({_LOCK}, 60) = 1", "another script runs on this database")
+    yield check("DATABASE() IS NOT NULL", "no database; name one: mysql DATABASE")
+    yield check(f"GET_LOCK({_LOCK}, 60) = 1", "another script is running on this database")
     yield from preamble.tables(contents)
     yield "SET @ready = @ok, @all = @ok;\n"
     batches = len(contents.units)
     for number, unit in enumerate(contents.units, 1):
-        sets = unit.entry.loaded or "none any more"
+        sets = unit.entry.loaded or "none"
         yield f"\n-- batch {number} of {batches}: image sets {sets}\n"
         yield from _batch(unit, contents, form)
     yield f"\n-- the run as a whole\nSTART TRANSACTION;\n{preamble.ALONE}SET @ok = @all;\n"
@@ -72,7 +73,7 @@ def script(contents: Manifest, form: ScriptOptions) -> Iterator[str]:
     yield end("@ok")
     yield (
         f"SELECT CONCAT('cpexport: ', @loaded, ' of {batches} batches loaded, the others were "
-        f"there') AS done FROM DUAL WHERE @all;\nDO RELEASE_LOCK({_LOCK});\n"
+        f"already loaded') AS done FROM DUAL WHERE @all;\nDO RELEASE_LOCK({_LOCK});\n"
     )
 
 
@@ -99,9 +100,9 @@ SET @kept = (SELECT COUNT(*) = {len(sets)} AND
         f"WHERE {mine} AND ({within('s.number', sets)}) "
         "AND b.signature NOT IN (SELECT signature FROM cpexport_known)"
     )
-    what = f"image sets {sets} are there, from others"
+    what = f"image sets {sets} are from other outputs"
     yield check(f"NOT @new OR ({others}) = 0", what)
-    unknown = "CONCAT(@unknown, ' holds more: write the script anew')"
+    unknown = "CONCAT(LEFT(@unknown, 18), ' has more: run cpexport script again')"
     yield check("NOT @new OR @unknown IS NULL", "", unknown)
     which = f"{mine} AND (s.batch_id = @id OR {within('s.number', sets)})"
     files = {file.table: file for file in unit.files}
@@ -171,7 +172,7 @@ SELECT COUNT(*), COALESCE(SUM(crc), 0) FROM cpexport_lines INTO @lines, @crc;
 """
     short = literal(file.name[-34:])
     message = (
-        f"IF(@lines = {file.lines}, CONCAT({short}, ' is not as it was written'), "
+        f"IF(@lines = {file.lines}, CONCAT({short}, ' has changed'), "
         f"CONCAT({short}, ' has ', @lines, ' lines, not {file.lines}'))"
     )
     yield check(f"@lines = {file.lines} AND @crc = {file.crc}", "", message)
@@ -189,7 +190,7 @@ SELECT COUNT(*), COALESCE(SUM(crc), 0) FROM cpexport_lines INTO @lines, @crc;
   ({", ".join(columns)}, @{END}){rest};
 SELECT @@warning_count INTO @warnings;
 """
-    yield check("@warnings = 0 OR NOT @fresh", f"{file.name[-34:]} met rows or limits")
+    yield check("@warnings = 0 OR NOT @fresh", f"{file.name[-31:]} was not stored exactly")
 
 
 def _count(file: DataFile, unit: BatchFiles, contents: Manifest) -> str:

@@ -71,6 +71,6 @@ def check_text_lengths(rows: pa.RecordBatch, table: Table, file: str) -> None:
             if longest > LONGEST_TEXT:
                 raise SinkError(
                     file,
-                    f"{column.name} has a text of {longest} bytes, and TEXT holds {LONGEST_TEXT}",
-                    "load it into SQLite",
+                    f"{column.name} has a text of {longest} bytes, but TEXT allows {LONGEST_TEXT}",
+                    "load into SQLite instead",
                 )

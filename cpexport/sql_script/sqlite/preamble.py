@@ -99,18 +99,23 @@ def _keys(contents: Manifest) -> Iterator[str]:
 def _settings(contents: Manifest) -> Iterator[str]:
     """Enters the table options and runs, or checks that they equal existing ones."""
     prefix = contents.prefix
-    settings = (("", "schema", ledger_schema.VERSION), (prefix, "shape", contents.shape.as_json()))
-    for scope, name, value in settings:
+    settings = (
+        ("", "schema", ledger_schema.VERSION, "the tables are from another version of cpexport"),
+        (prefix, "shape", contents.shape.as_json(), "the tables were made with other options"),
+    )
+    for scope, name, value, problem in settings:
         row = f"prefix = {literal(scope)} AND table_number = 0 AND name = '{name}'"
         existing = f"SELECT count(*) FROM _cpexport_settings WHERE {row}"
         yield insert("_cpexport_settings", (scope, 0, name, value), f"({existing}) = 0")
-        yield check(f"({existing} AND value = {literal(value)}) = 1", f"another {name} there")
+        yield check(f"({existing} AND value = {literal(value)}) = 1", problem)
     for name, number in contents.runs.items():
         existing = f"SELECT count(*) FROM _cpexport_runs WHERE prefix = {literal(prefix)}"
         same = f"table_number = {number} AND name = {literal(name)}"
         either = f"(table_number = {number} OR name = {literal(name)})"
         yield insert("_cpexport_runs", (prefix, number, name), f"({existing} AND {either}) = 0")
-        yield check(f"({existing} AND {same}) = 1", f"run {number} has another name there")
+        yield check(
+            f"({existing} AND {same}) = 1", f"run {number} has another name in this database"
+        )
 
 
 def _columns(contents: Manifest) -> Iterator[str]:
@@ -126,7 +131,7 @@ def _columns(contents: Manifest) -> Iterator[str]:
     place = "l.table_name = w.t AND l.column_name = w.c"
     for one, other in ((same, place), (place, same)):
         query = f"SELECT 1 FROM cpexport_columns w JOIN {ledger} ON {one} WHERE NOT ({other})"
-        yield check(f"NOT EXISTS ({query})", "it has these columns elsewhere")
+        yield check(f"NOT EXISTS ({query})", "the database has these columns in other tables")
     yield f"""INSERT INTO cpexport_unknown SELECT w.t FROM {both}
   WHERE w.kind <> 'none yet' AND (w.kind, l.type) NOT IN
     (VALUES (w.kind, w.kind), ('integer', 'real'));

@@ -33,10 +33,11 @@ from cpexport.sql_script.sqlite.statements import check, insert, literal
 from cpexport.tables.layout import table_of
 
 _HEAD = """\
--- Written by cpexport {version}. Imports the files beside it, each batch once:
+-- Written by cpexport {version}. Imports the files in this folder, each batch once:
 --   sqlite3 FILE < {script}
--- in this folder. It stops with an error, and leaves out all of a batch, if anything of it is not
--- as it was written. What is there already is not loaded again: run it again after a repair.
+-- Run it in this folder. If a file has changed since it was written, the script stops with an error
+-- and imports nothing of that batch. Correct the cause and run the script again: it skips batches
+-- that are already imported.
 .bail on
 PRAGMA synchronous = EXTRA;
 PRAGMA foreign_keys = OFF;
@@ -56,13 +57,13 @@ _ID = "(SELECT id FROM cpexport_batch)"
 def script(contents: Manifest, form: ScriptOptions) -> Iterator[str]:
     """The statements, in pieces of a few lines."""
     yield _HEAD.format(version=__version__, script=form.script)
-    here = f"the working folder is another one: run it in the folder that holds {form.script}"
+    here = f"wrong working folder: run it in the folder of {form.script}"
     yield check(f"readfile({literal(form.script)}) IS NOT NULL", here)
     yield "BEGIN IMMEDIATE;\n"
     yield from preamble.tables(contents)
     yield "COMMIT;\n"
     for number, unit in enumerate(contents.units, 1):
-        sets = unit.entry.loaded or "none any more"
+        sets = unit.entry.loaded or "none"
         yield f"\n-- batch {number} of {len(contents.units)}: image sets {sets}\nBEGIN IMMEDIATE;\n"
         yield from _batch(unit, contents, form)
         yield "COMMIT;\n"
@@ -73,7 +74,7 @@ def script(contents: Manifest, form: ScriptOptions) -> Iterator[str]:
         yield f"{statement};\n"
     yield (
         f"COMMIT;\nSELECT 'cpexport: ' || count(*) || ' of {len(contents.units)} batches loaded, "
-        "the others were there' FROM cpexport_loaded WHERE n;\n"
+        "the others were already loaded' FROM cpexport_loaded WHERE n;\n"
     )
 
 
@@ -105,9 +106,9 @@ INSERT INTO cpexport_loaded SELECT new FROM cpexport_batch;
         "AND signature NOT IN (SELECT signature FROM cpexport_known)"
     )
     yield check(
-        f"NOT {_NEW} OR ({others}) = 0", f"image sets {entry.loaded} are there, from others"
+        f"NOT {_NEW} OR ({others}) = 0", f"image sets {entry.loaded} are from other outputs"
     )
-    unknown = "tables hold more: write the script anew, or use cpexport load"
+    unknown = "tables have more: run cpexport script again, or use cpexport load"
     yield check(f"NOT {_NEW} OR NOT EXISTS (SELECT 1 FROM cpexport_unknown)", unknown)
     which = f"{ours} AND (batch_id = {_ID} OR {inside})"
     numbers = f"SELECT number FROM {SETS} WHERE {which}"
@@ -165,7 +166,7 @@ def _file(
     prefix, run = contents.prefix, unit.run
     yield check(
         f"lower(hex(sha3(readfile({name}), 256))) = '{file.sha3}'",
-        f"{file.name} is not as it was written",
+        f"{file.name} has changed since it was written",
     )
     listed = ", ".join(map(quoted, file.columns))
     skipped = " --skip 1" if form.header else ""
@@ -196,7 +197,8 @@ CREATE TEMP TABLE cpexport_rows ({listed});
     )
     counting = f"SELECT count(*) FROM {table} WHERE {ours}"
     yield check(
-        f"NOT {_NEW} OR ({counting}) = {file.rows}", f"not {file.rows} rows of it in {file.table}"
+        f"NOT {_NEW} OR ({counting}) = {file.rows}",
+        f"{file.table} does not have {file.rows} rows of the batch",
     )
 
 
