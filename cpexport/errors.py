@@ -102,7 +102,7 @@ class WidthError(CpexportError):
 class NumbersError(SinkError):
     """A feature has both real numbers and integers with too many digits for a real number.
 
-    No numeric column can hold both. `object` and `feature` are those of the destination.
+    No numeric column can hold both. `object` and `feature` are the destination's names.
     """
 
     def __init__(self, destination: str, object: str, feature: str) -> None:

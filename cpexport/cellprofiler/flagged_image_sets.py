@@ -73,8 +73,8 @@ def without_rows(jobs: Sequence[ImageSets], held: ImageSets, planned: ImageSets 
     """A note about image sets that may have been skipped; empty if there are none.
 
     Databases have no rows for skipped image sets. `jobs` are the image sets of each database whose
-    pipeline skips some, and `held` those of all outputs. If `planned` is None, gaps in a job's
-    numbers are taken instead.
+    pipeline skips some, and `held` the image sets of all outputs. If `planned` is None, gaps in a
+    job's numbers are taken instead.
     """
     spans = [(sets.first, sets.last) for sets in jobs if sets]
     lacking = (ImageSets.from_ranges(spans) if planned is None else planned) - held

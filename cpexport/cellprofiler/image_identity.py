@@ -93,7 +93,7 @@ class Pictures:
     There is one column per feature, and one row per image set.
 
     `numbers` is ascending. `columns` has `FileName_`, `MD5Digest_` and `Metadata_` features, and
-    those of `planes`. `folders` has for each channel the last folders of the path, at most five,
+    features of `planes`. `folders` has for each channel the last folders of the path, at most five,
     with slashes on every system: `screen/Plate1/Images`. Unknown values are null.
     """
 

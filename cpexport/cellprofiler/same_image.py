@@ -52,7 +52,7 @@ class Comparison:
     """The result of comparing the image sets that both sides have.
 
     `different` has the image sets with different images and their first difference, and `untold`
-    those without evidence. `named` are those of `untold` whose files have the same names.
+    the image sets without evidence. `named` are those in `untold` whose files have the same names.
     """
 
     different: Mapping[int, ImageDifference] = field(default_factory=dict)

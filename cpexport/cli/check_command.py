@@ -130,7 +130,7 @@ def _of_outputs(
     quiet: bool,
     words: dict[str, Any],
 ) -> "Check":
-    """Checks OUTPUTS once, or every `seconds` seconds until all image sets are there."""
+    """Checks OUTPUTS once, or every `seconds` seconds until all image sets are present."""
     from cpexport.cli.progress import live_display, progress_bar
     from cpexport.commands.check import check
     from cpexport.commands.watch import follow_check

@@ -51,7 +51,7 @@ def too_long(text: str, format: str) -> tuple[str, ...]:
 
 
 def submit_text(plan: Plan, folder: Path) -> str:
-    """Says how to submit the jobs whose files were written into a folder."""
+    """Returns how to submit the jobs whose files were written into a folder."""
     sets = len(plan.image_sets)
     submit = shlex.join(["sh", str(folder / SUBMIT)])
     what = f"{_counted(len(plan.tasks), 'job')} on {_counted(sets, 'image set')}"
@@ -255,7 +255,7 @@ def _unfinished(batches: Sequence[Seen], width: int | None = None) -> str:
 
 
 def _attempt(alike: Sequence[Seen]) -> str:
-    """Says which attempt of its job each batch is from, how long it took of its limit, and its log.
+    """Returns each batch's attempt, how long the attempt took of its limit, and its log.
 
     Values that differ between the batches are left out.
     """

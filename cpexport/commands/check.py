@@ -85,7 +85,7 @@ class Check:
 
     @property
     def whole(self) -> bool:
-        """Whether all planned image sets are there, and nothing else.
+        """Whether all planned image sets are present, and nothing else.
 
         Without a batch file, whether nothing shows that image sets are missing.
         """
@@ -164,7 +164,7 @@ def check(
 
 
 def _check_not_empty(found: Survey, outputs: Sequence[Path]) -> None:
-    """Refuses outputs without a batch file if it cannot be read, or if nothing else is there."""
+    """Refuses outputs without a batch file if it cannot be read, or if nothing else is found."""
     for batch in found.batches:
         if isinstance(batch.source, NotReadSource):
             raise batch.source.error

@@ -252,7 +252,7 @@ def _most(tries: Sequence[tuple[int | None, bool]], planned: int | None) -> tupl
 
 
 def _why(batch_file: BatchFile, unit: ImageSets, tried: _Tries, limits: RetryPolicy) -> str:
-    """Says why image sets are given up, what tries them again, and which images to look at."""
+    """Returns why image sets are given up, what tries them again, and which images to look at."""
     last = tried.attempts[-1]
     how = ""
     if last.exit_status is not None:

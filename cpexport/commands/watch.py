@@ -1,4 +1,4 @@
-"""Follows a run: checks or loads it repeatedly until all planned image sets are there."""
+"""Follows a run: checks or loads it repeatedly until all planned image sets are present."""
 
 import logging
 import time
@@ -33,7 +33,7 @@ class RunProgress:
     failed: in jobs that failed.
     missing: not started, as far as is known.
     eta: seconds to go; None if unknown.
-    idle: says that image sets are missing although no job waits or runs; else empty.
+    idle: a sentence that image sets are missing although no job waits or runs; else empty.
     over: whether, in addition, a scheduler has confirmed that no more results can come.
     """
 
@@ -74,7 +74,7 @@ def standing(found: Check) -> RunProgress:
 
 
 def _idle(missing: ImageSets, history: History) -> str:
-    """Says that image sets are missing although no job waits or runs; else returns an empty text.
+    """Returns that image sets are missing although no job waits or runs; else an empty text.
 
     Empty also if no job is known.
     """

@@ -1,6 +1,6 @@
 """The .properties and .workspace files of CellProfiler Analyst, and the text of their fields.
 
-The fields and their order are those of ExportToDatabase (CellProfiler 4.2.8, exporttodatabase.py,
+The fields and their order come from ExportToDatabase (CellProfiler 4.2.8, exporttodatabase.py,
 get_property_file_text).
 """
 

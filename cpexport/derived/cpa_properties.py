@@ -260,7 +260,7 @@ def _pictures(columns: Mapping[str, str]) -> tuple[Picture, ...]:
 
 
 def _thumbnails(columns: Mapping[str, str], pictures: tuple[Picture, ...]) -> Mapping[str, str]:
-    """Columns of thumbnails by name of image: first those of the pictures, in their order."""
+    """Columns of thumbnails by name of image: first the ones of `pictures`, in their order."""
     names = [f.removeprefix("Thumbnail_") for f in columns if f.startswith("Thumbnail_")]
     first = [picture.name for picture in pictures if picture.name in names]
     return {name: columns[f"Thumbnail_{name}"] for name in dict.fromkeys([*first, *names])}

@@ -140,7 +140,7 @@ def untrue_wells(sink: Sink, prefix: str) -> Iterator[tuple[str, str]]:
 def _with_other_wells(
     sink: Sink, asked_for: WellTables, tables: Iterable[str]
 ) -> Iterator[tuple[str, str]]:
-    """Yields the tables whose wells are not those of Per_Image, and how many differ."""
+    """Yields the tables whose wells differ from Per_Image, and how many differ."""
     runs = sink.layout().image_key[:-1]
     features = [column.feature for column in asked_for.groups]
     expected: set[tuple[Any, ...]] = set()

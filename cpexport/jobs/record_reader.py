@@ -67,7 +67,7 @@ def _entries(folder: Path) -> Iterator[tuple[str, _Stat]]:
 
 
 def _in_order(files: Iterable[tuple[Attempt, ...]]) -> tuple[Attempt, ...]:
-    """Sorts attempts by the time they began, but keeps those of one job in their recorded order.
+    """Sorts attempts by the time they began, but keeps each job's attempts in their recorded order.
 
     The clock of one of its nodes may be slow.
     """

@@ -65,7 +65,7 @@ def unsaid(record: Broken, reason: str) -> str:
 
 
 def waits(job: Queued) -> str:
-    """Says why a job waits in the queue, and what to do if it would wait forever."""
+    """Returns why a job waits in the queue, and what to do if it would wait forever."""
     why = f" (reason: {job.reason})" if job.reason else ""
     advice = _FOR_EVER.get(job.reason, "")
     number = job.id.partition(":")[2].partition("_")[0]
@@ -73,7 +73,7 @@ def waits(job: Queued) -> str:
 
 
 def in_words(attempt: Attempt) -> str:
-    """Says how an attempt ended: failed, killed, or out of time; empty if that is unknown."""
+    """Returns how an attempt ended: failed, killed, or out of time; empty if that is unknown."""
     status = attempt.exit_status
     if attempt.timed_out:
         return _BY_STATE["TIMEOUT"]
@@ -95,14 +95,14 @@ def in_words(attempt: Attempt) -> str:
 
 
 def died_at_once(job: Queued) -> str:
-    """Says how a job ended that never started CellProfiler."""
+    """Returns how a job ended that never started CellProfiler."""
     why = _BY_STATE.get(job.state, "the job ended")
     state = f" (the scheduler reports {job.state})" if job.state else ""
     return f"{why} before it started{state}"
 
 
 def trouble(history: History, histories: Iterable[Path]) -> str:
-    """Says what is wrong if all jobs of the last plan failed in the same way at once, or if some
+    """Returns what is wrong if all jobs of the last plan failed in the same way at once, or if some
     nodes could not start CellProfiler; else returns an empty text.
 
     `histories` are the folders in which the jobs record their attempts.

@@ -111,7 +111,7 @@ def left_out(
 ) -> list[LeftOut]:
     """Returns everything that a destination lacks from the outputs in `found`.
 
-    entries: those of its ledger.
+    entries: the entries of its ledger.
     present: the image sets that it holds.
     types: the object types that it has.
     others: images that it would get in addition to those that it has.

@@ -40,7 +40,7 @@ def recorded(batch: Batch) -> RecordedFeatures:
 
 
 def counted_none(batch: Batch) -> frozenset[str]:
-    """Returns the object types of which an output counts none, so that it has no table of them."""
+    """Returns the object types without any object in an output, which has no table of them."""
     counts = (f for f in batch.features.get(IMAGE, {}) if f.startswith(_COUNT))
     names = {feature.removeprefix(_COUNT) for feature in counts}
     return frozenset(names - batch.features.keys() - set(batch.missing_tables))

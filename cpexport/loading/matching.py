@@ -68,5 +68,5 @@ def _same_age(batch: Batch, entry: Entry) -> bool:
 
 
 def _same_end(batch: Batch, entry: Entry) -> bool:
-    # If a job does not say when it ended, its copies cannot be told apart.
+    # If a job does not record when it ended, its copies cannot be distinguished.
     return batch.finished in ("", entry.age[0])

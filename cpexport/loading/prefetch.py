@@ -46,7 +46,7 @@ def decoded_ahead(
 ) -> Iterator[tuple[LoadStep, Decoded | SourceError]]:
     """Yields each step with its decoded rows, or with why it cannot be decoded, in order.
 
-    `types` returns the newest types, which become wider as batches arrive; those of images are
+    `types` returns the newest types, which become wider as batches arrive; types of images are
     known from `inspect`.
 
     Raises:

@@ -20,7 +20,7 @@ class LoadRequest:
     prefix: table name prefix.
     shape: how the tables look; None to keep the destination's choice, or CellProfiler's default.
     paths: how image paths change; None for the destination's mapping, or none.
-    wells: tables of wells to make in addition to those of the destination.
+    wells: tables of wells to make in addition to the existing ones.
     consent: what the user allows; it is not stored.
     run: the run that all of `outputs` belong to, if the destination numbers runs.
     allow_empty: whether jobs may still run, so that an empty result is no error.

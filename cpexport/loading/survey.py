@@ -79,7 +79,7 @@ def survey(
     found = find(outputs, report)
     read = read_plans(found.plans, outputs)
     if read.away:
-        # A plan for missing image sets has its outputs next to those of the first plan.
+        # A plan for missing image sets has its outputs next to the first plan's outputs.
         found = find([*outputs, *read.away], report)
     candidates = told_apart(found.batch_files)
     found = found.retold(outputs=(*candidates.outputs, *_kept_temporary(found)))
@@ -133,7 +133,7 @@ def _sources(found: Found, plan: BatchFile | None, candidates: Candidates) -> li
 def _csv_tables(
     items: Iterable[Inspected], known: Mapping[str | None, Collection[str]]
 ) -> Mapping[str | None, Collection[str]]:
-    """Returns the tables of CSV outputs by pipeline: those that are known, and those of `items`."""
+    """Returns the tables of CSV outputs by pipeline: the known ones, and the ones in `items`."""
     tables = {pipeline: set(names) for pipeline, names in known.items()}
     for item in items:
         if isinstance(item.found, Evidence) and item.source.format == "spreadsheet":
@@ -195,7 +195,7 @@ def _siblings(
     """Returns the tables that a CSV output should have: those that other CSV outputs have, and
     those that its pipeline exports.
 
-    The other outputs are those of the same pipeline, or all of them if the pipeline is unknown.
+    The other outputs have the same pipeline; all count if the pipeline is unknown.
     """
     if source.format != "spreadsheet":
         return ()

@@ -1,4 +1,4 @@
-"""Checks object types and features named on the command line against those of the outputs."""
+"""Checks object types and features named on the command line against the outputs."""
 
 from collections.abc import Iterable
 from contextlib import suppress

@@ -43,7 +43,7 @@ def cut_off(
 ) -> list[Withdrawn]:
     """Returns batches of CSV files that count objects but lack the table that other batches have.
 
-    The other batches are those of the same pipeline, or all if the pipeline is unknown. `tables`
+    The other batches have the same pipeline; all count if the pipeline is unknown. `tables`
     are the tables of CSV outputs, by pipeline.
     """
     image = table_of(IMAGE, prefix)

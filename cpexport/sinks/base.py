@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Write = Callable[[str, pa.RecordBatchReader], None]
 """Writes the rows of one object type, in blocks whose columns are named by feature. Relationships
-are the type `Relationship`; what the job says of the whole run is the type `Experiment`."""
+are the type `Relationship`; metadata of the whole run are the type `Experiment`."""
 
 Allow = Callable[[Sequence[Entry]], None]
 """Called with the entries that a batch is about to replace, each with only those image sets in
@@ -38,7 +38,7 @@ class TableState:
 
 
 class LedgerStore(Protocol):
-    """What the destination says about itself. All is empty before the first load.
+    """The ledger of a destination. Everything is empty before the first load.
 
     If the sink was opened for a run, everything is about that run, else about all runs.
     """
@@ -90,7 +90,7 @@ class Transaction(Protocol):
         """Replaces the run's measurements in Per_Experiment, by feature."""
 
     def reshape(self) -> None:
-        """Gives the tables the object types of `Sink.shape`. The batches that are there lose their
+        """Gives the tables the object types of `Sink.shape`. Existing batches lose their
         fingerprint, so that they are loaded again."""
 
     def write_derived_table(self, table: "sa.Table", rows: pa.Table) -> None:
@@ -132,7 +132,7 @@ class Sink(Protocol):
 
     @property
     def ledger(self) -> LedgerStore:
-        """What the destination says about itself."""
+        """The destination's ledger."""
 
     def layout(self) -> Layout:
         """The tables and columns that the destination has."""
@@ -155,9 +155,9 @@ class Sink(Protocol):
     ) -> AbstractContextManager[Write | None]:
         """A transaction that writes one batch and its ledger entry, or nothing.
 
-        It first deletes the rows of image sets that are there already, if `allow` raises nothing.
-        It gives None if another process has written this very batch meanwhile. Leaving it without
-        an error commits, durably.
+        It first deletes the rows of image sets that are already stored, if `allow` raises nothing.
+        It gives None if another process has written this very batch in the meantime. Leaving it
+        without an error commits, durably.
         """
 
     def read(

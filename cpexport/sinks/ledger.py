@@ -41,7 +41,7 @@ class RecordedFeatures:
     """The features that an output has columns for, also those without any value.
 
     features: sorted, by object type.
-    counted_none: the object types of which the images count none, and which have no table.
+    counted_none: the object types that the images count none of, and that have no table.
     """
 
     features: Mapping[str, tuple[str, ...]]
@@ -137,8 +137,8 @@ class Ledger:
 
     @cached_property
     def by_fingerprint(self) -> Mapping[str, Entry]:
-        """The entries by content. If several have the same, the one from which the most image sets
-        are loaded."""
+        """The entries by content. If several have the same, the one with the most loaded
+        image sets counts."""
         by_loaded = sorted(self.entries, key=lambda entry: len(entry.loaded))
         return {entry.fingerprint: entry for entry in by_loaded}
 

@@ -1,4 +1,4 @@
-"""Opens the destination that a URL names, and says what its kind can do.
+"""Opens the destination that a URL names, and returns what its kind can do.
 
 A new kind of destination needs a package in `sinks`, an entry in `_KINDS`, and a few lines in
 `open_sink`.

@@ -55,7 +55,7 @@ class Place:
 
     @property
     def image_tables(self) -> list[Path]:
-        """The CSV files that list image sets, judged by name, without those of "MySQL / CSV"."""
+        """The CSV files that list image sets, judged by name, without "MySQL / CSV" files."""
         files = [path for group in self.groups.values() for path in group.files]
         return [path for path in (*files, *self.companions) if path.stem.endswith(IMAGE)]
 

@@ -1,6 +1,6 @@
 """The tables and columns of a destination: where each feature goes, and with which type.
 
-The tables are those of CellProfiler's ExportToDatabase, one per object type. A `Layout` is an
+The tables are the same as in CellProfiler's ExportToDatabase, one per object type. A `Layout` is an
 immutable value: it grows by new features and wider types, and never renames or moves what it has.
 """
 

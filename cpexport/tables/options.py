@@ -1,6 +1,6 @@
 """The user's choices for the tables of a destination: object types, their layout, aggregates.
 
-The choices are those of CellProfiler's ExportToDatabase (CellProfiler 4.2.8, exporttodatabase.py).
+The choices are the same as in ExportToDatabase (CellProfiler 4.2.8, exporttodatabase.py).
 A destination keeps its options: later loads write into the same tables.
 """
 

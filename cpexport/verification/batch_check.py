@@ -156,7 +156,7 @@ class BatchVerifier:
         return self.has(table, column.name) and not (group_number and self.unfinished)
 
     def _renumbered(self, expected: pa.Table) -> pa.Table:
-        """Replaces the job's group numbers by those of the whole run."""
+        """Replaces the job's group numbers by the numbers in the whole run."""
         numbers = expected[IMAGE_NUMBER].to_numpy()
         for feature in self._groups.new:
             if feature in expected.column_names:

@@ -1,4 +1,4 @@
-"""Compares what the ledger says of one batch with the batch's own files."""
+"""Compares the ledger's entry of one batch with the batch's own files."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace

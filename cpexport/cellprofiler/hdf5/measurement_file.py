@@ -184,7 +184,7 @@ class MeasurementFile:
         """Yields each kind of relationship with its pairs.
 
         The values are module number, name, first and second object type, and four vectors: the
-        image and object numbers of the first objects, then those of the second.
+        image and object numbers of the first objects, then of the second.
         """
         if RELATIONSHIP not in self._by_name:
             return

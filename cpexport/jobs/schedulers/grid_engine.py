@@ -1,4 +1,4 @@
-"""Grid Engine: its options, and which jobs it says wait or run; it does not list ended jobs."""
+"""Grid Engine: its options, and the jobs that wait or run; it does not list ended jobs."""
 
 import re
 from collections.abc import Collection, Iterator

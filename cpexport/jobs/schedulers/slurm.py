@@ -1,4 +1,4 @@
-"""Slurm: its options, and what it says became of jobs; only what jobs left on disk counts."""
+"""Slurm: its options, and the states of its jobs; only what jobs left on disk counts."""
 
 import os
 import re

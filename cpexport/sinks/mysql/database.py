@@ -1,7 +1,7 @@
 """A database on a MySQL or MariaDB server as the SQL sinks use it: `sinks.sql.database.Database`.
 
 In its sessions double quotes enclose names, as in SQLite. DDL commits on these servers, so it has a
-connection of its own. So has every stream of rows, as a connection can carry only one.
+connection of its own. So does every stream of rows, as a connection can carry only one.
 """
 
 from collections.abc import Iterator

@@ -10,7 +10,7 @@ _AGAIN = "nothing of the batch was stored; run the command again"
 _ASK = "ask the server's administrator"
 _LOST = "the connection was lost"
 
-# The numbers are those of MySQL's and MariaDB's error references, which agree below 1900.
+# The numbers come from MySQL's and MariaDB's error references, which agree below 1900.
 _RETRY = {
     1062: "another process wrote the same at the same time",
     1205: "another process held a lock for too long",

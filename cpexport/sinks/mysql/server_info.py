@@ -58,7 +58,7 @@ class ServerInfo:
     takes_bulk: bool
     """Whether rows go by the bulk protocol, so that LOAD DATA is not needed."""
     missing: tuple[str, ...]
-    """Those of `PRIVILEGES` that the user lacks."""
+    """The `PRIVILEGES` that the user lacks."""
     local_infile: bool
     default_storage_engine: str
     innodb_strict_mode: bool

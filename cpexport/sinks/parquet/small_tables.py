@@ -40,7 +40,7 @@ def pairs_schema(layout: Layout) -> pa.Schema:
 
 
 def publish(folder: Folder, db: Database, prefix: str, numbered: bool) -> None:
-    """Writes those of the small tables that have changed to Parquet."""
+    """Writes the small tables that have changed to Parquet."""
     for table in _small_tables(prefix, numbered, tuple(measured_in(db, prefix).values())):
         if table.name not in db.names():
             continue
@@ -108,8 +108,8 @@ def of_run(folder: Folder, scope: Scope) -> Iterator[pa.RecordBatch]:
 
 
 def there(folder: Folder, scope: Scope, names: Iterable[str]) -> dict[str, TableState]:
-    """Those of these tables that readers find; see `Sink.tables`. The view of relationships counts
-    as present if its tables are."""
+    """The tables among `names` that readers find; see `Sink.tables`. The view of relationships
+    counts as present if its tables are."""
     states = {name: _state(folder, scope, name) for name in names if folder.has(name)}
     present = {name: table for name, table in states.items() if table is not None}
     if {f"{scope.prefix}Per_Relationship{end}" for end in ("s", "Types")} <= present.keys():

@@ -23,7 +23,7 @@ is in Per_Experiment; and the columns of Per_Experiment with measurements, by fe
 
 
 def write(db: Database, scope: Scope, rows: pa.RecordBatch, first: int) -> None:
-    """Writes what a job says about the run, unless a job with an earlier `first` image set has
+    """Writes a job's metadata about the run, unless a job with an earlier `first` image set has
     written it. So the job with the first image set wins, whatever the order of the batches.
     """
     ledger_settings.lower(db, scope, FIRST, first)

@@ -19,9 +19,8 @@ def shape_of(db: Database, prefix: str) -> TableOptions | None:
 def agreed(
     db: Database, prefix: str, shape: TableOptions | None, paths: PathMap | None
 ) -> TableOptions:
-    """The options that the tables have. If there are no tables yet, those that they will have. If
-    the stored options name object types that do not exist, the corrected options, which `reshape`
-    then stores.
+    """The options that the tables have, or will have if there are no tables yet. If the stored
+    options name object types that do not exist, the corrected options, which `reshape` then stores.
 
     Raises:
         SinkError: other options are asked for; existing tables are not rebuilt.

@@ -112,13 +112,13 @@ def note(db: Database, scope: Scope, settings: Mapping[str, str]) -> None:
 
 
 def enter(db: Database, scope: Scope, name: str, value: str) -> None:
-    """Stores a setting that is not there yet."""
+    """Stores a setting that does not exist yet."""
     ours = {"prefix": scope.prefix, "table_number": scope.number, "name": name}
     execute(db, inserted(SETTINGS), **ours, value=value)
 
 
 def lower(db: Database, scope: Scope, name: str, number: int) -> None:
-    """Stores a number in place of an equal or greater one, if the setting is there.
+    """Replaces an equal or greater number, if the setting exists.
 
     On servers, a second process waits here, and then sees what the first one wrote.
     """
@@ -127,7 +127,7 @@ def lower(db: Database, scope: Scope, name: str, number: int) -> None:
 
 
 def forget(db: Database, scope: Scope, name: str) -> None:
-    """Removes a setting, if it is there."""
+    """Removes a setting, if it exists."""
     # A condition on the whole key locks no other row on servers.
     ours = {"prefix": scope.prefix, "table_number": scope.number, "name": name}
     execute(db, deleted(SETTINGS, *ours), **ours)

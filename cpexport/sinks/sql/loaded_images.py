@@ -26,7 +26,7 @@ def pictures(sink: Sink, image_sets: ImageSets) -> Pictures:
 
 
 def _of_images(sink: Sink, image_sets: ImageSets) -> Pictures:
-    """What `Per_Image` says about these images, with paths as the jobs wrote them."""
+    """What `Per_Image` has about these images, with paths as the jobs wrote them."""
     columns = (
         c
         for c in sink.layout().columns

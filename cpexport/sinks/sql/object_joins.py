@@ -24,7 +24,7 @@ class JoinedType:
     parent: Column | None = None
 
     def joins(self, layout: Layout) -> Iterator[str]:
-        """The SQL joins of this type's tables to those of `on`."""
+        """The SQL joins of this type's tables to the tables of `on`."""
         one, *more = layout.parts(self.name)
         other = layout.parts(self.on)[0]
         number, theirs = number_of(layout, self.name), number_of(layout, self.on)

@@ -79,7 +79,7 @@ def _together(
 
 
 def there(db: Database, scope: Scope, names: Iterable[str]) -> dict[str, TableState]:
-    """Those of these tables and views that exist; see `Sink.tables`."""
+    """The tables and views among `names` that exist; see `Sink.tables`."""
     columns = db.columns()
     states = {}
     for name in names:
@@ -94,7 +94,7 @@ def there(db: Database, scope: Scope, names: Iterable[str]) -> dict[str, TableSt
 
 
 def broken(db: Database, views: Iterable[str]) -> dict[str, str]:
-    """Those of these views that cannot be read, and why; see `Sink.broken_views`."""
+    """The views that cannot be read, and why; see `Sink.broken_views`."""
     problems, names = {}, db.names()
     for view in views:
         if db.spelled(view) not in names:

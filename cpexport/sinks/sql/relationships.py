@@ -18,7 +18,7 @@ _KIND = ("module_number", "relationship", "object_name1", "object_name2")
 
 
 def numbered(db: Database, scope: Scope, rows: pa.RecordBatch) -> pa.RecordBatch:
-    """Converts pairs with the columns of `layout.RELATIONSHIPS` to those of their table: the number
+    """Converts pairs from the columns of `layout.RELATIONSHIPS` to their table's: the number
     of the kind comes first. New kinds get the next numbers, and are entered."""
     kinds = quoted(f"{scope.prefix}Per_RelationshipTypes")
     numbers_of_kinds = {

@@ -1,4 +1,4 @@
-"""Selects the rows of a destination: all under a prefix, or those of one run."""
+"""Selects the rows of a destination: all under a prefix, or the rows of one run."""
 
 from dataclasses import dataclass
 

@@ -208,7 +208,7 @@ def _check_is_text(path: Path, text: bytes | bytearray, begin: int, end: int) ->
 def _memory() -> int:
     """The bytes of memory that this process can still use.
 
-    Limits are those of the machine, of its job or container, and its own.
+    Limits can be set by the machine, by its job or container, or for the process itself.
     """
     limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)

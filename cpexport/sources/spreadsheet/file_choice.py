@@ -63,7 +63,7 @@ class Tables:
 
 
 def images_of(headers: Sequence[CsvFile], prefix: str) -> tuple[CsvFile, ...]:
-    """The job's tables of image sets: those with CellProfiler's name, if there are any.
+    """The job's tables of image sets: the ones with CellProfiler's name, if any.
 
     There can be several, in folders named after metadata, or under names that the user chose.
     Identical copies of another one are left out.
@@ -96,7 +96,7 @@ def chosen(
     """Chooses which of the files with these headers to read.
 
     The names or folders of `adopted` files do not match `prefix`, so their rows must match
-    Image.csv. `rows` are those of `images_of`.
+    Image.csv. `rows` come from `images_of`.
 
     Raises:
         SourceError: two files could have the same table.

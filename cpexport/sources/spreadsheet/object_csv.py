@@ -29,7 +29,7 @@ from cpexport.tables.layout import RELATIONSHIPS
 
 
 def object_columns(file: CsvFile, name: str, image: frozenset[str]) -> list[Name]:
-    """The columns of one object type, without image columns that repeat those of Image.csv."""
+    """The columns of one object type, without image columns that repeat Image.csv."""
     return [
         (over, feature)
         for over, feature in dict.fromkeys(file.names)

@@ -252,7 +252,7 @@ def _first(query: str) -> str:
 
 
 def _grow(table: str) -> str:
-    """Adds missing columns to a table, and changes its types to those of the ledger."""
+    """Adds missing columns to a table, and changes its types to the ledger's."""
     name = quoted(table).replace("'", "''")
     return f"""SET @s = (SELECT GROUP_CONCAT(IF(i.c IS NULL, 'ADD', 'MODIFY'), ' COLUMN `',
     REPLACE(w.c, '`', '``'), '` ', w.type ORDER BY w.n)
