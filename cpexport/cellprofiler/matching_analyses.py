@@ -37,15 +37,15 @@ def _no_places() -> _Places:
 class Partners:
     """Rows of two analyses that have the same images, one to one.
 
-    `ambiguous` counts the rows of the first analysis with several partners. `untold` counts those
-    that have files of the same names in the other analysis, but no evidence whether they are the
+    `ambiguous` counts the rows of the first analysis with several partners. `undecided` counts the
+    rows with files of the same names in the other analysis, but no evidence whether they are the
     same. `why` is the reason if no row can have a partner; else empty.
     """
 
     ours: _Places = field(default_factory=_no_places)
     theirs: _Places = field(default_factory=_no_places)
     ambiguous: int = 0
-    untold: int = 0
+    undecided: int = 0
     why: str = ""
 
 
@@ -77,7 +77,7 @@ class _Matching:
         self._pairs: list[tuple[_Places, _Places]] = []
         self._done = np.zeros(len(ours), bool), np.zeros(len(theirs), bool)
         self._ambiguous = np.zeros(len(ours), bool)
-        self._untold = np.zeros(len(ours), bool)
+        self._undecided = np.zeros(len(ours), bool)
 
     def unique(self, keys: tuple[_Keys, _Keys], *, last: bool = False) -> None:
         """Matches rows with equal keys that have the same images, if each matches only one other.
@@ -85,8 +85,8 @@ class _Matching:
         With `last`, also records why the other rows have no partner.
         """
         left, right = self._candidates(keys, last)
-        different, untold = judged(self._ours.take(left), self._theirs.take(right))
-        same = ~different if self._same else ~different & ~untold
+        different, undecided = judged(self._ours.take(left), self._theirs.take(right))
+        same = ~different if self._same else ~different & ~undecided
         times = [
             np.bincount(rows[same], minlength=len(done))
             for rows, done in zip((left, right), self._done, strict=True)
@@ -96,7 +96,7 @@ class _Matching:
         self._done[0][left[only]] = self._done[1][right[only]] = True
         if last:
             self._ambiguous[left[same & ~only]] = True
-            self._untold[left[untold & ~same]] = True
+            self._undecided[left[undecided & ~same]] = True
 
     def _candidates(self, keys: tuple[_Keys, _Keys], last: bool) -> tuple[_Places, _Places]:
         """The pairs of rows with equal keys that have no partner yet."""
@@ -118,8 +118,8 @@ class _Matching:
 
     def partners(self) -> Partners:
         left, right = (np.concatenate(rows) for rows in zip(*self._pairs, strict=True))
-        untold = self._untold & ~self._ambiguous & ~self._done[0]
-        return Partners(left, right, int(self._ambiguous.sum()), int(untold.sum()))
+        undecided = self._undecided & ~self._ambiguous & ~self._done[0]
+        return Partners(left, right, int(self._ambiguous.sum()), int(undecided.sum()))
 
 
 def _exact(ours: Pictures, theirs: Pictures) -> tuple[_Keys, _Keys]:

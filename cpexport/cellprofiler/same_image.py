@@ -51,12 +51,12 @@ class ImageDifference:
 class Comparison:
     """The result of comparing the image sets that both sides have.
 
-    `different` has the image sets with different images and their first difference, and `untold`
-    the image sets without evidence. `named` are those in `untold` whose files have the same names.
+    `different` has the image sets with different images and their first difference, and `undecided`
+    the image sets without evidence. `named` are the undecided ones whose files have the same names.
     """
 
     different: Mapping[int, ImageDifference] = field(default_factory=dict)
-    untold: ImageSets = NONE
+    undecided: ImageSets = NONE
     named: ImageSets = NONE
 
 
@@ -70,11 +70,11 @@ def compared(ours: Pictures, theirs: Pictures) -> Comparison:
     if not len(left):
         return Comparison()
     comparing, numbers = _Comparing(left, right), left.numbers
-    untold = ~comparing.different & (~comparing.decided | comparing.repeated())
+    undecided = ~comparing.different & (~comparing.decided | comparing.repeated())
     return Comparison(
         {int(numbers[row]): comparing.differences[row] for row in sorted(comparing.differences)},
-        ImageSets.of(numbers[untold]),
-        ImageSets.of(numbers[untold & comparing.named]),
+        ImageSets.of(numbers[undecided]),
+        ImageSets.of(numbers[undecided & comparing.named]),
     )
 
 

@@ -11,7 +11,7 @@ from cpexport.commands.run_names import Named, named, outputs_of
 from cpexport.commands.verify import Unseen, Verification, verified_together, verify
 from cpexport.derived.analyses import join_analyses
 from cpexport.derived.group_renumbering import number_other_runs
-from cpexport.derived.wells import make_wells, untrue_wells
+from cpexport.derived.wells import make_wells, wrong_wells
 from cpexport.destination_url import file_url
 from cpexport.errors import LeftOut, SourceError, UsageError
 from cpexport.imagesets import ImageSets
@@ -96,7 +96,7 @@ def verify_runs(request: LoadRequest, progress: Progress = lambda done: None) ->
         numbered, known = sink.shape.numbered, sink.ledger.runs()
         strange = list(strange_runs(sink)) if numbered else []
         if numbered:
-            strange += [Difference(table, "", what) for table, what in untrue_wells(sink, prefix)]
+            strange += [Difference(table, "", what) for table, what in wrong_wells(sink, prefix)]
     if not numbered:
         return verify(request, progress)
     runs = named(request.outputs, known)

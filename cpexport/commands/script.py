@@ -10,7 +10,7 @@ from cpexport.loading.progress import Progress
 from cpexport.loading.request import LoadRequest
 from cpexport.loading.workers import THREAD, ExecutorSpec
 from cpexport.sql_script import cpa
-from cpexport.sql_script.export import Written
+from cpexport.sql_script.export import Exporter
 from cpexport.sql_script.folder import Folder
 from cpexport.sql_script.manifest import ANALYST, SQLITE, ScriptOptions
 from cpexport.sql_script.mysql import script as mysql
@@ -71,7 +71,7 @@ def written(folder: Folder, prefix: str, progress: Progress) -> tuple[int, int]:
 
     Returns how many data files there are, and how many were written now.
     """
-    form, done = folder.form, Written(folder, prefix, progress)
+    form, done = folder.form, Exporter(folder, prefix, progress)
     files = [file for unit in done.contents.units for file in unit.files]
     folder.note(done.notes())
     if form.kind == ANALYST:

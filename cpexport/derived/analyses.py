@@ -143,9 +143,9 @@ def _left_out(matched: Partners, table: str, other: str) -> Iterator[str]:
             f"{matched.ambiguous} image sets of {table} are joined with none of {other}, "
             "because several have the same files"
         )
-    if matched.untold:
+    if matched.undecided:
         yield (
-            f"{matched.untold} image sets of {table} are joined with none of {other}, because "
+            f"{matched.undecided} image sets of {table} are joined with none of {other}, because "
             "only their file names agree; MD5Digest_ or PathName_ would show whether they "
             "have the same images, and Series_ and Frame_ for files with several images; if "
             "they have, add --same-pictures"

@@ -51,7 +51,7 @@ def number_groups(sink: Sink, plan: BatchFile | None) -> None:
         return
     with sink.exclusive() as changes:
         groups = groups_of_run(sink, plan)
-        if _GROUPS in stored and not agrees(sink, groups):
+        if _GROUPS in stored and not matches_stored(sink, groups):
             # The stored numbers come from a batch file, and only that can number more features.
             return
         if groups.new:
@@ -96,7 +96,7 @@ def groups_of_run(sink: Sink, plan: BatchFile | None) -> Groups:
     return Groups(",".join(by) or "one group", of, pictures.numbers, new)
 
 
-def as_noted(sink: Sink, groups: Groups) -> Groups:
+def with_stored_features(sink: Sink, groups: Groups) -> Groups:
     """Only the features that were numbered when the destination was last loaded."""
     stored = sink.ledger.metadata().get(_FEATURES)
     if stored is None:
@@ -104,7 +104,7 @@ def as_noted(sink: Sink, groups: Groups) -> Groups:
     return replace(groups, new={f: v for f, v in groups.new.items() if f in stored.split(",")})
 
 
-def agrees(sink: Sink, groups: Groups) -> bool:
+def matches_stored(sink: Sink, groups: Groups) -> bool:
     """Whether the destination's groups were numbered in this way when it was last loaded; True if
     it has no features of groups."""
     stored = sink.ledger.metadata()

@@ -73,7 +73,7 @@ def counts_table(
     return sa.Table(table_name(prefix), sa.MetaData(), *columns), data
 
 
-def untrue_counts(sink: Sink, prefix: str, groups: Sequence[Column]) -> str:
+def wrong_counts(sink: Sink, prefix: str, groups: Sequence[Column]) -> str:
     """How the stored table differs from the values in Per_Image; empty if it does not."""
     table, rows = counts_table(sink.layout(), groups, list(well_counts(sink, groups)), prefix)
     try:

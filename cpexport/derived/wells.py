@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from cpexport.cellprofiler.features import IMAGE
-from cpexport.derived.well_counts import counts_table, table_name, untrue_counts, well_counts
+from cpexport.derived.well_counts import counts_table, table_name, well_counts, wrong_counts
 from cpexport.derived.well_tables import (
     TABLE_WORDS,
     WellTables,
@@ -32,7 +32,7 @@ _COUNTED: Final = "counted"
 
 @dataclass(frozen=True)
 class Wells:
-    """The tables that are asked for: `kinds` are keys of `AGGREGATES`, `plate` and `well` image
+    """The requested tables: `kinds` are keys of `AGGREGATES`, `plate` and `well` image
     features (None: the usual ones, if present). Without kinds, no tables are made."""
 
     kinds: tuple[str, ...]
@@ -53,8 +53,8 @@ class Wells:
         return cls(tuple(kind for kind in TABLE_WORDS if kind in kinds), plate, well)
 
 
-def make_wells(to: str, prefix: str, asked: Wells | None) -> Mapping[str, int]:
-    """Brings the tables of wells up to date that were asked for now or before. Returns the number
+def make_wells(to: str, prefix: str, requested: Wells | None) -> Mapping[str, int]:
+    """Brings the tables of wells up to date that were requested now or before. Returns the number
     of rows of each table that was made.
 
     A row is a well. It has a column for each numeric feature of objects, then of images, computed
@@ -69,7 +69,7 @@ def make_wells(to: str, prefix: str, asked: Wells | None) -> Mapping[str, int]:
     """
     while True:
         with open_sink(to, prefix) as sink:
-            wanted = _wanted(sink, asked)
+            wanted = _wanted(sink, requested)
             if wanted is None:
                 return {}
             asked_for, state = _tables_of(sink, wanted), _state(sink, wanted)
@@ -113,7 +113,7 @@ def find_metadata(sink: Sink, what: str, feature: str | None) -> str:
     return feature
 
 
-def untrue_wells(sink: Sink, prefix: str) -> Iterator[tuple[str, str]]:
+def wrong_wells(sink: Sink, prefix: str) -> Iterator[tuple[str, str]]:
     """Yields the tables of wells, for all runs together, that do not match the wells that are
     loaded now, and what is wrong with each. Only in Per_Well are values compared."""
     noted = sink.ledger.metadata().get(_NOTE)
@@ -132,7 +132,7 @@ def untrue_wells(sink: Sink, prefix: str) -> Iterator[tuple[str, str]]:
         for table in [*([table_name(prefix)] if counted else []), *tables]:
             yield table, "does not include all loaded batches; run cpexport load"
         return
-    if counted and (problem := untrue_counts(sink, prefix, asked_for.groups)):
+    if counted and (problem := wrong_counts(sink, prefix, asked_for.groups)):
         yield table_name(prefix), problem
     yield from _with_other_wells(sink, asked_for, tables)
 
@@ -166,20 +166,20 @@ def _tables_of(sink: Sink, wanted: Wells) -> WellTables:
     return WellTables(wanted.kinds, tuple(groups), layout.numbered, columns_of_wells(layout))
 
 
-def _wanted(sink: Sink, asked: Wells | None) -> Wells | None:
+def _wanted(sink: Sink, requested: Wells | None) -> Wells | None:
     """The tables to make, with the features of plate and well; None if they are up to date, or if
     none are asked for."""
     noted = sink.ledger.metadata().get(_NOTE)
-    if asked is not None and not asked.kinds:
-        asked = None
-    if not sink.layout().columns or (asked is None and noted is None):
+    if requested is not None and not requested.kinds:
+        requested = None
+    if not sink.layout().columns or (requested is None and noted is None):
         return None
     before = json.loads(noted) if noted else {"kinds": [], "plate": None, "well": None}
-    asked = asked or Wells(())
+    requested = requested or Wells(())
     wanted = Wells(
-        tuple(kind for kind in AGGREGATES if kind in asked.kinds or kind in before["kinds"]),
-        find_metadata(sink, "Plate", asked.plate or before["plate"]),
-        find_metadata(sink, "Well", asked.well or before["well"]),
+        tuple(kind for kind in AGGREGATES if kind in requested.kinds or kind in before["kinds"]),
+        find_metadata(sink, "Plate", requested.plate or before["plate"]),
+        find_metadata(sink, "Well", requested.well or before["well"]),
     )
     if not wanted.well:
         raise SinkError(

@@ -11,7 +11,7 @@ from cpexport.errors import SourceError
 SCRIPT = "cpexport-script.json"
 """The file that marks a folder written by `cpexport script`, which contains no job's files."""
 
-Told = Callable[[int], None]
+ReportFiles = Callable[[int], None]
 """A callback that repeatedly gets the number of files seen; it can raise to stop the walk."""
 
 _SYSTEM_FOLDERS = frozenset({"__MACOSX", "lost+found"})
@@ -63,7 +63,7 @@ def is_regular(path: Path) -> bool:
         return False
 
 
-def walk(top: Path, told: Told = lambda files: None) -> Iterator[Listed]:
+def walk(top: Path, report: ReportFiles = lambda files: None) -> Iterator[Listed]:
     """Yields every folder below `top` once, `top` first, in order of name; follows links.
 
     Skips hidden files and folders, and folders of `cpexport script` with everything below them.
@@ -88,7 +88,7 @@ def walk(top: Path, told: Told = lambda files: None) -> Iterator[Listed]:
             yield Listed(path, real, (), ((path, problem),))
             continue
         files += len(names)
-        told(files)
+        report(files)
         if SCRIPT in names:
             continue
         yield Listed(path, real, tuple(sorted(names)))

@@ -189,7 +189,7 @@ def _reject_unplanned(
     late = plan.pipeline.late | (evidence.pipeline.late if evidence.pipeline else frozenset())
     comparison = compared(evidence.pictures.without(late), plan.pictures)
     # File names that agree are enough, because a batch file is only given for jobs that ran it.
-    if evidence.pictures.columns and comparison.untold - comparison.named:
+    if evidence.pictures.columns and comparison.undecided - comparison.named:
         notes.append(f"no file names or metadata to compare with {plan.path.name}")
     mismatched = ImageSets.of(comparison.different)
     if mismatched:

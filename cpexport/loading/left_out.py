@@ -293,9 +293,9 @@ def _other_pictures(
                     f"its image set {min(numbers)} has other images than in the output that "
                     f"has it complete ({different[min(numbers)]})"
                 )
-            if unknown and (untold := comparison.untold & within):
+            if unknown and (undecided := comparison.undecided & within):
                 return (
-                    f"nothing shows whether its image set {untold.first} has the same images "
+                    f"nothing shows whether its image set {undecided.first} has the same images "
                     "as in the output that has it complete"
                 )
     return ""

@@ -52,7 +52,7 @@ def notes(sink: Sink) -> tuple[str, ...]:
     )
 
 
-def untrue(sink: Sink, ledger: Ledger) -> Mapping[str, str]:
+def wrong_measurements(sink: Sink, ledger: Ledger) -> Mapping[str, str]:
     """Returns the features whose value in Per_Experiment is wrong, and why.
 
     If no load has finished since the last batch was added, for example after a script,

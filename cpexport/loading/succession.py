@@ -114,7 +114,7 @@ class Succession:
                 "one with --batch; if they are two analyses of one run, load one with its "
                 "own --prefix",
             )
-        unsure = comparison.untold & both
+        unsure = comparison.undecided & both
         if not unsure:
             return None
         other = _having(unsure.first, others)

@@ -23,7 +23,13 @@ from cpexport.loading.progress import Progress, ProgressEvent
 from cpexport.sources.base import Batch, Evidence, Source
 from cpexport.sources.detect import Found, find
 from cpexport.sources.error_containment import contained
-from cpexport.sources.find_batch_file import Candidates, beside, notes_on, the_one, told_apart
+from cpexport.sources.find_batch_file import (
+    Candidates,
+    next_to,
+    notes_on,
+    sorted_by_content,
+    the_one,
+)
 from cpexport.sources.folder import TEMPORARY
 from cpexport.sources.no_output import holds_measurements, is_left_over
 
@@ -81,11 +87,11 @@ def survey(
     if read.away:
         # A plan for missing image sets has its outputs next to the first plan's outputs.
         found = find([*outputs, *read.away], report)
-    candidates = told_apart(found.batch_files)
+    candidates = sorted_by_content(found.batch_files)
     found = found.retold(outputs=(*candidates.outputs, *_kept_temporary(found)))
     path = batch_file or the_one(candidates.batch_files)
     if path is None:
-        near = beside(outputs)
+        near = next_to(outputs)
         candidates = replace(candidates, not_read=(*candidates.not_read, *near.not_read))
         path = the_one(near.batch_files) or planned_with(read.plans)
     stamps = read_stamps(found.stamps)

@@ -13,7 +13,7 @@ from pathlib import Path
 from cpexport.cellprofiler.batch_file import NAME
 from cpexport.cellprofiler.pipeline import Pipeline
 from cpexport.errors import LeftOut, SourceError
-from cpexport.files.walk import Listed, Told, is_text, walk
+from cpexport.files.walk import Listed, ReportFiles, is_text, walk
 from cpexport.jobs.split import PLAN, STAMP, STATUS, STATUS_SUFFIXES
 from cpexport.sources.base import Source
 from cpexport.sources.folder import sorted_by_kind
@@ -111,7 +111,7 @@ class Found:
         return sources
 
 
-def find(outputs: Iterable[Path], told: Told = lambda files: None) -> Found:
+def find(outputs: Iterable[Path], report: ReportFiles = lambda files: None) -> Found:
     """Walks OUTPUTS, which are folders or single files. A file below two of them is found once.
 
     Raises:
@@ -124,7 +124,7 @@ def find(outputs: Iterable[Path], told: Told = lambda files: None) -> Found:
         if not top.exists():
             raise SourceError(top, "does not exist", "name the folder that holds the jobs' outputs")
         if top.is_dir():
-            for listed in walk(top, told):
+            for listed in walk(top, report):
                 finding.take(listed)
         else:
             finding.take_file(top)

@@ -49,7 +49,7 @@ class Candidates:
     not_read: tuple[NotReadSource, ...] = ()
 
 
-def told_apart(paths: Sequence[Path]) -> Candidates:
+def sorted_by_content(paths: Sequence[Path]) -> Candidates:
     """Sorts files named Batch_data.h5 by their content."""
     batch_files, outputs, not_read = [], [], []
     try:
@@ -73,11 +73,11 @@ def told_apart(paths: Sequence[Path]) -> Candidates:
     return Candidates(tuple(batch_files), tuple(outputs), tuple(not_read))
 
 
-def beside(outputs: Iterable[Path]) -> Candidates:
+def next_to(outputs: Iterable[Path]) -> Candidates:
     """Sorts the files named Batch_data.h5 in the folders that contain `outputs`."""
     paths = [top.parent / NAME for top in outputs]
     existing = {path.resolve(): path for path in paths if path.is_file()}
-    return told_apart(tuple(existing.values()))
+    return sorted_by_content(tuple(existing.values()))
 
 
 def the_one(paths: Sequence[Path]) -> Path | None:

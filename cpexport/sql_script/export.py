@@ -41,7 +41,7 @@ _PAIRS = RELATIONSHIPS.names[4:]
 _KIND = RELATIONSHIPS.names[:4]
 
 
-class Written:
+class Exporter:
     """Brings the files of a folder up to date with its destination. `contents` lists them;
     `written` counts those that are new or changed.
 

@@ -89,10 +89,10 @@ class TableOptions:
         """The command-line options that give these options."""
         return " ".join(word for word in self._options.values() if word)
 
-    def beside(self, other: "TableOptions") -> tuple[str, str]:
+    def differences(self, other: "TableOptions") -> tuple[str, str]:
         """The options in which the two differ, as text: first this one's, then the other's.
 
-        >>> TableOptions(aggregate=("mean",)).beside(TableOptions(max_column_length=40))
+        >>> TableOptions(aggregate=("mean",)).differences(TableOptions(max_column_length=40))
         ('--aggregate mean, --max-column-length 64', 'no --aggregate, --max-column-length 40')
         """
         pairs = [(name, word, other._options[name]) for name, word in self._options.items()]
@@ -123,7 +123,7 @@ class TableOptions:
         paths = PathMap(tuple((cluster, local) for cluster, local in values["paths"]["pairs"]))
         return cls(**values | lists | {"paths": paths})
 
-    def asked(self, shape: "TableOptions | None", paths: PathMap | None) -> "TableOptions":
+    def requested(self, shape: "TableOptions | None", paths: PathMap | None) -> "TableOptions":
         """Returns what the user requests for a destination with these options.
 
         Where `shape` or `paths` is None, the destination's own options remain.

@@ -48,8 +48,8 @@ class PathMap:
     pairs: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def parse(cls, words: Iterable[str], besides: Iterable[tuple[str, str]] = ()) -> Self:
-        """Returns the mapping of words `CLUSTER=LOCAL`, and of the further pairs in `besides`.
+    def parse(cls, words: Iterable[str], more: Iterable[tuple[str, str]] = ()) -> Self:
+        """Returns the mapping of words `CLUSTER=LOCAL`, and of the further pairs in `more`.
 
         Raises:
             UsageError: a word is not a pair of absolute paths, or a folder of the cluster has two
@@ -67,7 +67,7 @@ class PathMap:
             local = _folder(local)
             if local_by_cluster.setdefault(_bare(cluster), local) != local:
                 raise UsageError(f"--path-map has two values for {cluster}; leave one out")
-        for cluster, local in besides:
+        for cluster, local in more:
             local_by_cluster.setdefault(_bare(cluster), _folder(local))
         return cls(tuple(sorted(local_by_cluster.items(), key=lambda pair: (-len(pair[0]), pair))))
 

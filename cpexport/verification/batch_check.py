@@ -16,7 +16,7 @@ from cpexport.cellprofiler.features import (
     is_column,
 )
 from cpexport.cellprofiler.group_numbers import FEATURES
-from cpexport.derived.group_renumbering import agrees, as_noted, groups_of_run
+from cpexport.derived.group_renumbering import groups_of_run, matches_stored, with_stored_features
 from cpexport.errors import ChangedError, WidthError
 from cpexport.imagesets import ImageSets
 from cpexport.loading.decode import Decoded
@@ -55,14 +55,14 @@ class BatchVerifier:
 
     def __init__(self, sink: Sink, ledger: Ledger, plan: BatchFile | None, prefix: str) -> None:
         self._sink, self._ledger, self._prefix = sink, ledger, prefix
-        self.name, self.layout, self.there = sink.name, sink.layout(), sink.tables()
+        self.name, self.layout, self.tables = sink.name, sink.layout(), sink.tables()
         self.tallies: dict[str, Tally] = {}
         self._ledger_check = LedgerCheck(sink, self.layout, prefix)
         self.structure = list(self._missing())
         self._gone = {(d.table, d.column) for d in self.structure}
-        self._groups = as_noted(sink, groups_of_run(sink, plan))
+        self._groups = with_stored_features(sink, groups_of_run(sink, plan))
         self.unfinished = ""
-        if not agrees(sink, self._groups):
+        if not matches_stored(sink, self._groups):
             self.unfinished = "groups were numbered with another batch file; name it with --batch"
             if "groups" not in sink.ledger.metadata():
                 self.unfinished = "the last load did not finish; run cpexport load"
@@ -105,12 +105,12 @@ class BatchVerifier:
 
     def _missing(self) -> Iterator[Difference]:
         for name in names(self.layout, self._prefix):
-            if name not in self.there:
+            if name not in self.tables:
                 yield Difference(name, "", "is missing")
         for table in self.layout.tables.values():
-            if table.name in self.there:
+            if table.name in self.tables:
                 for column in (*table.key, *(column.name for column in table.columns)):
-                    if column not in self.there[table.name].columns:
+                    if column not in self.tables[table.name].columns:
                         yield Difference(table.name, column, "is missing")
 
     def _rows(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from cpexport.derived.cpa_properties import described, fields
-from cpexport.derived.wells import untrue_wells
+from cpexport.derived.wells import wrong_wells
 from cpexport.errors import SinkError
 from cpexport.loading import run_measurements
 from cpexport.sinks.base import Sink
@@ -20,9 +20,9 @@ def differences(sink: Sink, prefix: str) -> Iterator[Difference]:
         yield Difference(view, "", problem)
     if described(sink):
         yield from _properties(sink, prefix)
-    for feature, problem in run_measurements.untrue(sink, sink.ledger.read()).items():
+    for feature, problem in run_measurements.wrong_measurements(sink, sink.ledger.read()).items():
         yield Difference(f"{prefix}Per_Experiment", feature, problem)
-    for table, problem in untrue_wells(sink, prefix):
+    for table, problem in wrong_wells(sink, prefix):
         yield Difference(table, "", problem)
 
 

@@ -56,7 +56,7 @@ class OrphanFinder:
         if lost:
             yield Difference(tables[0], "", "no rows of image sets in the ledger", (*sorted(lost),))
         for table in tables:
-            if (known := self._verifier.there[table].rows) != rows:
+            if (known := self._verifier.tables[table].rows) != rows:
                 others = (
                     ("pairs of existing relationship types") if pairs else "rows in its first part"
                 )

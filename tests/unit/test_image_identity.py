@@ -86,7 +86,7 @@ def test_another_picture_is_one_and_says_how(ours: Pictures, theirs: Pictures) -
 def test_without_a_common_feature_nothing_can_be_told() -> None:
     found = compared(one(FileName_DNA="a.tif"), one(Metadata_Well="A01"))
 
-    assert (found.different, str(found.untold), str(found.named)) == ({}, "1", "")
+    assert (found.different, str(found.undecided), str(found.named)) == ({}, "1", "")
 
 
 def test_image_sets_of_one_file_are_called_by_their_planes() -> None:

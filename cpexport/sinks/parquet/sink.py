@@ -32,7 +32,7 @@ from cpexport.sinks.parquet.small_tables import (
     pairs,
     pairs_schema,
     publish,
-    there,
+    table_states,
     whole,
 )
 from cpexport.sinks.parquet.writer import ParquetWriter
@@ -190,7 +190,7 @@ class ParquetSink(LedgerSink):
 
     def tables(self) -> Mapping[str, TableState]:
         names = schema.names(self.layout(), self.prefix)
-        return there(self._folder, self.ledger.scope(), names) if self.ledger.exists else {}
+        return table_states(self._folder, self.ledger.scope(), names) if self.ledger.exists else {}
 
     def read(
         self,

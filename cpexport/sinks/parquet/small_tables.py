@@ -107,7 +107,7 @@ def of_run(folder: Folder, scope: Scope) -> Iterator[pa.RecordBatch]:
     yield from rows.to_batches() or [pa.RecordBatch.from_pylist([], EXPERIMENTS)]
 
 
-def there(folder: Folder, scope: Scope, names: Iterable[str]) -> dict[str, TableState]:
+def table_states(folder: Folder, scope: Scope, names: Iterable[str]) -> dict[str, TableState]:
     """The tables among `names` that readers find; see `Sink.tables`. The view of relationships
     counts as present if its tables are."""
     states = {name: _state(folder, scope, name) for name in names if folder.has(name)}

@@ -26,15 +26,15 @@ def agreed(
         SinkError: other options are asked for; existing tables are not rebuilt.
     """
     stored = shape_of(db, prefix)
-    wanted = (stored or TableOptions()).asked(shape, paths)
+    wanted = (stored or TableOptions()).requested(shape, paths)
     if stored is None or stored == wanted:
         return wanted
     if wanted.corrects(stored, layout(db, prefix, False).types):
         return wanted
-    made, asked = stored.beside(wanted)
+    made, requested = stored.differences(wanted)
     raise SinkError(
         db.name,
-        f"was created with {made}, but {asked} was requested",
+        f"was created with {made}, but {requested} was requested",
         "leave out the options for tables, load into another destination, or add another --prefix",
     )
 

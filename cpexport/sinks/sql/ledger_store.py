@@ -60,5 +60,5 @@ class SqlLedger:
     def agreed(self, shape: TableOptions | None, paths: PathMap | None) -> TableOptions:
         """The options that the tables have or will have; see `ledger_options.agreed`."""
         if not self.exists:
-            return TableOptions().asked(shape, paths)
+            return TableOptions().requested(shape, paths)
         return ledger_options.agreed(self._db, self.prefix, shape, paths)

@@ -114,7 +114,7 @@ def _select(layout: Layout, joined: Sequence[JoinedType], place: int) -> str:
     return f"SELECT {', '.join(columns)} FROM {' '.join(tables)}{where}"
 
 
-def untrue(db: Database, layout: Layout, prefix: str) -> dict[str, str]:
+def wrong_counts(db: Database, layout: Layout, prefix: str) -> dict[str, str]:
     """What is wrong with the view, by the view's name; empty if nothing is. Each type must have as
     many objects in the view as in its table, and the same sum of object numbers."""
     view = table_of(OBJECT, prefix)

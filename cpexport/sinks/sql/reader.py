@@ -78,7 +78,7 @@ def _together(
         ) from error
 
 
-def there(db: Database, scope: Scope, names: Iterable[str]) -> dict[str, TableState]:
+def table_states(db: Database, scope: Scope, names: Iterable[str]) -> dict[str, TableState]:
     """The tables and views among `names` that exist; see `Sink.tables`."""
     columns = db.columns()
     states = {}

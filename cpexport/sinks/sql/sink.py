@@ -20,7 +20,7 @@ from cpexport.sinks.sql.batch_replacement import count, delete, renumber
 from cpexport.sinks.sql.database import Database, quoted
 from cpexport.sinks.sql.ledger_sink import LedgerSink
 from cpexport.sinks.sql.ledger_store import SqlLedger
-from cpexport.sinks.sql.reader import broken, read, there
+from cpexport.sinks.sql.reader import broken, read, table_states
 from cpexport.sinks.sql.scope import Scope
 from cpexport.tables.layout import table_of
 from cpexport.tables.options import VIEW, TableOptions
@@ -50,7 +50,7 @@ class SqlSink(LedgerSink):
 
     def tables(self) -> Mapping[str, TableState]:
         names = schema.names(self.layout(), self.prefix)
-        return there(self._db, self.ledger.scope(), names) if self.ledger.exists else {}
+        return table_states(self._db, self.ledger.scope(), names) if self.ledger.exists else {}
 
     def read(
         self,
@@ -76,7 +76,7 @@ class SqlSink(LedgerSink):
     def broken_views(self) -> Mapping[str, str]:
         problems = broken(self._db, self._views())
         if not problems and self._has_object_view():
-            problems |= object_view.untrue(self._db, self.layout(), self.prefix)
+            problems |= object_view.wrong_counts(self._db, self.layout(), self.prefix)
         return problems
 
     def renew_views(self) -> None:

@@ -280,6 +280,6 @@ def ends_cut(path: Path) -> bool:
         return stream.read(1) != b"\n"
 
 
-def name_beside(path: Path, other: Path) -> str:
+def relative_name(path: Path, other: Path) -> str:
     """The name of a file in a sentence about another: with its folder, if the folders differ."""
     return path.name if path.parent == other.parent else f"{path.parent.name}/{path.name}"

@@ -13,7 +13,7 @@ from pathlib import Path
 from cpexport.cellprofiler.features import EXPERIMENT, IMAGE, RELATIONSHIP
 from cpexport.cellprofiler.pipeline import Pipeline
 from cpexport.errors import SourceError
-from cpexport.sources.spreadsheet.csv_file import CsvFile, ends_cut, name_beside
+from cpexport.sources.spreadsheet.csv_file import CsvFile, ends_cut, relative_name
 from cpexport.sources.spreadsheet.csv_header import OBJECTS
 from cpexport.sources.spreadsheet.image_csv import ImageCsvRows
 from cpexport.sources.spreadsheet.object_type_names import (
@@ -80,7 +80,7 @@ def experiment_of(headers: Sequence[CsvFile], prefix: str) -> CsvFile | None:
     files = _different(_named(headers, EXPERIMENT, prefix))
     if len(files) > 1:
         problem = (
-            f"describes how the job ran, and so does {name_beside(files[1].path, files[0].path)}"
+            f"describes how the job ran, and so does {relative_name(files[1].path, files[0].path)}"
         )
         raise SourceError(files[0].path, problem, ONE_OF_TWO)
     return files[0] if files else None
@@ -241,7 +241,7 @@ def _surplus(name: str, candidates: Sequence[Candidate], prefix: str) -> dict[Pa
         path = candidate.file.path
         if path in copied:
             left_out[path] = (
-                f"{_unlike(candidate)}a copy of {name_beside(copied[path], path)}; {_AWAY}"
+                f"{_unlike(candidate)}a copy of {relative_name(copied[path], path)}; {_AWAY}"
             )
     own = list(filter(exact, kept)) or [candidate for candidate in kept if candidate.own]
     if own and (len(own) == len(kept) or fit_together(kept)):
@@ -250,7 +250,7 @@ def _surplus(name: str, candidates: Sequence[Candidate], prefix: str) -> dict[Pa
         for candidate in kept:
             if candidate not in own:
                 path = candidate.file.path
-                has = f"{name_beside(own[0].file.path, path)} has the rows of {name} already"
+                has = f"{relative_name(own[0].file.path, path)} has the rows of {name} already"
                 left_out[path] = f"{_unlike(candidate)}{has}; {_AWAY}"
         return left_out
     return left_out | _undecided(name, kept)
@@ -266,7 +266,9 @@ def _undecided(name: str, kept: Sequence[Candidate]) -> dict[Path, str]:
     left_out = {}
     for candidate in kept:
         path = candidate.file.path
-        other = name_beside((overlap[1] if candidate is overlap[0] else overlap[0]).file.path, path)
+        other = relative_name(
+            (overlap[1] if candidate is overlap[0] else overlap[0]).file.path, path
+        )
         has = f"also has rows of {name} in image set {overlap[2]}"
         left_out[path] = f"{other} {has}; {ONE_OF_TWO}"
     return left_out

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from cpexport.cellprofiler.features import IMAGE_NUMBER, INTEGER, TABLE_NUMBER, TEXT
 from cpexport.cellprofiler.image_identity import tells_pictures_apart
 from cpexport.errors import AS_WRITTEN, SourceError
-from cpexport.sources.spreadsheet.csv_file import CsvFile, name_beside
+from cpexport.sources.spreadsheet.csv_file import CsvFile, relative_name
 
 _SHOWN = 3
 
@@ -27,7 +27,7 @@ def two_rows(files: Sequence[CsvFile], number: int) -> SourceError:
     if len(paths) > 1:
         return SourceError(
             path,
-            f"image set {number} has a row here and in {name_beside(paths[1], path)}",
+            f"image set {number} has a row here and in {relative_name(paths[1], path)}",
             "keep the one of this job, or load each from a folder of its own with --table-number",
         )
     table = _texts(files)

@@ -10,7 +10,7 @@ from cpexport.errors import AS_WRITTEN, RERUN, SourceError
 from cpexport.files.kinds import is_pointer
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.sources.spreadsheet.csv_bytes import first_lines, no_table, no_text
-from cpexport.sources.spreadsheet.csv_file import CsvFile, ends_cut, name_beside
+from cpexport.sources.spreadsheet.csv_file import CsvFile, ends_cut, relative_name
 from cpexport.sources.spreadsheet.file_choice import ONE_OF_TWO, Tables
 from cpexport.sources.spreadsheet.image_csv import ImageCsvRows
 from cpexport.sources.spreadsheet.object_type_names import called_like
@@ -106,7 +106,7 @@ def _count(
         numbers, counted = np.unique(image_sets, return_counts=True)
         for number, count in zip(numbers.tolist(), counted.tolist(), strict=True):
             if number in where:
-                other = name_beside(file.path, where[number].path)
+                other = relative_name(file.path, where[number].path)
                 problem = f"has rows of image set {number}, and so has {other}"
                 raise SourceError(where[number].path, problem, ONE_OF_TWO)
             has[number], where[number] = count, file
