@@ -58,7 +58,7 @@ def load_runs(
         SourceError, CollisionError, SinkError: as `load`.
     """
     if request.allow_empty and request.batch_file is None:
-        raise UsageError("--watch needs --batch, to know when all is there")
+        raise UsageError("--watch needs --batch, to know when all image sets are loaded")
     to, prefix = request.to, request.prefix
     with open_sink(to, prefix, request.shape, writing=False) as sink:
         numbered, known = sink.shape.numbered, sink.ledger.runs()

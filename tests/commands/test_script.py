@@ -254,6 +254,15 @@ def test_cellprofiler_analyst_opens_what_is_for_it(
     db.close()
 
 
+def test_messages_of_a_script_for_mysql_fit_into_a_name() -> None:
+    """A script stops at a table whose name is the message; a name has at most 64 characters."""
+    text = (SQL / "import.mysql.sql").read_text("utf-8")
+    messages = re.findall(r"CONCAT\('(cpexport: )', '((?:[^']|'')*)'\)", text)
+
+    assert len(messages) > 5
+    assert [message for message in messages if len("".join(message)) > 64] == []
+
+
 @pytest.mark.parametrize("kind", [MYSQL, SQLITE])
 def test_the_script_is_the_one_in_sql(tmp_path: Path, kind: str, copy: Callable[..., Path]) -> None:
     """Of one batch with one image set, without what depends on places and times."""
