@@ -10,7 +10,7 @@ pytest_plugins = [
     "support.servers",
     "support.clusters",
     "support.grid_engine",
-    "support.lab",
+    "support.site",
     "contracts.sink",
 ]
 

@@ -5,40 +5,42 @@ from pathlib import Path
 
 import h5py
 from support.fixtures import unpacked
-from support.lab import Lab, program
+from support.site import Site, program
 
 from cpexport.cellprofiler.batch_file import read_batch_file
 from cpexport.jobs.image_folders import folders_read
 
 
 class TestContainers:
-    def test_get_every_folder_that_jobs_read_and_write(self, lab: Lab) -> None:
-        images, scratch = lab.home / "my images" / "plate 1", lab.home / "scratch"
-        for folder in (images, scratch, lab.home / "batch"):
+    def test_get_every_folder_that_jobs_read_and_write(self, site: Site) -> None:
+        images, scratch = site.home / "my images" / "plate 1", site.home / "scratch"
+        for folder in (images, scratch, site.home / "batch"):
             folder.mkdir(parents=True)
-        batch = lab.home / "batch" / "Batch_data.h5"
+        batch = site.home / "batch" / "Batch_data.h5"
         shutil.copy(unpacked("10_ranges") / "Batch_data.h5", batch)
         with_pictures_in(batch, images)
         # All words, and where those of CellProfiler begin.
-        script = f"printf '%s\\n' \"$@\" >{lab.home}/told\n"
+        script = f"printf '%s\\n' \"$@\" >{site.home}/received\n"
         script += 'while [ "$1" != cellprofiler ]; do shift; done\nexec "$@"'
-        program(lab, "apptainer", script)
+        program(site, "apptainer", script)
         words = ("--images-per-batch", 24, "--container", "cp.sif", "--format", "shell")
-        ran = lab.call("plan", batch, "--out", lab.run, *words)
-        lab.environment = {**lab.environment, "CPEXPORT_TMPDIR": str(scratch)}
-        lab.submit()
-        called = (lab.home / "told").read_text().splitlines()
+        ran = site.call("plan", batch, "--out", site.run, *words)
+        site.environment = {**site.environment, "CPEXPORT_TMPDIR": str(scratch)}
+        site.submit()
+        called = (site.home / "received").read_text().splitlines()
         bound = {called[i + 1] for i, word in enumerate(called) if word == "--bind"}
 
         assert ran.status == 0, ran.err
         assert called[0] == "exec"
         assert called[called.index("cellprofiler") - 1] == "cp.sif"
-        assert bound == set(map(str, (lab.run, lab.run / "outputs", batch.parent, images, scratch)))
+        assert bound == set(
+            map(str, (site.run, site.run / "outputs", batch.parent, images, scratch))
+        )
 
     def test_are_given_the_folders_that_hold_those_of_pictures_where_these_are_many(
-        self, lab: Lab
+        self, site: Site
     ) -> None:
-        batch = lab.home / "Batch_data.h5"
+        batch = site.home / "Batch_data.h5"
         shutil.copy(unpacked("10_ranges") / "Batch_data.h5", batch)
         with_pictures_in(batch, *(Path(f"/data/screen/plate/{well}") for well in range(24)))
 

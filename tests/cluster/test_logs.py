@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.lab import Lab, program
+from support.site import Site, program
 
 from cpexport.cli.report_jobs import _unfinished
 from cpexport.commands.seen import Seen
@@ -22,37 +22,39 @@ PBS = "=>> PBS: job killed: mem 2097280kb exceeded limit 2097152kb"
 PYTHON = "numpy.core._exceptions._ArrayMemoryError: Unable to allocate 9.5 GiB for an array"
 
 
-def ran(lab: Lab, id: str, end: str = "", sets: str = "1-8") -> Path:
+def ran(site: Site, id: str, end: str = "", sets: str = "1-8") -> Path:
     """A job that left a folder and no more, and maybe how it ended; returns that folder."""
     name = f"batch_{sets.replace('-', '_')}"
-    status = lab.run / "outputs" / "status"
+    status = site.run / "outputs" / "status"
     status.mkdir(exist_ok=True)
     begin = f"start\t{sets}\t{id}\t2026-01-01T00:00:00Z\t30\t1000\tp\tn2\n"
     (status / f"{name}.status").write_text(begin + end)
-    left = lab.run / "outputs" / f"{name}.part"
+    left = site.run / "outputs" / f"{name}.part"
     left.mkdir()
-    sha256 = json.loads((lab.run / "plan.json").read_text())["sha256"]
+    sha256 = json.loads((site.run / "plan.json").read_text())["sha256"]
     (left / "batch_file.sha256").write_text(f"{sha256}  x\n")
     return left
 
 
-def batches(lab: Lab) -> list[dict[str, Any]]:
-    return list(json.loads(lab.call("check", lab.run, "--format", "json").out)["batches"])
+def batches(site: Site) -> list[dict[str, Any]]:
+    return list(json.loads(site.call("check", site.run, "--format", "json").out)["batches"])
 
 
 @pytest.fixture
-def planned(lab: Lab) -> Lab:
+def planned(site: Site) -> Site:
     """A plan at a site without accounts, whose queue is empty."""
-    lab.plan("--images-per-batch", 8, "--memory", "1000M", scheduler="slurm")
-    (lab.run / "logs").mkdir()
-    program(lab, "squeue", "exit 0")
-    program(lab, "sacct", "echo Slurm accounting storage is disabled >&2; exit 1")
-    return lab
+    site.plan("--images-per-batch", 8, "--memory", "1000M", scheduler="slurm")
+    (site.run / "logs").mkdir()
+    program(site, "squeue", "exit 0")
+    program(site, "sacct", "echo Slurm accounting storage is disabled >&2; exit 1")
+    return site
 
 
 class TestMemory:
     @pytest.mark.parametrize("end", ["", "end\tfailed\t137\t2026-01-01T00:12:00Z\n"])
-    def test_that_ran_out_is_told_by_the_log_of_the_scheduler(self, end: str, planned: Lab) -> None:
+    def test_that_ran_out_is_told_by_the_log_of_the_scheduler(
+        self, end: str, planned: Site
+    ) -> None:
         ran(planned, "slurm:7_1", end)
         log = planned.run / "logs" / "7_1.log"
         log.write_text(f"the messages of CellProfiler\n{SLURM}\n")
@@ -99,7 +101,7 @@ class TestMemory:
 
         assert not Logs([tmp_path]).ran_out_of_memory(attempt, last=False)
 
-    def test_did_not_run_out_where_the_scheduler_says_something_else(self, planned: Lab) -> None:
+    def test_did_not_run_out_where_the_scheduler_says_something_else(self, planned: Site) -> None:
         ran(planned, "slurm:7_1")
         (planned.run / "logs" / "7_1.log").write_text(f"{SLURM}\n")
         program(planned, "squeue", "echo '7_1|TIMEOUT|None'")
@@ -108,7 +110,7 @@ class TestMemory:
         assert batch["reason"].startswith("the job ran out of time; ")
 
 
-def test_a_job_that_died_before_it_began_has_its_log_named(planned: Lab) -> None:
+def test_a_job_that_died_before_it_began_has_its_log_named(planned: Site) -> None:
     status = planned.run / "outputs" / "status"
     status.mkdir()
     (status / "x.0.submitted").write_text("slurm\t7\n1-8\n9-16\n17-24\n")
@@ -121,7 +123,7 @@ def test_a_job_that_died_before_it_began_has_its_log_named(planned: Lab) -> None
 
 
 class TestNodes:
-    def test_where_cellprofiler_cannot_be_started_are_named(self, planned: Lab) -> None:
+    def test_where_cellprofiler_cannot_be_started_are_named(self, planned: Site) -> None:
         """One node has no module; the jobs on the other one ran and failed of their images."""
         ran(planned, "slurm:7_1", "end\tfailed\t127\t2026-01-01T00:00:01Z\n")
         ran(planned, "slurm:7_2", "end\tfailed\t127\t2026-01-01T00:00:01Z\n", "9-16")
@@ -139,19 +141,19 @@ class TestNodes:
             "the job failed within a minute with exit status 127 on n2",
         ]
 
-    def test_are_named_where_all_jobs_failed_so(self, planned: Lab) -> None:
+    def test_are_named_where_all_jobs_failed_so(self, planned: Site) -> None:
         ran(planned, "slurm:7_1", "end\tfailed\t127\t2026-01-01T00:00:01Z\n")
         table = planned.call("check", planned.run).out
 
         assert "failed within a minute with exit status 127 on n2." in table.replace("\n", " ")
 
     def test_are_noted_by_jobs_and_a_module_that_is_not_there_is_no_failure_of_images(
-        self, lab: Lab
+        self, site: Site
     ) -> None:
-        lab.plan("--images-per-batch", 24, "--module", "CellProfiler/4")
-        lab.environment = {**lab.environment, "MODULESHOME": "/none", "LMOD_PKG": "/none"}
-        lab.submit()
-        (batch,) = batches(lab)
+        site.plan("--images-per-batch", 24, "--module", "CellProfiler/4")
+        site.environment = {**site.environment, "MODULESHOME": "/none", "LMOD_PKG": "/none"}
+        site.submit()
+        (batch,) = batches(site)
 
         assert batch["exit_status"] == 127
         assert batch["node"]

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from support.lab import Lab, program, ranges
+from support.site import Site, program, ranges
 
 from cpexport.jobs.schedulers import grid_engine, slurm
 
@@ -13,20 +13,20 @@ NO_ACCOUNTS = "echo Slurm accounting storage is disabled >&2; exit 1"
 
 
 @pytest.fixture
-def status(lab: Lab) -> Path:
+def status(site: Site) -> Path:
     """The folder of records of three jobs that were submitted to Slurm."""
-    lab.plan("--images-per-batch", 8, scheduler="slurm")
-    folder = lab.run / "outputs" / "status"
+    site.plan("--images-per-batch", 8, scheduler="slurm")
+    folder = site.run / "outputs" / "status"
     folder.mkdir()
     (folder / "x.0.submitted").write_text("slurm\t7\n1-8\n9-16\n17-24\n")
-    program(lab, "squeue", "exit 0")
-    program(lab, "sacct", NO_ACCOUNTS)
+    program(site, "squeue", "exit 0")
+    program(site, "sacct", NO_ACCOUNTS)
     return folder
 
 
-def says(lab: Lab, *states: str) -> None:
+def says(site: Site, *states: str) -> None:
     lines = "\n".join(f"7_{n}|{state}" for n, state in enumerate(states, start=1))
-    program(lab, "squeue", f"cat <<'E'\n{lines}\nE")
+    program(site, "squeue", f"cat <<'E'\n{lines}\nE")
 
 
 @pytest.mark.parametrize(
@@ -37,67 +37,67 @@ def says(lab: Lab, *states: str) -> None:
         "WORD_OF_A_LATER_SLURM|None",
     ],
 )
-def test_only_states_known_to_be_final_are_ends(state: str, status: Path, lab: Lab) -> None:
-    says(lab, state, "FAILED|NonZeroExitCode", "DEADLINE|None")
-    again = lab.resubmit()
+def test_only_states_known_to_be_final_are_ends(state: str, status: Path, site: Site) -> None:
+    says(site, state, "FAILED|NonZeroExitCode", "DEADLINE|None")
+    again = site.resubmit()
 
     assert (ranges(again), again["under_way"]) == (["9-16", "17-24"], [[1, 8]])
 
 
-def test_a_job_listed_twice_may_run(status: Path, lab: Lab) -> None:
-    program(lab, "squeue", "printf '7_1|PENDING|Priority\\n7_1|NODE_FAIL|None\\n'")
+def test_a_job_listed_twice_may_run(status: Path, site: Site) -> None:
+    program(site, "squeue", "printf '7_1|PENDING|Priority\\n7_1|NODE_FAIL|None\\n'")
 
-    assert lab.resubmit()["under_way"] == [[1, 8]]
+    assert site.resubmit()["under_way"] == [[1, 8]]
 
 
-def test_one_id_that_slurm_has_forgotten_has_ended(status: Path, lab: Lab) -> None:
+def test_one_id_that_slurm_has_forgotten_has_ended(status: Path, site: Site) -> None:
     """Of a single id squeue says so with exit status 1 (Slurm 22.05)."""
-    program(lab, "squeue", "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1")
+    program(site, "squeue", "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1")
 
-    assert ranges(lab.resubmit()) == ["1-8", "9-16", "17-24"]
+    assert ranges(site.resubmit()) == ["1-8", "9-16", "17-24"]
 
 
-def test_at_a_site_that_hides_jobs_those_of_others_are_held_back(status: Path, lab: Lab) -> None:
-    program(lab, "scontrol", "echo 'PrivateData             = jobs,usage'")
-    mine = lab.resubmit()
+def test_at_a_site_that_hides_jobs_those_of_others_are_held_back(status: Path, site: Site) -> None:
+    program(site, "scontrol", "echo 'PrivateData             = jobs,usage'")
+    mine = site.resubmit()
     if os.getuid() != 0:
         pytest.skip("a file of another user is made by root only")
     os.chown(status / "x.0.submitted", 54321, 54321)
-    theirs = lab.resubmit()
+    theirs = site.resubmit()
 
     assert ranges(mine) == ["1-8", "9-16", "17-24"]
     assert (ranges(theirs), theirs["under_way"]) == ([], [[1, 24]])
-    assert "(PrivateData)" in lab.err
+    assert "(PrivateData)" in site.err
 
 
 def test_one_wait_for_a_slurm_that_never_answers_is_enough_and_names_its_settings(
-    status: Path, lab: Lab, monkeypatch: pytest.MonkeyPatch
+    status: Path, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("squeue", "sacct"):
-        program(lab, name, f"echo {name} >>{lab.home}/called\nexec sleep 60")
-    monkeypatch.setenv("PATH", str(lab.environment["PATH"]))
+        program(site, name, f"echo {name} >>{site.home}/called\nexec sleep 60")
+    monkeypatch.setenv("PATH", str(site.environment["PATH"]))
     monkeypatch.setenv("SLURM_CONF", "/no/such/slurm.conf")
     monkeypatch.setattr("cpexport.jobs.scheduler_commands._SECONDS", 1)
     problem = slurm.ask({"7", "8"}).problem
 
     assert problem == "squeue did not answer within 1 seconds; SLURM_CONF is /no/such/slurm.conf"
-    assert (lab.home / "called").read_text() == "squeue\n"
+    assert (site.home / "called").read_text() == "squeue\n"
 
 
-def test_settings_for_formats_are_kept_from_slurm(status: Path, lab: Lab) -> None:
-    program(lab, "squeue", f"env >{lab.home}/seen")
+def test_settings_for_formats_are_kept_from_slurm(status: Path, site: Site) -> None:
+    program(site, "squeue", f"env >{site.home}/seen")
     odd = {"SQUEUE_FORMAT": "%i", "SACCT_FORMAT": "x", "SLURM_TIME_FORMAT": "%s"}
-    lab.environment = {**lab.environment, **odd, "SLURM_CONF": "/etc/slurm/slurm.conf"}
-    lab.call("check", lab.run)
-    seen = {line.partition("=")[0] for line in (lab.home / "seen").read_text().splitlines()}
+    site.environment = {**site.environment, **odd, "SLURM_CONF": "/etc/slurm/slurm.conf"}
+    site.call("check", site.run)
+    seen = {line.partition("=")[0] for line in (site.home / "seen").read_text().splitlines()}
 
     assert not seen & set(odd)
     assert "SLURM_CONF" in seen
 
 
-def test_a_slow_squeue_is_said(status: Path, lab: Lab) -> None:
-    program(lab, "squeue", "sleep 3")
-    ran = lab.call("check", lab.run)
+def test_a_slow_squeue_is_said(status: Path, site: Site) -> None:
+    program(site, "squeue", "sleep 3")
+    ran = site.call("check", site.run)
 
     assert "waiting for squeue, for at most 60 seconds" in ran.err
 
@@ -116,26 +116,26 @@ def test_one_that_never_answers_is_given_up(
 
 @pytest.mark.parametrize("end", ["terminated", "timeout"])
 def test_what_was_stopped_may_wait_for_its_next_start_while_nobody_can_say(
-    end: str, status: Path, lab: Lab
+    end: str, status: Path, site: Site
 ) -> None:
     """Slurm starts a job again that made room for another one."""
     (status / "batch_1_8.status").write_text(
         "start\t1-8\tslurm:7_1\t2026-01-01T00:00:00Z\t60\t\tp\n"
         f"end\t{end}\t\t2026-01-01T00:10:00Z\tslurm:7_1\n"
     )
-    answers = lab.resubmit()
-    program(lab, "squeue", "echo 'Unable to contact slurm controller' >&2; exit 1")
-    again = lab.resubmit()
+    answers = site.resubmit()
+    program(site, "squeue", "echo 'Unable to contact slurm controller' >&2; exit 1")
+    again = site.resubmit()
 
     assert "1-8" in ranges(answers)
     assert (ranges(again), again["under_way"]) == ([], [[1, 24]])
 
 
-def test_a_job_that_waits_has_a_row_with_the_reason(status: Path, lab: Lab) -> None:
+def test_a_job_that_waits_has_a_row_with_the_reason(status: Path, site: Site) -> None:
     """A time limit beyond the partition's lets it wait for ever."""
-    says(lab, "PENDING|PartitionTimeLimit", "PENDING|PartitionTimeLimit", "FAILED|None")
-    table = lab.call("check", lab.run).out
-    queue = json.loads(lab.call("check", lab.run, "--format", "json").out)["queue"]
+    says(site, "PENDING|PartitionTimeLimit", "PENDING|PartitionTimeLimit", "FAILED|None")
+    table = site.call("check", site.run).out
+    queue = json.loads(site.call("check", site.run, "--format", "json").out)["queue"]
 
     assert "waiting" in table
     assert "the job waits in the queue (reason: PartitionTimeLimit)" in table
@@ -151,17 +151,17 @@ def test_a_job_that_waits_has_a_row_with_the_reason(status: Path, lab: Lab) -> N
 
 @pytest.mark.parametrize("reason", ["Priority", "Resources", "Dependency"])
 def test_a_job_that_only_waits_its_turn_needs_no_advice(
-    reason: str, status: Path, lab: Lab
+    reason: str, status: Path, site: Site
 ) -> None:
-    says(lab, f"PENDING|{reason}")
-    (first, *_) = json.loads(lab.call("check", lab.run, "--format", "json").out)["queue"]
+    says(site, f"PENDING|{reason}")
+    (first, *_) = json.loads(site.call("check", site.run, "--format", "json").out)["queue"]
 
     assert first["reason"] == f"the job waits in the queue (reason: {reason})"
 
 
-def test_what_is_printed_to_run_again_says_that_some_of_it_runs(status: Path, lab: Lab) -> None:
-    says(lab, "RUNNING|None", "PENDING|Priority", "FAILED|None")
-    ran = lab.call("check", lab.run, "--format", "array")
+def test_what_is_printed_to_run_again_says_that_some_of_it_runs(status: Path, site: Site) -> None:
+    says(site, "RUNNING|None", "PENDING|Priority", "FAILED|None")
+    ran = site.call("check", site.run, "--format", "array")
 
     assert ran.out == "1-24\n"
     assert "1-16 wait or run" in ran.err
@@ -169,7 +169,7 @@ def test_what_is_printed_to_run_again_says_that_some_of_it_runs(status: Path, la
 
 @pytest.mark.parametrize("scheduler", ["lsf", "pbs"])
 def test_schedulers_that_are_not_asked_hold_back_what_never_ended(
-    scheduler: str, status: Path, lab: Lab
+    scheduler: str, status: Path, site: Site
 ) -> None:
     id = "17[].server" if scheduler == "pbs" else "17"
     (status / "x.0.submitted").write_text(f"{scheduler}\t{id}\n1-8\n9-16\n17-24\n")
@@ -177,10 +177,10 @@ def test_schedulers_that_are_not_asked_hold_back_what_never_ended(
         f"start\t9-16\t{scheduler}:17_2\t2026-01-01T00:00:00Z\t\t\n"
         "end\tfailed\t1\t2026-01-01T01:00:00Z\n"
     )
-    again = lab.resubmit()
+    again = site.resubmit()
 
     assert (ranges(again), again["under_way"]) == (["9-16"], [[1, 8], [17, 24]])
-    assert "which jobs wait or run, so jobs that never recorded" in lab.err
+    assert "which jobs wait or run, so jobs that never recorded" in site.err
 
 
 @pytest.mark.parametrize("tasks", ["2-4:1", "2,3-4", "2-3:1,4"])
@@ -207,23 +207,23 @@ def test_grid_engine_names_tasks_that_wait_in_one_line(
 
 
 def test_a_grid_engine_that_cannot_be_asked_holds_back_what_never_ended(
-    status: Path, lab: Lab
+    status: Path, site: Site
 ) -> None:
     (status / "x.0.submitted").write_text("sge\t7\n1-8\n9-16\n17-24\n")
-    program(lab, "qstat", "echo 'error: commlib error: got select error' >&2; exit 1")
-    again = lab.resubmit()
+    program(site, "qstat", "echo 'error: commlib error: got select error' >&2; exit 1")
+    again = site.resubmit()
 
     assert (ranges(again), again["under_way"]) == ([], [[1, 24]])
-    assert "Grid Engine cannot be asked which jobs wait or run (qstat failed with 1" in lab.err
+    assert "Grid Engine cannot be asked which jobs wait or run (qstat failed with 1" in site.err
 
 
 def test_a_job_that_ends_while_its_scheduler_is_asked_is_not_offered(
-    status: Path, lab: Lab
+    status: Path, site: Site
 ) -> None:
     """It has left the queue then, and its outputs came after they were looked for."""
-    task = f"CPEXPORT_JOB=slurm:7_1 sh {lab.run}/task.sh 1"
-    program(lab, "squeue", f"{task} >/dev/null 2>&1; exit 0")
-    again = lab.resubmit()
+    task = f"CPEXPORT_JOB=slurm:7_1 sh {site.run}/task.sh 1"
+    program(site, "squeue", f"{task} >/dev/null 2>&1; exit 0")
+    again = site.resubmit()
 
     assert ranges(again) == ["9-16", "17-24"]
-    assert lab.missing() == "9-24"
+    assert site.missing() == "9-24"

@@ -14,15 +14,15 @@ import pytest
 from support.clusters import Cluster, Slurm
 from support.fixtures import content, rows, unpacked
 from support.grid_engine import GridEngine
-from support.lab import Case, Lab, program, ranges
+from support.site import Case, Site, program, ranges
 
 NUMBERS = "SELECT ImageNumber FROM Per_Image ORDER BY 1"
 EACH = [(number,) for number in range(1, 25)]
 
 
-def on(cluster: Cluster, lab: Lab) -> Lab:
-    lab.environment = {**lab.environment, **cluster.env}
-    return lab
+def on(cluster: Cluster, site: Site) -> Site:
+    site.environment = {**site.environment, **cluster.env}
+    return site
 
 
 def jobs(said: str) -> list[str]:
@@ -30,12 +30,12 @@ def jobs(said: str) -> list[str]:
     return re.findall(r"(?:array job|^job) (\d+)", said, re.MULTILINE)
 
 
-def run(cluster: Cluster, lab: Lab, folder: Path | None = None) -> str:
+def run(cluster: Cluster, site: Site, folder: Path | None = None) -> str:
     """Submits, and waits for all of it; returns what the merge job said."""
-    said = lab.submit(folder)
+    said = site.submit(folder)
     assert jobs(said), said
     cluster.wait(jobs(said), 90)
-    logs = (folder or lab.run) / "logs"
+    logs = (folder or site.run) / "logs"
     (log,) = [p for p in logs.iterdir() if "merge" in p.name and jobs(said)[-1] in p.name]
     return log.read_text()
 
@@ -60,10 +60,10 @@ def opened(*folders: Path) -> Iterator[None]:
 
 class TestSlurm:
     def test_twelve_jobs_of_which_five_fail_until_all_is_there(
-        self, slurm: Slurm, lab: Lab, case: Case, loaded: Callable[..., Path]
+        self, slurm: Slurm, site: Site, case: Case, loaded: Callable[..., Path]
     ) -> None:
-        on(slurm, lab).plan("--images-per-batch", 2, "--time", 10, scheduler="slurm")
-        lab.fail(
+        on(slurm, site).plan("--images-per-batch", 2, "--time", 10, scheduler="slurm")
+        site.fail(
             {
                 "3-4": ["exit 7"],
                 "7-8": ["killed"],
@@ -72,15 +72,15 @@ class TestSlurm:
                 "19-20": ["truncated"],
             }
         )
-        said = lab.submit()
+        said = site.submit()
         array, merge = jobs(said)
-        busy = lab.resubmit()
+        busy = site.resubmit()
         slurm.time_out(f"{array}_6")
         slurm.wait([array, merge])
-        first = lab.resubmit()
-        lines = [line.split("\t") for line in (lab.again / "jobs.tsv").read_text().splitlines()]
-        merged = run(slurm, lab, lab.again)
-        database = lab.run / "screen.sqlite"
+        first = site.resubmit()
+        lines = [line.split("\t") for line in (site.again / "jobs.tsv").read_text().splitlines()]
+        merged = run(slurm, site, site.again)
+        database = site.run / "screen.sqlite"
 
         # While one of them hangs, its image sets are not offered.
         assert "11-12" not in ranges(busy)
@@ -88,62 +88,66 @@ class TestSlurm:
         assert len(lines) == len(ranges(first)) == 5
         assert "missing          none" in merged
         assert rows(database, NUMBERS) == EACH
-        assert lab.call("check", lab.run).status == 0
+        assert site.call("check", site.run).status == 0
         theirs = loaded(case("10_ranges") / "outputs")
         tables = {name for name in content(theirs) if name.startswith("Per_")}
         assert {name: len(content(database)[name]) for name in tables} == {
             name: len(content(theirs)[name]) for name in tables
         }
 
-    def test_what_waits_in_the_queue_is_never_offered(self, slurm: Slurm, lab: Lab) -> None:
-        on(slurm, lab).plan(
+    def test_what_waits_in_the_queue_is_never_offered(self, slurm: Slurm, site: Site) -> None:
+        on(slurm, site).plan(
             *("--images-per-batch", 8, "--option=--begin=now+1hour", "--at-once", 1),
             scheduler="slurm",
         )
-        said = lab.submit()
-        again = lab.resubmit()
+        said = site.submit()
+        again = site.resubmit()
         slurm.must("scancel", *jobs(said))
 
         assert (ranges(again), again["under_way"]) == ([], [[1, 24]])
-        assert ranges(lab.resubmit()) == ["1-8", "9-16", "17-24"]
+        assert ranges(site.resubmit()) == ["1-8", "9-16", "17-24"]
 
-    def test_whoever_asks_and_with_any_settings_of_their_own(self, slurm: Slurm, lab: Lab) -> None:
+    def test_whoever_asks_and_with_any_settings_of_their_own(
+        self, slurm: Slurm, site: Site
+    ) -> None:
         """What people set for squeue and sacct in their profiles."""
-        on(slurm, lab).plan(
+        on(slurm, site).plan(
             *("--images-per-batch", 8, "--option=--begin=now+1hour"), scheduler="slurm"
         )
-        said = lab.submit()
+        said = site.submit()
         odd = {
             **{f"SQUEUE_{name}": "other" for name in ("PARTITION", "ACCOUNT", "NAMES", "QOS")},
             **{"SQUEUE_STATES": "R", "SQUEUE_FORMAT": "%i", "SACCT_FORMAT": "User"},
             **{"LOGNAME": "nobody", "USER": "nobody", "SQUEUE_USERS": "nobody"},
         }
-        before = lab.environment
-        lab.environment = {**before, **odd}
-        again = lab.resubmit()
-        table = lab.call("check", lab.run)
-        lab.environment = before
+        before = site.environment
+        site.environment = {**before, **odd}
+        again = site.resubmit()
+        table = site.call("check", site.run)
+        site.environment = before
         slurm.must("scancel", *jobs(said))
 
         assert (ranges(again), again["under_way"]) == ([], [[1, 24]])
         assert re.search(r"waiting +1-24 +- +slurm:\d+_1 and 2 more", table.out)
         assert "the job waits in the queue (reason: BeginTime)" in table.out
 
-    def test_a_user_without_a_name_and_home_is_told_the_same(self, slurm: Slurm, lab: Lab) -> None:
-        batch = lab.home / "Batch_data.h5"
+    def test_a_user_without_a_name_and_home_is_told_the_same(
+        self, slurm: Slurm, site: Site
+    ) -> None:
+        batch = site.home / "Batch_data.h5"
         batch.write_bytes((unpacked("10_ranges") / "Batch_data.h5").read_bytes())
-        words = ["--images-per-batch", 8, "--option=--begin=now+1hour", "--out", lab.run]
-        on(slurm, lab).call("plan", "--batch", batch, *words)
-        said = lab.submit()
+        words = ["--images-per-batch", 8, "--option=--begin=now+1hour", "--out", site.run]
+        on(slurm, site).call("plan", "--batch", batch, *words)
+        said = site.submit()
         if os.getuid() != 0 or not shutil.which("setpriv"):
             pytest.skip("only root can be somebody without a name")
         command = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups"]
-        command += [sys.executable, "-m", "cpexport", "check", str(lab.run), "--format", "json"]
-        with opened(lab.home, slurm.home):
+        command += [sys.executable, "-m", "cpexport", "check", str(site.run), "--format", "json"]
+        with opened(site.home, slurm.home):
             done = subprocess.run(
                 command,
                 cwd="/",
-                env={"PATH": lab.environment["PATH"], **slurm.env},
+                env={"PATH": site.environment["PATH"], **slurm.env},
                 capture_output=True,
                 text=True,
                 check=False,
@@ -154,76 +158,76 @@ class TestSlurm:
         assert [job["state"] for job in json.loads(done.stdout)["queue"]] == ["waiting"] * 3
 
     def test_a_job_that_died_before_it_began_has_a_row_and_a_log(
-        self, slurm: Slurm, lab: Lab
+        self, slurm: Slurm, site: Site
     ) -> None:
-        on(slurm, lab).plan("--images-per-batch", 24, scheduler="slurm")
-        (lab.run / "task.sh").unlink()
-        said = lab.submit()
+        on(slurm, site).plan("--images-per-batch", 24, scheduler="slurm")
+        (site.run / "task.sh").unlink()
+        said = site.submit()
         slurm.wait(jobs(said))
-        (job,) = json.loads(lab.call("check", lab.run, "--format", "json").out)["queue"]
+        (job,) = json.loads(site.call("check", site.run, "--format", "json").out)["queue"]
 
         assert (job["state"], job["image_sets"]) == ("failed", "1-24")
         assert "before it started (the scheduler reports FAILED)" in job["reason"]
-        assert job["log_file"] == f"{lab.run}/logs/{jobs(said)[0]}_1.log"
+        assert job["log_file"] == f"{site.run}/logs/{jobs(said)[0]}_1.log"
         assert "task.sh" in job["log"][-1]
 
-    def test_watching_ends_when_all_jobs_have_ended(self, slurm: Slurm, lab: Lab) -> None:
-        on(slurm, lab).plan("--images-per-batch", 12, scheduler="slurm")
-        lab.fail({"1-12": ["exit 7"]})
-        said = lab.submit()
-        ran = lab.call("check", lab.run, "--watch", "0.5")
+    def test_watching_ends_when_all_jobs_have_ended(self, slurm: Slurm, site: Site) -> None:
+        on(slurm, site).plan("--images-per-batch", 12, scheduler="slurm")
+        site.fail({"1-12": ["exit 7"]})
+        said = site.submit()
+        ran = site.call("check", site.run, "--watch", "0.5")
         slurm.wait(jobs(said))
 
         assert ran.status == 3
         assert "no job waits or runs, and 12 image sets are missing" in ran.err
 
-    def test_submitting_twice_submits_once(self, slurm: Slurm, lab: Lab) -> None:
-        on(slurm, lab).plan("--images-per-batch", 12, scheduler="slurm")
-        first, second = lab.submit(), lab.submit()
+    def test_submitting_twice_submits_once(self, slurm: Slurm, site: Site) -> None:
+        on(slurm, site).plan("--images-per-batch", 12, scheduler="slurm")
+        first, second = site.submit(), site.submit()
         slurm.wait(jobs(first) + jobs(second))
 
         assert "were already submitted" in second
-        assert lab.jobs_called == 2
+        assert site.jobs_called == 2
 
     def test_a_folder_that_is_gone_or_used_again_does_not_matter(
-        self, slurm: Slurm, lab: Lab
+        self, slurm: Slurm, site: Site
     ) -> None:
         """Its jobs have ended, and what is missing is planned into a folder of the same name."""
-        on(slurm, lab).plan("--images-per-batch", 12, scheduler="slurm")
-        lab.fail({"1-12": ["exit 7", "exit 7"]})
-        run(slurm, lab)
-        lab.resubmit()
-        run(slurm, lab, lab.again)
-        shutil.rmtree(lab.again)
-        without = lab.call("check", lab.run, "--format", "array")
-        lab.count -= 1
-        again = lab.resubmit()
-        said = lab.submit(lab.again)
+        on(slurm, site).plan("--images-per-batch", 12, scheduler="slurm")
+        site.fail({"1-12": ["exit 7", "exit 7"]})
+        run(slurm, site)
+        site.resubmit()
+        run(slurm, site, site.again)
+        shutil.rmtree(site.again)
+        without = site.call("check", site.run, "--format", "array")
+        site.count -= 1
+        again = site.resubmit()
+        said = site.submit(site.again)
         slurm.wait(jobs(said))
 
         assert without.out == "1-12\n"
         assert ranges(again) == ["1-12"]
         assert "were already submitted" not in said
-        assert lab.call("check", lab.run).status == 0
+        assert site.call("check", site.run).status == 0
 
-    def test_lists_longer_than_an_array_may_be_go_by_offset(self, slurm: Slurm, lab: Lab) -> None:
+    def test_lists_longer_than_an_array_may_be_go_by_offset(self, slurm: Slurm, site: Site) -> None:
         """A site that allows arrays of five: its own scontrol, with that one line changed."""
-        on(slurm, lab).plan("--images-per-batch", 2, scheduler="slurm")
+        on(slurm, site).plan("--images-per-batch", 2, scheduler="slurm")
         real = shutil.which("scontrol")
-        program(lab, "scontrol", f"{real} \"$@\" | sed 's/^MaxArraySize .*/MaxArraySize = 6/'")
-        said = lab.submit()
+        program(site, "scontrol", f"{real} \"$@\" | sed 's/^MaxArraySize .*/MaxArraySize = 6/'")
+        said = site.submit()
         slurm.wait(jobs(said))
 
         assert len(jobs(said)) == 4
         assert "jobs 11 to 12 are array job" in said
-        assert lab.call("check", lab.run).status == 0
+        assert site.call("check", site.run).status == 0
 
-    def test_a_requeued_job_leaves_one_folder_that_is_whole(self, slurm: Slurm, lab: Lab) -> None:
-        on(slurm, lab).plan("--images-per-batch", 24, "--option=--requeue", scheduler="slurm")
-        lab.fail({"1-24": ["hang"]})
-        said = lab.submit()
+    def test_a_requeued_job_leaves_one_folder_that_is_whole(self, slurm: Slurm, site: Site) -> None:
+        on(slurm, site).plan("--images-per-batch", 24, "--option=--requeue", scheduler="slurm")
+        site.fail({"1-24": ["hang"]})
+        said = site.submit()
         task = f"{jobs(said)[0]}_1"
-        slurm.until(lambda: bool(list(lab.home.glob("attempts/*"))), "hanging")
+        slurm.until(lambda: bool(list(site.home.glob("attempts/*"))), "hanging")
         slurm.must("scontrol", "requeue", task)
 
         def waits() -> bool:
@@ -234,73 +238,73 @@ class TestSlurm:
         slurm.must("scontrol", "update", f"JobId={task}", "StartTime=now")
         slurm.wait(jobs(said))
 
-        assert [path.name for path in lab.run.glob("outputs/batch*")] == ["batch_1_24"]
-        assert lab.call("check", lab.run).status == 0
+        assert [path.name for path in site.run.glob("outputs/batch*")] == ["batch_1_24"]
+        assert site.call("check", site.run).status == 0
 
 
 class TestGridEngine:
     def test_twelve_jobs_of_which_four_fail_until_all_is_there(
-        self, grid_engine: GridEngine, lab: Lab
+        self, grid_engine: GridEngine, site: Site
     ) -> None:
-        on(grid_engine, lab).plan("--images-per-batch", 2, "--time", 10, scheduler="sge")
+        on(grid_engine, site).plan("--images-per-batch", 2, "--time", 10, scheduler="sge")
         faults = {"3-4": ["exit 7"], "7-8": ["killed"], "15-16": ["Failure"], "23-24": ["crash"]}
-        lab.fail(faults)
-        run(grid_engine, lab)
-        first = lab.resubmit()
-        merged = run(grid_engine, lab, lab.again)
+        site.fail(faults)
+        run(grid_engine, site)
+        first = site.resubmit()
+        merged = run(grid_engine, site, site.again)
 
         assert ranges(first) == list(faults)
         assert "missing          none" in merged
-        assert rows(lab.run / "screen.sqlite", NUMBERS) == EACH
+        assert rows(site.run / "screen.sqlite", NUMBERS) == EACH
 
-    def test_what_waits_or_runs_is_never_offered(self, grid_engine: GridEngine, lab: Lab) -> None:
-        on(grid_engine, lab).plan("--images-per-batch", 8, "--at-once", 1, scheduler="sge")
-        lab.fail({f"{n}-{n + 7}": ["hang"] for n in (1, 9, 17)})
-        said = lab.submit()
+    def test_what_waits_or_runs_is_never_offered(self, grid_engine: GridEngine, site: Site) -> None:
+        on(grid_engine, site).plan("--images-per-batch", 8, "--at-once", 1, scheduler="sge")
+        site.fail({f"{n}-{n + 7}": ["hang"] for n in (1, 9, 17)})
+        said = site.submit()
         array = jobs(said)[0]
-        grid_engine.until(lambda: bool(list(lab.home.glob("attempts/*"))), "hanging")
-        again = lab.resubmit()
-        table = lab.call("check", lab.run).out
+        grid_engine.until(lambda: bool(list(site.home.glob("attempts/*"))), "hanging")
+        again = site.resubmit()
+        table = site.call("check", site.run).out
         grid_engine.must("qdel", array)
         grid_engine.wait(jobs(said), 90)
 
         assert (ranges(again), again["under_way"]) == ([], [[1, 24]])
         assert re.search(rf"waiting +9-24 +- +sge:{array}_2 and 1 more", table)
-        assert ranges(lab.resubmit()) == ["1-8", "9-16", "17-24"]
+        assert ranges(site.resubmit()) == ["1-8", "9-16", "17-24"]
 
 
 class TestOthers:
     """LSF and PBS are not to be had: only what they would be told is looked at."""
 
     @pytest.fixture
-    def told(self, lab: Lab) -> Callable[..., list[list[str]]]:
+    def received(self, site: Site) -> Callable[..., list[list[str]]]:
         """What the scheduler's command is called with, when a plan is submitted."""
 
         def submit(scheduler: str, command: str, answer: str, *words: object) -> list[list[str]]:
-            told = lab.home / "told"
-            script = f"printf '%s\\n' \"$@\" END >>{told}\n{answer}"
-            program(lab, command, script)
-            lab.plan("--images-per-batch", 2, *words, scheduler=scheduler)
-            lab.submit()
-            calls = told.read_text().split("END\n")
+            received = site.home / "received"
+            script = f"printf '%s\\n' \"$@\" END >>{received}\n{answer}"
+            program(site, command, script)
+            site.plan("--images-per-batch", 2, *words, scheduler=scheduler)
+            site.submit()
+            calls = received.read_text().split("END\n")
             return [call.splitlines() for call in calls if call]
 
         return submit
 
     OPTIONS = ("--time", 90, "--memory", "2G", "--partition", "long", "--at-once", 3)
 
-    def test_lsf(self, told: Callable[..., list[list[str]]], lab: Lab) -> None:
+    def test_lsf(self, received: Callable[..., list[list[str]]], site: Site) -> None:
         answer = "echo 'Job <17> is submitted to queue <long>.'"
-        array, merge = told("lsf", "bsub", answer, *self.OPTIONS, "--option=-P lab")
+        array, merge = received("lsf", "bsub", answer, *self.OPTIONS, "--option=-P lab")
 
         assert array[:2] == ["-J", "cpexport[1-12]%3"]
         assert array[4:10] == ["-q", "long", "-P", "lab", "-W", "01:30"]
         assert array[10:14] == ["-M", "2048MB", "-R", "rusage[mem=2048MB]"]
-        assert array[-4:-1] == ["sh", f"{lab.run}/array.sh", "0"]
+        assert array[-4:-1] == ["sh", f"{site.run}/array.sh", "0"]
         assert merge[merge.index("-w") + 1] == "ended(17)"
 
-    def test_pbs(self, told: Callable[..., list[list[str]]], lab: Lab) -> None:
-        array, merge = told("pbs", "qsub", "echo '17[].server'", *self.OPTIONS)
+    def test_pbs(self, received: Callable[..., list[list[str]]], site: Site) -> None:
+        array, merge = received("pbs", "qsub", "echo '17[].server'", *self.OPTIONS)
 
         assert array[array.index("-J") + 1] == "1-12%3"
         assert "CPEXPORT_OFFSET=0" in array
@@ -308,9 +312,9 @@ class TestOthers:
         assert merge[merge.index("-W") + 1] == "depend=afterany:17[].server"
 
     def test_pbs_knows_no_array_of_one(
-        self, told: Callable[..., list[list[str]]], lab: Lab
+        self, received: Callable[..., list[list[str]]], site: Site
     ) -> None:
-        array, _ = told("pbs", "qsub", "echo '17.server'", "--images-per-batch", 24)
+        array, _ = received("pbs", "qsub", "echo '17.server'", "--images-per-batch", 24)
 
         assert "-J" not in array
 
@@ -322,11 +326,11 @@ class TestOthers:
         ],
     )
     def test_a_job_finds_its_line(
-        self, scheduler: str, environment: Mapping[str, str], lab: Lab
+        self, scheduler: str, environment: Mapping[str, str], site: Site
     ) -> None:
-        lab.plan("--images-per-batch", 2, scheduler=scheduler)
-        words = ["sh", str(lab.run / "array.sh"), "10"]
-        subprocess.run(words, env={**lab.environment, **environment}, check=True)
-        status = (lab.run / "outputs" / "status" / "batch_23_24.status").read_text()
+        site.plan("--images-per-batch", 2, scheduler=scheduler)
+        words = ["sh", str(site.run / "array.sh"), "10"]
+        subprocess.run(words, env={**site.environment, **environment}, check=True)
+        status = (site.run / "outputs" / "status" / "batch_23_24.status").read_text()
 
         assert status.startswith(f"start\t23-24\t{scheduler}:17_2\t")

@@ -9,7 +9,7 @@ import pytest
 from support.clusters import Slurm
 from support.fixtures import rows, unpacked
 from support.grid_engine import GridEngine
-from support.lab import Lab, program
+from support.site import Site, program
 from support.submitting import COUNT, arrays, last, most_at_once, on, played, records, sizes, timed
 
 from cpexport.jobs.schedulers.slurm import Most, most_minutes
@@ -27,32 +27,32 @@ class TestLimits:
         ],
     )
     def test_of_a_site_are_read(
-        self, lab: Lab, config: str, account: str, expected: list[str]
+        self, site: Site, config: str, account: str, expected: list[str]
     ) -> None:
-        played(lab, scontrol=f"echo '{config}'", sacctmgr=f"echo '{account}'")
-        lab.plan(scheduler="slurm")
-        lab.submit()
+        played(site, scontrol=f"echo '{config}'", sacctmgr=f"echo '{account}'")
+        site.plan(scheduler="slurm")
+        site.submit()
 
-        assert sizes(lab) == expected
+        assert sizes(site) == expected
 
-    def test_that_nobody_told_end_a_submission_that_can_go_on_later(self, lab: Lab) -> None:
+    def test_that_nobody_told_end_a_submission_that_can_go_on_later(self, site: Site) -> None:
         """A Slurm that lets somebody have 15 jobs in the queue, as its manager says no."""
-        count = lab.home / "count"
+        count = site.home / "count"
         refusal = (
             "sbatch: error: QOSMaxSubmitJobPerUserLimit\nsbatch: error: Batch job submission failed"
         )
         played(
-            lab,
+            site,
             "for w; do case $w in --array=1-*) n=${w#--array=1-};; esac; done\n"
             f"had=$(cat {count} 2>/dev/null || echo 0)\n"
             f"if [ $((had + ${{n:-1}})) -gt 15 ]; then echo '{refusal}' >&2; exit 1; fi\n"
             f"echo $((had + ${{n:-1}})) >{count}; echo $((had + 100))",
         )
-        lab.plan(scheduler="slurm")
-        first = lab.submit()
+        site.plan(scheduler="slurm")
+        first = site.submit()
         count.unlink()
-        second = lab.submit()
-        jobs = [sets for record in records(lab).values() for sets in record[2:]]
+        second = site.submit()
+        jobs = [sets for record in records(site).values() for sets in record[2:]]
 
         assert "15 of 24 jobs are submitted" in first
         assert "QOSMaxSubmitJobPerUserLimit" in first
@@ -76,68 +76,68 @@ class TestLimits:
         ],
     )
     def test_that_other_jobs_have_reached_are_said_before_the_first_array_too(
-        self, lab: Lab, scheduler: str, command: str, refusal: str
+        self, site: Site, scheduler: str, command: str, refusal: str
     ) -> None:
-        program(lab, command, f'echo "{refusal}" >&2; exit 1')
+        program(site, command, f'echo "{refusal}" >&2; exit 1')
         for asked in ("scontrol", "sacctmgr"):
-            program(lab, asked, "exit 1")
-        lab.plan("--images-per-batch", 6, scheduler=scheduler)
-        said = lab.submit()
+            program(site, asked, "exit 1")
+        site.plan("--images-per-batch", 6, scheduler=scheduler)
+        said = site.submit()
 
         assert refusal in said
         assert "0 of 4 jobs are submitted, but the scheduler accepts no more now; run" in said
-        assert records(lab) == {}
+        assert records(site) == {}
 
     def test_are_not_called_reached_where_jobs_are_refused_for_what_they_ask(
-        self, lab: Lab
+        self, site: Site
     ) -> None:
         refusal = (
             "sbatch: error: Batch job submission failed: Requested time limit is invalid "
             "(missing or exceeds some limit)"
         )
-        played(lab, f"echo '{refusal}' >&2; exit 1")
-        lab.plan("--images-per-batch", 6, scheduler="slurm")
-        said = lab.submit()
+        played(site, f"echo '{refusal}' >&2; exit 1")
+        site.plan("--images-per-batch", 6, scheduler="slurm")
+        said = site.submit()
 
         assert refusal in said
         assert "nothing was submitted" in said
         assert "accepts no more now" not in said
 
-    def test_of_grid_engine_are_read(self, lab: Lab) -> None:
-        program(lab, "qsub", f"printf '%s\\n' \"$@\" >>{lab.home}/told\necho 7")
-        program(lab, "qconf", "echo 'max_aj_tasks                 10'")
-        lab.plan(scheduler="sge")
-        lab.submit()
+    def test_of_grid_engine_are_read(self, site: Site) -> None:
+        program(site, "qsub", f"printf '%s\\n' \"$@\" >>{site.home}/received\necho 7")
+        program(site, "qconf", "echo 'max_aj_tasks                 10'")
+        site.plan(scheduler="sge")
+        site.submit()
 
-        assert re.findall("^1-.*", (lab.home / "told").read_text(), re.MULTILINE) == [
+        assert re.findall("^1-.*", (site.home / "received").read_text(), re.MULTILINE) == [
             "1-10", "1-10", "1-4",
         ]  # fmt: skip
 
-    def test_at_once_holds_over_all_arrays(self, slurm: Slurm, lab: Lab) -> None:
+    def test_at_once_holds_over_all_arrays(self, slurm: Slurm, site: Site) -> None:
         """At a site that allows arrays of two: its own scontrol, with that one line changed."""
-        on(slurm, lab).plan("--images-per-batch", 4, "--at-once", 1, scheduler="slurm")
-        timed(lab, 0.5)
+        on(slurm, site).plan("--images-per-batch", 4, "--at-once", 1, scheduler="slurm")
+        timed(site, 0.5)
         real = shutil.which("scontrol")
-        program(lab, "scontrol", f"{real} \"$@\" | sed 's/^MaxArraySize .*/MaxArraySize = 3/'")
-        said = lab.submit()
+        program(site, "scontrol", f"{real} \"$@\" | sed 's/^MaxArraySize .*/MaxArraySize = 3/'")
+        said = site.submit()
         slurm.wait([*arrays(said), last(said)], 90)
 
         assert len(arrays(said)) == 3
-        assert most_at_once(lab) == 1
-        assert rows(lab.run / "screen.sqlite", COUNT) == [(24,)]
+        assert most_at_once(site) == 1
+        assert rows(site.run / "screen.sqlite", COUNT) == [(24,)]
 
     def test_at_once_holds_over_arrays_on_grid_engine(
-        self, grid_engine: GridEngine, lab: Lab
+        self, grid_engine: GridEngine, site: Site
     ) -> None:
-        on(grid_engine, lab).plan("--images-per-batch", 8, "--at-once", 1, scheduler="sge")
-        timed(lab, 0.5)
-        program(lab, "qconf", "echo 'max_aj_tasks 2'")
-        said = lab.submit()
+        on(grid_engine, site).plan("--images-per-batch", 8, "--at-once", 1, scheduler="sge")
+        timed(site, 0.5)
+        program(site, "qconf", "echo 'max_aj_tasks 2'")
+        said = site.submit()
         grid_engine.wait([*arrays(said), last(said)], 90)
 
         assert len(arrays(said)) == 2
-        assert most_at_once(lab) == 1
-        assert rows(lab.run / "screen.sqlite", COUNT) == [(24,)]
+        assert most_at_once(site) == 1
+        assert rows(site.run / "screen.sqlite", COUNT) == [(24,)]
 
 
 class TestPartitions:
@@ -155,33 +155,33 @@ class TestPartitions:
         ],
     )
     def test_a_plan_for_more_time_than_they_allow_is_warned_of(
-        self, lab: Lab, words: tuple[object, ...], warned: str
+        self, site: Site, words: tuple[object, ...], warned: str
     ) -> None:
-        program(lab, "sinfo", self.LIMITS)
+        program(site, "sinfo", self.LIMITS)
         batch = unpacked("10_ranges") / "Batch_data.h5"
-        ran = lab.call("plan", batch, "--out", lab.run, "--format", "slurm", *words)
+        ran = site.call("plan", batch, "--out", site.run, "--format", "slurm", *words)
 
         assert ran.status == 0
         assert warned in ran.err
         assert ("would wait forever" in ran.err) == bool(warned)
 
-    def test_a_doubled_time_is_no_more_than_they_allow_and_that_is_said(self, lab: Lab) -> None:
-        program(lab, "sinfo", self.LIMITS)
-        lab.plan("--images-per-batch", 12, "--time", 40, scheduler="slurm")
-        status = lab.run / "outputs" / "status"
+    def test_a_doubled_time_is_no_more_than_they_allow_and_that_is_said(self, site: Site) -> None:
+        program(site, "sinfo", self.LIMITS)
+        site.plan("--images-per-batch", 12, "--time", 40, scheduler="slurm")
+        status = site.run / "outputs" / "status"
         status.mkdir()
         (status / "batch_1_12.status").write_text(
             "start\t1-12\tslurm:7_1\t2026-01-01T00:00:00Z\t40\t\tp\n"
             "end\ttimeout\t\t2026-01-01T00:40:00Z\n"
         )
-        program(lab, "squeue", "exit 0")
-        program(lab, "sacct", "exit 1")
-        lab.resubmit()
-        lines = [line.split("\t") for line in (lab.again / "jobs.tsv").read_text().splitlines()]
+        program(site, "squeue", "exit 0")
+        program(site, "sacct", "exit 1")
+        site.resubmit()
+        lines = [line.split("\t") for line in (site.again / "jobs.tsv").read_text().splitlines()]
 
         assert [(line[5], line[6]) for line in lines] == [("13-24", "40"), ("1-12", "60")]
         assert (
-            "image sets 1-12: jobs get 01:00:00, not 01:20:00, because partition short" in lab.err
+            "image sets 1-12: jobs get 01:00:00, not 01:20:00, because partition short" in site.err
         )
 
     def test_the_limit_of_a_real_one_is_read(
@@ -193,9 +193,9 @@ class TestPartitions:
         assert most_minutes("nowhere") is None
 
 
-def test_a_long_array_is_printed_with_a_word_about_lists(lab: Lab) -> None:
+def test_a_long_array_is_printed_with_a_word_about_lists(site: Site) -> None:
     """sbatch accepts 4096 characters; image sets 1, 3, 5 and so on have more."""
-    batch = lab.home / "Batch_data.h5"
+    batch = site.home / "Batch_data.h5"
     shutil.copy(unpacked("10_ranges") / "Batch_data.h5", batch)
     with h5py.File(batch, "r+") as file:
         (run,) = file["Measurements"].values()
@@ -208,7 +208,7 @@ def test_a_long_array_is_printed_with_a_word_about_lists(lab: Lab) -> None:
             del group["index"], group["data"]
             group["index"] = index
             group["data"] = index[:, 0] if group.name.endswith("/ImageNumber") else data
-    ran = lab.call("plan", batch, "--format", "array")
+    ran = site.call("plan", batch, "--format", "array")
 
     assert ran.out.startswith("1,3,5,7,")
     assert "sbatch accepts 4096" in ran.err

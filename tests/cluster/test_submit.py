@@ -7,15 +7,15 @@ import subprocess
 import pytest
 from support.clusters import Slurm
 from support.fixtures import rows
-from support.lab import Lab, program
-from support.submitting import COUNT, arrays, last, on, played, records, sizes, told
+from support.site import Site, program
+from support.submitting import COUNT, arrays, last, on, played, received, records, sizes
 
 
 class TestOnce:
-    def test_two_people_at_once_submit_once(self, slurm: Slurm, lab: Lab) -> None:
-        on(slurm, lab).plan("--images-per-batch", 6, "--option=--hold", scheduler="slurm")
-        words = ["sh", str(lab.run / "submit.sh")]
-        environment = {**os.environ, **lab.environment}
+    def test_two_people_at_once_submit_once(self, slurm: Slurm, site: Site) -> None:
+        on(slurm, site).plan("--images-per-batch", 6, "--option=--hold", scheduler="slurm")
+        words = ["sh", str(site.run / "submit.sh")]
+        environment = {**os.environ, **site.environment}
         both = [
             subprocess.Popen(words, env=environment, stdout=-1, stderr=-2, text=True)
             for _ in range(2)
@@ -27,38 +27,38 @@ class TestOnce:
 
         assert len(arrays(said)) == 1
         assert sorted(line.split()[1] for line in queue) == ["cpexport", "cpexport-merge"]
-        assert list(records(lab).values()) == [
+        assert list(records(site).values()) == [
             [arrays(said)[0], "4", "1-6", "7-12", "13-18", "19-24"]
         ]
         assert "is submitting jobs for these outputs" in said or "were already submitted" in said
 
-    def test_who_submits_now_is_named_and_nothing_is_submitted(self, lab: Lab) -> None:
-        played(lab)
-        lab.plan("--images-per-batch", 6, scheduler="slurm")
-        lock = lab.run / "outputs" / "status" / "submit.lock"
+    def test_who_submits_now_is_named_and_nothing_is_submitted(self, site: Site) -> None:
+        played(site)
+        site.plan("--images-per-batch", 6, scheduler="slurm")
+        lock = site.run / "outputs" / "status" / "submit.lock"
         lock.mkdir(parents=True)
         (lock / "who").write_text("ada on login2\n")
-        said = lab.submit()
+        said = site.submit()
 
         assert "ada on login2 is submitting jobs" in said
         assert str(lock) in said
-        assert told(lab) == []
+        assert received(site) == []
 
     @pytest.mark.parametrize("what", ["a file in its place", "no room"])
-    def test_nothing_is_submitted_that_cannot_be_recorded(self, lab: Lab, what: str) -> None:
-        played(lab)
-        lab.plan("--images-per-batch", 6, scheduler="slurm")
-        status = lab.run / "outputs" / "status"
+    def test_nothing_is_submitted_that_cannot_be_recorded(self, site: Site, what: str) -> None:
+        played(site)
+        site.plan("--images-per-batch", 6, scheduler="slurm")
+        status = site.run / "outputs" / "status"
         if what == "no room":
-            (lab.run / "logs").mkdir()
+            (site.run / "logs").mkdir()
             status.mkdir()
         else:
             status.write_text("")
         # A process that may write no byte meets what one does on a full disk.
         script = 'trap "" XFSZ; [ "$1" = "no room" ] && ulimit -f 0; exec sh "$2"'
         done = subprocess.run(
-            ["sh", "-c", script, "sh", what, lab.run / "submit.sh"],
-            env={**os.environ, **lab.environment},
+            ["sh", "-c", script, "sh", what, site.run / "submit.sh"],
+            env={**os.environ, **site.environment},
             capture_output=True,
             text=True,
             check=False,
@@ -66,41 +66,41 @@ class TestOnce:
 
         assert done.returncode == 1
         assert "nothing was submitted" in done.stderr
-        assert told(lab) == []
+        assert received(site) == []
 
-    def test_a_submission_that_was_cut_off_is_told_with_what_to_do(self, lab: Lab) -> None:
+    def test_a_submission_that_was_cut_off_is_told_with_what_to_do(self, site: Site) -> None:
         """sbatch is killed with all that waits for it, when nobody knows what Slurm has done."""
-        played(lab, "kill -9 0")
-        lab.plan("--images-per-batch", 6, scheduler="slurm")
-        words = ["sh", str(lab.run / "submit.sh")]
-        environment = {**os.environ, **lab.environment}
+        played(site, "kill -9 0")
+        site.plan("--images-per-batch", 6, scheduler="slurm")
+        words = ["sh", str(site.run / "submit.sh")]
+        environment = {**os.environ, **site.environment}
         subprocess.run(words, env=environment, start_new_session=True, check=False)
-        shutil.rmtree(lab.run / "outputs" / "status" / "submit.lock")
-        ((name, half),) = records(lab).items()
-        played(lab)
-        again = lab.submit()
-        record = lab.run / "outputs" / "status" / name
+        shutil.rmtree(site.run / "outputs" / "status" / "submit.lock")
+        ((name, half),) = records(site).items()
+        played(site)
+        again = site.submit()
+        record = site.run / "outputs" / "status" / name
         subprocess.run(["sed", "-i", "1s/[[:space:]]/&12/", record], check=True)
-        with_id = lab.submit()
+        with_id = site.submit()
 
         assert half == ["4", "1-6", "7-12", "13-18", "19-24"]
         assert "jobs 1 to 4 may have been submitted" in again
         assert str(record) in again
         assert "squeue" in again
         assert "were already submitted as 12" in with_id
-        assert sizes(lab) == ["1-4"]
+        assert sizes(site) == ["1-4"]
 
-    def test_jobs_that_the_record_lost_are_not_submitted_again(self, lab: Lab) -> None:
+    def test_jobs_that_the_record_lost_are_not_submitted_again(self, site: Site) -> None:
         """A dying node can leave it cut off, here after a whole line."""
-        played(lab)
-        lab.plan("--images-per-batch", 6, scheduler="slurm")
-        lab.submit()
-        (name,) = records(lab)
-        record = lab.run / "outputs" / "status" / name
+        played(site)
+        site.plan("--images-per-batch", 6, scheduler="slurm")
+        site.submit()
+        (name,) = records(site)
+        record = site.run / "outputs" / "status" / name
         record.write_text("".join(record.read_text().splitlines(keepends=True)[:3]))
 
-        assert "jobs 1 to 4 were already submitted as 7" in lab.submit()
-        assert sizes(lab) == ["1-4"]
+        assert "jobs 1 to 4 were already submitted as 7" in site.submit()
+        assert sizes(site) == ["1-4"]
 
     @pytest.mark.parametrize(
         "answer",
@@ -111,115 +111,117 @@ class TestOnce:
         ],
     )
     def test_an_answer_that_was_lost_is_not_taken_for_a_refusal(
-        self, lab: Lab, answer: str
+        self, site: Site, answer: str
     ) -> None:
-        played(lab, answer)
-        lab.plan("--images-per-batch", 6, scheduler="slurm")
-        first, again = lab.submit(), lab.submit()
+        played(site, answer)
+        site.plan("--images-per-batch", 6, scheduler="slurm")
+        first, again = site.submit(), site.submit()
 
         assert "may have been submitted" in first
         assert "may have been submitted" in again
-        assert sizes(lab) == ["1-4"]
+        assert sizes(site) == ["1-4"]
 
-    def test_jobs_whose_id_cannot_be_recorded_are_cancelled(self, lab: Lab) -> None:
+    def test_jobs_whose_id_cannot_be_recorded_are_cancelled(self, site: Site) -> None:
         """The folder is taken away while sbatch runs."""
         played(
-            lab,
-            f"rm -rf {lab.run}/outputs/status; echo 7",
-            scancel=f'echo "$@" >{lab.home}/cancelled',
+            site,
+            f"rm -rf {site.run}/outputs/status; echo 7",
+            scancel=f'echo "$@" >{site.home}/cancelled',
         )
-        lab.plan("--images-per-batch", 6, scheduler="slurm")
-        said = lab.submit()
+        site.plan("--images-per-batch", 6, scheduler="slurm")
+        said = site.submit()
 
         assert "these jobs were cancelled" in said
-        assert (lab.home / "cancelled").read_text() == "7\n"
+        assert (site.home / "cancelled").read_text() == "7\n"
 
     def test_what_another_plan_has_submitted_meanwhile_is_not_submitted_again(
-        self, lab: Lab
+        self, site: Site
     ) -> None:
         """Two people plan what is missing at the same time, and both submit it."""
-        played(lab)
-        lab.plan("--images-per-batch", 12, scheduler="slurm")
-        lab.submit()
-        program(lab, "squeue", "exit 0")
-        lab.resubmit()
-        first = lab.again
-        lab.resubmit()
-        second = lab.again
-        submitted = lab.submit(first)
-        for record in (lab.run / "outputs" / "status").glob("*.submitted"):
+        played(site)
+        site.plan("--images-per-batch", 12, scheduler="slurm")
+        site.submit()
+        program(site, "squeue", "exit 0")
+        site.resubmit()
+        first = site.again
+        site.resubmit()
+        second = site.again
+        submitted = site.submit(first)
+        for record in (site.run / "outputs" / "status").glob("*.submitted"):
             # The clocks of machines differ, and a copy of a run has new times.
             os.utime(record, (0, 0))
         for folder in (first, second):
             os.utime(folder / "plan.json")
-        refused = lab.submit(second)
+        refused = site.submit(second)
 
         assert arrays(submitted) == ["7"]
         assert arrays(refused) == []
         assert "image set 1 is in jobs that were submitted after this plan was made" in refused
 
-    def test_what_was_submitted_before_a_plan_was_made_is_not_in_its_way(self, lab: Lab) -> None:
+    def test_what_was_submitted_before_a_plan_was_made_is_not_in_its_way(self, site: Site) -> None:
         """All of it has ended; its record may look newer than the plan."""
-        played(lab)
-        lab.plan("--images-per-batch", 12, scheduler="slurm")
-        lab.submit()
-        program(lab, "squeue", "exit 0")
-        lab.resubmit()
-        for record in (lab.run / "outputs" / "status").glob("*.submitted"):
+        played(site)
+        site.plan("--images-per-batch", 12, scheduler="slurm")
+        site.submit()
+        program(site, "squeue", "exit 0")
+        site.resubmit()
+        for record in (site.run / "outputs" / "status").glob("*.submitted"):
             os.utime(record)
-        os.utime(lab.again / "plan.json", (1, 1))
+        os.utime(site.again / "plan.json", (1, 1))
 
-        assert arrays(lab.submit(lab.again)) == ["7"]
+        assert arrays(site.submit(site.again)) == ["7"]
 
-    def test_a_record_that_says_another_id_by_now_is_a_submission_since(self, lab: Lab) -> None:
+    def test_a_record_that_says_another_id_by_now_is_a_submission_since(self, site: Site) -> None:
         """Somebody removed it, and submitted the same plan once more."""
-        played(lab)
-        lab.plan("--images-per-batch", 12, scheduler="slurm")
-        lab.submit()
-        program(lab, "squeue", "exit 0")
-        lab.resubmit()
-        (record,) = (lab.run / "outputs" / "status").glob("*.submitted")
+        played(site)
+        site.plan("--images-per-batch", 12, scheduler="slurm")
+        site.submit()
+        program(site, "squeue", "exit 0")
+        site.resubmit()
+        (record,) = (site.run / "outputs" / "status").glob("*.submitted")
         record.write_text(record.read_text().replace("\t7\t", "\t8\t"))
 
-        assert "image set 1 is in jobs that were submitted after" in lab.submit(lab.again)
+        assert "image set 1 is in jobs that were submitted after" in site.submit(site.again)
 
-    def test_other_image_sets_of_another_plan_are_in_nobodys_way(self, lab: Lab) -> None:
-        played(lab)
-        lab.plan("--images-per-batch", 12, scheduler="slurm")
-        status = lab.run / "outputs" / "status"
+    def test_other_image_sets_of_another_plan_are_in_nobodys_way(self, site: Site) -> None:
+        played(site)
+        site.plan("--images-per-batch", 12, scheduler="slurm")
+        status = site.run / "outputs" / "status"
         status.mkdir()
         (status / "0123456789ab.0.submitted").write_text("slurm\t3\n25-36\n37,40-48\n")
 
-        assert arrays(lab.submit()) == ["7"]
+        assert arrays(site.submit()) == ["7"]
 
 
 class TestLastJob:
-    def test_waits_for_all_others_whatever_else_was_asked_for(self, slurm: Slurm, lab: Lab) -> None:
-        on(slurm, lab).plan(
+    def test_waits_for_all_others_whatever_else_was_asked_for(
+        self, slurm: Slurm, site: Site
+    ) -> None:
+        on(slurm, site).plan(
             *("--images-per-batch", 6, "--option=--dependency=singleton", "--option=--hold"),
             scheduler="slurm",
         )
-        said = lab.submit()
+        said = site.submit()
         why = slurm.must("squeue", "-h", "-j", last(said), "-o", "%r").strip()
         slurm.must("scontrol", "release", *arrays(said))
         slurm.wait([*arrays(said), last(said)], 90)
 
         assert why == "Dependency"
-        assert rows(lab.run / "screen.sqlite", COUNT) == [(24,)]
+        assert rows(site.run / "screen.sqlite", COUNT) == [(24,)]
 
-    def test_runs_when_the_others_were_cancelled(self, slurm: Slurm, lab: Lab) -> None:
-        on(slurm, lab).plan("--images-per-batch", 6, "--option=--hold", scheduler="slurm")
-        said = lab.submit()
+    def test_runs_when_the_others_were_cancelled(self, slurm: Slurm, site: Site) -> None:
+        on(slurm, site).plan("--images-per-batch", 6, "--option=--hold", scheduler="slurm")
+        said = site.submit()
         slurm.must("scancel", *arrays(said))
         slurm.wait([*arrays(said), last(said)], 90)
-        log = (lab.run / "logs" / f"merge_{last(said)}.log").read_text()
+        log = (site.run / "logs" / f"merge_{last(said)}.log").read_text()
 
         assert "missing" in log
 
-    def test_has_limits_of_its_own(self, slurm: Slurm, lab: Lab) -> None:
+    def test_has_limits_of_its_own(self, slurm: Slurm, site: Site) -> None:
         limits = ("--time", 5, "--memory", "300M")
-        on(slurm, lab).plan("--images-per-batch", 6, *limits, "--option=--hold", scheduler="slurm")
-        said = lab.submit()
+        on(slurm, site).plan("--images-per-batch", 6, *limits, "--option=--hold", scheduler="slurm")
+        said = site.submit()
         found = slurm.must("squeue", "-h", "-j", last(said), "-o", "%l %m").split()
         array = slurm.must("squeue", "-h", "-j", arrays(said)[0], "-o", "%l %m").split()
         slurm.must("scancel", *arrays(said), last(said))
@@ -228,13 +230,13 @@ class TestLastJob:
         assert array[:2] == ["5:00", "300M"]
         assert found == ["30:00", "4G"]
 
-    def test_gets_no_more_time_than_its_partition_allows(self, slurm: Slurm, lab: Lab) -> None:
+    def test_gets_no_more_time_than_its_partition_allows(self, slurm: Slurm, site: Site) -> None:
         """It would wait for ever; the tests' partition allows an hour."""
-        on(slurm, lab).plan(
+        on(slurm, site).plan(
             *("--images-per-batch", 6, "--merge-time", "1-12:00:00", "--option=--hold"),
             scheduler="slurm",
         )
-        said = lab.submit()
+        said = site.submit()
         found = slurm.must("squeue", "-h", "-j", last(said), "-o", "%l").strip()
         slurm.must("scancel", *arrays(said), last(said))
         slurm.wait([*arrays(said), last(said)])
@@ -242,11 +244,11 @@ class TestLastJob:
         assert found == "1:00:00"
         assert "gets 1:00:00, the most that its partition allows" in said
 
-    def test_has_the_limits_that_it_is_given(self, lab: Lab) -> None:
-        played(lab)
-        lab.plan("--merge-time", "2:00:00", "--merge-memory", "8G", scheduler="slurm")
-        lab.submit()
-        array, merge = told(lab)
+    def test_has_the_limits_that_it_is_given(self, site: Site) -> None:
+        played(site)
+        site.plan("--merge-time", "2:00:00", "--merge-memory", "8G", scheduler="slurm")
+        site.submit()
+        array, merge = received(site)
 
         assert not [word for word in array if word.startswith(("--time", "--mem"))]
         assert {"--time=02:00:00", "--mem=8192M"} <= set(merge)

@@ -10,27 +10,27 @@ import pytest
 from support.clusters import Slurm
 from support.fixtures import unpacked
 from support.grid_engine import GridEngine
-from support.lab import Lab, program
+from support.site import Site, program
 from support.submitting import arrays, last, on
 
 ODD = "%41" + "".join(c for c in string.printable if c.isprintable() and c != "/") + "é細"
 
 
 @pytest.fixture
-def odd(lab: Lab) -> Lab:
+def odd(site: Site) -> Site:
     """The lab, in a folder whose name has all characters that people can type."""
-    return within(lab, ODD)
+    return within(site, ODD)
 
 
-def within(lab: Lab, name: str) -> Lab:
+def within(site: Site, name: str) -> Site:
     """The lab, with its runs in a folder of this name."""
-    lab.home /= name
-    lab.home.mkdir()
-    (lab.home / "bin").symlink_to(lab.home.parent / "bin")
-    return lab
+    site.home /= name
+    site.home.mkdir()
+    (site.home / "bin").symlink_to(site.home.parent / "bin")
+    return site
 
 
-def test_the_shell_runs_a_plan_in_a_folder_of_any_name(odd: Lab) -> None:
+def test_the_shell_runs_a_plan_in_a_folder_of_any_name(odd: Site) -> None:
     odd.plan("--images-per-batch", 12)
     odd.fail({"1-12": ["exit 7"]})
     submitted = odd.submit()
@@ -43,10 +43,10 @@ def test_the_shell_runs_a_plan_in_a_folder_of_any_name(odd: Lab) -> None:
     assert loaded(odd.run / "screen.sqlite") == 24
 
 
-def test_slurm_gets_a_folder_of_any_name_as_it_is(lab: Lab) -> None:
+def test_slurm_gets_a_folder_of_any_name_as_it_is(site: Site) -> None:
     """Played by a command that runs the jobs of an array one after the other. The real one, in
     TestPaths, fills in no path with a backslash."""
-    odd = within(lab, ODD.replace("\\", ""))
+    odd = within(site, ODD.replace("\\", ""))
     program(odd, "scontrol", "echo 'MaxArraySize = 1001'")
     program(odd, "squeue", "exit 0")
     program(odd, "sbatch", SBATCH)
@@ -63,8 +63,8 @@ class TestPaths:
     """Folders whose names have every character that people can type."""
 
     @pytest.mark.parametrize("name", [ODD, ODD.replace("\\", "")])
-    def test_on_slurm(self, slurm: Slurm, lab: Lab, name: str) -> None:
-        odd = within(lab, name)
+    def test_on_slurm(self, slurm: Slurm, site: Site, name: str) -> None:
+        odd = within(site, name)
         on(slurm, odd).plan("--images-per-batch", 12, scheduler="slurm")
         said = odd.submit()
         slurm.wait([*arrays(said), last(said)], 90)
@@ -75,8 +75,8 @@ class TestPaths:
             [*(f"{arrays(said)[0]}_{n}.log" for n in (1, 2)), f"merge_{last(said)}.log"]
         )
 
-    def test_on_grid_engine(self, grid_engine: GridEngine, lab: Lab) -> None:
-        odd = within(lab, ODD)
+    def test_on_grid_engine(self, grid_engine: GridEngine, site: Site) -> None:
+        odd = within(site, ODD)
         on(grid_engine, odd).plan("--images-per-batch", 12, scheduler="sge")
         said = odd.submit()
         grid_engine.wait([*arrays(said), last(said)], 90)
@@ -85,38 +85,38 @@ class TestPaths:
         assert loaded(odd.run / "screen.sqlite") == 24
         assert len(logs) == 3
 
-    def test_that_a_scheduler_does_not_take_are_refused(self, lab: Lab) -> None:
+    def test_that_a_scheduler_does_not_take_are_refused(self, site: Site) -> None:
         batch = unpacked("10_ranges") / "Batch_data.h5"
         refused = {
-            (format, name): lab.call("plan", batch, "--out", lab.home / name, "--format", format)
+            (format, name): site.call("plan", batch, "--out", site.home / name, "--format", format)
             for format, name in [("pbs", "a:b"), ("lsf", "%J")]
         }
 
         for (_, name), ran in refused.items():
             assert ran.status == 2
             assert "takes" in ran.err
-            assert not (lab.home / name).exists()
+            assert not (site.home / name).exists()
 
-    def test_are_quoted_for_the_shell_of_lsf(self, lab: Lab) -> None:
+    def test_are_quoted_for_the_shell_of_lsf(self, site: Site) -> None:
         """bsub joins the words of a command with spaces, and gives them to a shell."""
         program(
-            lab,
+            site,
             "bsub",
             'while [ "$1" != sh ]; do [ "$1" = -w ] && exit; shift; done\n'
             'LSB_JOBID=7 LSB_JOBINDEX=1 sh -c "$*"; echo "Job <7> is submitted to queue <x>."',
         )
-        odd = within(lab, ODD)
+        odd = within(site, ODD)
         odd.plan("--images-per-batch", 24, scheduler="lsf")
         odd.submit()
 
         assert odd.missing() == ""
 
 
-def test_a_plan_is_as_short_as_what_is_read_of_it(lab: Lab) -> None:
-    lab.plan(scheduler="slurm")
-    text = (lab.run / "plan.json").read_text()
+def test_a_plan_is_as_short_as_what_is_read_of_it(site: Site) -> None:
+    site.plan(scheduler="slurm")
+    text = (site.run / "plan.json").read_text()
     said = json.loads(text)
-    printed = json.loads(lab.call("plan", said["batch_file"], "--format", "json").out)
+    printed = json.loads(site.call("plan", said["batch_file"], "--format", "json").out)
 
     assert said["jobs"] == [{"task": n, "image_sets": str(n)} for n in range(1, 25)]
     assert sum('"task"' in line for line in text.splitlines()) == 24

@@ -8,8 +8,8 @@ from typing import Any
 import duckdb
 import pytest
 from support.calls import load, load_runs, verify
+from support.csv_outputs import NEW, Row, image, nucleus, output
 from support.fixtures import content, rows
-from support.plates import NEW, Row, image, nucleus, output
 from support.servers import Database
 
 from cpexport.commands.load_report import Report

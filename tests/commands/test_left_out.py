@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from support import small_outputs
+from support.csv_outputs import NEW, image, nucleus, output
 from support.fixtures import Ran, tables, unpacked
-from support.plates import NEW, image, nucleus, output
 
 Run = Callable[..., Ran]
 Made = Callable[[Path], None]

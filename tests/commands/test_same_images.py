@@ -9,8 +9,8 @@ from typing import Any
 import h5py
 import pytest
 from support.calls import load, script, verify
+from support.csv_outputs import NEW, Row, image, nucleus, output
 from support.fixtures import rows, unpacked
-from support.plates import NEW, Row, image, nucleus, output
 
 from cpexport.commands.check import check
 from cpexport.commands.load_report import Report

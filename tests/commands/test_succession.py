@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from support.calls import dry_run, load, verify
+from support.csv_outputs import NEW, OLD, Row, image, nucleus, output
 from support.fixtures import Ran, rows, tables
-from support.plates import NEW, OLD, Row, image, nucleus, output
 
 from cpexport.commands.load_report import Report
 from cpexport.errors import LossError
@@ -214,13 +214,13 @@ def test_the_report_counts_what_was_replaced(tmp_path: Path, cpexport: Callable[
     planned = cpexport("load", "new", *to, "--dry-run")
     text = cpexport("load", "new", *to)
     refused = cpexport("load", "qc", *to)
-    told = cpexport("load", "qc", *to, "--replace", "--format", "json")
+    report = cpexport("load", "qc", *to, "--replace", "--format", "json")
 
     assert "1 to load, 1 replaced, 0 already loaded" in planned.out
     assert "1 loaded, 1 replaced, 0 already loaded" in text.out
     assert (refused.status, refused.out) == (1, "")
     assert "qc is newer than new and would replace" in refused.err
-    assert json.loads(told.out)["batches"]["replaced"] == 1
+    assert json.loads(report.out)["batches"]["replaced"] == 1
 
 
 def plate(folder: Path, digest: str, time: int = OLD, **more: Any) -> Path:

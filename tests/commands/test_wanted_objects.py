@@ -147,11 +147,11 @@ def test_what_was_not_wanted_is_not_said_to_be_in_no_output(outputs: Path, tmp_p
     late = csv_job(outputs / "j3", {4: {}}, of(4))
     (late / "Cells.csv").unlink()
     report = load_runs([outputs], to)
-    told = load_runs([outputs], f"{to}2").left_out
+    left_out = load_runs([outputs], f"{to}2").left_out
 
     assert not [note for note in report.notes if "no output" in note]
-    assert report.left_out == told
-    assert ["the table of Cells is missing" in left.reason for left in told] == [True]
+    assert report.left_out == left_out
+    assert ["the table of Cells is missing" in left.reason for left in left_out] == [True]
 
 
 def test_objects_named_again_in_a_destination_with_runs(outputs: Path, cpexport: Run) -> None:

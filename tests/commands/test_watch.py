@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from support.fixtures import Ran, rows
-from support.lab import Case, Lab, program
+from support.site import Case, Site, program
 
 from cpexport.cellprofiler.batch_file import read_batch_file
 from cpexport.commands.check import Check
@@ -26,30 +26,30 @@ from cpexport.sources.base import Source, signature
 
 
 @pytest.fixture
-def running(lab: Lab) -> Lab:
+def running(site: Site) -> Site:
     """Six jobs of four image sets, the third of which fails, submitted in a moment."""
-    lab.plan("--images-per-batch", 4)
-    lab.fail({"9-12": ["exit 7"]})
-    return lab
+    site.plan("--images-per-batch", 4)
+    site.fail({"9-12": ["exit 7"]})
+    return site
 
 
-def rest(lab: Lab) -> None:
+def rest(site: Site) -> None:
     """Runs all, and then what failed once more."""
-    lab.submit()
-    lab.submit()
+    site.submit()
+    site.submit()
 
 
-def rest_but_one(lab: Lab) -> None:
+def rest_but_one(site: Site) -> None:
     """Runs all but the job that fails."""
-    (lab.run / "merge.sh").write_text("")
-    lab.submit()
+    (site.run / "merge.sh").write_text("")
+    site.submit()
 
 
-def watching(lab: Lab, *words: object) -> "subprocess.Popen[str]":
+def watching(site: Site, *words: object) -> "subprocess.Popen[str]":
     """A command that follows a run along, begun."""
     return subprocess.Popen(
         [sys.executable, "-m", "cpexport", *map(str, words)],
-        env={**os.environ, **lab.environment},
+        env={**os.environ, **site.environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -57,7 +57,7 @@ def watching(lab: Lab, *words: object) -> "subprocess.Popen[str]":
 
 
 class TestCheck:
-    def test_it_ends_when_all_is_there_and_says_so(self, running: Lab) -> None:
+    def test_it_ends_when_all_is_there_and_says_so(self, running: Site) -> None:
         with watching(running, "check", running.run, "--watch", "0.2") as watch:
             assert watch.stderr
             first = watch.stderr.readline()
@@ -71,7 +71,7 @@ class TestCheck:
         assert lines[-1] == "24 complete, 0 running, 0 failed, 0 missing\n"
         assert len(lines) == len(set(lines)) > 2
 
-    def test_a_terminal_shows_a_table_and_a_bar(self, running: Lab) -> None:
+    def test_a_terminal_shows_a_table_and_a_bar(self, running: Site) -> None:
         rest(running)
         mine, theirs = pty.openpty()
         words = [sys.executable, "-m", "cpexport", "check", str(running.run), "--watch", "1"]
@@ -85,14 +85,14 @@ class TestCheck:
         assert "100 %" in drawn
         assert b"complete  24  1-24" in done.stdout
 
-    def test_with_resubmit_makes_no_sense(self, running: Lab) -> None:
+    def test_with_resubmit_makes_no_sense(self, running: Site) -> None:
         ran = running.call("check", running.run, "--watch", "1", "--resubmit", "again")
 
         assert (ran.status, ran.out) == (2, "")
 
 
 class TestLoad:
-    def test_batches_are_loaded_as_they_are_completed(self, running: Lab, case: Case) -> None:
+    def test_batches_are_loaded_as_they_are_completed(self, running: Site, case: Case) -> None:
         (running.run / "merge.sh").write_text("")
         batch = case("10_ranges") / "Batch_data.h5"
         with_jobs = threading.Timer(1, rest, [running])
@@ -110,7 +110,7 @@ class TestLoad:
         ]
 
     def test_each_pass_says_how_much_of_the_plan_is_loaded_and_an_interrupt_sums_up(
-        self, running: Lab, case: Case
+        self, running: Site, case: Case
     ) -> None:
         rest_but_one(running)
         batch = case("10_ranges") / "Batch_data.h5"
@@ -135,7 +135,7 @@ class TestLoad:
         assert "cpexport: interrupted; run the same command again to continue" in err
 
     def test_it_ends_when_all_jobs_have_ended_and_something_is_missing(
-        self, running: Lab, case: Case
+        self, running: Site, case: Case
     ) -> None:
         """By the word of a scheduler, which knows all that is to come."""
         rest_but_one(running)
@@ -151,7 +151,7 @@ class TestLoad:
         assert "no job waits or runs, and 4 image sets are missing" in ran.err
 
     def test_without_a_batch_file_it_would_not_know_when_to_end(
-        self, running: Lab, cpexport: Callable[..., Ran]
+        self, running: Site, cpexport: Callable[..., Ran]
     ) -> None:
         ran = cpexport("load", running.run, "--watch", "1")
 
@@ -192,7 +192,7 @@ class TestStanding:
         assert [now.eta for now in drawn] == [None, 20.0, 0.0]
 
 
-def test_an_interrupt_ends_a_watch_at_once(running: Lab) -> None:
+def test_an_interrupt_ends_a_watch_at_once(running: Site) -> None:
     with watching(running, "check", running.run, "--watch", "600") as watch:
         assert watch.stderr
         assert watch.stderr.readline().startswith("0 complete")

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from support.calls import load, verify
+from support.csv_outputs import image, nucleus, output
 from support.fixtures import Ran, rows, values_of
-from support.plates import image, nucleus, output
 
 from cpexport.tables.options import TableOptions
 

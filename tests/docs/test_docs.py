@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from support.clusters import Slurm
 from support.fixtures import extract, rows, unpacked
-from support.lab import Lab
 from support.servers import PASSWORD, USER, Database
+from support.site import Site
 
 ROOT = Path(__file__).parents[2]
 _BLOCK = re.compile(r"^```console\n(.*?)^```", re.DOTALL | re.MULTILINE)
@@ -88,14 +88,14 @@ def test_the_commands_for_servers_load_into_one(database: Database, home: Path) 
     assert database.rows("SELECT count(*) FROM Per_Image") == [(22,)]
 
 
-def test_the_page_about_slurm_is_what_happens(slurm: Slurm, lab: Lab) -> None:
+def test_the_page_about_slurm_is_what_happens(slurm: Slurm, site: Site) -> None:
     """On a real Slurm, with jobs that fail as on that page."""
-    (lab.home / "Batch_data.h5").symlink_to(unpacked("10_ranges") / "Batch_data.h5")
-    lab.fail({"3-4": ["exit 7"], "9-10": ["Failure"]})
-    environment = {**os.environ, **lab.environment, **slurm.env}
+    (site.home / "Batch_data.h5").symlink_to(unpacked("10_ranges") / "Batch_data.h5")
+    site.fail({"3-4": ["exit 7"], "9-10": ["Failure"]})
+    environment = {**os.environ, **site.environment, **slurm.env}
     printed, shown = [], examples(on_slurm=True)
     for command, _ in shown:
-        out = run(command, lab.home, environment).stdout
+        out = run(command, site.home, environment).stdout
         printed.append((command, without_ids(out)))
         if ids := re.findall(r"job (\d+)", out):
             slurm.wait(ids)

@@ -7,8 +7,8 @@ from typing import Any
 
 from fuzz.destinations import Content, Destination, Found, Known
 from fuzz.expected import OBJECT, Blank, Expected, Rows, Said
+from fuzz.job_tables import Key
 from fuzz.model import IMAGE, NUMBER, Kind
-from fuzz.told import Key
 
 _PLAIN = re.compile(r"[0-9a-zA-Z_$]+")
 _PAIRS = (

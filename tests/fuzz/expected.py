@@ -9,8 +9,8 @@ from urllib.parse import quote, unquote
 import numpy as np
 
 from fuzz.complete import groups, owners
+from fuzz.job_tables import Column, Key, job_tables
 from fuzz.model import CSV, H5, IMAGE, NUMBER, SQLITE, Feature, Job, Kind, Pair, Run, Value
-from fuzz.told import Column, Key, told
 
 OBJECT = "Object"
 _GROUPS = ("Group_Number", "Group_Index", "Group_Length")
@@ -109,7 +109,7 @@ def _keeps_pairs(job: Job, run: Run) -> bool:
 
 def _add(tables: dict[str, Rows], job: Job, run: Run, mine: frozenset[int], shape: Shape) -> None:
     """Adds what a job says of the image sets that are loaded from it."""
-    found = told(job, run)
+    found = job_tables(job, run)
     for name, table in found.items():
         if name != IMAGE and (_gone(job, run, name) or not shape.keeps(name)):
             continue

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fuzz import pipelines
+from fuzz.job_tables import Table, declared_kind, job_tables
 from fuzz.model import IMAGE, NUMBER, SQLITE, Job, Kind, Run, Value, rows_of
-from fuzz.told import Table, declared_kind, told
 
 _DECLARED = {Kind.INTEGER: "integer", Kind.REAL: "float", Kind.TEXT: "TEXT"}
 _TYPES = (
@@ -164,7 +164,7 @@ def _kinds(run: Run) -> dict[tuple[int, str, str, str], int]:
 
 def _tables(job: Job, run: Run) -> dict[str, _Made]:
     """The tables by what follows `Per_`."""
-    found = told(job, run)
+    found = job_tables(job, run)
     made = {IMAGE: _image(found, run)}
     names = sorted(run.objects)
     if run.style.side_by_side and names:

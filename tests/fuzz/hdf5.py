@@ -14,8 +14,8 @@ import h5py
 import numpy as np
 
 from fuzz import pipelines
+from fuzz.job_tables import Column, Key, Table, job_tables, planned
 from fuzz.model import H5, IMAGE, NUMBER, Job, Kind, Run, Value
-from fuzz.told import Column, Key, Table, planned, told
 
 _CHUNKS: dict[str, Any] = {
     "chunks": (1024,),
@@ -34,7 +34,7 @@ def write_job(job: Job, run: Run, path: Path) -> None:
     damage = job.damage.kind if job.damage else ""
     path.parent.mkdir(parents=True, exist_ok=True)
     rng = random.Random(job.name)
-    tables = told(job, run)
+    tables = job_tables(job, run)
     with h5py.File(path, "w") as file:
         root = _begun(file)
         said = _said(job, run)

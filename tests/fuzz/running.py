@@ -120,8 +120,8 @@ def summary(case: Case) -> str:
         batch = {"none": "no batch file"}.get(run.batch_file, f"batch file {run.batch_file}")
         parts.append(f"{run.name}: {len(run.planned)} planned{tags}, {batch}, {run.style}")
         for job in run.jobs:
-            told = [f"failed {sorted(job.failed)}"] if job.failed else []
-            told += [str(job.damage)] if job.damage else []
-            told += [job.exit_status] if job.exit_status != "Complete" else []
-            parts.append(f"  {job.name}: {job.format} {list(job.numbers)} {', '.join(told)}")
+            job_tables = [f"failed {sorted(job.failed)}"] if job.failed else []
+            job_tables += [str(job.damage)] if job.damage else []
+            job_tables += [job.exit_status] if job.exit_status != "Complete" else []
+            parts.append(f"  {job.name}: {job.format} {list(job.numbers)} {', '.join(job_tables)}")
     return "\n  ".join(parts)

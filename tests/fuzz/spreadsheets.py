@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fuzz import pipelines
+from fuzz.job_tables import Table, job_tables
 from fuzz.model import CSV, IMAGE, NUMBER, Job, Run
-from fuzz.told import Table, told
 
 _PAIRS = (
     "Module",
@@ -27,7 +27,7 @@ _PAIRS = (
 def write_job(job: Job, run: Run, folder: Path) -> None:
     """A job's CSV files, damaged as the job says."""
     folder.mkdir(parents=True, exist_ok=True)
-    style, tables = run.style, told(job, run)
+    style, tables = run.style, job_tables(job, run)
     for name, table in tables.items():
         if job.damage and (job.damage.kind, job.damage.table) == ("gone", name):
             continue

@@ -9,8 +9,8 @@ import numpy as np
 from fuzz.comparing import holds
 from fuzz.destinations import Destination, Found, Known
 from fuzz.expected import OBJECT, Expected, Rows, Said, finite, reduced
+from fuzz.job_tables import Key
 from fuzz.model import IMAGE, NUMBER, PLATE, WELL, Kind
-from fuzz.told import Key
 
 KINDS = {"mean": "avg", "median": "median", "std": "std"}
 _REDUCE: Mapping[str, Callable[[Any], Any]] = {

@@ -16,9 +16,9 @@ import pyarrow.dataset as ds
 import pytest
 from pyarrow import parquet
 from support.calls import load, load_runs, verify
+from support.csv_outputs import NEW, OLD, image, nucleus, output
 from support.datasets import asked, content, leftovers
 from support.fixtures import Ran, copied, measurements, rewritten, rows, traces, unpacked, values_of
-from support.plates import NEW, OLD, image, nucleus, output
 
 import cpexport
 from cpexport.derived.wells import Wells

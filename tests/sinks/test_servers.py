@@ -191,11 +191,11 @@ def test_mariadb_needs_no_local_at_all(
     loads = "SHOW GLOBAL STATUS LIKE 'Com_load'"
     before = database.rows(loads)
     with database.server.setting("local_infile", 0):
-        told = cpexport("load", outputs, "--to", database.url(), "--dry-run")
+        planned = cpexport("load", outputs, "--to", database.url(), "--dry-run")
         ran = cpexport("load", outputs, "--to", database.url())
 
-    assert (told.status, ran.status) == (3, 3)
-    assert "local_infile" not in told.out + told.err + ran.out + ran.err
+    assert (planned.status, ran.status) == (3, 3)
+    assert "local_infile" not in planned.out + planned.err + ran.out + ran.err
     assert differences(database, file) == []
     assert database.rows(loads) == before
 

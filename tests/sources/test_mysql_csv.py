@@ -657,14 +657,14 @@ class TestDamage:
         try:
             read = tables(batch.source, str(batch.complete))
         except SourceError as error:
-            told = Path(error.path)
+            named = Path(error.path)
         else:
-            told = path
+            named = path
             assert read["Image"]["ImageNumber"].to_pylist() == list(batch.complete)
             for name in set(OBJECTS) & set(read):
                 counts = read["Image"][f"Count_{name}"].to_pylist()
                 assert read[name].num_rows == sum(map(int, counts))
-        assert told in (path, combined / PAIRS)
+        assert named in (path, combined / PAIRS)
         assert traces(combined) == before
 
 

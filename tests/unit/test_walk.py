@@ -64,10 +64,10 @@ class TestFolders:
         for name in ("a/1", "a/2", "b/3"):
             (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).write_text("x")
-        told: list[int] = []
-        list(walk(tmp_path, told.append))
+        reported: list[int] = []
+        list(walk(tmp_path, reported.append))
 
-        assert told == [0, 2, 3]
+        assert reported == [0, 2, 3]
 
     @pytest.mark.skipif(os.geteuid() == 0, reason="root may list every folder")
     def test_one_that_cannot_be_listed_is_named(self, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Splits the outputs of real jobs into those of single image sets, which `stand_in.py` needs."""
+"""Splits the outputs of real jobs into outputs of single image sets, for `fake_cellprofiler.py`."""
 
 import csv
 from collections.abc import Iterable, Iterator

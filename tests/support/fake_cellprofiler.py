@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Stands in for the command `cellprofiler` in scheduler jobs: real outputs, real failures.
+"""A fake command `cellprofiler` for scheduler jobs: real outputs, real failures.
 
 It takes the same arguments as CellProfiler. Environment variables control what it does:
 
-STAND_IN_OUTPUTS   a folder with CellProfiler's files for each image set alone, in `1`, `2`, ...
-STAND_IN_GROUPS    a JSON file: the text after -g, and the numbers of its image sets
-STAND_IN_FAULTS    a JSON file: `F-L`, or the text after -g, and the fault of each attempt:
-                   "exit 7", "killed", "hang", "late" (waits for a file `go_on` in the folder of
-                   attempts), "Failure", "truncated", "crash", or nothing
-STAND_IN_BAD       image sets, as "5,6": every job that runs one of them ends with exit status 7
-STAND_IN_ATTEMPTS  a folder in which attempts are counted; needed only for faults
-STAND_IN_CALLS     a folder for the arguments of each call: a file for each process, if it is set
+FAKE_OUTPUTS   a folder with CellProfiler's files for each image set alone, in `1`, `2`, ...
+FAKE_GROUPS    a JSON file: the text after -g, and the numbers of its image sets
+FAKE_FAULTS    a JSON file: `F-L`, or the text after -g, and the fault of each attempt:
+               "exit 7", "killed", "hang", "late" (waits for a file `go_on` in the folder of
+               attempts), "Failure", "truncated", "crash", or nothing
+FAKE_BAD       image sets, as "5,6": every job that runs one of them ends with exit status 7
+FAKE_ATTEMPTS  a folder in which attempts are counted; needed only for faults
+FAKE_CALLS     a folder for the arguments of each call: a file for each process, if it is set
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from urllib.parse import quote
 
 
 def main() -> None:
-    if "STAND_IN_CALLS" in os.environ:
-        with (Path(os.environ["STAND_IN_CALLS"]) / f"{os.getpid()}.json").open("a") as calls:
+    if "FAKE_CALLS" in os.environ:
+        with (Path(os.environ["FAKE_CALLS"]) / f"{os.getpid()}.json").open("a") as calls:
             calls.write(json.dumps(sys.argv[1:]) + "\n")
     options = parsed(sys.argv[1:])
     task = options.group or f"{options.first}-{options.last}"
     fault = fault_of(task)
-    bad = [int(number) for number in os.environ.get("STAND_IN_BAD", "").split(",") if number]
+    bad = [int(number) for number in os.environ.get("FAKE_BAD", "").split(",") if number]
     if set(bad) & set(image_sets(options)):
         fault = fault or "exit 7"
     if fault.startswith("exit "):
@@ -44,7 +44,7 @@ def main() -> None:
         time.sleep(600)
         return
     if fault == "late":
-        go_on = Path(os.environ["STAND_IN_ATTEMPTS"]) / "go_on"
+        go_on = Path(os.environ["FAKE_ATTEMPTS"]) / "go_on"
         deadline = time.monotonic() + 120
         while not go_on.exists() and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -76,14 +76,14 @@ def parsed(words: list[str]) -> argparse.Namespace:
 
 def fault_of(task: str) -> str:
     """The fault of this attempt; attempts at the same time are counted one after the other."""
-    if "STAND_IN_FAULTS" not in os.environ:
+    if "FAKE_FAULTS" not in os.environ:
         return ""
-    faults = json.loads(Path(os.environ["STAND_IN_FAULTS"]).read_text()).get(task, [])
+    faults = json.loads(Path(os.environ["FAKE_FAULTS"]).read_text()).get(task, [])
     attempt = 0
     while True:
         name = f"{quote(task, safe='=,')}.{attempt}"
         try:
-            (Path(os.environ["STAND_IN_ATTEMPTS"]) / name).touch(exist_ok=False)
+            (Path(os.environ["FAKE_ATTEMPTS"]) / name).touch(exist_ok=False)
         except FileExistsError:
             attempt += 1
         else:
@@ -92,7 +92,7 @@ def fault_of(task: str) -> str:
 
 def image_sets(options: argparse.Namespace) -> list[int]:
     if options.group:
-        return list(json.loads(Path(os.environ["STAND_IN_GROUPS"]).read_text())[options.group])
+        return list(json.loads(Path(os.environ["FAKE_GROUPS"]).read_text())[options.group])
     return list(range(options.first, options.last + 1))
 
 
@@ -101,7 +101,7 @@ def outputs_of(numbers: list[int]) -> dict[str, bytes]:
     headers: dict[str, bytes] = {}
     files: dict[str, bytes] = {}
     for number in numbers:
-        for file in sorted((Path(os.environ["STAND_IN_OUTPUTS"]) / str(number)).iterdir()):
+        for file in sorted((Path(os.environ["FAKE_OUTPUTS"]) / str(number)).iterdir()):
             header, newline, rows = file.read_bytes().partition(b"\n")
             if file.name not in files:
                 headers[file.name], files[file.name] = header, header + newline + rows

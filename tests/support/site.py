@@ -1,4 +1,4 @@
-"""A lab with a cluster: a plan, and jobs run by a stand-in for CellProfiler with faults."""
+"""A cluster site: a plan, and jobs run by a fake CellProfiler that fails as a test wants."""
 
 import json
 import os
@@ -11,18 +11,18 @@ from typing import Any
 
 import pytest
 
+from support.fake_cellprofiler_outputs import per_image_set
 from support.fixtures import Ran, unpacked
-from support.stand_in_outputs import per_image_set
 
 Case = Callable[[str], Path]
 Run = Callable[..., Ran]
 
-STAND_IN = Path(__file__).with_name("stand_in.py")
+FAKE_CELLPROFILER = Path(__file__).with_name("fake_cellprofiler.py")
 
 
 @dataclass
-class Lab:
-    """A plan and its jobs, run by a stand-in for CellProfiler that fails as a test wants."""
+class Site:
+    """A plan and its jobs, run by a fake CellProfiler that fails as a test wants."""
 
     home: Path
     environment: Mapping[str, str]
@@ -41,7 +41,7 @@ class Lab:
 
     def fail(self, faults: Mapping[str, Sequence[str]]) -> None:
         """Sets the fault of each attempt of each job, by the job's range."""
-        Path(self.environment["STAND_IN_FAULTS"]).write_text(json.dumps(faults))
+        Path(self.environment["FAKE_FAULTS"]).write_text(json.dumps(faults))
 
     def submit(self, folder: Path | None = None) -> str:
         """Runs `submit.sh`; returns its output."""
@@ -85,21 +85,21 @@ class Lab:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, cpexport: Run) -> Lab:
+def site(tmp_path: Path, cpexport: Run) -> Site:
     per_image_set(unpacked("10_ranges"), tmp_path / "per_image_set")
     for folder in ("bin", "attempts", "calls"):
         (tmp_path / folder).mkdir()
     program = tmp_path / "bin" / "cellprofiler"
-    program.symlink_to(STAND_IN)
+    program.symlink_to(FAKE_CELLPROFILER)
     (tmp_path / "faults.json").write_text("{}")
     environment = {
         "PATH": f"{program.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "STAND_IN_OUTPUTS": str(tmp_path / "per_image_set"),
-        "STAND_IN_FAULTS": str(tmp_path / "faults.json"),
-        "STAND_IN_ATTEMPTS": str(tmp_path / "attempts"),
-        "STAND_IN_CALLS": str(tmp_path / "calls"),
+        "FAKE_OUTPUTS": str(tmp_path / "per_image_set"),
+        "FAKE_FAULTS": str(tmp_path / "faults.json"),
+        "FAKE_ATTEMPTS": str(tmp_path / "attempts"),
+        "FAKE_CALLS": str(tmp_path / "calls"),
     }
-    return Lab(tmp_path, environment, cpexport)
+    return Site(tmp_path, environment, cpexport)
 
 
 def ranges(again: Mapping[str, object]) -> list[str]:
@@ -108,8 +108,8 @@ def ranges(again: Mapping[str, object]) -> list[str]:
     return [job["image_sets"] for job in jobs]
 
 
-def program(lab: Lab, name: str, script: str) -> None:
-    """Puts a command on the PATH of everything that the lab runs."""
-    path = lab.home / "bin" / name
+def program(site: Site, name: str, script: str) -> None:
+    """Puts a command on the PATH of everything that the site runs."""
+    path = site.home / "bin" / name
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)

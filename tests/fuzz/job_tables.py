@@ -33,7 +33,7 @@ class Table:
     columns: Mapping[str, Column]
 
 
-def told(job: Job, run: Run) -> dict[str, Table]:
+def job_tables(job: Job, run: Run) -> dict[str, Table]:
     """The tables of a job, by object type, as if nothing had happened to its files."""
     sets = [one for one in job.sets if job.format in (H5, CSV) or one.number not in job.failed]
     found = {}
