@@ -285,7 +285,7 @@ class TestTold:
         [
             ("echo 4.2.5", ("created by CellProfiler 4.2.8.1", "here is 4.2.5")),
             ("exit 7", ("ended with 7", "make sure that jobs can run it")),
-            ("echo Segmentation fault", ("said 'Segmentation fault'",)),
+            ("echo Segmentation fault", ("printed 'Segmentation fault'",)),
         ],
     )
     def test_another_cellprofiler_than_made_the_batch_file(

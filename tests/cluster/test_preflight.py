@@ -118,13 +118,13 @@ class TestMappings:
     def test_list_data_of_version_5_is_not_mapped_at_all(self, case: Case, cpexport: Run) -> None:
         ran = cpexport("plan", case("90_cp5") / "mapped" / "loaddata_Batch_data.h5")
 
-        assert "URL_DNA still says /lab/h2/img/P1" in ran.err
+        assert "URL_DNA still contains /lab/h2/img/P1" in ran.err
         assert "PathName_DNA still contains /lab/h2/img/P1" in ran.err
 
     def test_of_names_and_types_only_what_jobs_do_not_read(self, case: Case, cpexport: Run) -> None:
         ran = cpexport("plan", case("90_cp5") / "mapped" / "nat_Batch_data.h5")
 
-        assert "URL_DNA still says /lab/h2/img/P1" in ran.err
+        assert "URL_DNA still contains /lab/h2/img/P1" in ran.err
         assert "PathName_DNA still contains" not in ran.err
         assert "URL_DNA, which jobs read, is /lab/h2/img/P1, but PathName_DNA is" in ran.err
 

@@ -249,7 +249,7 @@ def test_many_files_alike_are_joined_by_where_they_are_and_else_not_at_all(tmp_p
 
     assert joined == [(n, 100 - n, 100 - n) for n in plates]
     notes = [note for note in report.notes if "Q3_with_Per_Image" in note]
-    assert [("was not made: 40 image sets of Per_Image" in note) for note in notes] == [True]
+    assert [("was not created: 40 image sets of Per_Image" in note) for note in notes] == [True]
 
 
 def test_a_view_of_somebody_s_stays(tmp_path: Path) -> None:

@@ -224,7 +224,7 @@ def test_a_load_into_a_file_of_somebody_else_is_refused_before_it_begins(
 
 
 WRONG = [
-    ("none.sqlite", (), "does not exist; load something"),
+    ("none.sqlite", (), "does not exist; check --to"),
     ("empty.sqlite", (), "contains no image sets; check --to"),
     ("screen.sqlite", ("--prefix", "My_"), "no image sets under the prefix My_"),
     (
@@ -269,7 +269,7 @@ def test_objects_without_a_place_are_not_shown(
 
     assert found.objects is not None
     assert (found.objects.name, found.objects.x) == ("Cells", "Cells_AreaShape_Center_X")
-    with pytest.raises(SinkError, match="of Nuclei; choose another --object"):
+    with pytest.raises(SinkError, match="for Nuclei; choose another --object"):
         properties(url, tmp_path, object_name="Nuclei")
 
 
@@ -378,7 +378,7 @@ def test_tables_that_cellprofiler_analyst_cannot_name_are_refused(
     url = f"sqlite:///{tmp_path}/screen.sqlite"
     load([unpacked("11_h5_and_csv") / "outputs" / "batch_1_6"], url, prefix=prefix)
 
-    with pytest.raises(SinkError, match=f"cannot read {prefix}Per_Image"):
+    with pytest.raises(SinkError, match=f"cannot read the name {prefix}Per_Image"):
         properties(url, tmp_path, prefix=prefix)
 
 

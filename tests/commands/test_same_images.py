@@ -248,7 +248,7 @@ def test_where_planes_are_not_known_a_person_has_to_say(tmp_path: Path, how: str
     brought(tmp_path, first)
     before = areas(tmp_path)
 
-    with pytest.raises(CollisionError, match=r"nothing tells whether .* Series_ and Frame_"):
+    with pytest.raises(CollisionError, match=r"nothing shows whether .* Series_ and Frame_"):
         brought(tmp_path, second)
     assert areas(tmp_path) == before
     brought(tmp_path, second, consent=Consent(same_pictures=True))

@@ -374,8 +374,8 @@ class TestFeatures:
     @pytest.mark.parametrize(
         ("words", "said"),
         [
-            (("--wells", "mode"), "--wells has mean, median, std, not mode"),
-            (("--wells", ""), "--wells has mean, median, std, not nothing"),
+            (("--wells", "mode"), "--wells takes mean, median, std, not mode"),
+            (("--wells", ""), "--wells takes mean, median, std, not nothing"),
             (("--well", "Metadata_Well"), "--plate and --well need --wells or --properties"),
         ],
     )

@@ -280,7 +280,9 @@ class TestSeveralFilesOfOneType:
         ran = load()
 
         assert ran.status == 3
-        assert "Object relationships.csv has the pairs of objects; take it away" in ran.out
+        assert (
+            "Object relationships.csv has the pairs of objects; move it out of OUTPUTS" in ran.out
+        )
         pairs = "SELECT object_number1, object_number2 FROM Per_Relationships"
         assert rows(run.parent / "T", pairs) == [(1, 2)]
 
