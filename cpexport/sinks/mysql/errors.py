@@ -32,7 +32,10 @@ _REFUSED = {
         "the server refused the user or password",
         "check ~/.my.cnf, MYSQL_PWD, and the user in the URL",
     ),
-    1049: ("the database does not exist", "create it first: CREATE DATABASE ... utf8mb4"),
+    1049: (
+        "the database does not exist",
+        "create it first: CREATE DATABASE NAME CHARACTER SET utf8mb4",
+    ),
     1114: ("the server's disk is full", "free some space there and run the command again"),
     1117: ("a table is wider than the server allows", "report this as a bug"),
     1118: ("a table is wider than the server allows", "report this as a bug"),
