@@ -250,7 +250,7 @@ def test_options_come_from_url_then_file_then_environment(
         ("mysql://u:canary@h/db?password=canary2", "unknown password after"),
         ("mysql://u:canary@h/db?ssl_disabled=maybe", "true or false"),
         ("mysql://u:canary@h/db?read_timeout=0", "seconds"),
-        ("mysql://u:canary@h/db?ssl_ca=a&ssl_ca=b", "twice"),
+        ("mysql://u:canary@h/db?ssl_ca=a&ssl_ca=b", "several values of ssl_ca"),
     ],
 )
 def test_a_url_that_is_not_understood_is_refused(home: Path, url: str, said: str) -> None:

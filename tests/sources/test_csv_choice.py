@@ -214,8 +214,8 @@ class TestSeveralFilesOfOneType:
         ran = load()
 
         assert ran.status == 3
-        assert f"{run / names[0]}: {names[1]} has rows of Nuclei in image set 1" in ran.out
-        assert f"{run / names[1]}: {names[0]} has rows of Nuclei in image set 1" in ran.out
+        assert f"{run / names[0]}: {names[1]} also has rows of Nuclei in image set 1" in ran.out
+        assert f"{run / names[1]}: {names[0]} also has rows of Nuclei in image set 1" in ran.out
         assert tables(run) == set()
 
     def test_two_that_are_called_as_the_table_cost_the_batch(self, run: Path, load: Loads) -> None:
