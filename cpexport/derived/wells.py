@@ -104,7 +104,8 @@ def find_metadata(sink: Sink, what: str, feature: str | None) -> str:
         return usual if usual in columns else ""
     if feature not in columns:
         present = sorted(name for name in columns if name.startswith("Metadata_"))
-        advice = f"--{what.lower()} can be {', '.join(present) or 'left out, because there is no metadata'}"
+        words = ", ".join(present) or "left out, because there is no metadata"
+        advice = f"--{what.lower()} can be {words}"
         raise SinkError(
             sink.name,
             f"no image feature {feature}",

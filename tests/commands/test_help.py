@@ -10,7 +10,7 @@ import click
 import pytest
 from support.fixtures import Ran, extract
 from support.help_screens import SCREENS
-from support.lab import Lab
+from support.site import Site
 
 from cpexport.cli.main import commands
 from cpexport.cli.screens import OTHER, Command, Example, Option
@@ -121,27 +121,27 @@ def examples() -> list[Example]:
 
 
 @pytest.fixture
-def home(lab: Lab) -> Path:
+def home(site: Site) -> Path:
     """A folder as the examples assume: the real run of `examples/`, and two plates."""
-    extract(ROOT / "examples" / "screen.tar.xz", lab.home)
+    extract(ROOT / "examples" / "screen.tar.xz", site.home)
     for name in ("outputs", "Batch_data.h5"):
-        (lab.home / "screen" / name).rename(lab.home / name)
+        (site.home / "screen" / name).rename(site.home / name)
     for plate in ("P1", "P2"):
-        (lab.home / f"plate{plate[1]}").mkdir()
-        source = lab.home / "outputs" / f"{plate}-A01-1"
-        (lab.home / f"plate{plate[1]}" / "outputs").symlink_to(source)
-    return lab.home
+        (site.home / f"plate{plate[1]}").mkdir()
+        source = site.home / "outputs" / f"{plate}-A01-1"
+        (site.home / f"plate{plate[1]}" / "outputs").symlink_to(source)
+    return site.home
 
 
 @pytest.mark.parametrize("example", examples(), ids=lambda example: example.command[:60])
-def test_an_example_runs(example: Example, home: Path, lab: Lab) -> None:
+def test_an_example_runs(example: Example, home: Path, site: Site) -> None:
     """In a shell, as it is shown. Image sets are missing in `examples/`, so 3 is right too."""
     needed = (
         ["cpexport load outputs --to screen.sqlite"] if "screen.sqlite" in example.command else []
     )
     if "check run" in example.command:
         needed = ["cpexport plan Batch_data.h5 --out run --format shell"]
-    environment = {**os.environ, **lab.environment, "HOME": str(home)}
+    environment = {**os.environ, **site.environment, "HOME": str(home)}
     results = [
         subprocess.run(
             ["bash", "-c", command],
