@@ -64,7 +64,9 @@ class _ResubmitOptions:
 @job_options.size("as planned, else one image set or one group")
 @options.same_pictures
 @job_options.again
-@options.watch("Check again at this interval, and draw progress, until all image sets are there.")
+@options.watch(
+    "Check again at this interval, and draw progress, until all image sets are complete."
+)
 @options.missing_ok
 @options.quiet
 @options.verbose

@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     help="Only report what would be loaded, and into which tables.",
 )
 @options.jobs
-@options.watch("Load again at this interval, until all planned image sets are there.")
+@options.watch("Load again at this interval, until all planned image sets are loaded.")
 @options.missing_ok
 @options.quiet_if_nothing_new
 @options.verbose

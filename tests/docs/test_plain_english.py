@@ -31,31 +31,28 @@ _MESSAGE = re.compile(r"(?:stop|echo) (.*(?:\\\n.*)*)")
 @cache
 def texts() -> list[tuple[str, str]]:
     """Where each text is, and the text with `{}` for each value: strings of at least two words that
-    are not docstrings or SQL, and the messages of the job scripts. Help screens are not included:
-    their texts are in `cli/options.py` and in decorators.
-    """
+    are not docstrings or SQL, and the messages of the job scripts."""
     return list(_texts())
 
 
 def _texts() -> Iterator[tuple[str, str]]:
     for path in sorted(PACKAGE.rglob("*.py")):
-        if path != PACKAGE / "cli" / "options.py":
-            for node in _nodes(ast.parse(path.read_text("utf-8"))):
-                if (text := _text(node)) is not None:
-                    yield f"{path.relative_to(PACKAGE)}:{node.lineno}", text
+        for node in _nodes(ast.parse(path.read_text("utf-8"))):
+            if (text := _text(node)) is not None:
+                yield f"{path.relative_to(PACKAGE)}:{node.lineno}", text
     for path in sorted(PACKAGE.rglob("*.sh")):
         for message in _MESSAGE.finditer(path.read_text("utf-8")):
             yield str(path.relative_to(PACKAGE)), message[1]
 
 
 def _nodes(node: ast.AST) -> Iterator[ast.expr]:
-    """The strings below a node; docstrings, decorators and parts of f-strings do not count."""
-    for name, value in ast.iter_fields(node):
+    """The strings below a node; docstrings and parts of f-strings do not count."""
+    for _, value in ast.iter_fields(node):
         for child in value if isinstance(value, list) else [value]:
             whole = not isinstance(node, ast.Expr | ast.JoinedStr)
             if whole and isinstance(child, ast.JoinedStr | ast.Constant):
                 yield child
-            if isinstance(child, ast.AST) and name != "decorator_list":
+            if isinstance(child, ast.AST):
                 yield from _nodes(child)
 
 
