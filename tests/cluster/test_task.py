@@ -160,7 +160,7 @@ class TestStopped:
         slurm.until(lambda: bool(list(lab.home.glob("attempts/*"))), "hanging")
         held = list(scratch.iterdir())
         slurm.must("scancel", array)
-        slurm.wait([array, merge], 90)
+        slurm.wait([array, merge])
 
         assert held
         assert not list(scratch.iterdir())
@@ -176,7 +176,7 @@ class TestStopped:
         lab.fail({"1-24": ["hang"]})
         said = lab.submit()
         jobs = re.findall(r"(?:array job|^job) (\d+)", said, re.MULTILINE)
-        grid_engine.wait(jobs, 90)
+        grid_engine.wait(jobs)
 
         assert ends(lab) == [["timeout", ""]]
 
