@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -272,7 +273,9 @@ def test_a_job_leaves_nothing_to_the_run_that_took_the_place_as_it_ran(end: str,
     program(
         lab,
         "cellprofiler",
-        f'touch {began}\nwhile [ ! -e {go} ]; do sleep 0.05; done\nexec {lab.home}/bin/real "$@"',
+        # A plan for this machine asks for the version, and would wait for ever.
+        f'if [ "$1" != --version ]; then\n  touch {began}\n'
+        f'  while [ ! -e {go} ]; do sleep 0.05; done\nfi\nexec {lab.home}/bin/real "$@"',
     )
     with subprocess.Popen(
         ["sh", str(lab.run / "task.sh"), "1"],
@@ -282,6 +285,7 @@ def test_a_job_leaves_nothing_to_the_run_that_took_the_place_as_it_ran(end: str,
     ) as job:
         while not began.exists():
             assert job.poll() is None
+            time.sleep(0.02)
         lab.run.rename(lab.home / "moved")
         lab.plan("--images-per-batch", 6, scheduler="shell")
         if end:
