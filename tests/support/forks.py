@@ -28,14 +28,13 @@ class _Server:
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="forks-")
-        self.socket, python = Path(self._folder.name, "socket"), Path(self._folder.name, "python")
-        # What a plan that a fork makes calls in place of Python: it runs the command in a fork too.
+        self.socket, self.python = (Path(self._folder.name, name) for name in ("socket", "python"))
         program = Path(__file__).with_name("forked_command.py")
         words = shlex.join([sys.executable, "-IS", str(program), str(self.socket)])
-        python.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
-        python.chmod(0o755)
+        self.python.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
+        self.python.chmod(0o755)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "support.fork_server", self.socket, python],
+            [sys.executable, "-m", "support.fork_server", self.socket, self.python],
             cwd=Path(__file__).parents[1],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -53,6 +52,11 @@ class _Server:
 @cache
 def _server() -> _Server:
     return _Server()
+
+
+def python() -> Path:
+    """What plans may call in place of Python: it runs `-m cpexport` in a fork."""
+    return _server().python
 
 
 def close() -> None:
