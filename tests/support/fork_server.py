@@ -22,13 +22,17 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import NoReturn
 
-# What the commands import when they need it.
+# What the commands import when they need it, and what numpy and pyarrow do.
 _IMPORTED = (
-    *("cli.check_command", "cli.report_jobs", "cli.report_loads", "cli.load_request"),
-    *("commands.check", "commands.dry_run", "commands.resubmit", "commands.runs"),
-    *("commands.script", "commands.watch", "derived.cpa_properties", "jobs.submit"),
-    *("sinks.duckdb.sink", "sinks.mysql.sink", "sinks.parquet.sink", "sinks.sqlite.sink"),
-    *("cli.progress", "loading.workers", "jobs.preflight"),
+    *("cpexport.cli.check_command", "cpexport.cli.report_jobs", "cpexport.cli.report_loads"),
+    *("cpexport.cli.load_request", "cpexport.cli.progress", "cpexport.commands.check"),
+    *("cpexport.commands.dry_run", "cpexport.commands.resubmit", "cpexport.commands.runs"),
+    *("cpexport.commands.script", "cpexport.commands.watch", "cpexport._sql_files"),
+    "cpexport.derived.cpa_properties",
+    *("cpexport.jobs.preflight", "cpexport.jobs.submit", "cpexport.loading.workers"),
+    *("cpexport.sinks.duckdb.sink", "cpexport.sinks.mysql.sink", "cpexport.sinks.parquet.sink"),
+    *("cpexport.sinks.sqlite.sink", "dateutil.relativedelta", "encodings.ascii"),
+    *("encodings.utf_8_sig", "importlib.readers", "numpy.ma", "pyarrow.acero", "pyarrow.dataset"),
 )
 
 
@@ -169,7 +173,7 @@ if __name__ == "__main__":
     begin()
     main = import_module("cpexport.cli.main").main
     for name in _IMPORTED:
-        import_module(f"cpexport.{name}")
+        import_module(name)
     # Plans name the Python that their jobs call, which is the one of `forks`.
     multiprocessing.set_executable(sys.executable)
     at, sys.executable = sys.argv[1:]
