@@ -19,6 +19,9 @@ RUNS = -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>
 # Tests wait for servers, schedulers and disks: two more at once than CI has cores.
 PYTEST = .venv/bin/pytest -n 4 --dist worksteal $(PYTEST_ARGS)
 
+# Tests start thousands of processes. Each would compile the package for itself where this is set.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL = help
 .PHONY: help venv schedulers servers demo test test-mysql check man conformance clients bench fuzz days clean
 

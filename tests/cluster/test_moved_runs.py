@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -276,7 +277,9 @@ def test_a_job_leaves_nothing_to_the_run_that_took_the_place_as_it_ran(
     program(
         site,
         "cellprofiler",
-        f'touch {began}\nwhile [ ! -e {go} ]; do sleep 0.05; done\nexec {site.home}/bin/real "$@"',
+        # A plan for this machine asks for the version, and would wait for ever.
+        f'if [ "$1" != --version ]; then\n  touch {began}\n'
+        f'  while [ ! -e {go} ]; do sleep 0.05; done\nfi\nexec {site.home}/bin/real "$@"',
     )
     with subprocess.Popen(
         ["sh", str(site.run / "task.sh"), "1"],
@@ -286,6 +289,7 @@ def test_a_job_leaves_nothing_to_the_run_that_took_the_place_as_it_ran(
     ) as job:
         while not began.exists():
             assert job.poll() is None
+            time.sleep(0.02)
         site.run.rename(site.home / "moved")
         site.plan("--images-per-batch", 6, scheduler="shell")
         if end:

@@ -34,7 +34,7 @@ def run(cluster: Cluster, site: Site, folder: Path | None = None) -> str:
     """Submits, and waits for all of it; returns what the merge job said."""
     said = site.submit(folder)
     assert jobs(said), said
-    cluster.wait(jobs(said), 90)
+    cluster.wait(jobs(said))
     logs = (folder or site.run) / "logs"
     (log,) = [p for p in logs.iterdir() if "merge" in p.name and jobs(said)[-1] in p.name]
     return log.read_text()
@@ -115,6 +115,7 @@ class TestSlurm:
             *("--images-per-batch", 8, "--option=--begin=now+1hour"), scheduler="slurm"
         )
         said = site.submit()
+        slurm.until_waiting(jobs(said)[0], "BeginTime")
         odd = {
             **{f"SQUEUE_{name}": "other" for name in ("PARTITION", "ACCOUNT", "NAMES", "QOS")},
             **{"SQUEUE_STATES": "R", "SQUEUE_FORMAT": "%i", "SACCT_FORMAT": "User"},
@@ -229,12 +230,8 @@ class TestSlurm:
         task = f"{jobs(said)[0]}_1"
         slurm.until(lambda: bool(list(site.home.glob("attempts/*"))), "hanging")
         slurm.must("scontrol", "requeue", task)
-
-        def waits() -> bool:
-            """For two minutes after a requeue, unless told otherwise."""
-            return "BeginTime" in slurm.run("squeue", "-h", "-j", task, "-o", "%r").out
-
-        slurm.until(waits, "requeued")
+        # It would wait for two minutes.
+        slurm.until_waiting(task, "BeginTime")
         slurm.must("scontrol", "update", f"JobId={task}", "StartTime=now")
         slurm.wait(jobs(said))
 
@@ -266,7 +263,7 @@ class TestGridEngine:
         again = site.resubmit()
         table = site.call("check", site.run).out
         grid_engine.must("qdel", array)
-        grid_engine.wait(jobs(said), 90)
+        grid_engine.wait(jobs(said))
 
         assert (ranges(again), again["under_way"]) == ([], [[1, 24]])
         assert re.search(rf"waiting +9-24 +- +sge:{array}_2 and 1 more", table)

@@ -120,7 +120,7 @@ class TestLimits:
         real = shutil.which("scontrol")
         program(site, "scontrol", f"{real} \"$@\" | sed 's/^MaxArraySize .*/MaxArraySize = 3/'")
         said = site.submit()
-        slurm.wait([*arrays(said), last(said)], 90)
+        slurm.wait([*arrays(said), last(said)])
 
         assert len(arrays(said)) == 3
         assert most_at_once(site) == 1
@@ -133,7 +133,7 @@ class TestLimits:
         timed(site, 0.5)
         program(site, "qconf", "echo 'max_aj_tasks 2'")
         said = site.submit()
-        grid_engine.wait([*arrays(said), last(said)], 90)
+        grid_engine.wait([*arrays(said), last(said)])
 
         assert len(arrays(said)) == 2
         assert most_at_once(site) == 1

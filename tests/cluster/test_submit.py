@@ -202,18 +202,17 @@ class TestLastJob:
             scheduler="slurm",
         )
         said = site.submit()
-        why = slurm.must("squeue", "-h", "-j", last(said), "-o", "%r").strip()
+        slurm.until_waiting(last(said), "Dependency")
         slurm.must("scontrol", "release", *arrays(said))
-        slurm.wait([*arrays(said), last(said)], 90)
+        slurm.wait([*arrays(said), last(said)])
 
-        assert why == "Dependency"
         assert rows(site.run / "screen.sqlite", COUNT) == [(24,)]
 
     def test_runs_when_the_others_were_cancelled(self, slurm: Slurm, site: Site) -> None:
         on(slurm, site).plan("--images-per-batch", 6, "--option=--hold", scheduler="slurm")
         said = site.submit()
         slurm.must("scancel", *arrays(said))
-        slurm.wait([*arrays(said), last(said)], 90)
+        slurm.wait([*arrays(said), last(said)])
         log = (site.run / "logs" / f"merge_{last(said)}.log").read_text()
 
         assert "missing" in log

@@ -162,7 +162,7 @@ class TestStopped:
         slurm.until(lambda: bool(list(site.home.glob("attempts/*"))), "hanging")
         held = list(scratch.iterdir())
         slurm.must("scancel", array)
-        slurm.wait([array, merge], 90)
+        slurm.wait([array, merge])
 
         assert held
         assert not list(scratch.iterdir())
@@ -178,7 +178,7 @@ class TestStopped:
         site.fail({"1-24": ["hang"]})
         said = site.submit()
         jobs = re.findall(r"(?:array job|^job) (\d+)", said, re.MULTILINE)
-        grid_engine.wait(jobs, 90)
+        grid_engine.wait(jobs)
 
         assert ends(site) == [["timeout", ""]]
 

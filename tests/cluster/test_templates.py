@@ -67,7 +67,7 @@ class TestPaths:
         odd = within(site, name)
         on(slurm, odd).plan("--images-per-batch", 12, scheduler="slurm")
         said = odd.submit()
-        slurm.wait([*arrays(said), last(said)], 90)
+        slurm.wait([*arrays(said), last(said)])
         logs = sorted(path.name for path in (odd.run / "logs").iterdir())
 
         assert loaded(odd.run / "screen.sqlite") == 24
@@ -79,7 +79,7 @@ class TestPaths:
         odd = within(site, ODD)
         on(grid_engine, odd).plan("--images-per-batch", 12, scheduler="sge")
         said = odd.submit()
-        grid_engine.wait([*arrays(said), last(said)], 90)
+        grid_engine.wait([*arrays(said), last(said)])
         logs = [path.name for path in (odd.run / "logs").iterdir()]
 
         assert loaded(odd.run / "screen.sqlite") == 24

@@ -5,6 +5,8 @@ import random
 import sys
 from pathlib import Path
 
+from support import forks
+
 from days.running import every, lived
 
 
@@ -23,4 +25,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    finally:
+        forks.close()

@@ -4,12 +4,14 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from fuzz.commands import Commands, Ran
+from support import forks
 
 from days import truth
 from days.cluster import Cluster
@@ -33,12 +35,15 @@ class World:
 
     @contextmanager
     def environment(self) -> Iterator[None]:
-        before = dict(os.environ)
+        before, python = dict(os.environ), sys.executable
+        # Plans name it, and their last jobs load by it.
+        sys.executable = str(forks.python())
         os.environ.update(self.cluster.environment)
         os.environ["XDG_CACHE_HOME"] = str(self.cluster.home / "cache")
         try:
             yield
         finally:
+            sys.executable = python
             os.environ.clear()
             os.environ.update(before)
 

@@ -15,7 +15,7 @@ from support.fixtures import content, rows
 
 pytestmark = pytest.mark.slow
 
-MOMENTS = 20
+MOMENTS = 12
 
 
 @pytest.fixture(scope="module")

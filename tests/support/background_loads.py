@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from support.fixtures import unpacked
+from support.forks import Fork
 
 
 def screen() -> list[str]:
@@ -19,7 +20,45 @@ def screen() -> list[str]:
     return [*map(str, folders), "--batch", str(batch_file), "--replace"]
 
 
-class Load:
+class Background:
+    """A command that runs beside the test, in its own group of processes."""
+
+    def __init__(self, process: "subprocess.Popen[str] | Fork") -> None:
+        self._process = process
+
+    @property
+    def group(self) -> int:
+        """The process group of this command alone."""
+        return self._process.pid
+
+    def runs(self) -> bool:
+        return self._process.poll() is None
+
+    def send(self, number: signal.Signals) -> None:
+        """Signals the process, unless it has ended, and waits for its end."""
+        if self.runs():
+            os.killpg(self.group, number)
+        self.end()
+
+    def kill(self) -> None:
+        self.send(signal.SIGKILL)
+
+    def end(self) -> tuple[int, str, str]:
+        """Exit status, stdout and stderr."""
+        out, err = self._process.communicate(timeout=120)
+        assert self._process.returncode is not None
+        return self._process.returncode, out, err
+
+    def wait_until(self, condition: Callable[[], bool]) -> bool:
+        """Waits until a condition holds; returns whether it did before the command ended."""
+        while self.runs():
+            if condition():
+                return True
+            time.sleep(0.0005)
+        return False
+
+
+class Load(Background):
     """One `cpexport load` of the screen as a process, with its own folder for temporary files."""
 
     def __init__(
@@ -34,70 +73,33 @@ class Load:
         self.scratch = to.parent / "tmp"
         self.scratch.mkdir(exist_ok=True, parents=True)
         self.to = to
-        self._process = subprocess.Popen(
-            [
-                *(*before, sys.executable, "-m", "cpexport", "load", *words),
-                *("--to", f"{kind}{to}", "--format", "json", "--quiet", *more),
-            ],
-            env={**os.environ, "TMPDIR": str(self.scratch)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
+        environment = {**os.environ, "TMPDIR": str(self.scratch)}
+        load = ["load", *words, "--to", f"{kind}{to}", "--format", "json", "--quiet", *more]
+        if not before:
+            super().__init__(Fork(load, Path.cwd(), environment))
+            return
+        super().__init__(
+            subprocess.Popen(
+                [*before, sys.executable, "-m", "cpexport", *load],
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
         )
 
-    @property
-    def group(self) -> int:
-        """The process group of this load alone."""
-        return self._process.pid
 
-    def runs(self) -> bool:
-        return self._process.poll() is None
-
-    def send(self, number: signal.Signals) -> None:
-        """Signals the process, unless it has ended, and waits for its end."""
-        if self.runs():
-            os.killpg(self.group, number)
-        self.end()
-
-    def end(self) -> tuple[int, str, str]:
-        """Exit status, stdout and stderr."""
-        out, err = self._process.communicate(timeout=120)
-        return self._process.returncode, out, err
-
-    def wait_until(self, condition: Callable[[], bool]) -> bool:
-        """Waits until a condition holds; returns whether it did before the load ended."""
-        while self.runs():
-            if condition():
-                return True
-        return False
-
-
-class Loader:
+class Loader(Background):
     """One `cpexport load` in its own process."""
 
     def __init__(self, url: str, *words: object) -> None:
-        command = [sys.executable, "-m", "cpexport", "load", *map(str, words), "--to", url]
-        self._process = subprocess.Popen(
-            [*command, "--format", "json"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def kill(self) -> None:
-        os.killpg(self._process.pid, signal.SIGKILL)
-        self.end()
+        load = ["load", *words, "--to", url, "--format", "json"]
+        super().__init__(Fork(load, Path.cwd(), os.environ))
 
     @property
     def ended(self) -> bool:
-        return self._process.poll() is not None
-
-    def end(self) -> tuple[int, str, str]:
-        """Exit status, stdout and stderr."""
-        out, err = self._process.communicate(timeout=120)
-        return self._process.returncode, out, err
+        return not self.runs()
 
 
 def until(condition: Callable[[], object]) -> None:

@@ -65,9 +65,10 @@ SelectTypeParameters=CR_Core_Memory
 # Defaults that sites have, and tests should meet.
 MaxArraySize=1001
 AccountingStorageType=accounting_storage/none
-# Jobs start at once, again after 10 s (cred_expire), die soon, and are remembered for an hour.
+# Jobs start at once and again after 10 s (cred_expire), are killed only if they do not end within
+# 10 s, and are remembered for an hour.
 SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0,sched_min_interval=0
-KillWait=2
+KillWait=10
 MinJobAge=3600
 NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=4 RealMemory=16000
 NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=4 RealMemory=16000
@@ -182,7 +183,7 @@ class Cluster(ABC):
         )
         return Ran(done)
 
-    def wait(self, job_ids: Sequence[object], timeout: float = 60) -> None:
+    def wait(self, job_ids: Sequence[object], timeout: float = 120) -> None:
         """Returns when all tasks of these jobs have ended."""
         self.until(lambda: not self.unfinished(job_ids), "done with the jobs", timeout)
 
@@ -222,7 +223,7 @@ class Cluster(ABC):
         self._guard.stdin.write(b"%d\n" % daemon.pid)
         self._guard.stdin.flush()
 
-    def until(self, condition: Callable[[], bool], what: str, timeout: float = 30) -> None:
+    def until(self, condition: Callable[[], bool], what: str, timeout: float = 60) -> None:
         """Waits until a condition holds.
 
         Raises:
@@ -236,7 +237,8 @@ class Cluster(ABC):
                 log = (self.home / f"{name}.log").read_text(errors="replace").splitlines()
                 why = f"{name} ended" if dead else f"not {what} after {timeout:g} s"
                 raise ClusterError(f"{why}, {name} says: {' | '.join(log[-3:])}")
-            time.sleep(0.02)
+            # Most conditions start a command of the scheduler, which takes the CPU from its jobs.
+            time.sleep(0.2)
 
 
 class Slurm(Cluster):
@@ -264,6 +266,17 @@ class Slurm(Cluster):
         time.sleep(2.1)  # Slurm counts in whole seconds.
         for library in Path("/usr/lib").glob("*/slurm*/libslurmfull.so"):
             self.must(sys.executable, "-c", _COMPLETE, library, number)
+
+    def until_waiting(self, job_id: object, reason: str) -> None:
+        """Returns when Slurm says for which reason a job waits; until it has looked, it says None.
+
+        `reason` is a word of squeue such as `BeginTime`, and holds for all tasks of an array.
+        """
+
+        def waits() -> bool:
+            return set(self.run("squeue", "-h", "-j", job_id, "-o", "%r").out.split()) == {reason}
+
+        self.until(waits, f"waiting for {reason}")
 
     def unfinished(self, job_ids: Sequence[object]) -> list[str]:
         return self.must("squeue", "-h", "-r", "-j", ",".join(map(str, job_ids))).splitlines()

@@ -21,8 +21,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from support import forks
 from support.calls import load
-from support.fork_server import ForkServer
 
 # A busy machine is not a failure.
 settings.register_profile("cpexport", settings(), deadline=None)
@@ -97,22 +97,21 @@ class Ran:
         self.status, self.out, self.err = done.returncode, done.stdout, done.stderr
 
 
-@pytest.fixture(scope="session")
-def fork_server() -> Iterator[ForkServer]:
-    server = ForkServer()
-    yield server
-    server.close()
+@pytest.fixture(scope="session", autouse=True)
+def forks_of_the_session() -> Iterator[None]:
+    yield
+    forks.close()
 
 
 @pytest.fixture
-def cpexport(tmp_path: Path, fork_server: ForkServer) -> Callable[..., Ran]:
+def cpexport(tmp_path: Path) -> Callable[..., Ran]:
     """Runs `cpexport` as people do, as a process of its own, in an empty folder."""
 
     def run(*words: object, cwd: Path = tmp_path, env: dict[str, str] | None = None) -> Ran:
         texts, changed = [str(word) for word in words], env or {}
         environment = {**os.environ, **changed}
-        if ForkServer.serves(changed):
-            return Ran(fork_server.run(texts, cwd, environment, _SECONDS))
+        if forks.serves(changed):
+            return Ran(forks.run(texts, cwd, environment, _SECONDS))
         done = subprocess.run(
             [sys.executable, "-m", "cpexport", *texts],
             cwd=cwd,

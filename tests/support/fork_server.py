@@ -1,118 +1,170 @@
-"""Runs commands of `cpexport` in forks of a process that has imported it already.
+"""Imports cpexport, and forks for each command that is asked for: a program of `forks`.
 
-Importing takes most of the time of a short command, and tests run thousands of them. A fork is a
-process of its own all the same: it has its own environment, folder, files and exit status.
+A request comes through a socket, with the stdin, stdout and stderr of the command. The answer is
+the number of the fork, and in the end its exit status. If the one who asked is gone, the command
+is killed.
 """
 
+import atexit
+import gc
 import json
+import multiprocessing
 import os
-import select
+import selectors
 import signal
-import subprocess
+import socket
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
-# What the commands import when they need it.
+# What the commands import when they need it, and what numpy and pyarrow do.
 _IMPORTED = (
-    *("cli.check_command", "cli.report_jobs", "cli.report_loads", "cli.load_request"),
-    *("commands.check", "commands.dry_run", "commands.resubmit", "commands.runs"),
-    *("commands.script", "commands.watch", "derived.cpa_properties", "jobs.submit"),
-    *("sinks.duckdb.sink", "sinks.mysql.sink", "sinks.parquet.sink", "sinks.sqlite.sink"),
-    *("cli.progress", "loading.workers", "jobs.preflight"),
+    *("cpexport.cli.check_command", "cpexport.cli.report_jobs", "cpexport.cli.report_loads"),
+    *("cpexport.cli.load_request", "cpexport.cli.progress", "cpexport.commands.check"),
+    *("cpexport.commands.dry_run", "cpexport.commands.resubmit", "cpexport.commands.runs"),
+    *("cpexport.commands.script", "cpexport.commands.watch", "cpexport._sql_files"),
+    "cpexport.derived.cpa_properties",
+    *("cpexport.jobs.preflight", "cpexport.jobs.submit", "cpexport.loading.workers"),
+    *("cpexport.sinks.duckdb.sink", "cpexport.sinks.mysql.sink", "cpexport.sinks.parquet.sink"),
+    *("cpexport.sinks.sqlite.sink", "dateutil.relativedelta", "encodings.ascii"),
+    *("encodings.utf_8_sig", "importlib.readers", "numpy.ma", "pyarrow.acero", "pyarrow.dataset"),
 )
-# Python, its locale and its libraries read these as they start.
-_AT_START = ("PYTHON", "LC_", "LANG", "OPENBLAS", "OMP_", "ARROW_", "MALLOC_", "TZ")
 
 
-class ForkServer:
-    """Starts the process at the first command, and ends it with this one."""
+@dataclass(frozen=True)
+class _Request:
+    """A command: its words, folder and environment, and what becomes its stdin, stdout, stderr."""
 
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[str] | None = None
+    words: list[str]
+    cwd: str
+    environment: dict[str, str]
+    files: list[int]
 
-    @staticmethod
-    def serves(environment: Mapping[str, str]) -> bool:
-        """Whether a fork behaves as a new process would with these variables set as well."""
-        return hasattr(os, "fork") and not any(name.startswith(_AT_START) for name in environment)
-
-    def run(
-        self, words: Sequence[str], cwd: Path, environment: Mapping[str, str], seconds: float
-    ) -> "subprocess.CompletedProcess[str]":
-        """What `subprocess.run` would give of the command `cpexport`.
-
-        Raises:
-            TimeoutExpired: the command took longer; it is killed.
-        """
-        with tempfile.TemporaryDirectory() as folder:
-            out, err = Path(folder, "out"), Path(folder, "err")
-            asked = [list(words), str(cwd), dict(environment), str(out), str(err)]
-            status = self._ask(json.dumps(asked), seconds)
-            texts = (out.read_bytes().decode(), err.read_bytes().decode())
-        if status is None:
-            raise subprocess.TimeoutExpired(list(words), seconds, *texts)
-        return subprocess.CompletedProcess(list(words), status, *texts)
+    @classmethod
+    def received(cls, connection: socket.socket) -> "_Request | None":
+        """The request, None if the one who asks is gone before it is whole."""
+        text, files, _, _ = socket.recv_fds(connection, 65536, 3)
+        while text and not text.endswith(b"\n"):
+            more = connection.recv(65536)
+            text = text + more if more else b""
+        if not text:
+            return None
+        words, cwd, environment = json.loads(text)
+        return cls(words, cwd, environment, files)
 
     def close(self) -> None:
-        if self._process is not None:
-            # It ends at the end of its stdin.
-            self._process.communicate()
-            self._process = None
-
-    def _ask(self, line: str, seconds: float) -> int | None:
-        process = self._process = self._process or _started()
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(f"{line}\n")
-        process.stdin.flush()
-        child = int(process.stdout.readline())
-        if not select.select([process.stdout], [], [], seconds)[0]:
-            os.kill(child, signal.SIGKILL)
-            process.stdout.readline()
-            return None
-        return int(process.stdout.readline())
+        for file in self.files:
+            os.close(file)
 
 
-def _started() -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "support.fork_server"],
-        cwd=Path(__file__).parents[1],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+class _Forks:
+    """The commands that run, each with the connection of the one who asked for it."""
+
+    def __init__(self) -> None:
+        self._connections: dict[int, socket.socket] = {}
+        self._ready = selectors.DefaultSelector()
+        # Readable whenever a fork has ended.
+        self._ended, self._wakes = socket.socketpair()
+        for end in (self._ended, self._wakes):
+            end.setblocking(False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._wakes.fileno())
+
+    def serve(self, listener: socket.socket) -> _Request | None:
+        """Forks for each request. Returns the request in the fork, None at the end of stdin."""
+        for each in (sys.stdin, listener, self._ended):
+            self._ready.register(each, selectors.EVENT_READ)
+        while True:
+            for key, _ in self._ready.select():
+                if key.fileobj is sys.stdin:
+                    return None
+                if key.fileobj is listener:
+                    connection, _ = listener.accept()
+                    request = _Request.received(connection)
+                    if request is not None and self._forked(connection, request):
+                        listener.close()
+                        return request
+                elif key.fileobj is self._ended:
+                    self._reap()
+                elif key.data in self._connections:
+                    # The one who asked has nothing more to say, and so is gone.
+                    self._ready.unregister(key.fileobj)
+                    os.kill(key.data, signal.SIGKILL)
+
+    def _forked(self, connection: socket.socket, request: _Request) -> bool:
+        """Forks; returns whether this is the fork."""
+        pid = os.fork()
+        # Its own group of processes, before anyone can know its number.
+        with suppress(OSError):
+            os.setpgid(pid, pid)
+        if not pid:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for each in (connection, *self._connections.values(), self._ended, self._wakes):
+                each.close()
+            self._ready.close()
+            return True
+        request.close()
+        self._connections[pid] = connection
+        self._ready.register(connection, selectors.EVENT_READ, pid)
+        _tell(connection, pid)
+        return False
+
+    def _reap(self) -> None:
+        with suppress(BlockingIOError):
+            self._ended.recv(4096)
+        while self._connections:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if not pid:
+                return
+            connection = self._connections.pop(pid)
+            with suppress(KeyError):
+                self._ready.unregister(connection)
+            _tell(connection, os.waitstatus_to_exitcode(status))
+            connection.close()
 
 
-def _serve() -> list[Any] | None:
-    """Forks for each line of stdin. Returns the command in the fork, None at the end of stdin."""
-    while line := sys.stdin.readline():
-        sys.stdout.flush()
-        child = os.fork()
-        if not child:
-            return list(json.loads(line))
-        print(child, flush=True)
-        _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
-    return None
+def _tell(connection: socket.socket, number: int) -> None:
+    # Who is gone wants no answer.
+    with suppress(BrokenPipeError):
+        connection.sendall(b"%d\n" % number)
 
 
-def _become(cwd: str, environment: dict[str, str], out: str, err: str) -> None:
+def _become(request: _Request) -> None:
     """Gives this fork what a new process would have."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-    for descriptor, path in ((1, out), (2, err)):
-        opened = os.open(path, flags, 0o600)
-        os.dup2(opened, descriptor)
-        os.close(opened)
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.close(null)
-    os.chdir(cwd)
+    for descriptor, file in enumerate(request.files):
+        os.dup2(file, descriptor)
+    request.close()
+    os.chdir(request.cwd)
     os.environ.clear()
-    os.environ.update(environment)
+    os.environ.update(request.environment)
     tempfile.tempdir = None
+
+
+def _run(main: Callable[[list[str]], NoReturn], words: list[str]) -> NoReturn:
+    """Runs a command, and ends this fork with its exit status.
+
+    It ends as Python does, but leaves the modules in one piece: to take them apart would copy all
+    that it shares with the process it was forked from, which costs more than most commands.
+    """
+    try:
+        main(words)
+    except SystemExit as end:
+        if not isinstance(end.code, int):
+            raise
+        status = end.code
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    # What the command made and did not close itself is closed here: the exception is gone.
+    gc.collect()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 if __name__ == "__main__":
@@ -121,7 +173,16 @@ if __name__ == "__main__":
     begin()
     main = import_module("cpexport.cli.main").main
     for name in _IMPORTED:
-        import_module(f"cpexport.{name}")
-    if (command := _serve()) is not None:
-        _become(*command[1:])
-        main(command[0])
+        import_module(name)
+    # Plans name the Python that their jobs call, which is the one of `forks`.
+    multiprocessing.set_executable(sys.executable)
+    at, sys.executable = sys.argv[1:]
+    # No fork looks for garbage among the modules.
+    gc.freeze()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(at)
+        listener.listen()
+        print("ready", flush=True)
+        if (request := _Forks().serve(listener)) is not None:
+            _become(request)
+            _run(main, request.words)

@@ -84,9 +84,16 @@ class Site:
         return str(ran.out.strip())
 
 
+@pytest.fixture(scope="session")
+def each_image_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """CellProfiler's files for each image set alone, only to be read."""
+    folder = tmp_path_factory.mktemp("stand_in") / "each_image_set"
+    per_image_set(unpacked("10_ranges"), folder)
+    return folder
+
+
 @pytest.fixture
-def site(tmp_path: Path, cpexport: Run) -> Site:
-    per_image_set(unpacked("10_ranges"), tmp_path / "per_image_set")
+def site(tmp_path: Path, cpexport: Run, each_image_set: Path) -> Site:
     for folder in ("bin", "attempts", "calls"):
         (tmp_path / folder).mkdir()
     program = tmp_path / "bin" / "cellprofiler"
@@ -94,7 +101,7 @@ def site(tmp_path: Path, cpexport: Run) -> Site:
     (tmp_path / "faults.json").write_text("{}")
     environment = {
         "PATH": f"{program.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "FAKE_OUTPUTS": str(tmp_path / "per_image_set"),
+        "FAKE_OUTPUTS": str(each_image_set),
         "FAKE_FAULTS": str(tmp_path / "faults.json"),
         "FAKE_ATTEMPTS": str(tmp_path / "attempts"),
         "FAKE_CALLS": str(tmp_path / "calls"),

@@ -1,14 +1,13 @@
 """Batches decoded by other processes: the same content, and none is lost when one is killed."""
 
 import csv
-import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ import pyarrow as pa
 import pytest
 from support.background_loads import Load, screen
 from support.calls import load
+from support.deadly_workers import Deadly, DeadlyPool
 from support.fixtures import Ran, content, rows, unpacked
 
 from cpexport.loading.decode import decode
@@ -25,7 +25,6 @@ from cpexport.loading.load_plan import LoadStep
 from cpexport.loading.prefetch import decoded_ahead
 from cpexport.loading.survey import survey
 from cpexport.loading.workers import THREAD, ExecutorSpec, Processes, WorkerPool, processes
-from cpexport.sources.base import Batch
 from cpexport.tables.options import TableOptions
 
 
@@ -107,38 +106,6 @@ def test_what_was_decoded_as_numbers_is_text_as_the_job_wrote_it_once_it_has_to_
     assert (ran.status, ran.err) == (0, "")
     words = "SELECT DISTINCT Image_Metadata_Dose FROM Per_Image WHERE ImageNumber > 6 ORDER BY 1"
     assert rows(tmp_path / "x.sqlite", words) == [("1.50",), ("much",)]
-
-
-def kills(what: str, call: Callable[[], Any]) -> Any:
-    """Calls, or kills the process that was to, as the system does for want of memory."""
-    assert isinstance(call, partial)
-    steps = [word.source for word in call.args if isinstance(word, Batch)]
-    sources = steps if what == "decoded" else call.args
-    if any(getattr(source, "path", Path()).name == "batch_7_12" for source in sources):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return call()
-
-
-class Deadly(Processes):
-    """Processes of which one batch kills whoever looks at it, or decodes it."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(3)
-        self._what = what
-
-    def submit(self, call: Callable[..., Any], /, *words: Any, **named: Any) -> Future[Any]:
-        return super().submit(kills, self._what, call)
-
-
-class DeadlyPool(ProcessPoolExecutor):
-    """CPython's own pool, which is lost as a whole when a process of it is killed."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(3, multiprocessing.get_context("spawn"))
-        self._what = what
-
-    def submit(self, call: Callable[..., Any], /, *words: Any, **named: Any) -> Future[Any]:
-        return super().submit(kills, self._what, call)
 
 
 @pytest.mark.parametrize("executor", [Deadly, DeadlyPool])
