@@ -13,7 +13,7 @@ from cpexport.cli.screens import Command, Example, option
 from cpexport.errors import UsageError
 
 if TYPE_CHECKING:
-    from cpexport.commands.check import Check
+    from cpexport.commands.check import CheckReport
     from cpexport.commands.resubmit import Resubmission
 
 _LISTS = ("list", "commands", "array")
@@ -101,7 +101,7 @@ def check(
     _print(found, outputs, format, resubmit_options, resubmission, verbose)
     if not quiet:
         exit_status.advise(list(_advice(found, format in _LISTS and not resubmission, verbose)))
-    return exit_status.status(found.whole, missing_ok)
+    return exit_status.status(found.is_complete, missing_ok)
 
 
 def _of_destination(
@@ -110,7 +110,7 @@ def _of_destination(
     folder: Path | None,
     seconds: float | None,
     words: dict[str, Any],
-) -> "Check":
+) -> "CheckReport":
     """Compares the batch file with what a destination holds."""
     from cpexport.commands.check_destination import check_destination
 
@@ -129,7 +129,7 @@ def _of_outputs(
     seconds: float | None,
     quiet: bool,
     words: dict[str, Any],
-) -> "Check":
+) -> "CheckReport":
     """Checks OUTPUTS once, or every `seconds` seconds until all image sets are there."""
     from cpexport.cli.progress import live_display, progress_bar
     from cpexport.commands.check import check
@@ -148,7 +148,11 @@ def _of_outputs(
 
 
 def _resubmitted(
-    found: "Check", outputs: tuple[Path, ...], wanted: _ResubmitOptions, folder: Path, quiet: bool
+    found: "CheckReport",
+    outputs: tuple[Path, ...],
+    wanted: _ResubmitOptions,
+    folder: Path,
+    quiet: bool,
 ) -> "Resubmission | None":
     """Writes the files that run what is missing; returns None if the jobs would run in vain."""
     from cpexport.commands.resubmit import RetryPolicy, home_of, resubmit
@@ -174,7 +178,7 @@ def _resubmitted(
 
 
 def _print(
-    found: "Check",
+    found: "CheckReport",
     outputs: tuple[Path, ...],
     format: str,
     wanted: _ResubmitOptions,
@@ -199,7 +203,7 @@ def _print(
     exit_status.advise(too_long(text, format))
 
 
-def _advice(found: "Check", listed: bool, verbose: bool) -> Iterator[str]:
+def _advice(found: "CheckReport", listed: bool, verbose: bool) -> Iterator[str]:
     """Yields notes for stderr; `listed` is whether all missing image sets were printed, even those
     under way."""
     busy = found.history.busy & found.missing

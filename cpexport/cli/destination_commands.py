@@ -123,7 +123,7 @@ def verify(to: str, format: str, missing_ok: bool, quiet: bool, **words: Any) ->
     click.echo(verify_text(found, format, terminal_width()))
     if found.differences:
         return exit_status.FAILED
-    return exit_status.status(found.whole, missing_ok)
+    return exit_status.status(found.is_complete, missing_ok)
 
 
 def _print_file(context: click.Context, _: click.Parameter, name: str | None) -> None:
@@ -243,4 +243,4 @@ def script(
         click.echo(script_text(done, format, terminal_width()))
     if not quiet:
         exit_status.advise((*loaded.notes, *(loaded.details if verbose else ())))
-    return exit_status.status(loaded.whole, missing_ok)
+    return exit_status.status(loaded.is_complete, missing_ok)

@@ -14,7 +14,7 @@ from cpexport.cli.screens import Command, Example, option
 from cpexport.errors import UsageError
 
 if TYPE_CHECKING:
-    from cpexport.commands.load_report import Report
+    from cpexport.commands.load_report import LoadReport
     from cpexport.loading.request import LoadRequest
 
 
@@ -103,7 +103,7 @@ def load(
         exit_status.advise((*report.notes, *(report.details if verbose else ())))
     if file:
         _write_properties(request, file, words["plate"], words["well"])
-    return exit_status.status(report.whole, missing_ok)
+    return exit_status.status(report.is_complete, missing_ok)
 
 
 def _check_properties(file: Path, url: str) -> None:
@@ -139,12 +139,12 @@ def _dry_run(
     if not quiet:
         notes = [n for run in runs for n in (*run.notes, *(run.details if verbose else ()))]
         exit_status.advise(tuple(dict.fromkeys(notes)))
-    return exit_status.status(all(run.whole for run in runs), missing_ok)
+    return exit_status.status(all(run.is_complete for run in runs), missing_ok)
 
 
 def _load(
     request: "LoadRequest", seconds: float | None, jobs: int | None, format: str, quiet: bool
-) -> "Report":
+) -> "LoadReport":
     """Loads once, or every `seconds` seconds; if it is interrupted, it prints what was loaded."""
     from cpexport.cli.progress import passed_text, progress_bar
     from cpexport.cli.report_loads import load_text
@@ -153,9 +153,9 @@ def _load(
     from cpexport.commands.watch import follow_load
     from cpexport.loading.workers import processes
 
-    passes: list[Report] = []
+    passes: list[LoadReport] = []
 
-    def passed(so_far: "Report") -> None:
+    def passed(so_far: "LoadReport") -> None:
         passes.append(so_far)
         if not quiet and not sys.stderr.isatty():
             click.echo(passed_text(so_far), err=True)

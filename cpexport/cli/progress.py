@@ -31,7 +31,7 @@ from cpexport.loading.progress import ProgressEvent
 
 if TYPE_CHECKING:
     # A check does not need what this import loads.
-    from cpexport.commands.load_report import Report
+    from cpexport.commands.load_report import LoadReport
 
 
 def _stop_between_batches() -> Callable[[], None]:
@@ -120,7 +120,7 @@ def progress_bar(quiet: bool) -> Iterator[Callable[[ProgressEvent], None]]:
         yield show
 
 
-def passed_text(report: "Report") -> str:
+def passed_text(report: "LoadReport") -> str:
     """A line on how far `load --watch` is after a pass; it begins with the local time.
 
     The report counts the image sets of all passes so far.

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from cpexport.cellprofiler.image_set_names import Name, listed
 from cpexport.cli.tables import aligned, brief, filled, left_out, paragraph, table, wrapped
-from cpexport.commands.check import Check
+from cpexport.commands.check import CheckReport
 from cpexport.commands.resubmit import Resubmission
 from cpexport.commands.seen import Seen
 from cpexport.imagesets import ImageSets
@@ -58,7 +58,7 @@ def submit_text(plan: Plan, folder: Path) -> str:
 
 
 def check_text(
-    found: Check,
+    found: CheckReport,
     format: str,
     again: Resubmission | None = None,
     folder: Path | None = None,
@@ -109,7 +109,7 @@ def _again_json(again: Resubmission) -> dict[str, Any]:
     }
 
 
-def _check_json(found: Check, again: Resubmission | None) -> str:
+def _check_json(found: CheckReport, again: Resubmission | None) -> str:
     return json.dumps(
         {
             "planned": None if found.plan is None else len(found.plan.planned),
@@ -168,7 +168,7 @@ def _job_json(seen: Seen) -> dict[str, Any]:
     }
 
 
-def _check_table(found: Check, verbose: bool, width: int | None) -> str:
+def _check_table(found: CheckReport, verbose: bool, width: int | None) -> str:
     text = f"{_trouble(found.trouble, width)}\n\n" if found.trouble else ""
     text += aligned([*_sums(found), _missing(found)], width)
     unfinished = [seen for seen in found.batches if seen.state != "complete" or seen.reason]
@@ -187,7 +187,7 @@ def _trouble(text: str, width: int | None) -> str:
     return filled(text.split(" "), " ") if width is None else "\n".join(wrapped(text, width))
 
 
-def _sums(found: Check) -> list[list[str]]:
+def _sums(found: CheckReport) -> list[list[str]]:
     """Rows with the numbers of image sets that are planned, complete and so on."""
     planned = found.plan.planned if found.plan else None
     lines = [["planned", "", "not known without a batch file"]]
@@ -205,7 +205,7 @@ def _sums(found: Check) -> list[list[str]]:
     return lines
 
 
-def _missing(found: Check) -> list[str]:
+def _missing(found: CheckReport) -> list[str]:
     if found.plan is None:
         known = any(seen.image_sets for seen in found.batches)
         return ["missing", "", missing_text(found.missing, {}, planned=False, known=known)]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from cpexport.cli.report_jobs import missing_text
 from cpexport.cli.tables import aligned, left_out, table
 from cpexport.commands.dry_run import DryRun
-from cpexport.commands.load_report import Report, Run
-from cpexport.commands.verify import Verification
+from cpexport.commands.load_report import LoadReport, Run
+from cpexport.commands.verify import VerifyReport
 from cpexport.derived.cpa_files import Properties
 from cpexport.loading.left_out import Missing
 
@@ -79,12 +79,12 @@ def _listed(parts: tuple[int, ...]) -> str:
     return " + ".join(map(str, parts))
 
 
-def verify_text(found: Verification, format: str, width: int | None = None) -> str:
+def verify_text(found: VerifyReport, format: str, width: int | None = None) -> str:
     """Describes a verification, as `table` or `json`."""
     return _verify_json(found) if format == "json" else _verify_table(found, width)
 
 
-def _verify_json(found: Verification) -> str:
+def _verify_json(found: VerifyReport) -> str:
     return json.dumps(
         {
             "destination": found.destination,
@@ -124,7 +124,7 @@ def _verify_json(found: Verification) -> str:
     )
 
 
-def _verify_table(found: Verification, width: int | None) -> str:
+def _verify_table(found: VerifyReport, width: int | None) -> str:
     lines = [
         ["destination", found.destination],
         ["batches", f"{found.verified} verified, {found.different} different"],
@@ -152,12 +152,12 @@ def _verify_table(found: Verification, width: int | None) -> str:
     return text
 
 
-def load_text(report: Report, format: str, width: int | None = None) -> str:
+def load_text(report: LoadReport, format: str, width: int | None = None) -> str:
     """Describes a load, as `table` or `json`. `width` is that of a narrow terminal."""
     return _load_json(report) if format == "json" else _load_table(report, width)
 
 
-def _load_table(report: Report, width: int | None) -> str:
+def _load_table(report: LoadReport, width: int | None) -> str:
     lines = [
         ["destination", report.destination],
         ["batches", _batches(f"{report.loaded} loaded", report.replaced, report.already)],
@@ -178,7 +178,7 @@ def _batches(new: str, replaced: int, already: int) -> str:
     return ", ".join(counts)
 
 
-def _missing(found: Report | Run) -> str:
+def _missing(found: LoadReport | Run) -> str:
     return _named(Missing(found.missing, found.planned, found.names, found.known))
 
 
@@ -187,7 +187,7 @@ def _named(found: Missing) -> str:
     return missing_text(found.image_sets, found.names, planned=planned, known=found.known)
 
 
-def _load_json(report: Report) -> str:
+def _load_json(report: LoadReport) -> str:
     return json.dumps(
         {
             "destination": report.destination,

@@ -26,7 +26,7 @@ from cpexport.sources.find_batch_file import NotReadSource
 
 
 @dataclass(frozen=True)
-class Check:
+class CheckReport:
     """The planned image sets compared with those that jobs left.
 
     plan: the batch file; None if there is none.
@@ -84,7 +84,7 @@ class Check:
         return named(self.plan.pictures, self.missing) if self.plan else {}
 
     @property
-    def whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether all planned image sets are there, and nothing else.
 
         Without a batch file, whether nothing shows that image sets are missing.
@@ -114,7 +114,7 @@ def check(
     same_pictures: bool = False,
     reader: Reader | None = None,
     progress: Progress = lambda done: None,
-) -> Check:
+) -> CheckReport:
     """Compares the batch file with the outputs below `outputs`, by default next to the batch file.
 
     same_pictures: whether an image set's number alone identifies it in the batch file.
@@ -140,7 +140,7 @@ def check(
     done = union(batch.complete - batch.skipped for batch in found.batches)
     duplicate = repeated(batch.complete - batch.skipped for batch in found.batches)
     present = done | skipped
-    return Check(
+    return CheckReport(
         found.plan,
         done,
         union(batch.unexpected for batch in found.batches),

@@ -7,7 +7,7 @@ from cpexport.cellprofiler.batch_file import BatchFile, read_batch_file
 from cpexport.cellprofiler.features import IMAGE
 from cpexport.cellprofiler.flagged_image_sets import skipped_there
 from cpexport.cellprofiler.same_image import ImageDifference, compared
-from cpexport.commands.check import Check
+from cpexport.commands.check import CheckReport
 from cpexport.commands.seen import Seen
 from cpexport.errors import LeftOut, UsageError
 from cpexport.imagesets import NONE, ImageSets
@@ -23,7 +23,7 @@ def check_destination(
     prefix: str = "",
     run: str | None = None,
     same_pictures: bool = False,
-) -> Check:
+) -> CheckReport:
     """Compares the batch file with the ledger of a destination; reads no outputs.
 
     run: the name of the planned run, if the destination numbers runs.
@@ -55,7 +55,7 @@ def check_destination(
         )
         for entry in ledger.entries
     )
-    return Check(
+    return CheckReport(
         plan,
         (loaded & plan.planned) - skipped - mismatched,
         loaded - plan.planned,

@@ -49,7 +49,7 @@ class DryRun:
     replaced: int = 0
 
     @property
-    def whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether nothing would be missing or left out."""
         return not self.left_out and not self.missing.image_sets
 

@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 
-from cpexport.commands.load_report import Report, report_on
+from cpexport.commands.load_report import LoadReport, report_on
 from cpexport.derived.analyses import join_analyses
 from cpexport.derived.wells import make_wells
 from cpexport.errors import UsageError
@@ -33,7 +33,7 @@ def load(
     request: LoadRequest,
     workers: ExecutorSpec = THREAD,
     progress: Progress = lambda done: None,
-) -> Report:
+) -> LoadReport:
     """Loads what is new and complete below `request.outputs` into its destination.
 
     If a load is killed at any point and run again, the destination ends up the same. `workers`
@@ -156,7 +156,7 @@ def _check_any_readable(found: Survey, writer: LoadWriter) -> None:
         raise writer.damaged[0][1]
 
 
-def _with_computed_tables(request: LoadRequest, report: Report) -> Report:
+def _with_computed_tables(request: LoadRequest, report: LoadReport) -> LoadReport:
     """Makes the tables that are computed from all rows, and adds them to the report."""
     retry, same_pictures = Retry(), request.consent.same_pictures
     made = retry(lambda _: make_wells(request.to, request.prefix, request.wells))

@@ -26,7 +26,7 @@ class Run:
     """A run in a destination that numbers runs, and its missing image sets.
 
     `names` are the names of the missing image sets; `planned`, `skipped` and `known` are as in
-    `Report`.
+    `LoadReport`.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Report:
+class LoadReport:
     """What a load did.
 
     loaded, already: how many batches it loaded, and how many were in the destination before.
@@ -48,7 +48,7 @@ class Report:
         the numbers. For several runs, the numbers that are missing in any of them.
     image_sets: how many image sets it loaded.
     rows: the rows written, by table.
-    whole: whether nothing is missing or left out.
+    is_complete: whether nothing is missing or left out.
     notes: for the user; nothing is lost. `details` need no action.
     made: the rows of computed tables, such as tables of wells.
     runs: the runs that were loaded, if the destination numbers runs.
@@ -68,7 +68,7 @@ class Report:
     image_sets: int
     rows: Mapping[str, int]
     seconds: float
-    whole: bool
+    is_complete: bool
     notes: tuple[str, ...] = field(default=())
     details: tuple[str, ...] = field(default=())
     made: Mapping[str, int] = field(default_factory=dict)
@@ -83,7 +83,7 @@ class Report:
 
 def report_on(
     sink: Sink, found: Survey, writer: LoadWriter, withdrawn: Sequence[Withdrawn], run: str | None
-) -> Report:
+) -> LoadReport:
     """Reports what `writer` wrote of the outputs in `found`, and what the destination lacks.
 
     withdrawn: the batches that were removed at the end of the load.
@@ -101,7 +101,7 @@ def report_on(
     ran = [batch.image_sets for batch in found.batches] + [entry.image_sets for entry in entries]
     gaps = missing(found.plan, loaded, ran)
     skipped = _skipped(sink, found) & loaded
-    return Report(
+    return LoadReport(
         destination=sink.name,
         loaded=len(writer.loaded),
         already=len(writer.already) + len(found.known),
@@ -110,7 +110,7 @@ def report_on(
         image_sets=writer.image_sets,
         rows=writer.rows,
         seconds=0,
-        whole=not gaps.image_sets and not all_left_out,
+        is_complete=not gaps.image_sets and not all_left_out,
         notes=(*_notes_on_outputs(sink, found, writer, ledger), *_notes_on_sink(sink, writer)),
         details=(*details_of(found.batches), *replaced_by(writer.replaced.values())),
         runs=tuple(

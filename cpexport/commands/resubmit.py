@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cpexport.cellprofiler.batch_file import BatchFile
-from cpexport.commands.check import Check
+from cpexport.commands.check import CheckReport
 from cpexport.imagesets import ImageSets
 from cpexport.jobs.history import History
 from cpexport.jobs.plan import Plan, numbered
@@ -80,7 +80,7 @@ class _Need:
         return (self.time or 0, self.memory or 0, self.alone)
 
 
-def home_of(found: Check, outputs: Sequence[Path], folder: Path | None = None) -> Path:
+def home_of(found: CheckReport, outputs: Sequence[Path], folder: Path | None = None) -> Path:
     """Returns the folder for the jobs' folders.
 
     It is the planned one, else where jobs record their attempts, else `outputs`. If it cannot be
@@ -99,7 +99,7 @@ def home_of(found: Check, outputs: Sequence[Path], folder: Path | None = None) -
     return home
 
 
-def missing(found: Check, home: Path, size: int | None = None) -> Plan:
+def missing(found: CheckReport, home: Path, size: int | None = None) -> Plan:
     """Plans all missing image sets, even those under way: to print, not to submit.
 
     Raises:
@@ -111,7 +111,7 @@ def missing(found: Check, home: Path, size: int | None = None) -> Plan:
 
 
 def resubmit(
-    found: Check,
+    found: CheckReport,
     home: Path,
     limits: RetryPolicy | None = None,
     *,
@@ -163,13 +163,13 @@ def resubmit(
     return Resubmission(plan, busy, given_up, tuple(map(Problem, dict.fromkeys(notes))))
 
 
-def _planned_size(found: Check) -> int | None:
+def _planned_size(found: CheckReport) -> int | None:
     """The largest number of image sets in a job of the last plan: one if the plan does not give it;
     None without a plan."""
     return (found.plans[-1].settings.size or 1) if found.plans else None
 
 
-def _split(found: Check, wanted: ImageSets, size: int | None) -> tuple[Job, ...]:
+def _split(found: CheckReport, wanted: ImageSets, size: int | None) -> tuple[Job, ...]:
     by_group = bool(found.plans) and found.plans[-1].settings.by_group
     return split(found.batch_file, wanted, size, by_group=by_group)
 

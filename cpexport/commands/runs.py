@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from cpexport.commands.load import load
-from cpexport.commands.load_report import Report
+from cpexport.commands.load_report import LoadReport
 from cpexport.commands.run_names import Named, named, outputs_of
-from cpexport.commands.verify import Unseen, Verification, verified_together, verify
+from cpexport.commands.verify import Unseen, VerifyReport, verified_together, verify
 from cpexport.derived.analyses import join_analyses
 from cpexport.derived.group_renumbering import number_other_runs
 from cpexport.derived.wells import make_wells, untrue_wells
@@ -44,7 +44,7 @@ def load_runs(
     request: LoadRequest,
     workers: ExecutorSpec = THREAD,
     progress: Progress = lambda done: None,
-) -> Report:
+) -> LoadReport:
     """Loads like `load`, but each argument as a run if the request's shape, or else the
     destination, numbers runs.
 
@@ -83,7 +83,7 @@ def load_runs(
     return replace(report, made=made, notes=(*report.notes, *joined, *twice))
 
 
-def verify_runs(request: LoadRequest, progress: Progress = lambda done: None) -> Verification:
+def verify_runs(request: LoadRequest, progress: Progress = lambda done: None) -> VerifyReport:
     """Verifies like `verify`, but each argument as a run if the destination numbers runs.
 
     Raises:
@@ -165,7 +165,7 @@ def _twice(to: str, prefix: str, new: Collection[str]) -> Iterator[str]:
                 )
 
 
-def _together(reports: Sequence[Report], failed: Sequence[SourceError]) -> Report:
+def _together(reports: Sequence[LoadReport], failed: Sequence[SourceError]) -> LoadReport:
     """Combines the reports of all runs."""
     rows: dict[str, int] = {}
     for report in reports:
@@ -185,7 +185,7 @@ def _together(reports: Sequence[Report], failed: Sequence[SourceError]) -> Repor
         image_sets=sum(report.image_sets for report in reports),
         rows=rows,
         seconds=sum(report.seconds for report in reports),
-        whole=not lost and all(report.whole for report in reports),
+        is_complete=not lost and all(report.is_complete for report in reports),
         notes=tuple(dict.fromkeys(note for report in reports for note in report.notes)),
         details=tuple(dict.fromkeys(note for report in reports for note in report.details)),
         runs=tuple(run for report in reports for run in report.runs),

@@ -4,7 +4,7 @@ import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cpexport.commands.load_report import Report
+from cpexport.commands.load_report import LoadReport
 from cpexport.commands.runs import load_runs
 from cpexport.loading.progress import Progress
 from cpexport.loading.request import LoadRequest
@@ -28,7 +28,7 @@ class Script:
 
     file: Path
     form: ScriptOptions
-    loaded: Report
+    loaded: LoadReport
     files: int
     written: int
 

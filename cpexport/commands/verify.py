@@ -35,7 +35,7 @@ class Unseen:
 
 
 @dataclass(frozen=True)
-class Verification:
+class VerifyReport:
     """What was compared, and what differs.
 
     verified: how many batches agree with their outputs wholly.
@@ -57,14 +57,14 @@ class Verification:
     seconds: float
 
     @property
-    def whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether all outputs and everything in the destination was compared, and no image set is
         missing."""
         missing = any(gaps.image_sets for gaps in self.missing.values())
         return not (self.not_loaded or self.not_verified or missing)
 
 
-def verify(request: LoadRequest, progress: Progress = lambda done: None) -> Verification:
+def verify(request: LoadRequest, progress: Progress = lambda done: None) -> VerifyReport:
     """Computes what the destination must hold from `request.outputs`, and compares what it holds.
 
     Only one batch is in memory at a time. From the request's consent, only `same_pictures` is used:
@@ -107,7 +107,7 @@ def verify(request: LoadRequest, progress: Progress = lambda done: None) -> Veri
             unexplained += derived_check.differences(sink, prefix)
         if sink.ledger.read() != ledger:
             raise SinkError(sink.name, "was loaded into while it was verified", "run it again")
-        return Verification(
+        return VerifyReport(
             destination=sink.name,
             verified=verifying.batches - verifying.different,
             different=verifying.different,
@@ -124,8 +124,8 @@ def verify(request: LoadRequest, progress: Progress = lambda done: None) -> Veri
 
 
 def verified_together(
-    runs: Sequence[Verification], strange: Sequence[Difference], unseen: Sequence[Unseen]
-) -> Verification:
+    runs: Sequence[VerifyReport], strange: Sequence[Difference], unseen: Sequence[Unseen]
+) -> VerifyReport:
     """Combines the verifications of all runs with what belongs to no run."""
     tables: dict[str, Tally] = {}
     for run in runs:

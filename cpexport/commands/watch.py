@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cpexport.commands.check import Check
+from cpexport.commands.check import CheckReport
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.jobs.history import History
 from cpexport.jobs.record_reader import Reader
@@ -18,7 +18,7 @@ from cpexport.sources.base import State
 
 if TYPE_CHECKING:
     # A check does not need what this import loads.
-    from cpexport.commands.load_report import Report
+    from cpexport.commands.load_report import LoadReport
 
 _TICK = 0.1
 _log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class RunProgress:
     over: bool = False
 
 
-def standing(found: Check) -> RunProgress:
+def standing(found: CheckReport) -> RunProgress:
     """Returns how far a run is, according to a check.
 
     Raises:
@@ -87,11 +87,11 @@ def _idle(missing: ImageSets, history: History) -> str:
 
 
 def follow_check(
-    look: Callable[[], Check],
+    look: Callable[[], CheckReport],
     seconds: float,
     draw: Callable[[RunProgress], None],
     clock: Callable[[], float] = time.monotonic,
-) -> Check:
+) -> CheckReport:
     """Draws how far a run is every `seconds` seconds; returns the last check.
 
     It ends when nothing is missing, or when the scheduler says in two checks in a row that all jobs
@@ -111,11 +111,11 @@ def follow_check(
 
 
 def follow_load(
-    load: "Callable[[], Report]",
+    load: "Callable[[], LoadReport]",
     seconds: float,
     progress: Progress,
-    passed: "Callable[[Report], None]" = lambda report: None,
-) -> "Report":
+    passed: "Callable[[LoadReport], None]" = lambda report: None,
+) -> "LoadReport":
     """Loads what has become complete every `seconds` seconds; returns one report of all passes.
 
     It ends when nothing planned is missing, or when the scheduler says after two passes in a row
@@ -157,7 +157,7 @@ def _eta(now: RunProgress, seconds: float, done: int) -> float | None:
     return seconds / done * left if done else None
 
 
-def _sum(before: "Report", after: "Report") -> "Report":
+def _sum(before: "LoadReport", after: "LoadReport") -> "LoadReport":
     """Combines two reports: what was done adds up, the present state is that of the later one."""
     return replace(
         after,
