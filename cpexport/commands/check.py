@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from cpexport.cellprofiler.batch_file import BatchFile
 from cpexport.cellprofiler.image_set_names import Name, named
+from cpexport.cellprofiler.pipeline_use import PipelineUse, pipelines_used
 from cpexport.commands.seen import Seen, seen, seen_in_queue
 from cpexport.errors import LeftOut, UsageError
 from cpexport.imagesets import NONE, ImageSets, repeated, union
@@ -22,7 +24,14 @@ from cpexport.loading.left_out import contradicted, covered, lost, other_outputs
 from cpexport.loading.missing_features import lacking, sentences
 from cpexport.loading.progress import Progress
 from cpexport.loading.survey import Survey, survey
+from cpexport.outcome import stamped, status
 from cpexport.sources.find_batch_file import NotReadSource
+
+if TYPE_CHECKING:
+    from cpexport.commands.resubmit import Resubmission
+
+GAPS: Final = "gaps in the numbers"
+"""What counts as missing without a batch file."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,9 @@ class CheckReport:
     left_out: files that may be CellProfiler's but are not read, and batches that a load leaves out.
     mismatched_images: image sets whose images differ from those in the batch file.
     queue: jobs without a folder: they wait, or ended before they began.
+    pipelines: those that made the complete image sets.
+    resubmission: the plan that runs what is missing, if one was asked for.
+    missing_ok: whether the exit status is 0 even if something is missing or left out.
     """
 
     plan: BatchFile | None
@@ -57,6 +69,9 @@ class CheckReport:
     left_out: tuple[LeftOut, ...] = ()
     mismatched_images: ImageSets = NONE
     queue: tuple[Seen, ...] = ()
+    pipelines: tuple[PipelineUse, ...] = ()
+    resubmission: "Resubmission | None" = None
+    missing_ok: bool = False
 
     @property
     def batch_file(self) -> BatchFile:
@@ -94,6 +109,34 @@ class CheckReport:
         if self.plan is None:
             return not self.missing and all(batch.image_sets for batch in self.batches)
         return not (self.missing or self.unexpected or self.mismatched_images)
+
+    @property
+    def exit_status(self) -> int:
+        """0: all is there. 3: something is missing, unexpected or left out."""
+        return status(self.is_complete, self.missing_ok)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as `cpexport check --format json` prints it: lists, texts and numbers."""
+        fields: dict[str, Any] = {
+            "planned": None if self.plan is None else len(self.plan.planned),
+            "complete": len(self.complete),
+            "skipped": self.skipped.to_list(),
+            "missing": self.missing.to_list(),
+            "missing_is": "what the batch file plans" if self.plan else GAPS,
+            "missing_names": {str(n): str(name) for n, name in self.names.items()},
+            "unexpected": self.unexpected.to_list(),
+            "misplaced": self.mismatched_images.to_list(),
+            "duplicate": self.duplicate.to_list(),
+            "trouble": self.trouble,
+            "batches": [batch.to_dict() for batch in self.batches],
+            "queue": [job.to_queue_dict() for job in self.queue],
+            "pipelines": [pipeline.to_dict() for pipeline in self.pipelines],
+            "notes": list(self.notes),
+            "left_out": [left.to_dict() for left in self.left_out],
+        }
+        if self.resubmission:
+            fields["resubmit"] = self.resubmission.to_dict()
+        return stamped(self.exit_status, fields)
 
     def jobs(self, size: int | None = None) -> tuple[Job, ...]:
         """Returns jobs that run the missing image sets: ranges, or whole groups in a grouped run.
@@ -160,6 +203,9 @@ def check(
         ),
         union(batch.mismatched_images for batch in found.batches),
         tuple(seen_in_queue(history, logs, present)),
+        pipelines_used(
+            PipelineUse(batch.pipeline, batch.version, 1, batch.complete) for batch in found.batches
+        ),
     )
 
 

@@ -65,6 +65,7 @@ def check_destination(
         mismatched_images=mismatched,
         notes=() if loaded else (_empty(sink.name, prefix),),
         left_out=(LeftOut(sink.name, _mismatch_reason(plan, differences)),) if mismatched else (),
+        pipelines=ledger.pipelines,
     )
 
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from cpexport.cellprofiler.batch_file import BatchFile
 from cpexport.commands.check import CheckReport
@@ -17,6 +18,7 @@ from cpexport.jobs.schedulers import SCHEDULERS
 from cpexport.jobs.schedulers.slurm import most_minutes
 from cpexport.jobs.settings import Settings, clock
 from cpexport.jobs.split import Job, split
+from cpexport.jobs.submit import prepare
 
 _MEMORY = "OUT_OF_MEMORY"
 _NO_LIMIT = (
@@ -44,12 +46,28 @@ class Resubmission:
 
     busy: in jobs that wait or run.
     given_up: image sets or groups that failed too often, with the reason.
+    problems: why some jobs may run in vain, and limits that could not be raised.
+    folder: the folder with the files that run the plan; None if they were not written.
+    notes: for the user, about where the outputs of these jobs go.
     """
 
     plan: Plan
     busy: ImageSets
     given_up: Mapping[ImageSets, str]
     problems: tuple[Problem, ...] = ()
+    folder: Path | None = None
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as a part of the JSON report of a check."""
+        return {
+            **self.plan.fields(),
+            "under_way": self.busy.to_list(),
+            "given_up": [
+                {"image_sets": str(given_up), "reason": why}
+                for given_up, why in self.given_up.items()
+            ],
+        }
 
 
 @dataclass
@@ -108,6 +126,40 @@ def missing(found: CheckReport, home: Path, size: int | None = None) -> Plan:
     size = size or _planned_size(found)
     jobs = [(job, None, None) for job in _split(found, found.missing, size)]
     return numbered(found.batch_file, home, jobs, Settings(size=size))
+
+
+def resubmitted(
+    found: CheckReport,
+    outputs: Sequence[Path],
+    folder: Path,
+    limits: RetryPolicy,
+    *,
+    scheduler: str | None = None,
+    size: int | None = None,
+) -> CheckReport:
+    """Writes the files that run what is missing into a new folder; returns the check with the plan.
+
+    Nothing is written if no job is needed.
+
+    Raises:
+        SourceError: no command line can select one of the groups, or the batch file is damaged.
+        PreflightError: all jobs would run in vain.
+        UsageError: the folder is not empty.
+        OSError: the folder cannot be written.
+    """
+    home = home_of(found, outputs, folder)
+    again = resubmit(found, home, limits, scheduler=scheduler, size=size)
+    problems: tuple[Problem, ...] = ()
+    if again.plan.tasks:
+        problems = prepare(again.plan, found.batch_file, folder)
+    notes: tuple[str, ...] = ()
+    if (shared := home_of(found, outputs)) != home:
+        notes = (
+            f"{shared}: you cannot write here, so the outputs and records of these jobs go "
+            f"to {home}; tell the others, whose cpexport check does not see them there",
+        )
+    again = replace(again, problems=(*problems, *again.problems), folder=folder, notes=notes)
+    return replace(found, resubmission=again)
 
 
 def resubmit(

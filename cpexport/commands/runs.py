@@ -4,10 +4,11 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from cpexport.cellprofiler.pipeline_use import pipelines_used
 from cpexport.commands.load import load
 from cpexport.commands.load_report import LoadReport
 from cpexport.commands.run_names import Named, named, outputs_of
-from cpexport.commands.verify import Unseen, VerifyReport, verified_together, verify
+from cpexport.commands.verify import VerifyReport, verified_together, verify
 from cpexport.derived.analyses import join_analyses
 from cpexport.derived.group_renumbering import number_other_runs
 from cpexport.derived.wells import make_wells, untrue_wells
@@ -105,7 +106,7 @@ def verify_runs(request: LoadRequest, progress: Progress = lambda done: None) ->
         for run, shown in in_turn(runs, progress)
     ]
     others = known.keys() - {run.name for run in runs}
-    unseen = [Unseen(f"run {name}", "not among OUTPUTS") for name in sorted(others)]
+    unseen = [LeftOut(f"run {name}", "not among OUTPUTS") for name in sorted(others)]
     return verified_together(results, strange, unseen)
 
 
@@ -179,7 +180,7 @@ def _together(reports: Sequence[LoadReport], failed: Sequence[SourceError]) -> L
         reports[-1],
         loaded=sum(report.loaded for report in reports),
         already=sum(report.already for report in reports),
-        replaced=sum(report.replaced for report in reports),
+        replacements=tuple(one for report in reports for one in report.replacements),
         left_out=(*(left for report in reports for left in report.left_out), *lost),
         missing=ImageSets.from_ranges(missing),
         image_sets=sum(report.image_sets for report in reports),
@@ -194,4 +195,5 @@ def _together(reports: Sequence[LoadReport], failed: Sequence[SourceError]) -> L
         names={},
         skipped=ImageSets.from_ranges(skipped),
         histories=tuple(path for report in reports for path in report.histories),
+        pipelines=pipelines_used(use for report in reports for use in report.pipelines),
     )

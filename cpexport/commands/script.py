@@ -3,6 +3,7 @@
 import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from cpexport.commands.load_report import LoadReport
 from cpexport.commands.runs import load_runs
@@ -31,6 +32,15 @@ class Script:
     loaded: LoadReport
     files: int
     written: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as `cpexport script --format json` prints it: that of the load, and files."""
+        return {
+            **self.loaded.to_dict(),
+            "script": str(self.file),
+            "files": self.files,
+            "files_written": self.written,
+        }
 
     @property
     def command(self) -> str:

@@ -164,6 +164,7 @@ def _sum(before: "LoadReport", after: "LoadReport") -> "LoadReport":
         loaded=before.loaded + after.loaded,
         already=max(after.already - before.loaded, 0),
         image_sets=before.image_sets + after.image_sets,
+        replacements=(*before.replacements, *after.replacements),
         rows=dict(Counter(before.rows) + Counter(after.rows)),
         made={**before.made, **after.made},
         seconds=before.seconds + after.seconds,

@@ -18,7 +18,8 @@ from typing import Any
 
 # What the commands import when they need it.
 _IMPORTED = (
-    *("cli.check_command", "cli.report_jobs", "cli.report_loads", "cli.load_request"),
+    *("cli.check_command", "cli.report_jobs", "cli.report_loads"),
+    *("api.check", "api.load", "api.plan", "api.verify"),
     *("commands.check", "commands.dry_run", "commands.resubmit", "commands.runs"),
     *("commands.script", "commands.watch", "derived.cpa_properties", "jobs.submit"),
     *("sinks.duckdb.sink", "sinks.mysql.sink", "sinks.parquet.sink", "sinks.sqlite.sink"),
