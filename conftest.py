@@ -1,4 +1,4 @@
-"""The examples in the docstrings of the Python functions run where `screen/` is, as the README's."""
+"""Examples in the docstrings of `cpexport.api` run in a folder with the small run `screen/`."""
 
 import tarfile
 from pathlib import Path

@@ -23,7 +23,7 @@ AS_WRITTEN: Final = "use the file as CellProfiler wrote it"
 _CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """Replaces characters that break a line, move a terminal's cursor, or have no encoding."""
     # A file name that is not UTF-8 reaches Python as lone surrogates, which raise when printed.
     encodable = text.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -42,7 +42,7 @@ class CpexportError(Exception):
     exit_status: ClassVar[int] = FAILED
 
     def __str__(self) -> str:
-        return _one_line(super().__str__())
+        return one_line(super().__str__())
 
     def to_dict(self) -> dict[str, Any]:
         """The error as `--format json` prints it; `path` and `advice` are None if it has none.
@@ -59,7 +59,7 @@ def failure(
 ) -> dict[str, Any]:
     """What `--format json` prints in place of a report: the kind of error, and what is wrong."""
     fields = {"path": path, "problem": problem, "advice": advice}
-    lines = {name: None if text is None else _one_line(text) for name, text in fields.items()}
+    lines = {name: None if text is None else one_line(text) for name, text in fields.items()}
     return stamped(exit_status, {"error": error, **lines})
 
 
@@ -77,10 +77,10 @@ class PreflightError(CpexportError):
         super().__init__(self.problems)
 
     def __str__(self) -> str:
-        return _one_line("; ".join(self.problems))
+        return one_line("; ".join(self.problems))
 
     def to_dict(self) -> dict[str, Any]:
-        return super().to_dict() | {"problems": list(map(_one_line, self.problems))}
+        return super().to_dict() | {"problems": list(map(one_line, self.problems))}
 
 
 class SourceError(CpexportError):
@@ -102,7 +102,7 @@ class SourceError(CpexportError):
         super().__init__(self.path, problem, advice)
 
     def __str__(self) -> str:
-        return _one_line(f"{self.path}: {self.problem}; {self.advice}")
+        return one_line(f"{self.path}: {self.problem}; {self.advice}")
 
     def to_dict(self) -> dict[str, Any]:
         name = type(self).__name__
@@ -130,7 +130,7 @@ class SinkError(CpexportError):
         super().__init__(self.destination, problem, advice)
 
     def __str__(self) -> str:
-        return _one_line(f"{self.destination}: {self.problem}; {self.advice}")
+        return one_line(f"{self.destination}: {self.problem}; {self.advice}")
 
     def to_dict(self) -> dict[str, Any]:
         name = type(self).__name__

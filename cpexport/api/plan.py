@@ -1,9 +1,11 @@
 """Plans the jobs of a batch file; implements `cpexport.plan`."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from cpexport._stopwatch import Stopwatch
 from cpexport.api.arguments import FilePath, Words, check_range, path, url, word_list
 from cpexport.cellprofiler.batch_file import read_batch_file
 from cpexport.destination_url import file_url
@@ -15,6 +17,8 @@ from cpexport.jobs.scheduler_options import option_words
 from cpexport.jobs.settings import SCHEDULER_NAMES, Settings, mebibytes, minutes
 from cpexport.jobs.submit import check_not_fatal, prepare
 from cpexport.sinks.registry import absolute
+
+_log = logging.getLogger(__name__)
 
 
 def plan(
@@ -86,7 +90,9 @@ def plan(
         raise UsageError(f"name a folder for the files of --format {scheduler} with --out")
     if keep_measurements and not folder:
         raise UsageError("--keep-measurements goes with a scheduler's --format, and --out")
+    clock = Stopwatch()
     read = read_batch_file(batch_file.absolute() if folder else batch_file)
+    _log.info("batch file %s: %d image sets, read in %s", read.path, len(read.planned), clock)
     home = folder.absolute() if folder else batch_file.parent
     settings = Settings(
         scheduler=scheduler or ("slurm" if folder else "shell"),
@@ -106,12 +112,13 @@ def plan(
         merge_time=_limit("merge-time", minutes, merge_time),
         merge_memory=_limit("merge-memory", mebibytes, merge_memory),
     )
-    planned = plans.plan(read, home / "outputs", settings)
+    planned, clock = plans.plan(read, home / "outputs", settings), Stopwatch()
     if folder:
         found = prepare(planned, read, folder, check_images=check_images)
     else:
         found = problems(planned, read, check_images=check_images, printed=True)
         check_not_fatal(found)
+    _log.info("%d jobs planned, and problems looked for, in %s", len(planned.tasks), clock)
     return replace(planned, warnings=tuple(map(str, found)))
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cpexport.cli import exit_status, job_options, options, screens
-from cpexport.cli.screens import Command, Example, option
+from cpexport.cli.logs import LoggedCommand
+from cpexport.cli.screens import Example, option
 
 if TYPE_CHECKING:
     from cpexport.commands.check import CheckReport
@@ -16,7 +17,7 @@ _LISTS = ("list", "commands", "array")
 
 
 @click.command(
-    cls=Command,
+    cls=LoggedCommand,
     section=screens.IN_DATABASE,
     examples=(
         Example("What is complete, and what is missing", "cpexport check outputs"),
@@ -52,6 +53,7 @@ _LISTS = ("list", "commands", "array")
 @options.missing_ok
 @options.quiet
 @options.verbose
+@options.log_file
 def check(
     outputs: tuple[Path, ...],
     format: str,

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from cpexport.cli import exit_status, options, screens
+from cpexport.cli.logs import LoggedCommand
 from cpexport.cli.screens import Choice, Command, Example, option
 from cpexport.errors import UsageError
 from cpexport.outcome import DONE
@@ -89,7 +90,7 @@ def properties(
 
 
 @click.command(
-    cls=Command,
+    cls=LoggedCommand,
     section=screens.IN_DATABASE,
     examples=(
         Example("Compare every value", "cpexport verify outputs --to screen.sqlite"),
@@ -104,6 +105,8 @@ def properties(
 @options.report_format()
 @options.missing_ok
 @options.quiet
+@options.steps
+@options.log_file
 def verify(format: str, quiet: bool, **words: Any) -> int:
     """Compare a destination with its outputs, value by value.
 
@@ -138,7 +141,7 @@ def _print_file(context: click.Context, _: click.Parameter, name: str | None) ->
 
 
 @click.command(
-    cls=Command,
+    cls=LoggedCommand,
     section=screens.IN_DATABASE,
     examples=(
         Example("For MySQL or MariaDB", "cpexport script outputs --out import"),
@@ -212,6 +215,7 @@ def _print_file(context: click.Context, _: click.Parameter, name: str | None) ->
 @options.missing_ok
 @options.quiet_if_nothing_new
 @options.verbose
+@options.log_file
 def script(
     out: Path,
     dialect: str | None,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cpexport.cli import exit_status, options, screens
-from cpexport.cli.screens import Command, Example, option
+from cpexport.cli.logs import LoggedCommand
+from cpexport.cli.screens import Example, option
 from cpexport.errors import CpexportError
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    cls=Command,
+    cls=LoggedCommand,
     section=screens.IN_DATABASE,
     examples=(
         Example(
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
 @options.missing_ok
 @options.quiet_if_nothing_new
 @options.verbose
+@options.log_file
 def load(
     format: str,
     dry_run: bool,

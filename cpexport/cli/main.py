@@ -20,6 +20,7 @@ from cpexport.cli import (
     options,
     screens,
 )
+from cpexport.cli.logs import LoggedCommand
 from cpexport.cli.screens import PROGRAM, Choice, Commands, Example, option
 from cpexport.errors import UsageError
 from cpexport.jobs.settings import SCHEDULER_NAMES
@@ -51,6 +52,7 @@ def commands() -> None:
 
 
 @commands.command(
+    cls=LoggedCommand,
     section=screens.ON_CLUSTER,
     examples=(
         Example("Print a command line per job", "cpexport plan Batch_data.h5"),
@@ -104,6 +106,8 @@ def commands() -> None:
 @job_options.how_jobs_run
 @options.to("URL that the last job loads into", default="screen.sqlite in --out")
 @options.quiet
+@options.steps
+@options.log_file
 def plan(
     named: Path | None,
     batch: Path | None,
@@ -177,5 +181,5 @@ def main(arguments: list[str] | None = None) -> None:
     begin()
     words = sys.argv[1:] if arguments is None else arguments
     json = exit_status.asks_for_json(words)
-    command = partial(commands.main, words, PROGRAM, standalone_mode=False)
+    command = partial(commands.main, words, PROGRAM, standalone_mode=False, obj=words)
     sys.exit(exit_status.run(command, json=json))

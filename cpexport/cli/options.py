@@ -1,10 +1,13 @@
 """The command line options that commands share, or that form groups."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
 from cpexport.cli import completers, screens
+from cpexport.cli.logs import LOG_FILE, VERBOSE
 from cpexport.cli.screens import Choice, OptionDecorator, all_of, option
 from cpexport.destination_url import FORMS
 
@@ -95,12 +98,41 @@ def _quiet(what: str) -> OptionDecorator:
 
 quiet = _quiet("Print no progress and no notes.")
 quiet_if_nothing_new = _quiet("Print no progress and no notes, and no report if nothing is new.")
-verbose = option(
-    "-v",
-    "--verbose",
+
+
+def _store(key: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """Returns a click callback that puts a value where `LoggedCommand` finds it."""
+
+    def store(context: click.Context, _: click.Parameter, value: Any) -> Any:
+        context.meta[key] = value
+        return value
+
+    return store
+
+
+def _verbose(what: str, *, expose_value: bool = True) -> OptionDecorator:
+    return option(
+        "-v",
+        "--verbose",
+        group=screens.PROCESS,
+        is_flag=True,
+        expose_value=expose_value,
+        callback=_store(VERBOSE),
+        help=what,
+    )
+
+
+verbose = _verbose("Also print each step, and notes that need no action.")
+steps = _verbose("Also print each step.", expose_value=False)
+"""`-v` of commands that have no notes that need no action."""
+log_file = option(
+    "--log-file",
     group=screens.PROCESS,
-    is_flag=True,
-    help="Also print notes that need no action.",
+    type=_path,
+    metavar="FILE",
+    expose_value=False,
+    callback=_store(LOG_FILE),
+    help="Append a log to this file: times, versions, each batch, and how long each step took.",
 )
 missing_ok = option(
     "--missing-ok",

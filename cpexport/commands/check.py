@@ -1,11 +1,13 @@
 """Compares the image sets of a batch file with the outputs of jobs."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from cpexport._stopwatch import Stopwatch
 from cpexport.cellprofiler.batch_file import BatchFile
 from cpexport.cellprofiler.image_set_names import Name, named
 from cpexport.cellprofiler.pipeline_use import PipelineUse, pipelines_used
@@ -29,6 +31,8 @@ from cpexport.sources.find_batch_file import NotReadSource
 
 if TYPE_CHECKING:
     from cpexport.commands.resubmit import Resubmission
+
+_log = logging.getLogger(__name__)
 
 GAPS: Final = "gaps in the numbers"
 """What counts as missing without a batch file."""
@@ -174,8 +178,11 @@ def check(
     found = survey(outputs, batch_file, same_pictures=same_pictures, progress=progress)
     if found.plan is None:
         _check_not_empty(found, outputs)
+    clock = Stopwatch()
     folders = [plan.path.parent / "logs" for plan in found.plans]
     history, logs = read_history(found.histories, reader, folders), Logs(folders)
+    what = "%d attempts of jobs read from their records, and schedulers asked, in %s"
+    _log.info(what, len(history.attempts), clock)
     if not history.complete <= union(batch.complete for batch in found.batches):
         # Jobs have ended since their outputs were inspected.
         found = survey(outputs, batch_file, same_pictures=same_pictures, progress=progress)

@@ -1,5 +1,6 @@
 """Compares the image sets of a batch file with the ledger of a destination."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from cpexport.imagesets import NONE, ImageSets
 from cpexport.sinks.base import Sink
 from cpexport.sinks.registry import open_sink
 from cpexport.spelling import closest, suggest
+
+_log = logging.getLogger(__name__)
 
 
 def check_destination(
@@ -37,6 +40,7 @@ def check_destination(
     plan = read_batch_file(batch_file)
     with open_sink(to, prefix, run=run, writing=False) as sink:
         ledger, runs = sink.ledger.read(), sink.ledger.runs()
+        _log.info("comparing %s with the ledger of %s", batch_file, sink.name)
         _check_run(sink, run, runs)
         features = sink.layout().features.get(IMAGE, {})
         skipped = skipped_there(plan.pipeline, features, lambda columns: sink.read(IMAGE, columns))

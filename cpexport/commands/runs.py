@@ -1,5 +1,6 @@
 """Loads and verifies several runs in one destination that numbers runs, each on its own."""
 
+import logging
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,8 @@ from cpexport.loading.workers import THREAD, ExecutorSpec
 from cpexport.sinks.registry import open_sink
 from cpexport.verification.diff import Difference
 from cpexport.verification.orphans import strange_runs
+
+_log = logging.getLogger(__name__)
 
 
 def destination(arguments: Sequence[Path], to: str | None) -> str:
@@ -72,6 +75,7 @@ def load_runs(
         try:
             reports.append(load(request.of_run(run.name, run.outputs), workers, shown))
         except SourceError as error:
+            _log.info("run %s is left out: %s", run.name, error)
             failed.append(error)
     if not reports:
         raise failed[0]

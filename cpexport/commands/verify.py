@@ -1,11 +1,13 @@
 """Compares a destination with the outputs that were loaded into it, and changes neither."""
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from cpexport._stopwatch import Stopwatch
 from cpexport.cellprofiler.pipeline_use import PipelineUse, pipelines_used
 from cpexport.errors import LeftOut, SinkError, SourceError, UsageError
 from cpexport.imagesets import NONE, ImageSets
@@ -27,6 +29,8 @@ from cpexport.verification import derived_check
 from cpexport.verification.batch_check import BatchVerifier
 from cpexport.verification.diff import Difference, Tally
 from cpexport.verification.orphans import OrphanFinder
+
+_log = logging.getLogger(__name__)
 
 SHOWN: Final = 10
 """How many image sets of one difference are listed."""
@@ -125,6 +129,7 @@ def verify(request: LoadRequest, progress: Progress = lambda done: None) -> Veri
     began, prefix, run = time.monotonic(), request.prefix, request.run
     with open_sink(request.to, prefix, run=run, writing=False) as sink, scratch_folder() as scratch:
         _check_not_empty(sink, prefix, run)
+        _log.info("comparing %s%s", sink.name, f", run {run}" if run else "")
         ledger = sink.ledger.read()
         found = survey(
             request.outputs,
@@ -148,9 +153,12 @@ def verify(request: LoadRequest, progress: Progress = lambda done: None) -> Veri
             progress(ProgressEvent("verified", done, len(matched_batches), len(verifying.compared)))
             verifying.compare(matched)
         progress(ProgressEvent("verified", len(matched_batches), len(matched_batches)))
+        clock = Stopwatch()
         unexplained = OrphanFinder(sink, ledger, verifier, prefix).differences(verifying.compared)
         if not verifier.structure:
             unexplained += derived_check.differences(sink, prefix)
+        what = "rows of no batch and computed tables compared in %s, %d differences"
+        _log.info(what, clock, len(unexplained))
         if sink.ledger.read() != ledger:
             raise SinkError(sink.name, "was loaded into while it was verified", "run it again")
         return VerifyReport(
@@ -206,7 +214,7 @@ class _Verifying:
 
     def compare(self, matched: Matched) -> None:
         """Compares the loaded rows of a batch with its files."""
-        batch, entries = matched.batch, matched.entries
+        batch, entries, clock = matched.batch, matched.entries, Stopwatch()
         path = str(batch.source.path)
         if reason := self._lacking(matched):
             self.not_loaded.append(LeftOut(path, reason))
@@ -217,6 +225,7 @@ class _Verifying:
         differences = self._differences(batch, entries)
         self.differences += [replace(difference, batch=path) for difference in differences]
         self.different += bool(differences)
+        _log.info("%s: compared in %s, %d differences", path, clock, len(differences))
 
     def unseen(self, batches: Sequence[Batch]) -> list[LeftOut]:
         """What could not be compared: ledger entries whose outputs are missing or have changed, and

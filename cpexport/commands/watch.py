@@ -107,6 +107,7 @@ def follow_check(
         if not found.missing or (now.over and was_over):
             return found
         was_over = now.over
+        _log.info("%d image sets are missing; looking again in %s s", len(found.missing), seconds)
         pause(seconds, lambda: None)
 
 
@@ -138,6 +139,7 @@ def follow_load(
         planned = total.planned or 0
         loaded = planned - len(total.missing)
         now = ProgressEvent("in the destination", loaded, planned, unit="planned image sets")
+        _log.info("%d image sets are missing; loading again in %s s", len(total.missing), seconds)
         pause(seconds, partial(progress, now))
         total = _sum(total, load())
         passed(total)

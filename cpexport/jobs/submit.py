@@ -1,5 +1,6 @@
 """Writes the files that submit a plan, unless its jobs would run in vain."""
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -8,6 +9,8 @@ from cpexport.errors import PreflightError
 from cpexport.jobs.plan import Plan
 from cpexport.jobs.preflight import Problem, problems
 from cpexport.jobs.templates import write
+
+_log = logging.getLogger(__name__)
 
 
 def prepare(
@@ -24,6 +27,7 @@ def prepare(
     found = problems(plan, batch_file, check_images=check_images)
     check_not_fatal(found)
     write(plan, folder, batch_file)
+    _log.info("%s: files for %d jobs written", folder, len(plan.tasks))
     return found
 
 
