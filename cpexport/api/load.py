@@ -94,9 +94,10 @@ def load(
     """
     check_range("jobs", jobs, 1)
     check_range("watch", watch, 0, above=True)
-    to = destination(paths(outputs), url(to, defaults_file))
+    folders = paths(outputs)
+    to = destination(folders, url(to, defaults_file))
     request = load_request(
-        outputs,
+        folders,
         to,
         batch=batch,
         prefix=prefix,
@@ -162,9 +163,10 @@ def dry_run(
     Raises:
         UsageError, SourceError, CollisionError, SinkError: as `load` would.
     """
-    to = destination(paths(outputs), url(to, defaults_file))
+    folders = paths(outputs)
+    to = destination(folders, url(to, defaults_file))
     request = load_request(
-        outputs,
+        folders,
         to,
         batch=batch,
         prefix=prefix,

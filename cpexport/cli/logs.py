@@ -4,7 +4,7 @@ import logging
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -72,6 +72,11 @@ class _FileHandler(logging.FileHandler):
             error = sys.exception()
             reason = getattr(error, "strerror", None) or error
             click.echo(f"cpexport: --log-file {self.baseFilename}: {reason}", err=True)
+
+    def close(self) -> None:
+        # What could not be written is tried once more.
+        with suppress(OSError):
+            super().close()
 
 
 class _Formatter(logging.Formatter):

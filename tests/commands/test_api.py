@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -136,9 +137,7 @@ class TestArguments:
         if name in ("dry_run", "verify"):
             said += inspect.getdoc(cpexport.load) or ""
 
-        assert [
-            one for one in arguments_of(name) if f"{one}:" not in said and one not in said
-        ] == []
+        assert [one for one in arguments_of(name) if not re.search(rf"\b{one}\b", said)] == []
         assert "Raises:" in said
 
     def test_paths_words_and_mappings_may_be_plain_or_many(self, run: Path) -> None:
@@ -197,7 +196,6 @@ class TestReports:
     def test_a_load_is_printed_as_its_dict(self, run: Path, cpexport: Run) -> None:
         from cpexport import load
 
-        ran = cpexport("load", "run", "--to", "theirs/s.sqlite", "--format=json", "--wells=mean")
         (run / "theirs").mkdir()
         ran = cpexport("load", "run", "--to", "theirs/s.sqlite", "--format=json", "--wells=mean")
         (run / "theirs" / "s.sqlite").unlink()
@@ -258,9 +256,8 @@ class TestReports:
 
         words = ["--images-per-batch=10", "--time=90", "--option=-A 'my lab'", "--format=json"]
         ran = cpexport("plan", "run/Batch_data.h5", *words)
-        report = plan(
-            "run/Batch_data.h5", images_per_batch=10, time="1:30:00", option="-A 'my lab'"
-        )
+        words_of_python: dict[str, Any] = {"time": "1:30:00", "option": "-A 'my lab'"}
+        report = plan("run/Batch_data.h5", images_per_batch=10, **words_of_python)
 
         assert json.loads(ran.out) == report.to_dict()
         assert report.settings.options == ("-A", "my lab")
@@ -274,7 +271,7 @@ class TestReports:
         assert printed(ran) == timeless(done.to_dict())
 
     def test_they_are_plain_json_and_cannot_be_changed(self, run: Path) -> None:
-        reports = [
+        reports: list[Any] = [
             cpexport.load("run", "s.sqlite"),
             cpexport.verify("run", "s.sqlite"),
             cpexport.check("run", resubmit="again"),
@@ -289,7 +286,7 @@ class TestReports:
             assert said["cpexport_version"] == cpexport.__version__
             assert said["exit_status"] == report.exit_status
             with pytest.raises(dataclasses.FrozenInstanceError):
-                report.exit_status = 0  # type: ignore[misc]
+                report.missing_ok = True
 
     def test_what_replaced_what_is_in_the_report_of_the_load(
         self, copy: Copy, tmp_path: Path
