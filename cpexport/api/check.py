@@ -11,7 +11,7 @@ from cpexport.commands.check import CheckReport
 from cpexport.commands.watch import RunProgress, follow_check
 from cpexport.errors import UsageError
 from cpexport.jobs.record_reader import Reader
-from cpexport.loading.progress import Progress
+from cpexport.loading.progress import Progress, silent
 
 
 def check(
@@ -31,8 +31,8 @@ def check(
     defaults_file: FilePath | None = None,
     watch: float | None = None,
     missing_ok: bool = False,
-    progress: Progress = lambda done: None,
-    looked: Callable[[RunProgress], None] = lambda now: None,
+    progress: Progress | None = None,
+    looked: Callable[[RunProgress], None] | None = None,
 ) -> CheckReport:
     """Finds which planned image sets are complete below `outputs`, which are missing, and why.
 
@@ -93,19 +93,18 @@ def check(
             where, folders, batch_file, folder, watch, prefix, run, same_pictures
         )
         return replace(found, missing_ok=missing_ok)
+    if watch is not None and folder:
+        raise UsageError("--watch and --resubmit do not go together")
     look = partial(
         checks.check,
         folders,
         batch_file,
         same_pictures=same_pictures,
         reader=Reader(),
-        progress=progress,
+        progress=progress or silent,
     )
-    if watch is not None:
-        if folder:
-            raise UsageError("--watch and --resubmit do not go together")
-        return replace(follow_check(look, watch, looked), missing_ok=missing_ok)
-    found = replace(look(), missing_ok=missing_ok)
+    found = look() if watch is None else follow_check(look, watch, looked or (lambda now: None))
+    found = replace(found, missing_ok=missing_ok)
     if folder is None:
         return found
     from cpexport.commands.resubmit import RetryPolicy, resubmitted

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 
 from cpexport.api.arguments import FilePath, Words, check_range, path, paths, url
 from cpexport.api.request import load_request
@@ -12,7 +11,7 @@ from cpexport.commands.load_report import LoadReport
 from cpexport.commands.runs import destination, load_runs
 from cpexport.commands.watch import follow_load
 from cpexport.derived import cpa_properties
-from cpexport.loading.progress import Progress
+from cpexport.loading.progress import Progress, silent
 from cpexport.loading.workers import processes
 
 
@@ -37,8 +36,8 @@ def load(
     jobs: int | None = 1,
     watch: float | None = None,
     missing_ok: bool = False,
-    progress: Progress = lambda done: None,
-    passed: Callable[[LoadReport], None] = lambda report: None,
+    progress: Progress | None = None,
+    passed: Callable[[LoadReport], None] | None = None,
 ) -> LoadReport:
     """Loads every complete image set of every batch (one job's output) into one destination.
 
@@ -83,7 +82,8 @@ def load(
         ended; above 0.
     missing_ok: whether `report.exit_status` is 0 even if something is missing.
     progress: is called after every step, and may raise an exception to stop between two batches.
-    passed: is called with the report of all passes so far, after each pass of `watch`.
+    passed: is called with the report of all passes so far, after each pass of `watch` (without it,
+        after the only one) and before `properties` is written.
 
     Raises:
         UsageError: an argument makes no sense; nothing was changed.
@@ -115,19 +115,21 @@ def load(
         allow_empty=watch is not None,
     )
 
-    def done(report: LoadReport) -> LoadReport:
+    show, tell = progress or silent, passed or (lambda report: None)
+
+    def once() -> LoadReport:
+        report = load_runs(request, processes(jobs), show)
         return dataclasses.replace(report, missing_ok=missing_ok)
 
-    once = partial(load_runs, request, processes(jobs), progress)
     if watch is None:
         report = once()
-        passed(done(report))
+        tell(report)
     else:
-        report = follow_load(once, watch, progress, lambda so_far: passed(done(so_far)))
+        report = follow_load(once, watch, show, tell)
     if file := path(properties):
         found = cpa_properties.properties(to, file.parent, prefix=prefix, plate=plate, well=well)
         cpa_properties.write(found, file)
-    return done(report)
+    return report
 
 
 def dry_run(
@@ -149,7 +151,7 @@ def dry_run(
     properties: FilePath | None = None,
     defaults_file: FilePath | None = None,
     missing_ok: bool = False,
-    progress: Progress = lambda done: None,
+    progress: Progress | None = None,
 ) -> tuple[DryRun, ...]:
     """Finds what `load` would do with the same arguments, and changes nothing.
 
@@ -182,5 +184,5 @@ def dry_run(
         well=well,
         properties=properties,
     )
-    runs = dry_runs.dry_run(request, progress)
+    runs = dry_runs.dry_run(request, progress or silent)
     return tuple(dataclasses.replace(run, missing_ok=missing_ok) for run in runs)

@@ -7,7 +7,7 @@ from cpexport.api.arguments import FilePath, url
 from cpexport.api.request import load_request
 from cpexport.commands.runs import verify_runs
 from cpexport.commands.verify import VerifyReport
-from cpexport.loading.progress import Progress
+from cpexport.loading.progress import Progress, silent
 
 
 def verify(
@@ -19,7 +19,7 @@ def verify(
     same_pictures: bool = False,
     defaults_file: FilePath | None = None,
     missing_ok: bool = False,
-    progress: Progress = lambda done: None,
+    progress: Progress | None = None,
 ) -> VerifyReport:
     """Compares what a destination holds with what `outputs` say, value by value; changes neither.
 
@@ -47,4 +47,4 @@ def verify(
     where = url(to, defaults_file)
     assert where is not None
     request = load_request(outputs, where, batch=batch, prefix=prefix, same_pictures=same_pictures)
-    return replace(verify_runs(request, progress), missing_ok=missing_ok)
+    return replace(verify_runs(request, progress or silent), missing_ok=missing_ok)

@@ -46,7 +46,7 @@ class Resubmission:
 
     busy: in jobs that wait or run.
     given_up: image sets or groups that failed too often, with the reason.
-    problems: why some jobs may run in vain, and limits that could not be raised.
+    problems: limits that could not be raised; `plan.warnings` has them, too.
     folder: the folder with the files that run the plan; None if they were not written.
     notes: for the user, about where the outputs of these jobs go.
     """
@@ -158,8 +158,9 @@ def resubmitted(
             f"{shared}: you cannot write here, so the outputs and records of these jobs go "
             f"to {home}; tell the others, whose cpexport check does not see them there",
         )
-    again = replace(again, problems=(*problems, *again.problems), folder=folder, notes=notes)
-    return replace(found, resubmission=again)
+    warnings = tuple(map(str, (*problems, *again.problems)))
+    planned = replace(again.plan, warnings=warnings)
+    return replace(found, resubmission=replace(again, plan=planned, folder=folder, notes=notes))
 
 
 def resubmit(

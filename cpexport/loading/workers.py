@@ -170,8 +170,7 @@ class _Process:
             if killed:
                 raise BrokenExecutor("a process was killed") from lost
             raise CpexportError(
-                "processes that decode end as soon as they begin; do without them by --jobs 1, and "
-                'call cpexport.load below `if __name__ == "__main__":` in a script'
+                "processes that decode end as soon as they begin; do without them by --jobs 1"
             ) from lost
         _log.debug("worker process %d began", self._process.pid)
 

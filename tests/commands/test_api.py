@@ -373,14 +373,6 @@ class TestScripts:
         assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
         assert (run / "s.sqlite").exists()
 
-    def test_with_processes_it_is_told_about_the_guard(self, run: Path) -> None:
-        (run / "mine.py").write_text("import cpexport\ncpexport.load('run', 's.sqlite', jobs=2)\n")
-
-        ran = subprocess.run([sys.executable, "mine.py"], capture_output=True, text=True)
-
-        assert ran.returncode == 1
-        assert 'below `if __name__ == "__main__":` in a script' in ran.stderr.splitlines()[-1]
-
     def test_progress_is_told_and_can_stop_a_load_between_two_batches(self, tmp_path: Path) -> None:
         outputs = unpacked("11_h5_and_csv") / "outputs"
 
