@@ -1,20 +1,103 @@
-"""Checks what CellProfiler's batch jobs left, and loads it into one database."""
+"""Checks what CellProfiler's batch jobs left, and loads it into one database.
 
-import logging
-from importlib import import_module
-from typing import TYPE_CHECKING
+`load`, `check`, `verify`, `plan`, `dry_run` and `read` are the commands as functions. Each imports
+what it needs when it is first used, so importing the package takes no time.
+"""
 
-if TYPE_CHECKING:
-    from cpexport.api import read as read
+import importlib as _importlib
+import logging as _logging
+import typing as _typing
+
+if _typing.TYPE_CHECKING:
+    from cpexport.api.check import check as check
+    from cpexport.api.load import dry_run as dry_run
+    from cpexport.api.load import load as load
+    from cpexport.api.plan import plan as plan
+    from cpexport.api.read import read as read
+    from cpexport.api.verify import verify as verify
+    from cpexport.commands.check import CheckReport as CheckReport
+    from cpexport.commands.dry_run import DryRun as DryRun
+    from cpexport.commands.load_report import LoadReport as LoadReport
+    from cpexport.commands.verify import VerifyReport as VerifyReport
+    from cpexport.commands.watch import RunProgress as RunProgress
+    from cpexport.errors import ChangedError as ChangedError
+    from cpexport.errors import CollisionError as CollisionError
+    from cpexport.errors import CpexportError as CpexportError
+    from cpexport.errors import LeftOut as LeftOut
+    from cpexport.errors import LossError as LossError
+    from cpexport.errors import OutcomeUnknownError as OutcomeUnknownError
+    from cpexport.errors import PreflightError as PreflightError
+    from cpexport.errors import RetryError as RetryError
+    from cpexport.errors import SinkError as SinkError
+    from cpexport.errors import SourceError as SourceError
+    from cpexport.errors import UsageError as UsageError
+    from cpexport.imagesets import ImageSets as ImageSets
+    from cpexport.jobs.plan import Plan as Plan
+    from cpexport.loading.progress import ProgressEvent as ProgressEvent
 
 __version__ = "0.1.0"
 
+__all__ = [
+    "ChangedError",
+    "CheckReport",
+    "CollisionError",
+    "CpexportError",
+    "DryRun",
+    "ImageSets",
+    "LeftOut",
+    "LoadReport",
+    "LossError",
+    "OutcomeUnknownError",
+    "Plan",
+    "PreflightError",
+    "ProgressEvent",
+    "RetryError",
+    "RunProgress",
+    "SinkError",
+    "SourceError",
+    "UsageError",
+    "VerifyReport",
+    "__version__",
+    "check",
+    "dry_run",
+    "load",
+    "plan",
+    "read",
+    "verify",
+]
+
+_MODULES: _typing.Final = {
+    name: module
+    for module, names in {
+        "api.check": ["check"],
+        "api.load": ["dry_run", "load"],
+        "api.plan": ["plan"],
+        "api.read": ["read"],
+        "api.verify": ["verify"],
+        "commands.check": ["CheckReport"],
+        "commands.dry_run": ["DryRun"],
+        "commands.load_report": ["LoadReport"],
+        "commands.verify": ["VerifyReport"],
+        "commands.watch": ["RunProgress"],
+        "errors": [name for name in __all__ if name.endswith("Error")] + ["LeftOut"],
+        "imagesets": ["ImageSets"],
+        "jobs.plan": ["Plan"],
+        "loading.progress": ["ProgressEvent"],
+    }.items()
+    for name in names
+}
+"""The module of each public name."""
+
 # The package only logs; the program that uses it decides what to show, as the command line does.
-logging.getLogger(__name__).addHandler(logging.NullHandler())
+_logging.getLogger(__name__).addHandler(_logging.NullHandler())
 
 
 def __getattr__(name: str) -> object:
-    # Importing pandas takes longer than most commands take to run.
-    if name == "read":
-        return import_module("cpexport.api").read
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # Importing what the functions need takes longer than most commands take to run.
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(_importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

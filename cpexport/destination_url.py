@@ -31,6 +31,9 @@ _KINDS: Final = {
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+]+:")
 # SQLAlchemy reads URLs like this: a password can contain a ?.
 _QUERY: Final = re.compile(r"[^:]+://(?:[^:/]*(?::[^@]*)?@)?[^?]*\?(.*)", re.DOTALL)
+# Up to the last @, as people forget to write %40 for one in a password.
+_PASSWORD: Final = re.compile(r"(://[^:/]*):.*@", re.DOTALL)
+_SECRET: Final = re.compile(r"([?&]pass(?:word|wd)=)[^&\s]*")
 _TEXTS: Final = (".csv", ".tsv", ".txt", ".sql")
 # DuckDB's file signature follows a checksum of 8 bytes (duckdb.org, storage/internals).
 _DUCKDB: Final = (8, b"DUCK")
@@ -95,6 +98,15 @@ def query_of(url: str) -> str | None:
     """
     match = _QUERY.match(url)
     return match[1] if match else None
+
+
+def without_password(url: str) -> str:
+    """Returns a URL with `***` for its password; a text without a password stays as it is.
+
+    >>> without_password("mysql+pymysql://me:s@cret@host/screens"), without_password("a://b:1/c@d")
+    ('mysql+pymysql://me:***@host/screens', 'a://b:***@d')
+    """
+    return _SECRET.sub(r"\1***", _PASSWORD.sub(r"\1:***@", url))
 
 
 def _is_duckdb(path: Path) -> bool:

@@ -6,8 +6,11 @@ original text.
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, ClassVar, Final
+
+from cpexport.outcome import FAILED, WRONG, stamped
 
 RERUN: Final = "run its image sets again"
 """The advice for an output that is empty or cut off.
@@ -20,7 +23,7 @@ AS_WRITTEN: Final = "restore the file that CellProfiler wrote"
 _CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """Replaces characters that break a line, move a terminal's cursor, or have no encoding."""
     # A file name that is not UTF-8 reaches Python as lone surrogates, which raise when printed.
     encodable = text.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -30,16 +33,54 @@ def _one_line(text: str) -> str:
 class CpexportError(Exception):
     """A refusal or failure of cpexport for a reason that it can explain.
 
+    `exit_status` is the status with which the command line ends after it.
+
     >>> print(CpexportError("two\\nlines"))
     two lines
     """
 
+    exit_status: ClassVar[int] = FAILED
+
     def __str__(self) -> str:
-        return _one_line(super().__str__())
+        return one_line(super().__str__())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The error as `--format json` prints it; `path` and `advice` are None if it has none.
+
+        >>> error = SourceError("run/1.h5", "not an HDF5 file", "run image sets 1-6 again")
+        >>> {name: error.to_dict()[name] for name in ("error", "path", "exit_status")}
+        {'error': 'SourceError', 'path': 'run/1.h5', 'exit_status': 1}
+        """
+        return failure(type(self).__name__, self.exit_status, str(self))
+
+
+def failure(
+    error: str, exit_status: int, problem: str, path: str | None = None, advice: str | None = None
+) -> dict[str, Any]:
+    """What `--format json` prints in place of a report: the kind of error, and what is wrong."""
+    fields = {"path": path, "problem": problem, "advice": advice}
+    lines = {name: None if text is None else one_line(text) for name, text in fields.items()}
+    return stamped(exit_status, {"error": error, **lines})
 
 
 class UsageError(CpexportError):
     """The request makes no sense; nothing was read or written."""
+
+    exit_status: ClassVar[int] = WRONG
+
+
+class PreflightError(CpexportError):
+    """All jobs of a plan would run in vain, so nothing was planned; `problems` are the reasons."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        return one_line("; ".join(self.problems))
+
+    def to_dict(self) -> dict[str, Any]:
+        return super().to_dict() | {"problems": list(map(one_line, self.problems))}
 
 
 class SourceError(CpexportError):
@@ -61,7 +102,11 @@ class SourceError(CpexportError):
         super().__init__(self.path, problem, advice)
 
     def __str__(self) -> str:
-        return _one_line(f"{self.path}: {self.problem}; {self.advice}")
+        return one_line(f"{self.path}: {self.problem}; {self.advice}")
+
+    def to_dict(self) -> dict[str, Any]:
+        name = type(self).__name__
+        return failure(name, self.exit_status, self.problem, self.path, self.advice)
 
 
 class RunningError(SourceError):
@@ -85,7 +130,11 @@ class SinkError(CpexportError):
         super().__init__(self.destination, problem, advice)
 
     def __str__(self) -> str:
-        return _one_line(f"{self.destination}: {self.problem}; {self.advice}")
+        return one_line(f"{self.destination}: {self.problem}; {self.advice}")
+
+    def to_dict(self) -> dict[str, Any]:
+        name = type(self).__name__
+        return failure(name, self.exit_status, self.problem, self.destination, self.advice)
 
 
 class WidthError(CpexportError):
@@ -152,3 +201,7 @@ class LeftOut:
         # A name that is not UTF-8 could not be printed.
         path = self.path.encode("utf-8", "backslashreplace").decode("utf-8")
         object.__setattr__(self, "path", path)
+
+    def to_dict(self) -> dict[str, str]:
+        """The path and the reason, as in JSON reports."""
+        return {"path": self.path, "reason": self.reason}

@@ -151,6 +151,14 @@ class ImageSets:
         """
         return f"image set{'s' * (len(self) != 1)} {self}"
 
+    def to_list(self) -> list[list[int]]:
+        """The ranges as JSON reports have them.
+
+        >>> ImageSets.parse("1-40,42").to_list()
+        [[1, 40], [42, 42]]
+        """
+        return [[first, last] for first, last in self.ranges]
+
     def __str__(self) -> str:
         """The ranges as `parse` reads them: "1-40,42-96", or "" for the empty set."""
         return ",".join(

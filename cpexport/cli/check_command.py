@@ -1,38 +1,23 @@
 """The command `check`: which image sets are complete or missing, and how to run them again."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cpexport.cli import exit_status, job_options, options, screens
-from cpexport.cli.screens import Command, Example, option
-from cpexport.errors import UsageError
+from cpexport.cli.logs import LoggedCommand
+from cpexport.cli.screens import Example, option
 
 if TYPE_CHECKING:
-    from cpexport.commands.check import Check
-    from cpexport.commands.resubmit import Resubmission
+    from cpexport.commands.check import CheckReport
 
 _LISTS = ("list", "commands", "array")
 
 
-@dataclass(frozen=True)
-class _ResubmitOptions:
-    """The values of `--resubmit` and its options."""
-
-    folder: Path | None
-    scheduler: str | None
-    images_per_batch: int | None
-    max_attempts: int
-    time_factor: float
-    mem_factor: float
-
-
 @click.command(
-    cls=Command,
+    cls=LoggedCommand,
     section=screens.IN_DATABASE,
     examples=(
         Example("What is complete, and what is missing", "cpexport check outputs"),
@@ -70,12 +55,12 @@ class _ResubmitOptions:
 @options.missing_ok
 @options.quiet
 @options.verbose
+@options.log_file
 def check(
     outputs: tuple[Path, ...],
-    to: str | None,
     format: str,
-    seconds: float | None,
-    missing_ok: bool,
+    images_per_batch: int | None,
+    watch: float | None,
     quiet: bool,
     verbose: bool,
     **words: Any,
@@ -85,103 +70,30 @@ def check(
     OUTPUTS are folders that hold batches (one job's output each) in any layout, or single files.
     Without OUTPUTS, the folder of the batch file is checked.
     """
-    values = {name: words.pop(name) for name in _ResubmitOptions.__dataclass_fields__}
-    resubmit_options = _ResubmitOptions(**values)
-    if words["run"] is not None and to is None:
-        raise UsageError("--run needs --to")
-    if to is not None:
-        found = _of_destination(to, outputs, resubmit_options.folder, seconds, words)
-    else:
-        found = _of_outputs(outputs, resubmit_options.folder, seconds, quiet, words)
-    resubmission = None
-    if resubmit_options.folder:
-        resubmission = _resubmitted(
-            found, outputs, resubmit_options, resubmit_options.folder, quiet
-        )
-        if resubmission is None:
-            return exit_status.FAILED
-    _print(found, outputs, format, resubmit_options, resubmission, verbose)
-    if not quiet:
-        exit_status.advise(list(_advice(found, format in _LISTS and not resubmission, verbose)))
-    return exit_status.status(found.whole, missing_ok)
-
-
-def _of_destination(
-    to: str,
-    outputs: tuple[Path, ...],
-    folder: Path | None,
-    seconds: float | None,
-    words: dict[str, Any],
-) -> "Check":
-    """Compares the batch file with what a destination holds."""
-    from cpexport.commands.check_destination import check_destination
-
-    if outputs or folder or seconds:
-        what = "OUTPUTS" if outputs else "--resubmit" if folder else "--watch"
-        raise UsageError(f"--to checks a destination only; leave out {what}")
-    batch_file = words.pop("batch_file")
-    if batch_file is None:
-        raise UsageError("--to needs the batch file; name it with --batch")
-    return check_destination(to, batch_file, **words)
-
-
-def _of_outputs(
-    outputs: tuple[Path, ...],
-    folder: Path | None,
-    seconds: float | None,
-    quiet: bool,
-    words: dict[str, Any],
-) -> "Check":
-    """Checks OUTPUTS once, or every `seconds` seconds until all image sets are present."""
+    from cpexport.api.check import check
     from cpexport.cli.progress import live_display, progress_bar
-    from cpexport.commands.check import check
-    from cpexport.commands.watch import follow_check
-    from cpexport.jobs.record_reader import Reader
 
-    batch_file, same_pictures = words["batch_file"], words["same_pictures"]
-    look = partial(check, outputs, batch_file, same_pictures=same_pictures, reader=Reader())
-    if not seconds:
+    words |= {"images_per_batch": images_per_batch, "watch": watch}
+    if watch:
+        with live_display(quiet) as looked:
+            found = check(outputs, **words, looked=looked)
+    else:
         with progress_bar(quiet) as progress:
-            return look(progress=progress)
-    if folder:
-        raise UsageError("--watch and --resubmit exclude each other; leave one out")
-    with live_display(quiet) as draw:
-        return follow_check(look, seconds, draw)
-
-
-def _resubmitted(
-    found: "Check", outputs: tuple[Path, ...], wanted: _ResubmitOptions, folder: Path, quiet: bool
-) -> "Resubmission | None":
-    """Writes the files that run what is missing; returns None if the jobs would run in vain."""
-    from cpexport.commands.resubmit import RetryPolicy, home_of, resubmit
-    from cpexport.jobs.submit import prepare
-
-    home = home_of(found, outputs, folder)
-    limits = RetryPolicy(wanted.max_attempts, wanted.time_factor, wanted.mem_factor)
-    size = wanted.images_per_batch
-    resubmission = resubmit(found, home, limits, scheduler=wanted.scheduler, size=size)
-    if resubmission.plan.tasks and exit_status.warn(
-        prepare(resubmission.plan, found.batch_file, folder), quiet
-    ):
-        return None
-    exit_status.warn(resubmission.problems, quiet)
-    if (shared := home_of(found, outputs)) != home:
-        exit_status.advise(
-            [
-                f"{shared}: you cannot write here, so the outputs and records of these jobs "
-                f"go to {home}; tell your colleagues, because their cpexport check does not "
-                "see these jobs"
-            ]
-        )
-    return resubmission
+            found = check(outputs, **words, progress=progress)
+    if again := found.resubmission:
+        exit_status.warn(again.plan.warnings, quiet)
+        exit_status.advise(again.notes)
+    _print(found, outputs, format, images_per_batch, verbose)
+    if not quiet:
+        exit_status.advise(list(_advice(found, format in _LISTS and not again, verbose)))
+    return found.exit_status
 
 
 def _print(
-    found: "Check",
+    found: "CheckReport",
     outputs: tuple[Path, ...],
     format: str,
-    wanted: _ResubmitOptions,
-    resubmission: "Resubmission | None",
+    images_per_batch: int | None,
     verbose: bool,
 ) -> None:
     from cpexport.cli.report_jobs import check_text, plan_text, too_long
@@ -191,18 +103,19 @@ def _print(
     if format == "array":
         text = str(found.missing)
     elif format in _LISTS:
-        size = wanted.images_per_batch
-        plan = resubmission.plan if resubmission else missing(found, home_of(found, outputs), size)
+        if again := found.resubmission:
+            plan = again.plan
+        else:
+            plan = missing(found, home_of(found, outputs), images_per_batch)
         text = plan_text(plan, format)
     else:
-        folder, width = wanted.folder, terminal_width()
-        text = check_text(found, format, resubmission, folder, verbose=verbose, width=width)
+        text = check_text(found, format, verbose=verbose, width=terminal_width())
     if text:
         click.echo(text)
     exit_status.advise(too_long(text, format))
 
 
-def _advice(found: "Check", listed: bool, verbose: bool) -> Iterator[str]:
+def _advice(found: "CheckReport", listed: bool, verbose: bool) -> Iterator[str]:
     """Yields notes for stderr; `listed` is whether all missing image sets were printed, even those
     under way."""
     busy = found.history.busy & found.missing

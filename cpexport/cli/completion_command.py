@@ -4,8 +4,9 @@ from typing import Final
 
 import click
 
-from cpexport.cli import exit_status, screens
+from cpexport.cli import screens
 from cpexport.cli.screens import PROGRAM, Choice, Command, Example
+from cpexport.outcome import DONE
 
 # click's function lets bash write a space after `sqlite:///`, where the name of a file goes on.
 _NO_SPACE: Final = """
@@ -51,4 +52,4 @@ def completion(context: click.Context, shell: str) -> int:
     variable = f"_{PROGRAM.upper()}_COMPLETE"
     script = made(context.find_root().command, {}, PROGRAM, variable).source()
     click.echo(script + (_NO_SPACE if shell == "bash" else ""), nl=False)
-    return exit_status.DONE
+    return DONE

@@ -1,14 +1,16 @@
 """The commands `properties`, `verify` and `script`, which show, check and export destinations."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from cpexport.cli import exit_status, options, screens
-from cpexport.cli.load_request import load_request
+from cpexport.cli.logs import LoggedCommand
 from cpexport.cli.screens import Choice, Command, Example, option
 from cpexport.errors import UsageError
+from cpexport.outcome import DONE
 
 
 @click.command(
@@ -51,6 +53,7 @@ from cpexport.errors import UsageError
 )
 def properties(
     to: str,
+    defaults_file: Path | None,
     prefix: str,
     file: Path | None,
     object_name: str | None,
@@ -60,14 +63,17 @@ def properties(
     workspace: bool,
 ) -> int:
     """Write the .properties file for CellProfiler Analyst."""
+    from cpexport.api.arguments import url
     from cpexport.cli.report_loads import properties_text
     from cpexport.derived.cpa_properties import properties, write
     from cpexport.tables.path_map import PathMap
 
     if workspace and file is None:
         raise UsageError("--workspace needs --out")
+    where = url(to, defaults_file)
+    assert where is not None
     found = properties(
-        to,
+        where,
         file.parent if file else Path(),
         prefix=prefix,
         object_name=object_name,
@@ -77,14 +83,14 @@ def properties(
     )
     if file is None:
         click.echo(found.text(), nl=False)
-        return exit_status.DONE
+        return DONE
     write(found, file, workspace=workspace)
     click.echo(properties_text(found, file))
-    return exit_status.DONE
+    return DONE
 
 
 @click.command(
-    cls=Command,
+    cls=LoggedCommand,
     section=screens.IN_DATABASE,
     examples=(
         Example("Compare every value", "cpexport verify outputs --to screen.sqlite"),
@@ -99,7 +105,9 @@ def properties(
 @options.report_format()
 @options.missing_ok
 @options.quiet
-def verify(to: str, format: str, missing_ok: bool, quiet: bool, **words: Any) -> int:
+@options.steps
+@options.log_file
+def verify(format: str, quiet: bool, **words: Any) -> int:
     """Compare a destination with its outputs, value by value.
 
     OUTPUTS are folders that hold batches (one job's output each) in any layout, or single files.
@@ -112,18 +120,15 @@ def verify(to: str, format: str, missing_ok: bool, quiet: bool, **words: Any) ->
       2  wrong usage
       3  what was compared is equal, but something is missing or was not compared
     """
+    from cpexport.api.verify import verify
     from cpexport.cli.progress import progress_bar
     from cpexport.cli.report_loads import verify_text
     from cpexport.cli.tables import terminal_width
-    from cpexport.commands.runs import verify_runs
 
-    request = load_request(words, to)
     with progress_bar(quiet) as progress:
-        found = verify_runs(request, progress)
+        found = verify(**words, progress=progress)
     click.echo(verify_text(found, format, terminal_width()))
-    if found.differences:
-        return exit_status.FAILED
-    return exit_status.status(found.whole, missing_ok)
+    return found.exit_status
 
 
 def _print_file(context: click.Context, _: click.Parameter, name: str | None) -> None:
@@ -136,7 +141,7 @@ def _print_file(context: click.Context, _: click.Parameter, name: str | None) ->
 
 
 @click.command(
-    cls=Command,
+    cls=LoggedCommand,
     section=screens.IN_DATABASE,
     examples=(
         Example("For MySQL or MariaDB", "cpexport script outputs --out import"),
@@ -210,6 +215,7 @@ def _print_file(context: click.Context, _: click.Parameter, name: str | None) ->
 @options.missing_ok
 @options.quiet_if_nothing_new
 @options.verbose
+@options.log_file
 def script(
     out: Path,
     dialect: str | None,
@@ -227,6 +233,7 @@ def script(
     OUTPUTS are folders that hold batches (one job's output each) in any layout, or single files.
     Use this for a server that you cannot reach: give the folder to its administrator.
     """
+    from cpexport.api.request import load_request
     from cpexport.cli.progress import progress_bar
     from cpexport.cli.report_loads import script_text
     from cpexport.cli.tables import terminal_width
@@ -235,12 +242,13 @@ def script(
     from cpexport.sql_script.manifest import ScriptOptions
 
     form = ScriptOptions.parse(dialect, old_names=old_names, analyst=analyst)
-    request = load_request(words, "")
+    request = load_request(**words, to="")
     with progress_bar(quiet) as progress:
         done = script(request, out, form, processes(jobs), progress)
-    loaded = done.loaded
+    loaded = replace(done.loaded, missing_ok=missing_ok)
+    done = replace(done, loaded=loaded)
     if loaded.loaded or done.written or format == "json" or not quiet:
         click.echo(script_text(done, format, terminal_width()))
     if not quiet:
         exit_status.advise((*loaded.notes, *(loaded.details if verbose else ())))
-    return exit_status.status(loaded.whole, missing_ok)
+    return loaded.exit_status

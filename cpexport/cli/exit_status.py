@@ -1,43 +1,23 @@
 """Ends commands: exit statuses, and messages on stderr."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import click
 
-from cpexport.errors import CpexportError, UsageError
+from cpexport.cli.json_text import json_text
+from cpexport.errors import CpexportError, PreflightError, failure
+from cpexport.outcome import DONE, FAILED, INTERRUPTED
 
-DONE: Final = 0
-"""Done and whole."""
-FAILED: Final = 1
-WRONG: Final = 2
-"""The arguments are invalid."""
-INCOMPLETE: Final = 3
-"""Done, but something is missing or was left out, which the report names."""
-_INTERRUPTED: Final = 130
+_STOPPED: Final = "interrupted"
+_GO_ON: Final = "run the same command again to continue"
 
 
-def warn(problems: Iterable[Any], quiet: bool) -> bool:
-    """Prints problems on stderr: only the fatal ones if there are any, else all unless `quiet`.
-
-    Returns whether there are fatal ones; then no plan is made.
-    """
-    all_problems = list(problems)
-    fatal = [problem for problem in all_problems if problem.fatal]
-    for problem in fatal:
-        click.echo(f"problem: {problem}; no jobs were planned, because all would fail", err=True)
-    for problem in () if fatal or quiet else all_problems:
+def warn(problems: Iterable[object], quiet: bool) -> None:
+    """Prints problems that do not stop the command on stderr, unless `quiet`."""
+    for problem in () if quiet else problems:
         click.echo(f"warning: {problem}", err=True)
-    return bool(fatal)
-
-
-def status(whole: bool, missing_ok: bool) -> int:
-    """The exit status of a command that has finished.
-
-    `missing_ok` is for workflow managers: they discard the files of a command whose status is not
-    0.
-    """
-    return DONE if whole or missing_ok else INCOMPLETE
 
 
 def advise(notes: list[str] | tuple[str, ...]) -> None:
@@ -54,25 +34,49 @@ def advise(notes: list[str] | tuple[str, ...]) -> None:
         click.echo(f"note: {paths[0]}{others}: {what}", err=True)
 
 
-def run(command: Callable[[], Any]) -> int:
-    """Runs a command and returns its exit status; prints an error as one line."""
+def interrupted() -> int:
+    """Says that the command was interrupted; returns its exit status."""
+    click.echo(f"cpexport: {_STOPPED}; {_GO_ON}", err=True)
+    return INTERRUPTED
+
+
+def run(command: Callable[[], Any], *, json: bool = False) -> int:
+    """Runs a command and returns its exit status; prints an error as one line on stderr.
+
+    If `json`, the error is also printed on stdout, as the one object of the report.
+    """
     try:
         return command() or DONE
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
         error.show()
-        return error.exit_code
+        report = failure("UsageError", error.exit_code, error.format_message())
     except (click.Abort, KeyboardInterrupt):
-        click.echo("cpexport: interrupted; run the same command again to continue", err=True)
-        return _INTERRUPTED
-    except UsageError as error:
-        click.echo(f"cpexport: {error}", err=True)
-        return WRONG
+        report = failure("Interrupted", interrupted(), _STOPPED, advice=_GO_ON)
+    except PreflightError as error:
+        for problem in error.problems:
+            text = f"problem: {problem}; no jobs were planned, because all would fail"
+            click.echo(text, err=True)
+        report = error.to_dict()
     except CpexportError as error:
         click.echo(f"cpexport: {error}", err=True)
-        return FAILED
+        report = error.to_dict()
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         click.echo(f"cpexport: {where}{error.strerror or error}", err=True)
-        return FAILED
+        path = str(error.filename) if error.filename else None
+        report = failure("OSError", FAILED, error.strerror or str(error), path)
+    if json:
+        click.echo(json_text(report))
+    exit_status: int = report["exit_status"]
+    return exit_status
+
+
+def asks_for_json(arguments: Sequence[str]) -> bool:
+    """Whether the words of a command line, which may be wrong, ask for a report as JSON.
+
+    >>> asks_for_json(["load", "outputs", "--format", "json"]), asks_for_json(["check", "json"])
+    (True, False)
+    """
+    return "--format=json" in arguments or ("--format", "json") in pairwise(arguments)

@@ -2,8 +2,9 @@
 
 import click
 
-from cpexport.cli import exit_status, screens
+from cpexport.cli import screens
 from cpexport.cli.screens import PROGRAM, Command, Commands, Example
+from cpexport.outcome import DONE
 
 
 def screen(program: Commands, name: str | None = None) -> str:
@@ -42,4 +43,4 @@ def help(context: click.Context, name: str | None) -> int:
     program = context.find_root().command
     assert isinstance(program, Commands)
     click.echo(screen(program, name))
-    return exit_status.DONE
+    return DONE

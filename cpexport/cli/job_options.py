@@ -27,11 +27,13 @@ def _read(read: Callable[[str], int]) -> Callable[[Any, Any, str | None], int | 
     return convert
 
 
-def _option_words(context: Any, parameter: Any, texts: tuple[str, ...]) -> tuple[str, ...]:
+def _checked_options(context: Any, parameter: Any, texts: tuple[str, ...]) -> tuple[str, ...]:
     try:
-        return tuple(word for text in texts for word in option_words(text))
+        for text in texts:
+            option_words(text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
+    return texts
 
 
 def size(default: str) -> OptionDecorator:
@@ -87,7 +89,6 @@ how_jobs_run = all_of(
     ),
     option(
         "--module",
-        "modules",
         group=screens.JOBS,
         multiple=True,
         metavar="NAME",
@@ -101,11 +102,10 @@ how_jobs_run = all_of(
     ),
     option(
         "--option",
-        "options",
         group=screens.JOBS,
         multiple=True,
         metavar="OPTION",
-        callback=_option_words,
+        callback=_checked_options,
         help="Option for the scheduler, split as in a shell, for example '-pe smp 4'.",
     ),
     option(
@@ -130,7 +130,6 @@ how_jobs_run = all_of(
 again = all_of(
     option(
         "--resubmit",
-        "folder",
         group=screens.AGAIN,
         type=click.Path(path_type=Path),
         metavar="FOLDER",

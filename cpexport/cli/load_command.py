@@ -1,25 +1,23 @@
-"""The command `load`: its options, one call of `load_runs` or `follow_load`, and its report."""
+"""The command `load`: its options, one call of `cpexport.load`, and its report."""
 
 import sys
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cpexport.cli import exit_status, options, screens
-from cpexport.cli.load_request import load_request
-from cpexport.cli.screens import Command, Example, option
-from cpexport.errors import UsageError
+from cpexport.cli.logs import LoggedCommand
+from cpexport.cli.screens import Example, option
+from cpexport.errors import CpexportError
 
 if TYPE_CHECKING:
-    from cpexport.commands.load_report import Report
-    from cpexport.loading.request import LoadRequest
+    from cpexport.commands.load_report import LoadReport
 
 
 @click.command(
-    cls=Command,
+    cls=LoggedCommand,
     section=screens.IN_DATABASE,
     examples=(
         Example(
@@ -49,7 +47,6 @@ if TYPE_CHECKING:
 @options.report_format()
 @option(
     "--properties",
-    "file",
     group=screens.RESULT,
     type=click.Path(path_type=Path),
     metavar="FILE",
@@ -57,7 +54,6 @@ if TYPE_CHECKING:
 )
 @option(
     "--dry-run",
-    "dry",
     group=screens.PROCESS,
     is_flag=True,
     help="Only report what would be loaded, and into which tables.",
@@ -67,14 +63,12 @@ if TYPE_CHECKING:
 @options.missing_ok
 @options.quiet_if_nothing_new
 @options.verbose
+@options.log_file
 def load(
-    to: str | None,
     format: str,
-    file: Path | None,
-    dry: bool,
+    dry_run: bool,
     jobs: int | None,
-    seconds: float | None,
-    missing_ok: bool,
+    watch: float | None,
     quiet: bool,
     verbose: bool,
     **words: Any,
@@ -84,87 +78,51 @@ def load(
     OUTPUTS are folders that hold batches (one job's output each) in any layout, or single files.
     Run the same command again to load only what is new.
     """
+    from cpexport.api.load import load
+    from cpexport.cli.progress import passed_text, progress_bar
     from cpexport.cli.report_loads import load_text
     from cpexport.cli.tables import terminal_width
-    from cpexport.commands.runs import destination
 
-    url = destination(words["outputs"], to)
-    if (words["plate"] or words["well"]) and not (words["kinds"] or file):
-        raise UsageError("--plate and --well need --wells or --properties")
-    request = load_request(words, url, allow_empty=seconds is not None)
-    if file:
-        _check_properties(file, url)
-    if dry:
-        return _dry_run(request, format, missing_ok, quiet, verbose)
-    report = _load(request, seconds, jobs, format, quiet)
+    if dry_run:
+        return _dry_run(words, format, quiet, verbose)
+    passes: list[LoadReport] = []
+
+    def passed(so_far: "LoadReport") -> None:
+        passes.append(so_far)
+        if watch and not quiet and not sys.stderr.isatty():
+            click.echo(passed_text(so_far), err=True)
+
+    try:
+        with progress_bar(quiet) as progress:
+            report = load(**words, jobs=jobs, watch=watch, progress=progress, passed=passed)
+    except KeyboardInterrupt:
+        if not passes:
+            raise
+        report = replace(passes[-1], interrupted=True)
+        click.echo(load_text(report, format, terminal_width()))
+        return exit_status.interrupted()
+    except (CpexportError, OSError):
+        # What was loaded stays. JSON has one object, and that is the error.
+        if passes and format == "table":
+            click.echo(load_text(passes[-1], format, terminal_width()))
+        raise
     if report.loaded or format == "json" or not quiet:
         click.echo(load_text(report, format, terminal_width()))
     if not quiet:
         exit_status.advise((*report.notes, *(report.details if verbose else ())))
-    if file:
-        _write_properties(request, file, words["plate"], words["well"])
-    return exit_status.status(report.whole, missing_ok)
+    return report.exit_status
 
 
-def _check_properties(file: Path, url: str) -> None:
-    """Refuses a properties file that could not be written after the load."""
-    from cpexport.derived.cpa_properties import check_replaceable
-    from cpexport.sinks.registry import capabilities
-
-    check_replaceable(file)
-    if not capabilities(url).read_by_analyst:
-        raise UsageError("--properties needs a SQLite or MySQL destination")
-
-
-def _write_properties(
-    request: "LoadRequest", file: Path, plate: str | None, well: str | None
-) -> None:
-    from cpexport.derived.cpa_properties import properties, write
-
-    found = properties(request.to, file.parent, prefix=request.prefix, plate=plate, well=well)
-    write(found, file)
-
-
-def _dry_run(
-    request: "LoadRequest", format: str, missing_ok: bool, quiet: bool, verbose: bool
-) -> int:
+def _dry_run(words: dict[str, Any], format: str, quiet: bool, verbose: bool) -> int:
+    from cpexport.api.load import dry_run
     from cpexport.cli.progress import progress_bar
     from cpexport.cli.report_loads import dry_run_text
     from cpexport.cli.tables import terminal_width
-    from cpexport.commands.dry_run import dry_run
 
     with progress_bar(quiet) as progress:
-        runs = dry_run(replace(request, allow_empty=False), progress)
+        runs = dry_run(**words, progress=progress)
     click.echo(dry_run_text(runs, format, terminal_width()))
     if not quiet:
         notes = [n for run in runs for n in (*run.notes, *(run.details if verbose else ()))]
         exit_status.advise(tuple(dict.fromkeys(notes)))
-    return exit_status.status(all(run.whole for run in runs), missing_ok)
-
-
-def _load(
-    request: "LoadRequest", seconds: float | None, jobs: int | None, format: str, quiet: bool
-) -> "Report":
-    """Loads once, or every `seconds` seconds; if it is interrupted, it prints what was loaded."""
-    from cpexport.cli.progress import passed_text, progress_bar
-    from cpexport.cli.report_loads import load_text
-    from cpexport.cli.tables import terminal_width
-    from cpexport.commands.runs import load_runs
-    from cpexport.commands.watch import follow_load
-    from cpexport.loading.workers import processes
-
-    passes: list[Report] = []
-
-    def passed(so_far: "Report") -> None:
-        passes.append(so_far)
-        if not quiet and not sys.stderr.isatty():
-            click.echo(passed_text(so_far), err=True)
-
-    with progress_bar(quiet) as progress:
-        once = partial(load_runs, request, processes(jobs), progress)
-        try:
-            return follow_load(once, seconds, progress, passed) if seconds else once()
-        except KeyboardInterrupt:
-            if passes:
-                click.echo(load_text(passes[-1], format, terminal_width()))
-            raise
+    return max(run.exit_status for run in runs)

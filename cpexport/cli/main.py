@@ -1,6 +1,7 @@
 """The command line: each command parses its arguments, calls a function, and prints the result."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,11 @@ from cpexport.cli import (
     options,
     screens,
 )
+from cpexport.cli.logs import LoggedCommand
 from cpexport.cli.screens import PROGRAM, Choice, Commands, Example, option
 from cpexport.errors import UsageError
-from cpexport.jobs.settings import SCHEDULER_NAMES, Settings
+from cpexport.jobs.settings import SCHEDULER_NAMES
+from cpexport.outcome import DONE
 
 
 @click.group(
@@ -49,6 +52,7 @@ def commands() -> None:
 
 
 @commands.command(
+    cls=LoggedCommand,
     section=screens.ON_CLUSTER,
     examples=(
         Example("Print a command line per job", "cpexport plan Batch_data.h5"),
@@ -65,7 +69,6 @@ def commands() -> None:
 @click.argument("named", metavar="BATCH_DATA.H5", type=click.Path(path_type=Path), required=False)
 @option(
     "--batch",
-    "batch_file",
     group=screens.SOURCE,
     type=click.Path(path_type=Path),
     metavar="FILE",
@@ -103,67 +106,40 @@ def commands() -> None:
 @job_options.how_jobs_run
 @options.to("URL that the last job loads into", default="screen.sqlite in --out")
 @options.quiet
+@options.steps
+@options.log_file
 def plan(
     named: Path | None,
-    batch_file: Path | None,
-    images_per_batch: int | None,
-    by_group: bool,
+    batch: Path | None,
     format: str | None,
     out: Path | None,
-    check_images: bool,
-    to: str | None,
     quiet: bool,
-    **settings: Any,
+    **words: Any,
 ) -> int:
     """Plan the jobs of a batch file, to print or to submit.
 
     BATCH_DATA.H5 is the file that CellProfiler's module CreateBatchFiles wrote.
     """
-    from cpexport.cellprofiler.batch_file import read_batch_file
+    from cpexport.api.plan import plan
     from cpexport.cli.report_jobs import plan_text, submit_text, too_long
-    from cpexport.destination_url import file_url
-    from cpexport.jobs.plan import plan
-    from cpexport.jobs.preflight import problems
-    from cpexport.jobs.submit import prepare
-    from cpexport.sinks.registry import absolute
 
-    if (named is None) == (batch_file is None):
+    if (named is None) == (batch is None):
         raise UsageError("name one batch file: cpexport plan Batch_data.h5")
-    batch_file = batch_file or named
+    batch_file = batch or named
     assert batch_file is not None
     format = format or ("slurm" if out else "commands")
     scheduler = format if format in SCHEDULER_NAMES else None
-    if scheduler and out is None:
-        raise UsageError(f"name a folder for the files of --format {format} with --out")
     if out and not scheduler:
         raise UsageError(
             f"--format {format} prints the jobs, so it takes no --out; leave out --out, or "
             f"name a scheduler to write files for (--format {', '.join(SCHEDULER_NAMES)})"
         )
-    if settings["keep_measurements"] and not scheduler:
-        raise UsageError("--keep-measurements needs --out, and a --format that names a scheduler")
-    batch = read_batch_file(batch_file.absolute() if scheduler else batch_file)
-    home = out.absolute() if out else batch_file.parent
-    settings_of_jobs = Settings(
-        **settings,
-        scheduler=scheduler or "shell",
-        size=images_per_batch,
-        by_group=by_group,
-        to=absolute(to or file_url("sqlite", home / "screen.sqlite")) if scheduler else None,
-    )
-    planned = plan(batch, home / "outputs", settings_of_jobs)
-    if scheduler and out:
-        if exit_status.warn(prepare(planned, batch, out, check_images=check_images), quiet):
-            return exit_status.FAILED
-        click.echo(submit_text(planned, out))
-        return exit_status.DONE
-    all_problems = problems(planned, batch, check_images=check_images, printed=True)
-    if exit_status.warn(all_problems, quiet):
-        return exit_status.FAILED
-    text = plan_text(planned, format)
+    planned = plan(batch_file, out=out, scheduler=scheduler, **words)
+    exit_status.warn(planned.warnings, quiet)
+    text = submit_text(planned, out) if out else plan_text(planned, format)
     click.echo(text)
     exit_status.advise(too_long(text, format))
-    return exit_status.DONE
+    return planned.exit_status
 
 
 @commands.command(
@@ -188,7 +164,7 @@ def runner() -> int:
     from cpexport.jobs.templates import runner
 
     click.echo(runner(), nl=False)
-    return exit_status.DONE
+    return DONE
 
 
 commands.add_command(check_command.check)
@@ -203,4 +179,7 @@ commands.add_command(completion_command.completion)
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command line and ends the process with its exit status."""
     begin()
-    sys.exit(exit_status.run(lambda: commands.main(arguments, PROGRAM, standalone_mode=False)))
+    words = sys.argv[1:] if arguments is None else arguments
+    json = exit_status.asks_for_json(words)
+    command = partial(commands.main, words, PROGRAM, standalone_mode=False, obj=words)
+    sys.exit(exit_status.run(command, json=json))

@@ -1,15 +1,15 @@
 """The command line options that commands share, or that form groups."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import click
 
 from cpexport.cli import completers, screens
+from cpexport.cli.logs import LOG_FILE, VERBOSE
 from cpexport.cli.screens import Choice, OptionDecorator, all_of, option
 from cpexport.destination_url import FORMS
-from cpexport.errors import UsageError
 
 _ANY = f"{FORMS}; or a file name that ends in .sqlite, .duckdb or .parquet"
 _path = click.Path(path_type=Path)
@@ -19,9 +19,7 @@ _count = click.IntRange(min=1)
 def watch(what: str) -> OptionDecorator:
     """`--watch SECONDS`, with the help text `what`."""
     seconds = click.FloatRange(min=0, min_open=True)
-    return option(
-        "--watch", "seconds", group=screens.PROCESS, type=seconds, metavar="SECONDS", help=what
-    )
+    return option("--watch", group=screens.PROCESS, type=seconds, metavar="SECONDS", help=what)
 
 
 def report_format(*others: str, help: str = "Format of the report.") -> OptionDecorator:
@@ -47,32 +45,12 @@ jobs = option(
 outputs = click.argument("outputs", nargs=-1, type=_path, metavar="OUTPUTS...")
 batch = option(
     "--batch",
-    "batch_file",
     group=screens.SOURCE,
     type=_path,
     metavar="FILE",
     show_default="found next to or below OUTPUTS, or in their plan",
     help="Batch file, Batch_data.h5.",
 )
-
-
-def _with_file(context: click.Context, parameter: Any, file: Path | None) -> None:
-    """Adds the option file to the URL of `--to`, so that it goes wherever the URL goes."""
-    to = context.params.get("to")
-    if file is None:
-        return
-    from cpexport.sinks.registry import capabilities
-
-    if to is None or not capabilities(to).server:
-        raise UsageError("--defaults-file goes with --to mysql+pymysql://...")
-    sign = "&" if "?" in to else "?"
-    context.params["to"] = f"{to}{sign}read_default_file={quote(str(file.absolute()), safe='/')}"
-
-
-def _as_url(context: click.Context, parameter: Any, text: str | None) -> str | None:
-    from cpexport.destination_url import destination_url
-
-    return None if text is None else destination_url(text)
 
 
 def to(
@@ -85,15 +63,12 @@ def to(
     default: a description of the destination that a command takes without the option.
     """
     return all_of(
-        # Eager, because the callback of --defaults-file adds the file to it.
         option(
             "--to",
             group=screens.DESTINATION,
             metavar="URL",
             required=required,
             show_default=default or False,
-            is_eager=True,
-            callback=_as_url,
             shell_complete=completers.destinations,
             help=f"{text}: {forms}.",
         ),
@@ -102,8 +77,6 @@ def to(
             group=screens.DESTINATION,
             type=_path,
             metavar="FILE",
-            expose_value=False,
-            callback=_with_file,
             show_default="~/.my.cnf",
             help="MySQL option file with the user and password for the server in --to.",
         ),
@@ -125,12 +98,41 @@ def _quiet(what: str) -> OptionDecorator:
 
 quiet = _quiet("Print no progress and no notes.")
 quiet_if_nothing_new = _quiet("Print no progress and no notes, and no report if nothing is new.")
-verbose = option(
-    "-v",
-    "--verbose",
+
+
+def _store(key: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """Returns a click callback that puts a value where `LoggedCommand` finds it."""
+
+    def store(context: click.Context, _: click.Parameter, value: Any) -> Any:
+        context.meta[key] = value
+        return value
+
+    return store
+
+
+def _verbose(what: str, *, expose_value: bool = True) -> OptionDecorator:
+    return option(
+        "-v",
+        "--verbose",
+        group=screens.PROCESS,
+        is_flag=True,
+        expose_value=expose_value,
+        callback=_store(VERBOSE),
+        help=what,
+    )
+
+
+verbose = _verbose("Also print each step, and notes that need no action.")
+steps = _verbose("Also print each step.", expose_value=False)
+"""`-v` of commands that have no notes that need no action."""
+log_file = option(
+    "--log-file",
     group=screens.PROCESS,
-    is_flag=True,
-    help="Also print notes that need no action.",
+    type=_path,
+    metavar="FILE",
+    expose_value=False,
+    callback=_store(LOG_FILE),
+    help="Append a log to this file: times, versions, each batch, and how long each step took.",
 )
 missing_ok = option(
     "--missing-ok",
@@ -171,7 +173,6 @@ shape = all_of(
     ),
     option(
         "--table-number",
-        "numbered",
         group=screens.TABLES,
         is_flag=True,
         help="Load each of OUTPUTS as a run of its own, with a TableNumber that begins every key. "
@@ -182,7 +183,6 @@ shape = all_of(
 
 wells = option(
     "--wells",
-    "kinds",
     group=screens.WELLS,
     metavar="KINDS",
     shell_complete=completers.kinds,

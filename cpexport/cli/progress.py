@@ -1,6 +1,5 @@
 """Shows progress on the terminal: batches, image sets, values per second, and the time left."""
 
-import logging
 import signal
 import sys
 import threading
@@ -31,7 +30,7 @@ from cpexport.loading.progress import ProgressEvent
 
 if TYPE_CHECKING:
     # A check does not need what this import loads.
-    from cpexport.commands.load_report import Report
+    from cpexport.commands.load_report import LoadReport
 
 
 def _stop_between_batches() -> Callable[[], None]:
@@ -54,27 +53,6 @@ def _stop_between_batches() -> Callable[[], None]:
     return stop
 
 
-class _StderrHandler(logging.Handler):
-    """Writes what the package logs to stderr, above what is drawn there."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        click.echo(f"cpexport: {record.getMessage()}", err=True)
-
-
-@contextmanager
-def _logging(quiet: bool) -> Iterator[None]:
-    """Prints what the package logs, unless `quiet`."""
-    log, handler = logging.getLogger("cpexport"), _StderrHandler()
-    if quiet:
-        yield
-        return
-    log.addHandler(handler)
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
-
-
 @contextmanager
 def progress_bar(quiet: bool) -> Iterator[Callable[[ProgressEvent], None]]:
     """A function that shows progress, and raises KeyboardInterrupt after an interrupt.
@@ -83,8 +61,7 @@ def progress_bar(quiet: bool) -> Iterator[Callable[[ProgressEvent], None]]:
     """
     stop = _stop_between_batches()
     if quiet or not sys.stderr.isatty():
-        with _logging(quiet):
-            yield lambda done: stop()
+        yield lambda done: stop()
         return
     columns = (
         TextColumn("{task.description}"),
@@ -94,7 +71,7 @@ def progress_bar(quiet: bool) -> Iterator[Callable[[ProgressEvent], None]]:
         TimeRemainingColumn(),
     )
     drawing = Progress(*columns, console=Console(stderr=True), transient=True)
-    with _logging(quiet), drawing as progress:
+    with drawing as progress:
         bars: dict[tuple[str, str], Task] = {}
 
         def show(done: ProgressEvent) -> None:
@@ -120,7 +97,7 @@ def progress_bar(quiet: bool) -> Iterator[Callable[[ProgressEvent], None]]:
         yield show
 
 
-def passed_text(report: "Report") -> str:
+def passed_text(report: "LoadReport") -> str:
     """A line on how far `load --watch` is after a pass; it begins with the local time.
 
     The report counts the image sets of all passes so far.
@@ -154,10 +131,9 @@ def live_display(quiet: bool) -> Iterator[Callable[[RunProgress], None]]:
                     printed.append(text)
                     click.echo(text, err=True)
 
-        with _logging(quiet):
-            yield print_changes
+        yield print_changes
         return
-    with _logging(quiet), Live(console=console) as live:
+    with Live(console=console) as live:
         yield lambda now: live.update(_drawing(now), refresh=True)
 
 

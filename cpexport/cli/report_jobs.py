@@ -1,21 +1,20 @@
 """Formats plans and checks: as tables for people, and for programs and schedulers."""
 
-import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from cpexport.cellprofiler.image_set_names import Name, listed
+from cpexport.cli.json_text import json_text
 from cpexport.cli.tables import aligned, brief, filled, left_out, paragraph, table, wrapped
-from cpexport.commands.check import Check
+from cpexport.commands.check import GAPS, CheckReport
 from cpexport.commands.resubmit import Resubmission
 from cpexport.commands.seen import Seen
 from cpexport.imagesets import ImageSets
 from cpexport.jobs.plan import Plan, Task
 from cpexport.jobs.templates import SUBMIT
 
-GAPS = "gaps in the numbers"
 UNKNOWN = "unknown without a batch file"
 
 T = TypeVar("T")
@@ -36,7 +35,7 @@ def plan_text(plan: Plan, format: str) -> str:
         return str(plan.image_sets)
     if format == "commands":
         return "\n".join(shlex.join(plan.command(task)) for task in plan.tasks)
-    return json.dumps(plan.as_json(), indent=2, ensure_ascii=False)
+    return json_text(plan.to_dict())
 
 
 def too_long(text: str, format: str) -> tuple[str, ...]:
@@ -59,25 +58,19 @@ def submit_text(plan: Plan, folder: Path) -> str:
 
 
 def check_text(
-    found: Check,
-    format: str,
-    again: Resubmission | None = None,
-    folder: Path | None = None,
-    *,
-    verbose: bool = False,
-    width: int | None = None,
+    found: CheckReport, format: str, *, verbose: bool = False, width: int | None = None
 ) -> str:
     """Formats a check as `table` or `json`, with the files that were written to run jobs again.
 
     Only a `verbose` table says how completion was recognized. `width` is that of a narrow terminal.
     """
     if format == "json":
-        return _check_json(found, again)
+        return json_text(found.to_dict())
     text = _check_table(found, verbose, width)
-    if again:
+    if again := found.resubmission:
         text += "\n\n" + _again_table(again, width)
-    if again and folder and again.plan.tasks:
-        text += "\n" + submit_text(again.plan, folder)
+        if again.folder and again.plan.tasks:
+            text += "\n" + submit_text(again.plan, again.folder)
     return text
 
 
@@ -100,76 +93,7 @@ def _again_table(again: Resubmission, width: int | None) -> str:
     return aligned(rows, width)
 
 
-def _again_json(again: Resubmission) -> dict[str, Any]:
-    return {
-        **again.plan.as_json(),
-        "under_way": again.busy.ranges,
-        "given_up": [
-            {"image_sets": str(given_up), "reason": why} for given_up, why in again.given_up.items()
-        ],
-    }
-
-
-def _check_json(found: Check, again: Resubmission | None) -> str:
-    return json.dumps(
-        {
-            "planned": None if found.plan is None else len(found.plan.planned),
-            "complete": len(found.complete),
-            "skipped": found.skipped.ranges,
-            "missing": found.missing.ranges,
-            "missing_is": "what the batch file plans" if found.plan else GAPS,
-            "missing_names": {n: str(name) for n, name in found.names.items()},
-            "unexpected": found.unexpected.ranges,
-            "misplaced": found.mismatched_images.ranges,
-            "duplicate": found.duplicate.ranges,
-            "trouble": found.trouble,
-            "batches": [
-                {
-                    "path": seen.path,
-                    "image_sets": str(seen.image_sets),
-                    "complete": str(seen.complete),
-                    "skipped": str(seen.skipped),
-                    "state": seen.state,
-                    "reason": seen.reason,
-                    **_job_json(seen),
-                    "evidence": seen.evidence,
-                    "notes": [*seen.notes, *seen.details],
-                }
-                for seen in found.batches
-            ],
-            "queue": [
-                {
-                    "job": seen.path,
-                    "image_sets": str(seen.image_sets),
-                    "state": seen.state,
-                    "reason": seen.reason,
-                    **_job_json(seen),
-                }
-                for seen in found.queue
-            ],
-            "notes": found.notes,
-            "left_out": [{"path": left.path, "reason": left.reason} for left in found.left_out],
-            **({"resubmit": _again_json(again)} if again else {}),
-        },
-        indent=2,
-        ensure_ascii=False,
-    )
-
-
-def _job_json(seen: Seen) -> dict[str, Any]:
-    """What is known about a job's last attempt; times are in seconds."""
-    return {
-        "exit_status": seen.exit_status,
-        "attempt": seen.attempt,
-        "seconds": seen.seconds,
-        "limit": None if seen.limit is None else seen.limit * 60,
-        "node": seen.node,
-        "log_file": seen.log_file,
-        "log": seen.log,
-    }
-
-
-def _check_table(found: Check, verbose: bool, width: int | None) -> str:
+def _check_table(found: CheckReport, verbose: bool, width: int | None) -> str:
     text = f"{_trouble(found.trouble, width)}\n\n" if found.trouble else ""
     text += aligned([*_sums(found), _missing(found)], width)
     unfinished = [seen for seen in found.batches if seen.state != "complete" or seen.reason]
@@ -188,7 +112,7 @@ def _trouble(text: str, width: int | None) -> str:
     return filled(text.split(" "), " ") if width is None else "\n".join(wrapped(text, width))
 
 
-def _sums(found: Check) -> list[list[str]]:
+def _sums(found: CheckReport) -> list[list[str]]:
     """Rows with the numbers of image sets that are planned, complete and so on."""
     planned = found.plan.planned if found.plan else None
     lines = [["planned", "", "unknown without a batch file"]]
@@ -206,7 +130,7 @@ def _sums(found: Check) -> list[list[str]]:
     return lines
 
 
-def _missing(found: Check) -> list[str]:
+def _missing(found: CheckReport) -> list[str]:
     if found.plan is None:
         known = any(seen.image_sets for seen in found.batches)
         return ["missing", "", missing_text(found.missing, {}, planned=False, known=known)]

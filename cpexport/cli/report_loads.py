@@ -1,25 +1,21 @@
 """Formats the reports of commands about destinations, as tables and JSON."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from cpexport.cli.json_text import json_text
 from cpexport.cli.report_jobs import missing_text
 from cpexport.cli.tables import aligned, left_out, table
 from cpexport.commands.dry_run import DryRun
-from cpexport.commands.load_report import Report, Run
-from cpexport.commands.verify import Verification
+from cpexport.commands.load_report import LoadReport, Run
+from cpexport.commands.verify import SHOWN, VerifyReport
 from cpexport.derived.cpa_files import Properties
 from cpexport.loading.left_out import Missing
 
 if TYPE_CHECKING:
     # The import loads drivers of servers, which most loads do not need.
     from cpexport.commands.script import Script
-
-# How many image sets of one difference are shown.
-_SHOWN = 10
 
 
 def properties_text(found: Properties, file: Path) -> str:
@@ -37,20 +33,17 @@ def properties_text(found: Properties, file: Path) -> str:
 
 def script_text(done: "Script", format: str, width: int | None = None) -> str:
     """Describes a script and the load for it, as `table` or `json`."""
-    loaded = load_text(done.loaded, format, width)
     if format == "json":
-        report = json.loads(loaded) | {"script": str(done.file)}
-        report |= {"files": done.files, "files_written": done.written}
-        return json.dumps(report, indent=2, ensure_ascii=False)
+        return json_text(done.to_dict())
     changed = f"{done.written} written, {done.files - done.written} unchanged"
     rows = [["files", changed], [done.form.script, done.command]]
-    return f"{loaded}\n\n{aligned(rows)}"
+    return f"{_load_table(done.loaded, width)}\n\n{aligned(rows)}"
 
 
 def dry_run_text(runs: Sequence[DryRun], format: str, width: int | None = None) -> str:
     """Describes what a load would do, as `table` or `json`."""
     if format == "json":
-        return json.dumps([_dry_run_json(run) for run in runs], indent=2, ensure_ascii=False)
+        return json_text([run.to_dict() for run in runs])
     lines = []
     for run in runs:
         lines += [["run", run.run]] if run.run else [["destination", run.destination]]
@@ -62,69 +55,16 @@ def dry_run_text(runs: Sequence[DryRun], format: str, width: int | None = None) 
     return aligned(lines, width) + left_out(left, "Left out:", width)
 
 
-def _dry_run_json(run: DryRun) -> dict[str, Any]:
-    gaps = run.missing
-    fields = {name: value for name, value in vars(run).items() if name != "details"}
-    return fields | {
-        "image_sets": str(run.image_sets),
-        "left_out": [asdict(left) for left in run.left_out],
-        "planned": gaps.planned,
-        "missing": gaps.image_sets.ranges,
-        "missing_names": {n: str(name) for n, name in gaps.names.items()},
-        "notes": [*run.notes, *run.details],
-    }
-
-
 def _listed(parts: tuple[int, ...]) -> str:
     return " + ".join(map(str, parts))
 
 
-def verify_text(found: Verification, format: str, width: int | None = None) -> str:
+def verify_text(found: VerifyReport, format: str, width: int | None = None) -> str:
     """Describes a verification, as `table` or `json`."""
-    return _verify_json(found) if format == "json" else _verify_table(found, width)
+    return json_text(found.to_dict()) if format == "json" else _verify_table(found, width)
 
 
-def _verify_json(found: Verification) -> str:
-    return json.dumps(
-        {
-            "destination": found.destination,
-            "batches": {
-                "verified": found.verified,
-                "different": found.different,
-                "not_loaded": [asdict(unseen) for unseen in found.not_loaded],
-                "not_verified": [asdict(unseen) for unseen in found.not_verified],
-            },
-            "tables": {name: asdict(tally) for name, tally in found.tables.items()},
-            "differences": [
-                {
-                    **({"run": difference.run} if difference.run else {}),
-                    "batch": difference.batch,
-                    "table": difference.table,
-                    "column": difference.column,
-                    "image_sets": difference.image_sets[:_SHOWN],
-                    "count": len(difference.image_sets),
-                    "what": difference.what,
-                }
-                for difference in found.differences
-            ],
-            "missing": [
-                {
-                    **({"run": run} if run else {}),
-                    "image_sets": gaps.image_sets.ranges,
-                    "planned": gaps.planned,
-                    "names": {n: str(name) for n, name in gaps.names.items()},
-                }
-                for run, gaps in found.missing.items()
-                if gaps.image_sets
-            ],
-            "seconds": round(found.seconds, 3),
-        },
-        indent=2,
-        ensure_ascii=False,
-    )
-
-
-def _verify_table(found: Verification, width: int | None) -> str:
+def _verify_table(found: VerifyReport, width: int | None) -> str:
     lines = [
         ["destination", found.destination],
         ["batches", f"{found.verified} verified, {found.different} different"],
@@ -140,8 +80,8 @@ def _verify_table(found: Verification, width: int | None) -> str:
         head = ["TABLE", "COLUMN", "IMAGE SETS", "BATCH", "DIFFERENCE"]
         rows = []
         for difference in found.differences:
-            sets = ",".join(map(str, difference.image_sets[:_SHOWN]))
-            if more := len(difference.image_sets) - _SHOWN:
+            sets = ",".join(map(str, difference.image_sets[:SHOWN]))
+            if more := len(difference.image_sets) - SHOWN:
                 sets += f" and {more} more" if more > 0 else ""
             batch = difference.batch
             if difference.run:
@@ -152,12 +92,12 @@ def _verify_table(found: Verification, width: int | None) -> str:
     return text
 
 
-def load_text(report: Report, format: str, width: int | None = None) -> str:
+def load_text(report: LoadReport, format: str, width: int | None = None) -> str:
     """Describes a load, as `table` or `json`. `width` is that of a narrow terminal."""
-    return _load_json(report) if format == "json" else _load_table(report, width)
+    return json_text(report.to_dict()) if format == "json" else _load_table(report, width)
 
 
-def _load_table(report: Report, width: int | None) -> str:
+def _load_table(report: LoadReport, width: int | None) -> str:
     lines = [
         ["destination", report.destination],
         ["batches", _batches(f"{report.loaded} loaded", report.replaced, report.already)],
@@ -178,46 +118,10 @@ def _batches(new: str, replaced: int, already: int) -> str:
     return ", ".join(counts)
 
 
-def _missing(found: Report | Run) -> str:
+def _missing(found: LoadReport | Run) -> str:
     return _named(Missing(found.missing, found.planned, found.names, found.known))
 
 
 def _named(found: Missing) -> str:
     planned = found.planned is not None
     return missing_text(found.image_sets, found.names, planned=planned, known=found.known)
-
-
-def _load_json(report: Report) -> str:
-    return json.dumps(
-        {
-            "destination": report.destination,
-            "batches": {
-                "loaded": report.loaded,
-                "replaced": report.replaced,
-                "already": report.already,
-                "left_out": [{"path": b.path, "reason": b.reason} for b in report.left_out],
-            },
-            "image_sets": report.image_sets,
-            "planned": report.planned,
-            "skipped": report.skipped.ranges,
-            "missing": report.missing.ranges,
-            "missing_names": {n: str(name) for n, name in report.names.items()},
-            "rows": {**report.rows, **report.made},
-            "seconds": round(report.seconds, 3),
-            "notes": [*report.notes, *report.details],
-            **({"runs": [_run_json(run) for run in report.runs]} if report.runs else {}),
-        },
-        indent=2,
-        ensure_ascii=False,
-    )
-
-
-def _run_json(run: Run) -> dict[str, Any]:
-    return {
-        "name": run.name,
-        "table_number": run.table_number,
-        "missing": run.missing.ranges,
-        "missing_names": {n: str(name) for n, name in run.names.items()},
-        "planned": run.planned,
-        "skipped": run.skipped.ranges,
-    }

@@ -9,14 +9,10 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from cpexport.errors import LeftOut
 from cpexport.imagesets import ImageSets
-
-if TYPE_CHECKING:
-    # A check does not need what this import loads.
-    from cpexport.commands.verify import Unseen
 
 # Characters: in a line of text, of the labels before a list, of a short list of ranges, and the
 # least that are left for a value.
@@ -72,7 +68,7 @@ def table(
     return "\n".join(f"\n{record}{text}" for record, text in zip(records, texts, strict=True))
 
 
-def left_out(found: Iterable["LeftOut | Unseen"], title: str, width: int | None = None) -> str:
+def left_out(found: Iterable[LeftOut], title: str, width: int | None = None) -> str:
     """A list of what was left out and why, for below a table; empty if nothing was."""
     lines = []
     for left in found:

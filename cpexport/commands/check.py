@@ -1,12 +1,16 @@
 """Compares the image sets of a batch file with the outputs of jobs."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
+from cpexport._stopwatch import Stopwatch
 from cpexport.cellprofiler.batch_file import BatchFile
 from cpexport.cellprofiler.image_set_names import Name, named
+from cpexport.cellprofiler.pipeline_use import PipelineUse, pipelines_used
 from cpexport.commands.seen import Seen, seen, seen_in_queue
 from cpexport.errors import LeftOut, UsageError
 from cpexport.imagesets import NONE, ImageSets, repeated, union
@@ -22,11 +26,20 @@ from cpexport.loading.left_out import contradicted, covered, lost, other_outputs
 from cpexport.loading.missing_features import lacking, sentences
 from cpexport.loading.progress import Progress
 from cpexport.loading.survey import Survey, survey
+from cpexport.outcome import stamped, status
 from cpexport.sources.find_batch_file import NotReadSource
+
+if TYPE_CHECKING:
+    from cpexport.commands.resubmit import Resubmission
+
+_log = logging.getLogger(__name__)
+
+GAPS: Final = "gaps in the numbers"
+"""What counts as missing without a batch file."""
 
 
 @dataclass(frozen=True)
-class Check:
+class CheckReport:
     """The planned image sets compared with those that jobs left.
 
     plan: the batch file; None if there is none.
@@ -41,6 +54,9 @@ class Check:
     left_out: files that may be CellProfiler's but are not read, and batches that a load leaves out.
     mismatched_images: image sets whose images differ from those in the batch file.
     queue: jobs without a folder: they wait, or ended before they began.
+    pipelines: those that made the complete image sets.
+    resubmission: the plan that runs what is missing, if one was asked for.
+    missing_ok: whether the exit status is 0 even if something is missing or left out.
     """
 
     plan: BatchFile | None
@@ -57,6 +73,9 @@ class Check:
     left_out: tuple[LeftOut, ...] = ()
     mismatched_images: ImageSets = NONE
     queue: tuple[Seen, ...] = ()
+    pipelines: tuple[PipelineUse, ...] = ()
+    resubmission: "Resubmission | None" = None
+    missing_ok: bool = False
 
     @property
     def batch_file(self) -> BatchFile:
@@ -84,7 +103,7 @@ class Check:
         return named(self.plan.pictures, self.missing) if self.plan else {}
 
     @property
-    def whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether all planned image sets are present, and nothing else.
 
         Without a batch file, whether nothing shows that image sets are missing.
@@ -94,6 +113,34 @@ class Check:
         if self.plan is None:
             return not self.missing and all(batch.image_sets for batch in self.batches)
         return not (self.missing or self.unexpected or self.mismatched_images)
+
+    @property
+    def exit_status(self) -> int:
+        """0: all is there. 3: something is missing, unexpected or left out."""
+        return status(self.is_complete, self.missing_ok)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as `cpexport check --format json` prints it: lists, texts and numbers."""
+        fields: dict[str, Any] = {
+            "planned": None if self.plan is None else len(self.plan.planned),
+            "complete": len(self.complete),
+            "skipped": self.skipped.to_list(),
+            "missing": self.missing.to_list(),
+            "missing_is": "what the batch file plans" if self.plan else GAPS,
+            "missing_names": {str(n): str(name) for n, name in self.names.items()},
+            "unexpected": self.unexpected.to_list(),
+            "misplaced": self.mismatched_images.to_list(),
+            "duplicate": self.duplicate.to_list(),
+            "trouble": self.trouble,
+            "batches": [batch.to_dict() for batch in self.batches],
+            "queue": [job.to_queue_dict() for job in self.queue],
+            "pipelines": [pipeline.to_dict() for pipeline in self.pipelines],
+            "notes": list(self.notes),
+            "left_out": [left.to_dict() for left in self.left_out],
+        }
+        if self.resubmission:
+            fields["resubmit"] = self.resubmission.to_dict()
+        return stamped(self.exit_status, fields)
 
     def jobs(self, size: int | None = None) -> tuple[Job, ...]:
         """Returns jobs that run the missing image sets: ranges, or whole groups in a grouped run.
@@ -114,7 +161,7 @@ def check(
     same_pictures: bool = False,
     reader: Reader | None = None,
     progress: Progress = lambda done: None,
-) -> Check:
+) -> CheckReport:
     """Compares the batch file with the outputs below `outputs`, by default next to the batch file.
 
     same_pictures: whether an image set's number alone identifies it in the batch file.
@@ -131,8 +178,11 @@ def check(
     found = survey(outputs, batch_file, same_pictures=same_pictures, progress=progress)
     if found.plan is None:
         _check_not_empty(found, outputs)
+    clock = Stopwatch()
     folders = [plan.path.parent / "logs" for plan in found.plans]
     history, logs = read_history(found.histories, reader, folders), Logs(folders)
+    what = "%d attempts of jobs read from their records, and schedulers asked, in %s"
+    _log.info(what, len(history.attempts), clock)
     if not history.complete <= union(batch.complete for batch in found.batches):
         # Jobs have ended since their outputs were inspected.
         found = survey(outputs, batch_file, same_pictures=same_pictures, progress=progress)
@@ -140,7 +190,7 @@ def check(
     done = union(batch.complete - batch.skipped for batch in found.batches)
     duplicate = repeated(batch.complete - batch.skipped for batch in found.batches)
     present = done | skipped
-    return Check(
+    return CheckReport(
         found.plan,
         done,
         union(batch.unexpected for batch in found.batches),
@@ -160,6 +210,9 @@ def check(
         ),
         union(batch.mismatched_images for batch in found.batches),
         tuple(seen_in_queue(history, logs, present)),
+        pipelines_used(
+            PipelineUse(batch.pipeline, batch.version, 1, batch.complete) for batch in found.batches
+        ),
     )
 
 

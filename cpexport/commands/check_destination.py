@@ -1,5 +1,6 @@
 """Compares the image sets of a batch file with the ledger of a destination."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -7,13 +8,15 @@ from cpexport.cellprofiler.batch_file import BatchFile, read_batch_file
 from cpexport.cellprofiler.features import IMAGE
 from cpexport.cellprofiler.flagged_image_sets import skipped_there
 from cpexport.cellprofiler.same_image import ImageDifference, compared
-from cpexport.commands.check import Check
+from cpexport.commands.check import CheckReport
 from cpexport.commands.seen import Seen
 from cpexport.errors import LeftOut, UsageError
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.sinks.base import Sink
 from cpexport.sinks.registry import open_sink
 from cpexport.spelling import closest, suggest
+
+_log = logging.getLogger(__name__)
 
 
 def check_destination(
@@ -23,7 +26,7 @@ def check_destination(
     prefix: str = "",
     run: str | None = None,
     same_pictures: bool = False,
-) -> Check:
+) -> CheckReport:
     """Compares the batch file with the ledger of a destination; reads no outputs.
 
     run: the name of the planned run, if the destination numbers runs.
@@ -37,6 +40,7 @@ def check_destination(
     plan = read_batch_file(batch_file)
     with open_sink(to, prefix, run=run, writing=False) as sink:
         ledger, runs = sink.ledger.read(), sink.ledger.runs()
+        _log.info("comparing %s with the ledger of %s", batch_file, sink.name)
         _check_run(sink, run, runs)
         features = sink.layout().features.get(IMAGE, {})
         skipped = skipped_there(plan.pipeline, features, lambda columns: sink.read(IMAGE, columns))
@@ -55,7 +59,7 @@ def check_destination(
         )
         for entry in ledger.entries
     )
-    return Check(
+    return CheckReport(
         plan,
         (loaded & plan.planned) - skipped - mismatched,
         loaded - plan.planned,
@@ -65,6 +69,7 @@ def check_destination(
         mismatched_images=mismatched,
         notes=() if loaded else (_empty(sink.name, prefix),),
         left_out=(LeftOut(sink.name, _mismatch_reason(plan, differences)),) if mismatched else (),
+        pipelines=ledger.pipelines,
     )
 
 

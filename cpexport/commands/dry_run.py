@@ -2,13 +2,21 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+from cpexport.cellprofiler.pipeline_use import PipelineUse, pipelines_used
 from cpexport.commands.run_names import named
 from cpexport.commands.runs import check_named, in_turn
 from cpexport.errors import LeftOut, SourceError
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.loading.left_out import Missing, check_not_empty, left_out, missing, other_outputs
-from cpexport.loading.load_plan import LoadStep, other_pipelines, planned_of_readable, replaced_by
+from cpexport.loading.load_plan import (
+    LoadStep,
+    Replacement,
+    other_pipelines,
+    planned_of_readable,
+    replacements,
+)
 from cpexport.loading.missing_features import lacking, sentences
 from cpexport.loading.progress import Progress
 from cpexport.loading.request import LoadRequest
@@ -16,6 +24,7 @@ from cpexport.loading.succession import Succession
 from cpexport.loading.survey import survey
 from cpexport.loading.wanted import check_object_types, check_wanted_of_runs, check_wells
 from cpexport.loading.withdrawal import cut_off
+from cpexport.outcome import stamped, status
 from cpexport.sinks.ledger import Ledger
 from cpexport.sinks.registry import open_sink
 from cpexport.sources.base import details_of, notes_of
@@ -33,7 +42,9 @@ class DryRun:
     tables: all tables that the destination would have, by the name of their first part, with the
         number of columns of each part.
     notes: for the user; `details` need no action.
-    replaced: how many older outputs newer ones would replace, partly or wholly.
+    replacements: the older outputs that newer ones would replace, partly or wholly.
+    pipelines: those that made what the destination would hold.
+    missing_ok: whether the exit status is 0 even if something would be missing or left out.
     """
 
     destination: str
@@ -46,12 +57,44 @@ class DryRun:
     tables: dict[str, tuple[int, ...]]
     notes: tuple[str, ...] = field(default=())
     details: tuple[str, ...] = field(default=())
-    replaced: int = 0
+    replacements: tuple[Replacement, ...] = ()
+    pipelines: tuple[PipelineUse, ...] = ()
+    missing_ok: bool = False
 
     @property
-    def whole(self) -> bool:
+    def replaced(self) -> int:
+        """How many older outputs newer ones would replace."""
+        return len(self.replacements)
+
+    @property
+    def is_complete(self) -> bool:
         """Whether nothing would be missing or left out."""
         return not self.left_out and not self.missing.image_sets
+
+    @property
+    def exit_status(self) -> int:
+        """0: nothing would be missing. 3: something would be missing or left out."""
+        return status(self.is_complete, self.missing_ok)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The run as `cpexport load --dry-run --format json` prints it, in a list of all runs."""
+        fields = {
+            "destination": self.destination,
+            "run": self.run,
+            "to_load": self.to_load,
+            "already": self.already,
+            "left_out": [left.to_dict() for left in self.left_out],
+            "missing": self.missing.image_sets.to_list(),
+            "image_sets": str(self.image_sets),
+            "tables": {name: list(columns) for name, columns in self.tables.items()},
+            "notes": [*self.notes, *self.details],
+            "replaced": self.replaced,
+            "replacements": [replacement.to_dict() for replacement in self.replacements],
+            "pipelines": [pipeline.to_dict() for pipeline in self.pipelines],
+            "planned": self.missing.planned,
+            "missing_names": {str(n): str(name) for n, name in self.missing.names.items()},
+        }
+        return stamped(self.exit_status, fields)
 
 
 def dry_run(request: LoadRequest, progress: Progress = lambda done: None) -> tuple[DryRun, ...]:
@@ -100,6 +143,10 @@ def _tables(
             new = {table_of(name, prefix) for name in batch.features}
             tables[batch.pipeline] = tables.get(batch.pipeline, frozenset()) | new
     return tables
+
+
+def _pipeline(step: LoadStep) -> PipelineUse:
+    return PipelineUse(step.batch.pipeline, step.batch.version, 1, step.image_sets)
 
 
 def _one(request: LoadRequest, progress: Progress) -> DryRun:
@@ -169,6 +216,7 @@ def _one(request: LoadRequest, progress: Progress) -> DryRun:
                 *other_pipelines((old, batch.pipeline) for old, batch in replaced.values()),
                 *notes_of(found.batches),
             ),
-            (*details_of(found.batches), *replaced_by(replaced.values())),
-            len(replaced),
+            (*details_of(found.batches), *map(str, replacements(replaced.values()))),
+            replacements(replaced.values()),
+            pipelines_used([*Ledger(tuple(kept)).pipelines, *map(_pipeline, steps)]),
         )

@@ -1,12 +1,14 @@
 """Loads every complete image set of every batch into one destination, exactly once."""
 
+import logging
 import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
 
-from cpexport.commands.load_report import Report, report_on
+from cpexport._stopwatch import Stopwatch
+from cpexport.commands.load_report import LoadReport, report_on
 from cpexport.derived.analyses import join_analyses
 from cpexport.derived.wells import make_wells
 from cpexport.errors import UsageError
@@ -28,12 +30,14 @@ from cpexport.sinks.registry import open_sink
 from cpexport.sources.base import Batch
 from cpexport.tables.layout import object_of
 
+_log = logging.getLogger(__name__)
+
 
 def load(
     request: LoadRequest,
     workers: ExecutorSpec = THREAD,
     progress: Progress = lambda done: None,
-) -> Report:
+) -> LoadReport:
     """Loads what is new and complete below `request.outputs` into its destination.
 
     If a load is killed at any point and run again, the destination ends up the same. `workers`
@@ -57,6 +61,7 @@ def load(
         if sink.shape.numbered != (run is not None):
             raise UsageError("name a run if the destination numbers runs, and only then")
         ledger = _ledger_to_load_into(sink)
+        _log.info("loading into %s%s", sink.name, f" as run {run}" if run else "")
         found = _survey(request, ledger, pool, progress)
         _check_request(request, found, sink)
         ledger = _reshape(sink, ledger)
@@ -70,7 +75,17 @@ def load(
         report = report_on(sink, found, writer, withdrawn, run)
     if run is None:
         report = _with_computed_tables(request, report)
+    _log_result(report)
     return replace(report, seconds=time.monotonic() - began)
+
+
+def _log_result(report: LoadReport) -> None:
+    for left in report.left_out:
+        _log.info("left out: %s: %s", left.path, left.reason)
+    if report.missing:
+        _log.info("missing: %s", report.missing.words)
+    counts = report.loaded, report.replaced, report.already, report.image_sets
+    _log.info("%d batches loaded, %d replaced, %d already loaded; %d image sets loaded", *counts)
 
 
 def _ledger_to_load_into(sink: Sink) -> Ledger:
@@ -132,6 +147,7 @@ def _write(
         plan, unreadable = planned_of_readable(batches, ledger, succession)
         writer.damaged += unreadable
         to_write = [step for step in plan.steps if step.image_sets]
+        _log.info("%d of %d batches to load", len(to_write), len(batches))
         errors = writer.write(to_write)
         if not errors:
             break
@@ -156,10 +172,11 @@ def _check_any_readable(found: Survey, writer: LoadWriter) -> None:
         raise writer.damaged[0][1]
 
 
-def _with_computed_tables(request: LoadRequest, report: Report) -> Report:
+def _with_computed_tables(request: LoadRequest, report: LoadReport) -> LoadReport:
     """Makes the tables that are computed from all rows, and adds them to the report."""
-    retry, same_pictures = Retry(), request.consent.same_pictures
+    retry, same_pictures, clock = Retry(), request.consent.same_pictures, Stopwatch()
     made = retry(lambda _: make_wells(request.to, request.prefix, request.wells))
     joined = retry(lambda _: join_analyses(request.to, request.prefix, same_pictures=same_pictures))
+    _log.info("tables of wells and analyses are up to date after %s", clock)
     retries = (f"{report.destination}: {note}" for note in retry.notes)
     return replace(report, made=made, notes=(*report.notes, *joined, *retries))

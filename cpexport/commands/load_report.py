@@ -3,19 +3,22 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from cpexport.cellprofiler.features import IMAGE
 from cpexport.cellprofiler.flagged_image_sets import skipped_there
 from cpexport.cellprofiler.image_set_names import Name
+from cpexport.cellprofiler.pipeline_use import PipelineUse
 from cpexport.errors import LeftOut
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.loading import run_measurements
 from cpexport.loading.left_out import kept, left_out, missing
-from cpexport.loading.load_plan import other_pipelines, replaced_by
+from cpexport.loading.load_plan import Replacement, other_pipelines, replacements
 from cpexport.loading.missing_features import lacking, sentences
 from cpexport.loading.survey import Survey
 from cpexport.loading.withdrawal import Withdrawn
 from cpexport.loading.writer import LoadWriter
+from cpexport.outcome import INTERRUPTED, stamped, status
 from cpexport.sinks.base import Sink
 from cpexport.sinks.ledger import Ledger
 from cpexport.sources.base import details_of, notes_of
@@ -26,7 +29,7 @@ class Run:
     """A run in a destination that numbers runs, and its missing image sets.
 
     `names` are the names of the missing image sets; `planned`, `skipped` and `known` are as in
-    `Report`.
+    `LoadReport`.
     """
 
     name: str
@@ -37,27 +40,43 @@ class Run:
     skipped: ImageSets = NONE
     known: bool = True
 
+    def to_dict(self) -> dict[str, Any]:
+        """The run as JSON reports have it."""
+        return {
+            "name": self.name,
+            "table_number": self.table_number,
+            "missing": self.missing.to_list(),
+            "missing_names": {str(n): str(name) for n, name in self.names.items()},
+            "planned": self.planned,
+            "skipped": self.skipped.to_list(),
+        }
+
 
 @dataclass(frozen=True)
-class Report:
+class LoadReport:
     """What a load did.
 
+    destination: its URL, without a password.
     loaded, already: how many batches it loaded, and how many were in the destination before.
     left_out: batches and files that are not loaded, or not wholly, and why.
     missing: the planned image sets that the destination lacks; without a batch file, the gaps in
         the numbers. For several runs, the numbers that are missing in any of them.
     image_sets: how many image sets it loaded.
     rows: the rows written, by table.
-    whole: whether nothing is missing or left out.
+    seconds: how long it took.
+    is_complete: whether nothing is missing or left out.
     notes: for the user; nothing is lost. `details` need no action.
     made: the rows of computed tables, such as tables of wells.
     runs: the runs that were loaded, if the destination numbers runs.
-    replaced: how many older outputs newer ones replaced, partly or wholly.
+    replacements: the older outputs that newer ones replaced, partly or wholly.
     planned: how many image sets the batch files list; None if a run has no batch file.
     names: the names of the missing image sets.
     skipped: image sets that FlagImage skipped; what was measured of them is loaded.
     known: whether there is any image set, in whose numbers gaps can be found.
     histories: the folders in which jobs record their attempts.
+    pipelines: those that made what the destination holds.
+    missing_ok: whether the exit status is 0 even if something is missing or left out.
+    interrupted: whether the command line was stopped after this.
     """
 
     destination: str
@@ -68,22 +87,60 @@ class Report:
     image_sets: int
     rows: Mapping[str, int]
     seconds: float
-    whole: bool
+    is_complete: bool
     notes: tuple[str, ...] = field(default=())
     details: tuple[str, ...] = field(default=())
     made: Mapping[str, int] = field(default_factory=dict)
     runs: tuple[Run, ...] = field(default=())
-    replaced: int = 0
+    replacements: tuple[Replacement, ...] = ()
     planned: int | None = None
     names: Mapping[int, Name] = field(default_factory=dict)
     skipped: ImageSets = NONE
     known: bool = True
     histories: tuple[Path, ...] = ()
+    pipelines: tuple[PipelineUse, ...] = ()
+    missing_ok: bool = False
+    interrupted: bool = False
+
+    @property
+    def replaced(self) -> int:
+        """How many older outputs newer ones replaced."""
+        return len(self.replacements)
+
+    @property
+    def exit_status(self) -> int:
+        """0: nothing is missing. 3: something is missing or left out. 130: interrupted."""
+        return INTERRUPTED if self.interrupted else status(self.is_complete, self.missing_ok)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as `cpexport load --format json` prints it: lists, texts and numbers."""
+        fields: dict[str, Any] = {
+            "destination": self.destination,
+            "batches": {
+                "loaded": self.loaded,
+                "replaced": self.replaced,
+                "already": self.already,
+                "left_out": [left.to_dict() for left in self.left_out],
+            },
+            "image_sets": self.image_sets,
+            "planned": self.planned,
+            "skipped": self.skipped.to_list(),
+            "missing": self.missing.to_list(),
+            "missing_names": {str(n): str(name) for n, name in self.names.items()},
+            "rows": {**self.rows, **self.made},
+            "replacements": [replacement.to_dict() for replacement in self.replacements],
+            "pipelines": [pipeline.to_dict() for pipeline in self.pipelines],
+            "seconds": round(self.seconds, 3),
+            "notes": [*self.notes, *self.details],
+        }
+        if self.runs:
+            fields["runs"] = [run.to_dict() for run in self.runs]
+        return stamped(self.exit_status, fields)
 
 
 def report_on(
     sink: Sink, found: Survey, writer: LoadWriter, withdrawn: Sequence[Withdrawn], run: str | None
-) -> Report:
+) -> LoadReport:
     """Reports what `writer` wrote of the outputs in `found`, and what the destination lacks.
 
     withdrawn: the batches that were removed at the end of the load.
@@ -101,7 +158,8 @@ def report_on(
     ran = [batch.image_sets for batch in found.batches] + [entry.image_sets for entry in entries]
     gaps = missing(found.plan, loaded, ran)
     skipped = _skipped(sink, found) & loaded
-    return Report(
+    replaced = replacements(writer.replaced.values())
+    return LoadReport(
         destination=sink.name,
         loaded=len(writer.loaded),
         already=len(writer.already) + len(found.known),
@@ -110,9 +168,9 @@ def report_on(
         image_sets=writer.image_sets,
         rows=writer.rows,
         seconds=0,
-        whole=not gaps.image_sets and not all_left_out,
+        is_complete=not gaps.image_sets and not all_left_out,
         notes=(*_notes_on_outputs(sink, found, writer, ledger), *_notes_on_sink(sink, writer)),
-        details=(*details_of(found.batches), *replaced_by(writer.replaced.values())),
+        details=(*details_of(found.batches), *map(str, replaced)),
         runs=tuple(
             Run(name, number, gaps.image_sets, gaps.names, gaps.planned, skipped, gaps.known)
             for name, number in sink.ledger.runs().items()
@@ -121,9 +179,10 @@ def report_on(
         planned=gaps.planned,
         names=gaps.names,
         skipped=skipped,
-        replaced=len(writer.replaced),
+        replacements=replaced,
         known=gaps.known,
         histories=found.histories,
+        pipelines=ledger.pipelines,
     )
 
 

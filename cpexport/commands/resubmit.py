@@ -4,9 +4,10 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from cpexport.cellprofiler.batch_file import BatchFile
-from cpexport.commands.check import Check
+from cpexport.commands.check import CheckReport
 from cpexport.imagesets import ImageSets
 from cpexport.jobs.history import History
 from cpexport.jobs.plan import Plan, numbered
@@ -17,6 +18,7 @@ from cpexport.jobs.schedulers import SCHEDULERS
 from cpexport.jobs.schedulers.slurm import most_minutes
 from cpexport.jobs.settings import Settings, clock
 from cpexport.jobs.split import Job, split
+from cpexport.jobs.submit import prepare
 
 _MEMORY = "OUT_OF_MEMORY"
 _NO_LIMIT = (
@@ -44,12 +46,28 @@ class Resubmission:
 
     busy: in jobs that wait or run.
     given_up: image sets or groups that failed too often, with the reason.
+    problems: limits that could not be raised; `plan.warnings` has them, too.
+    folder: the folder with the files that run the plan; None if they were not written.
+    notes: for the user, about where the outputs of these jobs go.
     """
 
     plan: Plan
     busy: ImageSets
     given_up: Mapping[ImageSets, str]
     problems: tuple[Problem, ...] = ()
+    folder: Path | None = None
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as a part of the JSON report of a check."""
+        return {
+            **self.plan.fields(),
+            "under_way": self.busy.to_list(),
+            "given_up": [
+                {"image_sets": str(given_up), "reason": why}
+                for given_up, why in self.given_up.items()
+            ],
+        }
 
 
 @dataclass
@@ -80,7 +98,7 @@ class _Need:
         return (self.time or 0, self.memory or 0, self.alone)
 
 
-def home_of(found: Check, outputs: Sequence[Path], folder: Path | None = None) -> Path:
+def home_of(found: CheckReport, outputs: Sequence[Path], folder: Path | None = None) -> Path:
     """Returns the folder for the jobs' folders.
 
     It is the planned one, else where jobs record their attempts, else `outputs`. If it cannot be
@@ -99,7 +117,7 @@ def home_of(found: Check, outputs: Sequence[Path], folder: Path | None = None) -
     return home
 
 
-def missing(found: Check, home: Path, size: int | None = None) -> Plan:
+def missing(found: CheckReport, home: Path, size: int | None = None) -> Plan:
     """Plans all missing image sets, even those under way: to print, not to submit.
 
     Raises:
@@ -110,8 +128,44 @@ def missing(found: Check, home: Path, size: int | None = None) -> Plan:
     return numbered(found.batch_file, home, jobs, Settings(size=size))
 
 
+def resubmitted(
+    found: CheckReport,
+    outputs: Sequence[Path],
+    folder: Path,
+    limits: RetryPolicy,
+    *,
+    scheduler: str | None = None,
+    size: int | None = None,
+) -> CheckReport:
+    """Writes the files that run what is missing into a new folder; returns the check with the plan.
+
+    Nothing is written if no job is needed.
+
+    Raises:
+        SourceError: no command line can select one of the groups, or the batch file is damaged.
+        PreflightError: all jobs would run in vain.
+        UsageError: the folder is not empty.
+        OSError: the folder cannot be written.
+    """
+    home = home_of(found, outputs, folder)
+    again = resubmit(found, home, limits, scheduler=scheduler, size=size)
+    problems: tuple[Problem, ...] = ()
+    if again.plan.tasks:
+        problems = prepare(again.plan, found.batch_file, folder)
+    notes: tuple[str, ...] = ()
+    if (shared := home_of(found, outputs)) != home:
+        notes = (
+            f"{shared}: you cannot write here, so the outputs and records of these jobs go "
+            f"to {home}; tell your colleagues, because their cpexport check does not see these "
+            "jobs",
+        )
+    warnings = tuple(map(str, (*problems, *again.problems)))
+    planned = replace(again.plan, warnings=warnings)
+    return replace(found, resubmission=replace(again, plan=planned, folder=folder, notes=notes))
+
+
 def resubmit(
-    found: Check,
+    found: CheckReport,
     home: Path,
     limits: RetryPolicy | None = None,
     *,
@@ -163,13 +217,13 @@ def resubmit(
     return Resubmission(plan, busy, given_up, tuple(map(Problem, dict.fromkeys(notes))))
 
 
-def _planned_size(found: Check) -> int | None:
+def _planned_size(found: CheckReport) -> int | None:
     """The largest number of image sets in a job of the last plan: one if the plan does not give it;
     None without a plan."""
     return (found.plans[-1].settings.size or 1) if found.plans else None
 
 
-def _split(found: Check, wanted: ImageSets, size: int | None) -> tuple[Job, ...]:
+def _split(found: CheckReport, wanted: ImageSets, size: int | None) -> tuple[Job, ...]:
     by_group = bool(found.plans) and found.plans[-1].settings.by_group
     return split(found.batch_file, wanted, size, by_group=by_group)
 

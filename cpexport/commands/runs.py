@@ -1,14 +1,16 @@
 """Loads and verifies several runs in one destination that numbers runs, each on its own."""
 
+import logging
 import shlex
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from cpexport.cellprofiler.pipeline_use import pipelines_used
 from cpexport.commands.load import load
-from cpexport.commands.load_report import Report
+from cpexport.commands.load_report import LoadReport
 from cpexport.commands.run_names import Named, named, outputs_of
-from cpexport.commands.verify import Unseen, Verification, verified_together, verify
+from cpexport.commands.verify import VerifyReport, verified_together, verify
 from cpexport.derived.analyses import join_analyses
 from cpexport.derived.group_renumbering import number_other_runs
 from cpexport.derived.wells import make_wells, wrong_wells
@@ -23,6 +25,8 @@ from cpexport.loading.workers import THREAD, ExecutorSpec
 from cpexport.sinks.registry import open_sink
 from cpexport.verification.diff import Difference
 from cpexport.verification.orphans import strange_runs
+
+_log = logging.getLogger(__name__)
 
 
 def destination(arguments: Sequence[Path], to: str | None) -> str:
@@ -45,7 +49,7 @@ def load_runs(
     request: LoadRequest,
     workers: ExecutorSpec = THREAD,
     progress: Progress = lambda done: None,
-) -> Report:
+) -> LoadReport:
     """Loads like `load`, but each argument as a run if the request's shape, or else the
     destination, numbers runs.
 
@@ -72,6 +76,7 @@ def load_runs(
         try:
             reports.append(load(request.of_run(run.name, run.outputs), workers, shown))
         except SourceError as error:
+            _log.info("run %s is left out: %s", run.name, error)
             failed.append(error)
     if not reports:
         raise failed[0]
@@ -84,7 +89,7 @@ def load_runs(
     return replace(report, made=made, notes=(*report.notes, *joined, *twice))
 
 
-def verify_runs(request: LoadRequest, progress: Progress = lambda done: None) -> Verification:
+def verify_runs(request: LoadRequest, progress: Progress = lambda done: None) -> VerifyReport:
     """Verifies like `verify`, but each argument as a run if the destination numbers runs.
 
     Raises:
@@ -106,7 +111,7 @@ def verify_runs(request: LoadRequest, progress: Progress = lambda done: None) ->
         for run, shown in in_turn(runs, progress)
     ]
     others = known.keys() - {run.name for run in runs}
-    unseen = [Unseen(f"run {name}", "not among OUTPUTS") for name in sorted(others)]
+    unseen = [LeftOut(f"run {name}", "not among OUTPUTS") for name in sorted(others)]
     return verified_together(results, strange, unseen)
 
 
@@ -169,7 +174,7 @@ def _twice(to: str, prefix: str, new: Collection[str]) -> Iterator[str]:
                 )
 
 
-def _together(reports: Sequence[Report], failed: Sequence[SourceError]) -> Report:
+def _together(reports: Sequence[LoadReport], failed: Sequence[SourceError]) -> LoadReport:
     """Combines the reports of all runs."""
     rows: dict[str, int] = {}
     for report in reports:
@@ -183,13 +188,13 @@ def _together(reports: Sequence[Report], failed: Sequence[SourceError]) -> Repor
         reports[-1],
         loaded=sum(report.loaded for report in reports),
         already=sum(report.already for report in reports),
-        replaced=sum(report.replaced for report in reports),
+        replacements=tuple(one for report in reports for one in report.replacements),
         left_out=(*(left for report in reports for left in report.left_out), *lost),
         missing=ImageSets.from_ranges(missing),
         image_sets=sum(report.image_sets for report in reports),
         rows=rows,
         seconds=sum(report.seconds for report in reports),
-        whole=not lost and all(report.whole for report in reports),
+        is_complete=not lost and all(report.is_complete for report in reports),
         notes=tuple(dict.fromkeys(note for report in reports for note in report.notes)),
         details=tuple(dict.fromkeys(note for report in reports for note in report.details)),
         runs=tuple(run for report in reports for run in report.runs),
@@ -198,4 +203,5 @@ def _together(reports: Sequence[Report], failed: Sequence[SourceError]) -> Repor
         names={},
         skipped=ImageSets.from_ranges(skipped),
         histories=tuple(path for report in reports for path in report.histories),
+        pipelines=pipelines_used(use for report in reports for use in report.pipelines),
     )

@@ -1,10 +1,13 @@
 """Writes CSV files and a script that imports them, for users who have only a database client."""
 
+import logging
 import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from cpexport.commands.load_report import Report
+from cpexport._stopwatch import Stopwatch
+from cpexport.commands.load_report import LoadReport
 from cpexport.commands.runs import load_runs
 from cpexport.loading.progress import Progress
 from cpexport.loading.request import LoadRequest
@@ -15,6 +18,8 @@ from cpexport.sql_script.folder import Folder
 from cpexport.sql_script.manifest import ANALYST, SQLITE, ScriptOptions
 from cpexport.sql_script.mysql import script as mysql
 from cpexport.sql_script.sqlite import script as sqlite
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -28,9 +33,18 @@ class Script:
 
     file: Path
     form: ScriptOptions
-    loaded: Report
+    loaded: LoadReport
     files: int
     written: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as `cpexport script --format json` prints it: that of the load, and files."""
+        return {
+            **self.loaded.to_dict(),
+            "script": str(self.file),
+            "files": self.files,
+            "files_written": self.written,
+        }
 
     @property
     def command(self) -> str:
@@ -62,7 +76,9 @@ def script(
     """
     with Folder(out, form, request.prefix) as folder:
         loaded = load_runs(replace(request, to=folder.url), workers, progress)
+        clock = Stopwatch()
         files, new = written(folder, request.prefix, progress)
+    _log.info("%s: %d of %d data files written in %s", out, new, files, clock)
     return Script(out / form.script, form, loaded, files, new)
 
 

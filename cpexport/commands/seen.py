@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.jobs.history import History, Queued
@@ -44,6 +45,41 @@ class Seen:
     log_file: str = ""
     node: str = ""
     details: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The batch as JSON reports have it; times are in seconds."""
+        return {
+            "path": self.path,
+            "image_sets": str(self.image_sets),
+            "complete": str(self.complete),
+            "skipped": str(self.skipped),
+            "state": str(self.state),
+            "reason": self.reason,
+            **self._attempt(),
+            "evidence": self.evidence,
+            "notes": [*self.notes, *self.details],
+        }
+
+    def to_queue_dict(self) -> dict[str, Any]:
+        """A job without a folder as JSON reports have it; `job` is its id."""
+        return {
+            "job": self.path,
+            "image_sets": str(self.image_sets),
+            "state": str(self.state),
+            "reason": self.reason,
+            **self._attempt(),
+        }
+
+    def _attempt(self) -> dict[str, Any]:
+        return {
+            "exit_status": self.exit_status,
+            "attempt": self.attempt,
+            "seconds": self.seconds,
+            "limit": None if self.limit is None else self.limit * 60,
+            "node": self.node,
+            "log_file": self.log_file,
+            "log": list(self.log),
+        }
 
 
 def seen(batch: Batch, history: History, logs: Logs, done: ImageSets) -> Seen:

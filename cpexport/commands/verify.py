@@ -1,10 +1,14 @@
 """Compares a destination with the outputs that were loaded into it, and changes neither."""
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any, Final
 
+from cpexport._stopwatch import Stopwatch
+from cpexport.cellprofiler.pipeline_use import PipelineUse, pipelines_used
 from cpexport.errors import LeftOut, SinkError, SourceError, UsageError
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.loading.decode import decode
@@ -14,6 +18,7 @@ from cpexport.loading.progress import Progress, ProgressEvent
 from cpexport.loading.request import LoadRequest
 from cpexport.loading.scratch import scratch_folder
 from cpexport.loading.survey import survey
+from cpexport.outcome import FAILED, stamped, status
 from cpexport.sinks.base import Sink
 from cpexport.sinks.ledger import Entry, Ledger
 from cpexport.sinks.registry import open_sink
@@ -25,17 +30,14 @@ from cpexport.verification.batch_check import BatchVerifier
 from cpexport.verification.diff import Difference, Tally
 from cpexport.verification.orphans import OrphanFinder
 
+_log = logging.getLogger(__name__)
 
-@dataclass(frozen=True)
-class Unseen:
-    """Outputs or a ledger entry that could not be compared, and why."""
-
-    path: str
-    reason: str
+SHOWN: Final = 10
+"""How many image sets of one difference are listed."""
 
 
 @dataclass(frozen=True)
-class Verification:
+class VerifyReport:
     """What was compared, and what differs.
 
     verified: how many batches agree with their outputs wholly.
@@ -44,27 +46,75 @@ class Verification:
     not_verified: what the destination holds from other outputs.
     tables: the compared tables, by name.
     missing: image sets that the destination lacks, by run if the destination numbers runs.
+    pipelines: those that made what the destination holds.
+    missing_ok: whether the exit status is 0 even if something is missing or was not compared.
     """
 
     destination: str
     verified: int
     different: int
-    not_loaded: tuple[Unseen, ...]
-    not_verified: tuple[Unseen, ...]
+    not_loaded: tuple[LeftOut, ...]
+    not_verified: tuple[LeftOut, ...]
     tables: Mapping[str, Tally]
     differences: tuple[Difference, ...]
     missing: Mapping[str, Missing]
     seconds: float
+    pipelines: tuple[PipelineUse, ...] = ()
+    missing_ok: bool = False
 
     @property
-    def whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether all outputs and everything in the destination was compared, and no image set is
         missing."""
         missing = any(gaps.image_sets for gaps in self.missing.values())
         return not (self.not_loaded or self.not_verified or missing)
 
+    @property
+    def exit_status(self) -> int:
+        """0: all is the same. 1: something differs. 3: what was compared is the same, but something
+        was not compared, or is missing."""
+        return FAILED if self.differences else status(self.is_complete, self.missing_ok)
 
-def verify(request: LoadRequest, progress: Progress = lambda done: None) -> Verification:
+    def to_dict(self) -> dict[str, Any]:
+        """The report as `cpexport verify --format json` prints it: lists, texts and numbers."""
+        fields = {
+            "destination": self.destination,
+            "batches": {
+                "verified": self.verified,
+                "different": self.different,
+                "not_loaded": [unseen.to_dict() for unseen in self.not_loaded],
+                "not_verified": [unseen.to_dict() for unseen in self.not_verified],
+            },
+            "tables": {name: asdict(tally) for name, tally in self.tables.items()},
+            "differences": [
+                {
+                    **({"run": difference.run} if difference.run else {}),
+                    "batch": difference.batch,
+                    "table": difference.table,
+                    "column": difference.column,
+                    "image_sets": list(difference.image_sets[:SHOWN]),
+                    "count": len(difference.image_sets),
+                    "what": difference.what,
+                }
+                for difference in self.differences
+            ],
+            "missing": [
+                {
+                    **({"run": run} if run else {}),
+                    "image_sets": gaps.image_sets.to_list(),
+                    "planned": gaps.planned,
+                    "names": {str(n): str(name) for n, name in gaps.names.items()},
+                }
+                for run, gaps in self.missing.items()
+                if gaps.image_sets
+            ],
+            "pipelines": [pipeline.to_dict() for pipeline in self.pipelines],
+            "seconds": round(self.seconds, 3),
+        }
+        return stamped(self.exit_status, fields)
+
+
+def verify(request: LoadRequest, progress: Progress = lambda done: None) -> VerifyReport:
     """Computes what the destination must hold from `request.outputs`, and compares what it holds.
 
     Only one batch is in memory at a time. From the request's consent, only `same_pictures` is used:
@@ -79,6 +129,7 @@ def verify(request: LoadRequest, progress: Progress = lambda done: None) -> Veri
     began, prefix, run = time.monotonic(), request.prefix, request.run
     with open_sink(request.to, prefix, run=run, writing=False) as sink, scratch_folder() as scratch:
         _check_not_empty(sink, prefix, run)
+        _log.info("comparing %s%s", sink.name, f", run {run}" if run else "")
         ledger = sink.ledger.read()
         found = survey(
             request.outputs,
@@ -93,7 +144,7 @@ def verify(request: LoadRequest, progress: Progress = lambda done: None) -> Veri
         verifier = BatchVerifier(sink, ledger, found.plan, prefix)
         verifying = _Verifying(sink, ledger, verifier, scratch)
         matched_batches, unread = matches(found.batches, ledger)
-        verifying.damaged += [Unseen(error.path, error.problem) for error in unread]
+        verifying.damaged += [LeftOut(error.path, error.problem) for error in unread]
         all_left_out = left_out(found, sink, ledger.entries, ledger.loaded, sink.layout().types)
         ran = [batch.image_sets for batch in found.batches] + [
             entry.image_sets for entry in ledger.entries
@@ -102,14 +153,17 @@ def verify(request: LoadRequest, progress: Progress = lambda done: None) -> Veri
             progress(ProgressEvent("verified", done, len(matched_batches), len(verifying.compared)))
             verifying.compare(matched)
         progress(ProgressEvent("verified", len(matched_batches), len(matched_batches)))
+        clock = Stopwatch()
         unexplained = OrphanFinder(sink, ledger, verifier, prefix).differences(verifying.compared)
         if not verifier.structure:
             unexplained += derived_check.differences(sink, prefix)
+        what = "rows of no batch and computed tables compared in %s, %d differences"
+        _log.info(what, clock, len(unexplained))
         if sink.ledger.read() != ledger:
             raise SinkError(
                 sink.name, "a load changed it during the verification", "run cpexport verify again"
             )
-        return Verification(
+        return VerifyReport(
             destination=sink.name,
             verified=verifying.batches - verifying.different,
             different=verifying.different,
@@ -122,12 +176,13 @@ def verify(request: LoadRequest, progress: Progress = lambda done: None) -> Veri
             ),
             missing={run or "": missing(found.plan, ledger.loaded, ran)},
             seconds=time.monotonic() - began,
+            pipelines=ledger.pipelines,
         )
 
 
 def verified_together(
-    runs: Sequence[Verification], strange: Sequence[Difference], unseen: Sequence[Unseen]
-) -> Verification:
+    runs: Sequence[VerifyReport], strange: Sequence[Difference], unseen: Sequence[LeftOut]
+) -> VerifyReport:
     """Combines the verifications of all runs with what belongs to no run."""
     tables: dict[str, Tally] = {}
     for run in runs:
@@ -143,6 +198,7 @@ def verified_together(
         differences=(*(difference for run in runs for difference in run.differences), *strange),
         missing={name: gaps for run in runs for name, gaps in run.missing.items()},
         seconds=sum(run.seconds for run in runs),
+        pipelines=pipelines_used(use for run in runs for use in run.pipelines),
     )
 
 
@@ -155,15 +211,15 @@ class _Verifying:
         self.batches = self.different = 0
         self.compared = NONE
         self.differences: list[Difference] = []
-        self.not_loaded: list[Unseen] = []
-        self.damaged: list[Unseen] = []
+        self.not_loaded: list[LeftOut] = []
+        self.damaged: list[LeftOut] = []
 
     def compare(self, matched: Matched) -> None:
         """Compares the loaded rows of a batch with its files."""
-        batch, entries = matched.batch, matched.entries
+        batch, entries, clock = matched.batch, matched.entries, Stopwatch()
         path = str(batch.source.path)
         if reason := self._lacking(matched):
-            self.not_loaded.append(Unseen(path, reason))
+            self.not_loaded.append(LeftOut(path, reason))
         if not entries:
             return
         self._seen |= {entry.signature for entry in entries}
@@ -171,8 +227,9 @@ class _Verifying:
         differences = self._differences(batch, entries)
         self.differences += [replace(difference, batch=path) for difference in differences]
         self.different += bool(differences)
+        _log.info("%s: compared in %s, %d differences", path, clock, len(differences))
 
-    def unseen(self, batches: Sequence[Batch]) -> list[Unseen]:
+    def unseen(self, batches: Sequence[Batch]) -> list[LeftOut]:
         """What could not be compared: ledger entries whose outputs are missing or have changed, and
         damaged outputs."""
         by_path = {str(batch.source.path.resolve()): batch for batch in batches}
@@ -187,13 +244,13 @@ class _Verifying:
                 if batch and not batch.complete and batch.reason:
                     why = f"loaded, but incomplete compared with the other outputs ({batch.reason})"
                 held = entry.loaded.words if entry.loaded else "no image set"
-                unseen.append(Unseen(entry.path, f"{why}; the destination has {held} of it"))
+                unseen.append(LeftOut(entry.path, f"{why}; the destination has {held} of it"))
         return unseen + self.damaged
 
-    def lacking(self, left_out: Sequence[LeftOut]) -> tuple[Unseen, ...]:
+    def lacking(self, left_out: Sequence[LeftOut]) -> tuple[LeftOut, ...]:
         """What is not loaded: batches that should be loaded at least partly, and `left_out`."""
         reported = {unseen.path for unseen in (*self.not_loaded, *self.damaged)}
-        rest = (Unseen(left.path, left.reason) for left in left_out if left.path not in reported)
+        rest = (LeftOut(left.path, left.reason) for left in left_out if left.path not in reported)
         return (*self.not_loaded, *rest)
 
     def _lacking(self, matched: Matched) -> str:
@@ -217,7 +274,7 @@ class _Verifying:
         try:
             decoded = decode(batch, sets, features, self._sink.shape, self._scratch)
         except SourceError as error:
-            self.damaged.append(Unseen(str(batch.source.path), f"{error.problem}"))
+            self.damaged.append(LeftOut(str(batch.source.path), f"{error.problem}"))
             return differences
         try:
             self.compared |= sets
@@ -237,5 +294,5 @@ def _check_not_empty(sink: Sink, prefix: str, run: str | None) -> None:
         raise UsageError(suggest(message, closest(run or "", runs)))
 
 
-def _unfinished(verifier: BatchVerifier) -> list[Unseen]:
-    return [Unseen(verifier.name, verifier.unfinished)] if verifier.unfinished else []
+def _unfinished(verifier: BatchVerifier) -> list[LeftOut]:
+    return [LeftOut(verifier.name, verifier.unfinished)] if verifier.unfinished else []

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cpexport.commands.check import Check
+from cpexport.commands.check import CheckReport
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.jobs.history import History
 from cpexport.jobs.record_reader import Reader
@@ -18,7 +18,7 @@ from cpexport.sources.base import State
 
 if TYPE_CHECKING:
     # A check does not need what this import loads.
-    from cpexport.commands.load_report import Report
+    from cpexport.commands.load_report import LoadReport
 
 _TICK = 0.1
 _log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class RunProgress:
     over: bool = False
 
 
-def standing(found: Check) -> RunProgress:
+def standing(found: CheckReport) -> RunProgress:
     """Returns how far a run is, according to a check.
 
     Raises:
@@ -87,11 +87,11 @@ def _idle(missing: ImageSets, history: History) -> str:
 
 
 def follow_check(
-    look: Callable[[], Check],
+    look: Callable[[], CheckReport],
     seconds: float,
     draw: Callable[[RunProgress], None],
     clock: Callable[[], float] = time.monotonic,
-) -> Check:
+) -> CheckReport:
     """Draws how far a run is every `seconds` seconds; returns the last check.
 
     It ends when nothing is missing, or when the scheduler says in two checks in a row that all jobs
@@ -107,15 +107,16 @@ def follow_check(
         if not found.missing or (now.over and was_over):
             return found
         was_over = now.over
+        _log.info("%d image sets are missing; looking again in %s s", len(found.missing), seconds)
         pause(seconds, lambda: None)
 
 
 def follow_load(
-    load: "Callable[[], Report]",
+    load: "Callable[[], LoadReport]",
     seconds: float,
     progress: Progress,
-    passed: "Callable[[Report], None]" = lambda report: None,
-) -> "Report":
+    passed: "Callable[[LoadReport], None]" = lambda report: None,
+) -> "LoadReport":
     """Loads what has become complete every `seconds` seconds; returns one report of all passes.
 
     It ends when nothing planned is missing, or when the scheduler says after two passes in a row
@@ -138,6 +139,7 @@ def follow_load(
         planned = total.planned or 0
         loaded = planned - len(total.missing)
         now = ProgressEvent("in the destination", loaded, planned, unit="planned image sets")
+        _log.info("%d image sets are missing; loading again in %s s", len(total.missing), seconds)
         pause(seconds, partial(progress, now))
         total = _sum(total, load())
         passed(total)
@@ -157,13 +159,14 @@ def _eta(now: RunProgress, seconds: float, done: int) -> float | None:
     return seconds / done * left if done else None
 
 
-def _sum(before: "Report", after: "Report") -> "Report":
+def _sum(before: "LoadReport", after: "LoadReport") -> "LoadReport":
     """Combines two reports: what was done adds up, the present state is that of the later one."""
     return replace(
         after,
         loaded=before.loaded + after.loaded,
         already=max(after.already - before.loaded, 0),
         image_sets=before.image_sets + after.image_sets,
+        replacements=(*before.replacements, *after.replacements),
         rows=dict(Counter(before.rows) + Counter(after.rows)),
         made={**before.made, **after.made},
         seconds=before.seconds + after.seconds,

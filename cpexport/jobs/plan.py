@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from cpexport.cellprofiler.batch_file import BatchFile, digest
+from cpexport.cellprofiler.pipeline_use import PipelineUse
 from cpexport.errors import SourceError
 from cpexport.imagesets import ImageSets
 from cpexport.jobs.settings import Settings
 from cpexport.jobs.split import Job, folder_for, overlap, split
+from cpexport.outcome import DONE, stamped
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Plan:
         after that folder is moved or copied.
     known: the records of submissions that existed when the plan was made, as in
         `Records.recorded`; they do not prevent its submission.
+    pipelines: the pipeline that the jobs run.
+    warnings: why some jobs may run in vain, each with what to do.
     """
 
     batch_file: Path
@@ -47,6 +51,13 @@ class Plan:
     settings: Settings
     origin: Mapping[str, str] = field(default_factory=dict)
     known: Mapping[str, str] = field(default_factory=dict)
+    pipelines: tuple[PipelineUse, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def exit_status(self) -> int:
+        """0: a plan that cannot be made is an error."""
+        return DONE
 
     @property
     def image_sets(self) -> ImageSets:
@@ -62,19 +73,26 @@ class Plan:
         """
         return command(self.batch_file, task.job, task.folder)
 
-    def as_json(self) -> dict[str, Any]:
-        """The plan as `cpexport plan --format json` prints it, with every job's command."""
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as `cpexport plan --format json` prints it."""
+        return stamped(self.exit_status, self.fields())
+
+    def fields(self) -> dict[str, Any]:
+        """The plan with every job's command, as a part of another JSON report."""
         jobs = [
             {
                 **_brief(task),
                 "first": task.job.first,
                 "last": task.job.last,
                 "group": task.job.group,
-                "command": self.command(task),
+                "command": list(self.command(task)),
             }
             for task in self.tasks
         ]
-        return self._with_jobs(jobs)
+        return self._with_jobs(jobs) | {
+            "pipelines": [pipeline.to_dict() for pipeline in self.pipelines],
+            "warnings": list(self.warnings),
+        }
 
     def as_text(self) -> str:
         """The text of `plan.json`: a line for each job; `jobs.tsv` has the folders and limits."""
@@ -155,8 +173,10 @@ def numbered(
         folder = folder_for(job, outputs, taken)
         taken.add(folder.name)
         tasks.append(Task(number, job, folder, time, memory))
-    sha256 = digest(batch_file.path)
-    return Plan(batch_file.path, sha256, outputs, tuple(tasks), settings)
+    planned = Plan(batch_file.path, digest(batch_file.path), outputs, tuple(tasks), settings)
+    pipeline, version = batch_file.pipeline.digest, batch_file.version
+    use = PipelineUse(pipeline, version, len(tasks), planned.image_sets)
+    return replace(planned, pipelines=(use,))
 
 
 def command(batch_file: Path, job: Job, folder: Path) -> tuple[str, ...]:

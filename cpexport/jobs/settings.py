@@ -43,7 +43,8 @@ class Settings:
 
     def as_json(self) -> dict[str, Any]:
         """The settings as `from_json` takes them."""
-        return asdict(self)
+        values = asdict(self).items()
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in values}
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> Self:

@@ -4,6 +4,7 @@
 it returns is small; the writer reads the rows from the files, block by block.
 """
 
+import logging
 import math
 import os
 import shutil
@@ -16,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import ipc
 
+from cpexport._stopwatch import Stopwatch
 from cpexport.cellprofiler.experiment import EXPERIMENTS
 from cpexport.cellprofiler.features import (
     EXPERIMENT,
@@ -39,6 +41,8 @@ from cpexport.tables.casts import align, numbers_as_promised
 from cpexport.tables.layout import Features, children_as_child, joined
 from cpexport.tables.options import AGGREGATES, COMBINED, TableOptions
 from cpexport.tables.side_by_side import side_by_side
+
+_log = logging.getLogger(__name__)
 
 # Values per block, 2 MB. Databases take rows one by one and visit all columns for each row: a block
 # this small mostly stays in the processor's second cache, and is still large enough that the blocks
@@ -110,7 +114,7 @@ def decode(
         SourceError: the batch is damaged, or its files changed since it was inspected.
         SinkError: the scratch folder is full.
     """
-    source = batch.source
+    source, clock = batch.source, Stopwatch()
     with contained(source):
         if signature(source) != batch.signature:
             raise SourceError(
@@ -139,6 +143,7 @@ def decode(
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+    _log.debug("%s: %s decoded in %s", source.path, image_sets.words, clock)
     return Decoded(
         image_sets,
         folder,

@@ -1,8 +1,10 @@
 """Inspects sources: reads their evidence, unless the caller or the evidence cache knows it."""
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from cpexport._stopwatch import Stopwatch
 from cpexport.errors import SourceError
 from cpexport.loading.evidence_cache import EvidenceCache
 from cpexport.loading.progress import Progress, ProgressEvent
@@ -10,17 +12,23 @@ from cpexport.sources.base import Evidence, Source, signature
 from cpexport.sources.error_containment import contained, gone
 from cpexport.tables.layout import Features
 
+_log = logging.getLogger(__name__)
+
 
 def look_at(source: Source) -> Evidence | SourceError:
     """Returns the evidence of a source, or what is wrong with it.
 
     The call and its result can be sent to another process.
     """
+    clock = Stopwatch()
     try:
         with contained(source):
-            return source.inspect()
+            evidence = source.inspect()
     except SourceError as error:
+        _log.info("%s: cannot be read: %s", source.path, error)
         return error
+    _log.debug("%s: %s inspected in %s", source.path, evidence.present.words, clock)
+    return evidence
 
 
 Look = Callable[[Sequence[Source]], Iterable[Evidence | SourceError]]
@@ -60,6 +68,7 @@ class Inspector:
         return items
 
     def _inspect(self, items: Sequence[Inspected]) -> None:
+        clock = Stopwatch()
         self._fill_from_cache(items)
         unseen = [item for item in items if item.found is None]
         shared_features: dict[object, Features] = {}
@@ -73,6 +82,8 @@ class Inspector:
             done += 1
             self.progress(ProgressEvent("inspected", done, len(items)))
         self.cache.keep()
+        cached = len(items) - len(unseen)
+        _log.info("%d batches inspected, %d more remembered, in %s", len(unseen), cached, clock)
 
     def _fill_from_cache(self, items: Iterable[Inspected]) -> None:
         for item in items:

@@ -85,9 +85,24 @@ def planned(batches: Sequence[Batch], ledger: Ledger, succession: Succession) ->
     return LoadPlan(tuple(steps), tuple(already_loaded))
 
 
-def replaced_by(replaced: Iterable[tuple[Older, Batch]]) -> list[str]:
-    """One line for each replaced output, with the output that replaces it."""
-    return [f"{older.path}: replaced by {newer.source.path}" for older, newer in replaced]
+@dataclass(frozen=True)
+class Replacement:
+    """An output that a newer one, `by`, replaces, partly or wholly; both are paths."""
+
+    path: str
+    by: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: replaced by {self.by}"
+
+    def to_dict(self) -> dict[str, str]:
+        """The two paths, as in JSON reports."""
+        return {"path": self.path, "by": self.by}
+
+
+def replacements(replaced: Iterable[tuple[Older, Batch]]) -> tuple[Replacement, ...]:
+    """The replaced outputs, each with the output that replaces it."""
+    return tuple(Replacement(older.path, str(newer.source.path)) for older, newer in replaced)
 
 
 def other_pipelines(replaced: Iterable[tuple[Older, str | None]]) -> list[str]:

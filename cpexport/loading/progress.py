@@ -30,3 +30,7 @@ Progress = Callable[[ProgressEvent], None]
 def of_run(progress: Progress, run: str) -> Progress:
     """Returns a function that reports the progress of a run by its name."""
     return lambda done: progress(replace(done, run=run))
+
+
+def silent(_: ProgressEvent) -> None:
+    """Shows no progress."""

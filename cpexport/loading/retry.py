@@ -1,5 +1,6 @@
 """Retries a whole transaction, a few times, when it conflicts with another writer."""
 
+import logging
 import random
 import time
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from cpexport.errors import OutcomeUnknownError, RetryError
 _MOST = 6
 # Seconds; doubled each time, and shortened at random so that two writers do not collide repeatedly.
 _PAUSE = 0.2
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -42,11 +45,13 @@ class Retry:
                 time.sleep(random.uniform(0, _PAUSE * 2**attempt))
             try:
                 return do(unknown)
-            except OutcomeUnknownError:
+            except OutcomeUnknownError as error:
                 unknown = True
                 if attempt == _MOST - 1:
                     raise
-            except RetryError:
+                _log.info("trying again: %s", error)
+            except RetryError as error:
                 if attempt == _MOST - 1:
                     raise
+                _log.info("trying again: %s", error)
         raise AssertionError("an attempt returns or raises")

@@ -3,10 +3,12 @@
 Both `load` and `check` begin with this survey, so both mean the same by complete.
 """
 
+import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cpexport._stopwatch import Stopwatch
 from cpexport.cellprofiler.batch_file import BatchFile, BatchFileFoundError
 from cpexport.cellprofiler.flagged_image_sets import without_rows
 from cpexport.cellprofiler.image_identity import Pictures
@@ -32,6 +34,8 @@ from cpexport.sources.find_batch_file import (
 )
 from cpexport.sources.folder import TEMPORARY
 from cpexport.sources.no_output import holds_measurements, is_left_over
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,7 @@ def survey(
     def report(files: int) -> None:
         progress(ProgressEvent("listed", files, None, unit="files"))
 
+    clock = Stopwatch()
     found = find(outputs, report)
     read = read_plans(found.plans, outputs)
     if read.away:
@@ -95,7 +100,13 @@ def survey(
         candidates = replace(candidates, not_read=(*candidates.not_read, *near.not_read))
         path = the_one(near.batch_files) or planned_with(read.plans)
     stamps = read_stamps(found.stamps)
+    _log.info("files below %s listed in %s", ", ".join(map(str, outputs)), clock)
+    clock = Stopwatch()
     plan = read_and_check(path, read.plans, stamps)
+    if plan is None:
+        _log.info("no batch file, so only gaps in the numbers show what is missing")
+    else:
+        _log.info("batch file %s: %d image sets, read in %s", plan.path, len(plan.planned), clock)
     inspector = Inspector(known, EvidenceCache(outputs), look, progress)
     items = inspector.inspected(_sources(found, plan, candidates))
     if renamed := [Path(e.path) for e in _errors(items) if isinstance(e, BatchFileFoundError)]:

@@ -1,5 +1,6 @@
 """Runs calls in a thread, in processes, or in any other executor."""
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -14,9 +15,12 @@ from typing import Any, ParamSpec, TypeVar
 
 from cpexport._startup import begin
 from cpexport.errors import CpexportError
+from cpexport.loading.worker_log import PipeHandler, received, wanted_level
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+
+_log = logging.getLogger(__name__)
 
 # Bytes of outputs from which starting several processes pays.
 _WORTH = 400_000_000
@@ -147,7 +151,7 @@ class _Process:
         # ends.
         spawn = multiprocessing.get_context("spawn")
         self._pipe, theirs = spawn.Pipe()
-        self._process = spawn.Process(target=_serve, args=(theirs,), daemon=True)
+        self._process = spawn.Process(target=_serve, args=(theirs, wanted_level()), daemon=True)
         with _ONE_AT_A_TIME:
             # The new process receives Ctrl-C only when it can handle it.
             before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -158,7 +162,7 @@ class _Process:
                 theirs.close()
         self.ended = False
         try:
-            self._pipe.recv()
+            received(self._pipe.recv)
         except (EOFError, OSError) as lost:
             self._process.join()
             killed = (self._process.exitcode or 0) < 0
@@ -168,6 +172,7 @@ class _Process:
             raise CpexportError(
                 "worker processes end as soon as they start; work without them with --jobs 1"
             ) from lost
+        _log.debug("worker process %d began", self._process.pid)
 
     def call(self, call: Callable[[], _T]) -> _T:
         """Runs a call in the process; returns its result or raises its error.
@@ -177,8 +182,9 @@ class _Process:
         """
         try:
             self._pipe.send(call)
-            answer, error = self._pipe.recv()
+            answer, error = received(self._pipe.recv)
         except (EOFError, OSError) as lost:
+            _log.info("worker process %d was killed", self._process.pid)
             self.end()
             raise BrokenExecutor("a process was killed") from lost
         if error is not None:
@@ -197,9 +203,13 @@ class _Process:
 _ONE_AT_A_TIME = threading.Lock()
 
 
-def _serve(calls: Connection) -> None:
-    """Runs calls as they come: the main function of a worker process."""
+def _serve(calls: Connection, level: int) -> None:
+    """Runs calls as they come: the main function of a worker process.
+
+    `level` is the lowest level of what it logs.
+    """
     begin()
+    answers = PipeHandler(calls, level)
     # Arrow's own allocator keeps more of the freed memory, and would do so in every process.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     _end_with_parent()
@@ -207,14 +217,14 @@ def _serve(calls: Connection) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     # When the pipe breaks, the parent no longer calls or waits for an answer.
     with suppress(EOFError, OSError):
-        calls.send("ready")
+        answers.send("ready")
         while True:
             call = calls.recv()
             try:
                 answer: tuple[Any, Exception | None] = (call(), None)
             except Exception as error:
                 answer = (None, error)
-            calls.send(answer)
+            answers.send(answer)
 
 
 def _end_with_parent() -> None:

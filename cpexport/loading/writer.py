@@ -1,5 +1,6 @@
 """Writes batches to a destination, one transaction per batch: the loop of a load."""
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from cpexport import __version__
+from cpexport._stopwatch import Stopwatch
 from cpexport.cellprofiler.features import IMAGE, INTEGER, REAL, TEXT
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.derived.cpa_properties import describe
@@ -31,6 +33,8 @@ from cpexport.sinks.ledger import Count, Entry
 from cpexport.sources.base import Batch, fingerprint
 from cpexport.sources.error_containment import contained
 from cpexport.tables.layout import Features, joined, table_of
+
+_log = logging.getLogger(__name__)
 
 
 class LoadWriter:
@@ -77,14 +81,18 @@ class LoadWriter:
         for done, (step, decoded) in enumerate(ahead):
             self._report(done, len(steps))
             if isinstance(decoded, SourceError):
-                self.damaged.append((step.batch, decoded))
+                self._leave_out(step.batch, decoded)
                 continue
             try:
                 self._write(step, decoded)
             except SourceError as error:
-                self.damaged.append((step.batch, error))
+                self._leave_out(step.batch, error)
         self._report(len(steps), len(steps))
         return [error for _, error in self.damaged[before:]]
+
+    def _leave_out(self, batch: Batch, error: SourceError) -> None:
+        _log.info("%s: not loaded: %s", batch.source.path, error)
+        self.damaged.append((batch, error))
 
     def _write(self, step: LoadStep, decoded: Decoded) -> None:
         """Writes a batch.
@@ -95,6 +103,7 @@ class LoadWriter:
         Raises:
             SourceError: the batch had to be read again and could not be.
         """
+        clock = Stopwatch()
         while True:
             if self._is_late(decoded):
                 decoded.remove()
@@ -111,6 +120,8 @@ class LoadWriter:
                 continue
             decoded.remove()
             self._count(step, decoded, written)
+            done = "written" if written else "already loaded by another process"
+            _log.info("%s: %s %s in %s", entry.path, step.image_sets.words, done, clock)
             return
 
     def _make_text(self, error: NumbersError) -> None:
@@ -164,7 +175,7 @@ class LoadWriter:
                 with contained(step.batch.source):
                     entry = _entry(step, fingerprint(step.batch.source), {}, self._prefix)
             except SourceError as error:
-                self.damaged.append((step.batch, error))
+                self._leave_out(step.batch, error)
                 continue
             self._enter(step.batch, entry)
             entered.append(step.batch)
@@ -186,11 +197,13 @@ class LoadWriter:
 
     def finish(self, found: Survey) -> None:
         """Updates everything in the destination that depends on the whole run."""
+        clock = Stopwatch()
         self._attempts(lambda _: self._sink.upgrade())
         self._attempts(lambda _: number_groups(self._sink, found.plan))
         self._attempts(lambda _: describe(self._sink, self._prefix))
         self._attempts(lambda _: keep_measured(self._sink, found.plan))
         self._attempts(lambda _: self._sink.renew_views())
+        _log.info("group numbers, properties and views are up to date after %s", clock)
 
     @property
     def notes(self) -> tuple[str, ...]:

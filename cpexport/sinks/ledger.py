@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Self
 
+from cpexport.cellprofiler.pipeline_use import PipelineUse, pipelines_used
 from cpexport.imagesets import ImageSets
 
 
@@ -147,6 +148,13 @@ class Ledger:
         """The image sets that the destination holds."""
         ranges = [r for entry in self.entries for r in entry.loaded.ranges]
         return ImageSets.from_ranges(ranges)
+
+    @cached_property
+    def pipelines(self) -> tuple[PipelineUse, ...]:
+        """The pipelines that made what the destination holds."""
+        return pipelines_used(
+            PipelineUse(entry.pipeline, entry.version, 1, entry.loaded) for entry in self.entries
+        )
 
     @cached_property
     def _owned(self) -> list[tuple[int, int, int]]:

@@ -133,6 +133,9 @@ def _parsed(url: str) -> "URL":
         # The URL is not shown: it may contain a password.
         meant = _meant(url.partition(":")[0].partition("+")[0])
         raise UsageError(suggest(f"--to is not a URL; write {FORMS}", meant)) from error
+    if "@" in (parsed.host or ""):
+        # The rest of a password would be shown as the host.
+        raise UsageError("--to has a second @; write %40 for one in a user name or password")
     if (query := query_of(url)) is not None:
         kind = parsed.get_backend_name()
         if kind in _FILES:

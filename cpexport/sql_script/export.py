@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -10,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from cpexport._stopwatch import Stopwatch
 from cpexport.cellprofiler.experiment import EXPERIMENTS
 from cpexport.cellprofiler.features import IMAGE, INTEGER, RELATIONSHIP, TABLE_NUMBER, TEXT
 from cpexport.imagesets import ImageSets
@@ -36,6 +38,8 @@ from cpexport.sql_script.manifest import (
 )
 from cpexport.sql_script.mysql import tables
 from cpexport.tables.layout import RELATIONSHIPS, Column, Layout, Table, table_of
+
+_log = logging.getLogger(__name__)
 
 _PAIRS = RELATIONSHIPS.names[4:]
 _KIND = RELATIONSHIPS.names[:4]
@@ -77,7 +81,10 @@ class Exporter:
                 entries = sink.ledger.read().entries
                 for entry in entries:
                     self._progress(ProgressEvent("written", len(units), len(entries)))
+                    clock, before = Stopwatch(), self.written
                     units.append(self._unit(sink, number, entry))
+                    new = self.written - before
+                    _log.info("%s: %d data files written in %s", entry.path, new, clock)
                 metadata[number] = _run_metadata(folder.path / STATE, sink, prefix, number)
         kinds = tuple(self._kinds)
         self.contents = Manifest(prefix, shape, self._layout, tuple(units), runs, metadata, kinds)

@@ -28,6 +28,9 @@ from cpexport.spelling import closest, suggest
 from cpexport.tables.layout import Features
 from cpexport.tables.path_map import PathMap
 
+SHORTEST: Final = 10
+"""The least limit for the length of column names that can be set."""
+
 SEPARATE: Final = "separate"
 COMBINED: Final = "combined"
 VIEW: Final = "view"

@@ -12,7 +12,7 @@ from support.csv_outputs import NEW, Row, image, nucleus, output
 from support.fixtures import content, rows
 from support.servers import Database
 
-from cpexport.commands.load_report import Report
+from cpexport.commands.load_report import LoadReport
 from cpexport.loading.succession import Consent
 from cpexport.tables.options import TableOptions
 
@@ -37,7 +37,7 @@ def quality(folder: Path, time: int = NEW, focus: float = 0) -> Path:
     return output(folder, [*images, picture(18, 3, "P2", Focus=9)], time)
 
 
-def both(tmp_path: Path, to: str) -> Report:
+def both(tmp_path: Path, to: str) -> LoadReport:
     load([analysis(tmp_path / "analysis")], to)
     return load([quality(tmp_path / "qc")], to, prefix="QC_")
 
@@ -269,7 +269,9 @@ def test_verify_finds_both_analyses_whole_beside_the_view(tmp_path: Path) -> Non
     both(tmp_path, to)
     found = [verify([tmp_path / "analysis"], to), verify([tmp_path / "qc"], to, prefix="QC_")]
 
-    assert [(one.verified, one.differences, one.whole) for one in found] == [(1, (), True)] * 2
+    assert [(one.verified, one.differences, one.is_complete) for one in found] == [
+        (1, (), True)
+    ] * 2
 
 
 def test_runs_are_joined_run_by_run(tmp_path: Path) -> None:

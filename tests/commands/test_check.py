@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from support.fixtures import Ran
 
+from cpexport import __version__
+from cpexport.imagesets import ImageSets, union
+
 Case = Callable[[str], Path]
 Run = Callable[..., Ran]
 WHOLE = "complete"
@@ -165,7 +168,12 @@ def test_a_run_is_told_as_it_is(case: Case, cpexport: Run, name: str) -> None:
     assert [b["path"] for b in said["batches"] if (b["state"] == WHOLE) == bool(b["reason"])] == []
     missing = [n for first, last in expected.missing for n in range(first, last + 1)]
     assert list(said["missing_names"]) == [str(number) for number in missing]
-    assert {key: said[key] for key in said if key not in ("batches", "missing_names", "notes")} == {
+    made = [ImageSets.parse(pipeline["image_sets"]) for pipeline in said["pipelines"]]
+    assert len(union(made)) == expected.complete
+    others = ("batches", "missing_names", "notes", "pipelines")
+    assert {key: said[key] for key in said if key not in others} == {
+        "cpexport_version": __version__,
+        "exit_status": ran.status,
         "planned": 24,
         "skipped": [],
         "missing_is": "what the batch file plans",

@@ -43,7 +43,7 @@ def test_a_load_names_what_batches_lack(outputs: Path, tmp_path: Path) -> None:
     report = load_runs([outputs], f"sqlite:///{tmp_path / 's.sqlite'}")
     said = [note for note in report.notes if "lack" in note]
 
-    assert report.whole
+    assert report.is_complete
     assert len(said) == 3
     assert any(
         "3 batches lack 4 features of Nuclei that other batches have: "
@@ -220,6 +220,6 @@ class TestATableThatNoOutputHas:
             experiment(job / "Experiment.csv", *modules)
         report = load_runs([job], f"sqlite:///{tmp_path / 's.sqlite'}")
 
-        assert report.whole
+        assert report.is_complete
         said = "Nuclei were counted, but no output of the run has a table for them"
         assert any(said in detail for detail in report.details)

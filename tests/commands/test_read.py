@@ -208,4 +208,4 @@ def test_the_command_line_does_not_wait_for_pandas() -> None:
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert ran.stdout == "set()\n"
-    assert cpexport.read.__module__ == "cpexport.api"
+    assert cpexport.read.__module__ == "cpexport.api.read"

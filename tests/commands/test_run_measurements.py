@@ -55,7 +55,7 @@ def test_what_the_one_job_of_a_run_measured_is_in_per_experiment(tmp_path: Path)
     kinds = rows(database, f"SELECT typeof({Z}), typeof({THRESHOLD}) FROM Per_Experiment")
     assert kinds == [("real", "real")]
     said = verify([tmp_path / "out"], f"sqlite:///{database}")
-    assert (said.differences, said.whole) == ((), True)
+    assert (said.differences, said.is_complete) == ((), True)
 
 
 def test_what_several_jobs_measured_is_said_once_and_kept_by_batch(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_what_several_jobs_measured_is_said_once_and_kept_by_batch(tmp_path: Pat
     kept = rows(database, "SELECT batch_id, value FROM _cpexport_measured WHERE feature LIKE 'Z%'")
     assert kept == [(1, 0.1234567890123456), (2, 0.5)]
     said = verify([tmp_path / "out"], f"sqlite:///{database}")
-    assert (said.differences, said.whole) == ((), True)
+    assert (said.differences, said.is_complete) == ((), True)
 
 
 def test_one_job_of_a_plan_of_several_is_not_the_run(tmp_path: Path) -> None:
@@ -277,5 +277,5 @@ def test_every_destination_takes_it(
 
     assert first == [(0.1234567890123456, -7.5)]
     assert second == [(None, None)]
-    assert (verified.differences, verified.whole) == ((), True)
-    assert (again.differences, again.whole) == ((), True)
+    assert (verified.differences, verified.is_complete) == ((), True)
+    assert (again.differences, again.is_complete) == ((), True)

@@ -13,7 +13,7 @@ from support.csv_outputs import NEW, Row, image, nucleus, output
 from support.fixtures import rows, unpacked
 
 from cpexport.commands.check import check
-from cpexport.commands.load_report import Report
+from cpexport.commands.load_report import LoadReport
 from cpexport.errors import CollisionError
 from cpexport.loading.succession import Consent
 from cpexport.sql_script.manifest import ScriptOptions
@@ -23,7 +23,7 @@ ONE, OTHER = "0" * 32, "1" * 32
 STACK: Row = {"name": "a.nd2", "folder": "/data/P1", "digest": ONE}
 
 
-def brought(tmp_path: Path, *folders: Path, to: str = "sqlite", **words: Any) -> list[Report]:
+def brought(tmp_path: Path, *folders: Path, to: str = "sqlite", **words: Any) -> list[LoadReport]:
     urls = {
         "sqlite": f"sqlite:///{tmp_path / 'screen.sqlite'}",
         "duckdb": f"duckdb:///{tmp_path / 'screen.duckdb'}",
@@ -478,7 +478,7 @@ def test_a_plate_that_is_not_whole_is_named_though_another_has_its_numbers(tmp_p
     (left,) = report.left_out
     assert left.path.endswith("P2")
     assert "has other images than in the output that has it complete" in left.reason
-    assert (report.whole, areas(tmp_path)) == (False, [7])
+    assert (report.is_complete, areas(tmp_path)) == (False, [7])
 
 
 def test_object_types_of_an_output_that_is_not_whole_are_named(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from support.calls import dry_run, load, verify
 from support.csv_outputs import NEW, OLD, Row, image, nucleus, output
 from support.fixtures import Ran, rows, tables
 
-from cpexport.commands.load_report import Report
+from cpexport.commands.load_report import LoadReport
 from cpexport.errors import LossError
 from cpexport.loading.succession import Consent
 from cpexport.tables.options import TableOptions
@@ -46,7 +46,7 @@ def quality(folder: Path, time: int = NEW, **words: Any) -> Path:
     return output(folder, images, time, **words)
 
 
-def into(tmp_path: Path, *folders: Path, **words: Any) -> Report:
+def into(tmp_path: Path, *folders: Path, **words: Any) -> LoadReport:
     return load(folders, f"sqlite:///{tmp_path / 'screen.sqlite'}", **words)
 
 
@@ -146,7 +146,7 @@ def test_a_rerun_that_found_no_objects_replaces_and_needs_no_table(
     into(tmp_path, old)
     report = into(tmp_path, new)
 
-    assert (report.loaded, report.replaced, report.whole) == (1, 1, True)
+    assert (report.loaded, report.replaced, report.is_complete) == (1, 1, True)
     assert areas(tmp_path) == []
 
 
@@ -343,7 +343,7 @@ def test_an_output_that_was_replaced_and_is_the_newest_again_is_loaded_again(
     assert areas(tmp_path) == [5, 6, 7]
     assert (report.loaded, report.replaced) == (1, 1)
     assert (again.loaded, again.already) == (0, 1)
-    assert verify([tmp_path / back], f"sqlite:///{tmp_path / 'screen.sqlite'}").whole
+    assert verify([tmp_path / back], f"sqlite:///{tmp_path / 'screen.sqlite'}").is_complete
 
 
 def test_a_rerun_by_the_same_pipeline_that_lacks_columns_replaces_nothing(tmp_path: Path) -> None:
@@ -392,7 +392,7 @@ def test_a_feature_that_is_infinite_everywhere_is_not_one_that_is_lacking(tmp_pa
 
     report = into(tmp_path, older)
 
-    assert report.whole
+    assert report.is_complete
     values = rows(tmp_path / "screen.sqlite", "SELECT Image_Zscore FROM Per_Image ORDER BY 1")
     assert values == [(None,), (0.25,)]
 
@@ -409,7 +409,7 @@ def test_a_newer_output_that_is_loaded_first_keeps_features_without_any_value(
 
     report = into(tmp_path, older)
 
-    assert report.whole
+    assert report.is_complete
     assert f"{older}: newer outputs have its image sets" in report.notes
     assert areas(tmp_path) == [None, None, None]
 
@@ -425,8 +425,8 @@ def test_a_newer_output_that_is_loaded_first_may_have_no_objects_at_all(tmp_path
     (tmp_path / "screen.sqlite").unlink()
     together = into(tmp_path, older, newer)
 
-    assert alone.whole
-    assert together.whole
+    assert alone.is_complete
+    assert together.is_complete
 
 
 def test_the_same_load_once_more_is_not_refused_for_a_feature_that_is_nan_everywhere(

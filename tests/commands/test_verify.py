@@ -18,7 +18,7 @@ from support.fixtures import Ran, rewritten, rows, traces, unpacked
 from support.reruns import LATER, rerun
 from support.wide_tables import widen
 
-from cpexport.commands.verify import Verification
+from cpexport.commands.verify import VerifyReport
 from cpexport.derived.wells import Wells
 from cpexport.errors import ChangedError, SinkError, UsageError
 from cpexport.tables.options import TableOptions
@@ -55,7 +55,7 @@ def outputs(name: str) -> Path:
     return unpacked(home) / part
 
 
-def same(found: Verification) -> bool:
+def same(found: VerifyReport) -> bool:
     assert found.differences == ()
     assert (found.different, found.not_verified) == (0, ())
     assert found.verified > 0
@@ -71,10 +71,10 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def damaged(fresh: Path, tmp_path: Path) -> Callable[..., Verification]:
+def damaged(fresh: Path, tmp_path: Path) -> Callable[..., VerifyReport]:
     """Verifies a copy of it after some statements."""
 
-    def run(*statements: str) -> Verification:
+    def run(*statements: str) -> VerifyReport:
         database = tmp_path / "copy.sqlite"
         shutil.copy(fresh, database)
         change(database, *statements)
@@ -102,7 +102,7 @@ class TestTheSame:
         said = [(unseen.path, unseen.reason) for unseen in found.not_loaded]
         assert said == [(left.path, left.reason) for left in report.left_out]
         assert [str(gone.image_sets) for gone in found.missing.values()] == [str(report.missing)]
-        assert found.whole == report.whole
+        assert found.is_complete == report.is_complete
         assert found.verified == report.loaded
         there = {table: tally.rows for table, tally in found.tables.items()}
         assert there == dict(report.rows) | {
@@ -391,7 +391,7 @@ def completed(fresh: Path, text: str) -> str:
 class TestDamage:
     @pytest.mark.parametrize("what", DAMAGES)
     def test_it_is_found_and_named(
-        self, what: str, fresh: Path, damaged: Callable[..., Verification]
+        self, what: str, fresh: Path, damaged: Callable[..., VerifyReport]
     ) -> None:
         statements, table, column = DAMAGES[what]
 
@@ -405,7 +405,7 @@ class TestDamage:
         assert len(named) <= 40
 
     def test_a_value_is_named_with_batch_image_set_and_what_it_must_be(
-        self, fresh: Path, damaged: Callable[..., Verification]
+        self, fresh: Path, damaged: Callable[..., VerifyReport]
     ) -> None:
         ((area,),) = rows(fresh, f"SELECT {AREA} FROM Per_Nuclei {ONE}")
 
@@ -417,7 +417,7 @@ class TestDamage:
         assert f"object 2 of image set 3 must be {area} and is {float(str(area)) + 1}" in one.what
         assert (found.verified, found.different) == (1, 1)
 
-    def test_a_batch_made_up_is_not_verified(self, damaged: Callable[..., Verification]) -> None:
+    def test_a_batch_made_up_is_not_verified(self, damaged: Callable[..., VerifyReport]) -> None:
         names = "prefix, table_number, 'nowhere', format, 'x', 'y', image_sets, complete, refused"
         rest = "group_tags, state, reason, finished, modified_ns, cellprofiler, pipeline_sha256"
         found = damaged(
@@ -437,7 +437,7 @@ class TestDamage:
         ],
     )
     def test_a_ledger_that_cannot_be_read_is_said_so(
-        self, statement: str, damaged: Callable[..., Verification]
+        self, statement: str, damaged: Callable[..., VerifyReport]
     ) -> None:
         with pytest.raises(ChangedError, match="ledger was changed by another program"):
             damaged(statement)
@@ -445,7 +445,7 @@ class TestDamage:
     @settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(data=st.data())
     def test_whatever_cell_is_changed(
-        self, data: st.DataObject, fresh: Path, damaged: Callable[..., Verification]
+        self, data: st.DataObject, fresh: Path, damaged: Callable[..., VerifyReport]
     ) -> None:
         table = data.draw(st.sampled_from(CELLS), "table")
         with closing(sqlite3.connect(fresh)) as db:

@@ -33,4 +33,4 @@ def test_jobs_of_one_folder_are_the_same_though_later_ones_wrote_setup_sql_anew(
     load([folder], to)
     found = verify([folder], to)
 
-    assert (found.differences, found.verified, found.whole) == ((), 3, True)
+    assert (found.differences, found.verified, found.is_complete) == ((), 3, True)

@@ -91,7 +91,7 @@ def test_of_runs_one_need_not_have_what_another_has(tmp_path: Path) -> None:
     to = f"sqlite:///{tmp_path / 's.sqlite'}"
     wanted = TableOptions.parse("Nuclei,Cells", None, None, numbered=True)
 
-    assert load_runs([one, two], to, shape=wanted).whole
+    assert load_runs([one, two], to, shape=wanted).is_complete
     with pytest.raises(UsageError, match="no output has such an object type"):
         load_runs([one, two], f"{to}2", shape=TableOptions.parse("Nuclei,Celsl", None, None, True))
 
@@ -122,7 +122,7 @@ def test_a_destination_that_was_made_with_strange_types_takes_the_right_ones(
     report = load_runs([outputs], to, shape=shape(right))
     made = rows(file, "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'Per_%'")
     objects = {str(n) for (n,) in made} & {f"Per_{name}" for name in of(1)}
-    assert (foreseen, report.loaded, report.whole) == (2, 2, True)
+    assert (foreseen, report.loaded, report.is_complete) == (2, 2, True)
     assert objects == tables
     for table in tables:
         assert rows(file, f"SELECT ImageNumber FROM {table} ORDER BY 1") == [(1,), (2,), (3,)]

@@ -15,7 +15,7 @@ from support.fixtures import Ran, rows
 from support.site import Case, Site, program
 
 from cpexport.cellprofiler.batch_file import read_batch_file
-from cpexport.commands.check import Check
+from cpexport.commands.check import CheckReport
 from cpexport.commands.seen import Seen
 from cpexport.commands.watch import RunProgress, follow_check, standing
 from cpexport.imagesets import NONE, ImageSets
@@ -161,16 +161,16 @@ class TestLoad:
 
 class TestStanding:
     @pytest.fixture
-    def found(self, case: Case) -> Callable[..., Check]:
+    def found(self, case: Case) -> Callable[..., CheckReport]:
         plan = read_batch_file(case("10_ranges") / "Batch_data.h5")
 
-        def make(complete: str, *batches: tuple[str, str]) -> Check:
+        def make(complete: str, *batches: tuple[str, str]) -> CheckReport:
             seen = [Seen("b", ImageSets.parse(sets), NONE, state, "") for sets, state in batches]
-            return Check(plan, ImageSets.parse(complete), NONE, NONE, tuple(seen))
+            return CheckReport(plan, ImageSets.parse(complete), NONE, NONE, tuple(seen))
 
         return make
 
-    def test_every_image_set_is_in_one_place(self, found: Callable[..., Check]) -> None:
+    def test_every_image_set_is_in_one_place(self, found: Callable[..., CheckReport]) -> None:
         history = History(
             (Attempt("", ImageSets.span(5, 8), "", "", "failed"),), running=ImageSets.span(7, 12)
         )
@@ -183,7 +183,9 @@ class TestStanding:
             "13-16,19-24",
         ]
 
-    def test_the_time_left_is_by_what_was_done_meanwhile(self, found: Callable[..., Check]) -> None:
+    def test_the_time_left_is_by_what_was_done_meanwhile(
+        self, found: Callable[..., CheckReport]
+    ) -> None:
         looks = iter([found("1-4"), found("1-14"), found("1-24")])
         times = iter([0.0, 0.0, 20.0, 40.0])
         drawn: list[RunProgress] = []

@@ -57,8 +57,8 @@ def test_taken_out_nothing_of_it_stays(tmp_path: Path, to: str) -> None:
     (left,) = report.left_out
     found = verify([whole(tmp_path)], url)
 
-    assert (Path(left.path).name, str(report.missing), report.whole) == ("cut", "2", False)
-    assert (found.verified, found.differences, found.whole) == (1, (), True)
+    assert (Path(left.path).name, str(report.missing), report.is_complete) == ("cut", "2", False)
+    assert (found.verified, found.differences, found.is_complete) == (1, (), True)
 
 
 def test_a_destination_is_the_same_in_either_order(tmp_path: Path) -> None:
@@ -125,5 +125,5 @@ def test_what_counts_no_objects_stays(tmp_path: Path) -> None:
     load([output(tmp_path / "none", [image(2, "2.tif", Count_Nuclei=0)])], to)
     report = load([whole(tmp_path)], to)
 
-    assert (report.left_out, report.whole) == ((), True)
+    assert (report.left_out, report.is_complete) == ((), True)
     assert len(rows(tmp_path / "screen.sqlite", "SELECT * FROM Per_Image")) == 2

@@ -11,13 +11,13 @@ from support.calls import load
 from support.fixtures import Ran, content, rewritten, rows, tables, traces, values_of
 from support.reruns import EARLIER, FIRST, LATER, Copy, rerun
 
-from cpexport.commands.load_report import Report
+from cpexport.commands.load_report import LoadReport
 from cpexport.errors import CollisionError
 from cpexport.loading.succession import Consent
 
 
 @pytest.fixture
-def loaded(tmp_path: Path) -> Callable[..., Report]:
+def loaded(tmp_path: Path) -> Callable[..., LoadReport]:
     """Loads into `screen.sqlite` or another file of the test's folder."""
 
     def run(
@@ -25,7 +25,7 @@ def loaded(tmp_path: Path) -> Callable[..., Report]:
         to: str = "screen.sqlite",
         batch: Path | None = None,
         replace: bool = False,
-    ) -> Report:
+    ) -> LoadReport:
         consent = Consent(replace=replace)
         return load(list(outputs), f"sqlite:///{tmp_path / to}", batch_file=batch, consent=consent)
 
@@ -49,7 +49,7 @@ def test_a_second_load_finds_nothing_new_and_leaves_every_byte(
 
 
 def test_a_second_load_opens_no_batch_that_it_knows(
-    loaded: Callable[..., Report], copy: Copy, tmp_path: Path
+    loaded: Callable[..., LoadReport], copy: Copy, tmp_path: Path
 ) -> None:
     outputs = copy("13_groups", "outputs")
     loaded(outputs)
@@ -66,7 +66,7 @@ def test_a_second_load_opens_no_batch_that_it_knows(
 
 
 def test_batches_of_a_later_load_join_those_of_the_first(
-    loaded: Callable[..., Report], copy: Copy, case: Callable[[str], Path], tmp_path: Path
+    loaded: Callable[..., LoadReport], copy: Copy, case: Callable[[str], Path], tmp_path: Path
 ) -> None:
     outputs = copy("11_h5_and_csv", "outputs/batch_7_12", "outputs/batch_7_12").parent
     loaded(outputs)
@@ -82,7 +82,10 @@ def test_batches_of_a_later_load_join_those_of_the_first(
 
 @pytest.mark.parametrize("how", [shutil.move, shutil.copytree])
 def test_a_moved_or_copied_folder_is_not_loaded_again(
-    loaded: Callable[..., Report], copy: Copy, tmp_path: Path, how: Callable[[Path, Path], object]
+    loaded: Callable[..., LoadReport],
+    copy: Copy,
+    tmp_path: Path,
+    how: Callable[[Path, Path], object],
 ) -> None:
     outputs = copy("11_h5_and_csv", "outputs/batch_1_6", "outputs/batch_1_6").parent
     loaded(outputs)
@@ -96,7 +99,7 @@ def test_a_moved_or_copied_folder_is_not_loaded_again(
 
 
 def test_a_touched_file_is_not_loaded_again(
-    loaded: Callable[..., Report], copy: Copy, tmp_path: Path
+    loaded: Callable[..., LoadReport], copy: Copy, tmp_path: Path
 ) -> None:
     file = copy("11_h5_and_csv", FIRST, "outputs/batch.h5")
     loaded(file.parent)
@@ -110,7 +113,7 @@ def test_a_touched_file_is_not_loaded_again(
 
 
 def test_a_single_file_is_loaded_like_the_folder_that_holds_it(
-    loaded: Callable[..., Report], copy: Copy, tmp_path: Path
+    loaded: Callable[..., LoadReport], copy: Copy, tmp_path: Path
 ) -> None:
     file = copy("11_h5_and_csv", FIRST, "outputs/batch.h5")
 
@@ -122,7 +125,7 @@ def test_a_single_file_is_loaded_like_the_folder_that_holds_it(
 
 
 def test_a_folder_and_its_copy_in_one_load_are_loaded_once(
-    loaded: Callable[..., Report], copy: Copy, tmp_path: Path
+    loaded: Callable[..., LoadReport], copy: Copy, tmp_path: Path
 ) -> None:
     copy("11_h5_and_csv", FIRST, "outputs/one/batch.h5")
     copy("11_h5_and_csv", FIRST, "outputs/two/batch.h5")
@@ -146,7 +149,7 @@ def first_area(tmp_path: Path) -> tuple[object, ...]:
 @pytest.mark.parametrize("at_once", [True, False], ids=["found together", "found later"])
 @pytest.mark.parametrize(("finished", "area"), [(LATER, -7.0), (EARLIER, 136.0)])
 def test_of_two_outputs_of_one_picture_the_newest_stays(
-    loaded: Callable[..., Report],
+    loaded: Callable[..., LoadReport],
     copy: Copy,
     tmp_path: Path,
     at_once: bool,
@@ -164,12 +167,12 @@ def test_of_two_outputs_of_one_picture_the_newest_stays(
     assert first_area(tmp_path) == (area,)
     for table, count in (("Per_Image", 6), ("Per_Nuclei", 125), ("Per_Cells", 125)):
         assert rows(tmp_path / "screen.sqlite", f"SELECT count(*) FROM {table}") == [(count,)]
-    assert (report.left_out, report.whole) == ((), True)
+    assert (report.left_out, report.is_complete) == ((), True)
     assert (then.loaded, then.already) == (0, 2)
 
 
 def test_a_replacement_has_the_content_of_the_newest_alone(
-    loaded: Callable[..., Report], copy: Copy, tmp_path: Path
+    loaded: Callable[..., LoadReport], copy: Copy, tmp_path: Path
 ) -> None:
     loaded(copy("11_h5_and_csv", FIRST, "old/batch.h5").parent)
     again = rerun(copy, "again/batch.h5", LATER).parent
@@ -181,7 +184,7 @@ def test_a_replacement_has_the_content_of_the_newest_alone(
 
 
 def test_a_batch_partly_replaced_keeps_the_rest_of_its_rows(
-    loaded: Callable[..., Report], copy: Copy, case: Callable[[str], Path], tmp_path: Path
+    loaded: Callable[..., LoadReport], copy: Copy, case: Callable[[str], Path], tmp_path: Path
 ) -> None:
     loaded(copy("11_h5_and_csv", FIRST, "old/batch.h5").parent)
 
@@ -203,7 +206,7 @@ def test_a_batch_partly_replaced_keeps_the_rest_of_its_rows(
 
 
 def test_a_newer_output_that_is_damaged_inside_is_named_and_the_older_one_is_taken(
-    loaded: Callable[..., Report], copy: Copy, tmp_path: Path
+    loaded: Callable[..., LoadReport], copy: Copy, tmp_path: Path
 ) -> None:
     copy("11_h5_and_csv", FIRST, "outputs/batch_1_6.h5")
     damaged = rerun(copy, "outputs/again.h5", LATER)
@@ -215,11 +218,11 @@ def test_a_newer_output_that_is_damaged_inside_is_named_and_the_older_one_is_tak
     assert len(rows(tmp_path / "screen.sqlite", "SELECT * FROM Per_Image")) == 6
     assert [Path(left.path).name for left in report.left_out] == ["again.h5"]
     assert "AreaShape_Area" in report.left_out[0].reason
-    assert not report.whole
+    assert not report.is_complete
 
 
 def test_a_newer_output_that_is_damaged_leaves_the_rows_that_are_there(
-    loaded: Callable[..., Report], copy: Copy, tmp_path: Path
+    loaded: Callable[..., LoadReport], copy: Copy, tmp_path: Path
 ) -> None:
     loaded(copy("11_h5_and_csv", FIRST, "outputs/batch_1_6.h5").parent)
     before = content(tmp_path / "screen.sqlite")
@@ -230,7 +233,7 @@ def test_a_newer_output_that_is_damaged_leaves_the_rows_that_are_there(
 
     assert content(tmp_path / "screen.sqlite") == before
     assert [Path(left.path).name for left in report.left_out] == ["again.h5"]
-    assert not report.whole
+    assert not report.is_complete
 
 
 def test_incomplete_image_sets_are_named_and_a_later_run_brings_them(
@@ -257,7 +260,7 @@ def test_incomplete_image_sets_are_named_and_a_later_run_brings_them(
 
 @pytest.mark.parametrize("at_once", [True, False], ids=["found together", "found later"])
 def test_different_pictures_under_one_number_stop_the_load_and_change_nothing(
-    loaded: Callable[..., Report], copy: Copy, tmp_path: Path, at_once: bool
+    loaded: Callable[..., LoadReport], copy: Copy, tmp_path: Path, at_once: bool
 ) -> None:
     # Without its batch file: numbers of run_g mean other pictures (see tests/data).
     folders = [copy("08_unsorted_groups", run, f"outputs/{run}") for run in ("run_f1_l4", "run_g")]
@@ -276,7 +279,7 @@ def test_different_pictures_under_one_number_stop_the_load_and_change_nothing(
 
 
 def test_with_their_batch_file_different_pictures_are_left_out_and_named(
-    loaded: Callable[..., Report], case: Callable[[str], Path], tmp_path: Path
+    loaded: Callable[..., LoadReport], case: Callable[[str], Path], tmp_path: Path
 ) -> None:
     home = case("08_unsorted_groups")
 
@@ -292,14 +295,14 @@ def test_with_their_batch_file_different_pictures_are_left_out_and_named(
 
 
 def test_outputs_of_several_formats_of_one_screen_are_one_screen(
-    loaded: Callable[..., Report], case: Callable[[str], Path], tmp_path: Path
+    loaded: Callable[..., LoadReport], case: Callable[[str], Path], tmp_path: Path
 ) -> None:
     homes = [case(name) / "outputs" for name in ("10_ranges", "11_h5_and_csv", "13_groups")]
 
     report = loaded(*homes, batch=case("11_h5_and_csv") / "Batch_data.h5", replace=True)
 
     database = tmp_path / "screen.sqlite"
-    assert report.whole
+    assert report.is_complete
     assert rows(database, "SELECT count(*), max(ImageNumber) FROM Per_Image") == [(24, 24)]
     for name in ("Nuclei", "Cells", "Cytoplasm", "BigNuclei", "SmallNuclei"):
         assert f"Per_{name}" in tables(database)

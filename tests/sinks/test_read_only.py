@@ -49,7 +49,7 @@ def read_by_all(url: str) -> tuple[str, int]:
     checked = check_destination(url, batch_file)
     verified = verify([outputs()], url)
     (dry,) = dry_run([outputs()], url)
-    assert (verified.differences, verified.whole, dry.already) == ((), True, 1)
+    assert (verified.differences, verified.is_complete, dry.already) == ((), True, 1)
     return str(checked.missing), len(cpexport_read(url, "Per_Cells"))
 
 

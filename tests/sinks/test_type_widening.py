@@ -11,7 +11,7 @@ from support.calls import load, verify
 from support.fixtures import measurements, rewritten, rows, tables, values_of
 from support.servers import Database
 
-from cpexport.commands.load_report import Report
+from cpexport.commands.load_report import LoadReport
 
 Copy = Callable[..., Path]
 BATCHES = {
@@ -25,8 +25,8 @@ KEPT = ("AreaShape_Area", "Children_", "Location_", "Number_", "Parent_")
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Callable[..., Report]:
-    def load_into(to: str, *outputs: Path) -> Report:
+def run(tmp_path: Path) -> Callable[..., LoadReport]:
+    def load_into(to: str, *outputs: Path) -> LoadReport:
         return load(list(outputs), f"sqlite:///{tmp_path / to}")
 
     return load_into
@@ -57,7 +57,7 @@ TEXTS = ["A", "007", "1.50", "", "1e3", "\u00b5"]
 
 
 def test_a_column_of_integers_that_gets_reals_becomes_real(
-    copy: Copy, run: Callable[..., Report], tmp_path: Path
+    copy: Copy, run: Callable[..., LoadReport], tmp_path: Path
 ) -> None:
     run("screen.sqlite", batch(copy, "a", INTEGERS))
     before = column(tmp_path / "screen.sqlite")
@@ -71,7 +71,7 @@ def test_a_column_of_integers_that_gets_reals_becomes_real(
 
 
 def test_a_column_of_integers_that_gets_text_becomes_text(
-    copy: Copy, run: Callable[..., Report], tmp_path: Path
+    copy: Copy, run: Callable[..., LoadReport], tmp_path: Path
 ) -> None:
     run("screen.sqlite", batch(copy, "a", INTEGERS))
 
@@ -81,7 +81,7 @@ def test_a_column_of_integers_that_gets_text_becomes_text(
 
 
 def test_reals_that_become_text_read_back_exactly(
-    copy: Copy, run: Callable[..., Report], tmp_path: Path
+    copy: Copy, run: Callable[..., LoadReport], tmp_path: Path
 ) -> None:
     reals = [0.1, 1e-7, 1e22, -2.5, 0.1 + 0.2, 5e-324]
     run("screen.sqlite", batch(copy, "a", reals))
@@ -106,7 +106,7 @@ KINDS: dict[str, dict[str, Sequence[Any]]] = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_order_of_loads_does_not_matter_for_the_content(
-    copy: Copy, run: Callable[..., Report], tmp_path: Path, kind: str
+    copy: Copy, run: Callable[..., LoadReport], tmp_path: Path, kind: str
 ) -> None:
     folders = {name: batch(copy, name, values) for name, values in KINDS[kind].items()}
     run("at_once.sqlite", *folders.values())
@@ -128,7 +128,7 @@ LONG = [2**53 + 1, 2**62 + 1, 1, 2, 3, -(2**53) - 1]
 @pytest.mark.parametrize("feature", [FEATURE, "Measured_Site"])
 @pytest.mark.parametrize("order", ["ab", "ba", "at once", "a, and a later load of both"])
 def test_integers_too_long_for_reals_and_reals_become_text_and_none_is_rounded(
-    copy: Copy, run: Callable[..., Report], tmp_path: Path, order: str, feature: str
+    copy: Copy, run: Callable[..., LoadReport], tmp_path: Path, order: str, feature: str
 ) -> None:
     folders = {"a": batch(copy, "a", LONG), "b": batch(copy, "b", REALS)}
     if feature != FEATURE:
@@ -181,7 +181,7 @@ def test_no_destination_rounds_an_integer(
 
 
 def test_batches_decoded_ahead_keep_their_metadata_as_the_jobs_wrote_it(
-    copy: Copy, run: Callable[..., Report], tmp_path: Path
+    copy: Copy, run: Callable[..., LoadReport], tmp_path: Path
 ) -> None:
     whole = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
     folders = [batch(copy, "a", LONG), batch(copy, "b", REALS), batch(copy, "c", whole)]
@@ -192,7 +192,7 @@ def test_batches_decoded_ahead_keep_their_metadata_as_the_jobs_wrote_it(
 
 
 def test_a_column_that_never_had_a_value_takes_the_type_of_its_first(
-    copy: Copy, run: Callable[..., Report], tmp_path: Path
+    copy: Copy, run: Callable[..., LoadReport], tmp_path: Path
 ) -> None:
     empty = batch(copy, "a", [1] * 6)
     with measurements(empty / "batch.h5") as changed:
@@ -210,7 +210,7 @@ def test_a_column_that_never_had_a_value_takes_the_type_of_its_first(
 
 
 def test_a_measured_number_that_turns_out_real_widens_its_column(
-    copy: Copy, run: Callable[..., Report], tmp_path: Path
+    copy: Copy, run: Callable[..., LoadReport], tmp_path: Path
 ) -> None:
     # Declared integer by CellProfiler, and not always whole.
     run("screen.sqlite", copy("11_h5_and_csv", BATCHES["a"], "a/batch.h5").parent)
@@ -226,7 +226,7 @@ def test_a_measured_number_that_turns_out_real_widens_its_column(
 
 
 def test_a_later_load_adds_columns_and_tables_and_keeps_what_was_there(
-    copy: Copy, run: Callable[..., Report], tmp_path: Path
+    copy: Copy, run: Callable[..., LoadReport], tmp_path: Path
 ) -> None:
     few = copy("40_variants", "chosen/outputs", "few")
     whole = copy("40_variants", "chosen/h5", "whole")
@@ -257,7 +257,7 @@ def test_a_later_load_adds_columns_and_tables_and_keeps_what_was_there(
 
 @pytest.mark.parametrize("first", ["few", "whole"])
 def test_the_same_pictures_with_more_columns_replace_those_with_fewer(
-    copy: Copy, run: Callable[..., Report], tmp_path: Path, first: str
+    copy: Copy, run: Callable[..., LoadReport], tmp_path: Path, first: str
 ) -> None:
     # The measurement files were written after the CSV files began, and so are the newer.
     folders = {

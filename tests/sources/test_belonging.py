@@ -14,7 +14,7 @@ from support.calls import load
 from support.fixtures import Ran, content, rows
 from support.small_outputs import experiment, images, measurements, objects, write
 
-from cpexport.commands.load_report import Report
+from cpexport.commands.load_report import LoadReport
 from cpexport.errors import SourceError
 from cpexport.loading.inspection import look_at
 from cpexport.loading.survey import survey
@@ -26,13 +26,13 @@ def run(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-def loaded(*outputs: Path) -> tuple[Report, Path]:
+def loaded(*outputs: Path) -> tuple[LoadReport, Path]:
     """What a load of outputs says, and the database."""
     database = outputs[0].parent / f"{len(list(outputs[0].parent.iterdir()))}.sqlite"
     return load(outputs, f"sqlite:///{database}"), database
 
 
-def left_out(report: Report) -> dict[str, str]:
+def left_out(report: LoadReport) -> dict[str, str]:
     return {Path(left.path).name: left.reason for left in report.left_out}
 
 
@@ -58,7 +58,7 @@ class TestFoldersNamedForMetadata:
         report, database = loaded(tagged)
 
         assert report.loaded == 1
-        assert report.whole
+        assert report.is_complete
         assert numbers(database, "Per_Nuclei") == [(1, 1), (2, 2), (3, 1)]
         assert rows(database, "SELECT CellProfiler_Version FROM Per_Experiment") == [("9.9",)]
 
@@ -87,7 +87,7 @@ class TestFoldersNamedForMetadata:
         report, database = loaded(tagged)
 
         assert report.loaded == 2
-        assert report.whole
+        assert report.is_complete
         assert rows(database, "SELECT CellProfiler_Version FROM Per_Experiment") == [("9.9",)]
 
     def test_a_job_with_its_own_signs_stays_one(self, tagged: Path) -> None:
@@ -113,7 +113,7 @@ class TestFoldersNamedForMetadata:
             objects(run / f"{plate}Nuclei.csv", {number: 1})
         report, database = loaded(run)
 
-        assert report.whole
+        assert report.is_complete
         assert numbers(database, "Per_Nuclei") == [(1, 1), (2, 1)]
         assert rows(database, "SELECT CellProfiler_Version FROM Per_Experiment") == [("9.9",)]
 
@@ -141,7 +141,7 @@ class TestSqlTablesElsewhere:
             path.rename(jobs / "Objects" / path.name)
         report, after = loaded(jobs)
 
-        assert report.whole
+        assert report.is_complete
         assert report.rows["Per_Nuclei"] > 0
         assert content(after) == content(before)
 
@@ -151,7 +151,7 @@ class TestSqlTablesElsewhere:
         report, _ = loaded(jobs)
 
         assert "its Image.CSV and SETUP.SQL are missing" in left_out(report)["SQL_1_7_Object.CSV"]
-        assert not report.whole
+        assert not report.is_complete
 
 
 class TestObjectsElsewhere:
@@ -161,7 +161,7 @@ class TestObjectsElsewhere:
             objects(run / f"b{number}" / "Objects" / "Nuclei.csv", {number: number})
         report, database = loaded(run)
 
-        assert report.whole
+        assert report.is_complete
         assert report.loaded == 2
         assert numbers(database, "Per_Nuclei") == [(1, 1), (2, 2)]
 
@@ -171,7 +171,7 @@ class TestObjectsElsewhere:
             objects(run / "Worms_Data" / f"p0{number}_Worms.csv", {number: number})
         report, database = loaded(run)
 
-        assert report.whole
+        assert report.is_complete
         assert numbers(database, "Per_Worms") == [(1, 1), (2, 2)]
 
     def test_those_of_another_number_of_objects_are_named(self, run: Path) -> None:
@@ -182,7 +182,7 @@ class TestObjectsElsewhere:
         assert left_out(report)["Nuclei.csv"].startswith(
             "3 rows of image set 1, where Image.csv counts 2"
         )
-        assert not report.whole
+        assert not report.is_complete
         assert numbers(database, "Per_Image") == [(1, 1)]
 
     def test_those_of_other_image_sets_are_named(self, run: Path) -> None:
@@ -236,7 +236,7 @@ class TestAnotherPrefix:
         objects(run / "runD_Nuclei.csv", {1: 2})
         report, database = loaded(run)
 
-        assert report.whole
+        assert report.is_complete
         assert numbers(database, "Per_Nuclei") == [(1, 2)]
 
     def test_one_that_fits_none_is_named(self, run: Path) -> None:
@@ -245,7 +245,7 @@ class TestAnotherPrefix:
         report, _ = loaded(run)
 
         assert "1 rows of image set 1" in left_out(report)["runD_Nuclei.csv"]
-        assert not report.whole
+        assert not report.is_complete
 
     def test_two_that_fit_are_both_named(self, run: Path) -> None:
         images(run / "runB_Image.csv", {1: 2})
@@ -275,7 +275,7 @@ class TestFilesNamedThemselves:
     def test_an_image_csv_brings_the_tables_of_its_prefix(self, two: Path) -> None:
         report, database = loaded(two / "A_Image.csv")
 
-        assert report.whole
+        assert report.is_complete
         assert numbers(database, "Per_Nuclei") == [(1, 2)]
         assert rows(database, "SELECT Image_FileName_DNA FROM Per_Image") == [("A1.tif",)]
 
@@ -297,7 +297,7 @@ class TestFilesNamedThemselves:
         """As a shell makes of `run/A_*`."""
         report, database = loaded(two / "A_Image.csv", two / "A_Nuclei.csv")
 
-        assert report.whole
+        assert report.is_complete
         assert numbers(database, "Per_Nuclei") == [(1, 2)]
 
     @pytest.mark.parametrize(
@@ -364,7 +364,7 @@ class TestWhatIsLeftOut:
         }
         assert numbers(database, "Per_Nuclei") == [(1, 2), (2, 1)]
         assert not report.missing
-        assert not report.whole
+        assert not report.is_complete
         return left_out(report)[name]
 
     @pytest.mark.parametrize(
@@ -486,7 +486,7 @@ class TestWhatIsNobodys:
         report, _ = loaded(run)
 
         assert (alone.batches, alone.left_out, alone.plan) == ((), (), None)
-        assert report.whole
+        assert report.is_complete
         assert report.left_out == ()
 
 

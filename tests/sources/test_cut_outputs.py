@@ -72,7 +72,7 @@ def test_one_output_alone_has_no_gaps_before_it_however_often_it_is_loaded(
     reports = [load([output], f"sqlite:///{tmp_path / 'screen.sqlite'}") for _ in range(2)]
 
     assert [str(report.missing) for report in reports] == ["", ""]
-    assert [report.whole for report in reports] == [True, True]
+    assert [report.is_complete for report in reports] == [True, True]
 
 
 def test_an_image_csv_that_ends_within_a_line_is_named_whatever_its_numbers_say(
@@ -91,7 +91,7 @@ def test_an_image_csv_that_ends_within_a_line_is_named_whatever_its_numbers_say(
     assert left.path == str(job)
     assert "ends within a line" in left.reason
     assert report.left_out == (left,)
-    assert not report.whole
+    assert not report.is_complete
     assert rows(tmp_path / "x", "SELECT ImageNumber FROM Per_Image") == [(1,)]
 
 
@@ -110,7 +110,7 @@ def test_an_image_csv_that_ends_within_a_line_costs_nothing_once_all_that_is_pla
     def loaded() -> tuple[list[str], bool]:
         same = Consent(same_pictures=True)
         report = load([outputs.folder], f"sqlite:///{tmp_path / 'x'}", consent=same)
-        return [left.path for left in report.left_out], report.whole
+        return [left.path for left in report.left_out], report.is_complete
 
     first = loaded()
     outputs.write(again)

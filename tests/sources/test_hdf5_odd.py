@@ -18,7 +18,7 @@ from support.calls import dry_run, load, verify
 from support.fixtures import rows
 
 from cpexport.commands.check import check
-from cpexport.commands.load_report import Report
+from cpexport.commands.load_report import LoadReport
 from cpexport.errors import SourceError
 from cpexport.loading.survey import survey
 
@@ -255,15 +255,15 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def report(outputs: Path) -> Report:
+def report(outputs: Path) -> LoadReport:
     return load([outputs], f"sqlite:///{outputs.parent}/odd.sqlite")
 
 
-def left_out(report: Report) -> dict[str, str]:
+def left_out(report: LoadReport) -> dict[str, str]:
     return {Path(one.path).name: one.reason for one in report.left_out}
 
 
-def test_no_kind_ends_the_load_of_others(outputs: Path, report: Report) -> None:
+def test_no_kind_ends_the_load_of_others(outputs: Path, report: LoadReport) -> None:
     last = len(KINDS) + 1
     numbers = {
         n for (n,) in rows(outputs.parent / "odd.sqlite", "SELECT ImageNumber FROM Per_Image")
@@ -305,7 +305,7 @@ def wrong(oracle: Oracle, images: list[Any], nuclei: list[Any]) -> Iterator[str]
             yield f"{NUMBERS} of {number}: {mine} for {said}"
 
 
-def test_what_is_loaded_is_right_and_the_rest_is_named(outputs: Path, report: Report) -> None:
+def test_what_is_loaded_is_right_and_the_rest_is_named(outputs: Path, report: LoadReport) -> None:
     database = outputs.parent / "odd.sqlite"
     images = rows(
         database,
@@ -339,7 +339,7 @@ def test_what_is_loaded_is_right_and_the_rest_is_named(outputs: Path, report: Re
     assert 50 < loaded < len(KINDS)
 
 
-def test_check_verify_and_a_dry_run_go_through_them_too(outputs: Path, report: Report) -> None:
+def test_check_verify_and_a_dry_run_go_through_them_too(outputs: Path, report: LoadReport) -> None:
     url = f"sqlite:///{outputs.parent}/odd.sqlite"
     verified = verify([outputs], url)
     dry = dry_run([outputs], f"sqlite:///{outputs.parent}/other.sqlite")

@@ -86,7 +86,7 @@ def test_objects_whose_names_differ_by_case_alone(
 
     assert all(name in str(refused.value) for name in names)
     assert written(tmp_path) == {"outputs"}
-    assert load_runs([outputs], url, shape=TableOptions.parse(names[0], None, None)).whole
+    assert load_runs([outputs], url, shape=TableOptions.parse(names[0], None, None)).is_complete
 
 
 def test_a_name_that_a_table_has_already_is_refused_in_a_later_load(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def objects_of_2(name: str) -> Objects:
 def test_names_that_only_look_like_those_are_no_reason(name: str, tmp_path: Path) -> None:
     outputs, to = named(tmp_path, name), f"sqlite:///{tmp_path / 's.sqlite'}"
 
-    assert load_runs([outputs], to).whole
+    assert load_runs([outputs], to).is_complete
     assert verify_runs([outputs], to).differences == ()
 
 
@@ -132,7 +132,7 @@ def test_a_server_takes_no_name_beyond_the_basic_plane_and_stays_as_it_was(
 def test_a_file_takes_such_a_name(tmp_path: Path) -> None:
     outputs, to = measured(tmp_path, "Nuclei😀"), f"sqlite:///{tmp_path / 's.sqlite'}"
 
-    assert load_runs([outputs], to).whole
+    assert load_runs([outputs], to).is_complete
     assert verify_runs([outputs], to).differences == ()
 
 

@@ -9,7 +9,7 @@ from cpexport.commands import load as loads
 from cpexport.commands import runs
 from cpexport.commands import script as scripts
 from cpexport.commands import verify as verifications
-from cpexport.commands.load_report import Report
+from cpexport.commands.load_report import LoadReport
 from cpexport.loading.progress import Progress
 from cpexport.loading.request import LoadRequest
 from cpexport.loading.workers import THREAD, ExecutorSpec
@@ -27,7 +27,7 @@ def load(
     workers: ExecutorSpec = THREAD,
     progress: Progress = _quiet,
     **fields: Any,
-) -> Report:
+) -> LoadReport:
     return loads.load(LoadRequest(tuple(outputs), to, **fields), workers, progress)
 
 
@@ -38,7 +38,7 @@ def load_runs(
     workers: ExecutorSpec = THREAD,
     progress: Progress = _quiet,
     **fields: Any,
-) -> Report:
+) -> LoadReport:
     return runs.load_runs(LoadRequest(tuple(outputs), to, **fields), workers, progress)
 
 
@@ -50,13 +50,13 @@ def dry_run(
 
 def verify(
     outputs: Sequence[Path], to: str, *, progress: Progress = _quiet, **fields: Any
-) -> verifications.Verification:
+) -> verifications.VerifyReport:
     return verifications.verify(LoadRequest(tuple(outputs), to, **fields), progress)
 
 
 def verify_runs(
     outputs: Sequence[Path], to: str, *, progress: Progress = _quiet, **fields: Any
-) -> verifications.Verification:
+) -> verifications.VerifyReport:
     return runs.verify_runs(LoadRequest(tuple(outputs), to, **fields), progress)
 
 

@@ -25,7 +25,8 @@ from typing import NoReturn
 # What the commands import when they need it, and what numpy and pyarrow do.
 _IMPORTED = (
     *("cpexport.cli.check_command", "cpexport.cli.report_jobs", "cpexport.cli.report_loads"),
-    *("cpexport.cli.load_request", "cpexport.cli.progress", "cpexport.commands.check"),
+    *("cpexport.api.check", "cpexport.api.load", "cpexport.api.plan", "cpexport.api.verify"),
+    *("cpexport.cli.progress", "cpexport.commands.check"),
     *("cpexport.commands.dry_run", "cpexport.commands.resubmit", "cpexport.commands.runs"),
     *("cpexport.commands.script", "cpexport.commands.watch", "cpexport._sql_files"),
     "cpexport.derived.cpa_properties",

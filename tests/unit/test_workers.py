@@ -124,13 +124,13 @@ def test_a_batch_that_kills_its_worker_is_named_and_all_others_are_loaded(
     (left_out,) = report.left_out
     assert Path(left_out.path).name == "batch_7_12"
     assert "was killed, usually because memory ran out" in left_out.reason
-    assert not report.whole
+    assert not report.is_complete
     loaded = rows(to, "SELECT DISTINCT path FROM _cpexport_batches")
     assert sorted(Path(str(path)).name for (path,) in loaded) == [
         name for name in names if name != "batch_7_12"
     ]
     again = load([outputs], f"sqlite:///{to}")
-    assert (again.loaded, again.whole) == (1, True)
+    assert (again.loaded, again.is_complete) == (1, True)
 
 
 UNGUARDED = """

@@ -1,10 +1,12 @@
 """Reads tables of a destination as pandas frames; implements `cpexport.read`."""
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 import pyarrow as pa
 
+from cpexport.api.arguments import FilePath
 from cpexport.cellprofiler.features import (
     IMAGE,
     INTEGER,
@@ -24,37 +26,41 @@ from cpexport.tables.options import VIEW
 
 
 def read(
-    url: str,
+    url: FilePath,
     table: str,
-    image_sets: str | None = None,
+    image_sets: str | Iterable[int] | None = None,
     columns: Sequence[str] | None = None,
     prefix: str = "",
     run: str | None = None,
 ) -> pd.DataFrame:
     """Returns a table of a destination: one row per image set or object, sorted by key.
 
-    `url` is the destination as in `cpexport load --to`, and `prefix` its `--prefix`. `table` can be
-    given with or without the prefix. A table in parts (`Per_Image_part2`) is read as one table.
-    `Per_RelationshipsView` has pairs of objects; the image set of the first object selects them.
+    >>> import cpexport
+    >>> report = cpexport.load("screen/outputs", "screen.sqlite")
+    >>> cells = cpexport.read("screen.sqlite", "Per_Cells", image_sets="1-10")
+    >>> cells.shape, list(cells.columns[:2])
+    ((197, 81), ['ImageNumber', 'Cells_Number_Object_Number'])
 
-    `image_sets` is a text such as `1-10,12`. Both ends are included, and numbers that the
-    destination lacks have no rows. `columns` selects columns and sets their order; by default, all
-    columns come in the order of the table. A table without rows for these image sets gives an empty
-    frame. If the destination numbers its runs, `run` is the name of one; without it, the rows of
-    all runs come, in order of run.
+    `url` is the destination as in `cpexport load --to`, a URL or a file name, and `prefix` its
+    `--prefix`. `table` can be given with or without the prefix. A table in parts
+    (`Per_Image_part2`) is read as one table. `Per_RelationshipsView` has pairs of objects; the
+    image set of the first object selects them.
+
+    `image_sets` is a text such as `1-10,12` with both ends included, an `ImageSets`, or numbers
+    from 1. Numbers that the destination lacks have no rows. `columns` selects columns and sets
+    their order; by default, all columns come in the order of the table. A table without rows for
+    these image sets gives an empty frame. If the destination numbers its runs, `run` is the name of
+    one; without it, the rows of all runs come, in order of run.
 
     Integers are `int64`, or pandas' nullable `Int64` in a column with a NULL. Real numbers are
     `float64` with NaN. Text is `str` or None, in a column of dtype object.
-
-    >>> import cpexport
-    >>> cpexport.read("sqlite:///screen.sqlite", "Per_Cells", image_sets="1-10")  # doctest: +SKIP
 
     Raises:
         UsageError: the table, column or run does not exist, or none of the image sets does; the
             message lists what exists.
         SinkError: the destination does not exist, cannot be read, or is empty.
     """
-    with open_sink(url, prefix, run=run, writing=False) as sink:
+    with open_sink(os.fspath(url), prefix, run=run, writing=False) as sink:
         layout = sink.layout()
         if not layout.columns:
             under = f" under the prefix {prefix}" if prefix else ""
@@ -107,17 +113,17 @@ def _features(layout: Layout, object_name: str) -> Mapping[str, str]:
     return {**dict(keys), **{c.name: c.feature for part in parts for c in part.columns}}
 
 
-def _image_sets(sink: Sink, text: str | None) -> ImageSets | None:
-    if text is None:
+def _image_sets(sink: Sink, asked: str | Iterable[int] | None) -> ImageSets | None:
+    if asked is None:
         return None
     try:
-        wanted = ImageSets.parse(text)
+        wanted = ImageSets.parse(asked) if isinstance(asked, str) else ImageSets.of(asked)
     except ValueError as error:
         raise UsageError(str(error)) from error
     loaded = sink.ledger.read().loaded
     if not wanted & loaded:
         raise UsageError(
-            f"no image set of {text or 'an empty list'} in {sink.name}, which has {loaded}"
+            f"no image set of {wanted or 'an empty list'} in {sink.name}, which has {loaded}"
         )
     return wanted
 

@@ -1,0 +1,1 @@
+"""The functions of the package, which the commands of the command line call, too."""

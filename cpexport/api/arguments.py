@@ -1,0 +1,106 @@
+"""Turns plain Python arguments into the values that the rest of the package takes."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TypeAlias
+from urllib.parse import quote
+
+from cpexport.destination_url import destination_url
+from cpexport.errors import UsageError
+
+FilePath: TypeAlias = str | os.PathLike[str]
+Words: TypeAlias = str | Iterable[str]
+"""One word, several with commas between, or any iterable of words."""
+
+
+def path(file: FilePath | None) -> Path | None:
+    """The path of a file; None if there is none."""
+    return None if file is None else Path(file)
+
+
+def paths(files: FilePath | Iterable[FilePath]) -> tuple[Path, ...]:
+    """The paths of one file or folder, or of several.
+
+    >>> [str(path) for path in paths("outputs")], len(paths(["run1", Path("run2")]))
+    (['outputs'], 2)
+    """
+    if isinstance(files, str | os.PathLike):
+        return (Path(files),)
+    return tuple(map(Path, files))
+
+
+def comma_list(words: Words | None) -> str | None:
+    """The words as the command line takes them, with commas between.
+
+    >>> comma_list(["mean", "std"]), comma_list("mean,std"), comma_list(None)
+    ('mean,std', 'mean,std', None)
+    """
+    return words if words is None or isinstance(words, str) else ",".join(words)
+
+
+def word_list(words: Words) -> tuple[str, ...]:
+    """The words one by one; a text is one word.
+
+    >>> word_list("/data=/mnt/lab"), word_list(["a=/a", "b=/b"])
+    (('/data=/mnt/lab',), ('a=/a', 'b=/b'))
+    """
+    return (words,) if isinstance(words, str) else tuple(words)
+
+
+def pairs(words: Words | Mapping[str, str]) -> tuple[str, ...]:
+    """The pairs of a mapping, or words, as `KEY=VALUE`.
+
+    >>> pairs({"/data": "/mnt/lab"})
+    ('/data=/mnt/lab',)
+    """
+    if isinstance(words, Mapping):
+        return tuple(f"{key}={value}" for key, value in words.items())
+    return word_list(words)
+
+
+def url(to: FilePath | None, defaults_file: FilePath | None = None) -> str | None:
+    """The URL of a destination that is named by a URL or a file name; None without one.
+
+    `defaults_file` is the option file of a server's client. It goes into the URL, so that it goes
+    wherever the URL goes.
+
+    >>> url("screen.sqlite"), url(Path("screen.duckdb"))
+    ('sqlite:///screen.sqlite', 'duckdb:///screen.duckdb')
+
+    Raises:
+        UsageError: neither a URL nor a file name with a known ending, or an option file for a
+            destination that is no server.
+    """
+    named = None if to is None else destination_url(os.fspath(to))
+    if defaults_file is None:
+        return named
+    from cpexport.sinks.registry import capabilities
+
+    if named is None or not capabilities(named).server:
+        raise UsageError("--defaults-file needs --to mysql+pymysql://...")
+    sign = "&" if "?" in named else "?"
+    file = quote(str(Path(defaults_file).absolute()), safe="/")
+    return f"{named}{sign}read_default_file={file}"
+
+
+def check_range(
+    option: str,
+    value: float | None,
+    least: float,
+    most: float | None = None,
+    *,
+    above: bool = False,
+) -> None:
+    """Refuses a number outside the bounds of an option, or `least` itself if it must be `above`.
+
+    Raises:
+        UsageError: names the option as the command line does, and its bounds.
+    """
+    if value is None:
+        return
+    too_small = value <= least if above else value < least
+    if too_small or (most is not None and value > most):
+        bounds = f"above {least}" if above else f"from {least}"
+        end = "" if most is None else f" to {most}"
+        raise UsageError(f"--{option} is a number {bounds}{end}, not {value}")

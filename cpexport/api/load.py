@@ -1,0 +1,188 @@
+"""Loads what jobs left into a destination; implements `cpexport.load` and `cpexport.dry_run`."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+
+from cpexport.api.arguments import FilePath, Words, check_range, path, paths, url
+from cpexport.api.request import load_request
+from cpexport.commands import dry_run as dry_runs
+from cpexport.commands.dry_run import DryRun
+from cpexport.commands.load_report import LoadReport
+from cpexport.commands.runs import destination, load_runs
+from cpexport.commands.watch import follow_load
+from cpexport.derived import cpa_properties
+from cpexport.loading.progress import Progress, silent
+from cpexport.loading.workers import processes
+
+
+def load(
+    outputs: FilePath | Iterable[FilePath],
+    to: FilePath | None = None,
+    *,
+    batch: FilePath | None = None,
+    prefix: str = "",
+    objects: Words | None = None,
+    aggregate: Words | None = None,
+    max_column_length: int | None = None,
+    table_number: bool = False,
+    path_map: Words | Mapping[str, str] = (),
+    same_pictures: bool = False,
+    replace: bool = False,
+    wells: Words | None = None,
+    plate: str | None = None,
+    well: str | None = None,
+    properties: FilePath | None = None,
+    defaults_file: FilePath | None = None,
+    jobs: int | None = 1,
+    watch: float | None = None,
+    missing_ok: bool = False,
+    progress: Progress | None = None,
+    passed: Callable[[LoadReport], None] | None = None,
+) -> LoadReport:
+    """Loads every complete image set of every batch (one job's output) into one destination.
+
+    Run again, it loads only what is new, so each image set is there exactly once. It changes no
+    output. What it leaves out, and which image sets are missing, is in the report and raises
+    nothing: look at `report.is_complete`, `report.missing` and `report.left_out`.
+
+    >>> import cpexport
+    >>> report = cpexport.load("screen/outputs", "screen.sqlite")
+    >>> report.loaded, report.image_sets, report.rows["Per_Cells"]
+    (22, 22, 500)
+    >>> report.is_complete, report.missing, report.exit_status
+    (False, ImageSets('9,24'), 3)
+
+    Arguments have the names of the options of `cpexport load`, with underscores. Messages of errors
+    call them as the command line does: `--table-number` is `table_number`.
+
+    outputs: folders or files that hold job outputs, at any depth: one path or several. With
+        `table_number` each is a run, and can be written `NAME=FOLDER`.
+    to: the destination: a URL as for `--to`, or a file name that ends in .sqlite, .db, .duckdb or
+        .parquet; by default NAME.sqlite in the working folder, after the first of `outputs`.
+    batch: the batch file, Batch_data.h5; by default found near `outputs`, or by their plan.
+        Without any, only gaps in the numbers show that image sets are missing.
+    prefix: begins the names of all tables, for example `MyExpt_`.
+    objects: `separate` (the default), `combined`, `view` or `none`, and the object types wanted.
+    aggregate: any of mean, median and std: per-image aggregates of object features.
+    max_column_length: the longest column name, from 10 to 64 characters.
+    table_number: whether the destination numbers its runs.
+    path_map: `CLUSTER=LOCAL` texts or a mapping: image paths below a folder of the cluster get the
+        local one.
+    same_pictures: image sets with one number have the same images, although their files moved.
+    replace: newer outputs replace older ones that have more features.
+    wells: any of mean, median and std: tables of wells to make.
+    plate, well: the image features that name the plate and the well; by default `Metadata_Plate`
+        and `Metadata_Well`.
+    properties: a .properties file to write at the end, for CellProfiler Analyst.
+    defaults_file: the option file of a MySQL or MariaDB server; by default ~/.my.cnf.
+    jobs: how many processes decode batches, from 1; None for one per core if there is much to read.
+        Processes import the script that calls this, so the call must be below
+        `if __name__ == "__main__":` there.
+    watch: load again every so many seconds until all that `batch` plans is there, or all jobs have
+        ended; above 0.
+    missing_ok: whether `report.exit_status` is 0 even if something is missing.
+    progress: is called after every step, and may raise an exception to stop between two batches.
+    passed: is called with the report of all passes so far, after each pass of `watch` (without it,
+        after the only one) and before `properties` is written.
+
+    Raises:
+        UsageError: an argument makes no sense; nothing was changed.
+        SourceError: nothing can be loaded, or the batch file cannot be read; nothing was changed.
+        CollisionError: different images have one image set number, or a newer output lacks what an
+            older one has; nothing was changed.
+        SinkError: the destination cannot be written. Batches that were loaded before stay.
+    """
+    check_range("jobs", jobs, 1)
+    check_range("watch", watch, 0, above=True)
+    folders = paths(outputs)
+    to = destination(folders, url(to, defaults_file))
+    request = load_request(
+        folders,
+        to,
+        batch=batch,
+        prefix=prefix,
+        objects=objects,
+        aggregate=aggregate,
+        max_column_length=max_column_length,
+        table_number=table_number,
+        path_map=path_map,
+        same_pictures=same_pictures,
+        replace=replace,
+        wells=wells,
+        plate=plate,
+        well=well,
+        properties=properties,
+        allow_empty=watch is not None,
+    )
+
+    show, tell = progress or silent, passed or (lambda report: None)
+
+    def once() -> LoadReport:
+        report = load_runs(request, processes(jobs), show)
+        return dataclasses.replace(report, missing_ok=missing_ok)
+
+    if watch is None:
+        report = once()
+        tell(report)
+    else:
+        report = follow_load(once, watch, show, tell)
+    if file := path(properties):
+        found = cpa_properties.properties(to, file.parent, prefix=prefix, plate=plate, well=well)
+        cpa_properties.write(found, file)
+    return report
+
+
+def dry_run(
+    outputs: FilePath | Iterable[FilePath],
+    to: FilePath | None = None,
+    *,
+    batch: FilePath | None = None,
+    prefix: str = "",
+    objects: Words | None = None,
+    aggregate: Words | None = None,
+    max_column_length: int | None = None,
+    table_number: bool = False,
+    path_map: Words | Mapping[str, str] = (),
+    same_pictures: bool = False,
+    replace: bool = False,
+    wells: Words | None = None,
+    plate: str | None = None,
+    well: str | None = None,
+    properties: FilePath | None = None,
+    defaults_file: FilePath | None = None,
+    missing_ok: bool = False,
+    progress: Progress | None = None,
+) -> tuple[DryRun, ...]:
+    """Finds what `load` would do with the same arguments, and changes nothing.
+
+    There is one report for each run, or a single one if runs are not numbered.
+
+    >>> import cpexport
+    >>> (found,) = cpexport.dry_run("screen/outputs", "screen.sqlite")
+    >>> found.to_load, found.image_sets, found.tables["Per_Nuclei"]
+    (22, ImageSets('1-8,10-23'), (87,))
+
+    Raises:
+        UsageError, SourceError, CollisionError, SinkError: as `load` would.
+    """
+    folders = paths(outputs)
+    to = destination(folders, url(to, defaults_file))
+    request = load_request(
+        folders,
+        to,
+        batch=batch,
+        prefix=prefix,
+        objects=objects,
+        aggregate=aggregate,
+        max_column_length=max_column_length,
+        table_number=table_number,
+        path_map=path_map,
+        same_pictures=same_pictures,
+        replace=replace,
+        wells=wells,
+        plate=plate,
+        well=well,
+        properties=properties,
+    )
+    runs = dry_runs.dry_run(request, progress or silent)
+    return tuple(dataclasses.replace(run, missing_ok=missing_ok) for run in runs)

@@ -1,0 +1,80 @@
+"""Turns the arguments that `load`, `verify` and `script` share into a `LoadRequest`."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from cpexport.api.arguments import FilePath, Words, check_range, comma_list, pairs, path, paths
+from cpexport.cellprofiler.column_names import LONGEST
+from cpexport.derived.cpa_properties import check_replaceable
+from cpexport.derived.wells import Wells
+from cpexport.errors import UsageError
+from cpexport.loading.request import LoadRequest
+from cpexport.loading.succession import Consent
+from cpexport.sinks.registry import capabilities
+from cpexport.tables.options import SHORTEST, TableOptions
+from cpexport.tables.path_map import read_path_map
+
+
+def load_request(
+    outputs: FilePath | Iterable[FilePath],
+    to: str,
+    *,
+    batch: FilePath | None,
+    prefix: str,
+    same_pictures: bool,
+    objects: Words | None = None,
+    aggregate: Words | None = None,
+    max_column_length: int | None = None,
+    table_number: bool = False,
+    path_map: Words | Mapping[str, str] = (),
+    replace: bool = False,
+    wells: Words | None = None,
+    plate: str | None = None,
+    well: str | None = None,
+    properties: FilePath | None = None,
+    allow_empty: bool = False,
+) -> LoadRequest:
+    """Returns the request that these options make; they are named as on the command line.
+
+    `properties` is the file that will be written after the load, which is checked before it.
+
+    Raises:
+        UsageError: there are no outputs, or an option is invalid.
+        SourceError: the batch file, which `path_map` needs, cannot be read.
+    """
+    folders, batch_file = paths(outputs), path(batch)
+    if not folders:
+        raise UsageError("name the folder that holds the jobs' outputs")
+    if (plate or well) and not (wells or properties):
+        raise UsageError("--plate and --well need --wells or --properties")
+    if properties:
+        _check_properties(Path(properties), to)
+    check_range("max-column-length", max_column_length, SHORTEST, LONGEST)
+    shape = None
+    if objects or aggregate or max_column_length or table_number:
+        words = comma_list(objects), comma_list(aggregate)
+        shape = TableOptions.parse(*words, max_column_length, table_number)
+    mapped, kinds = pairs(path_map), comma_list(wells)
+    tables_of_wells = None
+    if kinds is not None:
+        tables_of_wells = Wells.parse(kinds, plate, well)
+    elif plate or well:
+        tables_of_wells = Wells((), plate, well)
+    return LoadRequest(
+        outputs=folders,
+        to=to,
+        batch_file=batch_file,
+        prefix=prefix,
+        shape=shape,
+        paths=read_path_map(mapped, batch_file) if mapped else None,
+        wells=tables_of_wells,
+        consent=Consent(same_pictures, replace),
+        allow_empty=allow_empty,
+    )
+
+
+def _check_properties(file: Path, to: str) -> None:
+    """Refuses a properties file that could not be written after the load."""
+    check_replaceable(file)
+    if not capabilities(to).read_by_analyst:
+        raise UsageError("--properties needs a SQLite or MySQL destination")

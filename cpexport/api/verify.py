@@ -1,0 +1,50 @@
+"""Compares a destination with its outputs; implements `cpexport.verify`."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from cpexport.api.arguments import FilePath, url
+from cpexport.api.request import load_request
+from cpexport.commands.runs import verify_runs
+from cpexport.commands.verify import VerifyReport
+from cpexport.loading.progress import Progress, silent
+
+
+def verify(
+    outputs: FilePath | Iterable[FilePath],
+    to: FilePath,
+    *,
+    batch: FilePath | None = None,
+    prefix: str = "",
+    same_pictures: bool = False,
+    defaults_file: FilePath | None = None,
+    missing_ok: bool = False,
+    progress: Progress | None = None,
+) -> VerifyReport:
+    """Compares what a destination holds with what `outputs` say, value by value; changes neither.
+
+    Whatever differs is in the report and raises nothing: look at `report.differences`,
+    `report.not_loaded` and `report.not_verified`. One batch is in memory at a time.
+
+    >>> import cpexport
+    >>> report = cpexport.load("screen/outputs", "screen.sqlite")
+    >>> found = cpexport.verify("screen/outputs", "screen.sqlite")
+    >>> found.verified, found.differences, found.exit_status
+    (22, (), 3)
+    >>> found.tables["Per_Cells"].rows
+    500
+
+    The arguments are those of `load`, with the values that they had there. `missing_ok` makes
+    `report.exit_status` 0 even if something is missing or was not compared, but not if something
+    differs.
+
+    Raises:
+        UsageError: a path, URL or run is invalid.
+        SourceError: a path does not exist, or the batch file cannot be read.
+        ChangedError: another program has changed the ledger, so it cannot be trusted.
+        SinkError: the destination does not exist, cannot be read, or was loaded into meanwhile.
+    """
+    where = url(to, defaults_file)
+    assert where is not None
+    request = load_request(outputs, where, batch=batch, prefix=prefix, same_pictures=same_pictures)
+    return replace(verify_runs(request, progress or silent), missing_ok=missing_ok)
