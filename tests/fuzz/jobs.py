@@ -138,7 +138,8 @@ def _harmed(rng: random.Random, plan: Plan, job: Job, style: Style) -> Job:
     table = rng.choice(tables if job.format in (CSV, SQLCSV) else tables[1:] or [""])
     rows = rows_of(job, table, style.side_by_side and job.format != CSV)
     # A job whose only file is gone has left nothing to tell of it.
-    alone = kind == "gone" and job.format == SQLCSV and not plan.objects
+    traces = job.format == CSV and (style.experiment_csv or style.done_file)
+    alone = kind == "gone" and not plan.objects and not traces
     if table == "" or alone or (kind == "rows" and not rows):
         return job
     return replace(job, damage=Damage(kind, table, rng.randrange(max(1, len(rows)))))
