@@ -92,7 +92,9 @@ def judge(
         group_tags=_tags(evidence, plan),
         notes=tuple(notes),
         features=evidence.features,
-        missing_tables=frozenset(evidence.missing_tables),
+        missing_tables={
+            name: counted & complete for name, counted in evidence.missing_tables.items()
+        },
         skipped=skipped & complete,
         left_out=tuple(LeftOut(path, reason) for path, reason in evidence.left_out.items()),
         details=tuple(details),

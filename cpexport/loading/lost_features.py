@@ -40,10 +40,11 @@ def recorded(batch: Batch) -> RecordedFeatures:
 
 
 def counted_none(batch: Batch) -> frozenset[str]:
-    """Returns the object types without any object in an output, which has no table of them."""
+    """Returns the object types without a table that the complete image sets count none of."""
     counts = (f for f in batch.features.get(IMAGE, {}) if f.startswith(_COUNT))
     names = {feature.removeprefix(_COUNT) for feature in counts}
-    return frozenset(names - batch.features.keys() - set(batch.missing_tables))
+    counted = {name for name, image_sets in batch.missing_tables.items() if image_sets}
+    return frozenset(names - batch.features.keys() - counted)
 
 
 def lost(had: Names, has: Names, counted_none: Collection[str] = ()) -> Names:

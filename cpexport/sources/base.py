@@ -156,7 +156,8 @@ class Batch:
     unexpected: image sets that the batch file does not list; never in `complete`.
     mismatched_images: image sets with other images than in the batch file; never in `complete`.
     skipped: the image sets of `complete` that a FlagImage module skipped.
-    missing_tables: object types that image sets count, but that have no table.
+    missing_tables: object types that image sets count, but that have no table, with the image sets
+        of `complete` that count them.
     signature: the signature of the files at the time of judgement.
     notes: for every user. `details` need no action; --verbose shows them.
     left_out: files of the batch that are not read, each with the reason.
@@ -178,7 +179,7 @@ class Batch:
     group_tags: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
     features: Features = field(default_factory=dict)
-    missing_tables: frozenset[str] = frozenset()
+    missing_tables: Mapping[str, ImageSets] = field(default_factory=dict)
     signature: str = ""
     skipped: ImageSets = NONE
     details: tuple[str, ...] = ()
