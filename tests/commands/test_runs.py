@@ -288,7 +288,7 @@ class TestKilled:
             folder.mkdir()
             first = Load(folder / "screens.sqlite", named)
 
-            time.sleep(moments.uniform(0.3, 1) * seconds)
+            time.sleep(moments.uniform(0, seconds))
             first.send(signal.SIGKILL)
             Load(folder / "screens.sqlite", named).end()
 

@@ -66,7 +66,7 @@ def test_killed_at_any_moment_and_run_again_the_content_is_the_same(
     to = tmp_path / "screen"
     first = Load(to, screen(), kind=KIND)
 
-    time.sleep(random.Random(moment).uniform(seconds / 4, seconds))
+    time.sleep(random.Random(moment).uniform(0, seconds))
     first.send(signal.SIGKILL)
 
     assert not to.exists() or doubled(to) == []
