@@ -1,0 +1,72 @@
+"""Makes the parts of the site that come from the code; MkDocs calls these functions.
+
+A line `<!-- made: NAME -->` in a page becomes the part of that name.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).parents[2]
+_MADE = re.compile(r"^<!-- made: (\w+)(?: (\w+))? -->$", re.MULTILINE)
+# Pages that are files of the repository, with the places that their links have there.
+_COPIED = {
+    "explanation/architecture.md": "ARCHITECTURE.md",
+    "changelog.md": "CHANGELOG.md",
+}
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Adds the pages that are files of the repository."""
+    for place, source in _COPIED.items():
+        text = (ROOT / source).read_text("utf-8")
+        files.append(File.generated(config, place, content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Puts in what is made from the code, and leaves out words for the tests."""
+    text = _MADE.sub(lambda match: PARTS[match[1]](match[2] or ""), markdown)
+    text = re.sub(r'^( *```\w+ title="[^"]+") shown$', r"\1", text, flags=re.MULTILINE)
+    # Links of the repository lead to files that are not on the site.
+    return re.sub(r"\]\(docs/([\w/-]+\.md)", r"](../\1", text) if "ARCHITECTURE" in text else text
+
+
+def python(_: str) -> str:
+    """A directive for each name that `import cpexport` offers."""
+    package: Any = import_module("cpexport")
+    lines = []
+    for name in getattr(package, "__all__", ["read"]):
+        value = getattr(package, name)
+        if callable(value):
+            lines.append(f"::: {value.__module__}.{value.__qualname__}\n")
+    return "\n".join(lines)
+
+
+def messages(_: str) -> str:
+    """The tables of messages, by what they are about."""
+    from messages_page import tables
+
+    return tables(ROOT / "cpexport")
+
+
+def fields(name: str) -> str:
+    """The fields of a JSON report, from its schema."""
+    from schema_tables import table
+
+    path = ROOT / "docs" / "reference" / "schemas" / f"{name}.json"
+    return table(json.loads(path.read_text("utf-8")))
+
+
+PARTS: dict[str, Callable[[str], str]] = {
+    "python": python,
+    "messages": messages,
+    "fields": fields,
+}

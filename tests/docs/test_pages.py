@@ -1,0 +1,159 @@
+"""Every command and every block of Python and R on every page does what the page shows.
+
+`support.pages` says how pages are read. `CPEXPORT_DOCS=refresh`, which `make docs-refresh` sets,
+writes the real outputs into the pages.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.clusters import Slurm
+from support.fixtures import unpacked
+from support.fork_server import ForkServer
+from support.lab import Lab
+from support.page_reader import ROOT, Reader, has_r
+from support.pages import Page, examples
+from support.servers import PASSWORD, USER, Database
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+# Blocks in other languages are files, with a title.
+KNOWN = {"console", "sh", "python", "r", "text", ""}
+REFRESH = os.environ.get("CPEXPORT_DOCS") == "refresh"
+
+pages = [Page.read(path) for path in PAGES]
+
+
+def named(page: Page) -> str:
+    return str(page.path.relative_to(ROOT))
+
+
+def variants() -> list[Any]:
+    """Each page with each set of needs of its blocks."""
+    return [
+        pytest.param(page, needs, id="-".join([named(page), *sorted(needs)]), marks=marks(needs))
+        for page in pages
+        for needs in page.variants
+    ]
+
+
+def marks(needs: frozenset[str]) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.slurm] if "slurm" in needs else []
+
+
+@pytest.fixture
+def reader(
+    tmp_path: Path, fork_server: ForkServer, request: pytest.FixtureRequest
+) -> Callable[[frozenset[str]], Reader]:
+    """`reader({"r"})` is a reader who has that; where it cannot be had the test is skipped."""
+
+    def make(needs: frozenset[str]) -> Reader:
+        home = tmp_path / "screen"
+        home.mkdir()
+        reader = Reader(home, fork_server, {})
+        reader.prepare()
+        for need in sorted(needs):
+            _NEEDS[need](reader, request)
+        return reader
+
+    return make
+
+
+def _slurm(reader: Reader, request: pytest.FixtureRequest) -> None:
+    """A cluster on which two jobs fail at their first attempt."""
+    slurm: Slurm = request.getfixturevalue("slurm")
+    _stand_in(reader, request)
+    reader.environment = {**reader.environment, **slurm.env}
+    reader.wait = slurm.wait
+
+
+def _stand_in(reader: Reader, request: pytest.FixtureRequest) -> None:
+    """A `cellprofiler` whose jobs fail as pages tell, and the batch file of its screen."""
+    lab: Lab = request.getfixturevalue("lab")
+    lab.fail({"3-4": ["exit 7"], "9-10": ["Failure"]})
+    (reader.home / "Batch_data.h5").symlink_to(unpacked("10_ranges") / "Batch_data.h5")
+    reader.environment = {**reader.environment, **lab.environment}
+
+
+def _mariadb(reader: Reader, request: pytest.FixtureRequest) -> None:
+    """A server on which a database and users can be made, whatever its name on the page."""
+    database: Database = request.getfixturevalue("databases")("mariadb")
+    server = database.server
+    reader.places = {
+        "@db.lab.org/screens": f"@127.0.0.1:{server.port}/{database.name}",
+        "pymysql:///screens": f"pymysql:///{database.name}",
+        " screens ": f" {database.name} ",
+        "host=db.lab.org": f"socket={server.socket}",
+        "password=secret": f"password={PASSWORD}",
+    }
+    reader.environment = {**reader.environment, "MYSQL_PWD": PASSWORD}
+    assert USER == "loader"
+
+
+def _program(name: str) -> Callable[[Reader, pytest.FixtureRequest], None]:
+    def need(reader: Reader, request: pytest.FixtureRequest) -> None:
+        if shutil.which(name) is None:
+            pytest.skip(f"{name} is not installed")
+
+    return need
+
+
+def _module(name: str) -> Callable[[Reader, pytest.FixtureRequest], None]:
+    def need(reader: Reader, request: pytest.FixtureRequest) -> None:
+        if find_spec(name) is None:
+            pytest.skip(f"{name} is not installed: make clients has it")
+
+    return need
+
+
+def _mail(reader: Reader, request: pytest.FixtureRequest) -> None:
+    """A `mail` that writes a file, as no mail may leave this machine."""
+    program = reader.home / "bin" / "mail"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\n{ printf "%s\\n" "$*"; cat; } >>"$HOME/mail.txt"\n')
+    program.chmod(0o755)
+    path = reader.environment.get("PATH", os.environ["PATH"])
+    reader.environment = {**reader.environment, "PATH": f"{program.parent}:{path}"}
+
+
+def _r(reader: Reader, request: pytest.FixtureRequest) -> None:
+    if not has_r():
+        pytest.skip("R with DBI, RSQLite and jsonlite is not installed: make r, as root")
+
+
+_NEEDS = {
+    "r": _r,
+    "slurm": _slurm,
+    "cellprofiler": _stand_in,
+    "mariadb": _mariadb,
+    "snakemake": _program("snakemake"),
+    "nextflow": _program("nextflow"),
+    "mail": _mail,
+    "cytotable": _module("cytotable"),
+    "pycytominer": _module("pycytominer"),
+}
+
+
+@pytest.mark.parametrize(("page", "needs"), variants())
+def test_a_page_does_what_it_shows(
+    page: Page, needs: frozenset[str], reader: Callable[[frozenset[str]], Reader]
+) -> None:
+    # Another variant of the page may have been refreshed meanwhile.
+    page = Page.read(page.path) if REFRESH else page
+    changes = reader(needs).does(page, needs)
+
+    if REFRESH:
+        page.path.write_text(page.with_texts(changes), "utf-8")
+        return
+    shown = "\n".join(block.text for block, _ in changes)
+    assert shown == "\n".join(text for _, text in changes)
+
+
+@pytest.mark.parametrize("page", pages, ids=named)
+def test_every_block_is_of_a_language_that_is_run(page: Page) -> None:
+    assert [b.language for b in page.blocks if b.language not in KNOWN and not b.title] == []
+    assert [b.text for b in page.blocks if b.language == "console" and not examples(b)] == []

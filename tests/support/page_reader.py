@@ -1,0 +1,163 @@
+"""Does what a page of the documents says, as its reader would, in a folder of its own."""
+
+import contextlib
+import io
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from support.fixtures import extract
+from support.fork_server import ForkServer
+from support.pages import Block, Example, Page, console, examples, refreshed
+
+ROOT = Path(__file__).parents[2]
+# The folder in which a reader works, as pages show it.
+FOLDER = "/data/screen"
+
+_SECONDS = 120.0
+_SHELL = re.compile(r"[|&;<>$*?()`~#\n{]")
+_JOBS = re.compile(r"^jobs? (?:\d+ to \d+ are array job )?(\d+)", re.MULTILINE)
+_MARK = "<end of what was shown before>"
+
+
+@dataclass
+class Reader:
+    """Runs the blocks of a page in `home`.
+
+    `places` are texts of the page and what stands for them here, such as the URL of a server.
+    `wait` gets the ids of jobs that a command has submitted.
+    """
+
+    home: Path
+    server: ForkServer
+    environment: Mapping[str, str]
+    places: Mapping[str, str] = field(default_factory=dict)
+    wait: Callable[[list[str]], object] = lambda ids: None
+    names: dict[str, Any] = field(default_factory=dict)
+    r_code: str = ""
+
+    def prepare(self) -> None:
+        """Lays the files of `examples` into the folder, with the screen unpacked."""
+        for archive in ("screen.tar.xz", "rerun.tar.xz"):
+            (self.home / archive).symlink_to(ROOT / "examples" / archive)
+        extract(self.home / "screen.tar.xz", self.home)
+
+    def does(self, page: Page, needs: frozenset[str]) -> list[tuple[Block, str]]:
+        """Runs the blocks of a page that need no more than this.
+
+        Returns the blocks that are not true, each with the text that would be. What a block
+        prints is only compared if the page shows it.
+
+        Raises:
+            AssertionError: a block that shows no output fails, or an output has no block.
+        """
+        found: list[tuple[Block, str]] = []
+        output: str | None = None
+        skipped = False
+        for block in page.blocks:
+            text = block.text
+            if block.language == "text" and not block.title:
+                assert skipped or output is not None, f"nothing prints this:\n{text}"
+                text = text if output is None else refreshed(text, output)
+                output = None
+            elif skipped := not block.needs <= needs:
+                output = None
+            elif block.title:
+                text, output = self._file(block), None
+            elif block.runs:
+                text, output = self._run(block)
+            if text != block.text:
+                found.append((block, text))
+        return found
+
+    def _run(self, block: Block) -> tuple[str, str | None]:
+        if block.language == "console":
+            return console([self._example(e) for e in examples(block)]), None
+        if block.language == "sh":
+            done = self._shell(block.text)
+            assert done.returncode in (0, 3), f"{block.text}\n{done.stdout}"
+            return block.text, None
+        run = self._python if block.language == "python" else self._r
+        return block.text, self._shown(run(block.text))
+
+    def _example(self, example: Example) -> Example:
+        words = [] if _SHELL.search(example.command) else shlex.split(self._real(example.command))
+        if words[:1] == ["cpexport"]:
+            done = self.server.run(words[1:], self.home, self._environment(), _SECONDS, merged=True)
+        else:
+            done = self._shell(example.command)
+        if ids := _JOBS.findall(done.stdout):
+            self.wait(ids)
+        return Example(example.command, refreshed(example.output, self._shown(done.stdout)))
+
+    def _shell(self, command: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            ["bash", "-c", self._real(command)],
+            cwd=self.home,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+
+    def _python(self, code: str) -> str:
+        printed = io.StringIO()
+        with contextlib.chdir(self.home), contextlib.redirect_stdout(printed):
+            exec(compile(self._real(code), "<page>", "exec"), self.names)
+        return printed.getvalue()
+
+    def _r(self, code: str) -> str:
+        # A session ends with its block, so the blocks before it are run once more.
+        script = self.home / ".page.R"
+        script.write_text(f"{self.r_code}\ncat('{_MARK}\\n')\n{self._real(code)}")
+        self.r_code += code
+        done = self._shell(f"Rscript --vanilla {script.name}")
+        assert done.returncode == 0, f"{code}\n{done.stdout}"
+        return done.stdout.rpartition(f"{_MARK}\n")[2]
+
+    def _file(self, block: Block) -> str:
+        """Writes a block with a title to its file; returns what the file contains."""
+        assert block.title is not None
+        path = self.home / block.title.removeprefix("~/")
+        if block.shown:
+            return refreshed(block.text, self._shown(path.read_text("utf-8")))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self._real(block.text), "utf-8")
+        return block.text
+
+    def _environment(self) -> dict[str, str]:
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        own = {"PATH": path, "HOME": str(self.home), "LC_ALL": "C.UTF-8", "MPLBACKEND": "agg"}
+        # A report is as wide as its terminal: that of most readers has 80 columns, but pages have
+        # room for a few more.
+        own |= {"XDG_CACHE_HOME": str(self.home / ".cache"), "COLUMNS": "100"}
+        return {**os.environ, **own, **self.environment}
+
+    def _real(self, text: str) -> str:
+        for shown, real in {**self.places, FOLDER: str(self.home)}.items():
+            text = text.replace(shown, real)
+        return text
+
+    def _shown(self, text: str) -> str:
+        for shown, real in {**self.places, FOLDER: str(self.home)}.items():
+            text = text.replace(real, shown)
+        return text
+
+
+def has_r() -> bool:
+    """Whether R is there, with the packages that pages load."""
+    if shutil.which("Rscript") is None:
+        return False
+    code = 'q(status = !all(sapply(c("DBI", "RSQLite", "jsonlite"), requireNamespace)))'
+    words = ["Rscript", "--vanilla", "-e", code]
+    return subprocess.run(words, capture_output=True, check=False).returncode == 0
