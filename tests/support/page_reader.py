@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from support.fixtures import extract
 from support.fork_server import ForkServer
 from support.pages import Block, Example, Page, console, examples, refreshed
@@ -98,6 +100,8 @@ class Reader:
         return Example(example.command, refreshed(example.output, self._shown(done.stdout)))
 
     def _shell(self, command: str) -> "subprocess.CompletedProcess[str]":
+        if command.startswith("sqlite3 ") and shutil.which("sqlite3") is None:
+            pytest.skip("sqlite3 is not installed: make r, as root")
         return subprocess.run(
             ["bash", "-c", self._real(command)],
             cwd=self.home,
@@ -151,7 +155,8 @@ class Reader:
     def _shown(self, text: str) -> str:
         for shown, real in {**self.places, FOLDER: str(self.home)}.items():
             text = text.replace(real, shown)
-        return text
+        # Lines of a page have no blanks at their ends, and all have an end.
+        return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
 def has_r() -> bool:
