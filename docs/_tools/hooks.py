@@ -1,5 +1,7 @@
 """Makes the parts of the site that come from the code; MkDocs calls these functions.
 
+MkDocs puts this folder on the path while it loads this file, so all imports are here.
+
 A line `<!-- made: NAME -->` in a page becomes the part of that name.
 """
 
@@ -10,12 +12,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import messages_page
+import schema_tables
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[2]
-_MADE = re.compile(r"^<!-- made: (\w+)(?: (\w+))? -->$", re.MULTILINE)
+_MADE = re.compile(r"^<!-- made: (\w+)(?: ([\w-]+))? -->$", re.MULTILINE)
 # Pages that are files of the repository, with the places that their links have there.
 _COPIED = {
     "explanation/architecture.md": "ARCHITECTURE.md",
@@ -50,22 +54,26 @@ def python(_: str) -> str:
     return "\n".join(lines)
 
 
+def commands(_: str) -> str:
+    """A directive that lists all commands, with their options."""
+    lines = ["::: mkdocs-click", "    :module: cpexport.cli.main", "    :command: commands"]
+    lines += ["    :prog_name: cpexport", "    :depth: 1", "    :style: table"]
+    return "\n".join(lines)
+
+
 def messages(_: str) -> str:
     """The tables of messages, by what they are about."""
-    from messages_page import tables
-
-    return tables(ROOT / "cpexport")
+    return messages_page.tables(ROOT / "cpexport")
 
 
 def fields(name: str) -> str:
     """The fields of a JSON report, from its schema."""
-    from schema_tables import table
-
     path = ROOT / "docs" / "reference" / "schemas" / f"{name}.json"
-    return table(json.loads(path.read_text("utf-8")))
+    return schema_tables.table(json.loads(path.read_text("utf-8")))
 
 
 PARTS: dict[str, Callable[[str], str]] = {
+    "commands": commands,
     "python": python,
     "messages": messages,
     "fields": fields,

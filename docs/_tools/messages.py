@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-# Arguments that carry a message, by class: the first one is a place.
-_WHOLE = frozenset({"UsageError", "CpexportError"})
+# Classes whose first argument is the whole message; the others get a place, a problem and an
+# advice. `Problem` is what `plan` finds before jobs run.
+_WHOLE = frozenset({"UsageError", "CpexportError", "Problem"})
 _OTHER = frozenset({"WidthError", "NumbersError", "BatchFileFoundError", "LeadsElsewhereError"})
 _MOST = 12
 
@@ -36,7 +37,7 @@ def collect(package: Path) -> list[Message]:
     }
     constants = {name: text for module in modules.values() for name, text in module.shared.items()}
     errors = {name for module in modules.values() for name in module.errors}
-    errors |= {"CpexportError", "UsageError"}
+    errors |= _WHOLE
     found = {
         Message(name, _tidy(problem), _tidy(advice), error)
         for name, module in modules.items()
@@ -83,22 +84,21 @@ class _Module:
         for scope in self._scopes():
             texts = _Texts(scope, self.constants, shared)
             calls = [node for node in _within(scope) if isinstance(node, ast.Call)]
-            for node in sorted(calls, key=lambda call: call.lineno):
-                name = _called(node)
-                if name in errors - _OTHER:
-                    yield from _of_call(node, name, texts.at(node))
-                elif name == "Problem" and node.args:
-                    for text in texts.at(node).of(node.args[0]):
-                        yield *_split(text), "Problem"
+            for call in sorted(calls, key=lambda call: call.lineno):
+                if _called(call) in errors - _OTHER:
+                    yield from _of_call(call, texts.at(call))
             for node in _within(scope):
                 if isinstance(node, ast.Return) and _is_pair(node.value):
                     yield from _of_pair(node.value, texts)
+        texts = _Texts(self.tree, self.constants, shared)
+        for pair in self._tables():
+            yield from _of_pair(pair, texts)
+
+    def _tables(self) -> Iterator[ast.expr]:
+        """The pairs of a problem and an advice in constants."""
         for name, value in self.constants.items():
             if name.startswith("_") and isinstance(value, ast.Dict):
-                texts = _Texts(self.tree, self.constants, shared)
-                for item in value.values:
-                    if _is_pair(item):
-                        yield from _of_pair(item, texts)
+                yield from filter(_is_pair, value.values)
 
     def _scopes(self) -> Iterator[ast.AST]:
         yield self.tree
@@ -187,7 +187,8 @@ def _called(node: ast.Call) -> str:
     return called.attr if isinstance(called, ast.Attribute) else ""
 
 
-def _of_call(node: ast.Call, name: str, texts: _Texts) -> Iterator[tuple[str, str, str]]:
+def _of_call(node: ast.Call, texts: _Texts) -> Iterator[tuple[str, str, str]]:
+    name = _called(node)
     if name in _WHOLE and node.args:
         for text in texts.of(node.args[0]):
             yield *_split(text), name

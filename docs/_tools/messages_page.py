@@ -99,11 +99,11 @@ def _table(messages: list[Message]) -> str:
     rows = ["| cpexport says | what to do |", "| --- | --- |"]
     for problem, ways in sorted(advice.items()):
         known = list(dict.fromkeys(way for way in ways if way.strip("… ")))
-        rows.append(f"| {_cell(problem)} | {_cell('; or '.join(known)) or SEE} |")
+        rows.append(f"| {cell(problem)} | {cell('; or '.join(known)) or SEE} |")
     return "\n".join(rows)
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     for special in ("\\", "|", "<", "*", "_", "`", "["):
         text = text.replace(special, f"\\{special}")
     return text

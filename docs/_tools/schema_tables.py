@@ -9,7 +9,9 @@ Schema = Mapping[str, Any]
 def table(schema: Schema) -> str:
     """The fields, in Markdown; `a.b` is a field in a field, `a[].b` one in each item of a list."""
     rows = ["| field | type | what it is |", "| --- | --- | --- |"]
-    rows += [f"| `{name}` | {kind} | {text} |" for name, kind, text in fields(schema, schema, "")]
+    # A report that is a list has the fields of its items.
+    one = schema.get("items", schema)
+    rows += [f"| `{name}` | {kind} | {text} |" for name, kind, text in fields(one, schema, "")]
     return "\n".join(rows)
 
 

@@ -5,7 +5,10 @@ writes the real outputs into the pages.
 """
 
 import os
+import re
 import shutil
+import sys
+import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -106,6 +109,8 @@ def _module(name: str) -> Callable[[Reader, pytest.FixtureRequest], None]:
     def need(reader: Reader, request: pytest.FixtureRequest) -> None:
         if find_spec(name) is None:
             pytest.skip(f"{name} is not installed: make clients has it")
+        # What they and their own dependencies warn of is not about us.
+        warnings.simplefilter("ignore")
 
     return need
 
@@ -116,8 +121,8 @@ def _mail(reader: Reader, request: pytest.FixtureRequest) -> None:
     program.parent.mkdir()
     program.write_text('#!/bin/sh\n{ printf "%s\\n" "$*"; cat; } >>"$HOME/mail.txt"\n')
     program.chmod(0o755)
-    path = reader.environment.get("PATH", os.environ["PATH"])
-    reader.environment = {**reader.environment, "PATH": f"{program.parent}:{path}"}
+    path = f"{program.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    reader.environment = {**reader.environment, "PATH": path}
 
 
 def _r(reader: Reader, request: pytest.FixtureRequest) -> None:
@@ -144,10 +149,13 @@ def test_a_page_does_what_it_shows(
 ) -> None:
     # Another variant of the page may have been refreshed meanwhile.
     page = Page.read(page.path) if REFRESH else page
-    changes = reader(needs).does(page, needs)
+    person = reader(needs)
+    changes = person.does(page, needs)
 
     if REFRESH:
         page.path.write_text(page.with_texts(changes), "utf-8")
+        for name in set(re.findall(r"pictures/([\w-]+\.png)\)", page.text)):
+            shutil.copy(person.home / name, ROOT / "docs" / "pictures")
         return
     shown = "\n".join(block.text for block, _ in changes)
     assert shown == "\n".join(text for _, text in changes)
