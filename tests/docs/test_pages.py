@@ -115,6 +115,16 @@ def _module(name: str) -> Callable[[Reader, pytest.FixtureRequest], None]:
     return need
 
 
+def _cytotable(reader: Reader, request: pytest.FixtureRequest) -> None:
+    _module("cytotable")(reader, request)
+    # CytoTable asks for both, and gets them from the network if they are not there.
+    from duckdb_extensions import import_extension
+
+    request.getfixturevalue("monkeypatch").setenv("HOME", str(reader.home))
+    import_extension("sqlite_scanner")
+    import_extension("httpfs")
+
+
 def _mail(reader: Reader, request: pytest.FixtureRequest) -> None:
     """A `mail` that writes a file, as no mail may leave this machine."""
     program = reader.home / "bin" / "mail"
@@ -138,7 +148,7 @@ _NEEDS = {
     "snakemake": _program("snakemake"),
     "nextflow": _program("nextflow"),
     "mail": _mail,
-    "cytotable": _module("cytotable"),
+    "cytotable": _cytotable,
     "pycytominer": _module("pycytominer"),
 }
 

@@ -115,9 +115,14 @@ class Reader:
         )
 
     def _python(self, code: str) -> str:
-        printed = io.StringIO()
-        with contextlib.chdir(self.home), contextlib.redirect_stdout(printed):
-            exec(compile(self._real(code), "<page>", "exec"), self.names)
+        printed, before = io.StringIO(), dict(os.environ)
+        os.environ.update(self._environment())
+        try:
+            with contextlib.chdir(self.home), contextlib.redirect_stdout(printed):
+                exec(compile(self._real(code), "<page>", "exec"), self.names)
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
         return printed.getvalue()
 
     def _r(self, code: str) -> str:
