@@ -4,12 +4,11 @@ import re
 from collections.abc import Callable
 
 import pytest
+from messages import collect
+from messages_page import cell, tables
 from support.fixtures import Ran
 from support.page_reader import ROOT
 from support.pages import Page
-
-from messages import collect
-from messages_page import cell, tables
 
 DOCS = ROOT / "docs"
 PAGES = [Page.read(path) for path in (ROOT / "README.md", *sorted(DOCS.rglob("*.md")))]

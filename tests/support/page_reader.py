@@ -26,6 +26,8 @@ FOLDER = "/data/screen"
 _SECONDS = 120.0
 _SHELL = re.compile(r"[|&;<>$*?()`~#\n{]")
 _JOBS = re.compile(r"^jobs? (?:\d+ to \d+ are array job )?(\d+)", re.MULTILINE)
+# What a page shows where a command is to fail.
+_FAILS = re.compile(r"^(cpexport|Error): |^Different:$", re.MULTILINE)
 _MARK = "<end of what was shown before>"
 
 
@@ -95,6 +97,8 @@ class Reader:
             done = self.server.run(words[1:], self.home, self._environment(), _SECONDS, merged=True)
         else:
             done = self._shell(example.command)
+        if done.returncode not in (0, 3):
+            assert _FAILS.search(example.output), f"{example.command} fails: {done.stdout}"
         if ids := _JOBS.findall(done.stdout):
             self.wait(ids)
         return Example(example.command, refreshed(example.output, self._shown(done.stdout)))

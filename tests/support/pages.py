@@ -31,6 +31,7 @@ _BLOCK = re.compile(
 _TITLE = re.compile(r'title="([^"]+)"')
 _NEEDS = re.compile(r"^<!-- needs: ([\w, ]+) -->$", re.MULTILINE)
 _RUN = frozenset({"console", "sh", "python", "r"})
+_LEFT_OUT = "...\n"
 _VARIES = (
     (re.compile(r"\b(job|jobs?:?) \d+"), r"\1 N"),
     (re.compile(r"slurm_\d+"), "slurm_N"),
@@ -89,9 +90,9 @@ class Page:
         return Page(path, path.read_text("utf-8"))
 
     @property
-    def variants(self) -> list[frozenset[str]]:
-        """What its blocks need, each set once; each can be tried without the others."""
-        return sorted({block.needs for block in self.blocks if block.runs}, key=sorted)
+    def needs(self) -> list[str]:
+        """What its blocks need, each once."""
+        return sorted({need for block in self.blocks if block.runs for need in block.needs})
 
     @property
     def blocks(self) -> list[Block]:
@@ -154,19 +155,32 @@ def same(shown: str, real: str) -> bool:
 def refreshed(shown: str, real: str) -> str:
     """The output to show: the shown one if it is still true, else the real one.
 
-    Of a line with `…`, the `…` stays if the line is still true.
+    Of the real one, lines that were left out stay out, if the lines around them are still there.
 
-    >>> print(refreshed("took … s\\nold\\n", "took 1.5 s\\nnew\\n"), end="")
-    took … s
-    new
+    >>> refreshed("took … s\\nold\\n", "took 1.5 s\\nnew\\n")
+    'took … s\\nnew\\n'
+    >>> refreshed("loaded 1\\n...\\nmissing 2\\n", "loaded 3\\na\\nb\\nmissing 4\\n")
+    'loaded 3\\n...\\nmissing 4\\n'
     """
     if same(shown, real):
         return shown
-    kept = [line for line in shown.splitlines(True) if "…" in line]
-    lines = []
-    for line in real.splitlines(True):
-        lines.append(next((k for k in kept if same(k, line)), line))
-    return "".join(lines)
+    old, new = shown.splitlines(True), real.splitlines(True)
+    kept = [line for line in old if "…" in line]
+    new = [next((k for k in kept if same(k, line)), line) for line in new]
+    for place, line in enumerate(old):
+        if line == _LEFT_OUT:
+            begin = _place(old[place - 1], new) + 1 if place else 0
+            end = _place(old[place + 1], new) if place + 1 < len(old) else len(new)
+            if 0 <= begin < end and (begin or not place):
+                new[begin:end] = [_LEFT_OUT]
+    return "".join(new)
+
+
+def _place(line: str, lines: Sequence[str]) -> int:
+    """Where a line is, or the first one with the same first word; -1 if it is nowhere."""
+    alike = [place for place, other in enumerate(lines) if same(line, other)]
+    first = [place for place, other in enumerate(lines) if other.split()[:1] == line.split()[:1]]
+    return next(iter([*alike, *first]), -1)
 
 
 def _without_varying(text: str) -> str:
