@@ -62,7 +62,7 @@ man: venv  ## write the man page, and the help screens that tests compare, from 
 	PYTHONPATH=tests .venv/bin/python -m support.help_screens
 docs: .venv/.docs  ## build the documents into build/site; nothing is fetched
 	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet --strict
-	@echo "open build/site/index.html"
+	@echo "open build/site/index.html; to search it, too: python3 -m http.server -d build/site"
 
 docs-refresh: venv schedulers servers r  ## write what commands print now into the documents
 	CPEXPORT_DOCS=refresh .venv/bin/pytest tests/docs/test_pages.py tests/docs/test_pictures.py $(PYTEST_ARGS)

@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import commands_page
 import messages_page
 import schema_tables
 from mkdocs.config.defaults import MkDocsConfig
@@ -55,10 +56,8 @@ def python(_: str) -> str:
 
 
 def commands(_: str) -> str:
-    """A directive that lists all commands, with their options."""
-    lines = ["::: mkdocs-click", "    :module: cpexport.cli.main", "    :command: commands"]
-    lines += ["    :prog_name: cpexport", "    :depth: 1", "    :style: table"]
-    return "\n".join(lines)
+    """Usage, options and examples of each command."""
+    return commands_page.page(import_module("cpexport.cli.main").commands, "cpexport")
 
 
 def messages(_: str) -> str:

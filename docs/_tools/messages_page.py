@@ -109,4 +109,5 @@ def cell(text: str) -> str:
     return text
 
 
-SEE = "the message says it"
+# Of a message without an advice: it is about the command itself.
+SEE = "change the command; `cpexport COMMAND --help` has its options"

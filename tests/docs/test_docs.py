@@ -83,6 +83,15 @@ def test_links_between_pages_lead_somewhere(page: Page) -> None:
     assert [str(path) for path in there if not path.exists() and path not in made] == []
 
 
+def test_every_table_of_the_ledger_is_on_its_page() -> None:
+    schema = (ROOT / "sql" / "schema.sqlite.sql").read_text("utf-8")
+    names = re.findall(r"CREATE (?:TABLE|VIEW) (_cpexport_\w+)", schema)
+    page = (DOCS / "reference" / "ledger.md").read_text("utf-8")
+
+    assert len(names) > 8
+    assert [name for name in names if f"| `{name}`" not in page and f", `{name}`" not in page] == []
+
+
 def test_every_page_is_in_the_menu() -> None:
     menu = (ROOT / "mkdocs.yml").read_text("utf-8")
     names = [page.path.relative_to(DOCS).as_posix() for page in PAGES if DOCS in page.path.parents]
