@@ -1,7 +1,12 @@
 """What the documents say about the code is true; `test_pages` runs what they show."""
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from messages import collect
@@ -108,6 +113,20 @@ def test_every_message_of_the_code_is_on_the_page_about_messages() -> None:
     # The same words on the page and in a terminal.
     assert "| not an HDF5 file | " in text
     assert [message for message in messages if cell(message.problem) not in text] == []
+
+
+def test_the_demo_loads_all_image_sets(tmp_path: Path) -> None:
+    for file in (ROOT / "examples").iterdir():
+        if file.is_file():
+            shutil.copy(file, tmp_path)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    words = ["sh", str(tmp_path / "demo.sh")]
+    done = subprocess.run(
+        words, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "24 verified, 0 different" in done.stdout
 
 
 def outside_of_blocks(page: Page) -> str:

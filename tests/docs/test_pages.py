@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support.clusters import Slurm
@@ -38,11 +37,6 @@ def named(page: Page) -> str:
 
 def on(page: Page) -> bool:
     return any(block.runs or block.title for block in page.blocks)
-
-
-def needs() -> list[Any]:
-    """Each need of each page."""
-    return [pytest.param(need, id=f"{named(page)}-{need}") for page in pages for need in page.needs]
 
 
 @pytest.fixture
@@ -119,7 +113,8 @@ def _mail(reader: Reader, request: pytest.FixtureRequest) -> None:
     program.parent.mkdir()
     program.write_text('#!/bin/sh\n{ printf "%s\\n" "$*"; cat; } >>"$HOME/mail.txt"\n')
     program.chmod(0o755)
-    path = f"{program.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    usual = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    path = f"{program.parent}:{reader.environment.get('PATH', usual)}"
     reader.environment = {**reader.environment, "PATH": path}
 
 
@@ -160,11 +155,11 @@ def test_a_page_does_what_it_shows(
     assert shown == "\n".join(text for _, text in changes)
 
 
-@pytest.mark.parametrize("need", needs())
-def test_what_a_page_needs_is_there(
+@pytest.mark.parametrize("need", sorted({need for page in pages for need in page.needs}))
+def test_what_pages_need_is_there(
     need: str, reader: Reader, request: pytest.FixtureRequest
 ) -> None:
-    """Skipped if it is not: then blocks of the page were not run."""
+    """Skipped if it is not: then the blocks that need it were not run."""
     _NEEDS[need](reader, request)
 
 
