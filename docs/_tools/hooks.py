@@ -7,6 +7,7 @@ A line `<!-- made: NAME -->` in a page becomes the part of that name.
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -19,6 +20,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+sys.path.insert(0, str(Path(__file__).parent))
 ROOT = Path(__file__).parents[2]
 _MADE = re.compile(r"^<!-- made: (\w+)(?: ([\w-]+))? -->$", re.MULTILINE)
 # Pages that are files of the repository, with the places that their links have there.

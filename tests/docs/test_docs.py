@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from docstring_text import as_markdown
 from messages import collect
 from messages_page import cell, tables
 from support.fixtures import Ran
@@ -113,6 +114,39 @@ def test_every_message_of_the_code_is_on_the_page_about_messages() -> None:
     # The same words on the page and in a terminal.
     assert "| not an HDF5 file | " in text
     assert [message for message in messages if cell(message.problem) not in text] == []
+
+
+def test_docstrings_become_markdown() -> None:
+    docstring = """Reads.
+
+>>> read("a")
+['b']
+
+url, table: what to read, from
+    a destination.
+run: one run.
+
+Raises:
+    UsageError: none.
+"""
+
+    assert (
+        as_markdown(docstring)
+        == """Reads.
+
+```pycon
+>>> read("a")
+['b']
+```
+
+* `url`, `table`: what to read, from
+    a destination.
+* `run`: one run.
+
+Raises:
+    UsageError: none.
+"""
+    )
 
 
 def test_the_demo_loads_all_image_sets(tmp_path: Path) -> None:
