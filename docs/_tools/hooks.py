@@ -20,7 +20,6 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-sys.path.insert(0, str(Path(__file__).parent))
 ROOT = Path(__file__).parents[2]
 _MADE = re.compile(r"^<!-- made: (\w+)(?: ([\w-]+))? -->$", re.MULTILINE)
 # Pages that are files of the repository, with the places that their links have there.
@@ -28,6 +27,12 @@ _COPIED = {
     "explanation/architecture.md": "ARCHITECTURE.md",
     "changelog.md": "CHANGELOG.md",
 }
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Puts this folder on the path again, where griffe looks for what its extension imports."""
+    sys.path.insert(0, str(Path(__file__).parent))
+    return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
