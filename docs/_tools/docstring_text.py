@@ -2,7 +2,7 @@
 
 import re
 
-_ARGUMENT = re.compile(r"(\w+(?:, \w+)*): (.*)")
+_ARGUMENT = re.compile(r"([a-z]\w*(?:, [a-z]\w*)*): (.*)")
 
 
 def as_markdown(docstring: str) -> str:

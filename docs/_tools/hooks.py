@@ -52,14 +52,18 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def python(_: str) -> str:
-    """A directive for each name that `import cpexport` offers."""
+    """Directives for the names that `import cpexport` offers: functions, reports, errors."""
     package: Any = import_module("cpexport")
+    values = [getattr(package, name) for name in getattr(package, "__all__", ["read"])]
+    errors = [v for v in values if isinstance(v, type) and issubclass(v, Exception)]
+    classes = [v for v in values if isinstance(v, type) and v not in errors]
+    functions = [v for v in values if callable(v) and not isinstance(v, type)]
+    sections = {"Functions": functions, "Reports and other values": classes, "Errors": errors}
     lines = []
-    for name in getattr(package, "__all__", ["read"]):
-        value = getattr(package, name)
-        if callable(value):
-            lines.append(f"::: {value.__module__}.{value.__qualname__}\n")
-    return "\n".join(lines)
+    for title, found in sections.items():
+        if found:
+            lines += [f"## {title}", *(f"::: {v.__module__}.{v.__qualname__}" for v in found)]
+    return "\n\n".join(lines)
 
 
 def commands(_: str) -> str:
