@@ -60,6 +60,7 @@ check: venv schedulers servers r  ## all that a change has to pass: style, types
 
 man: venv  ## write the man page, and the help screens that tests compare, from the program
 	PYTHONPATH=tests .venv/bin/python -m support.help_screens
+
 docs: .venv/.docs  ## build the documents into build/site; nothing is fetched
 	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet --strict
 	@echo "open build/site/index.html; to search it, too: python3 -m http.server -d build/site"
@@ -71,7 +72,9 @@ conformance: venv  ## run plans by the real CellProfiler 4 that is on the PATH
 	CPEXPORT_CONFORMANCE=1 .venv/bin/pytest tests/conformance $(PYTEST_ARGS)
 
 clients: .venv-clients/.ready  ## let CytoTable and pycytominer read what was loaded; 1 GB in .venv-clients
-	.venv-clients/bin/pytest tests/clients tests/sinks/test_parquet.py $(PYTEST_ARGS)
+	.venv-clients/bin/pytest tests/clients tests/sinks/test_parquet.py \
+		tests/docs/test_pages.py::'test_a_page_does_what_it_shows[docs/how-to/pycytominer.md]' \
+		$(PYTEST_ARGS)
 
 bench: .venv-bench/.ready servers  ## measure how fast it is, beside floors and peers; 15 GB in build/bench
 	-@$(MAKE) --no-print-directory .venv-clients/.ready

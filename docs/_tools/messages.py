@@ -8,7 +8,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 # Classes whose first argument is the whole message; the others get a place, a problem and an
@@ -28,7 +28,8 @@ class Message:
     error: str
 
 
-def collect(package: Path) -> list[Message]:
+@cache
+def collect(package: Path) -> tuple[Message, ...]:
     """The messages of all errors in a package, each once, in order of module and text."""
     modules = {
         path.relative_to(package).with_suffix("").as_posix(): _Module(ast.parse(path.read_text()))
@@ -43,7 +44,7 @@ def collect(package: Path) -> list[Message]:
         for name, module in modules.items()
         for problem, advice, error in module.messages(errors, constants)
     }
-    return sorted(message for message in found if len(message.problem.strip(" …:")) > 3)
+    return tuple(sorted(message for message in found if len(message.problem.strip(" …:")) > 3))
 
 
 class _Module:

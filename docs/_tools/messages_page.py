@@ -76,7 +76,7 @@ SUBJECTS = (
 
 def tables(package: Path) -> str:
     """The sections, in Markdown; a message is in the first section that takes it."""
-    waiting = collect(package)
+    waiting = list(collect(package))
     sections = []
     for subject in SUBJECTS:
         own = [message for message in waiting if _takes(subject, message)]
