@@ -46,6 +46,8 @@ class Reader:
     wait: Callable[[list[str]], object] = lambda ids: None
     names: dict[str, Any] = field(default_factory=dict)
     r_code: str = ""
+    r_outputs: dict[int, str] = field(default_factory=dict)
+    status: int = 0
 
     def prepare(self) -> None:
         """Lays the files of `examples` into the folder, with the screen unpacked."""
@@ -76,27 +78,31 @@ class Reader:
             elif block.title:
                 text, output = self._file(block), None
             elif block.runs:
-                text, output = self._run(block)
+                text, output = self._run(block, page)
             if text != block.text:
                 found.append((block, text))
         return found
 
-    def _run(self, block: Block) -> tuple[str, str | None]:
+    def _run(self, block: Block, page: Page) -> tuple[str, str | None]:
         if block.language == "console":
             return console([self._example(e) for e in examples(block)]), None
         if block.language == "sh":
             done = self._shell(block.text)
             assert done.returncode in (0, 3), f"{block.text}\n{done.stdout}"
             return block.text, None
-        run = self._python if block.language == "python" else self._r
-        return block.text, self._shown(run(block.text))
+        printed = self._python(block.text) if block.language == "python" else self._r(block, page)
+        return block.text, self._shown(printed)
 
     def _example(self, example: Example) -> Example:
+        if example.command == "echo $?":
+            # Each command has a shell of its own.
+            return Example(example.command, f"{self.status}\n")
         words = [] if _SHELL.search(example.command) else shlex.split(self._real(example.command))
         if words[:1] == ["cpexport"]:
             done = self.server.run(words[1:], self.home, self._environment(), _SECONDS, merged=True)
         else:
             done = self._shell(example.command)
+        self.status = done.returncode
         if done.returncode not in (0, 3):
             assert _FAILS.search(example.output), f"{example.command} fails: {done.stdout}"
         if ids := _JOBS.findall(done.stdout):
@@ -129,14 +135,20 @@ class Reader:
             os.environ.update(before)
         return printed.getvalue()
 
-    def _r(self, code: str) -> str:
-        # A session ends with its block, so the blocks before it are run once more.
-        script = self.home / ".page.R"
-        script.write_text(f"{self.r_code}\ncat('{_MARK}\\n')\n{self._real(code)}")
-        self.r_code += code
-        done = self._shell(f"Rscript --vanilla {script.name}")
-        assert done.returncode == 0, f"{code}\n{done.stdout}"
-        return done.stdout.rpartition(f"{_MARK}\n")[2]
+    def _r(self, block: Block, page: Page) -> str:
+        """The output of a block of R; it and the next ones are run by one session."""
+        if block.start not in self.r_outputs:
+            blocks = _session(block, page)
+            script = self.home / ".page.R"
+            codes = [self.r_code, *(self._real(block.text) for block in blocks)]
+            script.write_text(f"\ncat('{_MARK}\\n')\n".join(codes), "utf-8")
+            done = self._shell(f"Rscript --vanilla {script.name}")
+            assert done.returncode == 0, done.stdout
+            # A session ends with its script, so the next one runs these blocks once more.
+            self.r_code = "\n".join(codes)
+            outputs = done.stdout.split(f"{_MARK}\n")[-len(blocks) :]
+            self.r_outputs |= dict(zip((b.start for b in blocks), outputs, strict=True))
+        return self.r_outputs[block.start]
 
     def _file(self, block: Block) -> str:
         """Writes a block with a title to its file; returns what the file contains."""
@@ -166,6 +178,17 @@ class Reader:
             text = text.replace(real, shown)
         # Lines of a page have no blanks at their ends, and all have an end.
         return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+
+
+def _session(first: Block, page: Page) -> list[Block]:
+    """A block of R and those after it, up to one of another language that is run or written."""
+    blocks = []
+    for block in page.blocks:
+        if block.start >= first.start:
+            if (block.runs or block.title) and block.language != "r":
+                break
+            blocks += [block] if block.language == "r" else []
+    return blocks
 
 
 def has_r() -> bool:
