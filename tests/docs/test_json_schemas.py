@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 from support.fixtures import Ran, extract, unpacked
-from support.lab import Lab
 from support.page_reader import ROOT
+from support.site import Site
 
 Run = Callable[..., Ran]
 SCHEMAS = ROOT / "docs" / "reference" / "schemas"
@@ -81,12 +81,12 @@ def test_a_check_without_a_batch_file_and_with_left_out_files(cpexport: Run, scr
     assert json.loads(ran.out)["left_out"]
 
 
-def test_a_check_that_plans_jobs_again(lab: Lab) -> None:
-    lab.plan("--images-per-batch", 6)
-    lab.fail({"1-6": ["exit 7"], "7-12": ["Failure"]})
-    lab.submit()
-    again = lab.home / "again"
-    ran = lab.call("check", lab.run, "--resubmit", again, "--format", "json")
+def test_a_check_that_plans_jobs_again(site: Site) -> None:
+    site.plan("--images-per-batch", 6)
+    site.fail({"1-6": ["exit 7"], "7-12": ["Failure"]})
+    site.submit()
+    again = site.home / "again"
+    ran = site.call("check", site.run, "--resubmit", again, "--format", "json")
 
     describes("check", ran.out)
     assert len(json.loads(ran.out)["resubmit"]["jobs"]) == 2

@@ -17,11 +17,10 @@ from pathlib import Path
 import pytest
 from support.clusters import Slurm
 from support.fixtures import unpacked
-from support.fork_server import ForkServer
-from support.lab import Lab
 from support.page_reader import ROOT, Reader, has_r
 from support.pages import Block, Page, examples
 from support.servers import PASSWORD, USER, Database
+from support.site import Site
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # Blocks in other languages are files, with a title.
@@ -40,10 +39,10 @@ def on(page: Page) -> bool:
 
 
 @pytest.fixture
-def reader(tmp_path: Path, fork_server: ForkServer) -> Reader:
+def reader(tmp_path: Path) -> Reader:
     home = tmp_path / "screen"
     home.mkdir()
-    reader = Reader(home, fork_server, {})
+    reader = Reader(home)
     reader.prepare()
     return reader
 
@@ -51,17 +50,17 @@ def reader(tmp_path: Path, fork_server: ForkServer) -> Reader:
 def _slurm(reader: Reader, request: pytest.FixtureRequest) -> None:
     """A cluster on which two jobs fail at their first attempt."""
     slurm: Slurm = request.getfixturevalue("slurm")
-    _stand_in(reader, request)
+    _cellprofiler(reader, request)
     reader.environment = {**reader.environment, **slurm.env}
     reader.wait = slurm.wait
 
 
-def _stand_in(reader: Reader, request: pytest.FixtureRequest) -> None:
+def _cellprofiler(reader: Reader, request: pytest.FixtureRequest) -> None:
     """A `cellprofiler` whose jobs fail as pages tell, and the batch file of its screen."""
-    lab: Lab = request.getfixturevalue("lab")
-    lab.fail({"3-4": ["exit 7"], "9-10": ["Failure"]})
+    site: Site = request.getfixturevalue("site")
+    site.fail({"3-4": ["exit 7"], "9-10": ["Failure"]})
     (reader.home / "Batch_data.h5").symlink_to(unpacked("10_ranges") / "Batch_data.h5")
-    reader.environment = {**reader.environment, **lab.environment}
+    reader.environment = {**reader.environment, **site.environment}
 
 
 def _mariadb(reader: Reader, request: pytest.FixtureRequest) -> None:
@@ -126,7 +125,7 @@ def _r(reader: Reader, request: pytest.FixtureRequest) -> None:
 _NEEDS = {
     "r": _r,
     "slurm": _slurm,
-    "cellprofiler": _stand_in,
+    "cellprofiler": _cellprofiler,
     "mariadb": _mariadb,
     "snakemake": _program("snakemake"),
     "nextflow": _program("nextflow"),

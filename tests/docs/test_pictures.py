@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from support.fixtures import extract
-from support.lab import Lab
 from support.page_reader import ROOT
+from support.site import Site
 from support.terminal_pictures import picture, shown, words_of
 
 PICTURES = ROOT / "docs" / "pictures"
@@ -27,34 +27,34 @@ def test_the_picture_of_a_check(tmp_path: Path) -> None:
 
 
 def test_the_picture_of_a_check_that_watches(
-    lab: Lab, background: Callable[[list[str]], None]
+    site: Site, background: Callable[[list[str]], None]
 ) -> None:
-    lab.plan("--images-per-batch", 2, "--at-once", 3)
-    lab.fail({"3-4": ["exit 7"], "15-16": ["late"], "17-18": ["late"], "19-20": ["late"]})
-    background(["sh", str(lab.run / "submit.sh")])
+    site.plan("--images-per-batch", 2, "--at-once", 3)
+    site.fail({"3-4": ["exit 7"], "15-16": ["late"], "17-18": ["late"], "19-20": ["late"]})
+    background(["sh", str(site.run / "submit.sh")])
 
     def half_done(text: str) -> bool:
         return re.search(r"running +6\b", text) is not None
 
     words = ["check", "run", "--watch", "1"]
-    is_what_is_shown("watch", words, lab.home, {**os.environ, **lab.environment}, half_done)
+    is_what_is_shown("watch", words, site.home, {**os.environ, **site.environment}, half_done)
 
 
 @pytest.fixture
-def background(lab: Lab) -> Iterator[Callable[[list[str]], None]]:
-    """Starts a command with the lab's programs; it is ended with the test."""
+def background(site: Site) -> Iterator[Callable[[list[str]], None]]:
+    """Starts a command with the site's programs; it is ended with the test."""
     started: list[subprocess.Popen[bytes]] = []
 
     def start(words: list[str]) -> None:
-        environment = {**os.environ, **lab.environment}
-        with (lab.home / "background.log").open("wb") as log:
+        environment = {**os.environ, **site.environment}
+        with (site.home / "background.log").open("wb") as log:
             started.append(
-                subprocess.Popen(words, env=environment, stdout=log, stderr=log, cwd=lab.home)
+                subprocess.Popen(words, env=environment, stdout=log, stderr=log, cwd=site.home)
             )
 
     yield start
     # The jobs that wait end by themselves, and what runs them then.
-    (lab.home / "attempts" / "go_on").touch()
+    (site.home / "attempts" / "go_on").touch()
     for process in started:
         process.wait(120)
 
