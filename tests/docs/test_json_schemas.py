@@ -120,7 +120,7 @@ def test_a_verification_that_finds_a_difference(
     database = tmp_path / "screen.sqlite"
     cpexport("load", screen / "outputs", "--to", database)
     with sqlite3.connect(database) as db:
-        db.execute("UPDATE Per_Cells SET Cells_AreaShape_Area = 1 WHERE ImageNumber = 3")
+        db.execute("UPDATE Per_Cells SET Cells_AreaShape_Area = 1 WHERE ImageNumber = 2")
     db.close()
     (screen / "outputs" / "P1-A01-1").rename(tmp_path / "elsewhere")
     ran = cpexport("verify", screen / "outputs", "--to", database, "--format", "json")
@@ -128,6 +128,18 @@ def test_a_verification_that_finds_a_difference(
     describes("verify", ran.out)
     assert json.loads(ran.out)["batches"]["not_verified"]
     assert json.loads(ran.out)["differences"]
+
+
+def test_errors(cpexport: Run, tmp_path: Path) -> None:
+    for words in (
+        ("load", tmp_path / "nowhere", "--to", tmp_path / "new.sqlite"),
+        ("load", tmp_path, "--to", "screen.pdf"),
+        ("verify", tmp_path, "--to", tmp_path / "none.sqlite"),
+    ):
+        ran = cpexport(*words, "--format", "json")
+
+        describes("error", ran.out)
+        assert ran.status in (1, 2)
 
 
 def test_a_script(cpexport: Run, screen: Path, tmp_path: Path) -> None:

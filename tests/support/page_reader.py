@@ -27,7 +27,7 @@ _SECONDS = 120.0
 _SHELL = re.compile(r"[|&;<>$*?()`~#\n{]")
 _JOBS = re.compile(r"^jobs? (?:\d+ to \d+ are array job )?(\d+)", re.MULTILINE)
 # What a page shows where a command is to fail.
-_FAILS = re.compile(r"^(cpexport|Error): |^Different:$", re.MULTILINE)
+_FAILS = re.compile(r'^(cpexport|Error): |^Different:$|^  "error": ', re.MULTILINE)
 _MARK = "<end of what was shown before>"
 
 

@@ -36,7 +36,8 @@ _VARIES = (
     (re.compile(r"\b(job|jobs?:?) \d+"), r"\1 N"),
     (re.compile(r"slurm_\d+"), "slurm_N"),
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|[+-]\d\d:?\d\d)?"), "TIME"),
-    (re.compile(r'"seconds": [\d.]+'), '"seconds": N'),
+    (re.compile(r'"seconds": [\d.]+|\b\d+\.\d+ s\b'), "SECONDS"),
+    (re.compile(r'(cpexport_version": "|cpexport )\d+\.\d+\.\d+'), r"\1N"),
     (re.compile(r"\b[0-9a-f]{16,64}\b"), "DIGEST"),
     (re.compile(r"[ \t]+$", re.MULTILINE), ""),
 )
@@ -165,14 +166,16 @@ def refreshed(shown: str, real: str) -> str:
     if same(shown, real):
         return shown
     old, new = shown.splitlines(True), real.splitlines(True)
-    kept = [line for line in old if "…" in line]
+    # Also numbers that vary stay as they are.
+    kept = [line for line in old if line != _LEFT_OUT]
     new = [next((k for k in kept if same(k, line)), line) for line in new]
     for place, line in enumerate(old):
         if line == _LEFT_OUT:
             begin = _place(old[place - 1], new) + 1 if place else 0
-            end = _place(old[place + 1], new) if place + 1 < len(old) else len(new)
-            if 0 <= begin < end and (begin or not place):
-                new[begin:end] = [_LEFT_OUT]
+            rest = new[begin:]
+            length = _place(old[place + 1], rest) if place + 1 < len(old) else len(rest)
+            if length > 0 and (begin or not place):
+                new[begin : begin + length] = [_LEFT_OUT]
     return "".join(new)
 
 
