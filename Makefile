@@ -23,10 +23,11 @@ PYTEST = .venv/bin/pytest -n 4 --dist worksteal $(PYTEST_ARGS)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL = help
-.PHONY: help venv schedulers servers demo test test-mysql check man conformance clients bench fuzz days clean
+.PHONY: help venv schedulers servers r demo test test-mysql check man docs docs-refresh conformance clients \
+	bench fuzz days clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "PYTEST_ARGS='-k naming' and the like go to pytest, wherever it runs"
 
 venv: .venv/.ready  ## make .venv, with everything to run and to test; at once when it is there
@@ -37,17 +38,20 @@ schedulers:  ## install Slurm and Grid Engine from Debian if root, for the tests
 servers:  ## install MariaDB from Debian if root, for the tests that use it
 	@sh tests/install_servers.sh
 
+r:  ## install R and sqlite3 from Debian if root, for the tests of the documents
+	@sh tests/install_r.sh
+
 demo: venv  ## run the commands of the README on the small run in examples/
 	PATH="$(CURDIR)/.venv/bin:$$PATH" sh examples/demo.sh
 
-test: venv schedulers servers  ## run the tests
+test: venv schedulers servers r  ## run the tests; as root this installs packages of Debian
 	$(PYTEST)
 
 test-mysql: venv  ## run the tests that need Oracle's MySQL, got from Debian's next suite if it can be
 	@sh tests/fetch_mysql.sh
 	$(PYTEST) -m mysql
 
-check: venv schedulers servers  ## all that a change has to pass: style, types, imports, tests
+check: venv schedulers servers r  ## all that a change has to pass: style, types, imports, tests
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
@@ -57,11 +61,20 @@ check: venv schedulers servers  ## all that a change has to pass: style, types, 
 man: venv  ## write the man page, and the help screens that tests compare, from the program
 	PYTHONPATH=tests .venv/bin/python -m support.help_screens
 
+docs: .venv/.docs  ## build the documents into build/site; nothing is fetched
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet --strict
+	@echo "open build/site/index.html; to search it, too: python3 -m http.server -d build/site"
+
+docs-refresh: venv schedulers servers r  ## write what commands print now into the documents
+	CPEXPORT_DOCS=refresh .venv/bin/pytest tests/docs/test_pages.py tests/docs/test_pictures.py $(PYTEST_ARGS)
+
 conformance: venv  ## run plans by the real CellProfiler 4 that is on the PATH
 	CPEXPORT_CONFORMANCE=1 .venv/bin/pytest tests/conformance $(PYTEST_ARGS)
 
 clients: .venv-clients/.ready  ## let CytoTable and pycytominer read what was loaded; 1 GB in .venv-clients
-	.venv-clients/bin/pytest tests/clients tests/sinks/test_parquet.py $(PYTEST_ARGS)
+	.venv-clients/bin/pytest tests/clients tests/sinks/test_parquet.py \
+		tests/docs/test_pages.py::'test_a_page_does_what_it_shows[docs/how-to/pycytominer.md]' \
+		$(PYTEST_ARGS)
 
 bench: .venv-bench/.ready servers  ## measure how fast it is, beside floors and peers; 15 GB in build/bench
 	-@$(MAKE) --no-print-directory .venv-clients/.ready
@@ -83,6 +96,11 @@ clean:  ## remove .venv and whatever the tools left
 .venv/.ready: EXTRAS = test
 .venv-clients/.ready: EXTRAS = test,clients
 .venv-bench/.ready: EXTRAS = test,bench
+
+# MkDocs comes into the same environment, as the pages about Python and commands import cpexport.
+.venv/.docs: .venv/.ready
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	@touch $@
 
 # A python on the PATH may be a shim of a version manager that only says what it cannot run.
 .venv/.ready .venv-clients/.ready .venv-bench/.ready: pyproject.toml

@@ -1,5 +1,6 @@
 #!/bin/sh
-# The main job on a small real run: 24 image sets, a job each; one was killed, one never started.
+# The main job on a small real screen: 24 image sets, a job for each. One job was killed and one
+# never started; both run again meanwhile.
 # `cpexport` must be on the PATH; `make demo` sees to that.
 set -eu
 cd "$(dirname "$0")"
@@ -22,8 +23,11 @@ python -m tarfile -e screen.tar.xz .
 # 3: done, but something is missing, which the report names.
 show 3 cpexport check screen/outputs
 show 3 cpexport check screen/outputs --format commands
-show 3 cpexport load screen/outputs --to sqlite:///screen.sqlite
-show 3 cpexport load screen/outputs --to sqlite:///screen.sqlite
+show 3 cpexport load screen/outputs --to screen.sqlite
+# The two jobs have run again, and left this.
+show 0 python -m tarfile -e rerun.tar.xz .
+show 0 cpexport load screen/outputs --to screen.sqlite
+show 0 cpexport verify screen/outputs --to screen.sqlite
 show 0 python -c '
 import sqlite3
 query = """

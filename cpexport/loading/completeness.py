@@ -1,8 +1,8 @@
 """Decides which image sets of a batch are complete, and why the others are not.
 
-The rules are the same for every format and every command (README, "What counts as done"). An image
-set is complete if its tables are whole and the last module that records itself has marked it, or
-FlagImage skipped it as the pipeline demands. The exit status of the job never makes an image set
+The rules are the same for every format and every command (docs/explanation/completeness.md). An
+image set is complete if its tables are whole and the last module that records itself has marked it,
+or FlagImage skipped it as the pipeline demands. The exit status of the job never makes an image set
 complete; `Failure` makes one incomplete only in a grouped run.
 """
 

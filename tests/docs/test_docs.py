@@ -1,129 +1,27 @@
-"""What the documents show is what happens: every command of the README, every query in sql/."""
+"""What the documents say about the code is true; `test_pages` runs what they show."""
 
 import os
 import re
-import shlex
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-import pandas as pd
 import pytest
-from support.clusters import Slurm
-from support.fixtures import extract, rows, unpacked
-from support.servers import PASSWORD, USER, Database
-from support.site import Site
+from docstring_text import as_markdown
+from messages import collect
+from messages_page import cell, tables
+from support.fixtures import Ran
+from support.page_reader import ROOT
+from support.pages import Page
 
-ROOT = Path(__file__).parents[2]
-_BLOCK = re.compile(r"^```console\n(.*?)^```", re.DOTALL | re.MULTILINE)
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the example unpacked, as the demo has it."""
-    folder = tmp_path_factory.mktemp("readme")
-    extract(ROOT / "examples" / "screen.tar.xz", folder)
-    return folder
-
-
-def examples(on_slurm: bool) -> list[tuple[str, str]]:
-    """Commands of the README with the output shown below each, in order: of its page about Slurm,
-    or all others."""
-    readme = (ROOT / "README.md").read_text()
-    begin = readme.index("## Run a screen on Slurm")
-    end = readme.index("\n## ", begin)
-    text = readme[begin:end] if on_slurm else readme[:begin] + readme[end:]
-    found = []
-    for block in _BLOCK.findall(text):
-        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, _, output = part.partition("\n")
-            found.append((command, output))
-    return found
-
-
-def run(
-    command: str, cwd: Path, environment: dict[str, str] | None = None
-) -> "subprocess.CompletedProcess[str]":
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return subprocess.run(
-        shlex.split(command),
-        cwd=cwd,
-        env=environment or {**os.environ, "PATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def test_every_command_of_the_readme_prints_what_it_shows(home: Path) -> None:
-    shown = examples(on_slurm=False)
-    printed = [(command, run(command, home).stdout) for command, _ in shown]
-
-    assert len(shown) >= 8
-    assert printed == shown
-
-
-def test_the_commands_for_servers_load_into_one(database: Database, home: Path) -> None:
-    """As they stand, but for where the server is and what the database is called there."""
-    readme = (ROOT / "README.md").read_text()
-    begin = readme.index("## MariaDB and MySQL")
-    commands = re.findall("^cpexport .*$", readme[begin : readme.index("\n## ", begin)], re.M)
-    server = database.server
-    (home / "lab.cnf").write_text(
-        f"[client]\nuser={USER}\npassword={PASSWORD}\nsocket={server.socket}\n"
-    )
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "MYSQL_PWD": PASSWORD}
-    printed = []
-    for command in commands:
-        there = f"mysql+pymysql://{USER}@127.0.0.1:{server.port}/{database.name}"
-        command = command.replace("mysql+pymysql://loader@db.lab.org/screens", there)
-        command = command.replace("mysql+pymysql:///screens", f"mysql+pymysql:///{database.name}")
-        done = run(command, home, environment)
-        printed.append(
-            re.findall("[0-9]+ loaded, [0-9]+ already loaded", done.stdout + done.stderr)
-        )
-
-    assert printed == [["22 loaded, 0 already loaded"], ["0 loaded, 22 already loaded"]]
-    assert database.rows("SELECT count(*) FROM Per_Image") == [(22,)]
-
-
-def test_the_page_about_slurm_is_what_happens(slurm: Slurm, site: Site) -> None:
-    """On a real Slurm, with jobs that fail as on that page."""
-    (site.home / "Batch_data.h5").symlink_to(unpacked("10_ranges") / "Batch_data.h5")
-    site.fail({"3-4": ["exit 7"], "9-10": ["Failure"]})
-    environment = {**os.environ, **site.environment, **slurm.env}
-    printed, shown = [], examples(on_slurm=True)
-    for command, _ in shown:
-        out = run(command, site.home, environment).stdout
-        printed.append((command, without_ids(out)))
-        if ids := re.findall(r"job (\d+)", out):
-            slurm.wait(ids)
-
-    assert len(shown) == 7
-    assert printed == [(command, without_ids(output)) for command, output in shown]
-
-
-def test_the_example_in_python_gives_a_frame(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (code,) = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.S | re.M)
-    database = home / "frames.sqlite"
-    run(f"cpexport load screen/outputs --to sqlite:///{database}", home)
-    names: dict[str, pd.DataFrame] = {}
-    monkeypatch.chdir(home)
-    exec(code.replace("screen.sqlite", database.name), names)
-
-    of = "FROM Per_Cells WHERE ImageNumber <= 10 GROUP BY ImageNumber"
-    query = f"SELECT avg(Cells_AreaShape_Area) {of}"
-    means = names["cells"].groupby("ImageNumber")["Cells_AreaShape_Area"].mean()
-    assert means.tolist() == pytest.approx([mean for (mean,) in rows(database, query)])
-
-
-def without_ids(output: str) -> str:
-    return re.sub(r"job \d+", "job N", output)
+DOCS = ROOT / "docs"
+PAGES = [Page.read(path) for path in (ROOT / "README.md", *sorted(DOCS.rglob("*.md")))]
 
 
 def test_every_difference_names_tests_that_there_are() -> None:
-    text = (ROOT / "docs" / "differences.md").read_text("utf-8")
+    text = (DOCS / "explanation" / "differences.md").read_text("utf-8")
     lines = [line for line in text.splitlines() if line.startswith("| ")]
     differences = [row for row in lines if "---" not in row and "proved by" not in row]
     named = re.findall(r"`(test_\w+)::(test_\w+)`", text)
@@ -136,7 +34,7 @@ def test_every_difference_names_tests_that_there_are() -> None:
 
 
 def test_what_the_page_about_jobs_quotes_is_what_the_program_says() -> None:
-    page = (ROOT / "docs" / "jobs.md").read_text()
+    page = (DOCS / "how-to" / "failed-jobs.md").read_text()
     quoted = [row.split(" | ")[0].lstrip("| ") for row in re.findall(r"^\| .*", page, re.MULTILINE)]
     phrases = [q for q in quoted if " says" not in q and not q.startswith("---")]
     sources = sorted((ROOT / "cpexport").rglob("*.py")) + sorted((ROOT / "cpexport").rglob("*.sh"))
@@ -151,10 +49,122 @@ def test_what_the_page_about_jobs_quotes_is_what_the_program_says() -> None:
             assert words in said, phrase
 
 
-def test_every_option_of_the_commands_is_in_the_readme(home: Path) -> None:
-    readme = (ROOT / "README.md").read_text()
+def test_every_option_of_the_commands_is_on_a_page(cpexport: Callable[..., Ran]) -> None:
+    text = "\n".join(page.text for page in PAGES)
     options = set()
     for command in ("load", "check", "plan", "verify", "script", "properties", "runner"):
-        options |= set(re.findall(r"(--[a-z-]+)", run(f"cpexport {command} --help", home).stdout))
+        options |= set(re.findall(r"(--[a-z-]+)", cpexport(command, "--help").out))
 
-    assert {option for option in options if option not in readme} == {"--help"}
+    assert len(options) > 40
+    assert {option for option in options if option not in text} == set()
+
+
+def test_the_readme_is_short_and_names_no_registry() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+
+    assert len(text.splitlines()) <= 150
+    assert re.findall(r"https?://(?!images\.lab\.org)[^\s)]*", text) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path.name)
+def test_a_page_says_what_a_batch_is_where_it_first_uses_the_word(page: Page) -> None:
+    """To biologists a batch is an experimental batch."""
+    prose = re.sub(r"`[^`\n]*`|\]\([^)]*\)", "", outside_of_blocks(page))
+    # Other words, and headings, which have no room.
+    prose = re.sub(r"(?i)batch[ -]files?|batch jobs?|^#.*$|^\| \*\*.*$", "", prose, flags=re.M)
+    first = re.search(r"(?i)\bbatch(es)?\b", prose)
+
+    if first and page.path.name not in ("CHANGELOG.md",):
+        near = prose[max(0, first.start() - 80) : first.end() + 90].replace("\n", " ")
+        assert "one job" in near, near
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path.name)
+def test_links_between_pages_lead_somewhere(page: Page) -> None:
+    """As the repository shows them; `make docs` looks at them as the site does."""
+    links = re.findall(r"\]\(([\w./-]+)(?:#[\w-]+)?\)", outside_of_blocks(page))
+    made = {DOCS / "changelog.md", DOCS / "explanation" / "architecture.md"}
+
+    there = [(page.path.parent / link).resolve() for link in links]
+    assert [str(path) for path in there if not path.exists() and path not in made] == []
+
+
+def test_every_table_of_the_ledger_is_on_its_page() -> None:
+    schema = (ROOT / "sql" / "schema.sqlite.sql").read_text("utf-8")
+    names = re.findall(r"CREATE (?:TABLE|VIEW) (_cpexport_\w+)", schema)
+    page = (DOCS / "reference" / "ledger.md").read_text("utf-8")
+
+    assert len(names) > 8
+    assert [name for name in names if f"| `{name}`" not in page and f", `{name}`" not in page] == []
+
+
+def test_every_page_is_in_the_menu() -> None:
+    menu = (ROOT / "mkdocs.yml").read_text("utf-8")
+    names = [page.path.relative_to(DOCS).as_posix() for page in PAGES if DOCS in page.path.parents]
+
+    assert len(names) > 30
+    assert [name for name in names if f": {name}\n" not in menu] == []
+
+
+def test_every_message_of_the_code_is_on_the_page_about_messages() -> None:
+    messages = collect(ROOT / "cpexport")
+    text = tables(ROOT / "cpexport")
+
+    assert len(messages) > 250
+    # The same words on the page and in a terminal.
+    assert "| not an HDF5 file | " in text
+    assert [message for message in messages if cell(message.problem) not in text] == []
+
+
+def test_docstrings_become_markdown() -> None:
+    docstring = """Reads.
+
+>>> read("a")
+['b']
+
+url, table: what to read, from
+    a destination.
+run: one run.
+
+Raises:
+    UsageError: none.
+"""
+
+    assert (
+        as_markdown(docstring)
+        == """Reads.
+
+```pycon
+>>> read("a")
+['b']
+```
+
+* `url`, `table`: what to read, from
+    a destination.
+* `run`: one run.
+
+Raises:
+    UsageError: none.
+"""
+    )
+
+
+def test_the_demo_loads_all_image_sets(tmp_path: Path) -> None:
+    for file in (ROOT / "examples").iterdir():
+        if file.is_file():
+            shutil.copy(file, tmp_path)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    words = ["sh", str(tmp_path / "demo.sh")]
+    done = subprocess.run(
+        words, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "24 verified, 0 different" in done.stdout
+
+
+def outside_of_blocks(page: Page) -> str:
+    text = page.text
+    for block in sorted(page.blocks, key=lambda block: block.start, reverse=True):
+        text = text[: block.start] + text[block.end :]
+    return re.sub(r"<!--.*?-->", "", text)

@@ -72,9 +72,19 @@ def serves(environment: Mapping[str, str]) -> bool:
 
 
 class Fork:
-    """A command of `cpexport` that runs in a fork, with the methods of `Popen` that tests use."""
+    """A command of `cpexport` that runs in a fork, with the methods of `Popen` that tests use.
 
-    def __init__(self, words: Sequence[object], cwd: Path, environment: Mapping[str, str]) -> None:
+    If `merged`, its stdout has its stderr too, in the order in which a terminal shows them.
+    """
+
+    def __init__(
+        self,
+        words: Sequence[object],
+        cwd: Path,
+        environment: Mapping[str, str],
+        *,
+        merged: bool = False,
+    ) -> None:
         self._words = [str(word) for word in words]
         # They are closed when it has ended.
         self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
@@ -82,7 +92,8 @@ class Fork:
         self._answers.connect(str(_server().socket))
         asked = json.dumps([self._words, str(cwd), dict(environment)]).encode() + b"\n"
         with Path(os.devnull).open("rb") as null:
-            files = [file.fileno() for file in (null, self._out, self._err)]
+            err = self._out if merged else self._err
+            files = [file.fileno() for file in (null, self._out, err)]
             sent = socket.send_fds(self._answers, [asked], files)
         self._answers.sendall(asked[sent:])
         self.pid = self._number()
@@ -132,14 +143,19 @@ def _text(file: IO[bytes]) -> str:
 
 
 def run(
-    words: Sequence[object], cwd: Path, environment: Mapping[str, str], seconds: float
+    words: Sequence[object],
+    cwd: Path,
+    environment: Mapping[str, str],
+    seconds: float,
+    *,
+    merged: bool = False,
 ) -> "subprocess.CompletedProcess[str]":
-    """What `subprocess.run` would give of the command `cpexport`.
+    """What `subprocess.run` would give of the command `cpexport`; `merged` as in `Fork`.
 
     Raises:
         TimeoutExpired: the command took longer; it is killed.
     """
-    fork = Fork(words, cwd, environment)
+    fork = Fork(words, cwd, environment, merged=merged)
     try:
         out, err = fork.communicate(seconds)
     finally:
