@@ -94,7 +94,7 @@ class TestPaths:
 
         for (_, name), ran in refused.items():
             assert ran.status == 2
-            assert "takes" in ran.err
+            assert "in a path a special meaning" in ran.err
             assert not (site.home / name).exists()
 
     def test_are_quoted_for_the_shell_of_lsf(self, site: Site) -> None:

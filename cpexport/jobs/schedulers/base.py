@@ -92,8 +92,8 @@ class Scheduler(ABC):
         for text in self.forbidden:
             if text in str(folder):
                 raise UsageError(
-                    f"{folder}: {text} has a special meaning for {self.title} in a path; name "
-                    "a folder without it with --out"
+                    f"{folder}: {self.title} gives {text!r} in a path a special meaning; name a "
+                    "folder without it with --out"
                 )
 
     def _memory_words(self, settings: Settings, memory: int | None) -> tuple[str, ...]:
