@@ -46,7 +46,7 @@ def check(
     >>> [str(name) for name in report.names.values()]
     ['P1 B02 site 1', 'P2 B03 site 2']
     >>> [batch.reason for batch in report.batches if batch.state != "complete"]
-    ['nothing says that the job ended; 9: Cells.csv is empty (0 bytes)']
+    ['no file shows that the job ended; 9: Cells.csv is empty (0 bytes)']
 
     Arguments have the names of the options of `cpexport check`, with underscores.
 

@@ -200,7 +200,7 @@ def test_a_script_that_knows_less_than_the_tables_hold_brings_nothing_new(
     held = target.held()
     written([third], tmp_path / "third", target.form)
 
-    assert "hold" in target.stops(tmp_path / "third")
+    assert "more: run cpexport script again" in target.stops(tmp_path / "third")
     assert same(target.held(), held)
     written([second, third], tmp_path / "both", target.form)
     assert target.run(tmp_path / "both") == "1 of 2 batches loaded"
@@ -231,7 +231,7 @@ def test_whole_numbers_of_a_load_become_real_ones_if_none_is_lost(
     written([second], tmp_path / "out", target.form)
     target.rows(f"UPDATE Per_Image SET Image_Metadata_Dose = {2**53 + 1}")
 
-    assert "too many digits" in target.stops(tmp_path / "out")
+    assert "integers too long to become real numbers" in target.stops(tmp_path / "out")
     target.rows("UPDATE Per_Image SET Image_Metadata_Dose = 0")
     assert target.run(tmp_path / "out") == "1 of 1 batches loaded"
     assert loaded(outputs, target) == (2, 2)

@@ -611,7 +611,7 @@ class TestDamage:
         ("do", "complete", "reason"),
         [
             (cut(IMAGES, 40), "1-5", f"6: {IMAGES} is cut off"),
-            (cut(OBJECT, 40), "1-5", f"6: {OBJECT} has 16 of 17 Cells, it is cut off"),
+            (cut(OBJECT, 40), "1-5", f"6: {OBJECT} has 16 of 17 Cells, because it is cut off"),
             (cut(PAIRS, 3), "", f"1-6: {PAIRS} is cut off"),
             (without(IMAGES, 5, 6), "1-4", "5-6: not measured (no row in Image.CSV)"),
             (without(IMAGES, 3), "1-2,4-6", "3: not measured (no row in Image.CSV)"),
