@@ -182,7 +182,7 @@ def test_a_server_that_is_killed_and_started_again_has_each_batch_whole(
     status, out, err = loader.end()
     database.server.restart()
 
-    assert (status, out) == (1, "")
+    assert (status, json.loads(out)["error"]) == (1, "SinkError")
     (line,) = err.splitlines()
     assert line.startswith("cpexport: mysql+pymysql://loader@127.0.0.1:")
     assert whole(database, widening, quiet)
