@@ -187,7 +187,7 @@ class TestBesideJobs:
 
         assert (check.status, missing(check)) == (NOT_WHOLE, "[[13, 24]]")
         assert [b["state"] for b in json.loads(check.out)["batches"]] == ["complete"] * 2
-        assert "another batch file" not in check.err
+        assert "a different batch file" not in check.err
 
     def test_two_that_differ_are_refused_by_name(
         self, screen: Path, copy: Copy, cpexport: Run
@@ -207,7 +207,7 @@ class TestBesideJobs:
         check = cpexport("check", screen, "--format", "json")
 
         assert (check.status, missing(check)) == (NOT_WHOLE, "[[13, 24]]")
-        assert f"{screen}/old_batch.h5: another batch file" in check.err
+        assert f"{screen}/old_batch.h5: a different batch file" in check.err
 
     def test_one_given_by_its_new_name_is_used(self, screen: Path, cpexport: Run) -> None:
         (screen / "Batch_data.h5").rename(screen / "plate1_batch.h5")
@@ -215,7 +215,7 @@ class TestBesideJobs:
 
         assert (check.status, missing(check)) == (NOT_WHOLE, "[[13, 24]]")
         assert len(json.loads(check.out)["batches"]) == 2
-        assert "another batch file" not in check.err
+        assert "a different batch file" not in check.err
 
     def test_alone_it_is_no_output(self, screen: Path, cpexport: Run, tmp_path: Path) -> None:
         path = screen / "Batch_data.h5"
