@@ -1,5 +1,10 @@
 # The newest Python is not always the one that the dependencies have wheels for, so oldest first.
-PYTHONS = python3.11 python3.12 python3.13 python3
+PYTHONS = python3.11 python3.12 python3.13 python3.14 python3
+# One of your choice, as in make check PYTHON=python3.13, gets an environment of its own. pyenv has
+# a command for each Python that it has installed, but most of them only say how to choose it.
+PYTHON =
+CHOSEN = $(PYTHON) $(wildcard $(HOME)/.pyenv/versions/*/bin/$(PYTHON))
+VENV = .venv$(if $(PYTHON),-$(notdir $(PYTHON)))
 PYTEST_ARGS =
 # How many batches of 72 MB the smallest input has; the largest has 16 times as many.
 BENCH_UNIT = 5
@@ -17,20 +22,20 @@ DAYS_SEED =
 
 RUNS = -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 # Tests wait for servers, schedulers and disks: two more at once than CI has cores.
-PYTEST = .venv/bin/pytest -n 4 --dist worksteal $(PYTEST_ARGS)
+PYTEST = $(VENV)/bin/pytest -n 4 --dist worksteal $(PYTEST_ARGS)
 
 # Tests start thousands of processes. Each would compile the package for itself where this is set.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL = help
-.PHONY: help venv schedulers servers r demo test test-mysql check man docs docs-refresh conformance clients \
-	bench fuzz days clean
+.PHONY: help venv schedulers servers r demo test test-mysql check lowest release-check man docs \
+	docs-refresh conformance clients bench fuzz days clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "PYTEST_ARGS='-k naming' and the like go to pytest, wherever it runs"
 
-venv: .venv/.ready  ## make .venv, with everything to run and to test; at once when it is there
+venv: $(VENV)/.ready  ## make .venv, with everything to run and to test; at once when it is there
 
 schedulers:  ## install Slurm and Grid Engine from Debian if root, for the tests that use them
 	@sh tests/install_schedulers.sh
@@ -42,7 +47,7 @@ r:  ## install R and sqlite3 from Debian if root, for the tests of the documents
 	@sh tests/install_r.sh
 
 demo: venv  ## run the commands of the README on the small run in examples/
-	PATH="$(CURDIR)/.venv/bin:$$PATH" sh examples/demo.sh
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" sh examples/demo.sh
 
 test: venv schedulers servers r  ## run the tests; as root this installs packages of Debian
 	$(PYTEST)
@@ -52,24 +57,36 @@ test-mysql: venv  ## run the tests that need Oracle's MySQL, got from Debian's n
 	$(PYTEST) -m mysql
 
 check: venv schedulers servers r  ## all that a change has to pass: style, types, imports, tests
-	.venv/bin/ruff check .
-	.venv/bin/ruff format --check .
-	.venv/bin/mypy
-	.venv/bin/lint-imports
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/codespell
 	$(PYTEST)
 
-man: venv  ## write the man page, and the help screens that tests compare, from the program
-	PYTHONPATH=tests .venv/bin/python -m support.help_screens
+# What depends most on the versions of packages; the whole of the tests takes four times as long.
+LOWEST = tests/unit tests/sources/test_source_contract.py tests/sinks/test_sink_contract.py \
+	tests/sinks/test_duckdb.py tests/sinks/test_parquet.py tests/commands/test_command_line.py \
+	tests/commands/test_read.py
 
-docs: .venv/.docs  ## build the documents into build/site; nothing is fetched
-	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet --strict
+lowest: .venv-lowest/.ready servers  ## test the oldest versions of packages that pyproject.toml allows
+	.venv-lowest/bin/pytest -n 4 $(or $(PYTEST_ARGS),$(LOWEST))
+
+release-check: venv  ## build sdist and wheel, and run the demo from the wheel in an empty environment
+	sh tests/release_check.sh $(VENV)/bin/python
+
+man: venv  ## write the man page, and the help screens that tests compare, from the program
+	PYTHONPATH=tests $(VENV)/bin/python -m support.help_screens
+
+docs: $(VENV)/.docs  ## build the documents into build/site; nothing is fetched
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict
 	@echo "open build/site/index.html; to search it, too: python3 -m http.server -d build/site"
 
 docs-refresh: venv schedulers servers r  ## write what commands print now into the documents
-	CPEXPORT_DOCS=refresh .venv/bin/pytest tests/docs/test_pages.py tests/docs/test_pictures.py $(PYTEST_ARGS)
+	CPEXPORT_DOCS=refresh $(VENV)/bin/pytest tests/docs/test_pages.py tests/docs/test_pictures.py $(PYTEST_ARGS)
 
 conformance: venv  ## run plans by the real CellProfiler 4 that is on the PATH
-	CPEXPORT_CONFORMANCE=1 .venv/bin/pytest tests/conformance $(PYTEST_ARGS)
+	CPEXPORT_CONFORMANCE=1 $(VENV)/bin/pytest tests/conformance $(PYTEST_ARGS)
 
 clients: .venv-clients/.ready  ## let CytoTable and pycytominer read what was loaded; 1 GB in .venv-clients
 	.venv-clients/bin/pytest tests/clients tests/sinks/test_parquet.py \
@@ -82,38 +99,42 @@ bench: .venv-bench/.ready servers  ## measure how fast it is, beside floors and 
 		--unit $(BENCH_UNIT) --rounds $(BENCH_ROUNDS) --peers $(BENCH_PEERS)
 
 fuzz: venv servers  ## load FUZZ_CASES random screens every way, and compare with an oracle
-	PYTHONPATH=tests .venv/bin/python -m fuzz --cases $(FUZZ_CASES) --processes $(FUZZ_PROCESSES) \
+	PYTHONPATH=tests $(VENV)/bin/python -m fuzz --cases $(FUZZ_CASES) --processes $(FUZZ_PROCESSES) \
 		$(if $(FUZZ_SEED),--seed $(FUZZ_SEED))
 
 days: venv  ## live DAYS random days of a cluster, and compare with an oracle; root meets full disks
-	PYTHONPATH=tests .venv/bin/python -m days --days $(DAYS) $(if $(DAYS_SEED),--seed $(DAYS_SEED))
+	PYTHONPATH=tests $(VENV)/bin/python -m days --days $(DAYS) $(if $(DAYS_SEED),--seed $(DAYS_SEED))
 
 clean:  ## remove .venv and whatever the tools left
-	rm -rf .venv .venv-clients .venv-bench .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf .venv .venv-* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
 	find cpexport tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What is installed besides the project. The clients bring a thousand megabytes of their own.
-.venv/.ready: EXTRAS = test
+$(VENV)/.ready .venv-lowest/.ready: EXTRAS = test
+.venv-lowest/.ready: CONSTRAINTS = $(@D)/constraints.txt
+.venv-lowest/.ready: tests/lowest_versions.py
 .venv-clients/.ready: EXTRAS = test,clients
 .venv-bench/.ready: EXTRAS = test,bench
 
 # MkDocs comes into the same environment, as the pages about Python and commands import cpexport.
-.venv/.docs: .venv/.ready
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+$(VENV)/.docs: $(VENV)/.ready
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
 	@touch $@
 
 # A python on the PATH may be a shim of a version manager that only says what it cannot run.
-.venv/.ready .venv-clients/.ready .venv-bench/.ready: pyproject.toml
+$(VENV)/.ready .venv-lowest/.ready .venv-clients/.ready .venv-bench/.ready: pyproject.toml
 	@if ! $(@D)/bin/python $(RUNS); then \
 		rm -rf $(@D); \
-		for python in $(PYTHONS); do \
+		for python in $(if $(PYTHON),$(CHOSEN),$(PYTHONS)); do \
 			if $$python $(RUNS); then echo "making $(@D) with $$python"; break; fi; \
 			python=; \
 		done; \
 		if [ -z "$$python" ]; then \
-			echo "make: none of $(PYTHONS) runs, is 3.11 or newer, and has venv" >&2; exit 1; \
+			echo "make: none of $(if $(PYTHON),$(CHOSEN),$(PYTHONS)) runs, is 3.11 or newer, and has venv" >&2; exit 1; \
 		fi; \
 		$$python -m venv $(@D); \
 	fi
-	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'
+	@$(if $(CONSTRAINTS),$(@D)/bin/python tests/lowest_versions.py > $(CONSTRAINTS))
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check \
+		$(addprefix -c ,$(CONSTRAINTS)) -e '.[$(EXTRAS)]'
 	@touch $@

@@ -35,7 +35,7 @@ if _typing.TYPE_CHECKING:
     from cpexport.jobs.plan import Plan as Plan
     from cpexport.loading.progress import ProgressEvent as ProgressEvent
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "ChangedError",

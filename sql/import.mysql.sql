@@ -1,8 +1,8 @@
--- Written by cpexport 0.1.0. Imports the files in this folder, each batch once:
+-- Written by cpexport 0.2.0. Imports the files in this folder, each batch once:
 --   mysql --local-infile=1 DATABASE < import.sql        (or mariadb instead of mysql)
 -- Run it in this folder. If a file has changed since it was written, the script stops with an error
 -- and imports nothing of that batch. Correct the cause and run the script again: it skips batches
--- that are already imported.
+-- that are already imported. README.txt explains all of this, and each error.
 SET NAMES utf8mb4;
 SET SESSION autocommit = 0,
   sql_mode = 'STRICT_ALL_TABLES,ANSI_QUOTES,NO_ENGINE_SUBSTITUTION',
@@ -18,12 +18,39 @@ SET SESSION autocommit = 0,
   sql_notes = 1,
   group_concat_max_len = 1000000;
 SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;
-SET @ok = 1, @loaded = 0;
+SET @ok = 1, @loaded = 0, @left = 0;
 SET @ok = @ok AND COALESCE((DATABASE() IS NOT NULL), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', 'no database; name one: mysql DATABASE'), 64)), '`'));
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'no database is named; call mysql with the name of the database'), 180), '`', ''''), '`'));
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @user = CURRENT_USER();
+SET @host = SUBSTRING_INDEX(@user, '@', -1);
+SET @grantee = CONCAT('''', LEFT(@user, CHAR_LENGTH(@user) - CHAR_LENGTH(@host) - 1), '''@''',
+  @host, '''');
+SET @granted = (SELECT GROUP_CONCAT(DISTINCT privilege_type) FROM (
+  SELECT privilege_type, grantee, '%' AS pattern FROM information_schema.user_privileges UNION ALL
+  SELECT privilege_type, grantee, table_schema FROM information_schema.schema_privileges UNION ALL
+  SELECT privilege_type, grantee, table_schema FROM information_schema.table_privileges) p
+  WHERE privilege_type <> 'USAGE'
+  AND CONVERT(grantee USING utf8mb4) COLLATE utf8mb4_bin = @grantee
+  AND CONVERT(DATABASE() USING utf8mb4) LIKE CONVERT(pattern USING utf8mb4) COLLATE utf8mb4_bin);
+SET @lacks = NULLIF(CONCAT_WS(', ', IF(NOT FIND_IN_SET('SELECT', @granted), 'SELECT', NULL),
+  IF(NOT FIND_IN_SET('INSERT', @granted), 'INSERT', NULL),
+  IF(NOT FIND_IN_SET('DELETE', @granted), 'DELETE', NULL),
+  IF(NOT FIND_IN_SET('CREATE', @granted), 'CREATE', NULL),
+  IF(NOT FIND_IN_SET('ALTER', @granted), 'ALTER', NULL),
+  IF(NOT FIND_IN_SET('INDEX', @granted), 'INDEX', NULL),
+  IF(NOT FIND_IN_SET('DROP', @granted), 'DROP', NULL),
+  IF(NOT FIND_IN_SET('REFERENCES', @granted) AND VERSION() NOT LIKE '%MariaDB%', 'REFERENCES', NULL),
+  IF(NOT FIND_IN_SET('CREATE VIEW', @granted), 'CREATE VIEW', NULL),
+  IF(NOT FIND_IN_SET('CREATE TEMPORARY TABLES', @granted), 'CREATE TEMPORARY TABLES', NULL)), '');
+SET @ok = @ok AND COALESCE((@lacks IS NULL OR NOT (@granted IS NOT NULL AND COALESCE(CURRENT_ROLE(), 'NONE') = 'NONE')), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'user ', @user, ' lacks rights that grants.sql grants: ', @lacks), 180), '`', ''''), '`'));
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @ok = @ok AND COALESCE((@@GLOBAL.local_infile), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'local_infile is off on this server; an administrator can turn it on: SET GLOBAL local_infile = 1'), 180), '`', ''''), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 SET @ok = @ok AND COALESCE((GET_LOCK(CONCAT('cpexport ', LEFT(SHA2(DATABASE(), 256), 40)), 60) = 1), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', 'another script is running on this database'), 64)), '`'));
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'another script is running on this database'), 180), '`', ''''), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 CREATE TEMPORARY TABLE cpexport_lines (crc INT UNSIGNED NOT NULL) ENGINE=InnoDB;
 CREATE TEMPORARY TABLE cpexport_known (signature VARCHAR(64) NOT NULL,
@@ -323,7 +350,7 @@ INSERT INTO cpexport_known VALUES
   ('<sha>', '<sha>');
 INSERT INTO _cpexport_settings SELECT '', 0, 'schema', '2' FROM DUAL WHERE @ok AND (SELECT COUNT(*) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'schema') = 0;
 SET @ok = @ok AND COALESCE(((SELECT COUNT(*) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'schema' AND value <> '2') = 0), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', 'the tables are from another version of cpexport'), 64)), '`'));
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'the tables are from another version of cpexport'), 180), '`', ''''), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 SELECT value INTO @schema FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'schema' FOR UPDATE;
 DELETE FROM cpexport_there;
@@ -337,26 +364,26 @@ SET @t = (SELECT MIN(k.t) FROM cpexport_tables k JOIN (cpexport_columns w LEFT J
   AND EXISTS (SELECT 1 FROM information_schema.tables x WHERE x.table_schema = DATABASE()
     AND CONVERT(x.table_name USING utf8mb4) COLLATE utf8mb4_general_ci = k.t));
 SET @ok = @ok AND COALESCE((@t IS NULL), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', CONCAT(LEFT(@t, 36), ' has other columns')), 64)), '`'));
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', @t, ' has other columns'), 180), '`', ''''), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 SET @t = (SELECT MIN(i.t) FROM cpexport_there i LEFT JOIN cpexport_columns w
   ON w.t = i.t AND w.c = i.c WHERE w.c IS NULL AND i.t NOT IN (SELECT t FROM cpexport_ledger)
   AND i.t <> 'Per_Experiment');
 SET @ok = @ok AND COALESCE((@t IS NULL), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', CONCAT(LEFT(@t, 36), ' has other columns')), 64)), '`'));
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', @t, ' has other columns'), 180), '`', ''''), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 SET @t = (SELECT MIN(w.t) FROM cpexport_columns w LEFT JOIN cpexport_ledger l ON l.t = w.t AND l.c = w.c WHERE w.position IS NOT NULL
   AND IF(l.t IS NULL, (w.object_name, w.feature) IN (SELECT object_name, feature FROM _cpexport_columns WHERE prefix = ''),
     BINARY w.object_name <> l.object_name OR BINARY w.feature <> l.feature));
 SET @ok = @ok AND COALESCE((@t IS NULL), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', CONCAT(LEFT(@t, 36), ' has other columns')), 64)), '`'));
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', @t, ' has other columns'), 180), '`', ''''), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 SET @ok = @ok AND COALESCE(((SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND LOWER(table_name) = 'per_relationshipsview' AND NOT (table_type = 'VIEW' AND EXISTS (SELECT 1 FROM cpexport_ledger))) = 0), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', 'Per_RelationshipsView is from another program'), 64)), '`'));
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'Per_RelationshipsView', ' is from another program'), 180), '`', ''''), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 SET @t = (SELECT MIN(w.t) FROM cpexport_columns w LEFT JOIN cpexport_ledger l ON l.t = w.t AND l.c = w.c WHERE w.kind = 'text' AND l.kind IN ('integer', 'real'));
 SET @ok = @ok AND COALESCE((@t IS NULL OR (SELECT COUNT(*) FROM _cpexport_batches b WHERE prefix = '' AND NOT EXISTS (SELECT 1 FROM _cpexport_script s WHERE s.prefix = b.prefix AND s.table_number = b.table_number AND s.signature = b.signature)) = 0), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', CONCAT(LEFT(@t, 22), ' has text now; use cpexport load')), 64)), '`'));
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', @t, ' has text now; use cpexport load'), 180), '`', ''''), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 SET @big = 0, @s = (SELECT CONCAT('SELECT COUNT(*) INTO @big FROM (', GROUP_CONCAT(
   'SELECT 1 FROM `', w.t, '` WHERE ABS(`', w.c, '`) > 9007199254740992' SEPARATOR ' UNION ALL '), ') x')
@@ -364,7 +391,7 @@ SET @big = 0, @s = (SELECT CONCAT('SELECT COUNT(*) INTO @big FROM (', GROUP_CONC
 SET @s = COALESCE(@s, 'DO 0');
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 SET @ok = @ok AND COALESCE((@big = 0), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', 'integers too long to become real numbers'), 64)), '`'));
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'integers have too many digits to become real numbers'), 180), '`', ''''), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 SET @unknown = (SELECT MIN(w.t) FROM cpexport_columns w LEFT JOIN cpexport_ledger l ON l.t = w.t AND l.c = w.c
   WHERE FIELD(l.kind, 'none yet', 'integer', 'real', 'text') > FIELD(w.kind, 'none yet', 'integer', 'real', 'text') AND w.kind <> 'none yet' AND l.kind = 'text');
@@ -376,7 +403,7 @@ UPDATE cpexport_columns w JOIN cpexport_ledger l ON l.t = w.t AND l.c = w.c
     WHEN l.kind = 'real' THEN 'DOUBLE' WHEN w.feature LIKE 'Thumbnail\_%' THEN 'LONGTEXT'
     ELSE 'TEXT' END WHERE FIELD(l.kind, 'none yet', 'integer', 'real', 'text') > FIELD(w.kind, 'none yet', 'integer', 'real', 'text');
 SET @ok = @ok AND COALESCE(((SELECT COUNT(*) FROM _cpexport_settings WHERE prefix = '' AND name = 'shape' AND value <> '{"layout": "none", "only": [], "aggregate": [], "max_column_length": 64, "numbered": false, "paths": {"pairs": []}}') = 0), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', 'the tables were made with other options'), 64)), '`'));
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'the tables were made with other options'), 180), '`', ''''), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 INSERT INTO _cpexport_settings SELECT '', 0, 'shape', '{"layout": "none", "only": [], "aggregate": [], "max_column_length": 64, "numbered": false, "paths": {"pairs": []}}' FROM DUAL WHERE @ok AND (SELECT COUNT(*) FROM _cpexport_settings WHERE prefix = '' AND name = 'shape') = 0;
 DELETE FROM _cpexport_columns WHERE @ok AND prefix = '';
@@ -536,13 +563,13 @@ INSERT INTO cpexport_there SELECT i.table_name, i.column_name, LOWER(i.data_type
   WHERE i.table_schema = DATABASE() AND i.extra NOT LIKE '%INVISIBLE%';
 SET @t = (SELECT MIN(w.t) FROM cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c WHERE COALESCE(i.type <> REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int'), 1));
 SET @ok = @ok AND COALESCE((@t IS NULL), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', CONCAT(LEFT(@t, 36), ' has other columns')), 64)), '`'));
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', @t, ' has other columns'), 180), '`', ''''), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 SET @t = (SELECT MIN(k.t) FROM information_schema.tables i JOIN cpexport_tables k
   ON CONVERT(i.table_name USING utf8mb4) COLLATE utf8mb4_general_ci = k.t
   WHERE i.table_schema = DATABASE() AND NOT i.engine <=> 'InnoDB');
 SET @ok = @ok AND COALESCE((@t IS NULL), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', CONCAT(LEFT(@t, 31), ' is not an InnoDB table')), 64)), '`'));
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', @t, ' is not an InnoDB table'), 180), '`', ''''), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 START TRANSACTION;
 SELECT value INTO @schema FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'schema' FOR UPDATE;
@@ -580,10 +607,10 @@ SET @kept = (SELECT COUNT(*) = 1 AND
   COALESCE(SUM(number BETWEEN 1 AND 1), 0) = 1
   FROM _cpexport_sets WHERE prefix = '' AND table_number = 0 AND batch_id = @id);
 SET @ok = @ok AND COALESCE((NOT @new OR (SELECT COUNT(*) FROM _cpexport_sets s JOIN _cpexport_batches b ON b.batch_id = s.batch_id WHERE s.prefix = '' AND s.table_number = 0 AND (s.number BETWEEN 1 AND 1) AND b.signature NOT IN (SELECT signature FROM cpexport_known)) = 0), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', 'image sets 1 are from other outputs'), 64)), '`'));
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'image sets ', '1', ' are from other outputs'), 180), '`', ''''), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 SET @ok = @ok AND COALESCE((NOT @new OR @unknown IS NULL), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', CONCAT(LEFT(@unknown, 18), ' has more: run cpexport script again')), 64)), '`'));
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', @unknown, ' has more than this script knows; run cpexport script again'), 180), '`', ''''), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 SET @fresh = @new AND (NOT @kept OR COALESCE((SELECT digest <> '<sha>' FROM _cpexport_script WHERE prefix = '' AND table_number = 0 AND signature = '<sha>' AND table_name = 'Per_Image'), 1));
 DELETE t FROM _cpexport_sets s JOIN `Per_Image` t ON t.`ImageNumber` = s.number WHERE @fresh AND s.prefix = '' AND s.table_number = 0 AND (s.batch_id = @id OR s.number BETWEEN 1 AND 1);
@@ -591,14 +618,17 @@ DELETE FROM cpexport_lines;
 LOAD DATA LOCAL INFILE 'data/1_1_Image.csv' INTO TABLE cpexport_lines CHARACTER SET binary
   FIELDS TERMINATED BY '\0' ESCAPED BY '' LINES TERMINATED BY '\n' (@line) SET crc = CRC32(@line);
 SELECT COUNT(*), COALESCE(SUM(crc), 0) FROM cpexport_lines INTO @lines, @crc;
-SET @ok = @ok AND COALESCE((@lines = 2 AND @crc = 5060554837), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', IF(@lines = 2, CONCAT('data/1_1_Image.csv', ' has changed'), CONCAT('data/1_1_Image.csv', ' has ', @lines, ' lines, not 2'))), 64)), '`'));
+SET @ok = @ok AND COALESCE((@lines = 2), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'data/1_1_Image.csv', ' has ', @lines, ' lines, not ', 2), 180), '`', ''''), '`'));
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @ok = @ok AND COALESCE((@crc = 5060554837), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'data/1_1_Image.csv', ' has changed since it was written'), 180), '`', ''''), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 LOAD DATA LOCAL INFILE 'data/1_1_Image.csv' INTO TABLE `Per_Image` CHARACTER SET utf8mb4 FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '"' ESCAPED BY '\\' LINES STARTING BY '' TERMINATED BY '\n' IGNORE 1 LINES
   (`ImageNumber`, `Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_NumObjectsPerBn`, `Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_NumObjectsPerBn`, `Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_NumObjectsPerBn`, `Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_NumObjectsPerBn`, `Image_Count_BigNuclei`, `Image_Count_Cells`, `Image_Count_Cytoplasm`, `Image_Count_Nuclei`, `Image_Count_SmallNuclei`, `Image_FileName_DNA`, `Image_FileName_ER`, `Image_Group_Index`, `Image_Group_Length`, `Image_Group_Number`, `Image_Height_DNA`, `Image_Height_ER`, `Image_Intensity_TotalArea_DNA`, `Image_Intensity_TotalArea_ER`, `Image_MD5Digest_DNA`, `Image_MD5Digest_ER`, `Image_Metadata_Compound`, `Image_Metadata_Dose`, `Image_Metadata_Plate`, `Image_Metadata_QCFlag`, `Image_Metadata_Site`, `Image_Metadata_Well`, `Image_PathName_DNA`, `Image_PathName_ER`, `Image_URL_DNA`, `Image_URL_ER`, `Image_Width_DNA`, `Image_Width_ER`, `Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_PctObjectsPerBn`, `Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_PctObjectsPerBn`, `Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_PctObjectsPerBn`, `Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_PctObjectsPerBn`, `Image_ExecutionTime_01LoadData`, `Image_ExecutionTime_02IdentifyPrimaryObjects`, `Image_ExecutionTime_03IdentifySecondaryObjects`, `Image_ExecutionTime_04IdentifyTertiaryObjects`, `Image_ExecutionTime_05MeasureObjectSizeShape`, `Image_ExecutionTime_06MeasureObjectIntensity`, `Image_ExecutionTime_07MeasureImageIntensity`, `Image_ExecutionTime_08MeasureObjectNeighbors`, `Image_ExecutionTime_09FilterObjects`, `Image_ExecutionTime_10RelateObjects`, `Image_ExecutionTime_11ClassifyObjects`, `Image_ExecutionTime_12FlagImage`, `Image_Intensity_LowerQuartileIntensity_DNA`, `Image_Intensity_LowerQuartileIntensity_ER`, `Image_Intensity_MADIntensity_DNA`, `Image_Intensity_MADIntensity_ER`, `Image_Intensity_MaxIntensity_DNA`, `Image_Intensity_MaxIntensity_ER`, `Image_Intensity_MeanIntensity_DNA`, `Image_Intensity_MeanIntensity_ER`, `Image_Intensity_MedianIntensity_DNA`, `Image_Intensity_MedianIntensity_ER`, `Image_Intensity_MinIntensity_DNA`, `Image_Intensity_MinIntensity_ER`, `Image_Intensity_PercentMaximal_DNA`, `Image_Intensity_PercentMaximal_ER`, `Image_Intensity_StdIntensity_DNA`, `Image_Intensity_StdIntensity_ER`, `Image_Intensity_TotalIntensity_DNA`, `Image_Intensity_TotalIntensity_ER`, `Image_Intensity_UpperQuartileIntensity_DNA`, `Image_Intensity_UpperQuartileIntensity_ER`, `Image_Scaling_DNA`, `Image_Scaling_ER`, `Image_Threshold_FinalThreshold_Cells`, `Image_Threshold_FinalThreshold_Nuclei`, `Image_Threshold_OrigThreshold_Cells`, `Image_Threshold_OrigThreshold_Nuclei`, `Image_Threshold_SumOfEntropies_Cells`, `Image_Threshold_SumOfEntropies_Nuclei`, `Image_Threshold_WeightedVariance_Cells`, `Image_Threshold_WeightedVariance_Nuclei`, @end);
 SELECT @@warning_count INTO @warnings;
 SET @ok = @ok AND COALESCE((@warnings = 0 OR NOT @fresh), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', 'data/1_1_Image.csv was not stored exactly'), 64)), '`'));
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'data/1_1_Image.csv', ' was not stored exactly'), 180), '`', ''''), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 SET @fresh = @new AND (NOT @kept OR COALESCE((SELECT digest <> '<sha>' FROM _cpexport_script WHERE prefix = '' AND table_number = 0 AND signature = '<sha>' AND table_name = 'Per_Relationships'), 1));
 DELETE t FROM _cpexport_sets s JOIN `Per_Relationships` t ON t.`image_number1` = s.number WHERE @fresh AND s.prefix = '' AND s.table_number = 0 AND (s.batch_id = @id OR s.number BETWEEN 1 AND 1);
@@ -606,14 +636,17 @@ DELETE FROM cpexport_lines;
 LOAD DATA LOCAL INFILE 'data/1_1_Relationships.csv' INTO TABLE cpexport_lines CHARACTER SET binary
   FIELDS TERMINATED BY '\0' ESCAPED BY '' LINES TERMINATED BY '\n' (@line) SET crc = CRC32(@line);
 SELECT COUNT(*), COALESCE(SUM(crc), 0) FROM cpexport_lines INTO @lines, @crc;
-SET @ok = @ok AND COALESCE((@lines = 244 AND @crc = 497756165561), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', IF(@lines = 244, CONCAT('data/1_1_Relationships.csv', ' has changed'), CONCAT('data/1_1_Relationships.csv', ' has ', @lines, ' lines, not 244'))), 64)), '`'));
+SET @ok = @ok AND COALESCE((@lines = 244), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'data/1_1_Relationships.csv', ' has ', @lines, ' lines, not ', 244), 180), '`', ''''), '`'));
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @ok = @ok AND COALESCE((@crc = 497756165561), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'data/1_1_Relationships.csv', ' has changed since it was written'), 180), '`', ''''), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 LOAD DATA LOCAL INFILE 'data/1_1_Relationships.csv' INTO TABLE `Per_Relationships` CHARACTER SET utf8mb4 FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '"' ESCAPED BY '\\' LINES STARTING BY '' TERMINATED BY '\n' IGNORE 1 LINES
   (@kind, `image_number1`, `object_number1`, `image_number2`, `object_number2`, @end) SET relationship_type_id = ELT(@kind, @kind1, @kind2, @kind3, @kind4, @kind5, @kind6);
 SELECT @@warning_count INTO @warnings;
 SET @ok = @ok AND COALESCE((@warnings = 0 OR NOT @fresh), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', 'data/1_1_Relationships.csv was not stored exactly'), 64)), '`'));
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'data/1_1_Relationships.csv', ' was not stored exactly'), 180), '`', ''''), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 SET @fresh = @new;
 DELETE s FROM _cpexport_sets s WHERE @new AND s.prefix = '' AND s.table_number = 0 AND (s.batch_id = @id OR s.number BETWEEN 1 AND 1);
@@ -628,16 +661,19 @@ DELETE FROM cpexport_lines;
 LOAD DATA LOCAL INFILE 'data/1_1_Sets.csv' INTO TABLE cpexport_lines CHARACTER SET binary
   FIELDS TERMINATED BY '\0' ESCAPED BY '' LINES TERMINATED BY '\n' (@line) SET crc = CRC32(@line);
 SELECT COUNT(*), COALESCE(SUM(crc), 0) FROM cpexport_lines INTO @lines, @crc;
-SET @ok = @ok AND COALESCE((@lines = 2 AND @crc = 3095861405), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', IF(@lines = 2, CONCAT('data/1_1_Sets.csv', ' has changed'), CONCAT('data/1_1_Sets.csv', ' has ', @lines, ' lines, not 2'))), 64)), '`'));
+SET @ok = @ok AND COALESCE((@lines = 2), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'data/1_1_Sets.csv', ' has ', @lines, ' lines, not ', 2), 180), '`', ''''), '`'));
+PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @ok = @ok AND COALESCE((@crc = 3095861405), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'data/1_1_Sets.csv', ' has changed since it was written'), 180), '`', ''''), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 LOAD DATA LOCAL INFILE 'data/1_1_Sets.csv' INTO TABLE `_cpexport_sets` CHARACTER SET utf8mb4 FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '"' ESCAPED BY '\\' LINES STARTING BY '' TERMINATED BY '\n' IGNORE 1 LINES
   (`number`, `identity`, @end) SET prefix = '', table_number = 0, batch_id = @id;
 SELECT @@warning_count INTO @warnings;
 SET @ok = @ok AND COALESCE((@warnings = 0 OR NOT @fresh), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', 'data/1_1_Sets.csv was not stored exactly'), 64)), '`'));
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'data/1_1_Sets.csv', ' was not stored exactly'), 180), '`', ''''), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
-INSERT INTO _cpexport_batches SELECT @id, '', 0, '/data/P1-A01-1', 'spreadsheet', '<sha>', '<sha>', '1', '1', '', '["Metadata_Plate", "Metadata_Well", "Metadata_Site"]', 'complete', '', '<time>', <nanoseconds>, '4.2.8.1', '<sha>', '<time>', '0.1.0' FROM DUAL WHERE @new;
+INSERT INTO _cpexport_batches SELECT @id, '', 0, '/data/P1-A01-1', 'spreadsheet', '<sha>', '<sha>', '1', '1', '', '["Metadata_Plate", "Metadata_Well", "Metadata_Site"]', 'complete', '', '<time>', <nanoseconds>, '4.2.8.1', '<sha>', '<time>', '0.2.0' FROM DUAL WHERE @new;
 INSERT INTO _cpexport_tables SELECT @id, 'Per_BigNuclei', 0, 0, 0, '{}' FROM DUAL WHERE @new;
 INSERT INTO _cpexport_tables SELECT @id, 'Per_Cells', 0, 0, 0, '{}' FROM DUAL WHERE @new;
 INSERT INTO _cpexport_tables SELECT @id, 'Per_Cytoplasm', 0, 0, 0, '{}' FROM DUAL WHERE @new;
@@ -650,24 +686,22 @@ INSERT INTO _cpexport_script SELECT '', 0, '<sha>', '', '<sha>' FROM DUAL WHERE 
 INSERT INTO _cpexport_script SELECT '', 0, '<sha>', 'Per_Image', '<sha>' FROM DUAL WHERE @new;
 INSERT INTO _cpexport_script SELECT '', 0, '<sha>', 'Per_Relationships', '<sha>' FROM DUAL WHERE @new;
 INSERT INTO _cpexport_script SELECT '', 0, '<sha>', '_cpexport_sets', '<sha>' FROM DUAL WHERE @new;
-SET @rows = (SELECT COUNT(*) FROM `Per_Image` WHERE `ImageNumber` BETWEEN 1 AND 1);
-SET @ok = @ok AND COALESCE((@rows = 1 OR NOT @new), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', CONCAT(@rows, ' of 1 rows in ', 'Per_Image')), 64)), '`'));
+SET @ok = @ok AND COALESCE((NOT @new OR (SELECT COUNT(*) FROM `Per_Image` WHERE `ImageNumber` BETWEEN 1 AND 1) = 1), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'Per_Image', ' does not have ', 1, ' rows of the batch'), 180), '`', ''''), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
-SET @rows = (SELECT COUNT(*) FROM `Per_Relationships` WHERE `image_number1` BETWEEN 1 AND 1);
-SET @ok = @ok AND COALESCE((@rows = 243 OR NOT @new), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', CONCAT(@rows, ' of 243 rows in ', 'Per_Relationships')), 64)), '`'));
+SET @ok = @ok AND COALESCE((NOT @new OR (SELECT COUNT(*) FROM `Per_Relationships` WHERE `image_number1` BETWEEN 1 AND 1) = 243), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'Per_Relationships', ' does not have ', 243, ' rows of the batch'), 180), '`', ''''), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
-SET @rows = (SELECT COUNT(*) FROM `_cpexport_sets` WHERE prefix = '' AND table_number = 0 AND batch_id = @id);
-SET @ok = @ok AND COALESCE((@rows = 1 OR NOT @new), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', CONCAT(@rows, ' of 1 rows in ', '_cpexport_sets')), 64)), '`'));
+SET @ok = @ok AND COALESCE((NOT @new OR (SELECT COUNT(*) FROM `_cpexport_sets` WHERE prefix = '' AND table_number = 0 AND batch_id = @id) = 1), 0);
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', '_cpexport_sets', ' does not have ', 1, ' rows of the batch'), 180), '`', ''''), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 SET @ok = @ok AND COALESCE(((SELECT COUNT(*) FROM _cpexport_batches WHERE batch_id = @id AND prefix = '' AND table_number = 0) = 1), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT * FROM `', RTRIM(LEFT(CONCAT('cpexport: ', 'the batch is not in the ledger'), 64)), '`'));
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'the batch is not in the ledger'), 180), '`', ''''), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 SET @s = IF(@ok AND @new, 'COMMIT', 'ROLLBACK');
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
-SET @all = @all AND COALESCE(@ok, 0), @loaded = @loaded + COALESCE(@ok AND @new, 0);
+SET @ok = COALESCE(@ok, 0);
+SET @all = @all AND @ok, @left = @left + 1 - @ok, @loaded = @loaded + COALESCE(@ok AND @new, 0);
 
 -- the run as a whole
 START TRANSACTION;
@@ -728,5 +762,8 @@ INSERT INTO _cpexport_settings SELECT '', 0, 'groups of', 'the image sets that a
 INSERT INTO _cpexport_settings SELECT '', 0, 'properties', 'described' FROM DUAL WHERE @whole;
 SET @s = IF(@ok, 'COMMIT', 'ROLLBACK');
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
-SELECT CONCAT('cpexport: ', @loaded, ' of 1 batches loaded, the others were already loaded') AS done FROM DUAL WHERE @all;
+SELECT IF(@left = 0,
+  CONCAT('cpexport: ', @loaded, ' of 1 batches loaded, the others were already loaded'),
+  CONCAT('cpexport: ', @left, ' of 1 batches left out, ', @loaded, ' loaded, ',
+    1 - @left - @loaded, ' already loaded')) AS done FROM DUAL WHERE @all OR @left;
 DO RELEASE_LOCK(CONCAT('cpexport ', LEFT(SHA2(DATABASE(), 256), 40)));

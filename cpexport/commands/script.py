@@ -6,20 +6,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cpexport._sql_files import sql_file
 from cpexport._stopwatch import Stopwatch
 from cpexport.commands.load_report import LoadReport
 from cpexport.commands.runs import load_runs
 from cpexport.loading.progress import Progress
 from cpexport.loading.request import LoadRequest
 from cpexport.loading.workers import THREAD, ExecutorSpec
-from cpexport.sql_script import cpa
+from cpexport.sql_script import cpa, readme
 from cpexport.sql_script.export import Exporter
 from cpexport.sql_script.folder import Folder
-from cpexport.sql_script.manifest import ANALYST, SQLITE, ScriptOptions
+from cpexport.sql_script.manifest import ANALYST, MYSQL, SQLITE, Manifest, ScriptOptions
 from cpexport.sql_script.mysql import script as mysql
 from cpexport.sql_script.sqlite import script as sqlite
 
 _log = logging.getLogger(__name__)
+_GRANTS = "grants.sql"
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,20 @@ def written(folder: Folder, prefix: str, progress: Progress) -> tuple[int, int]:
         for name, text in cpa.files(done.contents, form, folder.url, folder.path).items():
             folder.write(name, text.encode())
     else:
+        _explain(folder, done.contents)
         texts = (sqlite if form.kind == SQLITE else mysql).script(done.contents, form)
         folder.write(form.script, "".join(texts).encode("utf-8", "surrogatepass"))
     folder.clear(frozenset(file.name for file in files))
     return len(files), done.written
+
+
+def _explain(folder: Folder, contents: Manifest) -> None:
+    """Writes the files for the person who runs the script. Leaves a README.txt that is not from
+    cpexport, and a grants.sql into which someone may have put names."""
+    text = readme.readme(contents, folder.form)
+    existing = folder.path / readme.NAME
+    heading = text.partition("\n")[0].encode()
+    if not existing.exists() or existing.read_bytes().startswith(heading):
+        folder.write(readme.NAME, text.encode("utf-8", "surrogatepass"))
+    if folder.form.kind == MYSQL and not (folder.path / _GRANTS).exists():
+        folder.write(_GRANTS, sql_file(_GRANTS).encode())

@@ -5,6 +5,8 @@ A new kind of destination needs a package in `sinks`, an entry in `_KINDS`, and 
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -84,7 +86,7 @@ def open_sink(
         may be read-only.
 
     Raises:
-        UsageError: not a URL, or an unsupported kind.
+        UsageError: not a URL, or an unsupported kind, or one whose package is not installed.
         SinkError: the destination exists and cannot be used, or its tables look different.
     """
     url = destination_url(url)
@@ -102,11 +104,13 @@ def open_sink(
 
         return SqliteSink(parsed.database or "", prefix, shape, run, paths, writing=writing)
     if kind == "duckdb":
-        from cpexport.sinks.duckdb.sink import DuckdbSink
+        with _extra("duckdb", "DuckDB"):
+            from cpexport.sinks.duckdb.sink import DuckdbSink
 
         return DuckdbSink(parsed.database or "", prefix, shape, run, paths, writing=writing)
     if kind in ("mysql", "mariadb"):
-        from cpexport.sinks.mysql.sink import MysqlSink
+        with _extra("mysql", "PyMySQL"):
+            from cpexport.sinks.mysql.sink import MysqlSink
 
         return MysqlSink(parsed, prefix, shape, run, paths, writing=writing)
     raise UsageError(_unsupported(kind))
@@ -121,6 +125,19 @@ def _meant(kind: str) -> str | None:
     begins = {scheme.partition(":")[0].partition("+")[0]: scheme for scheme in SCHEMES}
     close = closest(kind, _KINDS)
     return begins.get(close, f"{close}+pymysql://") if close else None
+
+
+@contextmanager
+def _extra(name: str, package: str) -> Iterator[None]:
+    """Explains that a package is not installed, which comes with cpexport's extra of this name."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name != package.lower():
+            raise
+        raise UsageError(
+            f"{package} is not installed; run: pip install 'cpexport[{name}]'"
+        ) from error
 
 
 def _parsed(url: str) -> "URL":

@@ -1,5 +1,6 @@
 """Writes CSV files, and a script with which a database's own client imports them.
 
 `manifest` says what a script imports; `folder` keeps the files, `csv_writer` writes their text, and
-`mysql`, `sqlite` and `cpa` write the scripts.
+`mysql`, `sqlite` and `cpa` write the scripts. `stops` are the reasons for which a script stops, and
+`readme` explains them to the person who runs it.
 """

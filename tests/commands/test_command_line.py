@@ -34,7 +34,7 @@ class TestDestinations:
     ) -> None:
         ran = cpexport("load", batch, "--to", name)
 
-        assert ran.status == 0
+        assert ran.status == 0, ran.err
         assert image_sets(tmp_path / name) == [(1,)]
 
     def test_a_file_name_says_that_it_is_duckdb(
@@ -54,7 +54,7 @@ class TestDestinations:
     ) -> None:
         ran = cpexport("load", batch, "--to", "out.parquet/")
 
-        assert ran.status == 0
+        assert ran.status == 0, ran.err
         table = pq.read_table(tmp_path / "out.parquet/Per_Image")
         assert table["ImageNumber"].to_pylist() == [1]
 
@@ -86,7 +86,7 @@ class TestDestinations:
 
         ran = cpexport("load", "50% done? #2")
 
-        assert ran.status == 0
+        assert ran.status == 0, ran.err
         assert image_sets(tmp_path / "50% done? #2.sqlite") == [(1,)]
 
     def test_a_destination_of_another_version_names_both(

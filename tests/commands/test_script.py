@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sqlite3
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -20,6 +21,7 @@ from support.imported_scripts import written
 from cpexport.errors import SinkError, UsageError
 from cpexport.sql_script import csv_writer
 from cpexport.sql_script.manifest import ANALYST, MYSQL, SQLITE, ScriptOptions
+from cpexport.sql_script.stops import MARK, OF_SERVERS, Stop
 from cpexport.tables.options import TableOptions
 
 SQL = Path(__file__).parents[2] / "sql"
@@ -254,13 +256,11 @@ def test_cellprofiler_analyst_opens_what_is_for_it(
     db.close()
 
 
-def test_messages_of_a_script_for_mysql_fit_into_a_name() -> None:
-    """A script stops at a table whose name is the message; a name has at most 64 characters."""
-    text = (SQL / "import.mysql.sql").read_text("utf-8")
-    messages = re.findall(r"CONCAT\('(cpexport: )', '((?:[^']|'')*)'\)", text)
-
-    assert len(messages) > 5
-    assert [message for message in messages if len("".join(message)) > 64] == []
+@pytest.mark.parametrize("stop", OF_SERVERS, ids=lambda stop: stop.message)
+def test_messages_for_servers_are_shown_whole(stop: Stop) -> None:
+    """A script stops at a column whose name is the message; servers show 192 bytes of it."""
+    longest = stop.message.format_map(defaultdict(lambda: "x" * 60, n=10**9, m=10**9, run=10**9))
+    assert len(f"{MARK}{longest}".encode()) <= 180
 
 
 @pytest.mark.parametrize("kind", [MYSQL, SQLITE])

@@ -200,7 +200,7 @@ def test_a_script_that_knows_less_than_the_tables_hold_brings_nothing_new(
     held = target.held()
     written([third], tmp_path / "third", target.form)
 
-    assert "more: run cpexport script again" in target.stops(tmp_path / "third")
+    assert "has more than this script knows" in target.stops(tmp_path / "third")
     assert same(target.held(), held)
     written([second, third], tmp_path / "both", target.form)
     assert target.run(tmp_path / "both") == "1 of 2 batches loaded"

@@ -4,14 +4,15 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from support.fixtures import rewritten, rows, unpacked
 from support.imported_scripts import CASES, imported, in_server, in_sqlite, of_case, same, written
-from support.servers import Database
+from support.servers import PASSWORD, Database
 
+from cpexport.sql_script.mysql.requirements import RIGHTS
 from cpexport.tables.options import TableOptions
 
 BATCH = "7_12"
@@ -154,7 +155,10 @@ def test_under_force_a_damaged_batch_is_left_out_and_the_others_are_there(
     ran = imported(database, folder, "--force")
 
     assert file.name in ran.stderr
-    assert "batches loaded" not in ran.stdout
+    assert ran.stdout.splitlines() == [
+        "done",
+        "cpexport: 1 of 4 batches left out, 3 loaded, 0 already loaded",
+    ]
     assert image_sets(database, folder) == [*range(1, 7), *range(13, 25)]
     shutil.copy(made / "data" / file.name, file)
     assert imported(database, folder).returncode == 0
@@ -172,10 +176,25 @@ def test_values_that_the_table_would_change_are_refused(database: Database, fold
     assert f"{BATCH}_Image.csv was not stored exactly" in ran.stderr
 
 
-@pytest.mark.parametrize("where", ["client", "server"])
-def test_without_local_infile_it_stops(database: Database, folder: Path, where: str) -> None:
-    with database.server.setting("local_infile", int(where == "client")):
-        ran = imported(database, folder, *(["--local-infile=0"] if where == "client" else []))
+def message(ran: "subprocess.CompletedProcess[str]") -> str:
+    """What the script says for itself where it has stopped the client."""
+    assert ran.returncode != 0
+    (line,) = (line for line in ran.stderr.splitlines() if line.startswith("ERROR 1054"))
+    return line.partition("'cpexport: ")[2].rpartition("' in ")[0]
+
+
+def test_without_local_infile_of_the_server_it_changes_nothing(
+    database: Database, folder: Path
+) -> None:
+    with database.server.setting("local_infile", 0):
+        ran = imported(database, folder)
+
+    assert message(ran).endswith("an administrator can turn it on: SET GLOBAL local_infile = 1")
+    assert database.rows("SHOW TABLES") == []
+
+
+def test_without_local_infile_of_the_client_it_stops(database: Database, folder: Path) -> None:
+    ran = imported(database, folder, "--local-infile=0")
 
     assert ran.returncode != 0
     assert image_sets(database, folder) == []
@@ -184,9 +203,81 @@ def test_without_local_infile_it_stops(database: Database, folder: Path, where: 
 def test_without_a_database_it_stops(database: Database, folder: Path) -> None:
     command = database.server.client("--local-infile=1")
     with (folder / "import.sql").open() as stream:
-        ran = subprocess.run(command, cwd=folder, stdin=stream, capture_output=True, check=False)
+        ran = subprocess.run(
+            command, cwd=folder, stdin=stream, capture_output=True, text=True, check=False
+        )
+
+    assert message(ran) == "no database is named; call mysql with the name of the database"
+
+
+@pytest.fixture
+def user(database: Database) -> Iterator[str]:
+    """A user without any right yet."""
+    name = f"least_{database.name}"
+    database.rows(f"CREATE USER {name}@'%' IDENTIFIED BY '{PASSWORD}'")
+    yield name
+    database.rows(f"DROP USER {name}@'%'")
+
+
+def test_rights_that_are_missing_are_named_before_anything_is_changed(
+    database: Database, folder: Path, user: str
+) -> None:
+    rights = [r for r in RIGHTS if r != "REFERENCES" or database.server.kind == "mysql"]
+    for lacking in [*([right] for right in rights), rights[1:]]:
+        given = ", ".join(right for right in RIGHTS if right not in lacking)
+        database.rows(f"GRANT {given} ON {database.name}.* TO {user}@'%'")
+        ran = imported(database, folder, f"--user={user}")
+        database.rows(f"REVOKE ALL ON {database.name}.* FROM {user}@'%'")
+
+        listed = ", ".join(lacking)
+        assert message(ran) == f"user {user}@% lacks rights that grants.sql grants: {listed}"
+        assert database.rows("SHOW TABLES") == []
+
+
+def test_rights_count_wherever_they_are_from(database: Database, folder: Path, user: str) -> None:
+    """On all databases, by a pattern, by a role, or some from each."""
+    server, name = database.server, database.name
+    some, rest = ", ".join(RIGHTS[:4]), ", ".join(RIGHTS[4:])
+    role = f"role_{name}"
+    place = "FOR" if server.kind == "mariadb" else "TO"
+    pattern = name.replace("_", "\\_")
+    for given in (
+        [f"GRANT {some}, {rest} ON *.* TO {user}@'%'"],
+        [f"GRANT {some}, {rest} ON `{pattern[:-1]}%`.* TO {user}@'%'"],
+        [f"GRANT {some} ON *.* TO {user}@'%'", f"GRANT {rest} ON {name}.* TO {user}@'%'"],
+        [
+            f"GRANT {some} ON {name}.* TO {user}@'%'",
+            f"CREATE ROLE {role}",
+            f"GRANT {rest} ON {name}.* TO {role}",
+            f"GRANT {role} TO {user}@'%'",
+            f"SET DEFAULT ROLE {role} {place} {user}@'%'",
+        ],
+    ):
+        for statement in given:
+            database.rows(statement)
+        ran = imported(database, folder, f"--user={user}")
+        assert (ran.returncode, "ERROR" in ran.stderr) == (0, False), ran.stderr
+        database.rows(f"REVOKE ALL, GRANT OPTION FROM {user}@'%'")
+    database.rows(f"DROP ROLE {role}")
+
+
+def test_what_a_role_lacks_the_server_says(database: Database, folder: Path, user: str) -> None:
+    """The script cannot tell what a role gives, and so stops at the first denial."""
+    role = f"role_{database.name}"
+    place = "FOR" if database.server.kind == "mariadb" else "TO"
+    for statement in (
+        f"CREATE ROLE {role}",
+        f"GRANT SELECT ON {database.name}.* TO {role}",
+        f"GRANT {role} TO {user}@'%'",
+        f"SET DEFAULT ROLE {role} {place} {user}@'%'",
+    ):
+        database.rows(statement)
+    ran = imported(database, folder, f"--user={user}")
+    database.rows(f"DROP ROLE {role}")
 
     assert ran.returncode != 0
+    assert "ERROR 1044 (42000)" in ran.stderr
+    assert database.rows("SHOW TABLES") == []
 
 
 def test_a_client_killed_anywhere_and_run_again_leaves_the_same(

@@ -1,6 +1,5 @@
 """DuckDB files: they hold what SQLite's do, whatever is killed, and refuse in one line."""
 
-import importlib
 import json
 import math
 import random
@@ -234,14 +233,3 @@ def test_a_full_disk_is_said_in_a_line_and_leaves_no_file(
     assert len(ran.err.splitlines()) == 1
     assert "No space left" in ran.err
     assert list(folder.iterdir()) == []
-
-
-def test_without_duckdb_one_line_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setitem(sys.modules, "duckdb", None)
-    for name in ("sink", "connection", "ddl"):
-        monkeypatch.delitem(sys.modules, f"cpexport.sinks.duckdb.{name}", raising=False)
-
-    with pytest.raises(cpexport.errors.UsageError, match=r"pip install 'cpexport\[duckdb\]'"):
-        importlib.import_module("cpexport.sinks.duckdb.sink")

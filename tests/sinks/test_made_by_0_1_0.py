@@ -213,3 +213,5 @@ def test_a_folder_of_a_script_goes_on(tmp_path: Path, later: Path, cpexport: Run
     assert all(name in script for name in names)
     areas_of_2 = (folder / "data" / "2_2_Cells.csv").read_text()
     assert "4242" in areas_of_2
+    assert "with 3 image sets" in (folder / "README.txt").read_text()
+    assert (folder / "grants.sql").exists()

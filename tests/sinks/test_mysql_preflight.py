@@ -14,7 +14,8 @@ from support.servers import PASSWORD, USER, Database, Server
 
 from cpexport.cellprofiler.features import INTEGER, REAL, TEXT
 from cpexport.errors import SinkError, UsageError
-from cpexport.sinks.mysql.connection import Connection, quoted
+from cpexport.sinks.mysql.connection import Connection
+from cpexport.sinks.mysql.dialect import quoted
 from cpexport.sinks.mysql.row_size import room
 from cpexport.sinks.mysql.server_info import PRIVILEGES, ServerInfo, facts
 from cpexport.sinks.mysql.url import address

@@ -14,7 +14,7 @@ from support.proxy import proxied
 from support.servers import PASSWORD, USER, Database
 
 from cpexport import read
-from cpexport.sinks.mysql.connection import DIALECT
+from cpexport.sinks.mysql.dialect import DIALECT
 from cpexport.sinks.registry import open_sink
 from cpexport.sinks.sql import ledger_schema, ledger_upgrade, schema
 

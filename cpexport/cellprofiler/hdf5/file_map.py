@@ -169,7 +169,7 @@ class FileMap:
         counts = -(-rows // ROWS)
         # The file has room for at most this many keys.
         expect(rows > 0, rows < self.end * ROWS, counts.sum() <= self.end // 32)
-        fields = [("size", "<u4"), ("mask", "<u4"), ("row", "<u8"), ("rest", "<u8", len(rest))]
+        fields = [("size", "<u4"), ("mask", "<u4"), ("row", "<u8"), ("rest", "<u8", (len(rest),))]
         owner, entries = self._leaves(trees, _Tree(1, np.dtype(fields), ("row", "rest"), 64), rest)
         rows_at, ends_at = (
             entries.left["row"].astype(np.int64),

@@ -10,21 +10,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
+import duckdb
 import pyarrow as pa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Dialect
 
 from cpexport.cellprofiler.features import NULL, TABLE_NUMBER
-from cpexport.errors import ChangedError, RetryError, SinkError, UsageError
+from cpexport.errors import ChangedError, RetryError, SinkError
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.sql.column_projection import missing_as_null
 from cpexport.sinks.sql.database import Query, collected, literal, quoted, spans
 from cpexport.sinks.sqlite.errors import writable
-
-try:
-    import duckdb
-except ImportError as error:
-    raise UsageError("DuckDB is not installed; run: pip install 'cpexport[duckdb]'") from error
 
 # Seconds to wait for another process that has the file open, as with SQLite.
 _PATIENCE: Final = 30.0

@@ -7,7 +7,6 @@ from typing import Any, cast
 import pyarrow as pa
 import pymysql
 import sqlalchemy as sa
-from sqlalchemy.dialects.mysql import pymysql as dialect
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 
@@ -17,9 +16,6 @@ from cpexport.sinks.mysql.driver import Driver
 from cpexport.sinks.mysql.errors import at_commit, refusal
 from cpexport.sinks.mysql.insert import send
 from cpexport.sinks.mysql.url import address
-
-# With PyMySQL's own paramstyle, SQLAlchemy would double each percent sign in a name.
-DIALECT = dialect.MySQLDialect_pymysql(paramstyle="named")
 
 _COMMITS = ("CREATE", "DROP", "ALTER", "RENAME", "TRUNCATE")
 
@@ -224,11 +220,6 @@ class Connection:
                 f"{variable} in the session, although cpexport set another value",
                 "connect to the server directly, without a proxy",
             )
-
-
-def quoted(name: str) -> str:
-    """A name quoted for SQL."""
-    return DIALECT.identifier_preparer.quote_identifier(name)
 
 
 def _driver(connection: sa.Connection) -> Driver:

@@ -18,7 +18,8 @@ from cpexport._wait_notice import waiting_for
 from cpexport.cellprofiler.features import NULL, TABLE_NUMBER
 from cpexport.errors import ChangedError
 from cpexport.imagesets import ImageSets
-from cpexport.sinks.mysql.connection import DIALECT, Connection
+from cpexport.sinks.mysql.connection import Connection
+from cpexport.sinks.mysql.dialect import DIALECT
 from cpexport.sinks.mysql.errors import refusal
 from cpexport.sinks.sql.database import Query, collected, spans
 

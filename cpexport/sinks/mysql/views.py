@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from cpexport.cellprofiler.features import OBJECT, RELATIONSHIP
-from cpexport.sinks.mysql.connection import DIALECT
+from cpexport.sinks.mysql.dialect import DIALECT
 from cpexport.sinks.sql import schema
 from cpexport.sinks.sql.database import quoted
 from cpexport.sinks.sql.object_view import ObjectView, ParentIndex, object_view

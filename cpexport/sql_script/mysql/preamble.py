@@ -10,13 +10,14 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 
 from cpexport.sinks.mysql import views
-from cpexport.sinks.mysql.connection import quoted
+from cpexport.sinks.mysql.dialect import quoted
 from cpexport.sinks.sql import ledger_schema, ledger_upgrade, schema
 from cpexport.sinks.sql.object_view import FORM
 from cpexport.sinks.sql.schema import TYPE_NAMES
+from cpexport.sql_script import stops
 from cpexport.sql_script.manifest import Manifest
 from cpexport.sql_script.mysql import tables as mysqltables
-from cpexport.sql_script.mysql.statements import RUN, check, end, insert, literal, select
+from cpexport.sql_script.mysql.statements import RUN, Variable, check, end, insert, literal, select
 from cpexport.tables.options import VIEW
 
 ALONE = (
@@ -64,6 +65,7 @@ _LEDGER = "cpexport_columns w LEFT JOIN cpexport_ledger l ON l.t = w.t AND l.c =
 _DIFFERS = f"COALESCE(i.type <> {_TYPE}, 1)"
 _WIDTHS = ", ".join(f"'{name}'" for name in TYPE_NAMES.values())
 _EXACT = 1 << 53
+_T = Variable("@t")
 _WIDER = f"FIELD(l.kind, {_WIDTHS}) > FIELD(w.kind, {_WIDTHS})"
 
 
@@ -105,7 +107,7 @@ def tables(contents: Manifest) -> Iterator[str]:
             "FROM DUAL WHERE @ok;\n"
         )
     yield _LOOK + _first(f"SELECT MIN(w.t) FROM {_THERE} WHERE {_DIFFERS}")
-    yield _ENGINE + check("@t IS NULL", "", "CONCAT(LEFT(@t, 31), ' is not an InnoDB table')")
+    yield _ENGINE + check("@t IS NULL", stops.NOT_INNODB, table=_T)
     yield "START TRANSACTION;\n" + ALONE
     yield from _kinds(contents)
     done = f"prefix = {prefix} AND table_number = 0 AND name = 'changing'"
@@ -142,7 +144,7 @@ def _foreign(contents: Manifest) -> Iterator[str]:
             f"AND LOWER(table_name) = {literal(view.lower())} "
             f"AND NOT (table_type = 'VIEW' AND EXISTS (SELECT 1 FROM cpexport_ledger{part}))"
         )
-        yield check(f"({others}) = 0", f"{view[-30:]} is from another program")
+        yield check(f"({others}) = 0", stops.OTHER_VIEW, view=view)
     alien = (
         f"SELECT COUNT(*) FROM _cpexport_batches b WHERE prefix = {prefix} AND NOT EXISTS "
         "(SELECT 1 FROM _cpexport_script s WHERE s.prefix = b.prefix "
@@ -150,14 +152,13 @@ def _foreign(contents: Manifest) -> Iterator[str]:
     )
     numbers = "w.kind = 'text' AND l.kind IN ('integer', 'real')"
     yield f"SET @t = (SELECT MIN(w.t) FROM {_LEDGER} WHERE {numbers});\n"
-    message = "CONCAT(LEFT(@t, 22), ' has text now; use cpexport load')"
-    yield check(f"@t IS NULL OR ({alien}) = 0", "", message)
+    yield check(f"@t IS NULL OR ({alien}) = 0", stops.BECOMES_TEXT, table=_T)
     yield f"""SET @big = 0, @s = (SELECT CONCAT('SELECT COUNT(*) INTO @big FROM (', GROUP_CONCAT(
   'SELECT 1 FROM `', w.t, '` WHERE ABS(`', w.c, '`) > {_EXACT}' SEPARATOR ' UNION ALL '), ') x')
   FROM {_LEDGER} WHERE w.kind = 'real' AND l.kind = 'integer');
 SET @s = COALESCE(@s, 'DO 0');
 {RUN}"""
-    yield check("@big = 0", "integers too long to become real numbers")
+    yield check("@big = 0", stops.TOO_LONG)
     yield f"""SET @unknown = (SELECT MIN(w.t) FROM {_LEDGER}
   WHERE {_WIDER} AND w.kind <> 'none yet' AND l.kind = 'text');
 SET @unknown = COALESCE(@unknown, (SELECT MIN(l.t)
@@ -194,7 +195,7 @@ def _version() -> Iterator[str]:
     row = ("", 0, "schema", ledger_schema.VERSION)
     yield select("_cpexport_settings", row, f"@ok AND ({count}) = 0")
     other = f"{count} AND value <> {literal(ledger_schema.VERSION)}"
-    yield check(f"({other}) = 0", "the tables are from another version of cpexport")
+    yield check(f"({other}) = 0", stops.OTHER_VERSION)
 
 
 def _settings(contents: Manifest) -> Iterator[str]:
@@ -202,15 +203,13 @@ def _settings(contents: Manifest) -> Iterator[str]:
     prefix = literal(contents.prefix)
     shape = contents.shape.as_json()
     existing = f"SELECT COUNT(*) FROM _cpexport_settings WHERE prefix = {prefix} AND name = 'shape'"
-    yield check(
-        f"({existing} AND value <> {literal(shape)}) = 0", "the tables were made with other options"
-    )
+    yield check(f"({existing} AND value <> {literal(shape)}) = 0", stops.OTHER_OPTIONS)
     options = (contents.prefix, 0, "shape", shape)
     yield select("_cpexport_settings", options, f"@ok AND ({existing}) = 0")
     for run, number in contents.runs.items():
         same = f"(table_number = {number}) + (name = {literal(run)})"
         existing = f"SELECT COUNT(*) FROM _cpexport_runs WHERE prefix = {prefix} AND {same}"
-        yield check(f"({existing} = 1) = 0", f"run {number} has another name in this database")
+        yield check(f"({existing} = 1) = 0", stops.OTHER_RUN, run=number)
         row = (contents.prefix, number, run)
         yield select("_cpexport_runs", row, f"@ok AND ({existing} > 0) = 0")
 
@@ -246,9 +245,7 @@ def _wanted(contents: Manifest, tables: list[sa.Table]) -> Iterator[tuple[object
 
 def _first(query: str) -> str:
     """A check that the query, for a table with other columns, finds none."""
-    return f"SET @t = ({query});\n" + check(
-        "@t IS NULL", "", "CONCAT(LEFT(@t, 36), ' has other columns')"
-    )
+    return f"SET @t = ({query});\n" + check("@t IS NULL", stops.OTHER_COLUMNS, table=_T)
 
 
 def _grow(table: str) -> str:

@@ -1,8 +1,8 @@
 """Writes the script for the clients of MariaDB and MySQL, which check nothing themselves.
 
 `LOAD DATA LOCAL` only warns about wrong values, and a truncated file looks complete. So the script
-reads each file twice, first for the checksums of its lines. To stop the client, it selects from a
-table that cannot exist, with the message as its name. Under `--force` the client goes on: then
+reads each file twice, first for the checksums of its lines. To stop the client, it selects a
+column that cannot exist, with the message as its name. Under `--force` the client goes on: then
 `@ok` is false for what follows, and only the last statement of a batch commits it.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from cpexport import __version__
 from cpexport.cellprofiler.experiment import EXPERIMENTS
 from cpexport.cellprofiler.features import IMAGE_NUMBER, RELATIONSHIP, TABLE_NUMBER
-from cpexport.sinks.mysql.connection import quoted
+from cpexport.sinks.mysql.dialect import quoted
 from cpexport.sinks.mysql.load_data import FORMAT
 from cpexport.sinks.mysql.names import check_names
 from cpexport.sinks.mysql.session import SETTINGS
@@ -21,6 +21,7 @@ from cpexport.sinks.sql.database import within
 from cpexport.sinks.sql.experiment_tables import FIRST
 from cpexport.sinks.sql.ledger_schema import FEATURE_SETS, FEATURES, MEASURED
 from cpexport.sinks.sql.ledger_upgrade import finite
+from cpexport.sql_script import stops
 from cpexport.sql_script.csv_writer import END
 from cpexport.sql_script.manifest import (
     LASTING,
@@ -32,8 +33,8 @@ from cpexport.sql_script.manifest import (
     ScriptOptions,
     replacements,
 )
-from cpexport.sql_script.mysql import preamble
-from cpexport.sql_script.mysql.statements import ID, check, end, literal, select
+from cpexport.sql_script.mysql import preamble, requirements
+from cpexport.sql_script.mysql.statements import ID, Variable, check, end, literal, select
 from cpexport.tables.layout import table_of
 
 _HEAD = """\
@@ -41,12 +42,12 @@ _HEAD = """\
 --   mysql --local-infile=1 DATABASE < {script}        (or mariadb instead of mysql)
 -- Run it in this folder. If a file has changed since it was written, the script stops with an error
 -- and imports nothing of that batch. Correct the cause and run the script again: it skips batches
--- that are already imported.
+-- that are already imported. README.txt explains all of this, and each error.
 SET NAMES utf8mb4;
 SET SESSION autocommit = 0,
   {session};
 SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;
-SET @ok = 1, @loaded = 0;
+SET @ok = 1, @loaded = 0, @left = 0;
 """
 _LOCK = "CONCAT('cpexport ', LEFT(SHA2(DATABASE(), 256), 40))"
 
@@ -56,8 +57,8 @@ def script(contents: Manifest, form: ScriptOptions) -> Iterator[str]:
     check_names(contents.layout, contents.prefix, contents.shape)
     session = ",\n  ".join(f"{name} = {literal(value)}" for name, value in SETTINGS.items())
     yield _HEAD.format(version=__version__, script=form.script, session=session)
-    yield check("DATABASE() IS NOT NULL", "no database; name one: mysql DATABASE")
-    yield check(f"GET_LOCK({_LOCK}, 60) = 1", "another script is running on this database")
+    yield from requirements.checks()
+    yield check(f"GET_LOCK({_LOCK}, 60) = 1", stops.ANOTHER_SCRIPT)
     yield from preamble.tables(contents)
     yield "SET @ready = @ok, @all = @ok;\n"
     batches = len(contents.units)
@@ -71,10 +72,12 @@ def script(contents: Manifest, form: ScriptOptions) -> Iterator[str]:
     for statement in replacements(contents):
         yield f"{statement} AND @all;\n"
     yield end("@ok")
-    yield (
-        f"SELECT CONCAT('cpexport: ', @loaded, ' of {batches} batches loaded, the others were "
-        f"already loaded') AS done FROM DUAL WHERE @all;\nDO RELEASE_LOCK({_LOCK});\n"
-    )
+    yield f"""SELECT IF(@left = 0,
+  CONCAT('cpexport: ', @loaded, ' of {batches} batches loaded, the others were already loaded'),
+  CONCAT('cpexport: ', @left, ' of {batches} batches left out, ', @loaded, ' loaded, ',
+    {batches} - @left - @loaded, ' already loaded')) AS done FROM DUAL WHERE @all OR @left;
+DO RELEASE_LOCK({_LOCK});
+"""
 
 
 def _batch(unit: BatchFiles, contents: Manifest, form: ScriptOptions) -> Iterator[str]:
@@ -100,10 +103,8 @@ SET @kept = (SELECT COUNT(*) = {len(sets)} AND
         f"WHERE {mine} AND ({within('s.number', sets)}) "
         "AND b.signature NOT IN (SELECT signature FROM cpexport_known)"
     )
-    what = f"image sets {sets} are from other outputs"
-    yield check(f"NOT @new OR ({others}) = 0", what)
-    unknown = "CONCAT(LEFT(@unknown, 18), ' has more: run cpexport script again')"
-    yield check("NOT @new OR @unknown IS NULL", "", unknown)
+    yield check(f"NOT @new OR ({others}) = 0", stops.OTHER_OUTPUTS, sets=sets)
+    yield check("NOT @new OR @unknown IS NULL", stops.KNOWS_LESS, table=Variable("@unknown"))
     which = f"{mine} AND (s.batch_id = @id OR {within('s.number', sets)})"
     files = {file.table: file for file in unit.files}
     for table, number in _keyed(contents):
@@ -148,9 +149,12 @@ SET @kept = (SELECT COUNT(*) = {len(sets)} AND
     for file in unit.files:
         yield _count(file, unit, contents)
     entered = f"SELECT COUNT(*) FROM _cpexport_batches WHERE batch_id = @id AND {ours}"
-    yield check(f"({entered}) = 1", "the batch is not in the ledger")
+    yield check(f"({entered}) = 1", stops.NOT_ENTERED)
     yield end("@ok AND @new")
-    yield "SET @all = @all AND COALESCE(@ok, 0), @loaded = @loaded + COALESCE(@ok AND @new, 0);\n"
+    yield (
+        "SET @ok = COALESCE(@ok, 0);\nSET @all = @all AND @ok, @left = @left + 1 - @ok, "
+        "@loaded = @loaded + COALESCE(@ok AND @new, 0);\n"
+    )
 
 
 def _keyed(contents: Manifest) -> Iterator[tuple[str, str]]:
@@ -170,12 +174,9 @@ LOAD DATA LOCAL INFILE {name} INTO TABLE cpexport_lines CHARACTER SET binary
   FIELDS TERMINATED BY '\\0' ESCAPED BY '' LINES TERMINATED BY '\\n' (@line) SET crc = CRC32(@line);
 SELECT COUNT(*), COALESCE(SUM(crc), 0) FROM cpexport_lines INTO @lines, @crc;
 """
-    short = literal(file.name[-34:])
-    message = (
-        f"IF(@lines = {file.lines}, CONCAT({short}, ' has changed'), "
-        f"CONCAT({short}, ' has ', @lines, ' lines, not {file.lines}'))"
-    )
-    yield check(f"@lines = {file.lines} AND @crc = {file.crc}", "", message)
+    lines = {"n": Variable("@lines"), "m": file.lines}
+    yield check(f"@lines = {file.lines}", stops.OTHER_LINES, file=file.name, **lines)
+    yield check(f"@crc = {file.crc}", stops.CHANGED, file=file.name)
     columns, assigned = [quoted(column) for column in file.columns], []
     if file.table == SETS:
         assigned = [f"prefix = {literal(contents.prefix)}", f"table_number = {unit.run}"]
@@ -190,7 +191,7 @@ SELECT COUNT(*), COALESCE(SUM(crc), 0) FROM cpexport_lines INTO @lines, @crc;
   ({", ".join(columns)}, @{END}){rest};
 SELECT @@warning_count INTO @warnings;
 """
-    yield check("@warnings = 0 OR NOT @fresh", f"{file.name[-31:]} was not stored exactly")
+    yield check("@warnings = 0 OR NOT @fresh", stops.NOT_EXACT, file=file.name)
 
 
 def _count(file: DataFile, unit: BatchFiles, contents: Manifest) -> str:
@@ -203,8 +204,8 @@ def _count(file: DataFile, unit: BatchFiles, contents: Manifest) -> str:
     elif unit.run:
         where = f"{TABLE_NUMBER} = {unit.run} AND ({where})"
     counting = f"SELECT COUNT(*) FROM {quoted(file.table)} WHERE {where}"
-    value = f"CONCAT(@rows, ' of {file.rows} rows in ', {literal(file.table)})"
-    return f"SET @rows = ({counting});\n" + check(f"@rows = {file.rows} OR NOT @new", "", value)
+    entered = f"NOT @new OR ({counting}) = {file.rows}"
+    return check(entered, stops.OTHER_ROWS, table=file.table, n=file.rows)
 
 
 def _number(file: DataFile, contents: Manifest) -> str:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from cpexport.cellprofiler.features import TEXT
 from cpexport.errors import SinkError
-from cpexport.sinks.mysql.connection import DIALECT
+from cpexport.sinks.mysql.dialect import DIALECT
 from cpexport.sinks.sql import ledger_schema, schema
 from cpexport.sql_script.manifest import Manifest
 from cpexport.sql_script.mysql.statements import RUN, literal

@@ -15,6 +15,7 @@ from cpexport.sinks.sql.database import quoted
 from cpexport.sinks.sql.object_view import FORM, ObjectView, object_view
 from cpexport.sinks.sqlite import CAPABILITIES
 from cpexport.sinks.sqlite.connection import DIALECT
+from cpexport.sql_script import stops
 from cpexport.sql_script.manifest import Manifest
 from cpexport.sql_script.sqlite.statements import check, insert, literal
 from cpexport.tables.layout import table_of
@@ -80,7 +81,8 @@ def _made(table: sa.Table, where: str, more: str = "") -> Iterator[str]:
     yield check(
         f"(SELECT count(*) FROM json_each({names}) WHERE value NOT IN ({existing})) = 0 AND "
         f"((SELECT count(*) FROM ({existing})) = {len(table.columns)} OR {more})",
-        f"{table.name} has other columns",
+        stops.OTHER_COLUMNS,
+        table=table.name,
     )
 
 
@@ -100,22 +102,20 @@ def _settings(contents: Manifest) -> Iterator[str]:
     """Enters the table options and runs, or checks that they equal existing ones."""
     prefix = contents.prefix
     settings = (
-        ("", "schema", ledger_schema.VERSION, "the tables are from another version of cpexport"),
-        (prefix, "shape", contents.shape.as_json(), "the tables were made with other options"),
+        ("", "schema", ledger_schema.VERSION, stops.OTHER_VERSION),
+        (prefix, "shape", contents.shape.as_json(), stops.OTHER_OPTIONS),
     )
-    for scope, name, value, problem in settings:
+    for scope, name, value, stop in settings:
         row = f"prefix = {literal(scope)} AND table_number = 0 AND name = '{name}'"
         existing = f"SELECT count(*) FROM _cpexport_settings WHERE {row}"
         yield insert("_cpexport_settings", (scope, 0, name, value), f"({existing}) = 0")
-        yield check(f"({existing} AND value = {literal(value)}) = 1", problem)
+        yield check(f"({existing} AND value = {literal(value)}) = 1", stop)
     for name, number in contents.runs.items():
         existing = f"SELECT count(*) FROM _cpexport_runs WHERE prefix = {literal(prefix)}"
         same = f"table_number = {number} AND name = {literal(name)}"
         either = f"(table_number = {number} OR name = {literal(name)})"
         yield insert("_cpexport_runs", (prefix, number, name), f"({existing} AND {either}) = 0")
-        yield check(
-            f"({existing} AND {same}) = 1", f"run {number} has another name in this database"
-        )
+        yield check(f"({existing} AND {same}) = 1", stops.OTHER_RUN, run=number)
 
 
 def _columns(contents: Manifest) -> Iterator[str]:
@@ -131,7 +131,7 @@ def _columns(contents: Manifest) -> Iterator[str]:
     place = "l.table_name = w.t AND l.column_name = w.c"
     for one, other in ((same, place), (place, same)):
         query = f"SELECT 1 FROM cpexport_columns w JOIN {ledger} ON {one} WHERE NOT ({other})"
-        yield check(f"NOT EXISTS ({query})", "the database has these columns in other tables")
+        yield check(f"NOT EXISTS ({query})", stops.COLUMNS_ELSEWHERE)
     yield f"""INSERT INTO cpexport_unknown SELECT w.t FROM {both}
   WHERE w.kind <> 'none yet' AND (w.kind, l.type) NOT IN
     (VALUES (w.kind, w.kind), ('integer', 'real'));

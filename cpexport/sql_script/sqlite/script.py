@@ -18,6 +18,7 @@ from cpexport.sinks.sql.database import quoted, within
 from cpexport.sinks.sql.experiment_tables import FIRST
 from cpexport.sinks.sql.ledger_schema import FEATURE_SETS, FEATURES, MEASURED
 from cpexport.sinks.sql.ledger_upgrade import finite
+from cpexport.sql_script import stops
 from cpexport.sql_script.manifest import (
     LASTING,
     SETS,
@@ -37,7 +38,7 @@ _HEAD = """\
 --   sqlite3 FILE < {script}
 -- Run it in this folder. If a file has changed since it was written, the script stops with an error
 -- and imports nothing of that batch. Correct the cause and run the script again: it skips batches
--- that are already imported.
+-- that are already imported. README.txt explains all of this, and each error.
 .bail on
 PRAGMA synchronous = EXTRA;
 PRAGMA foreign_keys = OFF;
@@ -57,8 +58,8 @@ _ID = "(SELECT id FROM cpexport_batch)"
 def script(contents: Manifest, form: ScriptOptions) -> Iterator[str]:
     """The statements, in pieces of a few lines."""
     yield _HEAD.format(version=__version__, script=form.script)
-    here = f"wrong working folder: run it in the folder of {form.script}"
-    yield check(f"readfile({literal(form.script)}) IS NOT NULL", here)
+    here = f"readfile({literal(form.script)}) IS NOT NULL"
+    yield check(here, stops.WRONG_FOLDER, script=form.script)
     yield "BEGIN IMMEDIATE;\n"
     yield from preamble.tables(contents)
     yield "COMMIT;\n"
@@ -105,11 +106,9 @@ INSERT INTO cpexport_loaded SELECT new FROM cpexport_batch;
         f"WHERE b.prefix = {literal(prefix)} AND b.table_number = {run} AND ({inside}) "
         "AND signature NOT IN (SELECT signature FROM cpexport_known)"
     )
-    yield check(
-        f"NOT {_NEW} OR ({others}) = 0", f"image sets {entry.loaded} are from other outputs"
-    )
-    unknown = "tables have more: run cpexport script again, or use cpexport load"
-    yield check(f"NOT {_NEW} OR NOT EXISTS (SELECT 1 FROM cpexport_unknown)", unknown)
+    yield check(f"NOT {_NEW} OR ({others}) = 0", stops.OTHER_OUTPUTS, sets=entry.loaded)
+    unknown = f"NOT {_NEW} OR NOT EXISTS (SELECT 1 FROM cpexport_unknown)"
+    yield check(unknown, stops.KNOWS_LESS, table="a table")
     which = f"{ours} AND (batch_id = {_ID} OR {inside})"
     numbers = f"SELECT number FROM {SETS} WHERE {which}"
     of_run = f"{TABLE_NUMBER} = {run} AND " if run else ""
@@ -166,7 +165,8 @@ def _file(
     prefix, run = contents.prefix, unit.run
     yield check(
         f"lower(hex(sha3(readfile({name}), 256))) = '{file.sha3}'",
-        f"{file.name} has changed since it was written",
+        stops.CHANGED,
+        file=file.name,
     )
     listed = ", ".join(map(quoted, file.columns))
     skipped = " --skip 1" if form.header else ""
@@ -174,7 +174,8 @@ def _file(
 CREATE TEMP TABLE cpexport_rows ({listed});
 .import --csv --schema temp{skipped} {file.name} cpexport_rows
 """
-    yield check(f"(SELECT count(*) FROM temp.cpexport_rows) = {file.rows}", f"{file.name}: rows")
+    read = f"(SELECT count(*) FROM temp.cpexport_rows) = {file.rows}"
+    yield check(read, stops.NOT_READ, file=file.name, n=file.rows)
     types = _types(file, contents)
     values = [_value(quoted(column), types[column]) for column in file.columns]
     ours = f"prefix = {literal(prefix)} AND table_number = {run} AND batch_id = {_ID}"
@@ -196,10 +197,8 @@ CREATE TEMP TABLE cpexport_rows ({listed});
         f"WHERE {fresh};\n"
     )
     counting = f"SELECT count(*) FROM {table} WHERE {ours}"
-    yield check(
-        f"NOT {_NEW} OR ({counting}) = {file.rows}",
-        f"{file.table} does not have {file.rows} rows of the batch",
-    )
+    entered = f"NOT {_NEW} OR ({counting}) = {file.rows}"
+    yield check(entered, stops.OTHER_ROWS, table=file.table, n=file.rows)
 
 
 def _types(file: DataFile, contents: Manifest) -> dict[str, pa.DataType]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from cpexport.sinks.sql import database
 from cpexport.sinks.sql.database import quoted
+from cpexport.sql_script.stops import Stop
 
 
 def literal(value: object) -> str:
@@ -17,8 +18,9 @@ def literal(value: object) -> str:
     return database.literal(str(value))
 
 
-def check(condition: str, message: str) -> str:
+def check(condition: str, stop: Stop, **values: object) -> str:
     """Statements that stop the shell unless the condition holds."""
+    message = stop.filled(**values)
     return (
         "DROP TABLE IF EXISTS temp.cpexport_check;\n"
         f"CREATE TEMP TABLE cpexport_check (ok CONSTRAINT {quoted(message)} CHECK (ok));\n"

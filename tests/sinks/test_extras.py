@@ -1,0 +1,55 @@
+"""Packages that only some destinations need: without one, a line says what to install."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.fixtures import unpacked
+
+WITHOUT = """\
+import sys
+sys.modules[sys.argv.pop(1)] = None
+from cpexport.cli.main import main
+main()
+"""
+
+
+def without(package: str, *words: object) -> "subprocess.CompletedProcess[str]":
+    """Runs cpexport in a Python that cannot import a package."""
+    command = [sys.executable, "-c", WITHOUT, package, *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("package", "to", "extra"),
+    [
+        ("duckdb", "duckdb:///screen.duckdb", "duckdb"),
+        ("duckdb", "screen.duckdb", "duckdb"),
+        ("pymysql", "mysql+pymysql://loader@localhost/screens", "mysql"),
+        ("pymysql", "mariadb+pymysql://loader@localhost/screens", "mysql"),
+    ],
+)
+def test_a_line_says_what_to_install(package: str, to: str, extra: str) -> None:
+    ran = without(package, "load", unpacked("10_ranges") / "outputs", "--to", to, "--quiet")
+
+    assert ran.returncode == 2
+    (line,) = ran.stderr.splitlines()
+    assert line.endswith(f" is not installed; run: pip install 'cpexport[{extra}]'")
+
+
+@pytest.mark.parametrize("to", ["screen.sqlite", "screen.parquet/"])
+@pytest.mark.parametrize("package", ["duckdb", "pymysql"])
+def test_other_destinations_do_without_it(tmp_path: Path, package: str, to: str) -> None:
+    outputs = unpacked("10_ranges") / "outputs"
+    ran = without(package, "load", outputs, "--to", tmp_path / to, "--quiet")
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_a_script_for_mysql_is_written_without_pymysql(tmp_path: Path) -> None:
+    outputs = unpacked("10_ranges") / "outputs"
+    ran = without("pymysql", "script", outputs, "--out", tmp_path / "out", "--quiet")
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert (tmp_path / "out" / "import.sql").exists()
