@@ -4,7 +4,7 @@
 CREATE DATABASE IF NOT EXISTS screens CHARACTER SET utf8mb4;
 
 -- To run import.sql of cpexport script, and to load.
--- MySQL besides needs: SET GLOBAL local_infile = 1. MariaDB has that on, and a load into it does without.
+-- MySQL also needs: SET GLOBAL local_infile = 1. MariaDB has it on, and a load into MariaDB does not need it.
 CREATE USER IF NOT EXISTS 'loader'@'%' IDENTIFIED BY 'choose one';
 GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP, REFERENCES,
   CREATE VIEW, SHOW VIEW, CREATE TEMPORARY TABLES ON screens.* TO 'loader'@'%';
