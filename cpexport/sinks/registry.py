@@ -15,6 +15,7 @@ from cpexport.errors import UsageError
 from cpexport.sinks import duckdb, mysql, parquet, sqlite
 from cpexport.sinks.base import Sink
 from cpexport.sinks.capabilities import Capabilities
+from cpexport.sinks.opening import Opening
 from cpexport.spelling import closest, suggest
 from cpexport.tables.options import TableOptions
 from cpexport.tables.path_map import PathMap
@@ -90,29 +91,29 @@ def open_sink(
         SinkError: the destination exists and cannot be used, or its tables look different.
     """
     url = destination_url(url)
+    opening = Opening(prefix, shape, run, paths, writing)
     if url.startswith(_PARQUET):
-        from cpexport.sinks.parquet.sink import ParquetSink
+        from cpexport.sinks.parquet.table_store import open_parquet
 
-        folder = url.removeprefix(_PARQUET)
-        return ParquetSink(folder, prefix, shape, run, paths, writing=writing)
+        return open_parquet(url.removeprefix(_PARQUET), opening)
     parsed = _parsed(url)
     kind = parsed.get_backend_name()
     if kind in _FILES and parsed.host:
         raise UsageError(f"--to names no file; write {kind}:///screen.{kind}, with three slashes")
     if kind == "sqlite":
-        from cpexport.sinks.sqlite.sink import SqliteSink
+        from cpexport.sinks.sqlite.table_store import open_sqlite
 
-        return SqliteSink(parsed.database or "", prefix, shape, run, paths, writing=writing)
+        return open_sqlite(parsed.database or "", opening)
     if kind == "duckdb":
         with _extra("duckdb", "DuckDB"):
-            from cpexport.sinks.duckdb.sink import DuckdbSink
+            from cpexport.sinks.duckdb.table_store import open_duckdb
 
-        return DuckdbSink(parsed.database or "", prefix, shape, run, paths, writing=writing)
+        return open_duckdb(parsed.database or "", opening)
     if kind in ("mysql", "mariadb"):
         with _extra("mysql", "PyMySQL"):
-            from cpexport.sinks.mysql.sink import MysqlSink
+            from cpexport.sinks.mysql.table_store import open_mysql
 
-        return MysqlSink(parsed, prefix, shape, run, paths, writing=writing)
+        return open_mysql(parsed, opening)
     raise UsageError(_unsupported(kind))
 
 

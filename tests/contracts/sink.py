@@ -27,7 +27,8 @@ from cpexport.imagesets import ImageSets
 from cpexport.loading.succession import Consent, Succession
 from cpexport.sinks.base import Sink
 from cpexport.sinks.registry import open_sink
-from cpexport.tables.layout import RELATIONSHIPS
+from cpexport.sinks.sql.table_store import TableStore
+from cpexport.tables.layout import RELATIONSHIPS, Layout
 from cpexport.tables.options import TableOptions
 
 COMPUTED = "Per_Well_avg"
@@ -177,15 +178,18 @@ class SinkContract:
         lost: str,
     ) -> None:
         put(sink, jobs[0])
-        append = sink._append  # type: ignore[attr-defined]
+        tables: TableStore = sink._tables  # type: ignore[attr-defined]
+        append = tables.append
 
-        def leave_out(table: str, names: list[str], blocks: Iterable[pa.RecordBatch]) -> None:
+        def leave_out(
+            layout: Layout, table: str, names: list[str], blocks: Iterable[pa.RecordBatch]
+        ) -> None:
             kept = [
                 block.slice(0, block.num_rows - 1) if table == lost else block for block in blocks
             ]
-            append(table, names, iter(kept))
+            append(layout, table, names, iter(kept))
 
-        monkeypatch.setattr(sink, "_append", leave_out)
+        monkeypatch.setattr(tables, "append", leave_out)
         sink.prepare(jobs[1].decoded.types)
         with pytest.raises(SinkError, match=f"\\d+ of \\d+ rows of .* inserted into {lost}"):
             put_as_prepared(sink, jobs[1])

@@ -200,7 +200,10 @@ def test_a_file_that_another_program_has_open_is_named_in_a_line(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--to", "duckdb:///no/such.duckdb"), "the folder no does not exist; create it: mkdir -p no"),
+        (
+            ("--to", "duckdb:///no/such.duckdb"),
+            "create it: mkdir -p no",
+        ),
         (("--to", "duckdb:///text.duckdb"), "not a DuckDB database; choose another"),
         (("--to", "duckdb://screen.duckdb"), "write duckdb:///screen.duckdb, with three slashes"),
         (("--to", "duckdb:///a.duckdb", "--properties", "a.properties"), "--properties needs"),

@@ -31,8 +31,9 @@ _IMPORTED = (
     *("cpexport.commands.script", "cpexport.commands.watch", "cpexport._sql_files"),
     "cpexport.derived.cpa_properties",
     *("cpexport.jobs.preflight", "cpexport.jobs.submit", "cpexport.loading.workers"),
-    *("cpexport.sinks.duckdb.sink", "cpexport.sinks.mysql.sink", "cpexport.sinks.parquet.sink"),
-    *("cpexport.sinks.sqlite.sink", "dateutil.relativedelta", "encodings.ascii"),
+    *("cpexport.sinks.duckdb.table_store", "cpexport.sinks.mysql.table_store"),
+    *("cpexport.sinks.parquet.table_store", "cpexport.sinks.sqlite.table_store"),
+    *("dateutil.relativedelta", "encodings.ascii"),
     *("encodings.utf_8_sig", "importlib.readers", "numpy.ma", "pyarrow.acero", "pyarrow.dataset"),
 )
 

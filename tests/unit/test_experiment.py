@@ -15,7 +15,11 @@ from support.fixtures import content, copied, declared, measurements, rows
 from cpexport.cellprofiler.experiment import without_passwords
 from cpexport.derived.cpa_properties import describe, properties
 from cpexport.errors import SinkError
-from cpexport.sinks.sqlite.sink import SqliteSink
+from cpexport.sinks.sql.growing_layout import GrowingLayout
+from cpexport.sinks.sql.ledger_store import SqlLedger
+from cpexport.sinks.sql.sink import LedgerSink
+from cpexport.sinks.sqlite.connection import Connection
+from cpexport.sinks.sqlite.table_store import SqliteTableStore
 from cpexport.tables.options import TableOptions
 
 Case = Callable[[str], Path]
@@ -94,12 +98,14 @@ class TestPerExperiment:
         with closing(sqlite3.connect(database)) as connection, connection:
             connection.execute("DELETE FROM _cpexport_settings WHERE name = 'properties'")
 
-        class Late(SqliteSink):
-            def _locked(self) -> AbstractContextManager[None]:
+        class Late(SqliteTableStore):
+            def exclusive(self, layout: GrowingLayout) -> AbstractContextManager[None]:
                 made(database, *others)
-                return super()._locked()
+                return super().exclusive(layout)
 
-        with Late(str(database), "", None, None, None) as sink:
+        file = Connection(database, "late", writing=True)
+        ledger = SqlLedger(file, "", None)
+        with LedgerSink(file, ledger, Late(file, "", ledger.agreed(None, None))) as sink:
             describe(sink, "")
 
         newest = max(said(f, "Modification_Timestamp") for f in first.parent.glob("*/*.h5"))

@@ -21,7 +21,7 @@ class SqlLedger:
     @property
     def exists(self) -> bool:
         """Whether cpexport has made the destination's tables."""
-        return self._db.exists and "_cpexport_columns" in self._db.names()
+        return has_ledger(self._db)
 
     def scope(self) -> Scope:
         """The rows of this prefix and run. Not cached, as any process may number the run."""
@@ -62,3 +62,8 @@ class SqlLedger:
         if not self.exists:
             return TableOptions().requested(shape, paths)
         return ledger_options.agreed(self._db, self.prefix, shape, paths)
+
+
+def has_ledger(db: Database) -> bool:
+    """Whether cpexport has made a database's tables."""
+    return db.exists and "_cpexport_columns" in db.names()

@@ -1,56 +1,187 @@
-"""What SQL destinations share: the rows are in the same database as the ledger."""
+"""Every destination: a batch's rows, its ledger entry and their checks in one transaction.
 
-from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+The ledger is in SQL. A `TableStore` has the rows, in the same database or in files.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Self
 
 import pyarrow as pa
 
-from cpexport.cellprofiler.features import EXPERIMENT, IMAGE_NUMBER, OBJECT, RELATIONSHIP
+from cpexport.cellprofiler.features import IMAGE, RELATIONSHIP
+from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.errors import SinkError
 from cpexport.imagesets import ImageSets
-from cpexport.sinks.base import TableState
+from cpexport.sinks.base import Allow, TableState, Write
+from cpexport.sinks.capabilities import Capabilities
+from cpexport.sinks.ledger import Entry
+from cpexport.sinks.opening import Opening
 from cpexport.sinks.sql import (
     experiment_tables,
+    ledger_options,
     ledger_settings,
-    object_view,
-    relationships,
-    schema,
+    ledger_tables,
+    ledger_upgrade,
 )
-from cpexport.sinks.sql.batch_replacement import count, delete, renumber
-from cpexport.sinks.sql.database import Database, quoted
-from cpexport.sinks.sql.ledger_sink import LedgerSink
+from cpexport.sinks.sql.batch import BatchWriter, RowCountCheck
+from cpexport.sinks.sql.batch_replacement import replaced
+from cpexport.sinks.sql.column_projection import ColumnProjection
+from cpexport.sinks.sql.database import Database
+from cpexport.sinks.sql.growing_layout import GrowingLayout
 from cpexport.sinks.sql.ledger_store import SqlLedger
-from cpexport.sinks.sql.reader import broken, read, table_states
-from cpexport.sinks.sql.scope import Scope
-from cpexport.tables.layout import table_of
-from cpexport.tables.options import VIEW, TableOptions
-from cpexport.tables.path_map import PathMap
+from cpexport.sinks.sql.scope import NO_RUN_YET, Scope
+from cpexport.sinks.sql.table_store import TableStore
+from cpexport.sinks.sql.transaction import SqlTransaction
+from cpexport.tables.layout import Features, Layout, table_of
+from cpexport.tables.options import TableOptions
 
 
-class SqlSink(LedgerSink):
-    """A database. Subclasses know how to make its tables, and when that can be rolled back."""
+class LedgerSink:
+    """Implements `base.Sink` for all kinds: the ledger decides, the table store does."""
 
-    def __init__(
-        self,
+    def __init__(self, database: Database, ledger: SqlLedger, tables: TableStore) -> None:
+        self._db, self.ledger, self._tables = database, ledger, tables
+        self._layout = GrowingLayout(database, ledger, tables)
+        self._fitting = ColumnProjection()
+
+    @classmethod
+    def opened(
+        cls,
         database: Database,
-        prefix: str,
-        shape: TableOptions | None,
-        run: str | None,
-        paths: PathMap | None,
-    ) -> None:
-        super().__init__(database, SqlLedger(database, prefix, run), shape, paths)
+        ledger: SqlLedger,
+        opening: Opening,
+        tables: Callable[[TableOptions], TableStore],
+    ) -> Self:
+        """Opens a destination; `tables` makes the store, once it is known how its tables look.
 
-    @abstractmethod
-    def _views(self) -> Iterable[str]:
-        """The names of the views that its layout needs."""
+        Raises:
+            SinkError: the destination cannot be used, or its tables look different.
+        """
+        try:
+            shape = _agreed_shape(database, ledger, opening)
+            sink = cls(database, ledger, tables(shape))
+            if database.exists:
+                sink._layout.check_ours(Layout().extended({IMAGE: {}}, ledger.prefix))
+        except BaseException:
+            database.close()
+            raise
+        return sink
 
-    @abstractmethod
-    def _make_object_view(self) -> None:
-        """Makes or remakes the view of all objects, and the indexes that it needs."""
+    @property
+    def name(self) -> str:
+        return self._db.name
+
+    @property
+    def shape(self) -> TableOptions:
+        return self._tables.shape
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._tables.capabilities
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self._tables.notes(self._layout.current())
+
+    def address(self, folder: Path | None) -> Mapping[str, str]:
+        return self._tables.address(folder)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._tables.close(self._layout, failed=error[0] is not None)
+
+    @contextmanager
+    def exclusive(self) -> Iterator[SqlTransaction]:
+        with self._tables.exclusive(self._layout):
+            yield SqlTransaction(self._db, self.ledger, self._tables, self._layout)
+
+    def layout(self) -> Layout:
+        return self._layout.current()
+
+    def prepare(self, features: Features) -> None:
+        self._layout.prepare(features)
+
+    def pending_layout(self) -> Layout:
+        return self._layout.grown()[1]
+
+    @contextmanager
+    def batch(
+        self, entry: Entry, pictures: Pictures, allow: Allow = lambda held: None
+    ) -> Iterator[Write | None]:
+        with self._tables.batch(self._layout):
+            self._check_numbered()
+            if self.ledger.holds(entry):
+                yield None
+                return
+            layout = self._tables.grow(self._layout)
+            scope = self._scope_of_run()
+            owners = self._delete_replaced(layout, scope, entry, allow)
+            # The entry comes before the rows: of two processes that write the same batch, the
+            # second must wait here for the first.
+            number = ledger_tables.write(self._db, scope, entry, pictures)
+            ledger_upgrade.write(self._db, number, entry, owners)
+            experiment_tables.keep_measured(self._db, scope, {})
+            # An aggregate can be infinite although all values are finite.
+            infinite = bool(self.shape.aggregate) or any(c.infinite for c in entry.counts.values())
+            finite = infinite and not self.capabilities.infinities
+            counts = RowCountCheck(self.name, entry)
+            append = partial(self._tables.append, layout)
+            try:
+                yield BatchWriter(
+                    self._db, scope, layout, entry, self._fitting, append, counts, finite
+                )
+            except BaseException:
+                # The layout may have been rolled back too.
+                self._layout.forget()
+                raise
+            counts.check(
+                [*layout.tables, table_of(RELATIONSHIP, self.ledger.prefix)],
+                lambda table: self._tables.count(layout, table, scope, entry.loaded),
+            )
+            counts.check_ledger(self._db, scope)
+
+    def _check_numbered(self) -> None:
+        """Refuses tables that another process made since this one looked, if only one of both
+        numbers runs."""
+        stored = self.ledger.agreed(self.shape, self.shape.paths)
+        if stored.numbered != self.shape.numbered:
+            option = "with" if stored.numbered else "without"
+            problem = f"another load has just created it {option} --table-number"
+            raise SinkError(self.name, problem, f"run the command again {option} --table-number")
+
+    def _scope_of_run(self) -> Scope:
+        """The scope of this sink's run, which is entered in the ledger if it is new."""
+        scope = self.ledger.scope()
+        if self.ledger.run is None or scope.number != NO_RUN_YET:
+            return scope
+        number = ledger_tables.enter_run(self._db, scope.prefix, self.ledger.run)
+        return Scope(scope.prefix, number)
+
+    def _delete_replaced(
+        self, layout: Layout, scope: Scope, entry: Entry, allow: Allow
+    ) -> Mapping[int, int]:
+        """Deletes the image sets that a batch replaces, if `allow` accepts it.
+
+        Returns the batch of each of them, by image set number.
+        """
+        owners = ledger_tables.batches_of(self._db, scope, entry.loaded)
+        if owners:
+            allow(replaced(self._db, scope, entry))
+            old = ImageSets.of(owners)
+            self._tables.delete_rows(layout, scope, old)
+            ledger_tables.delete_image_sets(self._db, scope, old)
+        return owners
 
     def tables(self) -> Mapping[str, TableState]:
-        names = schema.names(self.layout(), self.prefix)
-        return table_states(self._db, self.ledger.scope(), names) if self.ledger.exists else {}
+        if not self.ledger.exists:
+            return {}
+        return self._tables.states(self._layout.current(), self.ledger.scope())
 
     def read(
         self,
@@ -58,55 +189,36 @@ class SqlSink(LedgerSink):
         features: Sequence[str] | None = None,
         image_sets: ImageSets | None = None,
     ) -> Iterator[pa.RecordBatch]:
-        db, layout, scope = self._db, self.layout(), self.ledger.scope()
-        if object_name == RELATIONSHIP:
-            return relationships.read(db, layout, scope, image_sets)
-        if object_name == EXPERIMENT:
-            return experiment_tables.read(db, scope)
-        if object_name == OBJECT and self.shape.layout == VIEW:
-            return object_view.read(db, layout, scope, features, image_sets)
-        return read(db, layout, scope, object_name, features, image_sets)
+        layout, scope = self._layout.current(), self.ledger.scope()
+        return self._tables.read(layout, scope, object_name, features, image_sets)
 
     def read_derived_table(self, table: str, columns: Sequence[str]) -> list[tuple[object, ...]]:
-        if self._db.spelled(table) not in self._db.names():
-            raise SinkError(self.name, "is missing", "run cpexport load")
-        listed = ", ".join(map(quoted, columns))
-        return self._db.rows(f"SELECT {listed} FROM {quoted(table)}")
+        return self._tables.read_derived_table(table, columns)
+
+    @property
+    def reshaped(self) -> bool:
+        differs = ledger_options.differs
+        return self.ledger.exists and differs(self._db, self.ledger.prefix, self.shape)
+
+    def upgrade(self) -> None:
+        if self.ledger.exists and not ledger_upgrade.complete(self._db):
+            with self._tables.exclusive(self._layout):
+                ledger_upgrade.upgraded(self._db, self._tables.make_ledger_table)
 
     def broken_views(self) -> Mapping[str, str]:
-        problems = broken(self._db, self._views())
-        if not problems and self._has_object_view():
-            problems |= object_view.wrong_counts(self._db, self.layout(), self.prefix)
-        return problems
+        return self._tables.broken_views(self._layout.current())
 
     def renew_views(self) -> None:
-        if (
-            self._has_object_view()
-            and ledger_settings.setting(self._db, Scope(self.prefix), "view") != object_view.FORM
-        ):
-            with self._locked():
-                self._make_object_view()
-                self._note_view()
+        self._tables.renew_views(self._layout)
 
-    def renumber(self, columns: Mapping[str, pa.Array]) -> None:
-        renumber(self._db, self.layout(), self.ledger.scope(), columns)
 
-    def _append(self, table: str, names: Sequence[str], blocks: Iterable[pa.RecordBatch]) -> None:
-        """Appends a batch's rows to a table. `names` are the table's names for the columns."""
-        self._db.ingest(table, pa.concat_batches(list(blocks)).rename_columns(names))
-
-    def delete_rows(self, scope: Scope, image_sets: ImageSets) -> None:
-        """Deletes the rows of image sets, and their relationships."""
-        delete(self._db, self.layout(), scope, image_sets)
-
-    def _count(self, table: str, scope: Scope, image_sets: ImageSets) -> int:
-        """How many rows of these image sets a table has."""
-        pairs = table == table_of(RELATIONSHIP, self.prefix)
-        return count(self._db, table, "image_number1" if pairs else IMAGE_NUMBER, scope, image_sets)
-
-    def table_names(self) -> frozenset[str]:
-        """The names of all tables and views, including those that cpexport did not make."""
-        return self._db.names()
-
-    def _has_object_view(self) -> bool:
-        return self.shape.layout == VIEW and table_of(OBJECT, self.prefix) in self._views()
+def _agreed_shape(database: Database, ledger: SqlLedger, opening: Opening) -> TableOptions:
+    """How the destination's tables look, or will look."""
+    shape = opening.shape
+    if ledger.exists:
+        ledger_settings.check_version(database)
+        has = ledger_options.shape_of(database, ledger.prefix)
+        if shape is not None and has is not None and has.numbered:
+            # Where runs are numbered, OUTPUTS are runs even without --table-number.
+            shape = replace(shape, numbered=True)
+    return ledger.agreed(shape, opening.paths)

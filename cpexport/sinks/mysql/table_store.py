@@ -15,22 +15,25 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
 from cpexport.errors import SinkError, UsageError
-from cpexport.sinks.ledger import Entry
+from cpexport.sinks.capabilities import Capabilities
 from cpexport.sinks.mysql import CAPABILITIES, ddl, views
 from cpexport.sinks.mysql.database import MysqlDatabase
 from cpexport.sinks.mysql.names import check_names
 from cpexport.sinks.mysql.row_size import room
-from cpexport.sinks.mysql.server_info import facts
+from cpexport.sinks.mysql.server_info import ServerInfo, facts
+from cpexport.sinks.opening import Opening
 from cpexport.sinks.sql import ledger_settings, ledger_tables, object_view
 from cpexport.sinks.sql.batch import naming
 from cpexport.sinks.sql.database import quoted
+from cpexport.sinks.sql.growing_layout import GrowingLayout
+from cpexport.sinks.sql.ledger_store import SqlLedger, has_ledger
 from cpexport.sinks.sql.object_view import notes_on
 from cpexport.sinks.sql.scope import Scope
-from cpexport.sinks.sql.sink import SqlSink
+from cpexport.sinks.sql.sink import LedgerSink
+from cpexport.sinks.sql.sql_table_store import SqlTableStore
 from cpexport.tables.capacity import TableCapacity
 from cpexport.tables.layout import Layout
 from cpexport.tables.options import VIEW, TableOptions
-from cpexport.tables.path_map import PathMap
 
 # Names that are safe in every statement.
 _PLAIN = re.compile(r"[A-Za-z0-9_$]*")
@@ -38,44 +41,50 @@ _ASK = "ask the server's administrator; cpexport script --grants prints the priv
 _ALONE, _TOGETHER = "FOR UPDATE", "LOCK IN SHARE MODE"
 
 
-class MysqlSink(SqlSink):
-    """A database on a server, which must exist; the first batch makes the tables."""
+def open_mysql(url: URL, opening: Opening) -> LedgerSink:
+    """Opens a database on a server; see `registry.open_sink`. The database must exist; the first
+    batch makes the tables."""
+    prefix = opening.prefix
+    if not _PLAIN.fullmatch(prefix):
+        raise UsageError(f"--prefix {prefix}: on a server, use only letters, digits, _ and $")
+    server = MysqlDatabase(url)
+    location = server.location
+    try:
+        server_facts = facts(
+            server.rows, location.database, local=location.local, takes_bulk=server.takes_bulk
+        )
+        if problems := server_facts.problems(writing=opening.writing):
+            raise SinkError(server.name, "; ".join(problems), _ASK)
+    except BaseException:
+        server.close()
+        raise
+    ledger = SqlLedger(server, prefix, opening.run)
+    return LedgerSink.opened(
+        server, ledger, opening, lambda shape: MysqlTableStore(server, server_facts, prefix, shape)
+    )
 
-    capabilities = CAPABILITIES
+
+class MysqlTableStore(SqlTableStore):
+    """The tables of a database on a server."""
 
     def __init__(
-        self,
-        url: URL,
-        prefix: str,
-        shape: TableOptions | None,
-        run: str | None,
-        paths: PathMap | None,
-        *,
-        writing: bool = True,
+        self, server: MysqlDatabase, facts: ServerInfo, prefix: str, shape: TableOptions
     ) -> None:
-        self._server = MysqlDatabase(url)
-        if not _PLAIN.fullmatch(prefix):
-            raise UsageError(f"--prefix {prefix}: on a server, use only letters, digits, _ and $")
-        location = self._server.location
-        try:
-            self.facts = facts(
-                self._server.rows,
-                location.database,
-                local=location.local,
-                takes_bulk=self._server.takes_bulk,
-            )
-            if problems := self.facts.problems(writing=writing):
-                raise SinkError(self._server.name, "; ".join(problems), _ASK)
-        except BaseException:
-            self._server.close()
-            raise
-        super().__init__(self._server, prefix, shape, run, paths)
+        super().__init__(server, prefix, shape)
+        self._server, self._facts = server, facts
 
     @property
-    def notes(self) -> tuple[str, ...]:
+    def capabilities(self) -> Capabilities:
+        return CAPABILITIES
+
+    @property
+    def capacity(self) -> TableCapacity:
+        return room(self._facts.innodb_page_size)
+
+    def notes(self, layout: Layout) -> tuple[str, ...]:
         if self.shape.layout != VIEW:
-            return self.facts.notes
-        return (*self.facts.notes, *notes_on(self.layout(), self.prefix, views.WIDTH))
+            return self._facts.notes
+        return (*self._facts.notes, *notes_on(layout, self.prefix, views.WIDTH))
 
     def address(self, folder: Path | None) -> Mapping[str, str]:
         options = self._server.location.options
@@ -88,54 +97,58 @@ class MysqlSink(SqlSink):
             "db_passwd": "",
         }
 
-    def _locked(self) -> AbstractContextManager[None]:
-        if not self.ledger.exists:
+    def exclusive(self, layout: GrowingLayout) -> AbstractContextManager[None]:
+        if not has_ledger(self._server):
             raise SinkError(self.name, "is empty", "check --to, or load outputs into it first")
         return self._server.transaction(_ALONE)
 
     @contextmanager
-    def _begun(self, entry: Entry) -> Iterator[None]:
-        with naming(self.name, self.layout()):
-            self._change()
+    def batch(self, layout: GrowingLayout) -> Iterator[None]:
+        with naming(self.name, layout.current()):
+            self._change(layout)
         with self._server.transaction(_TOGETHER):
             yield
 
-    def _make_ledger_table(self, table: sa.Table) -> None:
+    def grow(self, layout: GrowingLayout) -> Layout:
+        return layout.current()
+
+    def layout_version(self) -> object:
+        return self._setting("layout")
+
+    def make_ledger_table(self, table: sa.Table) -> None:
         ddl.make(self._server.aside, table)
         self._server.forget_names()
 
-    def _fitted(self, entry: Entry) -> Layout:
-        return self.layout()
+    def make_table(self, table: sa.Table, rows: pa.Table) -> None:
+        aside = self._server.aside
+        ddl.remake(aside, table)
+        self._server.run(f"DELETE FROM {quoted(table.name)}")
+        for batch in rows.to_batches():
+            self._server.ingest(table.name, batch)
 
-    def _views(self) -> Iterable[str]:
-        return views.statements(self.layout(), self.prefix, self.shape)
+    def _views(self, layout: Layout) -> Iterable[str]:
+        return views.statements(layout, self.prefix, self.shape)
 
-    def _make_object_view(self) -> None:
-        ddl.make_views(self._server.aside, self.layout(), self.prefix, self.shape)
+    def _make_object_view(self, layout: Layout) -> None:
+        ddl.make_views(self._server.aside, layout, self.prefix, self.shape)
 
-    @property
-    def _room(self) -> TableCapacity:
-        return room(self.facts.innodb_page_size)
-
-    def _version(self) -> object:
-        return self._setting("layout")
-
-    def _change(self) -> None:
+    def _change(self, layout: GrowingLayout) -> None:
         """Changes the tables if they lack columns that were prepared, while no process writes."""
-        old, new = self._extended()
+        old, new = layout.grown()
         if new != old:
             check_names(new, self.prefix, self.shape)
-        if not self.ledger.exists:
+        if not has_ledger(self._server):
             ddl.make_own(self._server.aside)
             self._server.forget_names()
-        old, new = self._extended()
+        old, new = layout.grown()
         if new == old and not self._setting("changing"):
             return
         with self._server.transaction(_ALONE):
-            old, new = self._extended()
+            old, new = layout.grown()
             if new != old:
-                self._check_ours(new)
-                self.check_free(views.views_of_parts(new).keys() - views.views_of_parts(old).keys())
+                layout.check_ours(new)
+                taken = views.views_of_parts(old).keys()
+                layout.check_free(views.views_of_parts(new).keys() - taken)
                 # By the other connection: tables that this transaction has read could not be
                 # changed until it ends.
                 ddl.check_lossless(self._server.aside, old, new)
@@ -162,10 +175,3 @@ class MysqlSink(SqlSink):
 
     def _setting(self, name: str) -> str | None:
         return ledger_settings.setting(self._server, Scope(self.prefix), name)
-
-    def make_table(self, table: sa.Table, rows: pa.Table) -> None:
-        aside = self._server.aside
-        ddl.remake(aside, table)
-        self._server.run(f"DELETE FROM {quoted(table.name)}")
-        for batch in rows.to_batches():
-            self._server.ingest(table.name, batch)

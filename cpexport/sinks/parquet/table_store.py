@@ -5,7 +5,7 @@ transaction is that of a batch. The small tables are also written to Parquet whe
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,7 +22,8 @@ from cpexport.cellprofiler.features import (
 from cpexport.errors import SinkError, UsageError
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.base import TableState
-from cpexport.sinks.ledger import Entry
+from cpexport.sinks.capabilities import Capabilities
+from cpexport.sinks.opening import Opening
 from cpexport.sinks.parquet import CAPABILITIES, rewrite
 from cpexport.sinks.parquet.dataset import Folder, LedgerFile
 from cpexport.sinks.parquet.reader import rows_of
@@ -38,15 +39,16 @@ from cpexport.sinks.parquet.small_tables import (
 from cpexport.sinks.parquet.writer import ParquetWriter
 from cpexport.sinks.sql import ledger_tables, schema
 from cpexport.sinks.sql.column_projection import missing_as_null
-from cpexport.sinks.sql.ledger_sink import LedgerSink
+from cpexport.sinks.sql.growing_layout import GrowingLayout
 from cpexport.sinks.sql.ledger_store import SqlLedger
 from cpexport.sinks.sql.scope import Scope
+from cpexport.sinks.sql.sink import LedgerSink
+from cpexport.sinks.sql.table_store import TableStore
 from cpexport.sinks.sql.type_widening import stored
 from cpexport.sinks.sqlite.ddl import make, make_ledger_table, make_of_run, make_own
 from cpexport.tables.capacity import TableCapacity
 from cpexport.tables.layout import Layout, table_of
 from cpexport.tables.options import VIEW, TableOptions
-from cpexport.tables.path_map import PathMap
 
 _Tables = Mapping[str, tuple[pa.Schema, list[str]]]
 
@@ -65,56 +67,75 @@ class _Ledger(SqlLedger):
         return {} if unfinished else super().metadata()
 
 
-class ParquetSink(LedgerSink):
-    """A folder. The first batch makes it; if that batch fails, the folder is removed again."""
+def open_parquet(path: str, opening: Opening) -> LedgerSink:
+    """Opens a folder; see `registry.open_sink`. The first batch makes it; if that batch fails, the
+    folder is removed again."""
+    prefix = opening.prefix
+    if not path or path.startswith("//"):
+        raise UsageError("--to names no folder; write parquet:FOLDER")
+    if opening.shape is not None and opening.shape.layout == VIEW:
+        raise UsageError("a Parquet folder cannot have views; use --objects separate or combined")
+    if prefix.startswith(("_", ".")) or {"/", "=", "@"} & set(prefix):
+        raise UsageError(
+            f"--prefix {prefix}: for Parquet, it must not begin with _ or ., nor contain /, = or @"
+        )
+    file = LedgerFile(Path(path), f"parquet:{path}", writing=opening.writing)
+    folder = Folder(file)
+    ledger = _Ledger(file, folder, prefix, opening.run)
 
-    capabilities = CAPABILITIES
+    def tables(shape: TableOptions) -> ParquetTableStore:
+        return ParquetTableStore(file, folder, prefix, shape)
 
-    def __init__(
-        self,
-        path: str,
-        prefix: str,
-        shape: TableOptions | None,
-        run: str | None,
-        paths: PathMap | None,
-        *,
-        writing: bool = True,
-    ) -> None:
-        if not path or path.startswith("//"):
-            raise UsageError("--to names no folder; write parquet:FOLDER")
-        if shape is not None and shape.layout == VIEW:
-            raise UsageError(
-                "a Parquet folder cannot have views; use --objects separate or combined"
-            )
-        if prefix.startswith(("_", ".")) or {"/", "=", "@"} & set(prefix):
-            raise UsageError(
-                f"--prefix {prefix}: for Parquet, it must not begin with _ or ., nor contain /, = "
-                "or @"
-            )
-        self._file = LedgerFile(Path(path), f"parquet:{path}", writing=writing)
-        self._folder = Folder(self._file)
+    sink = LedgerSink.opened(file, ledger, opening, tables)
+    if opening.writing and folder.unsettled:
+        _settle(file, folder)
+    return sink
+
+
+def _settle(file: LedgerFile, folder: Folder) -> None:
+    """Puts the files of the last transaction in place, if no other process is about to."""
+    locked = False
+    try:
+        with file.transaction():
+            locked = True
+            folder.publish()
+    except SinkError:
+        # Otherwise another process has the lock: it or the next one publishes the files.
+        if locked:
+            raise
+
+
+class ParquetTableStore(TableStore):
+    """The tables of a folder."""
+
+    def __init__(self, file: LedgerFile, folder: Folder, prefix: str, shape: TableOptions) -> None:
+        super().__init__(file.name, prefix, shape)
+        self._file, self._folder = file, folder
         self._writers: dict[str, ParquetWriter] = {}
-        self._tables: tuple[Layout, _Tables] | None = None
+        self._gathered: tuple[Layout, _Tables] | None = None
         self._grown = False
-        ledger = _Ledger(self._file, self._folder, prefix, run)
-        super().__init__(self._file, ledger, shape, paths)
-        if writing and self._folder.unsettled:
-            self._settle()
-
-    def __exit__(self, *error: object) -> None:
-        try:
-            if self._grown and error[0] is None:
-                # Small files are as correct as merged ones, so a failure here needs no report.
-                with suppress(SinkError), self._locked():
-                    for table, schema_and_numbers in self._gathered().items():
-                        rewrite.compact(self._folder, table, *schema_and_numbers, all=True)
-                if self._folder.unsettled:
-                    self._settle()
-        finally:
-            super().__exit__(*error)
 
     @property
-    def notes(self) -> tuple[str, ...]:
+    def capabilities(self) -> Capabilities:
+        return CAPABILITIES
+
+    @property
+    def capacity(self) -> TableCapacity:
+        return TableCapacity.columns(CAPABILITIES.max_columns)
+
+    def close(self, layout: GrowingLayout, *, failed: bool) -> None:
+        try:
+            if self._grown and not failed:
+                # Small files are as correct as merged ones, so a failure here needs no report.
+                with suppress(SinkError), self._changing(layout, create=False):
+                    for table, schema_and_numbers in self._tables(layout.current()).items():
+                        rewrite.compact(self._folder, table, *schema_and_numbers, all=True)
+                if self._folder.unsettled:
+                    _settle(self._file, self._folder)
+        finally:
+            self._file.close()
+
+    def notes(self, layout: Layout) -> tuple[str, ...]:
         return ()
 
     def address(self, folder: Path | None) -> Mapping[str, str]:
@@ -124,16 +145,14 @@ class ParquetSink(LedgerSink):
             "load into SQLite or MySQL instead",
         )
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with self._changing(create=False):
-            yield
+    def exclusive(self, layout: GrowingLayout) -> AbstractContextManager[None]:
+        return self._changing(layout, create=False)
 
     @contextmanager
-    def _begun(self, entry: Entry) -> Iterator[None]:
+    def batch(self, layout: GrowingLayout) -> Iterator[None]:
         made = self._folder.make()
         try:
-            with self._changing(create=True):
+            with self._changing(layout, create=True):
                 yield
         except BaseException:
             if made:
@@ -143,37 +162,23 @@ class ParquetSink(LedgerSink):
         self._grown = True
 
     @contextmanager
-    def _changing(self, *, create: bool) -> Iterator[None]:
+    def _changing(self, layout: GrowingLayout, *, create: bool) -> Iterator[None]:
         """The ledger's transaction, with the files that it adds and removes."""
         self._writers = {}
         with self._file.transaction(create=create):
             self._folder.publish()
             try:
                 yield
-                self._finish()
+                self._finish(layout.current())
                 self._folder.sync()
             except BaseException:
                 self._writers = {}
                 self._folder.discard()
                 raise
-        self._settle()
+        _settle(self._file, self._folder)
 
-    def _settle(self) -> None:
-        locked = False
-        try:
-            with self._file.transaction():
-                locked = True
-                self._folder.publish()
-        except SinkError:
-            # Otherwise another process has the lock: it or the next one publishes the files.
-            if locked:
-                raise
-
-    def _make_ledger_table(self, table: sa.Table) -> None:
-        make_ledger_table(self._file, table)
-
-    def _fitted(self, entry: Entry) -> Layout:
-        return self._made_to_fit(entry, self._change)
+    def grow(self, layout: GrowingLayout) -> Layout:
+        return layout.grow(self._change)
 
     def _change(self, old: Layout, new: Layout) -> None:
         make_own(self._file)
@@ -188,35 +193,14 @@ class ParquetSink(LedgerSink):
                 rewrite.grow(self._folder, self._file, self.prefix, before, table)
         ledger_tables.write_layout(self._file, self.prefix, new)
 
-    def tables(self) -> Mapping[str, TableState]:
-        names = schema.names(self.layout(), self.prefix)
-        return table_states(self._folder, self.ledger.scope(), names) if self.ledger.exists else {}
+    def layout_version(self) -> object:
+        return self._file.rows("PRAGMA data_version")
 
-    def read(
-        self,
-        object_name: str,
-        features: Sequence[str] | None = None,
-        image_sets: ImageSets | None = None,
-    ) -> Iterator[pa.RecordBatch]:
-        layout, scope = self.layout(), self.ledger.scope()
-        if object_name == RELATIONSHIP:
-            yield from pairs(self._folder, layout, scope, image_sets)
-            return
-        if object_name == EXPERIMENT:
-            yield from of_run(self._folder, scope)
-            return
-        yield from rows_of(self._folder, layout, scope, object_name, features, image_sets)
+    def table_names(self) -> frozenset[str]:
+        return frozenset(self._folder.names())
 
-    def renumber(self, columns: Mapping[str, pa.Array]) -> None:
-        layout = self.layout()
-        (table,) = layout.parts(IMAGE)
-        known = {
-            layout.by_feature[IMAGE, feature].name: values
-            for feature, values in columns.items()
-            if feature != IMAGE_NUMBER and (IMAGE, feature) in layout.by_feature
-        }
-        numbers = columns[IMAGE_NUMBER]
-        rewrite.renumber(self._folder, table, self.ledger.scope(), known, numbers)
+    def make_ledger_table(self, table: sa.Table) -> None:
+        make_ledger_table(self._file, table)
 
     def make_table(self, table: sa.Table, rows: pa.Table) -> None:
         for file in self._folder.files(table.name):
@@ -228,70 +212,87 @@ class ParquetSink(LedgerSink):
                 writer.write(missing_as_null(batch))
         self._folder.enter(table.name, writer)
 
+    def append(
+        self, layout: Layout, table: str, names: Sequence[str], blocks: Iterable[pa.RecordBatch]
+    ) -> None:
+        if table not in self._writers:
+            self._writers[table] = self._folder.stage(table, *self._tables(layout)[table])
+        rows = pa.concat_batches(list(blocks)).rename_columns(names)
+        with self._folder.errors():
+            self._writers[table].write(missing_as_null(rows))
+
+    def count(self, layout: Layout, table: str, scope: Scope, image_sets: ImageSets) -> int:
+        """How many distinct keys the batch's new file has: nothing else finds duplicate rows."""
+        writer = self._writers.pop(table, None)
+        if writer is None or not writer.rows:
+            return 0
+        file = self._folder.enter(table, writer, light=True)
+        keys = layout.tables
+        key = [*(keys[table].key if table in keys else self._tables(layout)[table][0].names)]
+        with self._folder.open(file) as opened, self._folder.unchanged(file):
+            rows = opened.read(key, use_threads=False)
+            return int(rows.group_by(key, use_threads=False).aggregate([]).num_rows)
+
+    def delete_rows(self, layout: Layout, scope: Scope, image_sets: ImageSets) -> None:
+        for table, schema_and_numbers in self._tables(layout).items():
+            rewrite.remove(self._folder, table, *schema_and_numbers, scope, image_sets)
+
+    def renumber(self, layout: Layout, scope: Scope, columns: Mapping[str, pa.Array]) -> None:
+        (table,) = layout.parts(IMAGE)
+        known = {
+            layout.by_feature[IMAGE, feature].name: values
+            for feature, values in columns.items()
+            if feature != IMAGE_NUMBER and (IMAGE, feature) in layout.by_feature
+        }
+        rewrite.renumber(self._folder, table, scope, known, columns[IMAGE_NUMBER])
+
+    def states(self, layout: Layout, scope: Scope) -> Mapping[str, TableState]:
+        return table_states(self._folder, scope, schema.names(layout, self.prefix))
+
+    def read(
+        self,
+        layout: Layout,
+        scope: Scope,
+        object_name: str,
+        features: Sequence[str] | None,
+        image_sets: ImageSets | None,
+    ) -> Iterator[pa.RecordBatch]:
+        if object_name == RELATIONSHIP:
+            return pairs(self._folder, layout, scope, image_sets)
+        if object_name == EXPERIMENT:
+            return of_run(self._folder, scope)
+        return rows_of(self._folder, layout, scope, object_name, features, image_sets)
+
     def read_derived_table(self, table: str, columns: Sequence[str]) -> list[tuple[object, ...]]:
         if not self._folder.files(table):
             raise SinkError(self.name, "is missing", "run cpexport load")
         rows = whole(self._folder, table)
         return list(zip(*(rows[column].to_pylist() for column in columns), strict=True))
 
-    def broken_views(self) -> Mapping[str, str]:
+    def broken_views(self, layout: Layout) -> Mapping[str, str]:
         return {}
 
-    def renew_views(self) -> None:
+    def renew_views(self, layout: GrowingLayout) -> None:
         """Does nothing, as Parquet has no views."""
 
-    @property
-    def _room(self) -> TableCapacity:
-        return TableCapacity.columns(CAPABILITIES.max_columns)
-
-    def _version(self) -> object:
-        return self._file.rows("PRAGMA data_version")
-
-    def table_names(self) -> frozenset[str]:
-        return frozenset(self._folder.names())
-
-    def _append(self, table: str, names: Sequence[str], blocks: Iterable[pa.RecordBatch]) -> None:
-        if table not in self._writers:
-            self._writers[table] = self._folder.stage(table, *self._gathered()[table])
-        rows = pa.concat_batches(list(blocks)).rename_columns(names)
-        with self._folder.errors():
-            self._writers[table].write(missing_as_null(rows))
-
-    def _count(self, table: str, scope: Scope, image_sets: ImageSets) -> int:
-        """How many distinct keys the batch's new file has: nothing else finds duplicate rows."""
-        writer = self._writers.pop(table, None)
-        if writer is None or not writer.rows:
-            return 0
-        file = self._folder.enter(table, writer, light=True)
-        keys = self.layout().tables
-        key = [*(keys[table].key if table in keys else self._gathered()[table][0].names)]
-        with self._folder.open(file) as opened, self._folder.unchanged(file):
-            rows = opened.read(key, use_threads=False)
-            return int(rows.group_by(key, use_threads=False).aggregate([]).num_rows)
-
-    def delete_rows(self, scope: Scope, image_sets: ImageSets) -> None:
-        for table, schema_and_numbers in self._gathered().items():
-            rewrite.remove(self._folder, table, *schema_and_numbers, scope, image_sets)
-
-    def _gathered(self) -> _Tables:
+    def _tables(self, layout: Layout) -> _Tables:
         """The tables that batches write to: their schema, and the columns of image set numbers."""
-        layout = self.layout()
         # Cached, as each part of a batch needs it, and tables have hundreds of columns.
-        if self._tables is None or self._tables[0] is not layout:
+        if self._gathered is None or self._gathered[0] is not layout:
             tables = {
                 name: (stored(table), [IMAGE_NUMBER]) for name, table in layout.tables.items()
             }
             if layout.columns:
                 tables[table_of(RELATIONSHIP, self.prefix)] = pairs_schema(layout), PAIRS
-            self._tables = layout, tables
-        return self._tables[1]
+            self._gathered = layout, tables
+        return self._gathered[1]
 
-    def _finish(self) -> None:
+    def _finish(self, layout: Layout) -> None:
         """Enters the staged files, merges small ones, and writes the small tables."""
         for name, writer in self._writers.items():
             if writer.rows:
                 self._folder.enter(name, writer, light=True)
-        for table, schema_and_numbers in self._gathered().items():
+        for table, schema_and_numbers in self._tables(layout).items():
             rewrite.compact(self._folder, table, *schema_and_numbers, all=False)
             # An empty table needs a file too: without one, readers find no table.
             if not self._folder.files(table):
