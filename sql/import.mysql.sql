@@ -610,7 +610,7 @@ SET @ok = @ok AND COALESCE((NOT @new OR (SELECT COUNT(*) FROM _cpexport_sets s J
 SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'image sets ', '1', ' are from other outputs'), 180), '`', ''''), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 SET @ok = @ok AND COALESCE((NOT @new OR @unknown IS NULL), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', @unknown, ' has more than this script knows; run cpexport script again'), 180), '`', ''''), '`'));
+SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', @unknown, ' has more than this script knows; run cpexport script again, or use cpexport load'), 180), '`', ''''), '`'));
 PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
 SET @fresh = @new AND (NOT @kept OR COALESCE((SELECT digest <> '<sha>' FROM _cpexport_script WHERE prefix = '' AND table_number = 0 AND signature = '<sha>' AND table_name = 'Per_Image'), 1));
 DELETE t FROM _cpexport_sets s JOIN `Per_Image` t ON t.`ImageNumber` = s.number WHERE @fresh AND s.prefix = '' AND s.table_number = 0 AND (s.batch_id = @id OR s.number BETWEEN 1 AND 1);

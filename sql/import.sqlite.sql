@@ -503,7 +503,7 @@ DROP TABLE IF EXISTS temp.cpexport_check;
 CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "image sets 1 are from other outputs" CHECK (ok));
 INSERT INTO temp.cpexport_check SELECT coalesce((NOT (SELECT new FROM cpexport_batch) OR (SELECT count(*) FROM _cpexport_sets JOIN _cpexport_batches b USING (batch_id) WHERE b.prefix = '' AND b.table_number = 0 AND (number BETWEEN 1 AND 1) AND signature NOT IN (SELECT signature FROM cpexport_known)) = 0), 0);
 DROP TABLE IF EXISTS temp.cpexport_check;
-CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "a table has more than this script knows; run cpexport script again" CHECK (ok));
+CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "a table has more than this script knows; run cpexport script again, or use cpexport load" CHECK (ok));
 INSERT INTO temp.cpexport_check SELECT coalesce((NOT (SELECT new FROM cpexport_batch) OR NOT EXISTS (SELECT 1 FROM cpexport_unknown)), 0);
 DELETE FROM "Per_Image" WHERE (SELECT new AND (NOT kept OR coalesce((SELECT digest <> '<sha>' FROM _cpexport_script WHERE prefix = '' AND table_number = 0 AND signature = '<sha>' AND table_name = 'Per_Image'), 1)) FROM cpexport_batch) AND ImageNumber IN (SELECT number FROM _cpexport_sets WHERE prefix = '' AND table_number = 0 AND (batch_id = (SELECT id FROM cpexport_batch) OR number BETWEEN 1 AND 1));
 DROP TABLE IF EXISTS temp.cpexport_check;

@@ -111,9 +111,9 @@ TOO_LONG: Final = Stop(
     "would round some of the integers. Use cpexport load, or import into a new database.",
 )
 KNOWS_LESS: Final = Stop(
-    "{table} has more than this script knows; run cpexport script again",
-    "A newer script, or cpexport load, has added columns or tables since. Ask for a new script "
-    "from all outputs.",
+    "{table} has more than this script knows; run cpexport script again, or use cpexport load",
+    "A newer script, or cpexport load, has added columns or tables since, or has a wider type for a "
+    "column. Ask for a new script from all outputs, or let cpexport load bring the rest.",
 )
 OTHER_OUTPUTS: Final = Stop(
     "image sets {sets} are from other outputs",

@@ -231,7 +231,7 @@ def test_whole_numbers_of_a_load_become_real_ones_if_none_is_lost(
     written([second], tmp_path / "out", target.form)
     target.rows(f"UPDATE Per_Image SET Image_Metadata_Dose = {2**53 + 1}")
 
-    assert "integers too long to become real numbers" in target.stops(tmp_path / "out")
+    assert "too many digits to become real numbers" in target.stops(tmp_path / "out")
     target.rows("UPDATE Per_Image SET Image_Metadata_Dose = 0")
     assert target.run(tmp_path / "out") == "1 of 1 batches loaded"
     assert loaded(outputs, target) == (2, 2)

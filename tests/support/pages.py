@@ -36,7 +36,7 @@ _VARIES = (
     (re.compile(r"\b(job|jobs?:?) \d+"), r"\1 N"),
     (re.compile(r"slurm_\d+"), "slurm_N"),
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|[+-]\d\d:?\d\d)?"), "TIME"),
-    (re.compile(r'"seconds": [\d.]+|\b\d+\.\d+ s\b'), "SECONDS"),
+    (re.compile(r'"seconds": [\d.]+|(\b\d+\.\d+|…) s\b'), "SECONDS"),
     (re.compile(r'(cpexport_version": "|cpexport )\d+\.\d+\.\d+'), r"\1N"),
     (re.compile(r"\b[0-9a-f]{16,64}\b"), "DIGEST"),
     (re.compile(r"[ \t]+$", re.MULTILINE), ""),
