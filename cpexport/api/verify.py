@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from cpexport.api.arguments import FilePath, url
+from cpexport.api.arguments import FilePath, check_range, url
 from cpexport.api.request import load_request
 from cpexport.commands.runs import verify_runs
 from cpexport.commands.verify import VerifyReport
 from cpexport.loading.progress import Progress, silent
+from cpexport.loading.workers import processes
 
 
 def verify(
@@ -18,6 +19,7 @@ def verify(
     prefix: str = "",
     same_pictures: bool = False,
     defaults_file: FilePath | None = None,
+    jobs: int | None = 1,
     missing_ok: bool = False,
     progress: Progress | None = None,
 ) -> VerifyReport:
@@ -44,7 +46,8 @@ def verify(
         ChangedError: another program has changed the ledger, so it cannot be trusted.
         SinkError: the destination does not exist, cannot be read, or was loaded into meanwhile.
     """
+    check_range("jobs", jobs, 1)
     where = url(to, defaults_file)
     assert where is not None
     request = load_request(outputs, where, batch=batch, prefix=prefix, same_pictures=same_pictures)
-    return replace(verify_runs(request, progress or silent), missing_ok=missing_ok)
+    return replace(verify_runs(request, processes(jobs), progress or silent), missing_ok=missing_ok)

@@ -102,6 +102,7 @@ def properties(
 @options.batch
 @options.prefix
 @options.same_pictures
+@options.jobs
 @options.report_format()
 @options.missing_ok
 @options.quiet

@@ -89,7 +89,11 @@ def load_runs(
     return replace(report, made=made, notes=(*report.notes, *joined, *twice))
 
 
-def verify_runs(request: LoadRequest, progress: Progress = lambda done: None) -> VerifyReport:
+def verify_runs(
+    request: LoadRequest,
+    workers: ExecutorSpec = THREAD,
+    progress: Progress = lambda done: None,
+) -> VerifyReport:
     """Verifies like `verify`, but each argument as a run if the destination numbers runs.
 
     Raises:
@@ -103,11 +107,11 @@ def verify_runs(request: LoadRequest, progress: Progress = lambda done: None) ->
         if numbered:
             strange += [Difference(table, "", what) for table, what in wrong_wells(sink, prefix)]
     if not numbered:
-        return verify(request, progress)
+        return verify(request, workers, progress)
     runs = named(request.outputs, known)
     check_named(runs, request.batch_file)
     results = [
-        verify(request.of_run(run.name, run.outputs), shown)
+        verify(request.of_run(run.name, run.outputs), workers, shown)
         for run, shown in in_turn(runs, progress)
     ]
     others = known.keys() - {run.name for run in runs}

@@ -3,7 +3,9 @@
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,16 +13,19 @@ from cpexport._stopwatch import Stopwatch
 from cpexport.cellprofiler.pipeline_use import PipelineUse, pipelines_used
 from cpexport.errors import LeftOut, SinkError, SourceError, UsageError
 from cpexport.imagesets import NONE, ImageSets
-from cpexport.loading.decode import decode
+from cpexport.loading.decode import Decoded, decode
 from cpexport.loading.left_out import Missing, left_out, missing
+from cpexport.loading.load_plan import LoadStep
 from cpexport.loading.matching import Matched, matches
+from cpexport.loading.prefetch import decoded_ahead, fingerprinted_ahead, inspected_ahead
 from cpexport.loading.progress import Progress, ProgressEvent
 from cpexport.loading.request import LoadRequest
 from cpexport.loading.scratch import scratch_folder
 from cpexport.loading.survey import survey
+from cpexport.loading.workers import THREAD, ExecutorSpec, WorkerPool
 from cpexport.outcome import FAILED, stamped, status
 from cpexport.sinks.base import Sink
-from cpexport.sinks.ledger import Entry, Ledger
+from cpexport.sinks.ledger import Ledger
 from cpexport.sinks.registry import open_sink
 from cpexport.sources.base import Batch
 from cpexport.spelling import closest, suggest
@@ -114,11 +119,16 @@ class VerifyReport:
         return stamped(self.exit_status, fields)
 
 
-def verify(request: LoadRequest, progress: Progress = lambda done: None) -> VerifyReport:
+def verify(
+    request: LoadRequest,
+    workers: ExecutorSpec = THREAD,
+    progress: Progress = lambda done: None,
+) -> VerifyReport:
     """Computes what the destination must hold from `request.outputs`, and compares what it holds.
 
-    Only one batch is in memory at a time. From the request's consent, only `same_pictures` is used:
-    then an image set's number alone identifies it in the batch file.
+    `workers` inspect and decode batches. Only one batch is in memory at a time. From the request's
+    consent, only `same_pictures` is used: then an image set's number alone identifies it in the
+    batch file.
 
     Raises:
         UsageError: a path, URL or run is invalid.
@@ -127,7 +137,11 @@ def verify(request: LoadRequest, progress: Progress = lambda done: None) -> Veri
         SinkError: the destination does not exist, cannot be read, or was loaded into meanwhile.
     """
     began, prefix, run = time.monotonic(), request.prefix, request.run
-    with open_sink(request.to, prefix, run=run, writing=False) as sink, scratch_folder() as scratch:
+    with (
+        open_sink(request.to, prefix, run=run, writing=False) as sink,
+        scratch_folder() as scratch,
+        closing(WorkerPool(workers)) as pool,
+    ):
         _check_not_empty(sink, prefix, run)
         _log.info("comparing %s%s", sink.name, f", run {run}" if run else "")
         ledger = sink.ledger.read()
@@ -138,21 +152,20 @@ def verify(request: LoadRequest, progress: Progress = lambda done: None) -> Veri
                 pipeline: {object_of(name, prefix) for name in names}
                 for pipeline, names in ledger.csv_tables.items()
             },
+            look=partial(inspected_ahead, pool),
             same_pictures=request.consent.same_pictures,
             progress=progress,
         )
         verifier = BatchVerifier(sink, ledger, found.plan, prefix)
-        verifying = _Verifying(sink, ledger, verifier, scratch)
-        matched_batches, unread = matches(found.batches, ledger)
+        verifying = _Verifying(sink, ledger, verifier)
+        complete = [batch for batch in found.batches if batch.complete]
+        matched_batches, unread = matches(fingerprinted_ahead(pool, complete), ledger)
         verifying.damaged += [LeftOut(error.path, error.problem) for error in unread]
         all_left_out = left_out(found, sink, ledger.entries, ledger.loaded, sink.layout().types)
         ran = [batch.image_sets for batch in found.batches] + [
             entry.image_sets for entry in ledger.entries
         ]
-        for done, matched in enumerate(matched_batches):
-            progress(ProgressEvent("verified", done, len(matched_batches), len(verifying.compared)))
-            verifying.compare(matched)
-        progress(ProgressEvent("verified", len(matched_batches), len(matched_batches)))
+        verifying.compare(matched_batches, pool, scratch, progress)
         clock = Stopwatch()
         unexplained = OrphanFinder(sink, ledger, verifier, prefix).differences(verifying.compared)
         if not verifier.structure:
@@ -205,8 +218,8 @@ def verified_together(
 class _Verifying:
     """Compares batches one by one, and collects the results."""
 
-    def __init__(self, sink: Sink, ledger: Ledger, verifier: BatchVerifier, scratch: Path) -> None:
-        self._sink, self._ledger, self._verifier, self._scratch = sink, ledger, verifier, scratch
+    def __init__(self, sink: Sink, ledger: Ledger, verifier: BatchVerifier) -> None:
+        self._sink, self._ledger, self._verifier = sink, ledger, verifier
         self._seen: set[str] = set()
         self.batches = self.different = 0
         self.compared = NONE
@@ -214,20 +227,49 @@ class _Verifying:
         self.not_loaded: list[LeftOut] = []
         self.damaged: list[LeftOut] = []
 
-    def compare(self, matched: Matched) -> None:
-        """Compares the loaded rows of a batch with its files."""
-        batch, entries, clock = matched.batch, matched.entries, Stopwatch()
-        path = str(batch.source.path)
-        if reason := self._lacking(matched):
-            self.not_loaded.append(LeftOut(path, reason))
-        if not entries:
-            return
-        self._seen |= {entry.signature for entry in entries}
-        self.batches += 1
-        differences = self._differences(batch, entries)
-        self.differences += [replace(difference, batch=path) for difference in differences]
-        self.different += bool(differences)
-        _log.info("%s: compared in %s, %d differences", path, clock, len(differences))
+    def compare(
+        self, batches: Sequence[Matched], pool: WorkerPool, scratch: Path, progress: Progress
+    ) -> None:
+        """Compares the loaded rows of batches with their files; the next batches are decoded while
+        one is compared."""
+        for matched in batches:
+            if reason := self._lacking(matched):
+                self.not_loaded.append(LeftOut(str(matched.batch.source.path), reason))
+        stored = [matched for matched in batches if matched.entries]
+        self.batches = len(stored)
+        self._seen = {entry.signature for matched in stored for entry in matched.entries}
+        steps = [LoadStep(matched.batch, _loaded(matched)) for matched in stored]
+        shape = self._sink.shape
+        features = shape.unshaped(self._verifier.layout.features)
+        ahead = decoded_ahead(
+            pool,
+            [step for step in steps if step.image_sets],
+            lambda: features,
+            partial(decode, shape=shape, scratch=scratch),
+        )
+        for done, (matched, step) in enumerate(zip(stored, steps, strict=True)):
+            progress(ProgressEvent("verified", done, len(stored), len(self.compared)))
+            clock = Stopwatch()
+            differences = self._verifier.of_ledger(matched.batch, matched.entries)
+            if step.image_sets:
+                _, decoded = next(ahead)
+                differences += self._differences(matched, decoded)
+            path = str(matched.batch.source.path)
+            self.differences += [replace(difference, batch=path) for difference in differences]
+            self.different += bool(differences)
+            _log.info("%s: compared in %s, %d differences", path, clock, len(differences))
+        progress(ProgressEvent("verified", len(stored), len(stored)))
+
+    def _differences(self, matched: Matched, decoded: Decoded | SourceError) -> list[Difference]:
+        """How the rows of a batch differ from its files."""
+        if isinstance(decoded, SourceError):
+            self.damaged.append(LeftOut(str(matched.batch.source.path), decoded.problem))
+            return []
+        try:
+            self.compared |= decoded.image_sets
+            return self._verifier.of_batch(matched.batch, decoded, matched.entries)
+        finally:
+            decoded.remove()
 
     def unseen(self, batches: Sequence[Batch]) -> list[LeftOut]:
         """What could not be compared: ledger entries whose outputs are missing or have changed, and
@@ -263,24 +305,11 @@ class _Verifying:
             return ""
         return f"the destination has {batch.complete.words} with different content"
 
-    def _differences(self, batch: Batch, entries: Sequence[Entry]) -> list[Difference]:
-        ranges = [r for entry in entries for r in entry.loaded.ranges]
-        loaded = ImageSets.from_ranges(ranges)
-        differences = self._verifier.of_ledger(batch, entries)
-        sets = loaded & batch.complete
-        if not sets:
-            return differences
-        features = self._sink.shape.unshaped(self._verifier.layout.features)
-        try:
-            decoded = decode(batch, sets, features, self._sink.shape, self._scratch)
-        except SourceError as error:
-            self.damaged.append(LeftOut(str(batch.source.path), f"{error.problem}"))
-            return differences
-        try:
-            self.compared |= sets
-            return differences + self._verifier.of_batch(batch, decoded, entries)
-        finally:
-            decoded.remove()
+
+def _loaded(matched: Matched) -> ImageSets:
+    """The complete image sets that were loaded from a batch."""
+    ranges = [r for entry in matched.entries for r in entry.loaded.ranges]
+    return ImageSets.from_ranges(ranges) & matched.batch.complete
 
 
 def _check_not_empty(sink: Sink, prefix: str, run: str | None) -> None:

@@ -1,12 +1,11 @@
 """Matches the entries of a ledger with outputs: by content, then by the job that left them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from cpexport.errors import SourceError
 from cpexport.sinks.ledger import Entry, Ledger
-from cpexport.sources.base import Batch, fingerprint
-from cpexport.sources.error_containment import contained
+from cpexport.sources.base import Batch
 
 
 @dataclass
@@ -21,9 +20,12 @@ class Matched:
     entries: list[Entry] = field(default_factory=list)
 
 
-def matches(batches: Sequence[Batch], ledger: Ledger) -> tuple[list[Matched], list[SourceError]]:
-    """Returns the batches with complete image sets and their entries, and the errors of batches
-    that cannot be read.
+def matches(
+    contents: Iterable[tuple[Batch, str | SourceError]], ledger: Ledger
+) -> tuple[list[Matched], list[SourceError]]:
+    """Returns batches with their entries, and the errors of batches that cannot be read.
+
+    `contents` are the batches with complete image sets, and the fingerprints of their files.
 
     Jobs that found nothing leave equal files. If several batches have the content of an entry, the
     entry belongs to the batch with its signature. As outputs may have been moved, the next choices
@@ -34,16 +36,12 @@ def matches(batches: Sequence[Batch], ledger: Ledger) -> tuple[list[Matched], li
         by_content[entry.fingerprint] = []
     matched: list[Matched] = []
     unread: list[SourceError] = []
-    for batch in batches:
-        if batch.complete:
-            try:
-                with contained(batch.source):
-                    content = fingerprint(batch.source)
-            except SourceError as error:
-                unread.append(error)
-                continue
-            matched.append(Matched(batch, content in by_content))
-            by_content.setdefault(content, []).append(matched[-1])
+    for batch, content in contents:
+        if isinstance(content, SourceError):
+            unread.append(content)
+            continue
+        matched.append(Matched(batch, content in by_content))
+        by_content.setdefault(content, []).append(matched[-1])
     for entry in ledger.entries:
         if match := _of(entry, by_content[entry.fingerprint]):
             match.entries.append(entry)

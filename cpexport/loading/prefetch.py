@@ -1,4 +1,4 @@
-"""Has workers inspect and decode batches, a few ahead of the batch whose result is in use."""
+"""Has workers inspect, hash and decode batches, a few ahead of the batch whose result is in use."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,7 +13,8 @@ from cpexport.loading.decode import Decoded
 from cpexport.loading.inspection import look_at
 from cpexport.loading.load_plan import LoadStep
 from cpexport.loading.workers import WorkerPool
-from cpexport.sources.base import Batch, Evidence, Source, size
+from cpexport.sources.base import Batch, Evidence, Source, fingerprint, size
+from cpexport.sources.error_containment import contained
 from cpexport.tables.layout import Features
 
 _T = TypeVar("_T")
@@ -61,6 +62,28 @@ def decoded_ahead(
         lambda step: step.batch.source,
         room=lambda answers: sum(decoded.size for decoded in answers) < _BYTES,
     )
+
+
+def fingerprinted_ahead(
+    pool: WorkerPool, batches: Sequence[Batch]
+) -> Iterator[tuple[Batch, str | SourceError]]:
+    """Yields each batch with the fingerprint of its files, or why they cannot be read, in order.
+
+    Raises:
+        CpexportError: workers end before they get a call.
+    """
+    pool.fit(sum(size(batch.source) for batch in batches))
+    yield from _Calls(
+        pool,
+        batches,
+        lambda batch: partial(_content, batch.source),
+        lambda batch: batch.source,
+    )
+
+
+def _content(source: Source) -> str:
+    with contained(source):
+        return fingerprint(source)
 
 
 @dataclass(frozen=True)

@@ -112,8 +112,8 @@ TOO_LONG: Final = Stop(
 )
 KNOWS_LESS: Final = Stop(
     "{table} has more than this script knows; run cpexport script again, or use cpexport load",
-    "A newer script, or cpexport load, has added columns or tables since, or has a wider type for a "
-    "column. Ask for a new script from all outputs, or let cpexport load bring the rest.",
+    "A newer script, or cpexport load, has added columns or tables since, or has a wider type for "
+    "a column. Ask for a new script from all outputs, or let cpexport load bring the rest.",
 )
 OTHER_OUTPUTS: Final = Stop(
     "image sets {sets} are from other outputs",

@@ -35,7 +35,6 @@ from cpexport.verification.diff import (
     Difference,
     Tally,
     mismatches,
-    nulls,
     pair_mismatches,
     short,
     whole,
@@ -173,7 +172,7 @@ class BatchVerifier:
             for column in table.columns:
                 if column.feature in features:
                     tally.values += rows
-                    tally.null += nulls(expected[column.feature])
+                    tally.null += expected[column.feature].null_count
 
     def _pairs(self, parts: Sequence[pa.RecordBatch], sets: ImageSets) -> list[Difference]:
         if not self.readable(RELATIONSHIP):

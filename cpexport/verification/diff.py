@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from cpexport.cellprofiler.features import IMAGE_NUMBER, INTEGER, NULL, NUMBER, REAL, TEXT
 from cpexport.errors import ChangedError
 from cpexport.imagesets import ImageSets
-from cpexport.sinks.sql.column_projection import without_infinities
+from cpexport.sinks.sql.column_projection import missing_as_null, without_infinities
 from cpexport.tables.casts import align
 from cpexport.tables.layout import RELATIONSHIPS
 
@@ -67,8 +67,8 @@ class Mismatch:
 
 
 def whole(parts: Sequence[pa.RecordBatch], schema: pa.Schema, *, infinite: bool) -> pa.Table:
-    """Concatenates the parts to one table with these columns. A column that a part lacks is NULL
-    there; infinities become NaN unless `infinite`.
+    """Concatenates the parts to one table with these columns, as a destination has it: what is
+    missing is null, as are infinities unless `infinite`.
 
     Raises:
         WidthError: a value does not fit its column.
@@ -77,7 +77,7 @@ def whole(parts: Sequence[pa.RecordBatch], schema: pa.Schema, *, infinite: bool)
     chosen = [part.select([n for n in part.schema.names if n in known]) for part in parts]
     if not infinite:
         chosen = [without_infinities(part) for part in chosen]
-    tables = [pa.Table.from_batches([align(part, schema)]) for part in chosen]
+    tables = [pa.Table.from_batches([missing_as_null(align(part, schema))]) for part in chosen]
     return pa.concat_tables([schema.empty_table(), *tables], promote_options="default")
 
 
@@ -137,11 +137,6 @@ def pair_mismatches(expected: pa.Table, stored: pa.Table) -> Iterator[Mismatch]:
         yield Mismatch("", f"{_many(doubled, 'pair')} too many, doubled")
 
 
-def nulls(column: pa.ChunkedArray) -> int:
-    """How many values of a column must be NULL in the destination."""
-    return len(column) - int(pc.sum(_valid(column)).as_py() or 0)
-
-
 def uncertain(parts: Sequence[pa.RecordBatch]) -> tuple[int, int]:
     """How many missing values fewer, and how many more, rows may have had when they were counted.
 
@@ -153,7 +148,7 @@ def uncertain(parts: Sequence[pa.RecordBatch]) -> tuple[int, int]:
         for column in rows.columns:
             if column.type == TEXT:
                 more += int(pc.sum(pc.fill_null(pc.equal(column, ""), True)).as_py() or 0)
-            elif missing := nulls(pa.chunked_array([column])):
+            elif missing := _missing(column):
                 less += missing if missing == len(column) else 0
     return less, more
 
@@ -190,15 +185,17 @@ def _rows(what: str, keys: npt.NDArray[np.int64]) -> Iterator[Mismatch]:
 def _column(
     name: str, expected: pa.ChunkedArray, stored: pa.ChunkedArray, keys: npt.NDArray[np.int64]
 ) -> Iterator[Mismatch]:
+    # Arrow compares -0.0 and 0.0 as equal, as `_differ` does.
+    if expected.equals(stored):
+        return
     differ = _differ(expected, stored)
     if not differ.any():
         return
     places = np.flatnonzero(differ)
     first = places[np.lexsort(keys[places].T[::-1])[0]]
-    must = expected[first].as_py() if _valid(expected.slice(first, 1))[0].as_py() else None
     what = (
         f"{_many(len(places), 'value')} not as expected: {_row(keys[first])} must be "
-        f"{short(must)} and is {short(stored[first].as_py())}"
+        f"{short(expected[first].as_py())} and is {short(stored[first].as_py())}"
     )
     yield Mismatch(name, what, some(keys[places, 0]))
 
@@ -207,17 +204,17 @@ def _differ(expected: pa.ChunkedArray, stored: pa.ChunkedArray) -> npt.NDArray[n
     """A mask of the values that differ. A stored NaN, rather than NULL, differs from everything."""
     if expected.type == NULL:
         return np.zeros(len(expected), np.bool_)
-    must, present = _valid(expected), stored.is_valid()
+    must, present = expected.is_valid(), stored.is_valid()
     same = pc.fill_null(pc.equal(expected, stored), False)
     alike = pc.or_(pc.and_(must, same), pc.and_not(pc.invert(must), present))
     return ~np.asarray(alike.to_numpy(), np.bool_)
 
 
-def _valid(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A mask of the values that do not become NULL."""
+def _missing(column: pa.Array) -> int:
+    """How many values of a batch's column are null or NaN."""
     if column.type == REAL:
-        return pc.fill_null(pc.invert(pc.is_nan(column)), False)
-    return column.is_valid()
+        return int(pc.sum(pc.fill_null(pc.is_nan(column), True)).as_py() or 0)
+    return int(column.null_count)
 
 
 def _of(pairs: pa.Table) -> tuple[int, ...]:

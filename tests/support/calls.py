@@ -51,13 +51,13 @@ def dry_run(
 def verify(
     outputs: Sequence[Path], to: str, *, progress: Progress = _quiet, **fields: Any
 ) -> verifications.VerifyReport:
-    return verifications.verify(LoadRequest(tuple(outputs), to, **fields), progress)
+    return verifications.verify(LoadRequest(tuple(outputs), to, **fields), progress=progress)
 
 
 def verify_runs(
     outputs: Sequence[Path], to: str, *, progress: Progress = _quiet, **fields: Any
 ) -> verifications.VerifyReport:
-    return runs.verify_runs(LoadRequest(tuple(outputs), to, **fields), progress)
+    return runs.verify_runs(LoadRequest(tuple(outputs), to, **fields), progress=progress)
 
 
 def script(
