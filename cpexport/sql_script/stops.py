@@ -79,7 +79,7 @@ OTHER_OPTIONS: Final = Stop(
 )
 OTHER_RUN: Final = Stop(
     "run {run} has another name in this database",
-    "The runs in this database are other runs than those of the script. Import into another "
+    "The script has another run under the number of a run in this database. Import into another "
     "database, or ask for a script with another --prefix.",
 )
 OTHER_COLUMNS: Final = Stop(
@@ -143,7 +143,7 @@ NOT_EXACT: Final = Stop(
 OTHER_ROWS: Final = Stop(
     "{table} does not have {n} rows of the batch",
     "Rows were lost, or the table has rows of these image sets that another program wrote. Delete "
-    "those and run the script again. If none are there, report this as a bug.",
+    "those and run the script again. If you find none, report this as a bug.",
 )
 NOT_ENTERED: Final = Stop(
     "the batch is not in the ledger",
