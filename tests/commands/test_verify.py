@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from support.wide_tables import widen
 from cpexport.commands.verify import VerifyReport
 from cpexport.derived.wells import Wells
 from cpexport.errors import ChangedError, SinkError, UsageError
+from cpexport.loading.workers import THREAD, processes
 from cpexport.tables.options import TableOptions
 from cpexport.tables.path_map import PathMap
 
@@ -519,6 +521,20 @@ class TestWhatIsNotThere:
         assert found.differences == ()
         assert found.verified == 1
         assert ["not among OUTPUTS" in unseen.reason for unseen in found.not_verified] == [True]
+
+    def test_a_batch_that_workers_cannot_read_is_named_and_the_others_are_verified(
+        self, copy: Copy, tmp_path: Path
+    ) -> None:
+        run = copy("40_spreadsheet", "outputs")
+        to = f"sqlite:///{tmp_path / 'screen.sqlite'}"
+        load([run], to)
+        cells = run / "P1-A01-1" / "Cells.csv"
+        cells.write_bytes(cells.read_bytes()[:-40])
+
+        alone, found = (verify([run], to, workers=workers) for workers in (THREAD, processes(2)))
+
+        assert found.verified > 0
+        assert replace(found, seconds=0) == replace(alone, seconds=0)
 
     def test_outputs_changed_since_are_named(self, copy: Copy, tmp_path: Path) -> None:
         file = copy("11_h5_and_csv", "outputs/batch_1_6/batch_1_6.h5", "outputs/batch.h5")

@@ -49,9 +49,14 @@ def dry_run(
 
 
 def verify(
-    outputs: Sequence[Path], to: str, *, progress: Progress = _quiet, **fields: Any
+    outputs: Sequence[Path],
+    to: str,
+    *,
+    workers: ExecutorSpec = THREAD,
+    progress: Progress = _quiet,
+    **fields: Any,
 ) -> verifications.VerifyReport:
-    return verifications.verify(LoadRequest(tuple(outputs), to, **fields), progress=progress)
+    return verifications.verify(LoadRequest(tuple(outputs), to, **fields), workers, progress)
 
 
 def verify_runs(
