@@ -1,7 +1,8 @@
 """Checks what CellProfiler's batch jobs left, and loads it into one database.
 
-`load`, `check`, `verify`, `plan`, `dry_run` and `read` are the commands as functions. Each imports
-what it needs when it is first used, so importing the package takes no time.
+`load`, `check`, `verify`, `plan` and `dry_run` are the commands as functions; `read` and
+`read_batches` give the tables. Each imports what it needs when it is first used, so importing the
+package takes no time.
 """
 
 import importlib as _importlib
@@ -14,6 +15,7 @@ if _typing.TYPE_CHECKING:
     from cpexport.api.load import load as load
     from cpexport.api.plan import plan as plan
     from cpexport.api.read import read as read
+    from cpexport.api.read import read_batches as read_batches
     from cpexport.api.verify import verify as verify
     from cpexport.commands.check import CheckReport as CheckReport
     from cpexport.commands.dry_run import DryRun as DryRun
@@ -63,6 +65,7 @@ __all__ = [
     "load",
     "plan",
     "read",
+    "read_batches",
     "verify",
 ]
 
@@ -72,7 +75,7 @@ _MODULES: _typing.Final = {
         "api.check": ["check"],
         "api.load": ["dry_run", "load"],
         "api.plan": ["plan"],
-        "api.read": ["read"],
+        "api.read": ["read", "read_batches"],
         "api.verify": ["verify"],
         "commands.check": ["CheckReport"],
         "commands.dry_run": ["DryRun"],

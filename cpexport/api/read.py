@@ -1,26 +1,30 @@
-"""Reads tables of a destination as pandas frames; implements `cpexport.read`."""
+"""Reads tables of a destination; implements `cpexport.read` and `cpexport.read_batches`."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 
 import pandas as pd
 import pyarrow as pa
 
 from cpexport.api.arguments import FilePath
+from cpexport.cellprofiler.experiment import EXPERIMENTS
 from cpexport.cellprofiler.features import (
+    EXPERIMENT,
     IMAGE,
     INTEGER,
+    NULL,
     NUMBER,
     OBJECT,
     OBJECT_NUMBER,
     REAL,
     RELATIONSHIP,
-    TEXT,
 )
-from cpexport.errors import SinkError, UsageError
+from cpexport.errors import UsageError
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.base import Sink
+from cpexport.sinks.contents import check_has_image_sets
 from cpexport.sinks.registry import open_sink
+from cpexport.spelling import closest, suggest
 from cpexport.tables.layout import RELATIONSHIPS, Layout
 from cpexport.tables.options import VIEW
 
@@ -44,7 +48,8 @@ def read(
     `url` is the destination as in `cpexport load --to`, a URL or a file name, and `prefix` its
     `--prefix`. `table` can be given with or without the prefix. A table in parts
     (`Per_Image_part2`) is read as one table. `Per_RelationshipsView` has pairs of objects; the
-    image set of the first object selects them.
+    image set of the first object selects them. `Per_Experiment` has one row for each run. Tables of
+    wells (`Per_Well`, `Per_Well_mean`) are read whole, in no order.
 
     `image_sets` is a text such as `1-10,12` with both ends included, an `ImageSets`, or numbers
     from 1. Numbers that the destination lacks have no rows. `columns` selects columns and sets
@@ -60,47 +65,98 @@ def read(
             message lists what exists.
         SinkError: the destination does not exist, cannot be read, or is empty.
     """
+    rows = pa.Table.from_batches(read_batches(url, table, image_sets, columns, prefix, run))
+    series = {column: _series(rows[column]) for column in rows.column_names}
+    return pd.DataFrame(series, columns=pd.Index(rows.column_names), copy=False)
+
+
+def read_batches(
+    url: FilePath,
+    table: str,
+    image_sets: str | Iterable[int] | None = None,
+    columns: Sequence[str] | None = None,
+    prefix: str = "",
+    run: str | None = None,
+) -> Generator[pa.RecordBatch, None, None]:
+    """Yields the rows of a table of a destination in Arrow batches, for tables larger than memory.
+
+    >>> import cpexport
+    >>> report = cpexport.load("screen/outputs", "screen.sqlite")
+    >>> sum(rows.num_rows for rows in cpexport.read_batches("screen.sqlite", "Per_Cells"))
+    500
+
+    The arguments are those of `read`. All batches have the same columns and types: `int64`,
+    `float64` or `string`, with nulls where a value is missing; a column without any value has the
+    type `null`. A batch has about a million values, so some megabytes; there is at least one, which
+    can be empty. The destination is open until the last batch has been taken or the iterator is
+    closed.
+
+    Raises:
+        UsageError, SinkError: as `read`, when the first batch is taken.
+    """
     with open_sink(os.fspath(url), prefix, run=run, writing=False) as sink:
-        layout = sink.layout()
-        if not layout.columns:
-            under = f" under the prefix {prefix}" if prefix else ""
-            raise SinkError(
-                sink.name,
-                f"contains no image sets{under}",
-                "check --to and --prefix, or load outputs into it with cpexport load",
-            )
+        check_has_image_sets(sink, prefix)
         if run is not None and run not in sink.ledger.runs():
-            raise UsageError(
-                f"no run {run}; existing runs: "
-                f"{', '.join(sink.ledger.runs()) or 'none with a name'}"
-            )
-        tables = {
-            table.name: table.object for name in layout.objects for table in layout.parts(name)[:1]
-        } | {f"{prefix}Per_RelationshipsView": RELATIONSHIP}
-        if sink.shape.layout == VIEW:
-            tables[f"{prefix}Per_Object"] = OBJECT
-        name = next((n for n in (table, f"{prefix}{table}") if n in tables), None)
+            runs = sink.ledger.runs()
+            message = f"no run {run}; existing runs: {', '.join(runs) or 'none with a name'}"
+            raise UsageError(suggest(message, closest(run, runs)))
+        layout, derived = sink.layout(), sink.derived_tables()
+        tables = _tables(sink, layout, prefix)
+        name = next((n for n in (table, f"{prefix}{table}") if n in {*tables, *derived}), None)
         if name is None:
-            raise UsageError(f"no table {table}; existing tables: {', '.join(sorted(tables))}")
-        features = _features(layout, tables[name])
+            existing = sorted({*tables, *derived})
+            message = f"no table {table}; existing tables: {', '.join(existing)}"
+            raise UsageError(suggest(message, closest(table, existing)))
+        if name in derived:
+            features: Mapping[str, str] = {column: column for column in derived[name]}
+        else:
+            features = _features(layout, tables[name])
         chosen = list(features) if columns is None else list(columns)
         if unknown := [column for column in chosen if column not in features]:
-            raise UsageError(
-                f"no column {unknown[0]} in {name}; existing columns: {', '.join(features)}"
-            )
+            raise UsageError(_no_column(unknown[0], name, features))
+        if name in derived:
+            if image_sets is not None:
+                raise UsageError(f"{name} has no image sets; leave out image_sets")
+            values = zip(*sink.read_derived_table(name, chosen), strict=True)
+            arrays = [pa.array(column) for column in values] or [pa.array([])] * len(chosen)
+            yield pa.RecordBatch.from_arrays(arrays, names=chosen)
+            return
         wanted_sets = _image_sets(sink, image_sets)
-        wanted_features = (
-            None if tables[name] == RELATIONSHIP else [features[column] for column in chosen]
-        )
-        rows = pa.Table.from_batches(sink.read(tables[name], wanted_features, wanted_sets))
-    series = {column: _series(rows[features[column]]) for column in chosen}
-    return pd.DataFrame(series, columns=pd.Index(chosen), copy=False)
+        whole = tables[name] in (RELATIONSHIP, EXPERIMENT)
+        wanted = None if whole else [features[column] for column in chosen]
+        for rows in sink.read(tables[name], wanted, wanted_sets):
+            arrays = [rows[features[column]] for column in chosen]
+            yield pa.RecordBatch.from_arrays(arrays, names=chosen)
+
+
+def _no_column(column: str, table: str, existing: Iterable[str]) -> str:
+    names = list(existing)
+    message = f"no column {column} in {table}"
+    if close := closest(column, names):
+        return suggest(message, close)
+    return f"{message}; existing columns: {', '.join(names)}"
+
+
+def _tables(sink: Sink, layout: Layout, prefix: str) -> dict[str, str]:
+    """The tables that are loaded from outputs, each with its object type."""
+    tables = {
+        table.name: table.object for name in layout.objects for table in layout.parts(name)[:1]
+    }
+    tables |= {
+        f"{prefix}Per_RelationshipsView": RELATIONSHIP,
+        f"{prefix}Per_Experiment": EXPERIMENT,
+    }
+    if sink.shape.layout == VIEW:
+        tables[f"{prefix}Per_Object"] = OBJECT
+    return tables
 
 
 def _features(layout: Layout, object_name: str) -> Mapping[str, str]:
     """The columns of a table in order, each with the feature that it holds."""
     if object_name == RELATIONSHIP:
         return {name: name for name in (*layout.image_key[:-1], *RELATIONSHIPS.names)}
+    if object_name == EXPERIMENT:
+        return {name: name for name in EXPERIMENTS.names}
     if object_name == OBJECT and not layout.parts(OBJECT):
         columns = (c.name for c in layout.columns if c.object != IMAGE)
         return {
@@ -129,9 +185,9 @@ def _image_sets(sink: Sink, asked: str | Iterable[int] | None) -> ImageSets | No
 
 
 def _series(column: pa.ChunkedArray) -> "pd.Series[object]":
-    if column.type == TEXT:
-        return pd.Series(column.to_numpy(), dtype=object)
+    if column.type in (REAL, NULL):
+        return column.cast(REAL).to_pandas()
     if column.type == INTEGER:
         dtype = pd.Int64Dtype() if column.null_count else None
         return column.to_pandas(types_mapper=lambda _: dtype)
-    return column.cast(REAL).to_pandas()
+    return pd.Series(column.to_numpy(), dtype=object)

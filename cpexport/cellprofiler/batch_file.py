@@ -7,7 +7,7 @@ modules/createbatchfiles.py). Reading it takes seconds for 10^5 image sets.
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -40,10 +40,10 @@ class BatchFile:
 
     path: Path
     planned: ImageSets
-    pictures: Pictures
-    grouping: Pictures
+    pictures: Pictures = field(repr=False)
+    grouping: Pictures = field(repr=False)
     group_tags: tuple[str, ...]
-    pipeline: Pipeline
+    pipeline: Pipeline = field(repr=False)
     version: str | None
     path_mappings: tuple[tuple[str, str], ...] = ()
     measured: bool = False

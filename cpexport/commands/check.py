@@ -63,10 +63,10 @@ class CheckReport:
     complete: ImageSets
     unexpected: ImageSets
     duplicate: ImageSets
-    batches: tuple[Seen, ...]
-    plans: tuple[SavedPlan, ...] = ()
+    batches: tuple[Seen, ...] = field(repr=False)
+    plans: tuple[SavedPlan, ...] = field(default=(), repr=False)
     histories: tuple[Path, ...] = ()
-    history: History = field(default_factory=History)
+    history: History = field(default_factory=History, repr=False)
     skipped: ImageSets = NONE
     trouble: str = ""
     notes: tuple[str, ...] = ()

@@ -46,7 +46,8 @@ def load(
 
     Raises:
         UsageError: a path or URL is invalid, or a run is named for a destination that does not
-            number runs, or not named for one that does.
+            number runs, or not named for one that does; or jobs may still run, and there is no
+            batch file.
         SourceError: nothing can be loaded, or the batch file cannot be read.
         CollisionError: different images have one image set number, or nothing tells whether they
             are the same, or a newer output lacks what an older one has; nothing was changed.
@@ -117,6 +118,11 @@ def _check_request(request: LoadRequest, found: Survey, sink: Sink) -> None:
     """
     if not request.allow_empty:
         check_not_empty(found, request.outputs)
+    elif found.plan is None:
+        raise UsageError(
+            "--watch needs a batch file, to know when all image sets are loaded, and none was "
+            "found; name it with --batch"
+        )
     if request.run is None:
         check_object_types(request.shape, found.batches, sink.layout())
         check_wells(request.wells, found.batches, sink.layout())

@@ -206,6 +206,9 @@ def _notes_on_sink(sink: Sink, writer: LoadWriter) -> Iterator[str]:
     """Yields what the user should know about the destination."""
     for note in (*sink.notes, *writer.notes, *run_measurements.notes(sink)):
         yield f"{sink.name}: {note}"
+    for name in sink.shape.only or ():
+        if name not in sink.layout().types:
+            yield f"{sink.name}: no table of {name}: the outputs only count these objects"
     if writer.unmapped:
         yield (
             f"{sink.name}: {writer.unmapped} image paths are in no folder of --path-map and "

@@ -57,12 +57,10 @@ def load_runs(
     before it stay loaded. A run without anything to load is left out if another can be loaded.
 
     Raises:
-        UsageError: a run has no name, two runs have the same name, there is one batch file for
-            several runs, or no batch file although jobs may still run; or as `load`.
+        UsageError: a run has no name, two runs have the same name, or there is one batch file for
+            several runs; or as `load`.
         SourceError, CollisionError, SinkError: as `load`.
     """
-    if request.allow_empty and request.batch_file is None:
-        raise UsageError("--watch needs --batch, to know when all image sets are loaded")
     to, prefix = request.to, request.prefix
     with open_sink(to, prefix, request.shape, writing=False) as sink:
         numbered, known = sink.shape.numbered, sink.ledger.runs()

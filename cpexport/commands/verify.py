@@ -25,6 +25,7 @@ from cpexport.loading.survey import survey
 from cpexport.loading.workers import THREAD, ExecutorSpec, WorkerPool
 from cpexport.outcome import FAILED, stamped, status
 from cpexport.sinks.base import Sink
+from cpexport.sinks.contents import check_has_image_sets
 from cpexport.sinks.ledger import Ledger
 from cpexport.sinks.registry import open_sink
 from cpexport.sources.base import Batch
@@ -313,10 +314,7 @@ def _loaded(matched: Matched) -> ImageSets:
 
 
 def _check_not_empty(sink: Sink, prefix: str, run: str | None) -> None:
-    if not sink.layout().columns:
-        under = f" under the prefix {prefix}" if prefix else ""
-        advice = "check --to and --prefix, or load outputs into it with cpexport load"
-        raise SinkError(sink.name, f"contains no image sets{under}", advice)
+    check_has_image_sets(sink, prefix)
     if sink.shape.numbered and run not in sink.ledger.runs():
         runs = sink.ledger.runs()
         message = f"no run {run}; existing runs: {', '.join(runs) or 'none with a name'}"

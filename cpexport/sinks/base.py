@@ -134,6 +134,11 @@ class Sink(Protocol):
     def ledger(self) -> LedgerStore:
         """The destination's ledger."""
 
+    @property
+    def exists(self) -> bool:
+        """Whether the destination is there and not an empty file. Databases of servers always
+        are."""
+
     def layout(self) -> Layout:
         """The tables and columns that the destination has."""
 
@@ -179,6 +184,9 @@ class Sink(Protocol):
         Raises:
             ChangedError: a value is of another type than its column, or parts have other rows.
         """
+
+    def derived_tables(self) -> Mapping[str, tuple[str, ...]]:
+        """The columns of the tables that `Transaction.write_derived_table` made, by table."""
 
     def read_derived_table(self, table: str, columns: Sequence[str]) -> list[tuple[object, ...]]:
         """These columns of a table that `Transaction.write_derived_table` made, in no order."""

@@ -37,7 +37,7 @@ def test_a_path_that_does_not_exist_is_the_path_of_the_error(command: str, cpexp
     assert ran.status == 1
     if command == "verify":
         assert (said["error"], said["path"]) == ("SinkError", "sqlite:///s.sqlite")
-        assert said["problem"] == "contains no image sets"
+        assert said["problem"] == "does not exist, or is empty"
     else:
         assert (said["error"], said["path"]) == ("SourceError", "nothing")
         assert said["problem"] == "does not exist"

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from support.calls import load, load_runs
 from support.fixtures import rows, unpacked
@@ -177,6 +178,14 @@ def test_of_several_runs_rows_are_of_one_or_of_all(case: Case, tmp_path: Path) -
             "no column Area in Per_Cells; existing columns: Im",
         ),
         (
+            {"table": "Per_Cells", "columns": ["Cells_AreaShape_Aera"]},
+            "no column Cells_AreaShape_Aera in Per_Cells. Did you mean Cells_AreaShape_Area?",
+        ),
+        (
+            {"table": "Per_Cell"},
+            "no table Per_Cell; .*. Did you mean Per_Cells?",
+        ),
+        (
             {"table": "Per_Cells", "image_sets": "30-40"},
             "no image set of 30-40 in .*, which has 1-24",
         ),
@@ -196,8 +205,43 @@ def test_what_is_not_there_is_refused_with_what_is(
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("kind", ["sqlite:///{}/s.sqlite", "parquet:{}/s"])
+def test_tables_of_wells_and_of_the_run_are_read_too(case: Case, tmp_path: Path, kind: str) -> None:
+    url = kind.format(tmp_path)
+    cpexport.load(case("40_spreadsheet") / "outputs", url, wells="mean", well="Metadata_Well")
+
+    wells = cpexport.read(url, "Per_Well")
+    (run,) = cpexport.read(url, "Per_Experiment").to_dict("records")
+
+    images = cpexport.read(url, "Per_Image", columns=["Image_Count_Cells"])
+    assert wells["sum_Image_Count_Cells"].sum() == images["Image_Count_Cells"].sum()
+    assert "Pipeline_Pipeline" in run
+    with pytest.raises(UsageError, match="Per_Well has no image sets; leave out image_sets"):
+        cpexport.read(url, "Per_Well", image_sets="1")
+
+
+def test_batches_are_the_table_in_pieces(url: str) -> None:
+    chosen = ["Cells_AreaShape_Area", "ImageNumber"]
+
+    batches = list(cpexport.read_batches(url, "Per_Cells", columns=chosen, image_sets="1-10"))
+
+    whole = pa.Table.from_batches(batches)
+    assert whole.column_names == chosen
+    frame = cpexport.read(url, "Per_Cells", columns=chosen, image_sets="1-10")
+    assert whole.to_pandas().equals(frame)
+
+
+def test_the_destination_is_closed_when_batches_are_no_longer_wanted(url: str) -> None:
+    batches = cpexport.read_batches(url, "Per_Cells")
+    next(batches)
+    batches.close()
+
+    with pytest.raises(StopIteration):
+        next(batches)
+
+
 def test_a_destination_that_is_not_there_is_refused_and_not_made(tmp_path: Path) -> None:
-    with pytest.raises(SinkError, match="contains no image sets; check --to"):
+    with pytest.raises(SinkError, match="does not exist, or is empty; check --to"):
         cpexport.read(f"sqlite:///{tmp_path}/none.sqlite", "Per_Cells")
 
     assert list(tmp_path.iterdir()) == []

@@ -587,7 +587,7 @@ class TestCommand:
 
         assert ran.status == 1
         assert ran.err.count("\n") == 1
-        assert "contains no image sets" in ran.err
+        assert f"sqlite:///{to}: does not exist, or is empty; check --to" in ran.err
         assert list(tmp_path.iterdir()) == [tmp_path / "empty.sqlite"]
         assert (tmp_path / "empty.sqlite").stat().st_size == 0
 

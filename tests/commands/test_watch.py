@@ -151,12 +151,24 @@ class TestLoad:
         assert "no job waits or runs, and 4 image sets are missing" in ran.err
 
     def test_without_a_batch_file_it_would_not_know_when_to_end(
-        self, running: Site, cpexport: Callable[..., Ran]
+        self, copy: Callable[..., Path], tmp_path: Path, cpexport: Callable[..., Ran]
     ) -> None:
-        ran = cpexport("load", running.run, "--watch", "1")
+        outputs = copy("40_spreadsheet", "outputs/P1-A01-1")
+
+        ran = cpexport("load", outputs, "--to", tmp_path / "s.sqlite", "--watch", "1")
 
         assert (ran.status, ran.out) == (2, "")
-        assert "--batch" in ran.err
+        assert "none was found; name it with --batch" in ran.err
+
+    def test_a_batch_file_near_the_outputs_says_when_to_end(
+        self, copy: Callable[..., Path], tmp_path: Path, cpexport: Callable[..., Ran]
+    ) -> None:
+        copy("11_h5_and_csv", "Batch_data.h5")
+        outputs = copy("11_h5_and_csv", "outputs")
+
+        ran = cpexport("load", outputs, "--to", tmp_path / "s.sqlite", "--watch", "1")
+
+        assert (ran.status, "missing            none" in ran.out) == (0, True)
 
 
 class TestStanding:

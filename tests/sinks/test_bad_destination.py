@@ -152,6 +152,19 @@ def test_a_database_that_has_a_table_of_something_else(
     assert unchanged(refusal)
 
 
+@pytest.mark.parametrize("table", ["Experiment (id INTEGER)", "experiment_properties (field)"])
+def test_a_database_that_has_another_table_of_experiments(
+    refused: Refused, batch: Path, tmp_path: Path, table: str
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "to/screen.sqlite")) as db:
+        db.execute(f"CREATE TABLE {table}")
+
+    refusal = refused(batch)
+
+    assert said_well(refusal, "to/screen.sqlite", table.split()[0], "did not create", "rename")
+    assert unchanged(refusal)
+
+
 def test_the_database_that_cellprofiler_itself_made(
     refused: Refused, batch: Path, copy: Callable[..., Path]
 ) -> None:

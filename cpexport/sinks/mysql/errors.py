@@ -18,6 +18,10 @@ _RETRY = {
     1412: "another process changed a table at the same time",
     3101: "another member of the cluster was first",
 }
+_CREDENTIALS = (
+    "check the user in the URL, the option file (~/.my.cnf, or that of --defaults-file), and "
+    "MYSQL_PWD"
+)
 _REFUSED = {
     1021: ("the server's disk is full", "free some space there and run the command again"),
     1040: (
@@ -30,7 +34,7 @@ _REFUSED = {
     ),
     1045: (
         "the server refused the user or password",
-        "check ~/.my.cnf, MYSQL_PWD, and the user in the URL",
+        _CREDENTIALS,
     ),
     1049: (
         "the database does not exist",
@@ -60,7 +64,7 @@ _REFUSED = {
     1290: ("the server accepts no changes: it is read-only", "choose a server that can be written"),
     1698: (
         "the server refused the user or password",
-        "check ~/.my.cnf, MYSQL_PWD, and the user in the URL",
+        _CREDENTIALS,
     ),
     1836: ("the server accepts no changes: it is read-only", "choose a server that can be written"),
     1969: (

@@ -4,7 +4,7 @@ Rows are in Parquet files. The ledger and the small tables are in a SQLite file 
 transaction is that of a batch. The small tables are also written to Parquet when they change.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
@@ -262,6 +262,13 @@ class ParquetTableStore(TableStore):
         if object_name == EXPERIMENT:
             return of_run(self._folder, scope)
         return rows_of(self._folder, layout, scope, object_name, features, image_sets)
+
+    def columns_of_derived(self, tables: Collection[str]) -> Mapping[str, tuple[str, ...]]:
+        return {
+            table: tuple(whole(self._folder, table).column_names)
+            for table in tables
+            if self._folder.files(table)
+        }
 
     def read_derived_table(self, table: str, columns: Sequence[str]) -> list[tuple[object, ...]]:
         if not self._folder.files(table):

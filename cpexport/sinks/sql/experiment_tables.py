@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 import pyarrow as pa
 
 from cpexport.cellprofiler.experiment import EXPERIMENTS, MODIFIED, measured_columns
-from cpexport.errors import ChangedError
+from cpexport.errors import ChangedError, SinkError
 from cpexport.sinks.sql import ledger_settings, schema
 from cpexport.sinks.sql.database import Database, quoted
 from cpexport.sinks.sql.scope import Scope
@@ -109,6 +109,22 @@ def describe(
     }
     sql = "INSERT INTO Experiment_Properties VALUES (?, ?, ?, ?)"
     db.run_many(sql, pa.RecordBatch.from_pydict(values))
+
+
+def check_shared(db: Database) -> None:
+    """Checks that no other program's table has the name Experiment or Experiment_Properties.
+
+    Raises:
+        SinkError: a table has such a name and other columns than CellProfiler's.
+    """
+    ours = {table.name.lower(): table.columns.keys() for table in schema.experiment_tables()}
+    for name, columns in db.columns().items():
+        if name.lower() in ours and [*columns] != ours[name.lower()]:
+            raise SinkError(
+                db.name,
+                f"has a table {name} that cpexport did not create",
+                "choose another destination, or rename that table",
+            )
 
 
 def described(db: Database, scope: Scope) -> dict[str, dict[str, str]] | None:

@@ -5,7 +5,13 @@ from typing import Protocol
 
 from cpexport.cellprofiler.features import OBJECT
 from cpexport.errors import SinkError
-from cpexport.sinks.sql import ledger_settings, ledger_tables, object_view, schema
+from cpexport.sinks.sql import (
+    experiment_tables,
+    ledger_settings,
+    ledger_tables,
+    object_view,
+    schema,
+)
 from cpexport.sinks.sql.batch import naming
 from cpexport.sinks.sql.database import Database
 from cpexport.sinks.sql.ledger_store import SqlLedger
@@ -111,6 +117,8 @@ class GrowingLayout:
             wanted.add(table_of(OBJECT, self._prefix).lower())
         if ours:
             wanted = {table.lower() for table in layout.tables} - ours
+        else:
+            experiment_tables.check_shared(self._db)
         self.check_free(wanted)
 
     def check_free(self, names: set[str]) -> None:

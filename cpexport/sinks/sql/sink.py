@@ -87,6 +87,10 @@ class LedgerSink:
     def notes(self) -> tuple[str, ...]:
         return self._tables.notes(self._layout.current())
 
+    @property
+    def exists(self) -> bool:
+        return self._db.exists
+
     def address(self, folder: Path | None) -> Mapping[str, str]:
         return self._tables.address(folder)
 
@@ -191,6 +195,12 @@ class LedgerSink:
     ) -> Iterator[pa.RecordBatch]:
         layout, scope = self._layout.current(), self.ledger.scope()
         return self._tables.read(layout, scope, object_name, features, image_sets)
+
+    def derived_tables(self) -> Mapping[str, tuple[str, ...]]:
+        if not self.ledger.exists:
+            return {}
+        made = ledger_settings.made(self._db, self.ledger.prefix)
+        return self._tables.columns_of_derived(made)
 
     def read_derived_table(self, table: str, columns: Sequence[str]) -> list[tuple[object, ...]]:
         return self._tables.read_derived_table(table, columns)

@@ -1,7 +1,7 @@
 """The tables of destinations that have their rows and their ledger in the same database."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import pyarrow as pa
 
@@ -80,6 +80,13 @@ class SqlTableStore(TableStore):
         if object_name == OBJECT and self.shape.layout == VIEW:
             return object_view.read(self._db, layout, scope, features, image_sets)
         return read(self._db, layout, scope, object_name, features, image_sets)
+
+    def columns_of_derived(self, tables: Collection[str]) -> Mapping[str, tuple[str, ...]]:
+        if not tables:
+            return {}
+        columns = self._db.columns()
+        spelled = {table: self._db.spelled(table) for table in tables}
+        return {table: columns[name] for table, name in spelled.items() if name in columns}
 
     def read_derived_table(self, table: str, columns: Sequence[str]) -> list[tuple[object, ...]]:
         if self._db.spelled(table) not in self._db.names():

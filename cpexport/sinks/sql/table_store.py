@@ -1,7 +1,7 @@
 """What each kind of destination does in its own way: make, change, write, read and count tables."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -112,6 +112,10 @@ class TableStore(ABC):
         image_sets: ImageSets | None,
     ) -> Iterator[pa.RecordBatch]:
         """See `base.Sink.read`."""
+
+    @abstractmethod
+    def columns_of_derived(self, tables: Collection[str]) -> Mapping[str, tuple[str, ...]]:
+        """The columns of those of these derived tables that exist."""
 
     @abstractmethod
     def read_derived_table(self, table: str, columns: Sequence[str]) -> list[tuple[object, ...]]:
