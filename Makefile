@@ -78,7 +78,7 @@ release-check: venv  ## build sdist and wheel, and run the demo from the wheel i
 man: venv  ## write the man page, and the help screens that tests compare, from the program
 	PYTHONPATH=tests $(VENV)/bin/python -m support.help_screens
 
-docs: $(VENV)/.docs  ## build the documents into build/site; nothing is fetched
+docs: $(VENV)/.docs  ## build the documents into build/site; fetches packages only the first time
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict
 	@echo "open build/site/index.html; to search it, too: python3 -m http.server -d build/site"
 

@@ -68,7 +68,7 @@ def check(
     """Show which image sets are complete or missing, and why.
 
     OUTPUTS are folders that hold batches (one job's output each) in any layout, or single files.
-    Without OUTPUTS, the folder of the batch file is checked.
+    Without OUTPUTS, give --batch: the folder of that file is checked.
     """
     from cpexport.api.check import check
     from cpexport.cli.progress import live_display, progress_bar

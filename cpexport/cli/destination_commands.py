@@ -32,7 +32,7 @@ from cpexport.outcome import DONE
     group=screens.RESULT,
     type=click.Path(path_type=Path),
     metavar="FILE",
-    show_default="print it, for the working folder",
+    show_default="print it, with paths from this folder",
     help="The .properties file to write.",
 )
 @option(
@@ -94,7 +94,9 @@ def properties(
     section=screens.IN_DATABASE,
     examples=(
         Example("Compare every value", "cpexport verify outputs --to screen.sqlite"),
-        Example("For a program", "cpexport verify outputs --to screen.sqlite --format json"),
+        Example(
+            "As JSON, for a program", "cpexport verify outputs --to screen.sqlite --format json"
+        ),
     ),
 )
 @options.outputs

@@ -7,12 +7,12 @@ from typing import Any
 import click
 
 from cpexport.cli import screens
-from cpexport.cli.screens import Choice, OptionDecorator, all_of, option
+from cpexport.cli.screens import Choice, Number, OptionDecorator, all_of, option
 from cpexport.jobs.scheduler_options import option_words
 from cpexport.jobs.settings import SCHEDULER_NAMES, mebibytes, minutes
 
-_count = click.IntRange(min=1)
-_factor = click.FloatRange(min=1)
+_count = Number(int, 1)
+_factor = Number(float, 1)
 
 
 def _read(read: Callable[[str], int]) -> Callable[[Any, Any, str | None], int | None]:
@@ -113,7 +113,7 @@ how_jobs_run = all_of(
         group=screens.LAST_JOB,
         metavar="TIME",
         callback=_read(minutes),
-        show_default="from the number of image sets, if there is a --time",
+        show_default="by the number of image sets, if --time is given",
         help="Time limit of the last job.",
     ),
     option(
@@ -148,7 +148,7 @@ again = all_of(
         type=_count,
         metavar="N",
         default=3,
-        help="Failed attempts before a range is split into single image sets.",
+        help="After so many failed attempts, split a job into single image sets.",
     ),
     option(
         "--time-factor",

@@ -33,7 +33,7 @@ from cpexport.outcome import DONE
     examples=(
         Example("What is complete, and what is missing", "cpexport check outputs"),
         Example("Load what is complete", "cpexport load outputs --to screen.sqlite"),
-        Example("The screen of a command", "cpexport help load"),
+        Example("Show the help of a command", "cpexport help load"),
     ),
 )
 @click.version_option(__version__, help="Show the version and exit.")

@@ -8,17 +8,17 @@ import click
 
 from cpexport.cli import completers, screens
 from cpexport.cli.logs import LOG_FILE, VERBOSE
-from cpexport.cli.screens import Choice, OptionDecorator, all_of, option
+from cpexport.cli.screens import Choice, Number, OptionDecorator, all_of, option
 from cpexport.destination_url import FORMS
 
 _ANY = f"{FORMS}; or a file name that ends in .sqlite, .duckdb or .parquet"
 _path = click.Path(path_type=Path)
-_count = click.IntRange(min=1)
+_count = Number(int, 1)
 
 
 def watch(what: str) -> OptionDecorator:
     """`--watch SECONDS`, with the help text `what`."""
-    seconds = click.FloatRange(min=0, min_open=True)
+    seconds = Number(float, 0, above=True)
     return option("--watch", group=screens.PROCESS, type=seconds, metavar="SECONDS", help=what)
 
 
@@ -151,8 +151,8 @@ shape = all_of(
         shell_complete=completers.layouts,
         show_default="separate, all object types",
         help="Layout of the object tables: separate (one per object type), combined (one table, "
-        "objects side by side by number), view (separate, and a view of all) or none. Also the "
-        "object types to load, for example Nuclei,Cells or view,Nuclei,Cells.",
+        "where objects with the same number share a row), view (separate, and a view of all) or "
+        "none. Also the object types to load, for example Nuclei,Cells or view,Nuclei,Cells.",
     ),
     option(
         "--aggregate",
@@ -166,7 +166,7 @@ shape = all_of(
     option(
         "--max-column-length",
         group=screens.TABLES,
-        type=click.IntRange(10, 64),
+        type=Number(int, 10, 64),
         metavar="N",
         show_default="64",
         help="Longest column name. Longer ones are shortened by CellProfiler's own rule.",
@@ -175,8 +175,8 @@ shape = all_of(
         "--table-number",
         group=screens.TABLES,
         is_flag=True,
-        help="Load each of OUTPUTS as a run of its own, with a TableNumber that begins every key. "
-        "NAME=OUTPUTS names a run.",
+        help="Load each of OUTPUTS as a separate run. Its number, TableNumber, is the first key "
+        "column of every table. NAME=OUTPUTS names a run.",
     ),
 )
 """How the tables look: the fields of `TableOptions`."""

@@ -73,11 +73,46 @@ class Option(click.Option):
         # click puts a default that is described in words in parentheses.
         if isinstance(self.show_default, str):
             extra["default"] = self.show_default
-        # It writes 10<=x<=64. A range without an end only says that a number is positive.
-        extra.pop("range", None)
-        if isinstance(self.type, click.IntRange) and self.type.max is not None:
-            extra["range"] = f"{self.type.min} to {self.type.max}"
+        # A range without an end only says that a number is positive.
+        if isinstance(self.type, Number) and self.type.most is not None:
+            extra["range"] = f"{self.type.least} to {self.type.most}"
         return extra
+
+
+class Number(click.ParamType[int | float]):
+    """A number that is at least `least`, or above it, and at most `most`."""
+
+    name = "number"
+
+    def __init__(
+        self,
+        kind: type[int] | type[float],
+        least: int,
+        most: int | None = None,
+        *,
+        above: bool = False,
+    ) -> None:
+        self.least, self.most = least, most
+        self._kind, self._above = kind, above
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | float:
+        try:
+            number = self._kind(value)
+        except ValueError:
+            whole = "whole " if self._kind is int else ""
+            self.fail(f"{value!r} is not a {whole}number", param, ctx)
+        fits = number > self.least if self._above else number >= self.least
+        if not fits or (self.most is not None and number > self.most):
+            self.fail(f"must be {self._range}, not {value}", param, ctx)
+        return number
+
+    @property
+    def _range(self) -> str:
+        if self._above:
+            return f"above {self.least}"
+        return f"{self.least} or more" if self.most is None else f"{self.least} to {self.most}"
 
 
 OptionDecorator = Callable[[Any], Any]

@@ -48,7 +48,8 @@ class Wells:
         """
         kinds = [word.strip() for word in words.split(",")]
         if strange := [kind for kind in kinds if kind not in TABLE_WORDS]:
-            message = f"--wells takes {', '.join(TABLE_WORDS)}, not {strange[0] or 'nothing'}"
+            given = f", not {strange[0]}" if strange[0] else ""
+            message = f"--wells takes {', '.join(TABLE_WORDS)}{given}"
             raise UsageError(suggest(message, closest(strange[0], TABLE_WORDS)))
         return cls(tuple(kind for kind in TABLE_WORDS if kind in kinds), plate, well)
 

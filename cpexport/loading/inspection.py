@@ -83,7 +83,12 @@ class Inspector:
             self.progress(ProgressEvent("inspected", done, len(items)))
         self.cache.keep()
         cached = len(items) - len(unseen)
-        _log.info("%d batches inspected, %d more remembered, in %s", len(unseen), cached, clock)
+        _log.info(
+            "%d batches inspected, %d unchanged since the last time, in %s",
+            len(unseen),
+            cached,
+            clock,
+        )
 
     def _fill_from_cache(self, items: Iterable[Inspected]) -> None:
         for item in items:

@@ -62,7 +62,10 @@ class BatchVerifier:
         self._groups = with_stored_features(sink, groups_of_run(sink, plan))
         self.unfinished = ""
         if not matches_stored(sink, self._groups):
-            self.unfinished = "groups were numbered with another batch file; name it with --batch"
+            self.unfinished = (
+                "groups were numbered with a batch file that was not found now; name it with "
+                "--batch"
+            )
             if "groups" not in sink.ledger.metadata():
                 self.unfinished = "the last load did not finish; run cpexport load"
 

@@ -47,8 +47,8 @@ SUBJECTS = (
     Subject("Any output", _FILE, ("sources/", "files/")),
     Subject(
         "A load",
-        "The load stopped, and what it had committed stays. Run it again after the repair: it "
-        "loads only what is new.",
+        "Wrong words on the command line change nothing. Otherwise the load stopped, and what it "
+        "had committed stays: run it again after the repair, and it loads only what is new.",
         ("loading/", "commands/", "derived/", "api", "tables/"),
     ),
     Subject(
@@ -67,8 +67,8 @@ SUBJECTS = (
     Subject("Every destination", "The message begins with the URL.", ("sinks/",)),
     Subject(
         "Import scripts",
-        "These are messages of `cpexport script`. Those of the script while it runs are on the "
-        "page [Give a DBA an import script](../how-to/import-script.md).",
+        "These are messages of `cpexport script`. Those of the script while it runs are in the "
+        "README.txt of its folder; see [Give a DBA an import script](../how-to/import-script.md).",
         ("sql_script/",),
     ),
 )
