@@ -1,10 +1,12 @@
 """Computes the rows of the Per_Well tables, one well at a time, and lays them out in tables."""
 
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import sqlalchemy as sa
 
@@ -19,6 +21,7 @@ from cpexport.cellprofiler.features import (
     REAL,
     TABLE_NUMBER,
 )
+from cpexport.errors import SinkError
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.base import Sink
 from cpexport.sinks.sql import schema
@@ -28,6 +31,12 @@ from cpexport.tables.options import AGGREGATES
 
 TABLE_WORDS: Final = {"mean": "avg", "median": "median", "std": "std"}
 """CellProfiler's words for the kinds of tables, as in `Per_Well_avg`."""
+
+Key = tuple[Any, ...]
+"""The run's number, if runs are numbered, then the plate, if there is one, then the well."""
+
+# 32 MB of float64. All columns of a well with some thousand objects are read at once.
+_VALUES = 1 << 22
 
 # CellProfiler's statements leave these out too, although Per_Image has them.
 _LEFT_OUT: Final = "ExecutionTime_"
@@ -68,10 +77,10 @@ def columns_of_wells(layout: Layout) -> Mapping[str, tuple[Column, ...]]:
     }
 
 
-def well_rows(sink: Sink, tables: WellTables) -> Iterator[dict[str, Any]]:
-    """For each well of a run, its `key` (run, plate, well), and for each kind the values of all
-    columns."""
-    wells: dict[tuple[Any, ...], list[int]] = {}
+def well_rows(sink: Sink, tables: WellTables) -> Iterator[tuple[Key, Floats]]:
+    """Yields each well of a run: its key, and its values, with a row for each kind and a column for
+    each column of the tables. At most `_VALUES` values of objects are in memory at once."""
+    wells: dict[Key, list[int]] = {}
     features = [column.feature for column in tables.groups]
     for batch in sink.read(IMAGE, features):
         for row in batch.to_pylist():
@@ -80,11 +89,7 @@ def well_rows(sink: Sink, tables: WellTables) -> Iterator[dict[str, Any]]:
             wells.setdefault(key, []).append(row[IMAGE_NUMBER])
     # NULL comes first, as in SQL.
     for key in sorted(wells, key=lambda key: [(value is not None, value) for value in key]):
-        values = _values(sink, tables, ImageSets.of(wells[key]))
-        yield {"key": key} | {
-            kind: _held(sink, np.concatenate([reduced(part, AGGREGATES[kind]) for part in values]))
-            for kind in tables.kinds
-        }
+        yield key, _reduced(sink, tables, ImageSets.of(wells[key]))
 
 
 def _held(sink: Sink, values: Floats) -> Floats:
@@ -92,56 +97,89 @@ def _held(sink: Sink, values: Floats) -> Floats:
     return values if sink.capabilities.infinities else np.where(np.isinf(values), np.nan, values)
 
 
-def _values(sink: Sink, tables: WellTables, image_sets: ImageSets) -> list[Floats]:
-    """All values of a well, an array for each object type: each of its rows is a column of the
-    table."""
-    values, pairs = [], []
-    objects = [name for name in tables.columns if name != IMAGE]
-    for name in objects:
-        part = _read(sink, name, tables.columns[name], image_sets)
-        values.append(_stacked(part, tables.columns[name]))
-        keys = np.stack([part[IMAGE_NUMBER].to_numpy(), part[NUMBER].to_numpy()], axis=1)
-        pairs.append(keys)
-    images = _read(sink, IMAGE, tables.columns[IMAGE], image_sets)
-    numbers_of_images = images[IMAGE_NUMBER].to_numpy()
+def _reduced(sink: Sink, tables: WellTables, image_sets: ImageSets) -> Floats:
+    """The values of a well, with a row for each kind."""
+    objects = {name: _keys(sink, name, image_sets) for name in tables.columns if name != IMAGE}
+    images = pa.Table.from_batches(sink.read(IMAGE, [], image_sets))[IMAGE_NUMBER].to_numpy()
+    places = np.arange(len(images))
     if objects:
-        rows = np.unique(np.concatenate(pairs), axis=0)[:, 0]
-        places = np.searchsorted(numbers_of_images, rows)
-    else:
-        places = np.arange(len(numbers_of_images))
-    values.append(_stacked(images, tables.columns[IMAGE])[:, places])
-    return values
+        rows = np.unique(np.concatenate([*objects.values()]), axis=0)[:, 0]
+        places = np.searchsorted(images, rows)
+    parts = [np.empty((len(tables.kinds), 0))]
+    for name, columns in tables.columns.items():
+        rows_of_type = len(objects[name]) if name in objects else len(places)
+        step = max(1, _VALUES // max(1, rows_of_type))
+        for start in range(0, len(columns), step):
+            values = _read(sink, name, columns[start : start + step], image_sets)
+            if name == IMAGE:
+                values = values[:, places]
+            parts.append(np.stack([reduced(values, AGGREGATES[kind]) for kind in tables.kinds]))
+    return _held(sink, np.concatenate(parts, axis=1))
 
 
-def _read(sink: Sink, name: str, columns: tuple[Column, ...], image_sets: ImageSets) -> pa.Table:
+def _keys(sink: Sink, name: str, image_sets: ImageSets) -> npt.NDArray[np.int64]:
+    """Image set and number of each object."""
+    rows = pa.Table.from_batches(sink.read(name, [], image_sets))
+    return np.stack([rows[IMAGE_NUMBER].to_numpy(), rows[NUMBER].to_numpy()], axis=1)
+
+
+def _read(sink: Sink, name: str, columns: Sequence[Column], image_sets: ImageSets) -> Floats:
+    """The values of some columns, each as a row."""
     features = [column.feature for column in columns if column.feature != NUMBER]
-    return pa.Table.from_batches(sink.read(name, features, image_sets))
+    rows = pa.Table.from_batches(sink.read(name, features, image_sets))
+    return np.stack([numbers(rows[column.feature].combine_chunks()) for column in columns])
 
 
-def _stacked(part: pa.Table, columns: tuple[Column, ...]) -> Floats:
-    if not columns:
-        return np.empty((0, part.num_rows))
-    return np.stack([numbers(part[column.feature].combine_chunks()) for column in columns])
+class WellRows:
+    """The rows of all wells: their keys, and their values in a temporary file, as a screen can have
+    tens of thousands of wells with thousands of columns."""
+
+    def __init__(self, tables: WellTables, file: IO[bytes]) -> None:
+        self.tables, self.keys = tables, list[Key]()
+        self._columns = sum(map(len, tables.columns.values()))
+        self._file = file
+
+    def add(self, key: Key, values: Floats) -> None:
+        """Adds a well.
+
+        Raises:
+            SinkError: the temporary file cannot be written.
+        """
+        try:
+            self._file.write(np.ascontiguousarray(values, np.float64).tobytes())
+        except OSError as error:
+            raise SinkError(
+                tempfile.gettempdir(),
+                f"temporary files cannot be written: {error.strerror}",
+                "free some space, or set TMPDIR to another folder",
+            ) from error
+        self.keys.append(key)
+
+    def values(self, kind: str) -> Floats:
+        """The values of one kind: a row for each well."""
+        shape = len(self.keys), len(self.tables.kinds), self._columns
+        if 0 in shape:
+            return np.empty((shape[0], self._columns))
+        self._file.flush()
+        return np.memmap(self._file, np.float64, "r", shape=shape)[:, self.tables.kinds.index(kind)]
 
 
-def well_tables(
-    asked_for: WellTables, wells: list[dict[str, Any]], prefix: str, width: int
-) -> list[tuple[sa.Table, pa.Table]]:
-    """The declared tables, or parts of them, with their data; each has plate and well."""
-    groups = [(column.name, column.type) for column in asked_for.groups]
-    runs = [(TABLE_NUMBER, INTEGER)] if asked_for.runs else []
+def well_tables(wells: WellRows, prefix: str, width: int) -> Iterator[tuple[sa.Table, pa.Table]]:
+    """Yields the declared tables, or parts of them, with their data; each has plate and well."""
+    tables = wells.tables
+    groups = [(column.name, column.type) for column in tables.groups]
+    runs = [(TABLE_NUMBER, INTEGER)] if tables.runs else []
     keys = {
-        name: pa.array([row["key"][place] for row in wells], type)
+        name: pa.array([key[place] for key in wells.keys], type)
         for place, (name, type) in enumerate([*runs, *groups])
     }
-    columns = [column.name for some in asked_for.columns.values() for column in some]
+    columns = [column.name for some in tables.columns.values() for column in some]
     room = width - len(keys)
-    made = []
-    for kind in asked_for.kinds:
+    for kind in tables.kinds:
         begin = TABLE_WORDS[kind]
         full = [f"{begin}_{name}" for name in columns]
         names = column_names(full, taken={name: name for name in keys})
-        values = np.stack([row[kind] for row in wells]) if wells else np.empty((0, len(full)))
+        values = wells.values(kind)
         for part, start in enumerate(range(0, max(len(full), 1), room), start=1):
             chosen = {
                 names[name]: pa.array(values[:, start + place], from_pandas=True)
@@ -154,5 +192,4 @@ def well_tables(
             )
             name = f"{prefix}Per_Well_{begin}" + (f"_part{part}" if part > 1 else "")
             fields = [sa.Column(f.name, schema.sql_type(f.type)) for f in rows.schema]
-            made.append((sa.Table(name, sa.MetaData(), *fields), rows))
-    return made
+            yield sa.Table(name, sa.MetaData(), *fields), rows

@@ -6,15 +6,19 @@ for every destination, one well at a time.
 """
 
 import hashlib
+import io
 import json
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final, Self
 
 from cpexport.cellprofiler.features import IMAGE
 from cpexport.derived.well_counts import counts_table, table_name, well_counts, wrong_counts
 from cpexport.derived.well_tables import (
     TABLE_WORDS,
+    WellRows,
     WellTables,
     columns_of_wells,
     well_rows,
@@ -48,8 +52,9 @@ class Wells:
         """
         kinds = [word.strip() for word in words.split(",")]
         if strange := [kind for kind in kinds if kind not in TABLE_WORDS]:
-            given = f", not {strange[0]}" if strange[0] else ""
-            message = f"--wells takes {', '.join(TABLE_WORDS)}{given}"
+            message = f"--wells takes {', '.join(TABLE_WORDS)}, not {strange[0]}"
+            if not strange[0]:
+                message = "--wells needs mean, median or std"
             raise UsageError(suggest(message, closest(strange[0], TABLE_WORDS)))
         return cls(tuple(kind for kind in TABLE_WORDS if kind in kinds), plate, well)
 
@@ -76,20 +81,26 @@ def make_wells(to: str, prefix: str, requested: Wells | None) -> Mapping[str, in
             asked_for, state = _tables_of(sink, wanted), _state(sink, wanted)
             _note_wanted(sink, wanted)
             runs: list[str | None] = [*sink.ledger.runs()] or [None]
-        wells, counts = [], []
-        for run in runs:
-            with open_sink(to, prefix, run=run) as run_sink:
-                wells += list(well_rows(run_sink, asked_for))
-                counts += list(well_counts(run_sink, asked_for.groups))
-        with open_sink(to, prefix) as sink, sink.exclusive() as changes:
-            # Reading takes long. If another process has written meanwhile, start again.
-            if _state(sink, wanted) == state:
-                made = well_tables(asked_for, wells, prefix, sink.capabilities.max_columns)
-                made.insert(0, counts_table(sink.layout(), asked_for.groups, counts, prefix))
-                for table, rows in made:
-                    changes.write_derived_table(table, rows)
-                changes.set_metadata({_NOTE: state})
-                return {table.name: rows.num_rows for table, rows in made}
+        with tempfile.TemporaryFile(prefix="cpexport-wells-") as file:
+            wells, counts = WellRows(asked_for, file), []
+            for run in runs:
+                with open_sink(to, prefix, run=run) as run_sink:
+                    for key, values in well_rows(run_sink, asked_for):
+                        wells.add(key, values)
+                    counts += list(well_counts(run_sink, asked_for.groups))
+            with open_sink(to, prefix) as sink, sink.exclusive() as changes:
+                # Reading takes long. If another process has written meanwhile, start again.
+                if _state(sink, wanted) == state:
+                    made = chain(
+                        [counts_table(sink.layout(), asked_for.groups, counts, prefix)],
+                        well_tables(wells, prefix, sink.capabilities.max_columns),
+                    )
+                    written = {}
+                    for table, rows in made:
+                        changes.write_derived_table(table, rows)
+                        written[table.name] = rows.num_rows
+                    changes.set_metadata({_NOTE: state})
+                    return written
 
 
 def find_metadata(sink: Sink, what: str, feature: str | None) -> str:
@@ -126,7 +137,8 @@ def wrong_wells(sink: Sink, prefix: str) -> Iterator[tuple[str, str]]:
     counted = before.pop(_COUNTED, False)
     wanted = Wells(tuple(before["kinds"]), before["plate"], before["well"])
     asked_for = _tables_of(sink, wanted)
-    made = well_tables(asked_for, [], prefix, sink.capabilities.max_columns)
+    none = WellRows(asked_for, io.BytesIO())
+    made = well_tables(none, prefix, sink.capabilities.max_columns)
     tables = [table.name for table, _ in made]
     now = json.loads(_state(sink, wanted))
     del now[_COUNTED]

@@ -186,6 +186,23 @@ def test_values_are_those_of_the_measurement_files(screen: Path) -> None:
             assert [mine[f"{kind}_{name}"] for name in columns] == pytest.approx(wanted, rel=1e-12)
 
 
+def test_columns_in_many_groups_give_the_same_tables(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for a well with so many objects that not all of their columns fit into memory."""
+    outputs, made = case("40_spreadsheet") / "outputs", []
+    for values in (1, 1 << 22):
+        to = tmp_path / f"{values}.sqlite"
+        monkeypatch.setattr("cpexport.derived.well_tables._VALUES", values)
+        load([outputs], f"sqlite:///{to}", wells=ALL)
+        made.append(
+            [rows(to, f"SELECT * FROM Per_Well_{kind}") for kind in ("avg", "median", "std")]
+        )
+
+    assert made[0] == made[1]
+    assert len(made[0][0]) > 1
+
+
 def test_means_by_image_set_and_text_are_left_out(case: Case, tmp_path: Path) -> None:
     database = tmp_path / "screen.sqlite"
     shape = TableOptions.parse(None, "mean", None)
@@ -375,7 +392,7 @@ class TestFeatures:
         ("words", "said"),
         [
             (("--wells", "mode"), "--wells takes mean, median, std, not mode"),
-            (("--wells", ""), "--wells takes mean, median, std, not nothing"),
+            (("--wells", ""), "--wells needs mean, median or std"),
             (("--well", "Metadata_Well"), "--plate and --well need --wells or --properties"),
         ],
     )
