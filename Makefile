@@ -28,7 +28,7 @@ PYTEST = $(VENV)/bin/pytest -n 4 --dist worksteal $(PYTEST_ARGS)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL = help
-.PHONY: help venv schedulers servers r demo test test-mysql check lowest release-check man docs \
+.PHONY: help venv schedulers servers r demo test test-mysql check lowest release-check man coverage docs \
 	docs-refresh conformance clients bench fuzz days clean
 
 help:  ## list the targets
@@ -101,6 +101,14 @@ bench: .venv-bench/.ready servers  ## measure how fast it is, beside floors and 
 fuzz: venv servers  ## load FUZZ_CASES random screens every way, and compare with an oracle
 	PYTHONPATH=tests $(VENV)/bin/python -m fuzz --cases $(FUZZ_CASES) --processes $(FUZZ_PROCESSES) \
 		$(if $(FUZZ_SEED),--seed $(FUZZ_SEED))
+
+coverage: venv schedulers servers r  ## which branches the tests take; twice the time of make test
+	rm -rf build/coverage
+	mkdir -p build/coverage
+	-$(VENV)/bin/coverage run -m pytest -n 4 --dist worksteal $(PYTEST_ARGS)
+	$(VENV)/bin/coverage combine --quiet
+	$(VENV)/bin/coverage report
+	$(VENV)/bin/coverage html --directory build/coverage/html --quiet
 
 days: venv  ## live DAYS random days of a cluster, and compare with an oracle; root meets full disks
 	PYTHONPATH=tests $(VENV)/bin/python -m days --days $(DAYS) $(if $(DAYS_SEED),--seed $(DAYS_SEED))
