@@ -3,6 +3,7 @@
 import logging
 import shlex
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,10 +24,16 @@ from cpexport.loading.retry import Retry
 from cpexport.loading.wanted import check_wanted_of_runs
 from cpexport.loading.workers import THREAD, ExecutorSpec
 from cpexport.sinks.registry import open_sink
+from cpexport.sources.base import fingerprint
+from cpexport.sources.detect import find
+from cpexport.sources.error_containment import contained
 from cpexport.verification.diff import Difference
 from cpexport.verification.orphans import strange_runs
 
 _log = logging.getLogger(__name__)
+
+# Of a run's batches, so many are compared with those of other runs before it is loaded.
+_SAMPLE = 5
 
 
 def destination(arguments: Sequence[Path], to: str | None) -> str:
@@ -68,6 +75,12 @@ def load_runs(
         return load(request, workers, progress)
     runs = named(request.outputs, known)
     check_named(runs, request.batch_file)
+    unnamed = [
+        run
+        for run, argument in zip(runs, request.outputs, strict=True)
+        if run.outputs == argument and run.name not in known
+    ]
+    _check_not_held(unnamed, known, to, prefix)
     check_wanted_of_runs(request.shape, request.wells, [run.outputs for run in runs], to, prefix)
     reports, failed = [], []
     for run, shown in in_turn(runs, progress):
@@ -151,6 +164,31 @@ def check_named(runs: Sequence[Named], batch_file: Path | None) -> None:
         if not run.outputs.exists():
             advice = "name the folder that holds the jobs' outputs"
             raise SourceError(run.outputs, "does not exist", advice)
+
+
+def _check_not_held(new: Sequence[Named], known: Collection[str], to: str, prefix: str) -> None:
+    """Refuses new runs that the user did not name, if a known run has their outputs: a folder that
+    was moved, or is named by another path, has another name. The first few batches tell.
+
+    Raises:
+        UsageError: a run has such outputs.
+        SourceError: a path cannot be listed.
+    """
+    if not new or not known:
+        return
+    run_of: dict[str, str] = {}
+    for name in known:
+        with open_sink(to, prefix, run=name, writing=False) as sink:
+            run_of |= dict.fromkeys(sink.ledger.read().by_fingerprint, name)
+    for run in new:
+        for source in find([run.outputs]).sources()[:_SAMPLE]:
+            with suppress(SourceError), contained(source):
+                if (name := run_of.get(fingerprint(source), "")) != "":
+                    old, again = (shlex.quote(f"{n}={run.outputs}") for n in (name, run.name))
+                    raise UsageError(
+                        f"{source.path}: run {name} of the destination has this batch; write {old} "
+                        f"to add to that run, or {again} to load it once more as another run"
+                    )
 
 
 def _twice(to: str, prefix: str, new: Collection[str]) -> Iterator[str]:

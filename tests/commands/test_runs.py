@@ -667,3 +667,20 @@ def test_a_new_run_of_outputs_that_another_run_has_is_named(to: Path, copy: Copy
         ],
         [],
     ]
+
+
+def test_a_moved_folder_is_not_taken_for_a_new_run(to: Path, copy: Copy, tmp_path: Path) -> None:
+    url = f"sqlite:///{to}"
+    load_runs(
+        [copy("40_spreadsheet", "outputs/P1-A01-1", "plate1/job").parent], url, shape=NUMBERED
+    )
+    moved = (tmp_path / "plate1").rename(tmp_path / "elsewhere")
+    before = several(to)
+
+    with pytest.raises(
+        UsageError, match=r"run plate1 of .* has this batch; write plate1=\S+ to add"
+    ):
+        load_runs([moved], url)
+
+    assert several(to) == before
+    assert load_runs([Path(f"plate1={moved}")], url).loaded == 0
