@@ -387,8 +387,8 @@ class TestWords:
     def test_folders_with_one_name_are_called_by_the_ends_of_their_paths(
         self, copy: Copy, cpexport: Run, tmp_path: Path
     ) -> None:
-        for folder in ("screen/p1/out", "screen/p2/out", "screen/p3/out"):
-            copy("40_spreadsheet", "outputs/P1-A01-1", folder)
+        for plate, job in (("p1", "P1-A01-1"), ("p2", "P1-A01-2"), ("p3", "P1-A02-1")):
+            copy("40_spreadsheet", f"outputs/{job}", f"screen/{plate}/out")
         to = "--to=sqlite:///x.sqlite"
 
         first = cpexport("load", "screen/p1/out", "screen/p2/out", "--table-number", to)
@@ -402,8 +402,8 @@ class TestWords:
     def test_two_folders_that_could_be_one_known_run_are_refused(
         self, copy: Copy, cpexport: Run, tmp_path: Path
     ) -> None:
-        for folder in ("p1/out", "p2/out"):
-            copy("40_spreadsheet", "outputs/P1-A01-1", folder)
+        for plate, job in (("p1", "P1-A01-1"), ("p2", "P1-A01-2")):
+            copy("40_spreadsheet", f"outputs/{job}", f"{plate}/out")
         to = "--to=sqlite:///x.sqlite"
         cpexport("load", "p1/out", "--table-number", to)
 
