@@ -1,6 +1,8 @@
 """Completes the values of options in a shell, where click cannot know them."""
 
 from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -15,13 +17,26 @@ if TYPE_CHECKING:
 def destinations(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list["CompletionItem[str]"]:
-    """How URLs begin; the shell adds the names of files."""
+    """How URLs begin, and the names of files and folders."""
     from click.shell_completion import CompletionItem
 
     begun = {url: rest for url, rest in SCHEMES.items() if url.startswith(incomplete)}
-    urls = [CompletionItem(url, help=rest) for url, rest in begun.items()]
-    # First, because click's function for bash forgets what came before it.
-    return [CompletionItem(incomplete, type="file"), *urls]
+    # By name: click's functions for shells complete either words or files, never both.
+    names = _paths(incomplete) if incomplete else []
+    items = [CompletionItem(name) for name in names]
+    items += [CompletionItem(url, help=rest) for url, rest in begun.items()]
+    return items if names else [CompletionItem(incomplete, type="file"), *items]
+
+
+def _paths(incomplete: str) -> list[str]:
+    """The files and folders whose path begins so; folders end in a slash."""
+    folder, slash, begin = incomplete.rpartition("/")
+    found: list[str] = []
+    with suppress(OSError):
+        for path in sorted(Path(folder + slash or ".").expanduser().iterdir()):
+            if path.name.startswith(begin):
+                found.append(f"{folder}{slash}{path.name}" + "/" * path.is_dir())
+    return found
 
 
 def layouts(

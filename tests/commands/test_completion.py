@@ -36,6 +36,7 @@ _LINES = [
     ("cpexport load --to sq", ["load", "--to", "sqlite:///"]),
     ("cpexport load --to my", ["load", "--to", "mysql+pymysql://"]),
     ("cpexport load --to scr", ["load", "--to", "screen.sqlite"]),
+    ("cpexport load --to ./scr", ["load", "--to", "./screen.sqlite"]),
     ("cpexport load --objects Nuclei,comb", ["load", "--objects", "Nuclei,combined"]),
     ("cpexport load --aggregate mean,me", ["load", "--aggregate", "mean,median"]),
     ("cpexport load outp", ["load", "outputs"]),
