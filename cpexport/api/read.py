@@ -49,13 +49,14 @@ def read(
     `--prefix`. `table` can be given with or without the prefix. A table in parts
     (`Per_Image_part2`) is read as one table. `Per_RelationshipsView` has pairs of objects; the
     image set of the first object selects them. `Per_Experiment` has one row for each run. Tables of
-    wells (`Per_Well`, `Per_Well_mean`) are read whole, in no order.
+    wells (`Per_Well`, `Per_Well_avg`) are read whole, in no particular order; neither takes
+    `image_sets`.
 
     `image_sets` is a text such as `1-10,12` with both ends included, an `ImageSets`, or numbers
     from 1. Numbers that the destination lacks have no rows. `columns` selects columns and sets
     their order; by default, all columns come in the order of the table. A table without rows for
     these image sets gives an empty frame. If the destination numbers its runs, `run` is the name of
-    one; without it, the rows of all runs come, in order of run.
+    one; without it, the rows of all runs are returned, run by run.
 
     Integers are `int64`, or pandas' nullable `Int64` in a column with a NULL. Real numbers are
     `float64` with NaN. Text is `str` or None, in a column of dtype object.
@@ -87,7 +88,7 @@ def read_batches(
 
     The arguments are those of `read`. All batches have the same columns and types: `int64`,
     `float64` or `string`, with nulls where a value is missing; a column without any value has the
-    type `null`. A batch has about a million values, so some megabytes; there is at least one, which
+    type `null`. A batch has about a million values, a few megabytes; there is at least one, which
     can be empty. The destination is open until the last batch has been taken or the iterator is
     closed.
 
@@ -121,6 +122,8 @@ def read_batches(
             arrays = [pa.array(column) for column in values] or [pa.array([])] * len(chosen)
             yield pa.RecordBatch.from_arrays(arrays, names=chosen)
             return
+        if tables[name] == EXPERIMENT and image_sets is not None:
+            raise UsageError(f"{name} has no image sets; leave out image_sets")
         wanted_sets = _image_sets(sink, image_sets)
         whole = tables[name] in (RELATIONSHIP, EXPERIMENT)
         wanted = None if whole else [features[column] for column in chosen]

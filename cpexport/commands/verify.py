@@ -77,7 +77,7 @@ class VerifyReport:
 
     @property
     def exit_status(self) -> int:
-        """0: all is the same. 1: something differs. 3: what was compared is the same, but something
+        """0: everything matches. 1: something differs. 3: what was compared is the same, but something
         was not compared, or is missing."""
         return FAILED if self.differences else status(self.is_complete, self.missing_ok)
 
@@ -125,7 +125,7 @@ def verify(
     workers: ExecutorSpec = THREAD,
     progress: Progress = lambda done: None,
 ) -> VerifyReport:
-    """Computes what the destination must hold from `request.outputs`, and compares what it holds.
+    """Works out from `request.outputs` what the destination must hold, and compares it.
 
     `workers` inspect and decode batches. Only one batch is in memory at a time. From the request's
     consent, only `same_pictures` is used: then an image set's number alone identifies it in the

@@ -78,8 +78,8 @@ def columns_of_wells(layout: Layout) -> Mapping[str, tuple[Column, ...]]:
 
 
 def well_rows(sink: Sink, tables: WellTables) -> Iterator[tuple[Key, Floats]]:
-    """Yields each well of a run: its key, and its values, with a row for each kind and a column for
-    each column of the tables. At most `_VALUES` values of objects are in memory at once."""
+    """Yields each well's key and values: one row per kind, one column per column of the tables.
+    About `_VALUES` values are in memory at once, and at least one column of the well."""
     wells: dict[Key, list[int]] = {}
     features = [column.feature for column in tables.groups]
     for batch in sink.read(IMAGE, features):
@@ -101,6 +101,7 @@ def _reduced(sink: Sink, tables: WellTables, image_sets: ImageSets) -> Floats:
     """The values of a well, with a row for each kind."""
     objects = {name: _keys(sink, name, image_sets) for name in tables.columns if name != IMAGE}
     images = pa.Table.from_batches(sink.read(IMAGE, [], image_sets))[IMAGE_NUMBER].to_numpy()
+    # As in CellProfiler's statement, an image counts once for each object number.
     places = np.arange(len(images))
     if objects:
         rows = np.unique(np.concatenate([*objects.values()]), axis=0)[:, 0]

@@ -3,7 +3,7 @@
 The rules are the same for every format and every command (docs/explanation/completeness.md). An
 image set is complete if its tables are whole and the last module that records itself has marked it,
 or FlagImage skipped it as the pipeline demands. The exit status of the job never makes an image set
-complete; `Failure` makes one incomplete only in a grouped run.
+complete; `Failure` makes an image set incomplete only in a grouped run.
 """
 
 from collections import ChainMap
@@ -112,7 +112,7 @@ def shown_by_numbers(batches: Iterable[ImageSets]) -> ImageSets:
     different = {image_sets for image_sets in batches if image_sets}
     if not different:
         return NONE
-    first = 1 if len(different) > 1 else min(different, key=lambda sets: sets.first).first
+    first = 1 if len(different) > 1 else next(iter(different)).first
     return ImageSets.span(first, max(image_sets.last for image_sets in different))
 
 
@@ -202,7 +202,7 @@ def _reject_unplanned(
             f"{comparison.different[example]}); if they were moved or renamed, add "
             "--same-pictures",
         )
-    return unexpected, mismatched & evidence.measured
+    return unexpected, mismatched & (evidence.measured | evidence.skipped)
 
 
 def _reject_cut_groups(
@@ -216,8 +216,9 @@ def _reject_cut_groups(
     for number in evidence.present:
         if number in groups:
             numbers_by_group.setdefault(groups[number], []).append(number)
-    may_have_ended = evidence.exit_status == "Complete" or not (
-        evidence.always_reports_exit or evidence.exit_status == "Failure"
+    # Without an exit status, a job may have ended if its format need not report one.
+    may_have_ended = evidence.exit_status == "Complete" or (
+        evidence.exit_status is None and not evidence.always_reports_exit
     )
     ran = evidence.measured | evidence.skipped
     unfinished = groups.get(ran.last) if ran and not may_have_ended else None

@@ -39,7 +39,7 @@ class State(StrEnum):
 class Evidence:
     """What a job's files state about its image sets, before `completeness` judges it.
 
-    present: the image sets that the job was to run.
+    present: the image sets that were assigned to the job.
     measured: the image sets that the job's last recording module marked with `completion_marker`.
     pictures: what identifies the images of the image sets.
     incomplete: why a measured image set lacks rows, by image set number.

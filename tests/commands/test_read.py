@@ -216,8 +216,9 @@ def test_tables_of_wells_and_of_the_run_are_read_too(case: Case, tmp_path: Path,
     images = cpexport.read(url, "Per_Image", columns=["Image_Count_Cells"])
     assert wells["sum_Image_Count_Cells"].sum() == images["Image_Count_Cells"].sum()
     assert "Pipeline_Pipeline" in run
-    with pytest.raises(UsageError, match="Per_Well has no image sets; leave out image_sets"):
-        cpexport.read(url, "Per_Well", image_sets="1")
+    for table in ("Per_Well", "Per_Experiment"):
+        with pytest.raises(UsageError, match=f"{table} has no image sets; leave out image_sets"):
+            cpexport.read(url, table, image_sets="1")
 
 
 def test_batches_are_the_table_in_pieces(url: str) -> None:

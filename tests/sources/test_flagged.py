@@ -122,6 +122,22 @@ class TestEveryKindOfOutput:
     def test_csv_files(self, spreadsheet: Path, cpexport: Run) -> None:
         assert checked(cpexport, spreadsheet.parent) == SKIPPED
 
+    def test_a_skipped_image_set_of_other_images_is_misplaced(
+        self, spreadsheet: Path, cpexport: Run
+    ) -> None:
+        other = {"FileName_DNA": "other.tif", "MD5Digest_DNA": "0" * 32}
+        rewrite(
+            spreadsheet / "Image.csv",
+            lambda row: (
+                row
+                | ({k: other[k] for k in other if k in row} if row["ImageNumber"] == "3" else {})
+            ),
+        )
+
+        said = json.loads(cpexport("check", spreadsheet.parent, "--format", "json", "--quiet").out)
+
+        assert (said["misplaced"], said["skipped"]) == ([[3, 3]], [[5, 5]])
+
     def test_csv_files_whose_pipeline_only_the_batch_file_has(
         self, spreadsheet: Path, cpexport: Run
     ) -> None:

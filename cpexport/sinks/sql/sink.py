@@ -1,4 +1,4 @@
-"""Every destination: a batch's rows, its ledger entry and their checks in one transaction.
+"""Writes a batch's rows and ledger entry, and checks both, in one transaction, for all kinds.
 
 The ledger is in SQL. A `TableStore` has the rows, in the same database or in files.
 """
@@ -41,7 +41,7 @@ from cpexport.tables.options import TableOptions
 
 
 class LedgerSink:
-    """Implements `base.Sink` for all kinds: the ledger decides, the table store does."""
+    """Implements `base.Sink` for all kinds: the ledger decides what to write; the table store writes it."""
 
     def __init__(self, database: Database, ledger: SqlLedger, tables: TableStore) -> None:
         self._db, self.ledger, self._tables = database, ledger, tables

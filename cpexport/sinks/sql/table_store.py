@@ -20,7 +20,7 @@ from cpexport.tables.options import TableOptions
 
 class TableStore(ABC):
     """The tables of one prefix. `sinks.sql.sink.LedgerSink` decides which rows they have; a store
-    carries that out, and says what is a transaction.
+    carries that out and defines the transaction.
 
     A `layout` is that of the tables as they are, and a `scope` selects the rows of a run. Every
     method raises `SinkError` when the destination refuses.
@@ -62,7 +62,7 @@ class TableStore(ABC):
 
     @abstractmethod
     def grow(self, layout: GrowingLayout) -> Layout:
-        """Makes the tables as the batch needs them, within its transaction; returns the layout."""
+        """Makes the tables as the batch needs them, unless `batch` has; returns the layout."""
 
     @abstractmethod
     def layout_version(self) -> object:
@@ -115,7 +115,7 @@ class TableStore(ABC):
 
     @abstractmethod
     def columns_of_derived(self, tables: Collection[str]) -> Mapping[str, tuple[str, ...]]:
-        """The columns of those of these derived tables that exist."""
+        """The columns of the given derived tables, where they exist."""
 
     @abstractmethod
     def read_derived_table(self, table: str, columns: Sequence[str]) -> list[tuple[object, ...]]:
