@@ -77,8 +77,8 @@ class VerifyReport:
 
     @property
     def exit_status(self) -> int:
-        """0: everything matches. 1: something differs. 3: what was compared is the same, but something
-        was not compared, or is missing."""
+        """0: everything matches. 1: something differs. 3: what was compared is the same, but
+        something was not compared, or is missing."""
         return FAILED if self.differences else status(self.is_complete, self.missing_ok)
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Finds batches below folders of any layout, by file names and headers; reads no measurements.
 
 `walk` lists the files, and `sources.folder` sorts them by name. Each format recognizes its own
-files, `stray_tables` handles files outside their job's folder, and `folder_sources` makes the sources.
+files, `stray_tables` handles files outside their job's folder, and `folder_sources` makes the
+sources.
 """
 
 import os

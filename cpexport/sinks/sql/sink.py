@@ -41,7 +41,8 @@ from cpexport.tables.options import TableOptions
 
 
 class LedgerSink:
-    """Implements `base.Sink` for all kinds: the ledger decides what to write; the table store writes it."""
+    """Implements `base.Sink` for all kinds: the ledger decides what to write, and the table store
+    writes it."""
 
     def __init__(self, database: Database, ledger: SqlLedger, tables: TableStore) -> None:
         self._db, self.ledger, self._tables = database, ledger, tables
