@@ -47,7 +47,7 @@ NO_DATABASE: Final = Stop(
     "Write the name of the database after the options of the client.",
 )
 LACKS_RIGHTS: Final = Stop(
-    "user {user} lacks rights that grants.sql grants: {rights}",
+    "user {user} lacks these rights: {rights}; grants.sql grants them",
     "Nothing has been changed yet. Put the database and the user into grants.sql, run it as an "
     "administrator of the server, then run the script again. In MariaDB, grant the rights to the "
     "user or to a role: the script does not see those that all users have by PUBLIC.",
@@ -57,6 +57,16 @@ NO_LOCAL_INFILE: Final = Stop(
     "SET GLOBAL local_infile = 1",
     "Nothing has been changed yet. Without local_infile a server takes no files from a client. It "
     "can be turned off again after the import.",
+)
+NOT_SENT: Final = Stop(
+    "the client did not send {script}; see the error before this one",
+    "Only with --force: without it, the client has stopped at that error. Nothing has been changed "
+    "yet. The cause is the working folder, or --local-infile=1 that is missing.",
+)
+NOT_MADE: Final = Stop(
+    "the server did not make {table}; see the error before this one",
+    "Only with --force: without it, the client has stopped at that error. Usually the user lacks "
+    "the right. Run grants.sql.",
 )
 ANOTHER_SCRIPT: Final = Stop(
     "another script is running on this database",
@@ -82,10 +92,16 @@ OTHER_RUN: Final = Stop(
     "The script has another run under the number of a run in this database. Import into another "
     "database, or ask for a script with another --prefix.",
 )
+NOT_OURS: Final = Stop(
+    "the database has a table {table} that cpexport did not create",
+    "Nothing has been changed yet. Another program made a table of this name, with other columns. "
+    "Rename that table, import into another database, or, for names that begin with Per_, ask for "
+    "a script with another --prefix.",
+)
 OTHER_COLUMNS: Final = Stop(
     "{table} has other columns",
-    "Another program made a table of this name, or changed it. Rename that table, import into "
-    "another database, or ask for a script with another --prefix.",
+    "Another program has changed this table. Undo the change, import into another database, or ask "
+    "for a script with another --prefix.",
 )
 COLUMNS_ELSEWHERE: Final = Stop(
     "the database has these columns in other tables",
@@ -116,8 +132,8 @@ KNOWS_LESS: Final = Stop(
     "a column. Ask for a new script from all outputs, or let cpexport load bring the rest.",
 )
 OTHER_OUTPUTS: Final = Stop(
-    "image sets {sets} are from other outputs",
-    "The database has these image sets already, from files that this script does not know. If they "
+    "the database has image sets {sets} from other outputs",
+    "The files from which the database has these image sets are unknown to this script. If they "
     "are of another experiment, import into another database or ask for a script with another "
     "--prefix. If they are newer, ask for a new script from all outputs.",
 )
@@ -155,11 +171,13 @@ OF_SERVERS: Final = (
     NO_DATABASE,
     LACKS_RIGHTS,
     NO_LOCAL_INFILE,
+    NOT_SENT,
     ANOTHER_SCRIPT,
     OTHER_LINES,
     CHANGED,
     OTHER_OUTPUTS,
     KNOWS_LESS,
+    NOT_OURS,
     OTHER_COLUMNS,
     OTHER_VIEW,
     OTHER_OPTIONS,
@@ -168,6 +186,7 @@ OF_SERVERS: Final = (
     BECOMES_TEXT,
     TOO_LONG,
     NOT_INNODB,
+    NOT_MADE,
     NOT_EXACT,
     OTHER_ROWS,
     NOT_ENTERED,
@@ -179,6 +198,7 @@ OF_SQLITE: Final = (
     CHANGED,
     OTHER_OUTPUTS,
     KNOWS_LESS,
+    NOT_OURS,
     OTHER_COLUMNS,
     COLUMNS_ELSEWHERE,
     OTHER_OPTIONS,

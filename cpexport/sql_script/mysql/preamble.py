@@ -30,7 +30,6 @@ ALONE = (
 # information_schema is queried once for all tables, as each query takes long, and is copied, as it
 # compares texts in its own way.
 _TEMPORARY = """\
-CREATE TEMPORARY TABLE cpexport_lines (crc INT UNSIGNED NOT NULL) ENGINE=InnoDB;
 CREATE TEMPORARY TABLE cpexport_known (signature VARCHAR(64) NOT NULL,
   digest VARCHAR(64) NOT NULL, PRIMARY KEY (signature, digest)) ENGINE=InnoDB
   DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
@@ -74,19 +73,18 @@ def tables(contents: Manifest) -> Iterator[str]:
     prefix = literal(contents.prefix)
     own, mine = mysqltables.own_tables(), mysqltables.tables(contents)
     yield _TEMPORARY
-    for table in [*own, *schema.experiment_tables()]:
-        yield from mysqltables.made(table)
-    yield "START TRANSACTION;\n"
     yield from insert("cpexport_columns", _wanted(contents, [*own, *mine]))
     yield from insert("cpexport_tables", [(t.name, int(t in own)) for t in [*own, *mine]])
     known = dict.fromkeys((unit.entry.signature, unit.digest) for unit in contents.units)
     yield from insert("cpexport_known", known)
+    yield from _before(contents)
+    for table in [*own, *schema.experiment_tables()]:
+        yield from mysqltables.made(table)
+    yield _LOOK + f"SET @t = (SELECT MIN(w.t) FROM {_THERE} JOIN cpexport_tables k ON k.t = w.t "
+    yield f"WHERE k.own AND {_DIFFERS});\n" + check("@t IS NULL", stops.NOT_MADE, table=_T)
+    yield "START TRANSACTION;\n"
     yield from _version()
-    yield ALONE + _LOOK
-    yield (
-        "INSERT INTO cpexport_ledger SELECT table_name, column_name, position, object_name, "
-        f"feature, type FROM _cpexport_columns WHERE prefix = {prefix};\n"
-    )
+    yield f"{ALONE}{_LOOK}DELETE FROM cpexport_ledger;\n{_read_ledger(contents)};\n"
     yield from _foreign(contents)
     yield from _settings(contents)
     yield from _enter(prefix)
@@ -114,22 +112,54 @@ def tables(contents: Manifest) -> Iterator[str]:
     yield f"DELETE FROM _cpexport_settings WHERE @ok AND {done};\nCOMMIT;\n"
 
 
+def _before(contents: Manifest) -> Iterator[str]:
+    """Stops at tables that cpexport did not make, before it makes any."""
+    yield _LOOK + _unlike("k.own", stops.OTHER_VERSION)
+    for table in schema.experiment_tables():
+        # CellProfiler makes these two, with other types.
+        columns = str(tuple(table.columns.keys()))
+        where = f"table_schema = DATABASE() AND table_name = {literal(table.name)}"
+        none = f"(SELECT COUNT(*) FROM information_schema.tables WHERE {where}) = 0"
+        count = f"SELECT COUNT(*) FROM information_schema.columns WHERE {where} AND "
+        whole = f"({count}column_name IN {columns}) = {len(table.columns)}"
+        yield check(f"{none} OR {whole}", stops.NOT_OURS, table=table.name)
+    yield f"""SET @s = IF((SELECT COUNT(*) FROM information_schema.tables
+  WHERE table_schema = DATABASE() AND table_name = '_cpexport_columns'),
+  {literal(_read_ledger(contents))}, 'DO 0');
+{RUN}"""
+    yield from _foreign_tables(contents)
+
+
+def _read_ledger(contents: Manifest) -> str:
+    return (
+        "INSERT INTO cpexport_ledger SELECT table_name, column_name, position, object_name, "
+        f"feature, type FROM _cpexport_columns WHERE prefix = {literal(contents.prefix)}"
+    )
+
+
+def _unlike(which: str, stop: stops.Stop) -> str:
+    """A check that none of the tables of one kind exists with other columns than the script's."""
+    return f"""SET @t = (SELECT MIN(k.t) FROM cpexport_tables k JOIN ({_THERE}) ON w.t = k.t
+  WHERE {_DIFFERS} AND {which}
+  AND EXISTS (SELECT 1 FROM information_schema.tables x WHERE x.table_schema = DATABASE()
+    AND CONVERT(x.table_name USING utf8mb4) COLLATE utf8mb4_general_ci = k.t));
+""" + check("@t IS NULL", stop, table=_T)
+
+
+def _foreign_tables(contents: Manifest) -> Iterator[str]:
+    ours = "SELECT t FROM cpexport_ledger"
+    yield _unlike(f"NOT k.own AND k.t NOT IN ({ours})", stops.NOT_OURS)
+    yield f"""SET @t = (SELECT MIN(i.t) FROM cpexport_there i LEFT JOIN cpexport_columns w
+  ON w.t = i.t AND w.c = i.c WHERE w.c IS NULL AND i.t NOT IN ({ours})
+  AND i.t <> {literal(f"{contents.prefix}Per_Experiment")});
+""" + check("@t IS NULL", stops.NOT_OURS, table=_T)
+
+
 def _foreign(contents: Manifest) -> Iterator[str]:
     """Stops at tables and views that cpexport did not make, and at columns in other places. Sets
     `@unknown` to a table of cpexport's with more than this script knows, if there is one."""
     prefix = literal(contents.prefix)
-    ours = "SELECT t FROM cpexport_ledger"
-    yield _first(
-        f"""SELECT MIN(k.t) FROM cpexport_tables k JOIN ({_THERE}) ON w.t = k.t
-  WHERE {_DIFFERS} AND (k.own OR k.t NOT IN ({ours}))
-  AND EXISTS (SELECT 1 FROM information_schema.tables x WHERE x.table_schema = DATABASE()
-    AND CONVERT(x.table_name USING utf8mb4) COLLATE utf8mb4_general_ci = k.t)"""
-    )
-    yield _first(
-        f"""SELECT MIN(i.t) FROM cpexport_there i LEFT JOIN cpexport_columns w
-  ON w.t = i.t AND w.c = i.c WHERE w.c IS NULL AND i.t NOT IN ({ours})
-  AND i.t <> {literal(f"{contents.prefix}Per_Experiment")}"""
-    )
+    yield from _foreign_tables(contents)
     elsewhere = f"SELECT object_name, feature FROM _cpexport_columns WHERE prefix = {prefix}"
     yield _first(
         f"""SELECT MIN(w.t) FROM {_LEDGER} WHERE w.position IS NOT NULL

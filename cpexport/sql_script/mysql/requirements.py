@@ -45,9 +45,13 @@ SET @granted = (SELECT GROUP_CONCAT(DISTINCT privilege_type) FROM (
   AND CONVERT(DATABASE() USING utf8mb4) LIKE CONVERT(pattern USING utf8mb4) COLLATE utf8mb4_bin);
 """
 
+_LINES = "CREATE TEMPORARY TABLE cpexport_lines (crc INT UNSIGNED NOT NULL) ENGINE=InnoDB;\n"
 
-def checks() -> Iterator[str]:
-    """Stops without a database, without a right, or where the server takes no files."""
+
+def checks(script: str) -> Iterator[str]:
+    """Stops without a database, without a right, where the server takes no files, or where the
+    client cannot send the file of the script itself: in another folder, or with `local_infile`
+    off."""
     yield check("DATABASE() IS NOT NULL", stops.NO_DATABASE)
     yield _USER + _GRANTED
     names = ",\n  ".join(f"IF({_lacked(right)}, {literal(right)}, NULL)" for right in RIGHTS)
@@ -60,6 +64,17 @@ def checks() -> Iterator[str]:
         rights=Variable("@lacks"),
     )
     yield check("@@GLOBAL.local_infile", stops.NO_LOCAL_INFILE)
+    yield _LINES + read_lines(script)
+    yield check("@lines > 0", stops.NOT_SENT, script=script)
+
+
+def read_lines(name: str) -> str:
+    """Reads a file; sets `@lines` to the number of its lines, `@crc` to the sum of their CRC-32."""
+    return f"""DELETE FROM cpexport_lines;
+LOAD DATA LOCAL INFILE {literal(name)} INTO TABLE cpexport_lines CHARACTER SET binary
+  FIELDS TERMINATED BY '\\0' ESCAPED BY '' LINES TERMINATED BY '\\n' (@line) SET crc = CRC32(@line);
+SELECT COUNT(*), COALESCE(SUM(crc), 0) FROM cpexport_lines INTO @lines, @crc;
+"""
 
 
 def _lacked(right: str) -> str:

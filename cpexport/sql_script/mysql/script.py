@@ -3,7 +3,7 @@
 `LOAD DATA LOCAL` only warns about wrong values, and a truncated file looks complete. So the script
 reads each file twice, first for the checksums of its lines. To stop the client, it selects a
 column that cannot exist, with the message as its name. Under `--force` the client goes on: then
-`@ok` is false for what follows, and only the last statement of a batch commits it.
+`@ok` is false, the client skips the rest of the batch (see `statements`), and nothing commits it.
 """
 
 import json
@@ -34,7 +34,16 @@ from cpexport.sql_script.manifest import (
     replacements,
 )
 from cpexport.sql_script.mysql import preamble, requirements
-from cpexport.sql_script.mysql.statements import ID, Variable, check, end, literal, select
+from cpexport.sql_script.mysql.statements import (
+    ID,
+    SKIP,
+    Variable,
+    block,
+    check,
+    end,
+    literal,
+    select,
+)
 from cpexport.tables.layout import table_of
 
 _HEAD = """\
@@ -49,7 +58,9 @@ SET SESSION autocommit = 0,
 SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;
 SET @ok = 1, @loaded = 0, @left = 0;
 """
-_LOCK = "CONCAT('cpexport ', LEFT(SHA2(DATABASE(), 256), 40))"
+_LOCK = "CONCAT('cpexport ', LEFT(SHA2(COALESCE(DATABASE(), ''), 256), 40))"
+# As loads write it.
+_NOW = Variable("DATE_FORMAT(UTC_TIMESTAMP(), '%Y-%m-%dT%H:%i:%s+00:00')")
 
 
 def script(contents: Manifest, form: ScriptOptions) -> Iterator[str]:
@@ -57,27 +68,39 @@ def script(contents: Manifest, form: ScriptOptions) -> Iterator[str]:
     check_names(contents.layout, contents.prefix, contents.shape)
     session = ",\n  ".join(f"{name} = {literal(value)}" for name, value in SETTINGS.items())
     yield _HEAD.format(version=__version__, script=form.script, session=session)
-    yield from requirements.checks()
-    yield check(f"GET_LOCK({_LOCK}, 60) = 1", stops.ANOTHER_SCRIPT)
-    yield from preamble.tables(contents)
+    yield block(_first(contents, form))
     yield "SET @ready = @ok, @all = @ok;\n"
     batches = len(contents.units)
     for number, unit in enumerate(contents.units, 1):
         sets = unit.entry.loaded or "none"
         yield f"\n-- batch {number} of {batches}: image sets {sets}\n"
-        yield from _batch(unit, contents, form)
-    yield f"\n-- the run as a whole\nSTART TRANSACTION;\n{preamble.ALONE}SET @ok = @all;\n"
-    for run, metadata in contents.metadata.items():
-        yield from _run_metadata(run, metadata, contents)
-    for statement in replacements(contents):
-        yield f"{statement} AND @all;\n"
-    yield end("@ok")
+        yield f"SET @ok = @ready;\n{block(_batch(unit, contents, form))}"
+        yield end("@ok AND @new")
+        yield (
+            "SET @ok = COALESCE(@ok, 0);\nSET @all = @all AND @ok, @left = @left + 1 - @ok, "
+            "@loaded = @loaded + COALESCE(@ok AND @new, 0);\n"
+        )
+    yield f"\n-- the run as a whole\nSET @ok = @all;\n{block(_whole(contents))}{end('@ok')}"
     yield f"""SELECT IF(@left = 0,
   CONCAT('cpexport: ', @loaded, ' of {batches} batches loaded, the others were already loaded'),
   CONCAT('cpexport: ', @left, ' of {batches} batches left out, ', @loaded, ' loaded, ',
     {batches} - @left - @loaded, ' already loaded')) AS done FROM DUAL WHERE @all OR @left;
 DO RELEASE_LOCK({_LOCK});
 """
+
+
+def _first(contents: Manifest, form: ScriptOptions) -> Iterator[str]:
+    yield from requirements.checks(form.script)
+    yield check(f"GET_LOCK({_LOCK}, 60) = 1", stops.ANOTHER_SCRIPT)
+    yield from preamble.tables(contents)
+
+
+def _whole(contents: Manifest) -> Iterator[str]:
+    yield f"{SKIP}START TRANSACTION;\n{preamble.ALONE}"
+    for run, metadata in contents.metadata.items():
+        yield from _run_metadata(run, metadata, contents)
+    for statement in replacements(contents):
+        yield f"{statement} AND @all;\n"
 
 
 def _batch(unit: BatchFiles, contents: Manifest, form: ScriptOptions) -> Iterator[str]:
@@ -87,9 +110,8 @@ def _batch(unit: BatchFiles, contents: Manifest, form: ScriptOptions) -> Iterato
     sets = entry.loaded
     # The same files can have been loaded from another folder.
     known = f"{ours} AND fingerprint = {literal(entry.fingerprint)}" if sets else same
-    yield f"""START TRANSACTION;
-{preamble.ALONE}SET @ok = @ready;
-SET @id = COALESCE((SELECT batch_id FROM _cpexport_batches WHERE {same}),
+    yield f"""{SKIP}START TRANSACTION;
+{preamble.ALONE}SET @id = COALESCE((SELECT batch_id FROM _cpexport_batches WHERE {same}),
   (SELECT MIN(batch_id) FROM _cpexport_batches WHERE {known}));
 SET @new = @id IS NULL OR COALESCE((SELECT digest <> '{unit.digest}' FROM _cpexport_script
   WHERE {same} AND table_name = ''), 0);
@@ -130,11 +152,12 @@ SET @kept = (SELECT COUNT(*) = {len(sets)} AND
     )
     if SETS in files:
         yield from _file(files[SETS], unit, contents, form)
-    yield select("_cpexport_batches", (ID, prefix, run, *ledger_tables.row(entry).values()), "@new")
+    row = {**ledger_tables.row(entry), "loaded_utc": _NOW}
+    yield select("_cpexport_batches", (ID, prefix, run, *row.values()), "@new")
     for table, count in entry.counts.items():
         infinite = json.dumps(dict(count.infinite_columns))
-        row = (ID, table, count.rows, count.missing, count.infinite, infinite)
-        yield select("_cpexport_tables", row, "@new")
+        counts = (ID, table, count.rows, count.missing, count.infinite, infinite)
+        yield select("_cpexport_tables", counts, "@new")
     for feature, value in entry.measured.items():
         yield select(MEASURED.name, (ID, feature, finite(value)), "@new")
     if entry.recorded is not None:
@@ -150,11 +173,6 @@ SET @kept = (SELECT COUNT(*) = {len(sets)} AND
         yield _count(file, unit, contents)
     entered = f"SELECT COUNT(*) FROM _cpexport_batches WHERE batch_id = @id AND {ours}"
     yield check(f"({entered}) = 1", stops.NOT_ENTERED)
-    yield end("@ok AND @new")
-    yield (
-        "SET @ok = COALESCE(@ok, 0);\nSET @all = @all AND @ok, @left = @left + 1 - @ok, "
-        "@loaded = @loaded + COALESCE(@ok AND @new, 0);\n"
-    )
 
 
 def _keyed(contents: Manifest) -> Iterator[tuple[str, str]]:
@@ -169,11 +187,7 @@ def _file(
     file: DataFile, unit: BatchFiles, contents: Manifest, form: ScriptOptions
 ) -> Iterator[str]:
     name = literal(file.name)
-    yield f"""DELETE FROM cpexport_lines;
-LOAD DATA LOCAL INFILE {name} INTO TABLE cpexport_lines CHARACTER SET binary
-  FIELDS TERMINATED BY '\\0' ESCAPED BY '' LINES TERMINATED BY '\\n' (@line) SET crc = CRC32(@line);
-SELECT COUNT(*), COALESCE(SUM(crc), 0) FROM cpexport_lines INTO @lines, @crc;
-"""
+    yield requirements.read_lines(file.name)
     lines = {"n": Variable("@lines"), "m": file.lines}
     yield check(f"@lines = {file.lines}", stops.OTHER_LINES, file=file.name, **lines)
     yield check(f"@crc = {file.crc}", stops.CHANGED, file=file.name)

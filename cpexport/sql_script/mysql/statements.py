@@ -1,13 +1,27 @@
-"""Statements of a script for MariaDB and MySQL: checks that stop it, and literal rows."""
+"""Statements of a script for MariaDB and MySQL: checks that stop it, and literal rows.
+
+A check that fails stops the client. Under `--force` the client goes on, and there is no IF around
+statements outside of stored programs, nor LOAD DATA in prepared ones. But the client splits the
+script into statements as the session's sql_mode says (client/mysql.cc, add_line): with
+NO_BACKSLASH_ESCAPES, a backslash does not keep a quote from ending a string. So
+
+    SET @skip = '\\' /* ';
+
+is one string for most sessions; after NO_BACKSLASH_ESCAPES it is a string and the start of a
+comment. A check that fails sets that mode, and the client skips everything to the end of the
+block. To be safe with other clients, statements that change something also ask for `@ok`.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from cpexport.sinks.mysql.session import SETTINGS
 from cpexport.sql_script.stops import MARK, Stop
 
 _AT_ONCE = 200
 # Both servers show 192 bytes of the name of a column that they do not know.
 _LONGEST = 180
+_NO_ESCAPES = "CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES')"
 
 
 def literal(value: object) -> str:
@@ -25,23 +39,44 @@ def literal(value: object) -> str:
         ("\n", "\\n"),
         ("\r", "\\r"),
         ("\0", "\\0"),
+        # The end of a comment, in which the client may be.
+        ("*/", "*\\/"),
     ):
         text = text.replace(plain, escaped)
     return f"'{text}'"
 
 
 def check(condition: str, stop: Stop, **values: object) -> str:
-    """Statements that stop the client unless the condition holds. The values of the message are
-    literals, except those of type `Variable`."""
+    """Statements that stop the client unless the condition holds; under `--force`, it goes on at
+    the end of the block. The values of the message are literals, except those of type
+    `Variable`."""
     text = ", ".join(_sql(piece) for piece in (MARK, *stop.pieces(values)))
     name = f"REPLACE(LEFT(CONCAT({text}), {_LONGEST}), '`', '''')"
     return (
-        f"SET @ok = @ok AND COALESCE(({condition}), 0);\n"
-        f"SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', {name}, '`'));\n{RUN}"
+        f"SET @stop = @ok AND NOT COALESCE(({condition}), 0);\n"
+        "SET @ok = @ok AND NOT @stop;\n"
+        f"SET @s = IF(@stop, CONCAT('SELECT `', {name}, '`'), 'DO 0');\n"
+        # To prepare a query of a column that does not exist is an error already.
+        f"PREPARE s FROM @s;\n{SKIP}"
     )
 
 
-RUN: Final = "PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;\n"
+def block(statements: Iterable[str]) -> str:
+    """Statements which the client skips, from a check that fails or from `SKIP` on."""
+    text = "".join(statements)
+    if _END in text:
+        # A name has the end of a comment in it.
+        text = text.replace(SKIP, "")
+    return f"{text}DO 0 {_START}{_END};\nSET SESSION sql_mode = {literal(SETTINGS['sql_mode'])};\n"
+
+
+RUN: Final = "PREPARE s FROM @s; EXECUTE s;\n"
+
+_START, _END = "/* ", "*/"
+SKIP: Final = (
+    f"SET SESSION sql_mode = IF(@ok, @@sql_mode, {_NO_ESCAPES});\nSET @skip = '\\' {_START}';\n"
+)
+"""Skips the rest of a block unless `@ok` is true."""
 
 
 def end(condition: str) -> str:
