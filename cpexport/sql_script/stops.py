@@ -94,7 +94,7 @@ OTHER_RUN: Final = Stop(
 )
 NOT_OURS: Final = Stop(
     "the database has a table {table} that cpexport did not create",
-    "Nothing has been changed yet. Another program made a table of this name, with other columns. "
+    "Nothing has been changed yet. Another program made a table of this name, or changed it. "
     "Rename that table, import into another database, or, for names that begin with Per_, ask for "
     "a script with another --prefix.",
 )

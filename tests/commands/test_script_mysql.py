@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 from support.fixtures import rewritten, rows, unpacked
@@ -146,6 +147,11 @@ def test_so_does_a_digit_in_any_file(database: Database, folder: Path, what: str
     assert image_sets(database, folder) == [1, 2, 3, 4, 5, 6]
 
 
+def errors(ran: "subprocess.CompletedProcess[str]") -> list[str]:
+    """The errors that a client shows; MariaDB's shows the statements, too."""
+    return [line for line in ran.stderr.splitlines() if line.startswith("ERROR")]
+
+
 @pytest.mark.parametrize("damage", [cut, a_line_less, a_digit_changed, missing])
 def test_under_force_a_damaged_batch_is_left_out_and_the_others_are_there(
     database: Database, folder: Path, made: Path, damage: Callable[[Path], None]
@@ -154,7 +160,10 @@ def test_under_force_a_damaged_batch_is_left_out_and_the_others_are_there(
     damage(file)
     ran = imported(database, folder, "--force")
 
-    assert file.name in ran.stderr
+    # Of a file that is not there, the client says so first.
+    lines = errors(ran)
+    assert len(lines) == 1 + (damage is missing)
+    assert all(file.name in line for line in lines)
     assert ran.stdout.splitlines() == [
         "done",
         "cpexport: 1 of 4 batches left out, 3 loaded, 0 already loaded",
@@ -194,20 +203,70 @@ def test_without_local_infile_of_the_server_it_changes_nothing(
 
 
 def test_without_local_infile_of_the_client_it_stops(database: Database, folder: Path) -> None:
-    ran = imported(database, folder, "--local-infile=0")
+    assert imported(database, folder, "--local-infile=0").returncode != 0
+    assert database.rows("SHOW TABLES") == []
+
+
+def test_in_another_folder_it_stops_before_it_makes_a_table(
+    database: Database, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    with (folder / "import.sql").open() as stream:
+        ran = without_database(database, stream, tmp_path / "elsewhere", database.name)
 
     assert ran.returncode != 0
-    assert image_sets(database, folder) == []
+    assert "import.sql' not found" in ran.stderr
+    assert database.rows("SHOW TABLES") == []
 
 
 def test_without_a_database_it_stops(database: Database, folder: Path) -> None:
-    command = database.server.client("--local-infile=1")
     with (folder / "import.sql").open() as stream:
-        ran = subprocess.run(
-            command, cwd=folder, stdin=stream, capture_output=True, text=True, check=False
-        )
+        ran = without_database(database, stream, folder)
 
     assert message(ran) == "no database is named; call mysql with the name of the database"
+
+
+def without_database(
+    database: Database, script: IO[str], folder: Path, *words: str
+) -> "subprocess.CompletedProcess[str]":
+    """Runs a script in a folder with the words of a command line, and no database but in them."""
+    command = database.server.client("--local-infile=1", *words)
+    return subprocess.run(
+        command, cwd=folder, stdin=script, capture_output=True, text=True, check=False
+    )
+
+
+LEFT_OUT = ["done", "cpexport: 4 of 4 batches left out, 0 loaded, 0 already loaded"]
+
+
+@pytest.mark.parametrize("cause", ["server", "client", "folder", "database", "reader", "foreign"])
+def test_under_force_nothing_is_done_after_a_first_check_that_failed(
+    database: Database, folder: Path, user: str, cause: str
+) -> None:
+    """What comes out is the reason, and not a line for what was not tried."""
+    words = ["--force", database.name]
+    tables: list[tuple[str, ...]] = []
+    if cause == "database":
+        words.pop()
+    elif cause == "client":
+        words.append("--local-infile=0")
+    elif cause == "reader":
+        words.append(f"--user={user}")
+        database.rows(f"GRANT SELECT ON {database.name}.* TO {user}@'%'")
+    elif cause == "foreign":
+        tables = [("Per_Image",)]
+        database.rows("CREATE TABLE Per_Image (ImageNumber INT PRIMARY KEY, mine TEXT)")
+    elsewhere = folder / "data" if cause == "folder" else folder
+    on = int(cause != "server")
+    with database.server.setting("local_infile", on), (folder / "import.sql").open() as stream:
+        ran = without_database(database, stream, elsewhere, *words)
+
+    *before, last = errors(ran)
+    assert "Unknown column 'cpexport: " in last
+    # The client says first that it did not send the file.
+    assert len(before) == (cause in ("client", "folder")), ran.stderr
+    assert ran.stdout.splitlines() == LEFT_OUT
+    assert database.rows("SHOW TABLES") == tables
 
 
 @pytest.fixture
@@ -230,7 +289,10 @@ def test_rights_that_are_missing_are_named_before_anything_is_changed(
         database.rows(f"REVOKE ALL ON {database.name}.* FROM {user}@'%'")
 
         listed = ", ".join(lacking)
-        assert message(ran) == f"user {user}@% lacks rights that grants.sql grants: {listed}"
+        assert (
+            message(ran)
+            == f"user {user}@% lacks these rights: {listed}; grants.sql grants them"[:170]
+        )
         assert database.rows("SHOW TABLES") == []
 
 
@@ -304,17 +366,15 @@ def test_a_client_killed_anywhere_and_run_again_leaves_the_same(
     assert whole(database, folder)
 
 
+@pytest.mark.parametrize("name", ["Per_Cells", "Experiment", "Experiment_Properties"])
 def test_tables_of_others_are_refused_before_anything_is_changed(
-    database: Database, folder: Path
+    database: Database, folder: Path, name: str
 ) -> None:
-    database.rows("CREATE TABLE Per_Cells (ImageNumber INT PRIMARY KEY, mine TEXT)")
+    database.rows(f"CREATE TABLE {name} (ImageNumber INT PRIMARY KEY, mine TEXT)")
     ran = imported(database, folder)
 
-    assert ran.returncode != 0
-    assert "Per_Cells has other columns" in ran.stderr
-    names = {name for (name,) in database.rows("SHOW TABLES")}
-    assert not {name for name in names if name.startswith("Per_")} - {"Per_Cells"}
-    assert database.rows("SELECT COUNT(*) FROM _cpexport_columns") == [(0,)]
+    assert message(ran) == f"the database has a table {name} that cpexport did not create"
+    assert database.rows("SHOW TABLES") == [(name,)]
 
 
 def test_tables_that_are_not_of_innodb_are_refused(database: Database, folder: Path) -> None:
@@ -340,7 +400,7 @@ def test_image_sets_of_others_are_not_replaced(
     ran = imported(database, tmp_path / "other")
 
     assert ran.returncode != 0
-    assert "image sets 1-6 are from other outputs" in ran.stderr
+    assert "the database has image sets 1-6 from other outputs" in ran.stderr
     assert whole(database, first)
 
 

@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -128,19 +129,37 @@ def test_image_sets_of_others_are_not_replaced(
     ran = shell(to, tmp_path / "other")
 
     assert ran.returncode != 0
-    assert "image sets 1-6 are from other outputs" in ran.stderr
+    assert "the database has image sets 1-6 from other outputs" in ran.stderr
     assert same(in_sqlite(to), in_sqlite(first / "cpexport.sqlite"))
 
 
-def test_tables_of_others_are_refused(folder: Path, to: Path) -> None:
+@pytest.mark.parametrize("name", ["Per_Cells", "Experiment", "Experiment_Properties"])
+def test_tables_of_others_are_refused(folder: Path, to: Path, name: str) -> None:
     with sqlite3.connect(to) as db:
-        db.execute("CREATE TABLE Per_Cells (ImageNumber INTEGER, mine TEXT)")
+        db.execute(f"CREATE TABLE {name} (ImageNumber INTEGER, mine TEXT)")
     db.close()
     ran = shell(to, folder)
 
     assert ran.returncode != 0
-    assert "Per_Cells has other columns" in ran.stderr
-    assert rows(to, "SELECT name FROM sqlite_master") == [("Per_Cells",)]
+    assert f"the database has a table {name} that cpexport did not create" in ran.stderr
+    assert rows(to, "SELECT name FROM sqlite_master") == [(name,)]
+
+
+def test_the_ledger_says_when_a_batch_was_imported(folder: Path, to: Path) -> None:
+    """Not when the script was written; and it stays when the script runs again."""
+    with sqlite3.connect(folder / "cpexport.sqlite") as db:
+        db.execute("UPDATE _cpexport_batches SET loaded_utc = '2001-01-01T00:00:00+00:00'")
+    db.close()
+    written(unpacked("10_ranges") / "outputs", folder, FORM)
+    shell(to, folder)
+    query = "SELECT loaded_utc FROM _cpexport_batches"
+    times = rows(to, query)
+    shell(to, folder)
+
+    assert rows(to, query) == times
+    for (time,) in times:
+        age = datetime.now(UTC) - datetime.fromisoformat(time)
+        assert timedelta(seconds=-1) <= age < timedelta(minutes=5)
 
 
 def test_runs_are_kept_apart(tmp_path: Path, to: Path) -> None:

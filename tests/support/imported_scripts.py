@@ -91,6 +91,8 @@ def _collected(columns: dict[str, list[str]], query: Callable[[str], Any], quote
     for table, names in sorted(columns.items()):
         if table in _OWN:
             continue
+        # When a batch was imported.
+        names = [name for name in names if name != "loaded_utc"]
         listed = ", ".join(f"{quote}{name}{quote}" for name in names)
         # A script writes the measurements of a run by job, and leaves those of the whole run to a
         # load.

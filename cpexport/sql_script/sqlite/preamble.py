@@ -77,13 +77,16 @@ def _made(table: sa.Table, where: str, more: str = "") -> Iterator[str]:
     name = literal(table.name)
     names = literal(json.dumps([column.name for column in table.columns], ensure_ascii=False))
     existing = f"SELECT name FROM pragma_table_info({name})"
-    more = more or f"{name} IN (SELECT table_name FROM _cpexport_columns WHERE {where})"
-    yield check(
+    ours = f"{name} IN (SELECT table_name FROM _cpexport_columns WHERE {where})"
+    whole = (
         f"(SELECT count(*) FROM json_each({names}) WHERE value NOT IN ({existing})) = 0 AND "
-        f"((SELECT count(*) FROM ({existing})) = {len(table.columns)} OR {more})",
-        stops.OTHER_COLUMNS,
-        table=table.name,
+        f"((SELECT count(*) FROM ({existing})) = {len(table.columns)} OR {more or ours})"
     )
+    if table.name.startswith("_cpexport_"):
+        yield check(whole, stops.OTHER_VERSION)
+    else:
+        yield check(f"{whole} OR {ours}", stops.NOT_OURS, table=table.name)
+        yield check(whole, stops.OTHER_COLUMNS, table=table.name)
 
 
 def _keys(contents: Manifest) -> Iterator[str]:

@@ -53,6 +53,8 @@ CREATE TEMP TABLE cpexport_whole (whole INTEGER, first INTEGER);
 """
 _NEW = "(SELECT new FROM cpexport_batch)"
 _ID = "(SELECT id FROM cpexport_batch)"
+# As loads write it.
+_NOW = "strftime('%Y-%m-%dT%H:%M:%S+00:00', 'now')"
 
 
 def script(contents: Manifest, form: ScriptOptions) -> Iterator[str]:
@@ -136,7 +138,9 @@ INSERT INTO cpexport_loaded SELECT new FROM cpexport_batch;
     )
     if SETS in files:
         yield from _file(files[SETS], unit, contents, form, _NEW)
-    row = ", ".join(map(literal, (prefix, run, *ledger_tables.row(entry).values())))
+    columns = {name: literal(value) for name, value in ledger_tables.row(entry).items()}
+    columns["loaded_utc"] = _NOW
+    row = ", ".join((literal(prefix), str(run), *columns.values()))
     yield f"INSERT INTO _cpexport_batches SELECT id, {row} FROM cpexport_batch WHERE new;\n"
     for table, count in entry.counts.items():
         infinite = json.dumps(dict(count.infinite_columns))
