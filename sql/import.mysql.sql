@@ -19,9 +19,12 @@ SET SESSION autocommit = 0,
   group_concat_max_len = 1000000;
 SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;
 SET @ok = 1, @loaded = 0, @left = 0;
-SET @ok = @ok AND COALESCE((DATABASE() IS NOT NULL), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'no database is named; call mysql with the name of the database'), 180), '`', ''''), '`'));
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @stop = @ok AND NOT COALESCE((DATABASE() IS NOT NULL), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'no database is named; call mysql with the name of the database'), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
 SET @user = CURRENT_USER();
 SET @host = SUBSTRING_INDEX(@user, '@', -1);
 SET @grantee = CONCAT('''', LEFT(@user, CHAR_LENGTH(@user) - CHAR_LENGTH(@host) - 1), '''@''',
@@ -43,16 +46,35 @@ SET @lacks = NULLIF(CONCAT_WS(', ', IF(NOT FIND_IN_SET('SELECT', @granted), 'SEL
   IF(NOT FIND_IN_SET('REFERENCES', @granted) AND VERSION() NOT LIKE '%MariaDB%', 'REFERENCES', NULL),
   IF(NOT FIND_IN_SET('CREATE VIEW', @granted), 'CREATE VIEW', NULL),
   IF(NOT FIND_IN_SET('CREATE TEMPORARY TABLES', @granted), 'CREATE TEMPORARY TABLES', NULL)), '');
-SET @ok = @ok AND COALESCE((@lacks IS NULL OR NOT (@granted IS NOT NULL AND COALESCE(CURRENT_ROLE(), 'NONE') = 'NONE')), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'user ', @user, ' lacks rights that grants.sql grants: ', @lacks), 180), '`', ''''), '`'));
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
-SET @ok = @ok AND COALESCE((@@GLOBAL.local_infile), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'local_infile is off on this server; an administrator can turn it on: SET GLOBAL local_infile = 1'), 180), '`', ''''), '`'));
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
-SET @ok = @ok AND COALESCE((GET_LOCK(CONCAT('cpexport ', LEFT(SHA2(DATABASE(), 256), 40)), 60) = 1), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'another script is running on this database'), 180), '`', ''''), '`'));
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @stop = @ok AND NOT COALESCE((@lacks IS NULL OR NOT (@granted IS NOT NULL AND COALESCE(CURRENT_ROLE(), 'NONE') = 'NONE')), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'user ', @user, ' lacks these rights: ', @lacks, '; grants.sql grants them'), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
+SET @stop = @ok AND NOT COALESCE((@@GLOBAL.local_infile), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'local_infile is off on this server; an administrator can turn it on: SET GLOBAL local_infile = 1'), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
 CREATE TEMPORARY TABLE cpexport_lines (crc INT UNSIGNED NOT NULL) ENGINE=InnoDB;
+DELETE FROM cpexport_lines;
+LOAD DATA LOCAL INFILE 'import.sql' INTO TABLE cpexport_lines CHARACTER SET binary
+  FIELDS TERMINATED BY '\0' ESCAPED BY '' LINES TERMINATED BY '\n' (@line) SET crc = CRC32(@line);
+SELECT COUNT(*), COALESCE(SUM(crc), 0) FROM cpexport_lines INTO @lines, @crc;
+SET @stop = @ok AND NOT COALESCE((@lines > 0), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'the client did not send ', 'import.sql', '; see the error before this one'), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
+SET @stop = @ok AND NOT COALESCE((GET_LOCK(CONCAT('cpexport ', LEFT(SHA2(COALESCE(DATABASE(), ''), 256), 40)), 60) = 1), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'another script is running on this database'), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
 CREATE TEMPORARY TABLE cpexport_known (signature VARCHAR(64) NOT NULL,
   digest VARCHAR(64) NOT NULL, PRIMARY KEY (signature, digest)) ENGINE=InnoDB
   DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
@@ -68,114 +90,6 @@ CREATE TEMPORARY TABLE cpexport_there (t VARCHAR(64) NOT NULL, c VARCHAR(64) NOT
 CREATE TEMPORARY TABLE cpexport_ledger (t VARCHAR(64) NOT NULL, c VARCHAR(64) NOT NULL,
   position INT NOT NULL, object_name TEXT, feature TEXT, kind VARCHAR(64), PRIMARY KEY (t, c))
   ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
-CREATE TABLE IF NOT EXISTS _cpexport_batches (
-	batch_id INTEGER NOT NULL AUTO_INCREMENT,
-	prefix VARCHAR(64) NOT NULL,
-	table_number INTEGER NOT NULL,
-	path LONGTEXT NOT NULL,
-	format LONGTEXT NOT NULL,
-	signature VARCHAR(64) NOT NULL,
-	fingerprint LONGTEXT NOT NULL,
-	image_sets LONGTEXT NOT NULL,
-	complete LONGTEXT NOT NULL,
-	refused LONGTEXT NOT NULL,
-	group_tags LONGTEXT NOT NULL,
-	state LONGTEXT NOT NULL,
-	reason LONGTEXT NOT NULL,
-	finished LONGTEXT NOT NULL,
-	modified_ns BIGINT NOT NULL,
-	cellprofiler LONGTEXT,
-	pipeline_sha256 LONGTEXT,
-	loaded_utc LONGTEXT NOT NULL,
-	cpexport LONGTEXT NOT NULL,
-	PRIMARY KEY (batch_id),
-	UNIQUE (prefix, table_number, signature)
-)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
-CREATE TABLE IF NOT EXISTS _cpexport_columns (
-	prefix VARCHAR(64) NOT NULL,
-	position INTEGER NOT NULL,
-	object_name LONGTEXT NOT NULL,
-	feature LONGTEXT NOT NULL,
-	table_name VARCHAR(64) NOT NULL,
-	column_name LONGTEXT NOT NULL,
-	type LONGTEXT NOT NULL,
-	PRIMARY KEY (prefix, position)
-)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
-CREATE TABLE IF NOT EXISTS _cpexport_feature_sets (
-	digest VARCHAR(64) NOT NULL,
-	batch_id INTEGER NOT NULL,
-	features LONGTEXT NOT NULL,
-	PRIMARY KEY (digest, batch_id)
-)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
-CREATE TABLE IF NOT EXISTS _cpexport_features (
-	batch_id INTEGER NOT NULL,
-	digest VARCHAR(64) NOT NULL,
-	PRIMARY KEY (batch_id)
-)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
-CREATE TABLE IF NOT EXISTS _cpexport_measured (
-	batch_id INTEGER NOT NULL,
-	feature VARCHAR(255) NOT NULL,
-	value DOUBLE,
-	PRIMARY KEY (batch_id, feature)
-)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
-CREATE TABLE IF NOT EXISTS _cpexport_replaced (
-	batch_id INTEGER NOT NULL,
-	by_batch_id INTEGER NOT NULL,
-	set_count INTEGER NOT NULL,
-	PRIMARY KEY (batch_id, by_batch_id)
-)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
-CREATE TABLE IF NOT EXISTS _cpexport_runs (
-	prefix VARCHAR(64) NOT NULL,
-	table_number INTEGER NOT NULL,
-	name VARCHAR(64) NOT NULL,
-	PRIMARY KEY (prefix, table_number),
-	UNIQUE (prefix, name)
-)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
-CREATE TABLE IF NOT EXISTS _cpexport_sets (
-	prefix VARCHAR(64) NOT NULL,
-	table_number INTEGER NOT NULL,
-	number INTEGER NOT NULL,
-	batch_id INTEGER NOT NULL,
-	identity LONGTEXT NOT NULL,
-	PRIMARY KEY (prefix, table_number, number)
-)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
-CREATE TABLE IF NOT EXISTS _cpexport_settings (
-	prefix VARCHAR(64) NOT NULL,
-	table_number INTEGER NOT NULL,
-	name VARCHAR(64) NOT NULL,
-	value LONGTEXT NOT NULL,
-	PRIMARY KEY (prefix, table_number, name)
-)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
-CREATE TABLE IF NOT EXISTS _cpexport_tables (
-	batch_id INTEGER NOT NULL,
-	table_name VARCHAR(64) NOT NULL,
-	row_count BIGINT NOT NULL,
-	missing_count BIGINT NOT NULL,
-	infinite_count BIGINT NOT NULL,
-	infinite_columns LONGTEXT NOT NULL,
-	PRIMARY KEY (batch_id, table_name)
-)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
-CREATE TABLE IF NOT EXISTS _cpexport_script (
-	prefix VARCHAR(64) NOT NULL,
-	table_number INTEGER NOT NULL,
-	signature VARCHAR(64) NOT NULL,
-	table_name VARCHAR(64) NOT NULL,
-	digest VARCHAR(64) NOT NULL,
-	PRIMARY KEY (prefix, table_number, signature, table_name)
-)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
-CREATE TABLE IF NOT EXISTS `Experiment` (
-	experiment_id INTEGER NOT NULL AUTO_INCREMENT,
-	name TEXT,
-	PRIMARY KEY (experiment_id)
-)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
-CREATE TABLE IF NOT EXISTS `Experiment_Properties` (
-	experiment_id INTEGER NOT NULL,
-	object_name VARCHAR(200) NOT NULL,
-	field VARCHAR(200) NOT NULL,
-	value LONGTEXT,
-	PRIMARY KEY (experiment_id, object_name, field)
-)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
-START TRANSACTION;
 INSERT INTO cpexport_columns VALUES
   ('_cpexport_batches', 1, 'batch_id', 'INTEGER', NULL, NULL, NULL, NULL),
   ('_cpexport_batches', 2, 'prefix', 'VARCHAR(64)', NULL, NULL, NULL, NULL),
@@ -348,51 +262,243 @@ INSERT INTO cpexport_tables VALUES
   ('Per_Experiment', 0);
 INSERT INTO cpexport_known VALUES
   ('<sha>', '<sha>');
+DELETE FROM cpexport_there;
+INSERT INTO cpexport_there SELECT i.table_name, i.column_name, LOWER(i.data_type)
+  FROM information_schema.columns i JOIN cpexport_tables k
+  ON CONVERT(i.table_name USING utf8mb4) COLLATE utf8mb4_general_ci = k.t
+  WHERE i.table_schema = DATABASE() AND i.extra NOT LIKE '%INVISIBLE%';
+SET @t = (SELECT MIN(k.t) FROM cpexport_tables k JOIN (cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c) ON w.t = k.t
+  WHERE COALESCE(i.type <> REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int'), 1) AND k.own
+  AND EXISTS (SELECT 1 FROM information_schema.tables x WHERE x.table_schema = DATABASE()
+    AND CONVERT(x.table_name USING utf8mb4) COLLATE utf8mb4_general_ci = k.t));
+SET @stop = @ok AND NOT COALESCE((@t IS NULL), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'the tables are from another version of cpexport'), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
+SET @stop = @ok AND NOT COALESCE(((SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'Experiment') = 0 OR (SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'Experiment' AND column_name IN ('experiment_id', 'name')) = 2), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'the database has a table ', 'Experiment', ' that cpexport did not create'), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
+SET @stop = @ok AND NOT COALESCE(((SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'Experiment_Properties') = 0 OR (SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'Experiment_Properties' AND column_name IN ('experiment_id', 'object_name', 'field', 'value')) = 4), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'the database has a table ', 'Experiment_Properties', ' that cpexport did not create'), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
+SET @s = IF((SELECT COUNT(*) FROM information_schema.tables
+  WHERE table_schema = DATABASE() AND table_name = '_cpexport_columns'),
+  'INSERT INTO cpexport_ledger SELECT table_name, column_name, position, object_name, feature, type FROM _cpexport_columns WHERE prefix = ''''', 'DO 0');
+PREPARE s FROM @s; EXECUTE s;
+SET @t = (SELECT MIN(k.t) FROM cpexport_tables k JOIN (cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c) ON w.t = k.t
+  WHERE COALESCE(i.type <> REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int'), 1) AND NOT k.own AND k.t NOT IN (SELECT t FROM cpexport_ledger)
+  AND EXISTS (SELECT 1 FROM information_schema.tables x WHERE x.table_schema = DATABASE()
+    AND CONVERT(x.table_name USING utf8mb4) COLLATE utf8mb4_general_ci = k.t));
+SET @stop = @ok AND NOT COALESCE((@t IS NULL), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'the database has a table ', @t, ' that cpexport did not create'), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
+SET @t = (SELECT MIN(i.t) FROM cpexport_there i LEFT JOIN cpexport_columns w
+  ON w.t = i.t AND w.c = i.c WHERE w.c IS NULL AND i.t NOT IN (SELECT t FROM cpexport_ledger)
+  AND i.t <> 'Per_Experiment');
+SET @stop = @ok AND NOT COALESCE((@t IS NULL), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'the database has a table ', @t, ' that cpexport did not create'), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
+CREATE TABLE IF NOT EXISTS _cpexport_batches (
+	batch_id INTEGER NOT NULL AUTO_INCREMENT,
+	prefix VARCHAR(64) NOT NULL,
+	table_number INTEGER NOT NULL,
+	path LONGTEXT NOT NULL,
+	format LONGTEXT NOT NULL,
+	signature VARCHAR(64) NOT NULL,
+	fingerprint LONGTEXT NOT NULL,
+	image_sets LONGTEXT NOT NULL,
+	complete LONGTEXT NOT NULL,
+	refused LONGTEXT NOT NULL,
+	group_tags LONGTEXT NOT NULL,
+	state LONGTEXT NOT NULL,
+	reason LONGTEXT NOT NULL,
+	finished LONGTEXT NOT NULL,
+	modified_ns BIGINT NOT NULL,
+	cellprofiler LONGTEXT,
+	pipeline_sha256 LONGTEXT,
+	loaded_utc LONGTEXT NOT NULL,
+	cpexport LONGTEXT NOT NULL,
+	PRIMARY KEY (batch_id),
+	UNIQUE (prefix, table_number, signature)
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS _cpexport_columns (
+	prefix VARCHAR(64) NOT NULL,
+	position INTEGER NOT NULL,
+	object_name LONGTEXT NOT NULL,
+	feature LONGTEXT NOT NULL,
+	table_name VARCHAR(64) NOT NULL,
+	column_name LONGTEXT NOT NULL,
+	type LONGTEXT NOT NULL,
+	PRIMARY KEY (prefix, position)
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS _cpexport_feature_sets (
+	digest VARCHAR(64) NOT NULL,
+	batch_id INTEGER NOT NULL,
+	features LONGTEXT NOT NULL,
+	PRIMARY KEY (digest, batch_id)
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS _cpexport_features (
+	batch_id INTEGER NOT NULL,
+	digest VARCHAR(64) NOT NULL,
+	PRIMARY KEY (batch_id)
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS _cpexport_measured (
+	batch_id INTEGER NOT NULL,
+	feature VARCHAR(255) NOT NULL,
+	value DOUBLE,
+	PRIMARY KEY (batch_id, feature)
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS _cpexport_replaced (
+	batch_id INTEGER NOT NULL,
+	by_batch_id INTEGER NOT NULL,
+	set_count INTEGER NOT NULL,
+	PRIMARY KEY (batch_id, by_batch_id)
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS _cpexport_runs (
+	prefix VARCHAR(64) NOT NULL,
+	table_number INTEGER NOT NULL,
+	name VARCHAR(64) NOT NULL,
+	PRIMARY KEY (prefix, table_number),
+	UNIQUE (prefix, name)
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS _cpexport_sets (
+	prefix VARCHAR(64) NOT NULL,
+	table_number INTEGER NOT NULL,
+	number INTEGER NOT NULL,
+	batch_id INTEGER NOT NULL,
+	identity LONGTEXT NOT NULL,
+	PRIMARY KEY (prefix, table_number, number)
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS _cpexport_settings (
+	prefix VARCHAR(64) NOT NULL,
+	table_number INTEGER NOT NULL,
+	name VARCHAR(64) NOT NULL,
+	value LONGTEXT NOT NULL,
+	PRIMARY KEY (prefix, table_number, name)
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS _cpexport_tables (
+	batch_id INTEGER NOT NULL,
+	table_name VARCHAR(64) NOT NULL,
+	row_count BIGINT NOT NULL,
+	missing_count BIGINT NOT NULL,
+	infinite_count BIGINT NOT NULL,
+	infinite_columns LONGTEXT NOT NULL,
+	PRIMARY KEY (batch_id, table_name)
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS _cpexport_script (
+	prefix VARCHAR(64) NOT NULL,
+	table_number INTEGER NOT NULL,
+	signature VARCHAR(64) NOT NULL,
+	table_name VARCHAR(64) NOT NULL,
+	digest VARCHAR(64) NOT NULL,
+	PRIMARY KEY (prefix, table_number, signature, table_name)
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS `Experiment` (
+	experiment_id INTEGER NOT NULL AUTO_INCREMENT,
+	name TEXT,
+	PRIMARY KEY (experiment_id)
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS `Experiment_Properties` (
+	experiment_id INTEGER NOT NULL,
+	object_name VARCHAR(200) NOT NULL,
+	field VARCHAR(200) NOT NULL,
+	value LONGTEXT,
+	PRIMARY KEY (experiment_id, object_name, field)
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+DELETE FROM cpexport_there;
+INSERT INTO cpexport_there SELECT i.table_name, i.column_name, LOWER(i.data_type)
+  FROM information_schema.columns i JOIN cpexport_tables k
+  ON CONVERT(i.table_name USING utf8mb4) COLLATE utf8mb4_general_ci = k.t
+  WHERE i.table_schema = DATABASE() AND i.extra NOT LIKE '%INVISIBLE%';
+SET @t = (SELECT MIN(w.t) FROM cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c JOIN cpexport_tables k ON k.t = w.t WHERE k.own AND COALESCE(i.type <> REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int'), 1));
+SET @stop = @ok AND NOT COALESCE((@t IS NULL), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'the server did not make ', @t, '; see the error before this one'), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
+START TRANSACTION;
 INSERT INTO _cpexport_settings SELECT '', 0, 'schema', '2' FROM DUAL WHERE @ok AND (SELECT COUNT(*) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'schema') = 0;
-SET @ok = @ok AND COALESCE(((SELECT COUNT(*) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'schema' AND value <> '2') = 0), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'the tables are from another version of cpexport'), 180), '`', ''''), '`'));
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @stop = @ok AND NOT COALESCE(((SELECT COUNT(*) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'schema' AND value <> '2') = 0), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'the tables are from another version of cpexport'), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
 SELECT value INTO @schema FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'schema' FOR UPDATE;
 DELETE FROM cpexport_there;
 INSERT INTO cpexport_there SELECT i.table_name, i.column_name, LOWER(i.data_type)
   FROM information_schema.columns i JOIN cpexport_tables k
   ON CONVERT(i.table_name USING utf8mb4) COLLATE utf8mb4_general_ci = k.t
   WHERE i.table_schema = DATABASE() AND i.extra NOT LIKE '%INVISIBLE%';
+DELETE FROM cpexport_ledger;
 INSERT INTO cpexport_ledger SELECT table_name, column_name, position, object_name, feature, type FROM _cpexport_columns WHERE prefix = '';
 SET @t = (SELECT MIN(k.t) FROM cpexport_tables k JOIN (cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c) ON w.t = k.t
-  WHERE COALESCE(i.type <> REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int'), 1) AND (k.own OR k.t NOT IN (SELECT t FROM cpexport_ledger))
+  WHERE COALESCE(i.type <> REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int'), 1) AND NOT k.own AND k.t NOT IN (SELECT t FROM cpexport_ledger)
   AND EXISTS (SELECT 1 FROM information_schema.tables x WHERE x.table_schema = DATABASE()
     AND CONVERT(x.table_name USING utf8mb4) COLLATE utf8mb4_general_ci = k.t));
-SET @ok = @ok AND COALESCE((@t IS NULL), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', @t, ' has other columns'), 180), '`', ''''), '`'));
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @stop = @ok AND NOT COALESCE((@t IS NULL), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'the database has a table ', @t, ' that cpexport did not create'), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
 SET @t = (SELECT MIN(i.t) FROM cpexport_there i LEFT JOIN cpexport_columns w
   ON w.t = i.t AND w.c = i.c WHERE w.c IS NULL AND i.t NOT IN (SELECT t FROM cpexport_ledger)
   AND i.t <> 'Per_Experiment');
-SET @ok = @ok AND COALESCE((@t IS NULL), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', @t, ' has other columns'), 180), '`', ''''), '`'));
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @stop = @ok AND NOT COALESCE((@t IS NULL), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'the database has a table ', @t, ' that cpexport did not create'), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
 SET @t = (SELECT MIN(w.t) FROM cpexport_columns w LEFT JOIN cpexport_ledger l ON l.t = w.t AND l.c = w.c WHERE w.position IS NOT NULL
   AND IF(l.t IS NULL, (w.object_name, w.feature) IN (SELECT object_name, feature FROM _cpexport_columns WHERE prefix = ''),
     BINARY w.object_name <> l.object_name OR BINARY w.feature <> l.feature));
-SET @ok = @ok AND COALESCE((@t IS NULL), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', @t, ' has other columns'), 180), '`', ''''), '`'));
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
-SET @ok = @ok AND COALESCE(((SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND LOWER(table_name) = 'per_relationshipsview' AND NOT (table_type = 'VIEW' AND EXISTS (SELECT 1 FROM cpexport_ledger))) = 0), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'Per_RelationshipsView', ' is from another program'), 180), '`', ''''), '`'));
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @stop = @ok AND NOT COALESCE((@t IS NULL), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', @t, ' has other columns'), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
+SET @stop = @ok AND NOT COALESCE(((SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND LOWER(table_name) = 'per_relationshipsview' AND NOT (table_type = 'VIEW' AND EXISTS (SELECT 1 FROM cpexport_ledger))) = 0), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'Per_RelationshipsView', ' is from another program'), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
 SET @t = (SELECT MIN(w.t) FROM cpexport_columns w LEFT JOIN cpexport_ledger l ON l.t = w.t AND l.c = w.c WHERE w.kind = 'text' AND l.kind IN ('integer', 'real'));
-SET @ok = @ok AND COALESCE((@t IS NULL OR (SELECT COUNT(*) FROM _cpexport_batches b WHERE prefix = '' AND NOT EXISTS (SELECT 1 FROM _cpexport_script s WHERE s.prefix = b.prefix AND s.table_number = b.table_number AND s.signature = b.signature)) = 0), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', @t, ' has text now; use cpexport load'), 180), '`', ''''), '`'));
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @stop = @ok AND NOT COALESCE((@t IS NULL OR (SELECT COUNT(*) FROM _cpexport_batches b WHERE prefix = '' AND NOT EXISTS (SELECT 1 FROM _cpexport_script s WHERE s.prefix = b.prefix AND s.table_number = b.table_number AND s.signature = b.signature)) = 0), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', @t, ' has text now; use cpexport load'), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
 SET @big = 0, @s = (SELECT CONCAT('SELECT COUNT(*) INTO @big FROM (', GROUP_CONCAT(
   'SELECT 1 FROM `', w.t, '` WHERE ABS(`', w.c, '`) > 9007199254740992' SEPARATOR ' UNION ALL '), ') x')
   FROM cpexport_columns w LEFT JOIN cpexport_ledger l ON l.t = w.t AND l.c = w.c WHERE w.kind = 'real' AND l.kind = 'integer');
 SET @s = COALESCE(@s, 'DO 0');
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
-SET @ok = @ok AND COALESCE((@big = 0), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'integers have too many digits to become real numbers'), 180), '`', ''''), '`'));
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+PREPARE s FROM @s; EXECUTE s;
+SET @stop = @ok AND NOT COALESCE((@big = 0), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'integers have too many digits to become real numbers'), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
 SET @unknown = (SELECT MIN(w.t) FROM cpexport_columns w LEFT JOIN cpexport_ledger l ON l.t = w.t AND l.c = w.c
   WHERE FIELD(l.kind, 'none yet', 'integer', 'real', 'text') > FIELD(w.kind, 'none yet', 'integer', 'real', 'text') AND w.kind <> 'none yet' AND l.kind = 'text');
 SET @unknown = COALESCE(@unknown, (SELECT MIN(l.t)
@@ -402,9 +508,12 @@ UPDATE cpexport_columns w JOIN cpexport_ledger l ON l.t = w.t AND l.c = w.c
   SET w.kind = l.kind, w.type = CASE WHEN l.kind = 'integer' THEN 'BIGINT'
     WHEN l.kind = 'real' THEN 'DOUBLE' WHEN w.feature LIKE 'Thumbnail\_%' THEN 'LONGTEXT'
     ELSE 'TEXT' END WHERE FIELD(l.kind, 'none yet', 'integer', 'real', 'text') > FIELD(w.kind, 'none yet', 'integer', 'real', 'text');
-SET @ok = @ok AND COALESCE(((SELECT COUNT(*) FROM _cpexport_settings WHERE prefix = '' AND name = 'shape' AND value <> '{"layout": "none", "only": [], "aggregate": [], "max_column_length": 64, "numbered": false, "paths": {"pairs": []}}') = 0), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'the tables were made with other options'), 180), '`', ''''), '`'));
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @stop = @ok AND NOT COALESCE(((SELECT COUNT(*) FROM _cpexport_settings WHERE prefix = '' AND name = 'shape' AND value <> '{"layout": "none", "only": [], "aggregate": [], "max_column_length": 64, "numbered": false, "paths": {"pairs": []}}') = 0), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'the tables were made with other options'), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
 INSERT INTO _cpexport_settings SELECT '', 0, 'shape', '{"layout": "none", "only": [], "aggregate": [], "max_column_length": 64, "numbered": false, "paths": {"pairs": []}}' FROM DUAL WHERE @ok AND (SELECT COUNT(*) FROM _cpexport_settings WHERE prefix = '' AND name = 'shape') = 0;
 DELETE FROM _cpexport_columns WHERE @ok AND prefix = '';
 SET @last = (SELECT COALESCE(MAX(position), 0) FROM cpexport_ledger);
@@ -416,7 +525,7 @@ INSERT INTO _cpexport_columns SELECT '', @last + w.position, w.object_name, w.fe
 REPLACE INTO _cpexport_settings SELECT '', 0, 'layout', UUID() FROM DUAL WHERE @ok;
 REPLACE INTO _cpexport_settings SELECT '', 0, 'changing', 'yes' FROM DUAL WHERE @ok;
 SET @s = IF(@ok, 'COMMIT', 'ROLLBACK');
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+PREPARE s FROM @s; EXECUTE s;
 CREATE TABLE IF NOT EXISTS `Per_Image` (
 	`ImageNumber` INTEGER NOT NULL,
 	`Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_NumObjectsPerBn` BIGINT,
@@ -518,9 +627,9 @@ CREATE TABLE IF NOT EXISTS `Per_Relationships` (
 	CONSTRAINT `Per_RelationshipUnique` UNIQUE (relationship_type_id, image_number1, object_number1, image_number2, object_number2)
 )ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
 SET @s = IF((SELECT COUNT(*) FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = 'Per_Relationships' AND index_name = 'Per_IRelationships1') = 0, 'CREATE INDEX `Per_IRelationships1` ON `Per_Relationships` (image_number1, object_number1, relationship_type_id)', 'DO 0');
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+PREPARE s FROM @s; EXECUTE s;
 SET @s = IF((SELECT COUNT(*) FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = 'Per_Relationships' AND index_name = 'Per_IRelationships2') = 0, 'CREATE INDEX `Per_IRelationships2` ON `Per_Relationships` (image_number2, object_number2, relationship_type_id)', 'DO 0');
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+PREPARE s FROM @s; EXECUTE s;
 CREATE TABLE IF NOT EXISTS `Per_Experiment` (
 	`Pipeline_Pipeline` LONGBLOB,
 	`CellProfiler_Version` TEXT,
@@ -536,41 +645,47 @@ SET @s = (SELECT GROUP_CONCAT(IF(i.c IS NULL, 'ADD', 'MODIFY'), ' COLUMN `',
     REPLACE(w.c, '`', '``'), '` ', w.type ORDER BY w.n)
   FROM cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c WHERE @ok AND w.t = 'Per_Image' AND COALESCE(i.type <> REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int'), 1));
 SET @s = COALESCE(CONCAT('ALTER TABLE `Per_Image` ', @s), 'DO 0');
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+PREPARE s FROM @s; EXECUTE s;
 SET @s = (SELECT GROUP_CONCAT(IF(i.c IS NULL, 'ADD', 'MODIFY'), ' COLUMN `',
     REPLACE(w.c, '`', '``'), '` ', w.type ORDER BY w.n)
   FROM cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c WHERE @ok AND w.t = 'Per_RelationshipTypes' AND COALESCE(i.type <> REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int'), 1));
 SET @s = COALESCE(CONCAT('ALTER TABLE `Per_RelationshipTypes` ', @s), 'DO 0');
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+PREPARE s FROM @s; EXECUTE s;
 SET @s = (SELECT GROUP_CONCAT(IF(i.c IS NULL, 'ADD', 'MODIFY'), ' COLUMN `',
     REPLACE(w.c, '`', '``'), '` ', w.type ORDER BY w.n)
   FROM cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c WHERE @ok AND w.t = 'Per_Relationships' AND COALESCE(i.type <> REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int'), 1));
 SET @s = COALESCE(CONCAT('ALTER TABLE `Per_Relationships` ', @s), 'DO 0');
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+PREPARE s FROM @s; EXECUTE s;
 SET @s = (SELECT GROUP_CONCAT(IF(i.c IS NULL, 'ADD', 'MODIFY'), ' COLUMN `',
     REPLACE(w.c, '`', '``'), '` ', w.type ORDER BY w.n)
   FROM cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c WHERE @ok AND w.t = 'Per_Experiment' AND COALESCE(i.type <> REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int'), 1));
 SET @s = COALESCE(CONCAT('ALTER TABLE `Per_Experiment` ', @s), 'DO 0');
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+PREPARE s FROM @s; EXECUTE s;
 SET @s = IF(@ok, 'CREATE OR REPLACE VIEW `Per_RelationshipsView` AS SELECT T.module_number, T.relationship, T.object_name1, T.object_name2, R.image_number1, R.object_number1, R.image_number2, R.object_number2 FROM `Per_RelationshipTypes` T JOIN `Per_Relationships` R ON T.relationship_type_id = R.relationship_type_id', 'DO 0');
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+PREPARE s FROM @s; EXECUTE s;
 SET @s = IF(@ok, 'CREATE OR REPLACE VIEW _cpexport_current AS SELECT b.batch_id, b.prefix, b.table_number, b.path, b.state, b.loaded_utc,\n  coalesce(s.owned, 0) AS owned, coalesce(r.replaced_by, 0) AS replaced_by\nFROM _cpexport_batches b\nLEFT JOIN (SELECT batch_id, count(*) AS owned FROM _cpexport_sets GROUP BY batch_id) s\n  ON s.batch_id = b.batch_id\nLEFT JOIN (SELECT batch_id, count(*) AS replaced_by FROM _cpexport_replaced GROUP BY batch_id) r\n  ON r.batch_id = b.batch_id', 'DO 0');
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+PREPARE s FROM @s; EXECUTE s;
 DELETE FROM cpexport_there;
 INSERT INTO cpexport_there SELECT i.table_name, i.column_name, LOWER(i.data_type)
   FROM information_schema.columns i JOIN cpexport_tables k
   ON CONVERT(i.table_name USING utf8mb4) COLLATE utf8mb4_general_ci = k.t
   WHERE i.table_schema = DATABASE() AND i.extra NOT LIKE '%INVISIBLE%';
 SET @t = (SELECT MIN(w.t) FROM cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c WHERE COALESCE(i.type <> REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int'), 1));
-SET @ok = @ok AND COALESCE((@t IS NULL), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', @t, ' has other columns'), 180), '`', ''''), '`'));
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @stop = @ok AND NOT COALESCE((@t IS NULL), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', @t, ' has other columns'), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
 SET @t = (SELECT MIN(k.t) FROM information_schema.tables i JOIN cpexport_tables k
   ON CONVERT(i.table_name USING utf8mb4) COLLATE utf8mb4_general_ci = k.t
   WHERE i.table_schema = DATABASE() AND NOT i.engine <=> 'InnoDB');
-SET @ok = @ok AND COALESCE((@t IS NULL), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', @t, ' is not an InnoDB table'), 180), '`', ''''), '`'));
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @stop = @ok AND NOT COALESCE((@t IS NULL), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', @t, ' is not an InnoDB table'), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
 START TRANSACTION;
 SELECT value INTO @schema FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'schema' FOR UPDATE;
 SET @kind1 = (SELECT MIN(relationship_type_id) FROM `Per_RelationshipTypes` WHERE (module_number, relationship, object_name1, object_name2) = (3, 'Parent', 'Nuclei', 'Cells'));
@@ -593,12 +708,16 @@ INSERT INTO `Per_RelationshipTypes` SELECT COALESCE(MAX(relationship_type_id), 0
 SET @kind6 = (SELECT MIN(relationship_type_id) FROM `Per_RelationshipTypes` WHERE (module_number, relationship, object_name1, object_name2) = (10, 'Parent', 'Cells', 'BigNuclei'));
 DELETE FROM _cpexport_settings WHERE @ok AND prefix = '' AND table_number = 0 AND name = 'changing';
 COMMIT;
+DO 0 /* */;
+SET SESSION sql_mode = 'STRICT_ALL_TABLES,ANSI_QUOTES,NO_ENGINE_SUBSTITUTION';
 SET @ready = @ok, @all = @ok;
 
 -- batch 1 of 1: image sets 1
+SET @ok = @ready;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
 START TRANSACTION;
 SELECT value INTO @schema FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'schema' FOR UPDATE;
-SET @ok = @ready;
 SET @id = COALESCE((SELECT batch_id FROM _cpexport_batches WHERE prefix = '' AND table_number = 0 AND signature = '<sha>'),
   (SELECT MIN(batch_id) FROM _cpexport_batches WHERE prefix = '' AND table_number = 0 AND fingerprint = '<sha>'));
 SET @new = @id IS NULL OR COALESCE((SELECT digest <> '<sha>' FROM _cpexport_script
@@ -606,48 +725,72 @@ SET @new = @id IS NULL OR COALESCE((SELECT digest <> '<sha>' FROM _cpexport_scri
 SET @kept = (SELECT COUNT(*) = 1 AND
   COALESCE(SUM(number BETWEEN 1 AND 1), 0) = 1
   FROM _cpexport_sets WHERE prefix = '' AND table_number = 0 AND batch_id = @id);
-SET @ok = @ok AND COALESCE((NOT @new OR (SELECT COUNT(*) FROM _cpexport_sets s JOIN _cpexport_batches b ON b.batch_id = s.batch_id WHERE s.prefix = '' AND s.table_number = 0 AND (s.number BETWEEN 1 AND 1) AND b.signature NOT IN (SELECT signature FROM cpexport_known)) = 0), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'image sets ', '1', ' are from other outputs'), 180), '`', ''''), '`'));
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
-SET @ok = @ok AND COALESCE((NOT @new OR @unknown IS NULL), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', @unknown, ' has more than this script knows; run cpexport script again, or use cpexport load'), 180), '`', ''''), '`'));
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @stop = @ok AND NOT COALESCE((NOT @new OR (SELECT COUNT(*) FROM _cpexport_sets s JOIN _cpexport_batches b ON b.batch_id = s.batch_id WHERE s.prefix = '' AND s.table_number = 0 AND (s.number BETWEEN 1 AND 1) AND b.signature NOT IN (SELECT signature FROM cpexport_known)) = 0), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'the database has image sets ', '1', ' from other outputs'), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
+SET @stop = @ok AND NOT COALESCE((NOT @new OR @unknown IS NULL), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', @unknown, ' has more than this script knows; run cpexport script again, or use cpexport load'), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
 SET @fresh = @new AND (NOT @kept OR COALESCE((SELECT digest <> '<sha>' FROM _cpexport_script WHERE prefix = '' AND table_number = 0 AND signature = '<sha>' AND table_name = 'Per_Image'), 1));
 DELETE t FROM _cpexport_sets s JOIN `Per_Image` t ON t.`ImageNumber` = s.number WHERE @fresh AND s.prefix = '' AND s.table_number = 0 AND (s.batch_id = @id OR s.number BETWEEN 1 AND 1);
 DELETE FROM cpexport_lines;
 LOAD DATA LOCAL INFILE 'data/1_1_Image.csv' INTO TABLE cpexport_lines CHARACTER SET binary
   FIELDS TERMINATED BY '\0' ESCAPED BY '' LINES TERMINATED BY '\n' (@line) SET crc = CRC32(@line);
 SELECT COUNT(*), COALESCE(SUM(crc), 0) FROM cpexport_lines INTO @lines, @crc;
-SET @ok = @ok AND COALESCE((@lines = 2), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'data/1_1_Image.csv', ' has ', @lines, ' lines, not ', 2), 180), '`', ''''), '`'));
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
-SET @ok = @ok AND COALESCE((@crc = 5060554837), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'data/1_1_Image.csv', ' has changed since it was written'), 180), '`', ''''), '`'));
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @stop = @ok AND NOT COALESCE((@lines = 2), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'data/1_1_Image.csv', ' has ', @lines, ' lines, not ', 2), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
+SET @stop = @ok AND NOT COALESCE((@crc = 5060554837), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'data/1_1_Image.csv', ' has changed since it was written'), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
 LOAD DATA LOCAL INFILE 'data/1_1_Image.csv' INTO TABLE `Per_Image` CHARACTER SET utf8mb4 FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '"' ESCAPED BY '\\' LINES STARTING BY '' TERMINATED BY '\n' IGNORE 1 LINES
   (`ImageNumber`, `Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_NumObjectsPerBn`, `Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_NumObjectsPerBn`, `Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_NumObjectsPerBn`, `Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_NumObjectsPerBn`, `Image_Count_BigNuclei`, `Image_Count_Cells`, `Image_Count_Cytoplasm`, `Image_Count_Nuclei`, `Image_Count_SmallNuclei`, `Image_FileName_DNA`, `Image_FileName_ER`, `Image_Group_Index`, `Image_Group_Length`, `Image_Group_Number`, `Image_Height_DNA`, `Image_Height_ER`, `Image_Intensity_TotalArea_DNA`, `Image_Intensity_TotalArea_ER`, `Image_MD5Digest_DNA`, `Image_MD5Digest_ER`, `Image_Metadata_Compound`, `Image_Metadata_Dose`, `Image_Metadata_Plate`, `Image_Metadata_QCFlag`, `Image_Metadata_Site`, `Image_Metadata_Well`, `Image_PathName_DNA`, `Image_PathName_ER`, `Image_URL_DNA`, `Image_URL_ER`, `Image_Width_DNA`, `Image_Width_ER`, `Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_PctObjectsPerBn`, `Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_PctObjectsPerBn`, `Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_PctObjectsPerBn`, `Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_PctObjectsPerBn`, `Image_ExecutionTime_01LoadData`, `Image_ExecutionTime_02IdentifyPrimaryObjects`, `Image_ExecutionTime_03IdentifySecondaryObjects`, `Image_ExecutionTime_04IdentifyTertiaryObjects`, `Image_ExecutionTime_05MeasureObjectSizeShape`, `Image_ExecutionTime_06MeasureObjectIntensity`, `Image_ExecutionTime_07MeasureImageIntensity`, `Image_ExecutionTime_08MeasureObjectNeighbors`, `Image_ExecutionTime_09FilterObjects`, `Image_ExecutionTime_10RelateObjects`, `Image_ExecutionTime_11ClassifyObjects`, `Image_ExecutionTime_12FlagImage`, `Image_Intensity_LowerQuartileIntensity_DNA`, `Image_Intensity_LowerQuartileIntensity_ER`, `Image_Intensity_MADIntensity_DNA`, `Image_Intensity_MADIntensity_ER`, `Image_Intensity_MaxIntensity_DNA`, `Image_Intensity_MaxIntensity_ER`, `Image_Intensity_MeanIntensity_DNA`, `Image_Intensity_MeanIntensity_ER`, `Image_Intensity_MedianIntensity_DNA`, `Image_Intensity_MedianIntensity_ER`, `Image_Intensity_MinIntensity_DNA`, `Image_Intensity_MinIntensity_ER`, `Image_Intensity_PercentMaximal_DNA`, `Image_Intensity_PercentMaximal_ER`, `Image_Intensity_StdIntensity_DNA`, `Image_Intensity_StdIntensity_ER`, `Image_Intensity_TotalIntensity_DNA`, `Image_Intensity_TotalIntensity_ER`, `Image_Intensity_UpperQuartileIntensity_DNA`, `Image_Intensity_UpperQuartileIntensity_ER`, `Image_Scaling_DNA`, `Image_Scaling_ER`, `Image_Threshold_FinalThreshold_Cells`, `Image_Threshold_FinalThreshold_Nuclei`, `Image_Threshold_OrigThreshold_Cells`, `Image_Threshold_OrigThreshold_Nuclei`, `Image_Threshold_SumOfEntropies_Cells`, `Image_Threshold_SumOfEntropies_Nuclei`, `Image_Threshold_WeightedVariance_Cells`, `Image_Threshold_WeightedVariance_Nuclei`, @end);
 SELECT @@warning_count INTO @warnings;
-SET @ok = @ok AND COALESCE((@warnings = 0 OR NOT @fresh), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'data/1_1_Image.csv', ' was not stored exactly'), 180), '`', ''''), '`'));
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @stop = @ok AND NOT COALESCE((@warnings = 0 OR NOT @fresh), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'data/1_1_Image.csv', ' was not stored exactly'), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
 SET @fresh = @new AND (NOT @kept OR COALESCE((SELECT digest <> '<sha>' FROM _cpexport_script WHERE prefix = '' AND table_number = 0 AND signature = '<sha>' AND table_name = 'Per_Relationships'), 1));
 DELETE t FROM _cpexport_sets s JOIN `Per_Relationships` t ON t.`image_number1` = s.number WHERE @fresh AND s.prefix = '' AND s.table_number = 0 AND (s.batch_id = @id OR s.number BETWEEN 1 AND 1);
 DELETE FROM cpexport_lines;
 LOAD DATA LOCAL INFILE 'data/1_1_Relationships.csv' INTO TABLE cpexport_lines CHARACTER SET binary
   FIELDS TERMINATED BY '\0' ESCAPED BY '' LINES TERMINATED BY '\n' (@line) SET crc = CRC32(@line);
 SELECT COUNT(*), COALESCE(SUM(crc), 0) FROM cpexport_lines INTO @lines, @crc;
-SET @ok = @ok AND COALESCE((@lines = 244), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'data/1_1_Relationships.csv', ' has ', @lines, ' lines, not ', 244), 180), '`', ''''), '`'));
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
-SET @ok = @ok AND COALESCE((@crc = 497756165561), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'data/1_1_Relationships.csv', ' has changed since it was written'), 180), '`', ''''), '`'));
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @stop = @ok AND NOT COALESCE((@lines = 244), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'data/1_1_Relationships.csv', ' has ', @lines, ' lines, not ', 244), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
+SET @stop = @ok AND NOT COALESCE((@crc = 497756165561), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'data/1_1_Relationships.csv', ' has changed since it was written'), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
 LOAD DATA LOCAL INFILE 'data/1_1_Relationships.csv' INTO TABLE `Per_Relationships` CHARACTER SET utf8mb4 FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '"' ESCAPED BY '\\' LINES STARTING BY '' TERMINATED BY '\n' IGNORE 1 LINES
   (@kind, `image_number1`, `object_number1`, `image_number2`, `object_number2`, @end) SET relationship_type_id = ELT(@kind, @kind1, @kind2, @kind3, @kind4, @kind5, @kind6);
 SELECT @@warning_count INTO @warnings;
-SET @ok = @ok AND COALESCE((@warnings = 0 OR NOT @fresh), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'data/1_1_Relationships.csv', ' was not stored exactly'), 180), '`', ''''), '`'));
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @stop = @ok AND NOT COALESCE((@warnings = 0 OR NOT @fresh), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'data/1_1_Relationships.csv', ' was not stored exactly'), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
 SET @fresh = @new;
 DELETE s FROM _cpexport_sets s WHERE @new AND s.prefix = '' AND s.table_number = 0 AND (s.batch_id = @id OR s.number BETWEEN 1 AND 1);
 DELETE FROM _cpexport_tables WHERE @new AND batch_id = @id;
@@ -661,19 +804,28 @@ DELETE FROM cpexport_lines;
 LOAD DATA LOCAL INFILE 'data/1_1_Sets.csv' INTO TABLE cpexport_lines CHARACTER SET binary
   FIELDS TERMINATED BY '\0' ESCAPED BY '' LINES TERMINATED BY '\n' (@line) SET crc = CRC32(@line);
 SELECT COUNT(*), COALESCE(SUM(crc), 0) FROM cpexport_lines INTO @lines, @crc;
-SET @ok = @ok AND COALESCE((@lines = 2), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'data/1_1_Sets.csv', ' has ', @lines, ' lines, not ', 2), 180), '`', ''''), '`'));
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
-SET @ok = @ok AND COALESCE((@crc = 3095861405), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'data/1_1_Sets.csv', ' has changed since it was written'), 180), '`', ''''), '`'));
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @stop = @ok AND NOT COALESCE((@lines = 2), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'data/1_1_Sets.csv', ' has ', @lines, ' lines, not ', 2), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
+SET @stop = @ok AND NOT COALESCE((@crc = 3095861405), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'data/1_1_Sets.csv', ' has changed since it was written'), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
 LOAD DATA LOCAL INFILE 'data/1_1_Sets.csv' INTO TABLE `_cpexport_sets` CHARACTER SET utf8mb4 FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '"' ESCAPED BY '\\' LINES STARTING BY '' TERMINATED BY '\n' IGNORE 1 LINES
   (`number`, `identity`, @end) SET prefix = '', table_number = 0, batch_id = @id;
 SELECT @@warning_count INTO @warnings;
-SET @ok = @ok AND COALESCE((@warnings = 0 OR NOT @fresh), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'data/1_1_Sets.csv', ' was not stored exactly'), 180), '`', ''''), '`'));
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
-INSERT INTO _cpexport_batches SELECT @id, '', 0, '/data/P1-A01-1', 'spreadsheet', '<sha>', '<sha>', '1', '1', '', '["Metadata_Plate", "Metadata_Well", "Metadata_Site"]', 'complete', '', '<time>', <nanoseconds>, '4.2.8.1', '<sha>', '<time>', '0.2.0' FROM DUAL WHERE @new;
+SET @stop = @ok AND NOT COALESCE((@warnings = 0 OR NOT @fresh), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'data/1_1_Sets.csv', ' was not stored exactly'), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
+INSERT INTO _cpexport_batches SELECT @id, '', 0, '/data/P1-A01-1', 'spreadsheet', '<sha>', '<sha>', '1', '1', '', '["Metadata_Plate", "Metadata_Well", "Metadata_Site"]', 'complete', '', '<time>', <nanoseconds>, '4.2.8.1', '<sha>', DATE_FORMAT(UTC_TIMESTAMP(), '%Y-%m-%dT%H:%i:%s+00:00'), '0.2.0' FROM DUAL WHERE @new;
 INSERT INTO _cpexport_tables SELECT @id, 'Per_BigNuclei', 0, 0, 0, '{}' FROM DUAL WHERE @new;
 INSERT INTO _cpexport_tables SELECT @id, 'Per_Cells', 0, 0, 0, '{}' FROM DUAL WHERE @new;
 INSERT INTO _cpexport_tables SELECT @id, 'Per_Cytoplasm', 0, 0, 0, '{}' FROM DUAL WHERE @new;
@@ -686,27 +838,43 @@ INSERT INTO _cpexport_script SELECT '', 0, '<sha>', '', '<sha>' FROM DUAL WHERE 
 INSERT INTO _cpexport_script SELECT '', 0, '<sha>', 'Per_Image', '<sha>' FROM DUAL WHERE @new;
 INSERT INTO _cpexport_script SELECT '', 0, '<sha>', 'Per_Relationships', '<sha>' FROM DUAL WHERE @new;
 INSERT INTO _cpexport_script SELECT '', 0, '<sha>', '_cpexport_sets', '<sha>' FROM DUAL WHERE @new;
-SET @ok = @ok AND COALESCE((NOT @new OR (SELECT COUNT(*) FROM `Per_Image` WHERE `ImageNumber` BETWEEN 1 AND 1) = 1), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'Per_Image', ' does not have ', 1, ' rows of the batch'), 180), '`', ''''), '`'));
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
-SET @ok = @ok AND COALESCE((NOT @new OR (SELECT COUNT(*) FROM `Per_Relationships` WHERE `image_number1` BETWEEN 1 AND 1) = 243), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'Per_Relationships', ' does not have ', 243, ' rows of the batch'), 180), '`', ''''), '`'));
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
-SET @ok = @ok AND COALESCE((NOT @new OR (SELECT COUNT(*) FROM `_cpexport_sets` WHERE prefix = '' AND table_number = 0 AND batch_id = @id) = 1), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', '_cpexport_sets', ' does not have ', 1, ' rows of the batch'), 180), '`', ''''), '`'));
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
-SET @ok = @ok AND COALESCE(((SELECT COUNT(*) FROM _cpexport_batches WHERE batch_id = @id AND prefix = '' AND table_number = 0) = 1), 0);
-SET @s = IF(@ok, 'DO 0', CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'the batch is not in the ledger'), 180), '`', ''''), '`'));
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+SET @stop = @ok AND NOT COALESCE((NOT @new OR (SELECT COUNT(*) FROM `Per_Image` WHERE `ImageNumber` BETWEEN 1 AND 1) = 1), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'Per_Image', ' does not have ', 1, ' rows of the batch'), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
+SET @stop = @ok AND NOT COALESCE((NOT @new OR (SELECT COUNT(*) FROM `Per_Relationships` WHERE `image_number1` BETWEEN 1 AND 1) = 243), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'Per_Relationships', ' does not have ', 243, ' rows of the batch'), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
+SET @stop = @ok AND NOT COALESCE((NOT @new OR (SELECT COUNT(*) FROM `_cpexport_sets` WHERE prefix = '' AND table_number = 0 AND batch_id = @id) = 1), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', '_cpexport_sets', ' does not have ', 1, ' rows of the batch'), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
+SET @stop = @ok AND NOT COALESCE(((SELECT COUNT(*) FROM _cpexport_batches WHERE batch_id = @id AND prefix = '' AND table_number = 0) = 1), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'the batch is not in the ledger'), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
+DO 0 /* */;
+SET SESSION sql_mode = 'STRICT_ALL_TABLES,ANSI_QUOTES,NO_ENGINE_SUBSTITUTION';
 SET @s = IF(@ok AND @new, 'COMMIT', 'ROLLBACK');
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+PREPARE s FROM @s; EXECUTE s;
 SET @ok = COALESCE(@ok, 0);
 SET @all = @all AND @ok, @left = @left + 1 - @ok, @loaded = @loaded + COALESCE(@ok AND @new, 0);
 
 -- the run as a whole
+SET @ok = @all;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
 START TRANSACTION;
 SELECT value INTO @schema FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'schema' FOR UPDATE;
-SET @ok = @all;
 SET @whole = @ok AND (SELECT COUNT(*) FROM _cpexport_batches b WHERE prefix = '' AND table_number = 0 AND NOT EXISTS (SELECT 1 FROM _cpexport_script s JOIN cpexport_known k USING (signature, digest) WHERE s.prefix = '' AND table_number = 0 AND s.table_name = '' AND s.signature = b.signature)) = 0;
 SET @first = @ok AND (@whole OR COALESCE((SELECT MIN(value + 0) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_first') > 1, 1));
 DELETE FROM `Per_Experiment` WHERE @first;
@@ -760,10 +928,12 @@ INSERT INTO _cpexport_settings SELECT '', 0, 'group features', 'Group_Number,Gro
 INSERT INTO _cpexport_settings SELECT '', 0, 'groups', 'Metadata_Plate,Metadata_Well,Metadata_Site' FROM DUAL WHERE @whole;
 INSERT INTO _cpexport_settings SELECT '', 0, 'groups of', 'the image sets that are there' FROM DUAL WHERE @whole;
 INSERT INTO _cpexport_settings SELECT '', 0, 'properties', 'described' FROM DUAL WHERE @whole;
+DO 0 /* */;
+SET SESSION sql_mode = 'STRICT_ALL_TABLES,ANSI_QUOTES,NO_ENGINE_SUBSTITUTION';
 SET @s = IF(@ok, 'COMMIT', 'ROLLBACK');
-PREPARE s FROM @s; EXECUTE s; DEALLOCATE PREPARE s;
+PREPARE s FROM @s; EXECUTE s;
 SELECT IF(@left = 0,
   CONCAT('cpexport: ', @loaded, ' of 1 batches loaded, the others were already loaded'),
   CONCAT('cpexport: ', @left, ' of 1 batches left out, ', @loaded, ' loaded, ',
     1 - @left - @loaded, ' already loaded')) AS done FROM DUAL WHERE @all OR @left;
-DO RELEASE_LOCK(CONCAT('cpexport ', LEFT(SHA2(DATABASE(), 256), 40)));
+DO RELEASE_LOCK(CONCAT('cpexport ', LEFT(SHA2(COALESCE(DATABASE(), ''), 256), 40)));

@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS _cpexport_columns (
 	PRIMARY KEY (prefix, position)
 );
 DROP TABLE IF EXISTS temp.cpexport_check;
-CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "_cpexport_columns has other columns" CHECK (ok));
+CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "the tables are from another version of cpexport" CHECK (ok));
 INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["prefix", "position", "object_name", "feature", "table_name", "column_name", "type"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('_cpexport_columns'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('_cpexport_columns'))) = 7 OR '_cpexport_columns' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
 CREATE TABLE IF NOT EXISTS _cpexport_batches (
 	batch_id INTEGER NOT NULL,
@@ -55,7 +55,7 @@ CREATE TABLE IF NOT EXISTS _cpexport_batches (
 	UNIQUE (prefix, table_number, signature)
 );
 DROP TABLE IF EXISTS temp.cpexport_check;
-CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "_cpexport_batches has other columns" CHECK (ok));
+CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "the tables are from another version of cpexport" CHECK (ok));
 INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["batch_id", "prefix", "table_number", "path", "format", "signature", "fingerprint", "image_sets", "complete", "refused", "group_tags", "state", "reason", "finished", "modified_ns", "cellprofiler", "pipeline_sha256", "loaded_utc", "cpexport"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('_cpexport_batches'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('_cpexport_batches'))) = 19 OR '_cpexport_batches' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
 CREATE TABLE IF NOT EXISTS _cpexport_feature_sets (
 	digest TEXT NOT NULL,
@@ -64,7 +64,7 @@ CREATE TABLE IF NOT EXISTS _cpexport_feature_sets (
 	PRIMARY KEY (digest, batch_id)
 );
 DROP TABLE IF EXISTS temp.cpexport_check;
-CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "_cpexport_feature_sets has other columns" CHECK (ok));
+CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "the tables are from another version of cpexport" CHECK (ok));
 INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["digest", "batch_id", "features"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('_cpexport_feature_sets'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('_cpexport_feature_sets'))) = 3 OR '_cpexport_feature_sets' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
 CREATE TABLE IF NOT EXISTS _cpexport_features (
 	batch_id INTEGER NOT NULL,
@@ -72,7 +72,7 @@ CREATE TABLE IF NOT EXISTS _cpexport_features (
 	PRIMARY KEY (batch_id)
 );
 DROP TABLE IF EXISTS temp.cpexport_check;
-CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "_cpexport_features has other columns" CHECK (ok));
+CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "the tables are from another version of cpexport" CHECK (ok));
 INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["batch_id", "digest"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('_cpexport_features'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('_cpexport_features'))) = 2 OR '_cpexport_features' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
 CREATE TABLE IF NOT EXISTS _cpexport_measured (
 	batch_id INTEGER NOT NULL,
@@ -81,7 +81,7 @@ CREATE TABLE IF NOT EXISTS _cpexport_measured (
 	PRIMARY KEY (batch_id, feature)
 );
 DROP TABLE IF EXISTS temp.cpexport_check;
-CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "_cpexport_measured has other columns" CHECK (ok));
+CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "the tables are from another version of cpexport" CHECK (ok));
 INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["batch_id", "feature", "value"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('_cpexport_measured'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('_cpexport_measured'))) = 3 OR '_cpexport_measured' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
 CREATE TABLE IF NOT EXISTS _cpexport_replaced (
 	batch_id INTEGER NOT NULL,
@@ -90,7 +90,7 @@ CREATE TABLE IF NOT EXISTS _cpexport_replaced (
 	PRIMARY KEY (batch_id, by_batch_id)
 );
 DROP TABLE IF EXISTS temp.cpexport_check;
-CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "_cpexport_replaced has other columns" CHECK (ok));
+CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "the tables are from another version of cpexport" CHECK (ok));
 INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["batch_id", "by_batch_id", "set_count"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('_cpexport_replaced'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('_cpexport_replaced'))) = 3 OR '_cpexport_replaced' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
 CREATE TABLE IF NOT EXISTS _cpexport_runs (
 	prefix TEXT NOT NULL,
@@ -100,7 +100,7 @@ CREATE TABLE IF NOT EXISTS _cpexport_runs (
 	UNIQUE (prefix, name)
 );
 DROP TABLE IF EXISTS temp.cpexport_check;
-CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "_cpexport_runs has other columns" CHECK (ok));
+CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "the tables are from another version of cpexport" CHECK (ok));
 INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["prefix", "table_number", "name"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('_cpexport_runs'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('_cpexport_runs'))) = 3 OR '_cpexport_runs' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
 CREATE TABLE IF NOT EXISTS _cpexport_sets (
 	prefix TEXT NOT NULL,
@@ -111,7 +111,7 @@ CREATE TABLE IF NOT EXISTS _cpexport_sets (
 	PRIMARY KEY (prefix, table_number, number)
 );
 DROP TABLE IF EXISTS temp.cpexport_check;
-CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "_cpexport_sets has other columns" CHECK (ok));
+CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "the tables are from another version of cpexport" CHECK (ok));
 INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["prefix", "table_number", "number", "batch_id", "identity"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('_cpexport_sets'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('_cpexport_sets'))) = 5 OR '_cpexport_sets' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
 CREATE TABLE IF NOT EXISTS _cpexport_settings (
 	prefix TEXT NOT NULL,
@@ -121,7 +121,7 @@ CREATE TABLE IF NOT EXISTS _cpexport_settings (
 	PRIMARY KEY (prefix, table_number, name)
 );
 DROP TABLE IF EXISTS temp.cpexport_check;
-CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "_cpexport_settings has other columns" CHECK (ok));
+CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "the tables are from another version of cpexport" CHECK (ok));
 INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["prefix", "table_number", "name", "value"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('_cpexport_settings'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('_cpexport_settings'))) = 4 OR '_cpexport_settings' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
 CREATE TABLE IF NOT EXISTS _cpexport_tables (
 	batch_id INTEGER NOT NULL,
@@ -133,7 +133,7 @@ CREATE TABLE IF NOT EXISTS _cpexport_tables (
 	PRIMARY KEY (batch_id, table_name)
 );
 DROP TABLE IF EXISTS temp.cpexport_check;
-CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "_cpexport_tables has other columns" CHECK (ok));
+CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "the tables are from another version of cpexport" CHECK (ok));
 INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["batch_id", "table_name", "row_count", "missing_count", "infinite_count", "infinite_columns"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('_cpexport_tables'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('_cpexport_tables'))) = 6 OR '_cpexport_tables' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
 CREATE TABLE IF NOT EXISTS _cpexport_script (
 	prefix TEXT NOT NULL,
@@ -144,7 +144,7 @@ CREATE TABLE IF NOT EXISTS _cpexport_script (
 	PRIMARY KEY (prefix, table_number, signature, table_name)
 );
 DROP TABLE IF EXISTS temp.cpexport_check;
-CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "_cpexport_script has other columns" CHECK (ok));
+CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "the tables are from another version of cpexport" CHECK (ok));
 INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["prefix", "table_number", "signature", "table_name", "digest"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('_cpexport_script'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('_cpexport_script'))) = 5 OR '_cpexport_script' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
 CREATE TABLE IF NOT EXISTS "Per_Image" (
 	"ImageNumber" INTEGER NOT NULL,
@@ -229,6 +229,9 @@ CREATE TABLE IF NOT EXISTS "Per_Image" (
 	PRIMARY KEY ("ImageNumber")
 );
 DROP TABLE IF EXISTS temp.cpexport_check;
+CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "the database has a table Per_Image that cpexport did not create" CHECK (ok));
+INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["ImageNumber", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_NumObjectsPerBn", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_PctObjectsPerBn", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_NumObjectsPerBn", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_PctObjectsPerBn", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_NumObjectsPerBn", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_PctObjectsPerBn", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_NumObjectsPerBn", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_PctObjectsPerBn", "Image_Count_BigNuclei", "Image_Count_Cells", "Image_Count_Cytoplasm", "Image_Count_Nuclei", "Image_Count_SmallNuclei", "Image_ExecutionTime_01LoadData", "Image_ExecutionTime_02IdentifyPrimaryObjects", "Image_ExecutionTime_03IdentifySecondaryObjects", "Image_ExecutionTime_04IdentifyTertiaryObjects", "Image_ExecutionTime_05MeasureObjectSizeShape", "Image_ExecutionTime_06MeasureObjectIntensity", "Image_ExecutionTime_07MeasureImageIntensity", "Image_ExecutionTime_08MeasureObjectNeighbors", "Image_ExecutionTime_09FilterObjects", "Image_ExecutionTime_10RelateObjects", "Image_ExecutionTime_11ClassifyObjects", "Image_ExecutionTime_12FlagImage", "Image_FileName_DNA", "Image_FileName_ER", "Image_Group_Index", "Image_Group_Length", "Image_Group_Number", "Image_Height_DNA", "Image_Height_ER", "Image_Intensity_LowerQuartileIntensity_DNA", "Image_Intensity_LowerQuartileIntensity_ER", "Image_Intensity_MADIntensity_DNA", "Image_Intensity_MADIntensity_ER", "Image_Intensity_MaxIntensity_DNA", "Image_Intensity_MaxIntensity_ER", "Image_Intensity_MeanIntensity_DNA", "Image_Intensity_MeanIntensity_ER", "Image_Intensity_MedianIntensity_DNA", "Image_Intensity_MedianIntensity_ER", "Image_Intensity_MinIntensity_DNA", "Image_Intensity_MinIntensity_ER", "Image_Intensity_PercentMaximal_DNA", "Image_Intensity_PercentMaximal_ER", "Image_Intensity_StdIntensity_DNA", "Image_Intensity_StdIntensity_ER", "Image_Intensity_TotalArea_DNA", "Image_Intensity_TotalArea_ER", "Image_Intensity_TotalIntensity_DNA", "Image_Intensity_TotalIntensity_ER", "Image_Intensity_UpperQuartileIntensity_DNA", "Image_Intensity_UpperQuartileIntensity_ER", "Image_MD5Digest_DNA", "Image_MD5Digest_ER", "Image_Metadata_Compound", "Image_Metadata_Dose", "Image_Metadata_Plate", "Image_Metadata_QCFlag", "Image_Metadata_Site", "Image_Metadata_Well", "Image_PathName_DNA", "Image_PathName_ER", "Image_Scaling_DNA", "Image_Scaling_ER", "Image_Threshold_FinalThreshold_Cells", "Image_Threshold_FinalThreshold_Nuclei", "Image_Threshold_OrigThreshold_Cells", "Image_Threshold_OrigThreshold_Nuclei", "Image_Threshold_SumOfEntropies_Cells", "Image_Threshold_SumOfEntropies_Nuclei", "Image_Threshold_WeightedVariance_Cells", "Image_Threshold_WeightedVariance_Nuclei", "Image_URL_DNA", "Image_URL_ER", "Image_Width_DNA", "Image_Width_ER"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('Per_Image'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('Per_Image'))) = 79 OR 'Per_Image' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = '')) OR 'Per_Image' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = '')), 0);
+DROP TABLE IF EXISTS temp.cpexport_check;
 CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "Per_Image has other columns" CHECK (ok));
 INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["ImageNumber", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_NumObjectsPerBn", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_PctObjectsPerBn", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_NumObjectsPerBn", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_PctObjectsPerBn", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_NumObjectsPerBn", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_PctObjectsPerBn", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_NumObjectsPerBn", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_PctObjectsPerBn", "Image_Count_BigNuclei", "Image_Count_Cells", "Image_Count_Cytoplasm", "Image_Count_Nuclei", "Image_Count_SmallNuclei", "Image_ExecutionTime_01LoadData", "Image_ExecutionTime_02IdentifyPrimaryObjects", "Image_ExecutionTime_03IdentifySecondaryObjects", "Image_ExecutionTime_04IdentifyTertiaryObjects", "Image_ExecutionTime_05MeasureObjectSizeShape", "Image_ExecutionTime_06MeasureObjectIntensity", "Image_ExecutionTime_07MeasureImageIntensity", "Image_ExecutionTime_08MeasureObjectNeighbors", "Image_ExecutionTime_09FilterObjects", "Image_ExecutionTime_10RelateObjects", "Image_ExecutionTime_11ClassifyObjects", "Image_ExecutionTime_12FlagImage", "Image_FileName_DNA", "Image_FileName_ER", "Image_Group_Index", "Image_Group_Length", "Image_Group_Number", "Image_Height_DNA", "Image_Height_ER", "Image_Intensity_LowerQuartileIntensity_DNA", "Image_Intensity_LowerQuartileIntensity_ER", "Image_Intensity_MADIntensity_DNA", "Image_Intensity_MADIntensity_ER", "Image_Intensity_MaxIntensity_DNA", "Image_Intensity_MaxIntensity_ER", "Image_Intensity_MeanIntensity_DNA", "Image_Intensity_MeanIntensity_ER", "Image_Intensity_MedianIntensity_DNA", "Image_Intensity_MedianIntensity_ER", "Image_Intensity_MinIntensity_DNA", "Image_Intensity_MinIntensity_ER", "Image_Intensity_PercentMaximal_DNA", "Image_Intensity_PercentMaximal_ER", "Image_Intensity_StdIntensity_DNA", "Image_Intensity_StdIntensity_ER", "Image_Intensity_TotalArea_DNA", "Image_Intensity_TotalArea_ER", "Image_Intensity_TotalIntensity_DNA", "Image_Intensity_TotalIntensity_ER", "Image_Intensity_UpperQuartileIntensity_DNA", "Image_Intensity_UpperQuartileIntensity_ER", "Image_MD5Digest_DNA", "Image_MD5Digest_ER", "Image_Metadata_Compound", "Image_Metadata_Dose", "Image_Metadata_Plate", "Image_Metadata_QCFlag", "Image_Metadata_Site", "Image_Metadata_Well", "Image_PathName_DNA", "Image_PathName_ER", "Image_Scaling_DNA", "Image_Scaling_ER", "Image_Threshold_FinalThreshold_Cells", "Image_Threshold_FinalThreshold_Nuclei", "Image_Threshold_OrigThreshold_Cells", "Image_Threshold_OrigThreshold_Nuclei", "Image_Threshold_SumOfEntropies_Cells", "Image_Threshold_SumOfEntropies_Nuclei", "Image_Threshold_WeightedVariance_Cells", "Image_Threshold_WeightedVariance_Nuclei", "Image_URL_DNA", "Image_URL_ER", "Image_Width_DNA", "Image_Width_ER"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('Per_Image'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('Per_Image'))) = 79 OR 'Per_Image' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
 CREATE TABLE IF NOT EXISTS "Per_RelationshipTypes" (
@@ -240,6 +243,9 @@ CREATE TABLE IF NOT EXISTS "Per_RelationshipTypes" (
 	PRIMARY KEY (relationship_type_id),
 	CONSTRAINT "Per_RelationshipTypesUnique" UNIQUE (relationship_type_id, module_number, relationship, object_name1, object_name2)
 );
+DROP TABLE IF EXISTS temp.cpexport_check;
+CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "the database has a table Per_RelationshipTypes that cpexport did not create" CHECK (ok));
+INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["relationship_type_id", "module_number", "relationship", "object_name1", "object_name2"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('Per_RelationshipTypes'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('Per_RelationshipTypes'))) = 5 OR 'Per_RelationshipTypes' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = '')) OR 'Per_RelationshipTypes' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = '')), 0);
 DROP TABLE IF EXISTS temp.cpexport_check;
 CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "Per_RelationshipTypes has other columns" CHECK (ok));
 INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["relationship_type_id", "module_number", "relationship", "object_name1", "object_name2"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('Per_RelationshipTypes'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('Per_RelationshipTypes'))) = 5 OR 'Per_RelationshipTypes' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
@@ -255,6 +261,9 @@ CREATE TABLE IF NOT EXISTS "Per_Relationships" (
 CREATE INDEX IF NOT EXISTS "Per_IRelationships1" ON "Per_Relationships" (image_number1, object_number1, relationship_type_id);
 CREATE INDEX IF NOT EXISTS "Per_IRelationships2" ON "Per_Relationships" (image_number2, object_number2, relationship_type_id);
 DROP TABLE IF EXISTS temp.cpexport_check;
+CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "the database has a table Per_Relationships that cpexport did not create" CHECK (ok));
+INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["relationship_type_id", "image_number1", "object_number1", "image_number2", "object_number2"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('Per_Relationships'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('Per_Relationships'))) = 5 OR 'Per_Relationships' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = '')) OR 'Per_Relationships' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = '')), 0);
+DROP TABLE IF EXISTS temp.cpexport_check;
 CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "Per_Relationships has other columns" CHECK (ok));
 INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["relationship_type_id", "image_number1", "object_number1", "image_number2", "object_number2"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('Per_Relationships'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('Per_Relationships'))) = 5 OR 'Per_Relationships' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
 CREATE TABLE IF NOT EXISTS "Experiment" (
@@ -262,6 +271,9 @@ CREATE TABLE IF NOT EXISTS "Experiment" (
 	name TEXT,
 	PRIMARY KEY (experiment_id)
 );
+DROP TABLE IF EXISTS temp.cpexport_check;
+CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "the database has a table Experiment that cpexport did not create" CHECK (ok));
+INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["experiment_id", "name"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('Experiment'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('Experiment'))) = 2 OR 'Experiment' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = '')) OR 'Experiment' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = '')), 0);
 DROP TABLE IF EXISTS temp.cpexport_check;
 CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "Experiment has other columns" CHECK (ok));
 INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["experiment_id", "name"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('Experiment'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('Experiment'))) = 2 OR 'Experiment' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
@@ -273,6 +285,9 @@ CREATE TABLE IF NOT EXISTS "Experiment_Properties" (
 	PRIMARY KEY (experiment_id, object_name, field)
 );
 DROP TABLE IF EXISTS temp.cpexport_check;
+CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "the database has a table Experiment_Properties that cpexport did not create" CHECK (ok));
+INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["experiment_id", "object_name", "field", "value"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('Experiment_Properties'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('Experiment_Properties'))) = 4 OR 'Experiment_Properties' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = '')) OR 'Experiment_Properties' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = '')), 0);
+DROP TABLE IF EXISTS temp.cpexport_check;
 CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "Experiment_Properties has other columns" CHECK (ok));
 INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["experiment_id", "object_name", "field", "value"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('Experiment_Properties'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('Experiment_Properties'))) = 4 OR 'Experiment_Properties' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
 CREATE TABLE IF NOT EXISTS "Per_Experiment" (
@@ -281,6 +296,9 @@ CREATE TABLE IF NOT EXISTS "Per_Experiment" (
 	"Run_Timestamp" TEXT,
 	"Modification_Timestamp" TEXT
 );
+DROP TABLE IF EXISTS temp.cpexport_check;
+CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "the database has a table Per_Experiment that cpexport did not create" CHECK (ok));
+INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["Pipeline_Pipeline", "CellProfiler_Version", "Run_Timestamp", "Modification_Timestamp"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('Per_Experiment'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('Per_Experiment'))) = 4 OR 1) OR 'Per_Experiment' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = '')), 0);
 DROP TABLE IF EXISTS temp.cpexport_check;
 CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "Per_Experiment has other columns" CHECK (ok));
 INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["Pipeline_Pipeline", "CellProfiler_Version", "Run_Timestamp", "Modification_Timestamp"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('Per_Experiment'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('Per_Experiment'))) = 4 OR 1)), 0);
@@ -500,14 +518,14 @@ UPDATE cpexport_batch SET kept = (SELECT count(*) = 1 AND total(number BETWEEN 1
   FROM _cpexport_sets WHERE prefix = '' AND table_number = 0 AND batch_id = cpexport_batch.id);
 INSERT INTO cpexport_loaded SELECT new FROM cpexport_batch;
 DROP TABLE IF EXISTS temp.cpexport_check;
-CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "image sets 1 are from other outputs" CHECK (ok));
+CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "the database has image sets 1 from other outputs" CHECK (ok));
 INSERT INTO temp.cpexport_check SELECT coalesce((NOT (SELECT new FROM cpexport_batch) OR (SELECT count(*) FROM _cpexport_sets JOIN _cpexport_batches b USING (batch_id) WHERE b.prefix = '' AND b.table_number = 0 AND (number BETWEEN 1 AND 1) AND signature NOT IN (SELECT signature FROM cpexport_known)) = 0), 0);
 DROP TABLE IF EXISTS temp.cpexport_check;
 CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "a table has more than this script knows; run cpexport script again, or use cpexport load" CHECK (ok));
 INSERT INTO temp.cpexport_check SELECT coalesce((NOT (SELECT new FROM cpexport_batch) OR NOT EXISTS (SELECT 1 FROM cpexport_unknown)), 0);
 DELETE FROM "Per_Image" WHERE (SELECT new AND (NOT kept OR coalesce((SELECT digest <> '<sha>' FROM _cpexport_script WHERE prefix = '' AND table_number = 0 AND signature = '<sha>' AND table_name = 'Per_Image'), 1)) FROM cpexport_batch) AND ImageNumber IN (SELECT number FROM _cpexport_sets WHERE prefix = '' AND table_number = 0 AND (batch_id = (SELECT id FROM cpexport_batch) OR number BETWEEN 1 AND 1));
 DROP TABLE IF EXISTS temp.cpexport_check;
-CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "data/1_1_Image.csv has changed since it was written" CHECK (ok));
+CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "data/1_1_Image.csv has changed since it was written, or is missing" CHECK (ok));
 INSERT INTO temp.cpexport_check SELECT coalesce((lower(hex(sha3(readfile('data/1_1_Image.csv'), 256))) = '<sha>'), 0);
 DROP TABLE IF EXISTS temp.cpexport_rows;
 CREATE TEMP TABLE cpexport_rows ("ImageNumber", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_NumObjectsPerBn", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_1_PctObjectsPerBn", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_NumObjectsPerBn", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_2_PctObjectsPerBn", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_NumObjectsPerBn", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_3_PctObjectsPerBn", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_NumObjectsPerBn", "Image_Classify_Intensity_MeanIntensity_DNA_Bin_4_PctObjectsPerBn", "Image_Count_BigNuclei", "Image_Count_Cells", "Image_Count_Cytoplasm", "Image_Count_Nuclei", "Image_Count_SmallNuclei", "Image_ExecutionTime_01LoadData", "Image_ExecutionTime_02IdentifyPrimaryObjects", "Image_ExecutionTime_03IdentifySecondaryObjects", "Image_ExecutionTime_04IdentifyTertiaryObjects", "Image_ExecutionTime_05MeasureObjectSizeShape", "Image_ExecutionTime_06MeasureObjectIntensity", "Image_ExecutionTime_07MeasureImageIntensity", "Image_ExecutionTime_08MeasureObjectNeighbors", "Image_ExecutionTime_09FilterObjects", "Image_ExecutionTime_10RelateObjects", "Image_ExecutionTime_11ClassifyObjects", "Image_ExecutionTime_12FlagImage", "Image_FileName_DNA", "Image_FileName_ER", "Image_Group_Index", "Image_Group_Length", "Image_Group_Number", "Image_Height_DNA", "Image_Height_ER", "Image_Intensity_LowerQuartileIntensity_DNA", "Image_Intensity_LowerQuartileIntensity_ER", "Image_Intensity_MADIntensity_DNA", "Image_Intensity_MADIntensity_ER", "Image_Intensity_MaxIntensity_DNA", "Image_Intensity_MaxIntensity_ER", "Image_Intensity_MeanIntensity_DNA", "Image_Intensity_MeanIntensity_ER", "Image_Intensity_MedianIntensity_DNA", "Image_Intensity_MedianIntensity_ER", "Image_Intensity_MinIntensity_DNA", "Image_Intensity_MinIntensity_ER", "Image_Intensity_PercentMaximal_DNA", "Image_Intensity_PercentMaximal_ER", "Image_Intensity_StdIntensity_DNA", "Image_Intensity_StdIntensity_ER", "Image_Intensity_TotalArea_DNA", "Image_Intensity_TotalArea_ER", "Image_Intensity_TotalIntensity_DNA", "Image_Intensity_TotalIntensity_ER", "Image_Intensity_UpperQuartileIntensity_DNA", "Image_Intensity_UpperQuartileIntensity_ER", "Image_MD5Digest_DNA", "Image_MD5Digest_ER", "Image_Metadata_Compound", "Image_Metadata_Dose", "Image_Metadata_Plate", "Image_Metadata_QCFlag", "Image_Metadata_Site", "Image_Metadata_Well", "Image_PathName_DNA", "Image_PathName_ER", "Image_Scaling_DNA", "Image_Scaling_ER", "Image_Threshold_FinalThreshold_Cells", "Image_Threshold_FinalThreshold_Nuclei", "Image_Threshold_OrigThreshold_Cells", "Image_Threshold_OrigThreshold_Nuclei", "Image_Threshold_SumOfEntropies_Cells", "Image_Threshold_SumOfEntropies_Nuclei", "Image_Threshold_WeightedVariance_Cells", "Image_Threshold_WeightedVariance_Nuclei", "Image_URL_DNA", "Image_URL_ER", "Image_Width_DNA", "Image_Width_ER");
@@ -521,7 +539,7 @@ CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "Per_Image does not have 1 rows 
 INSERT INTO temp.cpexport_check SELECT coalesce((NOT (SELECT new FROM cpexport_batch) OR (SELECT count(*) FROM "Per_Image" WHERE (ImageNumber BETWEEN 1 AND 1)) = 1), 0);
 DELETE FROM "Per_Relationships" WHERE (SELECT new AND (NOT kept OR coalesce((SELECT digest <> '<sha>' FROM _cpexport_script WHERE prefix = '' AND table_number = 0 AND signature = '<sha>' AND table_name = 'Per_Relationships'), 1)) FROM cpexport_batch) AND image_number1 IN (SELECT number FROM _cpexport_sets WHERE prefix = '' AND table_number = 0 AND (batch_id = (SELECT id FROM cpexport_batch) OR number BETWEEN 1 AND 1));
 DROP TABLE IF EXISTS temp.cpexport_check;
-CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "data/1_1_Relationships.csv has changed since it was written" CHECK (ok));
+CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "data/1_1_Relationships.csv has changed since it was written, or is missing" CHECK (ok));
 INSERT INTO temp.cpexport_check SELECT coalesce((lower(hex(sha3(readfile('data/1_1_Relationships.csv'), 256))) = '<sha>'), 0);
 DROP TABLE IF EXISTS temp.cpexport_rows;
 CREATE TEMP TABLE cpexport_rows ("relationship_type_id", "image_number1", "object_number1", "image_number2", "object_number2");
@@ -542,7 +560,7 @@ DELETE FROM _cpexport_script WHERE (SELECT new FROM cpexport_batch) AND prefix =
 DELETE FROM _cpexport_settings WHERE (SELECT new FROM cpexport_batch) AND prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'views', 'layout', 'changing', 'experiment_id', 'view', 'measured', 'unmeasured', 'wells', 'experiment_first');
 UPDATE cpexport_batch SET id = (SELECT coalesce(max(batch_id), 0) + 1 FROM _cpexport_batches) WHERE id IS NULL;
 DROP TABLE IF EXISTS temp.cpexport_check;
-CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "data/1_1_Sets.csv has changed since it was written" CHECK (ok));
+CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "data/1_1_Sets.csv has changed since it was written, or is missing" CHECK (ok));
 INSERT INTO temp.cpexport_check SELECT coalesce((lower(hex(sha3(readfile('data/1_1_Sets.csv'), 256))) = '<sha>'), 0);
 DROP TABLE IF EXISTS temp.cpexport_rows;
 CREATE TEMP TABLE cpexport_rows ("number", "identity");
@@ -554,7 +572,7 @@ INSERT INTO "_cpexport_sets" (prefix, table_number, batch_id, "number", "identit
 DROP TABLE IF EXISTS temp.cpexport_check;
 CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "_cpexport_sets does not have 1 rows of the batch" CHECK (ok));
 INSERT INTO temp.cpexport_check SELECT coalesce((NOT (SELECT new FROM cpexport_batch) OR (SELECT count(*) FROM "_cpexport_sets" WHERE prefix = '' AND table_number = 0 AND batch_id = (SELECT id FROM cpexport_batch)) = 1), 0);
-INSERT INTO _cpexport_batches SELECT id, '', 0, '/data/P1-A01-1', 'spreadsheet', '<sha>', '<sha>', '1', '1', '', '["Metadata_Plate", "Metadata_Well", "Metadata_Site"]', 'complete', '', '<time>', <nanoseconds>, '4.2.8.1', '<sha>', '<time>', '0.2.0' FROM cpexport_batch WHERE new;
+INSERT INTO _cpexport_batches SELECT id, '', 0, '/data/P1-A01-1', 'spreadsheet', '<sha>', '<sha>', '1', '1', '', '["Metadata_Plate", "Metadata_Well", "Metadata_Site"]', 'complete', '', '<time>', <nanoseconds>, '4.2.8.1', '<sha>', strftime('%Y-%m-%dT%H:%M:%S+00:00', 'now'), '0.2.0' FROM cpexport_batch WHERE new;
 INSERT INTO _cpexport_tables SELECT id, 'Per_BigNuclei', 0, 0, 0, '{}' FROM cpexport_batch WHERE new;
 INSERT INTO _cpexport_tables SELECT id, 'Per_Cells', 0, 0, 0, '{}' FROM cpexport_batch WHERE new;
 INSERT INTO _cpexport_tables SELECT id, 'Per_Cytoplasm', 0, 0, 0, '{}' FROM cpexport_batch WHERE new;

@@ -142,6 +142,10 @@ CHANGED: Final = Stop(
     "The file was edited, or damaged on its way. Copy it again (in binary mode), or run "
     "cpexport script again into the same folder.",
 )
+CHANGED_OR_MISSING: Final = Stop(
+    "{file} has changed since it was written, or is missing",
+    CHANGED.advice,
+)
 OTHER_LINES: Final = Stop(
     "{file} has {n} lines, not {m}",
     "The file is missing (0 lines, with --force), cut off, or edited. Copy it again, or run "
@@ -195,7 +199,7 @@ OF_SERVERS: Final = (
 
 OF_SQLITE: Final = (
     WRONG_FOLDER,
-    CHANGED,
+    CHANGED_OR_MISSING,
     OTHER_OUTPUTS,
     KNOWS_LESS,
     NOT_OURS,

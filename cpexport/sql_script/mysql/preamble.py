@@ -18,6 +18,7 @@ from cpexport.sql_script import stops
 from cpexport.sql_script.manifest import Manifest
 from cpexport.sql_script.mysql import tables as mysqltables
 from cpexport.sql_script.mysql.statements import RUN, Variable, check, end, insert, literal, select
+from cpexport.sql_script.stops import Stop
 from cpexport.tables.options import VIEW
 
 ALONE = (
@@ -137,7 +138,7 @@ def _read_ledger(contents: Manifest) -> str:
     )
 
 
-def _unlike(which: str, stop: stops.Stop) -> str:
+def _unlike(which: str, stop: Stop) -> str:
     """A check that none of the tables of one kind exists with other columns than the script's."""
     return f"""SET @t = (SELECT MIN(k.t) FROM cpexport_tables k JOIN ({_THERE}) ON w.t = k.t
   WHERE {_DIFFERS} AND {which}

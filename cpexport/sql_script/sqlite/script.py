@@ -169,7 +169,7 @@ def _file(
     prefix, run = contents.prefix, unit.run
     yield check(
         f"lower(hex(sha3(readfile({name}), 256))) = '{file.sha3}'",
-        stops.CHANGED,
+        stops.CHANGED_OR_MISSING,
         file=file.name,
     )
     listed = ", ".join(map(quoted, file.columns))
