@@ -19,6 +19,7 @@ from cpexport.loading.load_plan import (
 )
 from cpexport.loading.missing_features import lacking, sentences
 from cpexport.loading.progress import Progress
+from cpexport.loading.recorded_endings import with_recorded_endings
 from cpexport.loading.request import LoadRequest
 from cpexport.loading.succession import Succession
 from cpexport.loading.survey import survey
@@ -165,6 +166,7 @@ def _one(request: LoadRequest, progress: Progress) -> DryRun:
             same_pictures=request.consent.same_pictures,
             progress=progress,
         )
+        found = with_recorded_endings(found)
         check_not_empty(found, request.outputs)
         if run is None:
             check_object_types(request.shape, found.batches, sink.layout())

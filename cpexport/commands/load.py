@@ -16,6 +16,7 @@ from cpexport.loading.left_out import check_not_empty
 from cpexport.loading.load_plan import LoadPlan, planned_of_readable, without
 from cpexport.loading.prefetch import inspected_ahead
 from cpexport.loading.progress import Progress
+from cpexport.loading.recorded_endings import with_recorded_endings
 from cpexport.loading.request import LoadRequest
 from cpexport.loading.retry import Retry
 from cpexport.loading.scratch import scratch_folder
@@ -63,7 +64,7 @@ def load(
             raise UsageError("name a run if the destination numbers runs, and only then")
         ledger = _ledger_to_load_into(sink)
         _log.info("loading into %s%s", sink.name, f" as run {run}" if run else "")
-        found = _survey(request, ledger, pool, progress)
+        found = with_recorded_endings(_survey(request, ledger, pool, progress))
         _check_request(request, found, sink)
         ledger = _reshape(sink, ledger)
         succession = Succession(sink, request.consent)

@@ -19,6 +19,7 @@ from cpexport.loading.load_plan import LoadStep
 from cpexport.loading.matching import Matched, matches
 from cpexport.loading.prefetch import decoded_ahead, fingerprinted_ahead, inspected_ahead
 from cpexport.loading.progress import Progress, ProgressEvent
+from cpexport.loading.recorded_endings import with_recorded_endings
 from cpexport.loading.request import LoadRequest
 from cpexport.loading.scratch import scratch_folder
 from cpexport.loading.survey import survey
@@ -157,6 +158,7 @@ def verify(
             same_pictures=request.consent.same_pictures,
             progress=progress,
         )
+        found = with_recorded_endings(found)
         verifier = BatchVerifier(sink, ledger, found.plan, prefix)
         verifying = _Verifying(sink, ledger, verifier)
         complete = [batch for batch in found.batches if batch.complete]

@@ -1,8 +1,8 @@
 """Reads the `status` folders next to outputs, in which jobs and submissions write their records."""
 
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cpexport.jobs.logs import MemoryByLog
@@ -44,13 +44,20 @@ class Reader:
                     recorded[Path(path).name] = file.first
                 others = others or stat[3] != os.getuid()
         self._cache = cache
-        return Records(
-            _in_order(file.attempts for file in files),
-            tuple(one for file in files for one in file.submissions),
-            tuple(one for file in files for one in file.broken),
-            others,
-            recorded,
-        )
+        return replace(_together(files), others=others, recorded=recorded)
+
+
+def read_files(paths: Iterable[Path]) -> Records:
+    """Returns the records in these files, as far as they exist."""
+    return _together([read_record(path) for path in paths])
+
+
+def _together(files: Sequence[RecordFile]) -> Records:
+    return Records(
+        _in_order(file.attempts for file in files),
+        tuple(one for file in files for one in file.submissions),
+        tuple(one for file in files for one in file.broken),
+    )
 
 
 def _entries(folder: Path) -> Iterator[tuple[str, _Stat]]:

@@ -13,7 +13,7 @@ from cpexport.imagesets import ImageSets, union
 from cpexport.jobs.history import History, Queued
 from cpexport.jobs.logs import Logs
 from cpexport.jobs.processes import command_lines, runs_here
-from cpexport.jobs.record_reader import Reader
+from cpexport.jobs.record_reader import Reader, read_files
 from cpexport.jobs.records import ANY, Attempt, Records, Submission
 from cpexport.jobs.scheduler_commands import ENDED, RUNNING, WAITING, QueueState, Task
 from cpexport.jobs.schedulers import SCHEDULERS
@@ -45,6 +45,14 @@ def read_history(
         if all(_arrays(records, name) == _arrays(before, name) for name in _QUERIED):
             break
     return _Judging(records, queues, Logs(logs, reader.logs)).history()
+
+
+def read_recorded(paths: Iterable[Path], logs: Iterable[Path] = ()) -> History:
+    """Returns the history in some records of jobs, without asking a scheduler.
+
+    `logs` are folders with schedulers' logs.
+    """
+    return _Judging(read_files(paths), {}, Logs(logs)).history()
 
 
 def _ask_schedulers(records: Records) -> dict[str, QueueState]:

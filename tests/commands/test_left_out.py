@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support import small_outputs
 from support.csv_outputs import NEW, image, nucleus, output
-from support.fixtures import Ran, tables, unpacked
+from support.fixtures import Ran, measurements, tables, unpacked
 
 Run = Callable[..., Ran]
 Made = Callable[[Path], None]
@@ -244,3 +244,28 @@ def test_a_script_for_sqlite_says_that_it_runs_in_another_folder(
     assert "run it in the folder of import.sql" in done[0].stderr
     assert [one.returncode for one in done] == [1, 0]
     assert tables(tmp_path / "there.sqlite") == {}
+
+
+def test_a_load_says_how_a_job_ended_as_check_does(
+    tmp_path: Path, copy: Callable[..., Path], cpexport: Run
+) -> None:
+    outputs = copy("11_h5_and_csv", "outputs")
+    folder = (outputs / "batch_1_6").rename(outputs / "batch_1_6.part")
+    with measurements(folder / "batch_1_6.h5") as run:
+        del run["Experiment"]["Exit_Status"]
+        strike = run["Image"]["ModuleError_14FlagImage"]["index"]
+        strike.resize((5, 3))
+    (outputs / "status").mkdir()
+    (outputs / "status" / "batch_1_6.status").write_text(
+        "start\t1-6\tslurm:9_1\t2026-01-01T00:00:00Z\t\t\n"
+        "end\tfailed\t7\t2026-01-01T00:00:09Z\tslurm:9_1\n"
+    )
+    to = f"sqlite:///{tmp_path / 'all.sqlite'}"
+    reason = "the job failed within a minute with exit status 7"
+
+    assert reason in cpexport("check", outputs).out
+    for command in (["load", "--dry-run"], ["load"], ["verify"]):
+        ran = cpexport(*command, outputs, "--to", to)
+        assert ran.status == 3
+        assert f"batch_1_6.part: {reason}" in ran.out
+        assert "never finished" not in ran.out
