@@ -196,7 +196,8 @@ class TestAttempts:
         site.plan("--images-per-batch", 12)
         site.fail({"1-12": ["exit 7"]})
         site.submit()
-        site.submit()
+        site.resubmit()
+        site.submit(site.again)
         status = site.run / "outputs" / "status"
         text = (status / "batch_1_12.status").read_text()
         lines = [line.split("\t") for line in text.splitlines()]
@@ -222,6 +223,24 @@ class TestAttempts:
         assert site.missing() == "1-12"
         assert not (site.run / "outputs" / "batch_1_12").exists()
         assert not (part / "done.txt").exists()
+
+    def test_a_shell_runs_only_jobs_again_that_were_cut_off(self, site: Site) -> None:
+        """Not a job that has failed: a new plan runs it, in another way."""
+        site.plan("--images-per-batch", 8)
+        site.fail({"1-8": ["exit 7"], "9-16": ["exit 7"] * 2})
+        site.submit()
+        record = site.run / "outputs" / "status" / "batch_9_16.status"
+        # As the record of a killed job.
+        record.write_text(record.read_text().splitlines(keepends=True)[0])
+        calls = site.jobs_called
+        said = site.submit()
+
+        assert "failed jobs of this plan, which are not run again: 1;" in said
+        assert site.jobs_called == calls + 1
+        assert len(record.read_text().splitlines()) == 3
+        site.resubmit()
+        site.submit(site.again)
+        assert site.missing() == ""
 
     def test_a_job_that_is_complete_is_not_run_again(self, site: Site) -> None:
         site.plan("--images-per-batch", 12)

@@ -4,7 +4,8 @@
 #     sh @submit@
 #
 # Each job runs one line of jobs.tsv: task, first, last, group, folder, image sets, and limits,
-# which are not enforced here. If you run this again, it skips complete jobs.
+# which are not enforced here. If you run this again, it runs only jobs that were not started yet, or
+# were cut off.
 set -u
 here=@here@
 outputs=@outputs@
@@ -36,6 +37,27 @@ if [ -e "$record" ]; then
 fi
 refuse_again
 
+# The numbers of the jobs, without those that have failed in this plan. A complete job ends at once.
+numbers=$(
+    plan=@plan@ status=$status awk -F '\t' '
+        {
+            file = ENVIRON["status"] "/" $5 ".status"
+            state = ""
+            while ((getline line < file) > 0) {
+                split(line, field, "\t")
+                if (field[1] == "start") ours = field[7] == ENVIRON["plan"]
+                state = field[1] == "end" && ours ? field[2] : ""
+            }
+            close(file)
+            if (state != "failed") print $1
+        }' "$here/jobs.tsv"
+)
+failed=$((count - $(printf '%s' "$numbers" | grep -c .)))
+if [ "$failed" -gt 0 ]; then
+    echo "failed jobs of this plan, which are not run again: $failed; plan them with more time or" \
+        "memory, or in smaller jobs: cpexport check '$outputs' --resubmit NEW_FOLDER" >&2
+fi
+
 CPEXPORT_RUN=$(date +%s)
 export CPEXPORT_RUN
 record "$(uname -n):$$:$CPEXPORT_RUN" ||
@@ -43,7 +65,7 @@ record "$(uname -n):$$:$CPEXPORT_RUN" ||
 rm -rf "$lock"
 trap - EXIT INT HUP TERM
 # Without -I, which would also replace its letter in the path: xargs appends each number.
-seq 1 @count@ | (
+[ -z "$numbers" ] || printf '%s\n' "$numbers" | (
     # This shell becomes xargs, which continues if only the shell around it is killed.
     record "$(uname -n):$(exec sh -c 'echo $PPID'):$CPEXPORT_RUN"
     exec xargs -P @at_once@ -n 1 \
