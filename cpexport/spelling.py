@@ -1,10 +1,20 @@
-"""Suggests the word that a user meant by a misspelled one."""
+"""Suggests the word that a user meant by a misspelled one, and writes numbers of things."""
 
 from collections.abc import Iterable
 
 # Letters that two words share, of all their letters (difflib's ratio). "lfs" and "lsf" have 0.67,
 # and so have "med" and "median"; "postgres" and "parquet" have 0.4.
 _CLOSE = 0.6
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things, in the singular if it is one.
+
+    >>> counted(1, "image set"), counted(0, "row"), counted(2, "batch")
+    ('1 image set', '0 rows', '2 batches')
+    """
+    plural = "es" if what.endswith("ch") else "s"
+    return f"{number} {what}{plural if number != 1 else ''}"
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:

@@ -27,6 +27,7 @@ from rich.text import Text
 from cpexport.commands.watch import RunProgress
 from cpexport.imagesets import ImageSets
 from cpexport.loading.progress import ProgressEvent
+from cpexport.spelling import counted
 
 if TYPE_CHECKING:
     # A check does not need what this import loads.
@@ -89,7 +90,7 @@ def progress_bar(quiet: bool) -> Iterator[Callable[[ProgressEvent], None]]:
                 # A bar without a total is finished when another one moves.
                 bar.visible = each == key or bar.total is not None
             elapsed = bars[key].elapsed or 0
-            more = f", {done.image_sets} image sets" if done.image_sets else ""
+            more = f", {counted(done.image_sets, 'image set')}" if done.image_sets else ""
             if done.values and elapsed:
                 more += f", {done.values / elapsed / 1e6:.1f} M values/s"
             progress.update(bars[key].id, completed=done.batches, total=done.total, more=more)

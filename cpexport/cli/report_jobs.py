@@ -14,6 +14,7 @@ from cpexport.commands.seen import Seen
 from cpexport.imagesets import ImageSets
 from cpexport.jobs.plan import Plan, Task
 from cpexport.jobs.templates import SUBMIT
+from cpexport.spelling import counted
 
 UNKNOWN = "unknown without a batch file"
 
@@ -53,7 +54,7 @@ def submit_text(plan: Plan, folder: Path) -> str:
     """Returns how to submit the jobs whose files were written into a folder."""
     sets = len(plan.image_sets)
     submit = shlex.join(["sh", str(folder / SUBMIT)])
-    what = f"{_counted(len(plan.tasks), 'job')} on {_counted(sets, 'image set')}"
+    what = f"{counted(len(plan.tasks), 'job')} on {counted(sets, 'image set')}"
     return f"{what}; run {'them' if len(plan.tasks) > 1 else 'it'} with: {submit}"
 
 
@@ -82,8 +83,11 @@ def _task(task: Task) -> str:
 
 def _again_table(again: Resubmission, width: int | None) -> str:
     sets = again.plan.image_sets
-    jobs = _counted(len(again.plan.tasks), "job")
-    rows = [["run again", str(len(sets)), f"{sets or '-'} in {jobs}"]]
+    jobs = counted(len(again.plan.tasks), "job")
+    rows = [["run again", str(len(sets)), f"{sets} in {jobs}"]]
+    if not again.plan.tasks:
+        made = f"; {again.folder} was not made" if again.folder else ""
+        rows = [["run again", "0", f"nothing to run again{made}"]]
     if again.busy:
         rows.append(["under way", str(len(again.busy)), str(again.busy)])
     rows += [
@@ -96,16 +100,28 @@ def _again_table(again: Resubmission, width: int | None) -> str:
 def _check_table(found: CheckReport, verbose: bool, width: int | None) -> str:
     text = f"{_trouble(found.trouble, width)}\n\n" if found.trouble else ""
     text += aligned([*_sums(found), _missing(found)], width)
-    unfinished = [seen for seen in found.batches if seen.state != "complete" or seen.reason]
-    total = len(found.batches)
-    text += f"\n\n{total - len(unfinished)} of {total} batches are complete"
-    if unfinished or found.queue:
-        text += f"\n{_unfinished([*unfinished, *found.queue], width)}"
+    replaced = [_replaced(seen) for seen in found.batches if seen.replaced_by]
+    batches = [seen for seen in found.batches if not seen.replaced_by]
+    unfinished = [seen for seen in batches if seen.state != "complete" or seen.reason]
+    total = len(batches)
+    is_are = "batch is" if total == 1 else "batches are"
+    text += f"\n\n{total - len(unfinished)} of {total} {is_are} complete"
+    text += f"; {len(replaced)} replaced" if replaced else ""
+    if unfinished or found.queue or replaced:
+        text += f"\n{_unfinished([*unfinished, *found.queue, *replaced], width)}"
     text += left_out(found.left_out, "Left out:", width)
     evidence = sorted({seen.evidence for seen in found.batches if seen.evidence})
     if evidence and verbose:
         text += f"\n\nEvidence that an image set is done: {', '.join(evidence)}"
     return text
+
+
+def _replaced(seen: Seen) -> Seen:
+    """A batch as the table shows it if other batches have all that it lacks."""
+    part = f"{(seen.image_sets - seen.complete).words} " if seen.complete else ""
+    why = f"{part}replaced by {', '.join(seen.replaced_by)}; nothing to do"
+    before = f"{why} ({seen.state}: {seen.reason})" if seen.reason else why
+    return Seen(seen.path, seen.image_sets, seen.complete, "replaced", before)
 
 
 def _trouble(text: str, width: int | None) -> str:
@@ -200,7 +216,3 @@ def _same(values: Iterable[T]) -> T | None:
     """The value that all share; None if they differ."""
     first, *others = values
     return first if all(value == first for value in others) else None
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"

@@ -12,6 +12,7 @@ from cpexport.commands.load_report import LoadReport, Run
 from cpexport.commands.verify import SHOWN, VerifyReport
 from cpexport.derived.cpa_files import Properties
 from cpexport.loading.left_out import Missing
+from cpexport.spelling import counted
 
 if TYPE_CHECKING:
     # The import loads drivers of servers, which most loads do not need.
@@ -49,14 +50,15 @@ def dry_run_text(runs: Sequence[DryRun], format: str, width: int | None = None) 
         lines += [["run", run.run]] if run.run else [["destination", run.destination]]
         lines += [["batches", _batches(f"{run.to_load} to load", run.replaced, run.already)]]
         lines += [["image sets", str(run.image_sets) or "none"]]
-        lines += [[name, f"{_listed(parts)} columns"] for name, parts in run.tables.items()]
+        lines += [[name, _columns(parts)] for name, parts in run.tables.items()]
         lines += [["missing", _named(run.missing)]]
     left = [left for run in runs for left in run.left_out]
     return aligned(lines, width) + left_out(left, "Left out:", width)
 
 
-def _listed(parts: tuple[int, ...]) -> str:
-    return " + ".join(map(str, parts))
+def _columns(parts: tuple[int, ...]) -> str:
+    first, *more = parts
+    return f"{' + '.join(map(str, parts))} columns" if more else counted(first, "column")
 
 
 def verify_text(found: VerifyReport, format: str, width: int | None = None) -> str:
@@ -69,12 +71,15 @@ def _verify_table(found: VerifyReport, width: int | None) -> str:
         ["destination", found.destination],
         ["batches", f"{found.verified} verified, {found.different} different"],
     ]
-    lines += [[n, f"{t.rows} rows, {t.values} values"] for n, t in found.tables.items()]
+    lines += [
+        [name, f"{counted(one.rows, 'row')}, {counted(one.values, 'value')}"]
+        for name, one in found.tables.items()
+    ]
     for run, gaps in found.missing.items():
         if gaps.image_sets:
             lines += [[f"missing of {run}" if run else "missing", _named(gaps)]]
     text = aligned(lines, width)
-    text += left_out(found.not_loaded, "Not loaded:", width)
+    text += left_out(found.not_loaded, "Left out:", width)
     text += left_out(found.not_verified, "Not verified:", width)
     if found.differences:
         head = ["TABLE", "COLUMN", "IMAGE SETS", "BATCH", "DIFFERENCE"]
@@ -102,7 +107,7 @@ def _load_table(report: LoadReport, width: int | None) -> str:
         ["destination", report.destination],
         ["batches", _batches(f"{report.loaded} loaded", report.replaced, report.already)],
         ["image sets", f"{report.image_sets} loaded"],
-        *([name, f"{rows} rows"] for name, rows in {**report.rows, **report.made}.items()),
+        *([name, counted(rows, "row")] for name, rows in {**report.rows, **report.made}.items()),
         *([["skipped", str(report.skipped)]] if report.skipped else []),
         *([] if report.runs else [["missing", _missing(report)]]),
         *(

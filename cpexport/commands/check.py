@@ -11,7 +11,7 @@ from cpexport._stopwatch import Stopwatch
 from cpexport.cellprofiler.batch_file import BatchFile
 from cpexport.cellprofiler.image_set_names import Name, named
 from cpexport.cellprofiler.pipeline_use import PipelineUse, pipelines_used
-from cpexport.commands.seen import Seen, seen, seen_in_queue
+from cpexport.commands.seen import Seen, seen, seen_in_queue, with_replacements
 from cpexport.errors import LeftOut, UsageError
 from cpexport.imagesets import NONE, ImageSets, repeated, union
 from cpexport.jobs.history import History
@@ -190,24 +190,26 @@ def check(
     done = union(batch.complete - batch.skipped for batch in found.batches)
     duplicate = repeated(batch.complete - batch.skipped for batch in found.batches)
     present = done | skipped
+    left_out = (
+        *found.left_out,
+        *(left for batch in found.batches for left in batch.left_out),
+        *uncertain(found.batches, found.plan, present),
+        *_not_loaded(found, present, same_pictures),
+    )
+    reports = [seen(batch, history, logs, present) for batch in found.batches]
     return CheckReport(
         found.plan,
         done,
         union(batch.unexpected for batch in found.batches),
         duplicate,
-        tuple(seen(batch, history, logs, present) for batch in found.batches),
+        with_replacements(reports, {left.path for left in left_out}),
         found.plans,
         found.histories,
         history,
         skipped - done,
         trouble(history, found.histories),
         (*found.notes, *sentences(lacking(found.batches)), *map(str, history.broken)),
-        (
-            *found.left_out,
-            *(left for batch in found.batches for left in batch.left_out),
-            *uncertain(found.batches, found.plan, present),
-            *_not_loaded(found, present, same_pictures),
-        ),
+        left_out,
         union(batch.mismatched_images for batch in found.batches),
         tuple(seen_in_queue(history, logs, present)),
         pipelines_used(

@@ -308,16 +308,19 @@ def _most(tries: Sequence[tuple[int | None, bool]], planned: int | None) -> tupl
 def _why(batch_file: BatchFile, unit: ImageSets, tried: _Tries, limits: RetryPolicy) -> str:
     """Returns why image sets are given up, what tries them again, and which images to look at."""
     last = tried.attempts[-1]
+    times, when = f"{tried.count} times", "the last time "
+    if tried.count == 1:
+        times, when = "once", ""
     how = ""
     if last.exit_status is not None:
-        how = f", the last time with exit status {last.exit_status}"
+        how = f", {when}with exit status {last.exit_status}"
     elif last.state:
-        how = f", last {last.state.lower().replace('_', ' ')}"
+        how = f", {when}{last.state.lower().replace('_', ' ')}"
     pictures = batch_file.pictures.select(list(unit))
     names = [
         str(column[0]) for name, column in pictures.columns.items() if name.startswith("FileName_")
     ]
     return (
-        f"tried {tried.count} times{how} ({', '.join(names) or 'no file names'}); to try "
+        f"tried {times}{how} ({', '.join(names) or 'no file names'}); to try "
         f"again, add --max-attempts {max(tried.count, limits.attempts) + 1}"
     )

@@ -1,11 +1,11 @@
 """What `check` reports about each batch, and about jobs that have no output yet."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cpexport.imagesets import NONE, ImageSets
+from cpexport.imagesets import NONE, ImageSets, union
 from cpexport.jobs.history import History, Queued
 from cpexport.jobs.logs import Logs, last_lines
 from cpexport.jobs.records import ANY, Attempt
@@ -27,6 +27,8 @@ class Seen:
     limit: its time limit, in minutes.
     log: the last lines of the file `log_file`.
     details: notes that need no action.
+    replaced_by: the names of the batches that have every image set which this one lacks; empty if
+        there are none.
     """
 
     path: str
@@ -45,6 +47,7 @@ class Seen:
     log_file: str = ""
     node: str = ""
     details: tuple[str, ...] = ()
+    replaced_by: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The batch as JSON reports have it; times are in seconds."""
@@ -141,6 +144,34 @@ def _with_attempt(report: Seen, attempt: Attempt, logs: Logs, path: Path, *, beg
         log=last_lines(log) if log else (),
         reason=how_it_ended(attempt, report.reason),
     )
+
+
+def with_replacements(batches: Sequence[Seen], unlike: Collection[str]) -> tuple[Seen, ...]:
+    """Completes `replaced_by`. `unlike` are the paths of batches that others cannot replace,
+    because their images or their object types differ."""
+    lacking = {
+        index: lacks
+        for index, one in enumerate(batches)
+        if one.state != State.RUNNING and one.path not in unlike
+        if (lacks := one.image_sets - one.complete - one.skipped)
+    }
+    wanted = union(lacking.values())
+    owner: dict[int, Seen] = {}
+    for other in batches:
+        for number in wanted & (other.complete | other.skipped):
+            owner.setdefault(number, other)
+    replaced = list(batches)
+    for index, lacks in lacking.items():
+        one = batches[index]
+        if all(number in owner for number in lacks):
+            names = dict.fromkeys(_name(owner[number].path, one.path) for number in lacks)
+            replaced[index] = replace(one, replaced_by=tuple(names))
+    return tuple(replaced)
+
+
+def _name(path: str, other: str) -> str:
+    """The name of a folder or file, with its path unless it is next to another one."""
+    return Path(path).name if Path(path).parent == Path(other).parent else path
 
 
 def seen_in_queue(history: History, logs: Logs, done: ImageSets) -> Iterator[Seen]:

@@ -15,6 +15,7 @@ from cpexport.jobs.record_reader import Reader
 from cpexport.jobs.underway import read_history
 from cpexport.loading.progress import Progress, ProgressEvent
 from cpexport.sources.base import State
+from cpexport.spelling import counted
 
 if TYPE_CHECKING:
     # A check does not need what this import loads.
@@ -80,9 +81,10 @@ def _idle(missing: ImageSets, history: History) -> str:
     """
     if not missing or history.busy & missing or not (history.attempts or history.queued):
         return ""
+    are, them = ("is", "it") if len(missing) == 1 else ("are", "them")
     return (
-        f"no job waits or runs, and {len(missing)} image sets are missing; run them again "
-        "with cpexport check OUTPUTS --resubmit FOLDER"
+        f"no job waits or runs, and {counted(len(missing), 'image set')} {are} missing; run {them} "
+        "again with cpexport check OUTPUTS --resubmit FOLDER"
     )
 
 

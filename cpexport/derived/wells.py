@@ -27,7 +27,7 @@ from cpexport.derived.well_tables import (
 from cpexport.errors import SinkError, UsageError
 from cpexport.sinks.base import Sink
 from cpexport.sinks.registry import open_sink
-from cpexport.spelling import closest, suggest
+from cpexport.spelling import closest, counted, suggest
 from cpexport.tables.options import AGGREGATES
 
 _NOTE: Final = "wells"
@@ -169,7 +169,8 @@ def _with_other_wells(
             continue
         if len(wells) != len(expected) or set(wells) != expected:
             wrong = len(set(wells) ^ expected)
-            yield table, f"{len(wells)} rows for {len(expected)} wells, {wrong} differ"
+            rows, for_wells = counted(len(wells), "row"), counted(len(expected), "well")
+            yield table, f"{rows} for {for_wells}, {wrong} differ"
 
 
 def _tables_of(sink: Sink, wanted: Wells) -> WellTables:

@@ -9,6 +9,7 @@ from cpexport.jobs.logs import last_lines
 from cpexport.jobs.records import Attempt, Broken
 from cpexport.jobs.split import LOG, PART
 from cpexport.loading.completeness import UNFINISHED, UNSAID
+from cpexport.spelling import counted
 
 _BY_STATE: Final = {
     "TIMEOUT": "the job ran out of time",
@@ -143,7 +144,7 @@ def _bad_nodes(history: History) -> str:
         return ""
     nodes = ",".join(sorted({a.node for a in bad}))
     return (
-        f"{len(bad)} jobs failed with exit status {bad[0].exit_status}{_on(bad)}, where "
+        f"{counted(len(bad), 'job')} failed with exit status {bad[0].exit_status}{_on(bad)}, where "
         "CellProfiler cannot be started, although other nodes can start it. Install it on "
         f"these nodes, or keep jobs off them (Slurm: --option=--exclude={nodes})"
     )

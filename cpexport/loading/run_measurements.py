@@ -11,6 +11,7 @@ from typing import Final
 from cpexport.cellprofiler.batch_file import BatchFile
 from cpexport.sinks.base import Sink
 from cpexport.sinks.ledger import Entry, Ledger
+from cpexport.spelling import counted
 
 NOTE: Final = "measured_of"
 """The ledger's key for the batch whose measurements Per_Experiment holds; empty for none."""
@@ -43,7 +44,7 @@ def notes(sink: Sink) -> tuple[str, ...]:
     if not features or sink.ledger.metadata().get(NOTE) != "":
         return ()
     lost = sum(bool(entry.loaded) and not entry.measured_kept for entry in ledger.entries)
-    but = f" except for {lost} batches that version 0.1.0 loaded" if lost else ""
+    but = f" except for {counted(lost, 'batch')} that version 0.1.0 loaded" if lost else ""
     more = len(features) - _SHOWN
     named = ", ".join(features[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
     return (

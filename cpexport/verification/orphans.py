@@ -11,6 +11,7 @@ from cpexport.errors import ChangedError
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.base import Sink
 from cpexport.sinks.ledger import Ledger
+from cpexport.spelling import counted
 from cpexport.tables.layout import table_of
 from cpexport.verification.batch_check import BatchVerifier
 from cpexport.verification.diff import Difference, some
@@ -51,7 +52,7 @@ class OrphanFinder:
             yield Difference(tables[0], "", error.problem)
             return
         if unknown:
-            problem = f"{unknown} rows of image sets that are not in the ledger"
+            problem = f"{counted(unknown, 'row')} of image sets that are not in the ledger"
             yield Difference(tables[0], "", problem, some(np.concatenate(strange)))
         if lost:
             yield Difference(tables[0], "", "no rows of image sets in the ledger", (*sorted(lost),))
@@ -60,7 +61,7 @@ class OrphanFinder:
                 others = (
                     ("pairs of existing relationship types") if pairs else "rows in its first part"
                 )
-                yield Difference(table, "", f"{known} rows, but {rows} {others}")
+                yield Difference(table, "", f"{counted(known, 'row')}, but {rows} {others}")
 
 
 def strange_runs(sink: Sink) -> Iterator[Difference]:
@@ -74,4 +75,6 @@ def strange_runs(sink: Sink) -> Iterator[Difference]:
         for rows in sink.read(name, []):
             strange += int(pc.sum(pc.invert(pc.is_in(rows[TABLE_NUMBER], runs))).as_py() or 0)
         if strange:
-            yield Difference(table.name, TABLE_NUMBER, f"{strange} rows of runs that do not exist")
+            yield Difference(
+                table.name, TABLE_NUMBER, f"{counted(strange, 'row')} of runs that do not exist"
+            )

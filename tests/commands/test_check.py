@@ -1,6 +1,7 @@
 """`cpexport check` says what is there of real runs, what is missing, and why; in every format."""
 
 import json
+import re
 import shlex
 import shutil
 from collections.abc import Callable, Mapping
@@ -8,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from support.fixtures import Ran
+from support.fixtures import Ran, measurements, unpacked
 
 from cpexport import __version__
 from cpexport.imagesets import ImageSets, union
@@ -406,3 +407,32 @@ class TestWrongUsage:
 
     def test_an_unknown_format(self, case: Case, cpexport: Run) -> None:
         assert self.refused(cpexport("check", case("10_ranges"), "--format", "xml"), "xml")
+
+
+def test_nothing_to_run_again_makes_no_folder_and_says_so(
+    copy: Callable[..., Path], cpexport: Run, tmp_path: Path
+) -> None:
+    outputs = copy("11_h5_and_csv", "outputs")
+    batch = unpacked("11_h5_and_csv") / "Batch_data.h5"
+    ran = cpexport("check", outputs, "--batch", batch, "--resubmit", "again3")
+
+    assert "run again  0  nothing to run again; again3 was not made" in ran.out
+    assert not (tmp_path / "again3").exists()
+
+
+def test_a_failed_batch_that_another_one_replaces_is_not_counted(
+    copy: Callable[..., Path], cpexport: Run
+) -> None:
+    outputs = copy("11_h5_and_csv", "outputs")
+    old = Path(shutil.copytree(outputs / "batch_1_6", outputs / "first_try"))
+    with measurements(old / "batch_1_6.h5") as run:
+        for name in run["Image"]:
+            if name.startswith("ModuleError_"):
+                run["Image"][name]["index"].resize((0, 3))
+    batch = unpacked("11_h5_and_csv") / "Batch_data.h5"
+    ran = cpexport("check", outputs, "--batch", batch)
+
+    assert ran.status == 0
+    assert re.search(r"^(\d+) of \1 batches are complete; 1 replaced$", ran.out, re.MULTILINE)
+    assert re.search(r"^replaced +1-6 +- .*first_try$", ran.out, re.MULTILINE)
+    assert "replaced by batch_1_6; nothing to do" in ran.out

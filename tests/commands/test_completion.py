@@ -220,3 +220,11 @@ def test_all_object_layouts_and_statistics_are_in_the_help_text(cpexport: Run) -
     shown = cpexport("help", "load").out
 
     assert [word for word in (*LAYOUTS, *AGGREGATES) if word not in shown] == []
+
+
+def test_another_shell_is_answered_with_those_that_there_are(cpexport: Callable[..., Ran]) -> None:
+    ran = cpexport("completion", "ksh")
+
+    assert ran.status == 2
+    assert "'ksh' is not one of 'bash', 'zsh', 'fish'" in ran.err
+    assert "Did you mean" not in ran.err

@@ -184,7 +184,7 @@ def test_of_batches_of_version_0_1_0_it_is_said_that_it_was_not_kept(tmp_path: P
         assert f"{THRESHOLD}, {Z}: a measurement of the whole job" in difference.what
         assert "version 0.1.0 did not store" in difference.what
     (note,) = [note for note in report.notes if "each job measured only its own" in note]
-    assert "except for 1 batches that version 0.1.0 loaded" in note
+    assert "except for 1 batch that version 0.1.0 loaded" in note
     assert Z not in per_experiment(database)
 
 
