@@ -312,6 +312,12 @@ SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'the dat
 PREPARE s FROM @s;
 SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
 SET @skip = '\' /* ';
+SET @stop = @ok AND NOT COALESCE(((SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND LOWER(table_name) = 'per_relationshipsview' AND NOT (table_type = 'VIEW' AND EXISTS (SELECT 1 FROM cpexport_ledger))) = 0), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'Per_RelationshipsView', ' is from another program'), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
 CREATE TABLE IF NOT EXISTS _cpexport_batches (
 	batch_id INTEGER NOT NULL AUTO_INCREMENT,
 	prefix VARCHAR(64) NOT NULL,
@@ -466,18 +472,18 @@ SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'the dat
 PREPARE s FROM @s;
 SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
 SET @skip = '\' /* ';
+SET @stop = @ok AND NOT COALESCE(((SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND LOWER(table_name) = 'per_relationshipsview' AND NOT (table_type = 'VIEW' AND EXISTS (SELECT 1 FROM cpexport_ledger))) = 0), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'Per_RelationshipsView', ' is from another program'), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
 SET @t = (SELECT MIN(w.t) FROM cpexport_columns w LEFT JOIN cpexport_ledger l ON l.t = w.t AND l.c = w.c WHERE w.position IS NOT NULL
   AND IF(l.t IS NULL, (w.object_name, w.feature) IN (SELECT object_name, feature FROM _cpexport_columns WHERE prefix = ''),
     BINARY w.object_name <> l.object_name OR BINARY w.feature <> l.feature));
 SET @stop = @ok AND NOT COALESCE((@t IS NULL), 0);
 SET @ok = @ok AND NOT @stop;
 SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', @t, ' has other columns'), 180), '`', ''''), '`'), 'DO 0');
-PREPARE s FROM @s;
-SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
-SET @skip = '\' /* ';
-SET @stop = @ok AND NOT COALESCE(((SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND LOWER(table_name) = 'per_relationshipsview' AND NOT (table_type = 'VIEW' AND EXISTS (SELECT 1 FROM cpexport_ledger))) = 0), 0);
-SET @ok = @ok AND NOT @stop;
-SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'Per_RelationshipsView', ' is from another program'), 180), '`', ''''), '`'), 'DO 0');
 PREPARE s FROM @s;
 SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
 SET @skip = '\' /* ';

@@ -21,6 +21,7 @@ from support.imported_scripts import written
 from cpexport.errors import SinkError, UsageError
 from cpexport.sql_script import csv_writer
 from cpexport.sql_script.manifest import ANALYST, MYSQL, SQLITE, ScriptOptions
+from cpexport.sql_script.mysql import statements
 from cpexport.sql_script.stops import MARK, OF_SERVERS, Stop
 from cpexport.tables.options import TableOptions
 
@@ -261,6 +262,16 @@ def test_messages_for_servers_are_shown_whole(stop: Stop) -> None:
     """A script stops at a column whose name is the message; servers show 192 bytes of it."""
     longest = stop.message.format_map(defaultdict(lambda: "x" * 60, n=10**9, m=10**9, run=10**9))
     assert len(f"{MARK}{longest}".encode()) <= 180
+
+
+def test_a_name_with_the_end_of_a_comment_does_not_end_what_a_client_skips() -> None:
+    """A value has it in another form; with such a name, nothing is skipped."""
+    checked = statements.check("1", OF_SERVERS[0])
+    value = f"SELECT {statements.literal('data*/set')};\n"
+
+    assert statements.SKIP in checked
+    assert statements.block([checked, value]).count("*/") == 1
+    assert statements.SKIP not in statements.block([checked, "DELETE FROM `a*/b`;\n"])
 
 
 @pytest.mark.parametrize("kind", [MYSQL, SQLITE])

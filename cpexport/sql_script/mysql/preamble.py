@@ -114,7 +114,7 @@ def tables(contents: Manifest) -> Iterator[str]:
 
 
 def _before(contents: Manifest) -> Iterator[str]:
-    """Stops at tables that cpexport did not make, before it makes any."""
+    """Stops at tables and views that cpexport did not make, before it makes any."""
     yield _LOOK + _unlike("k.own", stops.OTHER_VERSION)
     for table in schema.experiment_tables():
         # CellProfiler makes these two, with other types.
@@ -154,19 +154,6 @@ def _foreign_tables(contents: Manifest) -> Iterator[str]:
   ON w.t = i.t AND w.c = i.c WHERE w.c IS NULL AND i.t NOT IN ({ours})
   AND i.t <> {literal(f"{contents.prefix}Per_Experiment")});
 """ + check("@t IS NULL", stops.NOT_OURS, table=_T)
-
-
-def _foreign(contents: Manifest) -> Iterator[str]:
-    """Stops at tables and views that cpexport did not make, and at columns in other places. Sets
-    `@unknown` to a table of cpexport's with more than this script knows, if there is one."""
-    prefix = literal(contents.prefix)
-    yield from _foreign_tables(contents)
-    elsewhere = f"SELECT object_name, feature FROM _cpexport_columns WHERE prefix = {prefix}"
-    yield _first(
-        f"""SELECT MIN(w.t) FROM {_LEDGER} WHERE w.position IS NOT NULL
-  AND IF(l.t IS NULL, (w.object_name, w.feature) IN ({elsewhere}),
-    BINARY w.object_name <> l.object_name OR BINARY w.feature <> l.feature)"""
-    )
     for view in _views(contents):
         first = view.removesuffix(views.WHOLE)
         part = f" WHERE t = {literal(f'{first}_part2')}" if first != view else ""
@@ -176,6 +163,19 @@ def _foreign(contents: Manifest) -> Iterator[str]:
             f"AND NOT (table_type = 'VIEW' AND EXISTS (SELECT 1 FROM cpexport_ledger{part}))"
         )
         yield check(f"({others}) = 0", stops.OTHER_VIEW, view=view)
+
+
+def _foreign(contents: Manifest) -> Iterator[str]:
+    """Stops at what has come meanwhile, and at columns in other places. Sets
+    `@unknown` to a table of cpexport's with more than this script knows, if there is one."""
+    prefix = literal(contents.prefix)
+    yield from _foreign_tables(contents)
+    elsewhere = f"SELECT object_name, feature FROM _cpexport_columns WHERE prefix = {prefix}"
+    yield _first(
+        f"""SELECT MIN(w.t) FROM {_LEDGER} WHERE w.position IS NOT NULL
+  AND IF(l.t IS NULL, (w.object_name, w.feature) IN ({elsewhere}),
+    BINARY w.object_name <> l.object_name OR BINARY w.feature <> l.feature)"""
+    )
     alien = (
         f"SELECT COUNT(*) FROM _cpexport_batches b WHERE prefix = {prefix} AND NOT EXISTS "
         "(SELECT 1 FROM _cpexport_script s WHERE s.prefix = b.prefix "
