@@ -20,6 +20,7 @@ from cpexport.cellprofiler.matching_analyses import Partners, partners
 from cpexport.sinks.registry import open_sink
 from cpexport.sinks.sql.database import quoted
 from cpexport.sinks.sql.loaded_images import pictures
+from cpexport.spelling import counted
 from cpexport.tables.layout import Layout, Table, table_of
 
 _NOTE = "joined"
@@ -140,16 +141,20 @@ def _left_out(matched: Partners, table: str, other: str) -> Iterator[str]:
     """Notes about image sets that are not joined, although they may have a partner."""
     if matched.ambiguous:
         yield (
-            f"{matched.ambiguous} image sets of {table} are joined with none of {other}, "
+            f"{_joined(matched.ambiguous, table)} with none of {other}, "
             "because several have the same files"
         )
     if matched.undecided:
         yield (
-            f"{matched.undecided} image sets of {table} are joined with none of {other}, because "
+            f"{_joined(matched.undecided, table)} with none of {other}, because "
             "only their file names agree; MD5Digest_ or PathName_ would show whether they "
             "have the same images, and Series_ and Frame_ for files with several images; if "
             "they have, add --same-pictures"
         )
+
+
+def _joined(number: int, table: str) -> str:
+    return f"{counted(number, 'image set')} of {table} {'is' if number == 1 else 'are'} joined"
 
 
 def _rows(ours: npt.NDArray[np.int64], theirs: npt.NDArray[np.int64]) -> pa.Table:

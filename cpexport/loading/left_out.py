@@ -23,6 +23,7 @@ from cpexport.loading.survey import Survey, pictures_of
 from cpexport.sinks.base import Sink
 from cpexport.sinks.ledger import Entry, Ledger
 from cpexport.sources.base import Batch
+from cpexport.spelling import counted
 
 _DELETED = (
     "image sets of it were deleted from the destination; restore the destination, or load all "
@@ -258,7 +259,7 @@ def check_not_empty(found: Survey, outputs: Sequence[Path]) -> None:
         if found.left_out:
             left = found.left_out[0]
             problem, _, advice = left.reason.partition("; ")
-            others = f" (and {n} more files)" if (n := len(found.left_out) - 1) else ""
+            others = f" (and {counted(n, 'more file')})" if (n := len(found.left_out) - 1) else ""
             raise SourceError(left.path, f"{problem}{others}", advice)
         raise SourceError(
             outputs[0],
@@ -266,7 +267,7 @@ def check_not_empty(found: Survey, outputs: Sequence[Path]) -> None:
             "name the folder that holds the jobs' .h5, CSV or SQLite files",
         )
     first, *more = found.batches
-    others = f" (nor in {len(more)} more batches)" if more else ""
+    others = f" (nor in {counted(len(more), 'more batch')})" if more else ""
     raise SourceError(
         first.source.path,
         f"no complete image set{others}: {first.reason}",
