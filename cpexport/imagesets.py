@@ -9,6 +9,12 @@ from itertools import chain, pairwise
 from typing import Final, Self, SupportsIndex
 
 # 18 digits stay below 2**63, and far below the length that int() itself refuses.
+LARGEST: Final = 999_999_999
+"""The largest number that an image set or object of a job can have.
+
+CellProfiler counts both from 1. A larger number is damage.
+"""
+
 _PIECE = re.compile(r"\s*([0-9]{1,18})\s*(?:-\s*([0-9]{1,18})\s*)?")
 
 

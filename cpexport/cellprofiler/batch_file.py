@@ -20,7 +20,8 @@ from cpexport.cellprofiler.hdf5.measurement_file import MeasurementFile
 from cpexport.cellprofiler.image_identity import Pictures, telling
 from cpexport.cellprofiler.pipeline import Pipeline
 from cpexport.errors import SourceError
-from cpexport.imagesets import ImageSets
+from cpexport.files.opening import open_regular
+from cpexport.imagesets import LARGEST, ImageSets
 
 NAME = "Batch_data.h5"
 
@@ -102,6 +103,8 @@ def read_batch_file(path: Path) -> BatchFile:
             raise SourceError(path, "not a batch file: it lists no image sets", advice)
         numbers = file.index(IMAGE, IMAGE_NUMBER)[:, 0]
         planned = ImageSets.of(numbers)
+        if planned and planned.last > LARGEST:
+            raise SourceError(path, f"lists image set {planned.last}", advice)
         tags = read_group_tags(file.experiment("Metadata_GroupingTags"))
         text = file.experiment("Pipeline_Pipeline") or ""
         return BatchFile(
@@ -150,7 +153,7 @@ def read_group_tags(text: str | None) -> tuple[str, ...]:
         return ()
     try:
         tags = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ()
     return tuple(str(tag) for tag in tags) if isinstance(tags, list) else ()
 
@@ -162,7 +165,7 @@ def digest(path: Path) -> str:
         SourceError: the file cannot be read.
     """
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise SourceError(path, f"cannot be read: {error.strerror}", "make it readable") from error
@@ -174,7 +177,7 @@ def _path_mappings(text: str | None) -> tuple[tuple[str, str], ...]:
         pairs = json.loads(text or "{}").get("PathMappings", [])
         # If the user maps no folders, CreateBatchFiles writes one that is mapped to itself.
         return tuple((str(local), str(cluster)) for local, cluster in pairs if local != cluster)
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         return ()
 
 

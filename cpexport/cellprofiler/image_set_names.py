@@ -8,7 +8,9 @@ Labs choose their own metadata tags, so the usual ones are recognized in any spe
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import merge
 from itertools import groupby
+from operator import itemgetter
 
 from cpexport.cellprofiler.image_identity import FILE, FIRST, Pictures, planes
 from cpexport.imagesets import ImageSets
@@ -40,7 +42,8 @@ class Name:
 
 def named(pictures: Pictures, image_sets: ImageSets) -> dict[int, Name]:
     """The names of image sets, as far as the pictures give one."""
-    selected = pictures.select(list(image_sets))
+    known = image_sets & ImageSets.of(pictures.numbers)
+    selected = pictures.select(list(known))
     texts = {name: column.to_pylist() for name, column in selected.columns.items()}
     tags = {
         re.sub(r"[^a-z0-9]", "", name.removeprefix("Metadata_").lower()): values
@@ -85,9 +88,18 @@ def listed(image_sets: ImageSets, names: Mapping[int, Name]) -> list[str]:
 
 
 def _entries(image_sets: ImageSets, names: Mapping[int, Name]) -> Iterator[tuple[str, int]]:
-    """Yields each entry of a list, and its number of image sets."""
-    for place, numbers in groupby(image_sets, lambda n: names[n].place if n in names else None):
-        sets = ImageSets.of(numbers)
+    """Yields each entry of a list, and its number of image sets.
+
+    The time grows with the number of names and ranges: one number can be a billion, and all before
+    it missing.
+    """
+    has_name = image_sets & ImageSets.of(names)
+    pieces = merge(
+        ((number, number, names[number].place) for number in has_name),
+        ((first, last, None) for first, last in (image_sets - has_name).ranges),
+    )
+    for place, group in groupby(pieces, itemgetter(2)):
+        sets = ImageSets.from_ranges((first, last) for first, last, _ in group)
         if place is None:
             for first, last in sets.ranges:
                 yield str(ImageSets.span(first, last)), last - first + 1

@@ -219,7 +219,7 @@ def parse(text: str) -> Pipeline:
         if match := _MODULE.match(line):
             attributes = dict(part.partition(":")[::2] for part in match[2].split("|"))
             number = attributes.get("module_num", "")
-            if number.isdecimal():
+            if re.fullmatch(r"[0-9]{1,9}", number):
                 enabled = attributes.get("enabled", "True") == "True"
                 modules.append((int(number), match[1], enabled, []))
         elif modules and (match := _SETTING.match(line)):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from cpexport.errors import SourceError
+from cpexport.files.opening import open_regular
 
 HDF5: Final = b"\x89HDF\r\n\x1a\n"
 SQLITE: Final = b"SQLite format 3\x00"
@@ -37,7 +38,7 @@ def another_kind(path: Path, expected: bytes = b"") -> SourceError | None:
     the code that reads it reports the error.
     """
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             first = stream.read(_FIRST)
     except OSError:
         return None

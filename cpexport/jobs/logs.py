@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from cpexport.files.opening import open_regular
 from cpexport.jobs.records import Attempt
 from cpexport.jobs.split import LOG, PART, name_of
 
@@ -95,8 +96,8 @@ def last_lines(path: Path) -> tuple[str, ...]:
 
 def _tail(path: Path) -> str:
     try:
-        with path.open("rb") as log:
+        with open_regular(path) as log:
             log.seek(max(log.seek(0, 2) - _TAIL, 0))
-            return log.read().decode("utf-8", "replace")
+            return log.read(_TAIL).decode("utf-8", "replace")
     except OSError:
         return ""

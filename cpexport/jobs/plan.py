@@ -9,10 +9,14 @@ from typing import Any
 from cpexport.cellprofiler.batch_file import BatchFile, digest
 from cpexport.cellprofiler.pipeline_use import PipelineUse
 from cpexport.errors import SourceError
+from cpexport.files.opening import read_small
 from cpexport.imagesets import ImageSets
 from cpexport.jobs.settings import Settings
 from cpexport.jobs.split import Job, folder_for, overlap, split
 from cpexport.outcome import DONE, stamped
+
+# Bytes of a plan: 10^6 jobs take 60 MB.
+_LONGEST = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -207,8 +211,8 @@ def read_plan(path: Path) -> SavedPlan | None:
         SourceError: the plan is damaged, or two of its jobs run the same image set.
     """
     try:
-        saved = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        saved = json.loads(read_small(path, _LONGEST))
+    except (OSError, ValueError, RecursionError) as error:
         raise SourceError(
             path, f"cannot be read: {error}", "restore it, or move it out of OUTPUTS"
         ) from error

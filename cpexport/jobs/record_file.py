@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cpexport.files.opening import read_text
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.jobs.records import ANY, Attempt, Broken, Submission
 from cpexport.jobs.split import STATUS_SUFFIXES
@@ -38,7 +39,7 @@ class RecordFile:
 def read_record(path: Path) -> RecordFile:
     """Returns what a record says; nothing if the file no longer exists."""
     try:
-        text = path.read_text("utf-8", "replace")
+        text = read_text(path)
     except FileNotFoundError:
         return RecordFile()
     except OSError as error:
@@ -147,7 +148,7 @@ def _started(path: Path, fields: list[str], named: ImageSets, number: int) -> At
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isdecimal() else None
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
 def _submission(path: Path, text: str) -> RecordFile:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cpexport.errors import LeftOut
+from cpexport.files.opening import read_text
 
 _STAMP = re.compile(r"([0-9a-f]{64})\s")
 
@@ -24,7 +25,7 @@ def read_stamps(paths: Iterable[Path]) -> Stamps:
     left_out: list[LeftOut] = []
     for path in paths:
         try:
-            text = path.read_text("utf-8", "replace")
+            text = read_text(path)
         except FileNotFoundError:
             # A folder is renamed when its job is complete, which may be at this moment.
             continue

@@ -25,6 +25,7 @@ from cpexport.cellprofiler.features import (
     IMAGE_NUMBER,
     INTEGER,
     NOT_OBJECTS,
+    NUMBER,
     OBJECT,
     REAL,
     RELATIONSHIP,
@@ -32,7 +33,7 @@ from cpexport.cellprofiler.features import (
 )
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.errors import SinkError, SourceError
-from cpexport.imagesets import ImageSets
+from cpexport.imagesets import LARGEST, ImageSets
 from cpexport.sinks.ledger import Count
 from cpexport.sources.base import Batch, fingerprint, signature
 from cpexport.sources.error_containment import contained
@@ -181,6 +182,7 @@ class _Tally:
                 self.measured |= {n: numbers[n][0].as_py() for n in numbers.schema.names}
                 yield name, rows.select(EXPERIMENTS.names)
             elif self._shape.keeps(name):
+                _check_numbers(name, rows)
                 rows = _settled(name, rows)
                 if name == IMAGE:
                     selected = pictures.select(rows[IMAGE_NUMBER].to_numpy())
@@ -254,6 +256,14 @@ def _write(rows: pa.RecordBatch, path: Path) -> None:
             f"temporary files cannot be written: {reason}",
             "free some space, or set TMPDIR to another folder",
         ) from error
+
+
+def _check_numbers(name: str, rows: pa.RecordBatch) -> None:
+    """Refuses object numbers that are damaged: tables of several types have a row for each."""
+    if name not in NOT_OBJECTS and rows.num_rows:
+        last = int(rows[NUMBER].to_numpy().max())
+        if last > LARGEST:
+            raise ValueError(f"{name} has object {last}; the largest can be {LARGEST}")
 
 
 def _settled(name: str, rows: pa.RecordBatch) -> pa.RecordBatch:

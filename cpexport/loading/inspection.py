@@ -5,7 +5,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from cpexport._stopwatch import Stopwatch
-from cpexport.errors import SourceError
+from cpexport.errors import AS_WRITTEN, SourceError
+from cpexport.imagesets import LARGEST
 from cpexport.loading.evidence_cache import EvidenceCache
 from cpexport.loading.progress import Progress, ProgressEvent
 from cpexport.sources.base import Evidence, Source, signature
@@ -24,11 +25,18 @@ def look_at(source: Source) -> Evidence | SourceError:
     try:
         with contained(source):
             evidence = source.inspect()
+            _check_numbers(source, evidence)
     except SourceError as error:
         _log.info("%s: cannot be read: %s", source.path, error)
         return error
     _log.debug("%s: %s inspected in %s", source.path, evidence.present.words, clock)
     return evidence
+
+
+def _check_numbers(source: Source, evidence: Evidence) -> None:
+    if evidence.present and evidence.present.last > LARGEST:
+        problem = f"lists image set {evidence.present.last}; the largest can be {LARGEST}"
+        raise SourceError(source.path, problem, AS_WRITTEN)
 
 
 Look = Callable[[Sequence[Source]], Iterable[Evidence | SourceError]]

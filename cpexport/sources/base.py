@@ -16,6 +16,7 @@ import xxhash
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.cellprofiler.pipeline import Pipeline
 from cpexport.errors import LeftOut
+from cpexport.files.opening import open_regular
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.tables.layout import Features
 
@@ -252,7 +253,7 @@ def fingerprint(source: Source) -> str:
     """
     whole = xxhash.xxh3_128()
     for file in source.files:
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             content = hashlib.file_digest(stream, xxhash.xxh3_128).hexdigest()
         whole.update(f"{content} {file.name if len(source.files) > 1 else ''}\n".encode())
     return whole.hexdigest()

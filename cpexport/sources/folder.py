@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cpexport.cellprofiler.batch_file import NAME
+from cpexport.files.opening import read_small
 from cpexport.jobs.split import PART, STAMP, unfinished
 from cpexport.sources.hdf5.source import SUFFIXES as HDF5_SUFFIXES
 from cpexport.sources.mysql_csv.setup_sql import SETUP
@@ -90,9 +91,7 @@ def sorted_by_kind(path: Path, names: Iterable[str]) -> Folder:
 def read_done_file(path: Path) -> str | None:
     """The status in a done file, `Complete` or `Failure`; None if the file is not a done file."""
     try:
-        if path.stat().st_size > _DONE_SIZE:
-            return None
-        text = path.read_text("ascii").strip()
+        text = read_small(path, _DONE_SIZE).decode("ascii").strip()
     except (OSError, UnicodeDecodeError):
         return None
     return text if text in _DONE else None

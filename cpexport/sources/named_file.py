@@ -5,6 +5,7 @@ from pathlib import Path
 from cpexport.cellprofiler.features import EXPERIMENT, IMAGE, RELATIONSHIP
 from cpexport.errors import RERUN, LeftOut, SourceError
 from cpexport.files.kinds import HDF5, SQLITE
+from cpexport.files.opening import open_regular
 from cpexport.files.walk import is_hidden, is_regular, walk
 from cpexport.sources.folder import Folder, sorted_by_kind
 from cpexport.sources.folder_content import Place
@@ -59,7 +60,7 @@ def no_data(path: Path) -> LeftOut:
 
 def _start(path: Path) -> bytes:
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             return stream.read(len(HDF5))
     except OSError:
         return b""

@@ -12,6 +12,7 @@ from cpexport.cellprofiler.batch_file import is_measured
 from cpexport.cellprofiler.hdf5.measurement_file import MeasurementFile, NotMeasurementsError
 from cpexport.errors import SourceError
 from cpexport.files.kinds import HDF5, SQLITE
+from cpexport.files.opening import open_regular
 
 PROJECT: Final = ".cpproj"
 """The ending of a project: a pipeline and its list of images, and only rarely measurements."""
@@ -55,7 +56,7 @@ def content_of(path: Path, suffix: str) -> Content | None:
     if suffix in _KNOWN:
         return None
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             first = stream.read(_FIRST)
     except OSError:
         return None

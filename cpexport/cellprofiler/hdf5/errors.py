@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cpexport.cellprofiler.hdf5.link_check import LeadsElsewhereError
+from cpexport.cellprofiler.hdf5.storage_check import NeverWrittenError
 from cpexport.errors import RERUN, RunningError, SourceError
 from cpexport.files.kinds import HDF5, another_kind
+from cpexport.files.opening import NotRegularError, open_regular
 
 
 @contextmanager
@@ -14,13 +15,14 @@ def reading(path: Path) -> Iterator[None]:
     """Turns any error that h5py raises for a damaged file into a `SourceError` with its path."""
     try:
         yield
-    except LeadsElsewhereError as error:
-        problem = (
-            f"{error}; CellProfiler never writes such links, so cpexport reads nothing from this "
-            "file"
-        )
-        raise SourceError(path, problem, "move it out of OUTPUTS") from error
-    except (LookupError, MemoryError, OSError, RuntimeError, ValueError, TypeError) as error:
+    except NeverWrittenError as error:
+        never = "CellProfiler never writes this, so cpexport reads nothing from the file"
+        raise SourceError(path, f"{error}; {never}", "move it out of OUTPUTS") from error
+    except MemoryError as error:
+        problem = f"does not fit in memory: {error}" if error.args else "does not fit in memory"
+        advice = "load it on a machine with more memory, or with fewer --jobs"
+        raise SourceError(path, problem, advice) from error
+    except (LookupError, OSError, RuntimeError, ValueError, TypeError) as error:
         text = str(error.args[0] if error.args else error)
         raise SourceError(path, f"damaged; HDF5 reports: {text}", RERUN) from error
 
@@ -38,6 +40,8 @@ def opening(path: Path, error: OSError) -> SourceError:
         )
     if isinstance(error, FileNotFoundError) or "No such file" in text:
         return SourceError(path, "does not exist", "check the path")
+    if isinstance(error, NotRegularError):
+        return SourceError(path, f"cannot be read: {error.strerror}", "move it out of OUTPUTS")
     if path.stat().st_size == 0:
         return SourceError(path, "empty (0 bytes)", RERUN)
     if kind := another_kind(path, HDF5):
@@ -54,7 +58,7 @@ def _not_hdf5(path: Path) -> SourceError:
 
     If a disk has lost the file's first block, it begins with zeros, which no other file does.
     """
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         first = stream.read(512)
     if not first.strip(b"\0"):
         return SourceError(path, "damaged: it starts with zeros", RERUN)

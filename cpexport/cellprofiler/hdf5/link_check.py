@@ -1,15 +1,23 @@
-"""Opens only groups and datasets that an HDF5 file itself contains.
+"""Opens only groups and datasets that an HDF5 file itself contains, each under one name.
 
 HDF5 silently follows links to other files and to other places in the same file, and fetches values
 from files that a dataset names (external storage, virtual datasets; HDF5 File Format Specification
-3.0, IV.A.2). CellProfiler writes none of these, so all are refused: a person who can write a
-measurement file must not decide which other files are loaded.
+3.0, IV.A.2). A second hard link to a group can make it contain itself. CellProfiler writes none of
+these, so all are refused: a person who can write a measurement file must not decide which other
+files are loaded, nor keep cpexport busy for ever.
 """
+
+from typing import Final
 
 import h5py
 
+from cpexport.cellprofiler.hdf5.storage_check import NeverWrittenError, check_storage, shown
 
-class LeadsElsewhereError(Exception):
+MOST_MEMBERS: Final = 100_000
+"""The most names in a group; a run with many channels has 10,000 features of an object type."""
+
+
+class LeadsElsewhereError(NeverWrittenError):
     """Something in a file leads to another place or another file."""
 
 
@@ -18,7 +26,10 @@ def members(group: h5py.h5g.GroupID) -> list[bytes]:
 
     Raises:
         LeadsElsewhereError: a name is a link.
+        NeverWrittenError: the group has too many names.
     """
+    if group.get_num_objs() > MOST_MEMBERS:
+        raise NeverWrittenError(f"{shown(group)} has more than {MOST_MEMBERS:,} members")
     names_and_types: list[tuple[bytes, int]] = []
 
     def note(name: bytes, info: h5py.h5l.LinkInfo) -> None:
@@ -34,11 +45,12 @@ def group_in(group: h5py.h5g.GroupID, name: bytes) -> h5py.h5g.GroupID:
     """Opens the group of this name in a group.
 
     Raises:
-        LeadsElsewhereError: the name is a link.
+        LeadsElsewhereError: the name is a link, or the group also has another name.
         KeyError: the group does not exist. h5py raises other errors if it is damaged or not a
             group.
     """
     _check_not_external(group, name, group.links.get_info(name).type)
+    _check_has_one_name(group, name)
     return h5py.h5g.open(group, name)
 
 
@@ -46,24 +58,30 @@ def dataset_in(group: h5py.h5g.GroupID, name: bytes) -> h5py.h5d.DatasetID:
     """Opens the dataset of this name in a group.
 
     Raises:
-        LeadsElsewhereError: the name is a link, or the values are in other files.
+        LeadsElsewhereError: the name is a link, the dataset also has another name, or its values
+            are in other files.
+        NeverWrittenError: its values are stored as CellProfiler never stores them.
         KeyError: the dataset does not exist. h5py raises other errors if it is damaged or not a
             dataset.
     """
     _check_not_external(group, name, group.links.get_info(name).type)
+    _check_has_one_name(group, name)
     dataset = h5py.h5d.open(group, name)
     creation = dataset.get_create_plist()
     if creation.get_layout() == h5py.h5d.VIRTUAL or creation.get_external_count():
-        raise LeadsElsewhereError(f"{_shown(group, name)} stores its values in other files")
+        raise LeadsElsewhereError(f"{shown(group, name)} stores its values in other files")
+    check_storage(dataset, creation)
     return dataset
 
 
 def _check_not_external(group: h5py.h5g.GroupID, name: bytes, type: int) -> None:
     if type != h5py.h5l.TYPE_HARD:
         where = "another file" if type == h5py.h5l.TYPE_EXTERNAL else "another place"
-        raise LeadsElsewhereError(f"{_shown(group, name)} is a link to {where}")
+        raise LeadsElsewhereError(f"{shown(group, name)} is a link to {where}")
 
 
-def _shown(group: h5py.h5g.GroupID, name: bytes) -> str:
-    path = b"/".join([h5py.h5i.get_name(group) or b"", name])
-    return repr(path.decode("utf-8", "replace"))
+def _check_has_one_name(group: h5py.h5g.GroupID, name: bytes) -> None:
+    # `h5o.get_info` would read all trees and heaps of what the name leads to.
+    names = h5py.h5g.get_objinfo(group, name, follow_link=False).nlink
+    if names != 1:
+        raise LeadsElsewhereError(f"{shown(group, name)} is in {names} places of the file")

@@ -19,15 +19,18 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from cpexport.cellprofiler.features import EXPERIMENT, NOT_OBJECTS, NULL, RELATIONSHIP
+from cpexport.cellprofiler.features import EXPERIMENT, NOT_OBJECTS, NULL, RELATIONSHIP, TEXT
 from cpexport.cellprofiler.hdf5.errors import opening, reading
 from cpexport.cellprofiler.hdf5.file_map import FileMap, UnsupportedLayoutError
 from cpexport.cellprofiler.hdf5.link_check import dataset_in, group_in, members
+from cpexport.cellprofiler.hdf5.storage_check import check_texts
 from cpexport.cellprofiler.hdf5.types import arrow_type, shape_of, vector, whole_numbers
 from cpexport.errors import RERUN, SourceError
+from cpexport.files.opening import open_regular
 
 Index = npt.NDArray[np.int64]
 
+_DIGITS = 10
 _PAIR = ("ImageNumber_First", "ObjectNumber_First", "ImageNumber_Second", "ObjectNumber_Second")
 
 
@@ -53,18 +56,25 @@ class MeasurementFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._file = h5py.File(path, "r")
+            self._own = open_regular(path)
         except OSError as error:
             raise opening(path, error) from error
         try:
+            self._file = h5py.File(path, "r")
+        except OSError as error:
+            self._own.close()
+            raise opening(path, error) from error
+        try:
             with reading(path):
+                if not os.path.sameopenfile(self._own.fileno(), self._file.id.get_vfd_handle()):
+                    raise OSError("the file was replaced while it was opened")
                 self._run = _run(self._file, path)
                 self._by_name = {
                     name.decode("utf-8"): group_in(self._run, name) for name in members(self._run)
                 }
                 self.groups = tuple(self._by_name)
         except BaseException:
-            self._file.close()
+            self.close()
             raise
         self._features: dict[str, tuple[str, ...]] = {}
         self._escaped = False
@@ -79,7 +89,12 @@ class MeasurementFile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file."""
         self._file.close()
+        self._own.close()
 
     @property
     def objects(self) -> tuple[str, ...]:
@@ -99,11 +114,8 @@ class MeasurementFile:
     def layout(self) -> FileMap | None:
         """A map of the file without HDF5's library; None if its layout is not CellProfiler's."""
         try:
-            # h5py's own descriptor would stay locked as long as the file is mapped, so open
-            # another.
-            with self.path.open("rb") as own:
-                same = os.path.sameopenfile(own.fileno(), self._file.id.get_vfd_handle())
-                return FileMap(own.fileno()) if same else None
+            # h5py's own descriptor would stay locked as long as the file is mapped.
+            return FileMap(self._own.fileno())
         except (UnsupportedLayoutError, OSError, ValueError):
             return None
 
@@ -168,8 +180,11 @@ class MeasurementFile:
             rows = rows[rows[:, 2] > rows[:, 1]]
             if not len(rows):
                 return None
-            dataset = h5py.Dataset(self._dataset(EXPERIMENT, feature, "data"))
-            value = dataset[int(rows[-1, 1])]
+            dataset = self._dataset(EXPERIMENT, feature, "data")
+            (length,) = shape_of(dataset, 1)
+            if arrow_type(dataset) == TEXT:
+                check_texts(dataset, length)
+            value = h5py.Dataset(dataset)[int(rows[-1, 1])]
             return self._text(value) if isinstance(value, bytes) else str(value)
 
     def experiment_values(self, feature: str) -> tuple[str, ...]:
@@ -197,6 +212,8 @@ class MeasurementFile:
                 if any((vector < 1).any() for vector in vectors):
                     raise ValueError(f"{'/'.join(path)} has numbers below 1")
                 module, name, first, second = path
+                if not (module.isdecimal() and len(module) < _DIGITS):
+                    raise ValueError(f"{'/'.join(path)} has no module number")
                 yield int(module), name, first, second, vectors
 
     def _is_escaped(self) -> bool:
@@ -206,7 +223,7 @@ class MeasurementFile:
         """
         version = self.experiment("CellProfiler_Version") or ""
         major = version.split(".")[0]
-        if major.isdecimal():
+        if major.isdecimal() and len(major) < _DIGITS:
             return int(major) < 4
         # CellProfiler 2 has a time as its version, `2014-07-23T17:45:00 6c2d896`, and so may builds
         # of any version. A pipeline, however, always has several lines.
@@ -241,11 +258,17 @@ def check_index(
     """Checks that an index points only to the `length` values of its feature.
 
     Raises:
-        SourceError: it points outside them.
+        SourceError: it points outside them, or more than once to one of them.
     """
     starts, stops = index[:, 1], index[:, 2]
-    if len(index) and (starts.min() < 0 or (stops < starts).any() or stops.max() > length):
-        problem = f"damaged: the index of {object_name}/{feature} points outside its values"
+    if not len(index):
+        return
+    where = f"the index of {object_name}/{feature}"
+    if starts.min() < 0 or (stops < starts).any() or stops.max() > length:
+        raise SourceError(file.path, f"damaged: {where} points outside its values", RERUN)
+    if (stops - starts).sum() > length:
+        # The same values again and again would fill any memory.
+        problem = f"damaged: {where} gives the same values to several image sets"
         raise SourceError(file.path, problem, RERUN)
 
 

@@ -11,8 +11,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from cpexport.cellprofiler.features import INTEGER, REAL, TEXT
+from cpexport.cellprofiler.hdf5.storage_check import check_texts
+from cpexport.files.memory import fits
 
 _FEW = 1 << 20
+_WIDTH = 8
+# The values, and a part of them in the order of a table.
+_COPIES = 2
 
 
 def arrow_type(dataset: h5py.h5d.DatasetID) -> pa.DataType:
@@ -55,6 +60,7 @@ def vector(dataset: h5py.h5d.DatasetID) -> npt.NDArray[np.generic]:
     """
     type, shape = arrow_type(dataset), shape_of(dataset, 1)
     if type == TEXT:
+        check_texts(dataset, shape[0])
         raw: npt.NDArray[np.generic] = h5py.Dataset(dataset)[()]
         return raw
     return _read(dataset, type, shape)
@@ -65,15 +71,19 @@ def shape_of(dataset: h5py.h5d.DatasetID, dimensions: int) -> tuple[int, ...]:
 
     Raises:
         ValueError: the number of dimensions differs, or the file is too short for so many values.
+        MemoryError: so many values do not fit in memory.
     """
     shape: tuple[int, ...] | None = dataset.shape
     if shape is None or len(shape) != dimensions:
         raise ValueError(f"{_name(dataset)} has the shape {shape}, not {dimensions} dimensions")
     # If a length is damaged, HDF5 invents the missing values, gigabytes of them.
-    if math.prod(shape) > _FEW:
+    count = math.prod(shape)
+    if count > _FEW:
         file = h5py.h5i.get_file_id(dataset)
-        if math.prod(shape) > file.get_filesize():
+        if count > file.get_filesize():
             raise ValueError(f"{_name(dataset)} cannot have {shape[0]} values")
+        if not fits(count * _WIDTH, _COPIES):
+            raise MemoryError(f"{_name(dataset)} has {count:,} values")
     return shape
 
 

@@ -22,10 +22,13 @@ from cpexport.cellprofiler.hdf5.bulk_reader import Vectors
 from cpexport.cellprofiler.hdf5.dataset_decoder import Block
 from cpexport.cellprofiler.hdf5.measurement_file import Index, MeasurementFile, check_index
 from cpexport.errors import RERUN, SourceError
+from cpexport.files.memory import fits
 from cpexport.tables.layout import RELATIONSHIPS
 
 Numbers = npt.NDArray[np.int64]
 
+# The bytes of a number, and how often all numbers of a table are in memory at once.
+_WIDTH, _COPIES = 8, 2
 _TYPES = {"i": INTEGER, "f": REAL, "O": TEXT}
 
 
@@ -156,6 +159,11 @@ def object_rows(file: MeasurementFile, name: str, numbers: Numbers) -> pa.Record
     # _measurements.py, add_measurement), and its copies are always 1..n.
     features = [feature for feature in file.features(name) if is_column(feature)]
     gather = _Gather(file, name, features, numbers)
+    values = int(gather.counts.sum()) * len(features)
+    if not fits(values * _WIDTH, _COPIES):
+        problem = f"does not fit in memory ({values:,} values of {name})"
+        advice = "load it on a machine with more memory, or with fewer --jobs"
+        raise SourceError(file.path, problem, advice)
     columns = dict(zip(features, gather.columns(), strict=True))
     images, number = np.repeat(numbers, gather.counts), gather.positions()
     own = columns.pop(NUMBER, None)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cpexport.errors import SourceError
+from cpexport.files.opening import open_regular
 from cpexport.sources.mysql_csv.setup_sql import SETUP
 from cpexport.sources.spreadsheet.csv_file import open_csv
 
@@ -76,7 +77,7 @@ def sql_strays(files: Iterable[Path]) -> list[Path]:
 
 def _begins_with_a_row(path: Path) -> bool:
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             return _ROW.match(stream.read(64)) is not None
     except OSError:
         return False

@@ -165,7 +165,7 @@ def _rows(text: str, prefix: str) -> list[list[str]]:
     inserted = re.findall(
         rf"^INSERT INTO {prefix}Per_RelationshipTypes \(.*?\) VALUES\((.*)\);$", text, re.MULTILINE
     )
-    return [row for row in map(_values, inserted) if len(row) == 5 and row[0].isdecimal()]
+    return [row for row in map(_values, inserted) if len(row) == 5 and _WHOLE.fullmatch(row[0])]
 
 
 def _experiment(text: str, prefix: str) -> dict[str, str]:

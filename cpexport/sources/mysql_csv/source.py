@@ -19,6 +19,7 @@ from cpexport.cellprofiler.flagged_image_sets import skipped
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.cellprofiler.pipeline import Pipeline
 from cpexport.errors import RERUN, SourceError
+from cpexport.files.opening import read_text
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.sources.base import Evidence
 from cpexport.sources.companions import NOTHING, Companions
@@ -99,7 +100,7 @@ class _Opened:
             measured=images.filled(flags) | (lost if images.cut else NONE),
             skipped=skipped(parsed, images.columns, lambda f: (images.numbers, images.columns[f])),
             completion_marker=", ".join(flags) or _ROW,
-            exit_status=done.read_text().strip() if done else None,
+            exit_status=read_text(done).strip() if done else None,
             always_reports_exit=False,
             finished=experiment.get("Run_Timestamp", "") if own_setup else "",
             pictures=images.pictures,

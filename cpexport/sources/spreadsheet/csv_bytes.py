@@ -5,20 +5,20 @@ a file must fit the available memory.
 """
 
 import codecs
-import io
 import os
 import re
-import resource
-from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
 
 from cpexport.errors import RERUN, SourceError
 from cpexport.files.kinds import another_kind
+from cpexport.files.memory import fits
+from cpexport.files.opening import open_regular
 
 _PIECE = 1 << 24
 _HEADER = 1 << 24
 _LONGEST = 1 << 26
-# Files up to this size are read at once, without a check of the available memory.
+# Files up to this size are read at once.
 _SMALL = 1 << 27
 # A file's text, its fields and its columns are in memory at the same time.
 _COPIES = 3
@@ -48,7 +48,7 @@ def beginning(path: Path) -> tuple[int, bytes, bytes]:
         SourceError: the file cannot be read.
     """
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             first, second = stream.readline(_HEADER), stream.readline(_HEADER)
             if _SEPARATOR.fullmatch(first):
                 return 1, second, stream.readline(_HEADER)
@@ -100,9 +100,9 @@ def content(path: Path) -> bytes | bytearray:
             fit in memory.
     """
     try:
-        with path.open("rb", buffering=0) as stream:
+        with open_regular(path) as stream:
             size = os.fstat(stream.fileno()).st_size
-            if size > _SMALL and size * _COPIES > _memory():
+            if not fits(size, _COPIES):
                 raise too_big(path, size)
             return _checked(path, stream, size)
     except OSError as error:
@@ -179,10 +179,10 @@ def _old_mac(path: Path) -> SourceError:
     return SourceError(path, problem, "save it as CSV UTF-8")
 
 
-def _checked(path: Path, stream: io.FileIO, size: int) -> bytes | bytearray:
+def _checked(path: Path, stream: BufferedReader, size: int) -> bytes | bytearray:
     """Returns the `size` bytes of a file; checks a large file piece by piece."""
     if size <= _SMALL:
-        small = stream.read(size) or b""
+        small = stream.read(size)
         _check_is_text(path, small, 0, len(small))
         return small
     text = bytearray()
@@ -203,41 +203,3 @@ def _check_is_text(path: Path, text: bytes | bytearray, begin: int, end: int) ->
     if end > _LONGEST and text.rfind(b"\n", end - _LONGEST, end) < 0:
         problem = f"has a line longer than {_LONGEST >> 20} MB, so it is not a table"
         raise SourceError(path, problem, "move it out of OUTPUTS")
-
-
-def _memory() -> int:
-    """The bytes of memory that this process can still use.
-
-    Limits can be set by the machine, by its job or container, or for the process itself.
-    """
-    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
-    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if soft != resource.RLIM_INFINITY:
-        limits.append(soft)
-    for line in _lines(Path("/proc/meminfo")):
-        if line.startswith("MemAvailable:"):
-            limits.append(int(line.split()[1]) << 10)
-    limits += _cgroup_limits()
-    return min(limits)
-
-
-def _cgroup_limits() -> Iterator[int]:
-    """The limits of this process's cgroups, version 1 and 2, which Slurm and Docker set."""
-    root = Path("/sys/fs/cgroup")
-    for line in _lines(Path("/proc/self/cgroup")):
-        _, controllers, name = line.split(":", 2)
-        if controllers not in ("", "memory"):
-            continue
-        home = root / controllers / name.strip("/")
-        for folder in (home, *home.parents):
-            for file in ("memory.max", "memory.limit_in_bytes"):
-                yield from (int(text) for text in _lines(folder / file) if text.isdigit())
-            if folder == root:
-                break
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text("ascii").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return []

@@ -35,6 +35,9 @@ _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
 _NOT_FINITE = frozenset({"inf", "-inf"})
 # A number that may exceed the range of real numbers, which ends at 1.8e308; `inf` has no digits.
 _LARGE = r"^[-+]?([0-9]{300,}|[0-9]*[.,]?[0-9]*[eE]\+?[0-9]{2,}$)"
+# Digits of a larger number; and what of a number is shown.
+_DIGITS = 16
+_SHOWN = 40
 # Real numbers are exact for all integers up to here.
 _EXACT = 2.0**53
 # This many values are checked at once; they stay in the cache of a processor core.
@@ -92,14 +95,14 @@ def check_exact(path: Path, name: str, texts: pa.ChunkedArray | pa.StringArray) 
     """
     long = pc.match_substring_regex(texts, r"^[-+]?[0-9]{16,}$")
     for text in texts.filter(long).to_pylist():
-        if abs(int(text)) > _EXACT:
-            problem = f"{text} has too many digits for {name}, a column of real numbers"
+        if len(text.lstrip("+-0")) > _DIGITS or abs(int(text)) > _EXACT:
+            problem = f"{text[:_SHOWN]} has too many digits for {name}, a column of real numbers"
             raise SourceError(
                 path, problem, "rename the feature to Metadata_..., which keeps all digits"
             )
     for text in texts.filter(pc.match_substring_regex(texts, _LARGE)).unique().to_pylist():
         if np.isinf(float(text.replace(",", "."))):
-            problem = f"{text} in {name} is too large for a real number"
+            problem = f"{text[:_SHOWN]} in {name} is too large for a real number"
             raise SourceError(path, problem, AS_WRITTEN)
 
 

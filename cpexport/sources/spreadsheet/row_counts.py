@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cpexport.errors import SourceError
+from cpexport.files.opening import open_regular
 from cpexport.sources.spreadsheet.csv_bytes import unreadable
 from cpexport.sources.spreadsheet.csv_file import CsvFile
 from cpexport.sources.spreadsheet.image_csv import ImageCsvRows
@@ -140,7 +141,7 @@ def copies(paths: Iterable[Path]) -> dict[Path, Path]:
         first: dict[str, Path] = {}
         for path in alike if len(alike) > 1 else ():
             try:
-                with path.open("rb") as stream:
+                with open_regular(path) as stream:
                     digest = hashlib.file_digest(stream, "sha256").hexdigest()
             except OSError as error:
                 raise unreadable(path, error) from error

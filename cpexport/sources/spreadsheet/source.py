@@ -17,6 +17,7 @@ from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.cellprofiler.pipeline import Pipeline
 from cpexport.errors import RERUN, SourceError
 from cpexport.files.kinds import is_pointer
+from cpexport.files.opening import read_text
 from cpexport.imagesets import ImageSets
 from cpexport.sources.base import Evidence
 from cpexport.sources.companions import NOTHING, Companions
@@ -141,7 +142,7 @@ class _Opened:
             present=present,
             measured=rows.measured | (present - rows.present),
             completion_marker=rows.marker,
-            exit_status=done.read_text().strip() if done else None,
+            exit_status=read_text(done).strip() if done else None,
             always_reports_exit=False,
             finished=experiment.get("Run_Timestamp", ""),
             pictures=rows.pictures,

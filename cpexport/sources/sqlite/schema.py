@@ -5,6 +5,7 @@ object type has `<prefix>Per_<Object>`, or one `<prefix>Per_Object` has all type
 have `<Object>_<feature>`. Aggregates are `Mean_<Object>_<feature>` in the images' table.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -158,5 +159,5 @@ def _longest(pipeline: Pipeline | None) -> int:
     for module in pipeline.modules if pipeline else ():
         if module.name == "ExportToDatabase":
             text = dict(module.settings).get(_LONGEST, "")
-            return int(text) if text.isdecimal() else _USUAL_LONGEST
+            return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else _USUAL_LONGEST
     return _USUAL_LONGEST
