@@ -32,6 +32,7 @@ COMBINED = "Object"
 
 _CREATE_IMAGE = re.compile(r"^CREATE TABLE (\S*)Per_Image \(", re.MULTILINE)
 _VALUE = re.compile(r"X'([0-9A-F]*)'|'((?:[^'\\]|\\.)*)'|(null|[-+.\w]+)")
+_WHOLE = re.compile(r"[0-9]{1,18}")
 _LOAD = re.compile(r"^LOAD DATA LOCAL INFILE '(.*)' REPLACE INTO TABLE", re.MULTILINE)
 _COUNT = "Image_Count_"
 _TYPES = {"integer": INTEGER, "float": REAL}

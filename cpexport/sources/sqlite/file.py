@@ -11,7 +11,7 @@ import os
 import re
 import struct
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from enum import Enum, auto
 from pathlib import Path
@@ -24,19 +24,32 @@ import pyarrow as pa
 from cpexport import _sqlite_adbc
 from cpexport.errors import RERUN, RunningError, SourceError
 from cpexport.files.kinds import SQLITE, another_kind, is_pointer
+from cpexport.files.opening import open_regular
 
 SUFFIXES = frozenset({".db", ".sqlite", ".sqlite3", ".db3"})
 IMAGE_TABLE = "Per_Image"
 
+# A table whose rows are in the file: a virtual table has no page.
+_STORED = "m.type = 'table' AND m.rootpage > 0"
 _OURS = "_cpexport_batches"
 # The file format: sqlite.org/fileformat.html, sections 1.3 and 3.
 _HEADER = 100
-_JOURNAL = bytes.fromhex("d9d505f920a163d7")
 _WAL = 2
 # The byte that a writer locks (sqlite.org, os.h, RESERVED_BYTE), and Linux's struct flock.
 _RESERVED_BYTE = 0x40000001
 _FLOCK = "hhqqi4x"
-_BUSY_MS = 2_000
+# A file may come from anyone: its schema runs no function that could do harm (sqlite.org,
+# security.html), and its pages are checked as they are read.
+_PRAGMAS = (
+    "busy_timeout = 2000",
+    "trusted_schema = OFF",
+    "query_only = ON",
+    "cell_size_check = ON",
+)
+MOST_TABLES = 10_000
+"""The most tables of one file; each object type of a run has one."""
+LONGEST_TEXT = 1 << 24
+"""Bytes of one text: 16 MB, which is also what a server accepts by default."""
 
 
 class FileKind(Enum):
@@ -53,7 +66,7 @@ class FileKind(Enum):
 def contents(path: Path) -> FileKind:
     """Returns the kind of a file. Reads its schema without locks, so no process has to wait."""
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             start = stream.read(len(SQLITE))
     except OSError:
         return FileKind.OTHER
@@ -63,7 +76,10 @@ def contents(path: Path) -> FileKind:
         return FileKind.EXPORT if is_pointer(path) else FileKind.OTHER
     try:
         with closing(_sqlite_adbc.Connection(_uri(path, "immutable=1"))) as connection:
-            tables = connection.rows("SELECT name FROM sqlite_master WHERE type = 'table'")
+            tables = connection.rows(
+                "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') LIMIT ?",
+                MOST_TABLES,
+            )
         names = {name for (name,) in tables}
     except (_sqlite_adbc.Error, UnicodeDecodeError):
         return FileKind.EXPORT
@@ -84,23 +100,25 @@ class DatabaseFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with self._errors(), path.open("rb") as stream:
+        with self._errors(), open_regular(path) as stream:
             header = stream.read(_HEADER)
-            size, self._changed = _state(path)
+            self._size, self._changed = _state(path)
         if kind := another_kind(path, SQLITE):
             raise kind
         if not header.startswith(SQLITE) or len(header) < _HEADER:
             raise SourceError(path, "damaged: not a whole SQLite database", RERUN)
         check_finished(path)
-        if 0 < size < (whole := _size(header)):
-            raise SourceError(path, f"cut off: {size} of {whole} bytes", RERUN)
+        if 0 < self._size < (whole := _size(header)):
+            raise SourceError(path, f"cut off: {self._size} of {whole} bytes", RERUN)
         # A database in WAL mode needs further files next to it, unless it is opened as immutable.
         # CellProfiler never uses WAL mode, so a user has changed the file.
         mode = "immutable=1" if header[18] == _WAL else "mode=ro"
         with self._errors():
             self._connection = _sqlite_adbc.Connection(_uri(path, mode))
         try:
-            self.rows(f"PRAGMA busy_timeout = {_BUSY_MS}")
+            for pragma in _PRAGMAS:
+                self.rows(f"PRAGMA {pragma}")
+            self._check_tables()
         except BaseException:
             self._connection.close()
             raise
@@ -121,10 +139,60 @@ class DatabaseFile:
         types_by_table: dict[str, dict[str, str]] = {}
         for table, column, type in self.rows(
             "SELECT m.name, c.name, c.type FROM sqlite_master m, pragma_table_info(m.name) c "
-            "WHERE m.type = 'table' ORDER BY m.rowid, c.cid"
+            f"WHERE {_STORED} ORDER BY m.rowid, c.cid"
         ):
             types_by_table.setdefault(table, {})[column] = type
         return types_by_table
+
+    def _check_tables(self) -> None:
+        """Refuses a file whose tables are not simply stored in it.
+
+        A view or a virtual table has the rows that a query or a module computes, and a generated
+        column the values of an expression: none of them are what a job wrote.
+        """
+        ((count,),) = self.rows("SELECT count(*) FROM sqlite_master")
+        if count > MOST_TABLES:
+            raise self._not_ours(f"has {count:,} tables and indexes")
+        named = "instr(m.name, 'Per_') > 0"
+        for (name,) in self.rows(
+            f"SELECT name FROM sqlite_master m WHERE type = 'table' AND {named} "
+            f"AND NOT ({_STORED}) LIMIT 1"
+        ):
+            raise self._not_ours(f"{name} is a virtual table")
+        for table, column in self.rows(
+            "SELECT m.name, c.name FROM sqlite_master m, pragma_table_xinfo(m.name) c "
+            f"WHERE {_STORED} AND {named} AND c.hidden > 1 LIMIT 1"
+        ):
+            raise self._not_ours(f"{column} of {table} is a generated column")
+        # A view of objects is CellProfiler's own, and not read.
+        kinds = dict(
+            self.rows(
+                "SELECT type, name FROM sqlite_master "
+                f"WHERE type IN ('table', 'view') AND name GLOB '*{IMAGE_TABLE}'"
+            )
+        )
+        if kinds.keys() == {"view"}:
+            raise self._not_ours(f"{kinds['view']} is a view")
+
+    def _not_ours(self, problem: str) -> SourceError:
+        problem = f"{problem}; CellProfiler never writes this, so cpexport reads nothing from it"
+        return SourceError(self.path, problem, "move it out of OUTPUTS")
+
+    def check_texts(self, table: str, columns: Collection[str], where: str = "1") -> None:
+        """Checks the lengths of the texts and bytes in some columns before they are read.
+
+        Raises:
+            SourceError: one of them is too long.
+        """
+        if not columns or self._size <= LONGEST_TEXT:
+            return
+        longest = ", ".join(f"max(octet_length({quoted(column)}))" for column in columns)
+        ((*lengths,),) = self.rows(f"SELECT {longest} FROM {quoted(table)} WHERE {where}")
+        for column, length in zip(columns, lengths, strict=True):
+            if (length or 0) > LONGEST_TEXT:
+                problem = f"{column} of {table} has a text of {length >> 20:,} MB"
+                advice = f"shorten it to {LONGEST_TEXT >> 20} MB, or move the file out of OUTPUTS"
+                raise SourceError(self.path, problem, advice)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """The rows of a query, as Python values."""
@@ -179,17 +247,24 @@ def check_finished(path: Path) -> None:
 
     Raises:
         RunningError: the file has a writer, or an unfinished transaction.
+        SourceError: the file of a transaction cannot be read, or is a link.
     """
     wait = "wait until the job has ended"
     if _has_writer(path):
         raise RunningError(path, "a job is writing it", wait)
-    for suffix, magic in (("-journal", _JOURNAL), ("-wal", b"")):
+    for suffix in ("-journal", "-wal"):
+        beside = path.with_name(path.name + suffix)
         try:
-            with path.with_name(path.name + suffix).open("rb") as stream:
-                start = stream.read(len(_JOURNAL))
-        except OSError:
+            # SQLite reads this file, too: it must not be a link to another one.
+            with open_regular(beside, follow=False) as stream:
+                start = stream.read(1)
+        except FileNotFoundError:
             continue
-        if start and start.startswith(magic):
+        except OSError as error:
+            problem = f"{beside.name} next to it cannot be read ({error.strerror})"
+            raise SourceError(path, problem, "move that file out of OUTPUTS") from error
+        # Before a transaction changes anything, and after it, its journal begins with a zero.
+        if start and (start != b"\0" or suffix == "-wal"):
             raise RunningError(
                 path,
                 f"a job is writing it, or was killed while writing (a {suffix} file exists)",
@@ -214,7 +289,7 @@ def _has_writer(path: Path) -> bool:
         return False
     ask = struct.pack(_FLOCK, fcntl.F_RDLCK, os.SEEK_SET, _RESERVED_BYTE, 1, 0)
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             answer = fcntl.fcntl(stream, fcntl.F_GETLK, ask)
     except OSError:
         # The file is gone, or its file system has no locks. A missing file is reported when it is

@@ -159,6 +159,8 @@ def _read(
     owners = {c: (o, f) for o, rows_read in table.features.items() for f, c in rows_read.items()}
     owners |= {c: (o, NUMBER) for o, c in table.numbers.items()}
     names = [IMAGE_NUMBER, *owners]
+    texts = [name for name in owners if declared(table.columns[name]) == TEXT]
+    file.check_texts(table.name, texts, where)
     rows_read = file.arrow(
         f"SELECT {', '.join(map(quoted, names))} FROM {quoted(table.name)} WHERE {where} "
         f"ORDER BY {quoted(IMAGE_NUMBER)}, {quoted(table.order)}",

@@ -186,6 +186,7 @@ class _Opened:
         columns = tuple(self._tables.get(name, ()))
         if not columns:
             return {}
+        self._file.check_texts(name, columns)
         listed = ", ".join(map(quoted, columns))
         rows = self._file.rows(f"SELECT {listed} FROM {quoted(name)} ORDER BY rowid DESC LIMIT 1")
         return {
