@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from cpexport import __version__
-from cpexport._startup import begin
+from cpexport._startup import begin, use_utf8
 from cpexport.cli import (
     check_command,
     completion_command,
@@ -178,6 +178,8 @@ commands.add_command(completion_command.completion)
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command line and ends the process with its exit status."""
+    if arguments is None:
+        use_utf8()
     begin()
     words = sys.argv[1:] if arguments is None else arguments
     json = exit_status.asks_for_json(words)

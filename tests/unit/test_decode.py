@@ -1,6 +1,5 @@
 """Decoding one batch, apart from what is done with it."""
 
-import os
 import resource
 from collections.abc import Callable
 from pathlib import Path
@@ -39,7 +38,7 @@ def test_decoding_leaves_nothing_in_the_scratch_folder_but_what_it_returns(
         decoded.remove()
 
         assert there == sorted(path for _, path in decoded.files)
-        assert list(scratch.iterdir()) == []
+        assert [path.name for path in scratch.iterdir()] == ["lock"]
 
 
 @pytest.mark.parametrize("block", [1, 700, 1 << 30])
@@ -69,15 +68,33 @@ def test_scratch_folders_of_processes_that_died_are_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    dead = tmp_path / f"cpexport-scratch-{2**22 + 1}-x"
-    mine = tmp_path / f"cpexport-scratch-{os.getpid()}-x"
-    dead.mkdir()
-    mine.mkdir()
-    with scratch_folder():
+    dead = [tmp_path / "cpexport-scratch-abcdefgh", tmp_path / "cpexport-new-abcdefgh"]
+    for folder in dead:
+        folder.mkdir()
+        (folder / "lock").touch()
+    (tmp_path / "cpexport-new-without").mkdir()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / "cpexport-scratch-link").symlink_to(elsewhere)
+    with scratch_folder() as own:
         left = {path.name for path in tmp_path.iterdir()}
 
-    assert dead.name not in left
-    assert mine.name in left
+    assert left == {own.name, "elsewhere", "cpexport-scratch-link"}
+
+
+def test_a_scratch_folder_of_a_load_that_runs_stays_whatever_its_process_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two containers with one folder for temporary files number their processes alike."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with scratch_folder() as one:
+        with scratch_folder() as other:
+            assert one.is_dir()
+            assert other != one
+        assert not other.exists()
+        assert one.is_dir()
+
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_scratch_folder_without_room_is_named_and_nothing_stays_there(
