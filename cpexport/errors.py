@@ -23,11 +23,25 @@ AS_WRITTEN: Final = "restore the file that CellProfiler wrote"
 _CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
 
 
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
 def one_line(text: str) -> str:
     """Replaces characters that break a line, move a terminal's cursor, or have no encoding."""
     # A file name that is not UTF-8 reaches Python as lone surrogates, which raise when printed.
     encodable = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return _CONTROL.sub(" ", encodable).strip()
+
+
+def printable(text: str, between: str = " ") -> str:
+    r"""Replaces each character that moves a terminal's cursor with a blank, for a report.
+
+    `between` comes in place of a line feed.
+
+    >>> printable("two\n  lines\x1b[31m"), printable("two\n  lines", "\n")
+    ('two   lines [31m', 'two\n  lines')
+    """
+    return between.join(_UNPRINTABLE.sub(" ", line) for line in text.split("\n"))
 
 
 class CpexportError(Exception):

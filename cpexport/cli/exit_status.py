@@ -7,7 +7,7 @@ from typing import Any, Final
 import click
 
 from cpexport.cli.json_text import json_text
-from cpexport.errors import CpexportError, PreflightError, failure
+from cpexport.errors import CpexportError, PreflightError, failure, printable
 from cpexport.outcome import DONE, FAILED, INTERRUPTED
 
 _STOPPED: Final = "interrupted"
@@ -17,14 +17,14 @@ _GO_ON: Final = "run the same command again to continue"
 def warn(problems: Iterable[object], quiet: bool) -> None:
     """Prints problems that do not stop the command on stderr, unless `quiet`."""
     for problem in () if quiet else problems:
-        click.echo(f"warning: {problem}", err=True)
+        click.echo(f"warning: {printable(str(problem))}", err=True)
 
 
 def advise(notes: list[str] | tuple[str, ...]) -> None:
     """Prints notes on stderr; notes that differ only in their path are printed as one."""
     kinds: dict[str, list[str]] = {}
     for note in notes:
-        path, colon, what = note.partition(": ")
+        path, colon, what = printable(note).partition(": ")
         kinds.setdefault(what if colon else note, []).append(path if colon else "")
     for what, paths in kinds.items():
         if not any(paths):

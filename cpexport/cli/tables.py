@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from cpexport.errors import LeftOut
+from cpexport.errors import LeftOut, printable
 from cpexport.imagesets import ImageSets
 
 # Characters: in a line of text, of the labels before a list, of a short list of ranges, and the
@@ -34,7 +34,7 @@ def aligned(rows: Iterable[list[str]], width: int | None = None) -> str:
     The last column is not padded; further lines in its cells are indented to its start. In a narrow
     terminal these cells are wrapped.
     """
-    table = list(rows)
+    table = [[*map(printable, row[:-1]), printable(row[-1], "\n")] for row in rows]
     widths = [max(len(row[i]) for row in table) for i in range(len(table[0]) - 1)]
     before = sum(each + 2 for each in widths)
     if width is not None:
@@ -72,11 +72,12 @@ def left_out(found: Iterable[LeftOut], title: str, width: int | None = None) -> 
     """A list of what was left out and why, for below a table; empty if nothing was."""
     lines = []
     for left in found:
-        line = f"{left.path}: {left.reason}"
+        path, reason = printable(left.path), printable(left.reason)
+        line = f"{path}: {reason}"
         if width is None or len(line) <= width:
             lines.append(line)
         else:
-            lines += [left.path, *(f"{_INDENT}{part}" for part in paragraph(left.reason, width))]
+            lines += [path, *(f"{_INDENT}{part}" for part in paragraph(reason, width))]
     return "\n".join(["\n", title, *lines]) if lines else ""
 
 

@@ -281,7 +281,7 @@ def _check_readable(sink: Sink, properties: Properties) -> None:
                 f"CellProfiler Analyst cannot read the name {name}",
                 "choose a --prefix and --object of letters, digits and _, starting with a letter",
             )
-    for value in [*properties.database.values(), *properties.plates]:
+    for value in (value for fields in properties.sections.values() for value in fields.values()):
         if value != " ".join(value.splitlines()):
             raise SinkError(
                 sink.name,

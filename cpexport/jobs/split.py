@@ -158,7 +158,8 @@ def _groups(batch_file: BatchFile, wanted: ImageSets) -> list[Job]:
             continue
         group = dict(zip(batch_file.group_tags, key, strict=True))
         by_range = _is_range(batch_file, members)
-        if not by_range and any(_UNSAYABLE.search(value) for value in key):
+        words = (*batch_file.group_tags, *key)
+        if not by_range and any(map(_UNSAYABLE.search, words)):
             metadata = ", ".join(f"{tag}={value!r}" for tag, value in group.items())
             raise SourceError(
                 batch_file.path,
