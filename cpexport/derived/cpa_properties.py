@@ -281,7 +281,8 @@ def _check_readable(sink: Sink, properties: Properties) -> None:
                 f"CellProfiler Analyst cannot read the name {name}",
                 "choose a --prefix and --object of letters, digits and _, starting with a letter",
             )
-    for value in (value for fields in properties.sections.values() for value in fields.values()):
+    written = [value for fields in properties.sections.values() for value in fields.values()]
+    for value in [*properties.plates, *written]:
         if value != " ".join(value.splitlines()):
             raise SinkError(
                 sink.name,
