@@ -162,6 +162,10 @@ class WidthError(CpexportError):
         return f"column {self.column}: an integer has too many digits for a column of real numbers"
 
 
+class LimitError(CpexportError):
+    """A value is larger than any that CellProfiler writes and destinations take."""
+
+
 class NumbersError(SinkError):
     """A feature has both real numbers and integers with too many digits for a real number.
 

@@ -44,7 +44,8 @@ _NOT_MEASURED = (
 )
 # CellProfiler writes settings unchanged, including its database password (it calls dump with
 # sanitize=False). Each setting is one line.
-_PASSWORD = re.compile(r"^([ \t]+[^:\n]*(?:password|passwd)[^:\n]*:).*$", re.I | re.M)
+_SETTING = re.compile(r"^([ \t][^:\n]*:).*$", re.MULTILINE)
+_PASSWORD = re.compile("password|passwd", re.IGNORECASE)
 
 
 def experiment_rows(metadata: Mapping[str, str]) -> Iterator[tuple[str, pa.RecordBatch]]:
@@ -90,4 +91,4 @@ def without_passwords(pipeline: str) -> str:
     >>> without_passwords("ExportToDatabase:[module_num:9]\n    Database password:s3:cret\n    a:b")
     'ExportToDatabase:[module_num:9]\n    Database password:\n    a:b'
     """
-    return _PASSWORD.sub(r"\1", pipeline)
+    return _SETTING.sub(lambda line: line[1] if _PASSWORD.search(line[1]) else line[0], pipeline)

@@ -32,6 +32,9 @@ REAL: Final = pa.float64()
 TEXT: Final = pa.string()
 _WIDTH: Final = (NULL, INTEGER, REAL, TEXT)
 
+LONGEST_TEXT: Final = 1 << 24
+"""The most bytes of a text that is loaded, 16 MB, which is what servers accept by default."""
+
 # Every batch of a run asks about the same few thousand names.
 _NAMES: Final = 1 << 17
 

@@ -213,8 +213,9 @@ def read_plan(path: Path) -> SavedPlan | None:
     try:
         saved = json.loads(read_small(path, _LONGEST))
     except (OSError, ValueError, RecursionError) as error:
+        why = (isinstance(error, OSError) and error.strerror) or error
         raise SourceError(
-            path, f"cannot be read: {error}", "restore it, or move it out of OUTPUTS"
+            path, f"cannot be read: {why}", "restore it, or move it out of OUTPUTS"
         ) from error
     if not isinstance(saved, Mapping) or not {"batch_file", "sha256", "jobs"} <= saved.keys():
         return None

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import ipc
 
 from cpexport._stopwatch import Stopwatch
@@ -24,6 +25,7 @@ from cpexport.cellprofiler.features import (
     IMAGE,
     IMAGE_NUMBER,
     INTEGER,
+    LONGEST_TEXT,
     NOT_OBJECTS,
     NUMBER,
     OBJECT,
@@ -32,7 +34,7 @@ from cpexport.cellprofiler.features import (
     TEXT,
 )
 from cpexport.cellprofiler.image_identity import Pictures
-from cpexport.errors import SinkError, SourceError
+from cpexport.errors import LimitError, SinkError, SourceError
 from cpexport.imagesets import LARGEST, ImageSets
 from cpexport.sinks.ledger import Count
 from cpexport.sources.base import Batch, fingerprint, signature
@@ -178,11 +180,13 @@ class _Tally:
         """Yields the rows that the shape keeps, with values as destinations store them."""
         for name, rows in parts:
             if name == EXPERIMENT:
+                _check_texts(name, rows)
                 numbers = rows.drop_columns(EXPERIMENTS.names)
                 self.measured |= {n: numbers[n][0].as_py() for n in numbers.schema.names}
                 yield name, rows.select(EXPERIMENTS.names)
             elif self._shape.keeps(name):
                 _check_numbers(name, rows)
+                _check_texts(name, rows)
                 rows = _settled(name, rows)
                 if name == IMAGE:
                     selected = pictures.select(rows[IMAGE_NUMBER].to_numpy())
@@ -263,7 +267,17 @@ def _check_numbers(name: str, rows: pa.RecordBatch) -> None:
     if name not in NOT_OBJECTS and rows.num_rows:
         last = int(rows[NUMBER].to_numpy().max())
         if last > LARGEST:
-            raise ValueError(f"{name} has object {last}; the largest can be {LARGEST}")
+            raise LimitError(f"{name} has object {last}; the largest can be {LARGEST}")
+
+
+def _check_texts(name: str, rows: pa.RecordBatch) -> None:
+    """Refuses texts and bytes that servers and scripts do not take."""
+    for field, column in zip(rows.schema, rows.columns, strict=True):
+        if pa.types.is_string(field.type) or pa.types.is_binary(field.type):
+            longest = pc.max(pc.binary_length(column)).as_py() or 0
+            if longest > LONGEST_TEXT:
+                size = f"{longest >> 20:,} MB; at most {LONGEST_TEXT >> 20} MB can be loaded"
+                raise LimitError(f"{field.name} of {name} has a text of {size}")
 
 
 def _settled(name: str, rows: pa.RecordBatch) -> pa.RecordBatch:

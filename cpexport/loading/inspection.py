@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from cpexport._stopwatch import Stopwatch
-from cpexport.errors import AS_WRITTEN, SourceError
+from cpexport.errors import LimitError, SourceError
 from cpexport.imagesets import LARGEST
 from cpexport.loading.evidence_cache import EvidenceCache
 from cpexport.loading.progress import Progress, ProgressEvent
@@ -25,7 +25,7 @@ def look_at(source: Source) -> Evidence | SourceError:
     try:
         with contained(source):
             evidence = source.inspect()
-            _check_numbers(source, evidence)
+            _check_numbers(evidence)
     except SourceError as error:
         _log.info("%s: cannot be read: %s", source.path, error)
         return error
@@ -33,10 +33,9 @@ def look_at(source: Source) -> Evidence | SourceError:
     return evidence
 
 
-def _check_numbers(source: Source, evidence: Evidence) -> None:
+def _check_numbers(evidence: Evidence) -> None:
     if evidence.present and evidence.present.last > LARGEST:
-        problem = f"lists image set {evidence.present.last}; the largest can be {LARGEST}"
-        raise SourceError(source.path, problem, AS_WRITTEN)
+        raise LimitError(f"lists image set {evidence.present.last}; the largest can be {LARGEST}")
 
 
 Look = Callable[[Sequence[Source]], Iterable[Evidence | SourceError]]

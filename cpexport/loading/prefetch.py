@@ -127,8 +127,11 @@ class _Calls(Generic[_T, _R]):
         while self._waiting or self._sent:
             self._fill()
             sent = self._sent.popleft()
+            source = self._source(sent.task)
             try:
-                answer: _R | SourceError = sent.future.result()
+                # Whatever a worker raises, or its answer cannot be sent, costs this batch.
+                with contained(source, BrokenExecutor):
+                    answer: _R | SourceError = sent.future.result()
             except SourceError as error:
                 answer = error
             except BrokenExecutor:
@@ -138,7 +141,7 @@ class _Calls(Generic[_T, _R]):
                     self._sent.appendleft(_Sent(sent.task, future, again=True))
                     continue
                 answer = SourceError(
-                    self._source(sent.task).path,
+                    source.path,
                     "the worker process was killed, usually because memory ran out",
                     "use fewer --jobs, or a machine with more memory",
                 )

@@ -180,20 +180,18 @@ def _judged(
     Sources that cannot be read are judged last: only the others show whether anything is missing
     without them.
     """
-    judged = {
-        id(item): replace(
-            judge(
-                item.source,
-                item.found,
-                plan,
-                _siblings(item.source, item.found, csv_tables),
-                same_pictures=same_pictures,
-            ),
-            signature=item.signature,
-        )
-        for item in items
-        if isinstance(item.found, Evidence)
-    }
+    judged: dict[int, Batch] = {}
+    for item in items:
+        if isinstance(item.found, Evidence):
+            try:
+                with contained(item.source):
+                    siblings = _siblings(item.source, item.found, csv_tables)
+                    batch = judge(
+                        item.source, item.found, plan, siblings, same_pictures=same_pictures
+                    )
+                    judged[id(item)] = replace(batch, signature=item.signature)
+            except SourceError as error:
+                item.found = error
     complete = union(batch.complete for batch in judged.values())
     missing = plan is None or not plan.planned <= complete
     for item in items:

@@ -4,22 +4,30 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cpexport.errors import CpexportError, SourceError, WidthError
+from cpexport.errors import AS_WRITTEN, CpexportError, LimitError, SourceError, WidthError
 from cpexport.sources.base import Source
 
 
 @contextmanager
-def contained(source: Source) -> Iterator[None]:
+def contained(source: Source, *passing: type[Exception]) -> Iterator[None]:
     """Turns every error that reading a source can raise into a `SourceError` with its path.
+
+    Errors of the types `passing` are the caller's, and stay as they are.
 
     Errors that cpexport raises on purpose stay as they are. For an unexpected error, the message
     says so and tells the user how to report it.
     """
     try:
         yield
+    except passing:
+        raise
     except WidthError as error:
         advice = "move it out of OUTPUTS, or load it into a separate destination"
         raise SourceError(source.path, str(error), advice) from error
+    except LimitError as error:
+        raise SourceError(
+            source.path, str(error), f"{AS_WRITTEN}, or move it out of OUTPUTS"
+        ) from error
     except CpexportError:
         raise
     except OSError as error:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cpexport.cellprofiler.pipeline import Pipeline
+from cpexport.files.opening import read_small
 from cpexport.sources.base import Source
 from cpexport.sources.companions import Companions
 from cpexport.sources.folder import TEMPORARY, Folder, read_done_file
@@ -32,6 +33,8 @@ _FORMATS: Sequence[Sequence[Callable[[Place, Pipeline | None], Sequence[_Batch]]
 """What finds the batches of each format in a folder. The first formats with any are loaded; files
 of the later ones should be of the same jobs, and are only compared."""
 
+# Bytes of a properties file: a filter for each plate takes most of them.
+_LONGEST = 1 << 22
 _OF_MYSQL = re.compile(rb"^db_type\s*=\s*mysql\b", re.MULTILINE)
 
 
@@ -103,6 +106,6 @@ def _server_file(folder: Folder) -> str:
         return folder.setups[0].name
     for file in sorted(folder.path.glob("*.properties")):
         with suppress(OSError):
-            if _OF_MYSQL.search(file.read_bytes()):
+            if _OF_MYSQL.search(read_small(file, _LONGEST)):
                 return file.name
     return ""

@@ -3,23 +3,26 @@
 import lzma
 import zipfile
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import IO
 
 import pyarrow as pa
 
 from cpexport.files.kinds import HDF5, SQLITE
+from cpexport.files.opening import open_regular
 
 _OPENERS: dict[str, Callable[[Path], IO[bytes]]] = {
     ".gz": lambda path: _stream(path, "gzip"),
     ".bz2": lambda path: _stream(path, "bz2"),
     ".zst": lambda path: _stream(path, "zstd"),
-    ".xz": lzma.LZMAFile,
+    ".xz": lambda path: BytesIO(_start_of_xz(path)),
     ".zip": lambda path: _member(path),
 }
 SUFFIXES = frozenset(_OPENERS)
 
 _START = 1 << 16
+_MEMORY = 1 << 28
 _BINARY = (HDF5, SQLITE)
 _COLUMNS = (b"ImageNumber", b"Module,Module Number", b"Key,Value")
 
@@ -37,11 +40,18 @@ def may_be_data(path: Path) -> bool:
 
 
 def _stream(path: Path, compression: str) -> IO[bytes]:
-    stream: IO[bytes] = pa.input_stream(str(path), compression=compression)
+    stream: IO[bytes] = pa.input_stream(open_regular(path), compression=compression)
     return stream
+
+
+def _start_of_xz(path: Path) -> bytes:
+    """The first bytes of what is compressed. The file says how much memory this takes."""
+    with open_regular(path) as stream:
+        decompressor = lzma.LZMADecompressor(memlimit=_MEMORY)
+        return decompressor.decompress(stream.read(_START), _START)
 
 
 def _member(path: Path) -> IO[bytes]:
     """The first file of an archive, which is usually the only one."""
-    with zipfile.ZipFile(path) as archive:
-        return archive.open(archive.namelist()[0])
+    archive = zipfile.ZipFile(open_regular(path))
+    return archive.open(archive.namelist()[0])

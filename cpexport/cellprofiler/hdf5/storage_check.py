@@ -16,10 +16,9 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from cpexport.cellprofiler.features import LONGEST_TEXT
 from cpexport.files.memory import fits
 
-LONGEST_TEXT: Final = 1 << 24
-"""Bytes of one text: 16 MB, which is also what a server accepts by default."""
 # Arrow counts the bytes of a column of texts in 31 bits.
 _TEXTS: Final = (1 << 31) - 1
 _COPIES: Final = 3

@@ -14,7 +14,7 @@ from cpexport.files.opening import open_regular
 from cpexport.sources.mysql_csv.setup_sql import SETUP
 from cpexport.sources.spreadsheet.csv_file import open_csv
 
-_AFTER_PREFIX = re.compile(r"([1-9]\d*)_([1-9]\d*)_\w+\.CSV")
+_AFTER_PREFIX = re.compile(r"([1-9]\d{0,8})_([1-9]\d{0,8})_\w+\.CSV")
 _TABLE = re.compile(r".*?[1-9]\d*_[1-9]\d*_\w+\.CSV", re.DOTALL)
 _ROW = re.compile(rb"\d+,(\d+|NULL),")
 _IMAGES = re.compile(r"(.*?)[1-9]\d*_[1-9]\d*_Image\.CSV", re.DOTALL)

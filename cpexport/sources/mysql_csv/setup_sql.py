@@ -101,7 +101,8 @@ def _parse(text: str) -> Setup | None:
         return None
     prefix = re.escape(first[1])
     created = re.compile(
-        rf"^CREATE TABLE {prefix}Per_(\w+) \(\n([^;]*?),\nPRIMARY KEY \(", re.MULTILINE
+        rf"^CREATE TABLE {prefix}Per_(\w+) \(\n((?:(?!^CREATE TABLE)[^;])*?),\nPRIMARY KEY \(",
+        re.MULTILINE,
     )
     bodies = {name: _columns(body) for name, body in created.findall(text)}
     if IMAGE not in bodies:
@@ -164,14 +165,16 @@ def _numbered(columns: tuple[SqlColumn, ...]) -> tuple[SqlColumn, ...]:
 def _rows(text: str, prefix: str) -> list[list[str]]:
     """The rows inserted into Per_RelationshipTypes; incomplete ones are left out."""
     inserted = re.findall(
-        rf"^INSERT INTO {prefix}Per_RelationshipTypes \(.*?\) VALUES\((.*)\);$", text, re.MULTILINE
+        rf"^INSERT INTO {prefix}Per_RelationshipTypes \([^)]*\) VALUES\((.*)\);$",
+        text,
+        re.MULTILINE,
     )
     return [row for row in map(_values, inserted) if len(row) == 5 and _WHOLE.fullmatch(row[0])]
 
 
 def _experiment(text: str, prefix: str) -> dict[str, str]:
     inserted = re.search(
-        rf"^INSERT INTO {prefix}Per_Experiment \((.*?)\) VALUES \((.*)\);$", text, re.MULTILINE
+        rf"^INSERT INTO {prefix}Per_Experiment \(([^)]*)\) VALUES \((.*)\);$", text, re.MULTILINE
     )
     if inserted is None:
         return {}

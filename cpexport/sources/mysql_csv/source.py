@@ -30,6 +30,8 @@ from cpexport.sources.spreadsheet.csv_file import ends_cut
 from cpexport.tables.layout import Features
 
 _ROW = "row in Image.CSV"
+# No job runs more image sets than this.
+_MOST = 1_000_000
 _PAIRS = "Relationships"
 
 
@@ -161,7 +163,13 @@ class _Opened:
         order: the last that ran can come before the last row.
         """
         begin = max(self.images.present.last + 1 if self.images.present else 1, self._job.first)
-        return ImageSets.span(begin, self._job.last) if begin <= self._job.last else NONE
+        if begin > self._job.last:
+            return NONE
+        never = ImageSets.span(begin, self._job.last)
+        if len(never) > _MOST:
+            problem = f"its files are named as if it ran image set {self._job.last}"
+            raise SourceError(self._source.path, problem, "rename them as the job named them")
+        return never
 
     def _shortfalls(self) -> tuple[dict[int, str], ImageSets]:
         """Why image sets lack rows in other files, by number, and all image sets in those files."""

@@ -153,9 +153,11 @@ def no_table(path: Path) -> SourceError:
     if not line.endswith(b"\n"):
         return SourceError(path, "is cut off in its header", RERUN)
     start = sample[:40].decode("utf-8", "replace").strip()
+    # A link can lead to a file whose content is not for the readers of a report.
+    quoted = "" if path.is_symlink() else f" ({start}...)"
     return SourceError(
         path,
-        f"has no column ImageNumber in its header ({start}...)",
+        f"has no column ImageNumber in its header{quoted}",
         "select ImageNumber in ExportToSpreadsheet, or move the file out of OUTPUTS",
     )
 

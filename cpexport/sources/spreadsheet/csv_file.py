@@ -39,6 +39,8 @@ from cpexport.sources.spreadsheet.csv_values import (
 )
 
 SUFFIXES = frozenset({".csv", ".txt", ".tsv"})
+MOST_COLUMNS = 100_000
+"""The most columns of a table; a run with many channels has 10,000 features of an object type."""
 _DELIMITERS = ",\t;|"
 _ROW_NAME = r"^(Row)?[0-9]*$"
 _BIGGEST_BLOCK = 1 << 30
@@ -248,7 +250,7 @@ def open_csv(path: Path) -> CsvFile | None:
     what it was. `csv_bytes.no_table` explains the files that give None.
 
     Raises:
-        SourceError: the file cannot be read, or a column occurs twice.
+        SourceError: the file cannot be read, has too many columns, or a column occurs twice.
     """
     before, first, second = beginning(path)
     if not first.endswith(b"\n"):
@@ -258,6 +260,9 @@ def open_csv(path: Path) -> CsvFile | None:
     delimiter, parsed = next(((d, header) for d, header in headers if header), ("", None))
     if parsed is None:
         return None
+    if len(parsed.names) > MOST_COLUMNS:
+        problem = f"has {len(parsed.names):,} columns; at most {MOST_COLUMNS:,} can be loaded"
+        raise SourceError(path, problem, "export fewer features, or move it out of OUTPUTS")
     header = CsvFile(path, parsed.kind, delimiter, parsed.names, parsed.lines, parsed.dotted)
     try:
         b"".join((first, second)[: header.header_lines]).decode("utf-8-sig")

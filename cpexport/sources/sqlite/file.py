@@ -22,6 +22,7 @@ from urllib.parse import quote
 import pyarrow as pa
 
 from cpexport import _sqlite_adbc
+from cpexport.cellprofiler.features import LONGEST_TEXT
 from cpexport.errors import RERUN, RunningError, SourceError
 from cpexport.files.kinds import SQLITE, another_kind, is_pointer
 from cpexport.files.opening import open_regular
@@ -48,8 +49,6 @@ _PRAGMAS = (
 )
 MOST_TABLES = 10_000
 """The most tables of one file; each object type of a run has one."""
-LONGEST_TEXT = 1 << 24
-"""Bytes of one text: 16 MB, which is also what a server accepts by default."""
 
 
 class FileKind(Enum):
