@@ -19,9 +19,10 @@ _SYSTEM_FOLDERS = frozenset({"__MACOSX", "lost+found"})
 
 @dataclass(frozen=True)
 class Listed:
-    """One folder: the names of its regular files, in order, and its unreadable subfolders.
+    """One folder: the names of its regular files, in order, and what cannot be read in it.
 
-    `real` is the folder's path without links.
+    `closed` are a folder that cannot be listed, and FIFOs, sockets and devices, each with the
+    reason. `real` is the folder's path without links.
     """
 
     path: Path
@@ -80,7 +81,7 @@ def walk(top: Path, report: ReportFiles = lambda files: None) -> Iterator[Listed
             continue
         seen.add(real)
         try:
-            names, folders = _listed(path)
+            names, folders, others = _listed(path)
         except OSError as error:
             problem = f"cannot be listed: {error.strerror}"
             if path == top:
@@ -91,15 +92,17 @@ def walk(top: Path, report: ReportFiles = lambda files: None) -> Iterator[Listed
         report(files)
         if SCRIPT in names:
             continue
-        yield Listed(path, real, tuple(sorted(names)))
+        closed = tuple((path / name, "is not a regular file") for name in sorted(others))
+        yield Listed(path, real, tuple(sorted(names)), closed)
         for name, is_link in sorted(folders, reverse=True):
             below = os.path.join(real, name)  # noqa: PTH118
             todo.append((path / name, os.path.realpath(below) if is_link else below))
 
 
-def _listed(path: Path) -> tuple[list[str], list[tuple[str, bool]]]:
-    """The names of a folder's regular files, and its subfolders with whether each is a link."""
-    names, folders = [], []
+def _listed(path: Path) -> tuple[list[str], list[tuple[str, bool]], list[str]]:
+    """The names of a folder's regular files, its subfolders with whether each is a link, and the
+    names of everything else."""
+    names, folders, others = [], [], []
     with os.scandir(path) as entries:
         for entry in entries:
             if is_hidden(entry.name):
@@ -109,10 +112,12 @@ def _listed(path: Path) -> tuple[list[str], list[tuple[str, bool]]]:
                     folders.append((entry.name, entry.is_symlink()))
                 elif entry.is_file() or _leads_nowhere(entry):
                     names.append(entry.name)
+                else:
+                    others.append(entry.name)
             except OSError:
                 # Deleted in the meantime.
                 continue
-    return names, folders
+    return names, folders, others
 
 
 def _leads_nowhere(entry: os.DirEntry[str]) -> bool:

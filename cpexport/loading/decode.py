@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import ipc
 
 from cpexport._stopwatch import Stopwatch
@@ -25,17 +24,16 @@ from cpexport.cellprofiler.features import (
     IMAGE,
     IMAGE_NUMBER,
     INTEGER,
-    LONGEST_TEXT,
     NOT_OBJECTS,
-    NUMBER,
     OBJECT,
     REAL,
     RELATIONSHIP,
     TEXT,
 )
 from cpexport.cellprofiler.image_identity import Pictures
-from cpexport.errors import LimitError, SinkError, SourceError
-from cpexport.imagesets import LARGEST, ImageSets
+from cpexport.errors import SinkError, SourceError
+from cpexport.imagesets import ImageSets
+from cpexport.loading.limits import check_limits
 from cpexport.sinks.ledger import Count
 from cpexport.sources.base import Batch, fingerprint, signature
 from cpexport.sources.error_containment import contained
@@ -180,13 +178,12 @@ class _Tally:
         """Yields the rows that the shape keeps, with values as destinations store them."""
         for name, rows in parts:
             if name == EXPERIMENT:
-                _check_texts(name, rows)
+                check_limits(name, rows)
                 numbers = rows.drop_columns(EXPERIMENTS.names)
                 self.measured |= {n: numbers[n][0].as_py() for n in numbers.schema.names}
                 yield name, rows.select(EXPERIMENTS.names)
             elif self._shape.keeps(name):
-                _check_numbers(name, rows)
-                _check_texts(name, rows)
+                check_limits(name, rows)
                 rows = _settled(name, rows)
                 if name == IMAGE:
                     selected = pictures.select(rows[IMAGE_NUMBER].to_numpy())
@@ -260,24 +257,6 @@ def _write(rows: pa.RecordBatch, path: Path) -> None:
             f"temporary files cannot be written: {reason}",
             "free some space, or set TMPDIR to another folder",
         ) from error
-
-
-def _check_numbers(name: str, rows: pa.RecordBatch) -> None:
-    """Refuses object numbers that are damaged: tables of several types have a row for each."""
-    if name not in NOT_OBJECTS and rows.num_rows:
-        last = int(rows[NUMBER].to_numpy().max())
-        if last > LARGEST:
-            raise LimitError(f"{name} has object {last}; the largest can be {LARGEST}")
-
-
-def _check_texts(name: str, rows: pa.RecordBatch) -> None:
-    """Refuses texts and bytes that servers and scripts do not take."""
-    for field, column in zip(rows.schema, rows.columns, strict=True):
-        if pa.types.is_string(field.type) or pa.types.is_binary(field.type):
-            longest = pc.max(pc.binary_length(column)).as_py() or 0
-            if longest > LONGEST_TEXT:
-                size = f"{longest >> 20:,} MB; at most {LONGEST_TEXT >> 20} MB can be loaded"
-                raise LimitError(f"{field.name} of {name} has a text of {size}")
 
 
 def _settled(name: str, rows: pa.RecordBatch) -> pa.RecordBatch:

@@ -5,9 +5,9 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from cpexport._stopwatch import Stopwatch
-from cpexport.errors import LimitError, SourceError
-from cpexport.imagesets import LARGEST
+from cpexport.errors import SourceError
 from cpexport.loading.evidence_cache import EvidenceCache
+from cpexport.loading.limits import check_image_sets
 from cpexport.loading.progress import Progress, ProgressEvent
 from cpexport.sources.base import Evidence, Source, signature
 from cpexport.sources.error_containment import contained, gone
@@ -25,17 +25,12 @@ def look_at(source: Source) -> Evidence | SourceError:
     try:
         with contained(source):
             evidence = source.inspect()
-            _check_numbers(evidence)
+            check_image_sets(evidence.present)
     except SourceError as error:
         _log.info("%s: cannot be read: %s", source.path, error)
         return error
     _log.debug("%s: %s inspected in %s", source.path, evidence.present.words, clock)
     return evidence
-
-
-def _check_numbers(evidence: Evidence) -> None:
-    if evidence.present and evidence.present.last > LARGEST:
-        raise LimitError(f"lists image set {evidence.present.last}; the largest can be {LARGEST}")
 
 
 Look = Callable[[Sequence[Source]], Iterable[Evidence | SourceError]]
@@ -108,7 +103,7 @@ def _signed(source: Source) -> Inspected:
     try:
         return Inspected(source, signature(source))
     except OSError as error:
-        return Inspected(source, "", found=gone(source, error))
+        return Inspected(source, "", found=gone(source.path, error))
 
 
 def _shared(evidence: Evidence, shared: dict[object, Features]) -> Evidence:

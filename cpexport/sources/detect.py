@@ -6,7 +6,8 @@ sources.
 """
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +18,8 @@ from cpexport.errors import LeftOut, SourceError
 from cpexport.files.walk import Listed, ReportFiles, is_text, walk
 from cpexport.jobs.split import PLAN, STAMP, STATUS, STATUS_SUFFIXES
 from cpexport.sources.base import Source
-from cpexport.sources.folder import sorted_by_kind
+from cpexport.sources.error_containment import contained
+from cpexport.sources.folder import DATA_SUFFIXES, sorted_by_kind, suffix
 from cpexport.sources.folder_content import Place
 from cpexport.sources.folder_sources import empty_sources, sources_of
 from cpexport.sources.mysql_csv.file_names import sql_jobs, sql_strays
@@ -126,10 +128,16 @@ def find(outputs: Iterable[Path], report: ReportFiles = lambda files: None) -> F
             raise SourceError(top, "does not exist", "name the folder that holds the jobs' outputs")
         if top.is_dir():
             for listed in walk(top, report):
-                finding.take(listed)
+                with finding.contained(listed.path):
+                    finding.take(listed)
         else:
-            finding.take_file(top)
+            with finding.contained(top):
+                finding.take_file(top)
     return finding.found()
+
+
+def _named_like_data(name: str) -> bool:
+    return suffix(name) in DATA_SUFFIXES or name in (PLAN, STAMP)
 
 
 @dataclass
@@ -145,6 +153,15 @@ class _Finding:
     not_read: list[LeftOut] = field(default_factory=list)
     named: list[LeftOut] = field(default_factory=list)
 
+    @contextmanager
+    def contained(self, path: Path) -> Iterator[None]:
+        """Leaves out a folder or file whose names or headers raise an unexpected error."""
+        try:
+            with contained(path):
+                yield
+        except SourceError as error:
+            self.not_read.append(LeftOut(error.path, f"{error.problem}; {error.advice}"))
+
     def take(self, listed: Listed) -> None:
         """Adds a folder."""
         if listed.real in self.listed:
@@ -153,6 +170,7 @@ class _Finding:
         self.not_read += [
             LeftOut(str(path), f"{why}; make it readable, or move it out of OUTPUTS")
             for path, why in listed.closed
+            if path == listed.path or _named_like_data(path.name)
         ]
         path, names = listed.path, listed.names
         has_status = any(Path(name).suffix in STATUS_SUFFIXES for name in names)

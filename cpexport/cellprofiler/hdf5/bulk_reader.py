@@ -21,7 +21,8 @@ from cpexport.cellprofiler.hdf5.dataset_decoder import (
 )
 from cpexport.cellprofiler.hdf5.errors import reading
 from cpexport.cellprofiler.hdf5.file_map import UnsupportedLayoutError
-from cpexport.cellprofiler.hdf5.measurement_file import Index, MeasurementFile, valid
+from cpexport.cellprofiler.hdf5.index import Index, valid
+from cpexport.cellprofiler.hdf5.measurement_file import MeasurementFile
 
 
 class Vectors:

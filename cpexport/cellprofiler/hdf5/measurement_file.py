@@ -22,13 +22,12 @@ import pyarrow as pa
 from cpexport.cellprofiler.features import EXPERIMENT, NOT_OBJECTS, NULL, RELATIONSHIP, TEXT
 from cpexport.cellprofiler.hdf5.errors import opening, reading
 from cpexport.cellprofiler.hdf5.file_map import FileMap, UnsupportedLayoutError
+from cpexport.cellprofiler.hdf5.index import Index, check_index, valid
 from cpexport.cellprofiler.hdf5.link_check import dataset_in, group_in, members
 from cpexport.cellprofiler.hdf5.storage_check import check_texts
 from cpexport.cellprofiler.hdf5.types import arrow_type, shape_of, vector, whole_numbers
 from cpexport.errors import RERUN, SourceError
 from cpexport.files.opening import open_regular
-
-Index = npt.NDArray[np.int64]
 
 _DIGITS = 10
 _PAIR = ("ImageNumber_First", "ObjectNumber_First", "ImageNumber_Second", "ObjectNumber_Second")
@@ -167,7 +166,7 @@ class MeasurementFile:
         index = self.index(object_name, feature)
         index = index[index[:, 2] > index[:, 1]]
         values = self.values(object_name, feature)
-        check_index(self, object_name, feature, index, len(values))
+        check_index(self.path, object_name, feature, index, len(values))
         return index[:, 0], values[index[:, 1]]
 
     def experiment(self, feature: str) -> str | None:
@@ -252,26 +251,6 @@ class MeasurementFile:
         return value.decode("utf-8")
 
 
-def check_index(
-    file: MeasurementFile, object_name: str, feature: str, index: Index, length: int
-) -> None:
-    """Checks that an index points only to the `length` values of its feature.
-
-    Raises:
-        SourceError: it points outside them, or more than once to one of them.
-    """
-    starts, stops = index[:, 1], index[:, 2]
-    if not len(index):
-        return
-    where = f"the index of {object_name}/{feature}"
-    if starts.min() < 0 or (stops < starts).any() or stops.max() > length:
-        raise SourceError(file.path, f"damaged: {where} points outside its values", RERUN)
-    if (stops - starts).sum() > length:
-        # The same values again and again would fill any memory.
-        problem = f"damaged: {where} gives the same values to several image sets"
-        raise SourceError(file.path, problem, RERUN)
-
-
 def _run(file: h5py.File, path: Path) -> h5py.h5g.GroupID:
     root = h5py.h5g.open(file.id, b"/")
     if b"Measurements" not in root:
@@ -292,25 +271,6 @@ def _leaves(
         return
     for name in members(group):
         yield from _leaves(group_in(group, name), depth - 1, (*path, name.decode("utf-8")))
-
-
-def valid(rows: Index) -> Index:
-    """The valid rows of an index, sorted by image number.
-
-    Raises:
-        ValueError: a row has an impossible image number or slice.
-    """
-    if (rows[:, 0] == 0).any() or (rows[:, 0] < -1).any():
-        raise ValueError("an index has impossible image numbers")
-    rows = rows[rows[:, 0] > 0]
-    if (rows[:, 1] < 0).any() or (rows[:, 2] < rows[:, 1]).any():
-        raise ValueError("an index has slices that end before they start")
-    numbers = rows[:, 0]
-    if len(numbers) > 1 and not (numbers[1:] > numbers[:-1]).all():
-        rows = rows[np.argsort(numbers, kind="stable")]
-        last = np.append(rows[1:, 0] != rows[:-1, 0], True)
-        rows = rows[last]
-    return rows
 
 
 def _c(name: str) -> bytes:

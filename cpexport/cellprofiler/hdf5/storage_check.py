@@ -130,6 +130,7 @@ def _chunk(
         return b""
     if stored.size > _CHUNK:
         raise NeverWrittenError(f"{shown(dataset)} has chunks of more than {_CHUNK >> 20} MB")
+    raw: bytes
     mask, raw = dataset.read_direct_chunk((first,))
     for place, filter in reversed(list(enumerate(_filters(creation)))):
         if mask >> place & 1:

@@ -20,7 +20,8 @@ from cpexport.cellprofiler.features import (
 )
 from cpexport.cellprofiler.hdf5.bulk_reader import Vectors
 from cpexport.cellprofiler.hdf5.dataset_decoder import Block
-from cpexport.cellprofiler.hdf5.measurement_file import Index, MeasurementFile, check_index
+from cpexport.cellprofiler.hdf5.index import Index, check_index
+from cpexport.cellprofiler.hdf5.measurement_file import MeasurementFile
 from cpexport.errors import RERUN, SourceError
 from cpexport.files.memory import fits
 from cpexport.tables.layout import RELATIONSHIPS
@@ -73,7 +74,7 @@ class _Recipe:
         """
         length = block.shape[1]
         if not self._checked or length < self._end:
-            check_index(file, name, feature, self._index, length)
+            check_index(file.path, name, feature, self._index, length)
             self._checked = True
         type = _TYPES[block.dtype.kind] if length else NULL
         if type == NULL or not len(self._index):
@@ -137,7 +138,7 @@ def _blobs(file: MeasurementFile, feature: str, numbers: Numbers) -> pa.Array:
     """
     index = file.index(IMAGE, feature)
     values = file.values(IMAGE, feature)
-    check_index(file, IMAGE, feature, index, len(values))
+    check_index(file.path, IMAGE, feature, index, len(values))
     bytes = values.astype(np.uint8)
     if not np.array_equal(bytes, values):
         raise SourceError(
@@ -242,7 +243,7 @@ class _Gather:
             index = self._vectors.indexes[number]
             index = index[np.isin(index[:, 0], numbers)]
             index = self._indexes[place] = index[index[:, 2] > index[:, 1]]
-            check_index(file, name, features[number], index, self._vectors.length(number))
+            check_index(file.path, name, features[number], index, self._vectors.length(number))
             rows = np.searchsorted(numbers, index[:, 0])
             self.counts[rows] = np.maximum(self.counts[rows], index[:, 2] - index[:, 1])
         self._starts = np.concatenate([[0], np.cumsum(self.counts)])

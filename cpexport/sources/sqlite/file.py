@@ -11,7 +11,7 @@ import os
 import re
 import struct
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from enum import Enum, auto
 from pathlib import Path
@@ -22,16 +22,12 @@ from urllib.parse import quote
 import pyarrow as pa
 
 from cpexport import _sqlite_adbc
-from cpexport.cellprofiler.features import LONGEST_TEXT
 from cpexport.errors import RERUN, RunningError, SourceError
 from cpexport.files.kinds import SQLITE, another_kind, is_pointer
 from cpexport.files.opening import open_regular
+from cpexport.sources.sqlite.stored_tables import IMAGE_TABLE, MOST_TABLES, STORED, check_tables
 
 SUFFIXES = frozenset({".db", ".sqlite", ".sqlite3", ".db3"})
-IMAGE_TABLE = "Per_Image"
-
-# A table whose rows are in the file: a virtual table has no page.
-_STORED = "m.type = 'table' AND m.rootpage > 0"
 _OURS = "_cpexport_batches"
 # The file format: sqlite.org/fileformat.html, sections 1.3 and 3.
 _HEADER = 100
@@ -47,8 +43,6 @@ _PRAGMAS = (
     "query_only = ON",
     "cell_size_check = ON",
 )
-MOST_TABLES = 10_000
-"""The most tables of one file; each object type of a run has one."""
 
 
 class FileKind(Enum):
@@ -89,7 +83,7 @@ def contents(path: Path) -> FileKind:
 
 
 class DatabaseFile:
-    """One SQLite file, open for reading until closed; a context manager.
+    """One SQLite file of `size` bytes, open for reading until closed; a context manager.
 
     Raises:
         RunningError: a job is writing the file.
@@ -101,14 +95,14 @@ class DatabaseFile:
         self.path = path
         with self._errors(), open_regular(path) as stream:
             header = stream.read(_HEADER)
-            self._size, self._changed = _state(path)
+            self.size, self._changed = _state(path)
         if kind := another_kind(path, SQLITE):
             raise kind
         if not header.startswith(SQLITE) or len(header) < _HEADER:
             raise SourceError(path, "damaged: not a whole SQLite database", RERUN)
         check_finished(path)
-        if 0 < self._size < (whole := _size(header)):
-            raise SourceError(path, f"cut off: {self._size} of {whole} bytes", RERUN)
+        if 0 < self.size < (whole := _size(header)):
+            raise SourceError(path, f"cut off: {self.size} of {whole} bytes", RERUN)
         # A database in WAL mode needs further files next to it, unless it is opened as immutable.
         # CellProfiler never uses WAL mode, so a user has changed the file.
         mode = "immutable=1" if header[18] == _WAL else "mode=ro"
@@ -117,7 +111,7 @@ class DatabaseFile:
         try:
             for pragma in _PRAGMAS:
                 self.rows(f"PRAGMA {pragma}")
-            self._check_tables()
+            check_tables(path, self.rows)
         except BaseException:
             self._connection.close()
             raise
@@ -138,60 +132,10 @@ class DatabaseFile:
         types_by_table: dict[str, dict[str, str]] = {}
         for table, column, type in self.rows(
             "SELECT m.name, c.name, c.type FROM sqlite_master m, pragma_table_info(m.name) c "
-            f"WHERE {_STORED} ORDER BY m.rowid, c.cid"
+            f"WHERE {STORED} ORDER BY m.rowid, c.cid"
         ):
             types_by_table.setdefault(table, {})[column] = type
         return types_by_table
-
-    def _check_tables(self) -> None:
-        """Refuses a file whose tables are not simply stored in it.
-
-        A view or a virtual table has the rows that a query or a module computes, and a generated
-        column the values of an expression: none of them are what a job wrote.
-        """
-        ((count,),) = self.rows("SELECT count(*) FROM sqlite_master")
-        if count > MOST_TABLES:
-            raise self._not_ours(f"has {count:,} tables and indexes")
-        named = "instr(m.name, 'Per_') > 0"
-        for (name,) in self.rows(
-            f"SELECT name FROM sqlite_master m WHERE type = 'table' AND {named} "
-            f"AND NOT ({_STORED}) LIMIT 1"
-        ):
-            raise self._not_ours(f"{name} is a virtual table")
-        for table, column in self.rows(
-            "SELECT m.name, c.name FROM sqlite_master m, pragma_table_xinfo(m.name) c "
-            f"WHERE {_STORED} AND {named} AND c.hidden > 1 LIMIT 1"
-        ):
-            raise self._not_ours(f"{column} of {table} is a generated column")
-        # A view of objects is CellProfiler's own, and not read.
-        kinds = dict(
-            self.rows(
-                "SELECT type, name FROM sqlite_master "
-                f"WHERE type IN ('table', 'view') AND name GLOB '*{IMAGE_TABLE}'"
-            )
-        )
-        if kinds.keys() == {"view"}:
-            raise self._not_ours(f"{kinds['view']} is a view")
-
-    def _not_ours(self, problem: str) -> SourceError:
-        problem = f"{problem}; CellProfiler never writes this, so cpexport reads nothing from it"
-        return SourceError(self.path, problem, "move it out of OUTPUTS")
-
-    def check_texts(self, table: str, columns: Collection[str], where: str = "1") -> None:
-        """Checks the lengths of the texts and bytes in some columns before they are read.
-
-        Raises:
-            SourceError: one of them is too long.
-        """
-        if not columns or self._size <= LONGEST_TEXT:
-            return
-        longest = ", ".join(f"max(octet_length({quoted(column)}))" for column in columns)
-        ((*lengths,),) = self.rows(f"SELECT {longest} FROM {quoted(table)} WHERE {where}")
-        for column, length in zip(columns, lengths, strict=True):
-            if (length or 0) > LONGEST_TEXT:
-                problem = f"{column} of {table} has a text of {length >> 20:,} MB"
-                advice = f"shorten it to {LONGEST_TEXT >> 20} MB, or move the file out of OUTPUTS"
-                raise SourceError(self.path, problem, advice)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """The rows of a query, as Python values."""
@@ -269,11 +213,6 @@ def check_finished(path: Path) -> None:
                 f"a job is writing it, or was killed while writing (a {suffix} file exists)",
                 f"{wait}; if no job is running, open it once with sqlite3",
             )
-
-
-def quoted(name: str) -> str:
-    """A name as a quoted SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _has_writer(path: Path) -> bool:

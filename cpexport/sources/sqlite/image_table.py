@@ -11,10 +11,11 @@ from cpexport.cellprofiler.flagged_image_sets import flag_features, skipped
 from cpexport.cellprofiler.image_identity import Pictures, telling
 from cpexport.cellprofiler.pipeline import Pipeline
 from cpexport.imagesets import ImageSets
-from cpexport.sources.sqlite.file import IMAGE_TABLE, DatabaseFile
+from cpexport.sources.sqlite.file import DatabaseFile
 from cpexport.sources.sqlite.object_numbers import Counts
 from cpexport.sources.sqlite.rows import table_rows
 from cpexport.sources.sqlite.schema import ObjectTable
+from cpexport.sources.sqlite.stored_tables import IMAGE_TABLE
 
 ROW = f"row in {IMAGE_TABLE}"
 MARK = "ExecutionTime_"

@@ -17,9 +17,10 @@ from cpexport.cellprofiler.features import (
 )
 from cpexport.errors import AS_WRITTEN, RERUN, SourceError
 from cpexport.imagesets import ImageSets
-from cpexport.sources.sqlite.file import DatabaseFile, quoted
+from cpexport.sources.sqlite.file import DatabaseFile
 from cpexport.sources.sqlite.object_numbers import Counts, limit, numbered
 from cpexport.sources.sqlite.schema import ObjectTable, declared
+from cpexport.sources.sqlite.stored_tables import check_texts, quoted
 from cpexport.tables.layout import RELATIONSHIPS
 
 # A statement reads at most this many values, so that it ends within a fraction of a second.
@@ -160,7 +161,7 @@ def _read(
     owners |= {c: (o, NUMBER) for o, c in table.numbers.items()}
     names = [IMAGE_NUMBER, *owners]
     texts = [name for name in owners if declared(table.columns[name]) == TEXT]
-    file.check_texts(table.name, texts, where)
+    check_texts(file.path, file.size, file.rows, table.name, texts, where)
     rows_read = file.arrow(
         f"SELECT {', '.join(map(quoted, names))} FROM {quoted(table.name)} WHERE {where} "
         f"ORDER BY {quoted(IMAGE_NUMBER)}, {quoted(table.order)}",

@@ -22,7 +22,7 @@ from cpexport.cellprofiler.features import (
     is_column,
 )
 from cpexport.cellprofiler.pipeline import Pipeline
-from cpexport.sources.sqlite.file import IMAGE_TABLE
+from cpexport.sources.sqlite.stored_tables import IMAGE_TABLE
 
 Columns = Mapping[str, str]
 """Column to declared type, in order."""

@@ -23,12 +23,10 @@ from cpexport.errors import SourceError
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.sources.base import Evidence, Nothing, Opened
 from cpexport.sources.sqlite.file import (
-    IMAGE_TABLE,
     DatabaseFile,
     FileKind,
     check_finished,
     contents,
-    quoted,
 )
 from cpexport.sources.sqlite.image_table import MARK, ROW, ImageTableRows
 from cpexport.sources.sqlite.object_numbers import Counts
@@ -40,6 +38,7 @@ from cpexport.sources.sqlite.rows import (
     untracked,
 )
 from cpexport.sources.sqlite.schema import image_table, notes, object_tables
+from cpexport.sources.sqlite.stored_tables import IMAGE_TABLE, check_texts, quoted
 from cpexport.tables.layout import Features
 
 _NO_TABLES = (
@@ -186,7 +185,7 @@ class _Opened:
         columns = tuple(self._tables.get(name, ()))
         if not columns:
             return {}
-        self._file.check_texts(name, columns)
+        check_texts(self._file.path, self._file.size, self._file.rows, name, columns)
         listed = ", ".join(map(quoted, columns))
         rows = self._file.rows(f"SELECT {listed} FROM {quoted(name)} ORDER BY rowid DESC LIMIT 1")
         return {
