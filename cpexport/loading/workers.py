@@ -224,7 +224,14 @@ def _serve(calls: Connection, level: int) -> None:
                 answer: tuple[Any, Exception | None] = (call(), None)
             except Exception as error:
                 answer = (None, error)
-            answers.send(answer)
+            try:
+                answers.send(answer)
+            except (EOFError, OSError):
+                raise
+            except Exception as error:
+                # It has no form that can be sent, or is too large for one.
+                failed = answer[1] or error
+                answers.send((None, RuntimeError(f"{type(failed).__name__}: {failed}")))
 
 
 def _end_with_parent() -> None:

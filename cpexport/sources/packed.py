@@ -17,7 +17,7 @@ _OPENERS: dict[str, Callable[[Path], IO[bytes]]] = {
     ".bz2": lambda path: _stream(path, "bz2"),
     ".zst": lambda path: _stream(path, "zstd"),
     ".xz": lambda path: BytesIO(_start_of_xz(path)),
-    ".zip": lambda path: _member(path),
+    ".zip": lambda path: BytesIO(_start_of_member(path)),
 }
 SUFFIXES = frozenset(_OPENERS)
 
@@ -51,7 +51,11 @@ def _start_of_xz(path: Path) -> bytes:
         return decompressor.decompress(stream.read(_START), _START)
 
 
-def _member(path: Path) -> IO[bytes]:
-    """The first file of an archive, which is usually the only one."""
-    archive = zipfile.ZipFile(open_regular(path))
-    return archive.open(archive.namelist()[0])
+def _start_of_member(path: Path) -> bytes:
+    """The first bytes of the first file of an archive, which is usually the only one."""
+    with (
+        open_regular(path) as stream,
+        zipfile.ZipFile(stream) as archive,
+        archive.open(archive.namelist()[0]) as member,
+    ):
+        return member.read(_START)

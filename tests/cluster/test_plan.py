@@ -378,6 +378,18 @@ class TestBadInput:
             cpexport("plan", "--batch", batch), str(batch), "'A,01'", "-g cannot express", "rename"
         )
 
+    def test_a_group_tag_that_no_command_can_say(self, copy: Copy, cpexport: Run) -> None:
+        """A line break in it would begin another line of the list of jobs."""
+        batch = copy("08_unsorted_groups", "Batch_data.h5")
+        tag = "Metadata_Well\n9\t\t\tx\t../../evil"
+        rewritten(batch, "Experiment", "Metadata_GroupingTags", lambda _: [json.dumps([tag])])
+        with measurements(batch) as run:
+            run["Image"].move("Metadata_Well", tag.replace("/", ""))
+
+        plan = cpexport("plan", "--batch", batch, "--format", "list")
+
+        assert "evil" not in plan.out
+
     @pytest.mark.parametrize(
         ("words", "said"),
         [

@@ -12,6 +12,7 @@ import pytest
 from support.calls import load
 from support.fixtures import DATA, Ran, rows, tables, unpacked
 from support.properties_files import OF_IMAGES, Opened, read
+from support.small_jobs import h5_job
 
 from cpexport.derived.cpa_files import Properties, plate_type
 from cpexport.derived.cpa_properties import properties, write
@@ -386,6 +387,17 @@ def test_a_line_break_in_a_plate_is_refused(changed: Callable[..., Path], tmp_pa
     broken = "UPDATE Per_Image SET Image_Metadata_Plate = 'P' || char(10) || 'db_type = mysql'"
     with pytest.raises(SinkError, match="a line break in P"):
         properties(f"sqlite:///{changed(broken)}", tmp_path)
+
+
+def test_a_line_break_in_the_name_of_an_image_is_refused(tmp_path: Path) -> None:
+    """Its next line would be a field of its own."""
+    image = {"FileName_DNA\ndb_type = mysql": "1.tif", "PathName_DNA\ndb_type = mysql": "/data"}
+    h5_job(tmp_path / "run" / "m.h5", {1: image})
+    to = f"sqlite:///{tmp_path}/a.sqlite"
+    load([tmp_path / "run"], to)
+
+    with pytest.raises(SinkError, match="a line break in DNA db_type = mysql"):
+        properties(to, tmp_path)
 
 
 def test_the_smallest_plate_that_has_all_wells_is_taken() -> None:

@@ -11,6 +11,7 @@ from support.calls import load
 from support.fixtures import Ran, rows
 
 from cpexport.errors import SourceError
+from cpexport.files import memory
 from cpexport.sources.spreadsheet import csv_bytes
 from cpexport.sources.spreadsheet.csv_bytes import whole_lines
 
@@ -385,7 +386,7 @@ def test_a_file_that_goes_on_without_lines_is_read_only_so_far(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, grow: Callable[[Path], None], says: str
 ) -> None:
     """On a machine with room for all of it."""
-    monkeypatch.setattr(csv_bytes, "_memory", lambda: 1 << 50)
+    monkeypatch.setattr(memory, "available", lambda: 1 << 50)
     monkeypatch.setattr(csv_bytes, "_SMALL", 1 << 20)
     path = tmp_path / "Nuclei.csv"
     path.write_bytes(plain(NUCLEI))

@@ -20,6 +20,7 @@ from support.calls import load
 from support.deadly_workers import Deadly, DeadlyPool
 from support.fixtures import Ran, content, rows, unpacked
 
+from cpexport.errors import SourceError
 from cpexport.loading.decode import decode
 from cpexport.loading.load_plan import LoadStep
 from cpexport.loading.prefetch import decoded_ahead
@@ -161,6 +162,33 @@ def test_a_script_in_which_processes_cannot_begin_is_told_so(tmp_path: Path) -> 
         "worker processes end as soon as they start; work without them with --jobs 1"
     )
     assert not to.exists()
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RecursionError("deep"), TypeError("odd")])
+def test_whatever_a_worker_raises_costs_its_batch(error: Exception, tmp_path: Path) -> None:
+    batches = survey([unpacked("13_groups") / "outputs"]).batches[:2]
+    steps = [LoadStep(batch, batch.complete, ()) for batch in batches]
+
+    def failing(batch: Any, *rest: Any) -> Any:
+        if batch is batches[0]:
+            raise error
+        return decode(batch, *rest, TableOptions(), tmp_path)
+
+    with closing(WorkerPool(THREAD)) as pool:
+        (_, first), (_, second) = decoded_ahead(pool, steps, dict, failing)
+
+    assert isinstance(first, SourceError)
+    assert first.path == str(batches[0].source.path)
+    assert not isinstance(second, SourceError)
+
+
+def test_an_error_that_cannot_be_sent_from_a_process_is_sent_as_its_text() -> None:
+    raising = partial(exec, "raise type('Odd', (Exception,), {})('what')")
+    with Processes(1) as executor:
+        with pytest.raises(RuntimeError, match="Odd: what"):
+            executor.submit(raising).result()
+
+        assert executor.submit(partial(abs, -1)).result() == 1
 
 
 def test_a_worker_killed_once_costs_nothing(tmp_path: Path) -> None:

@@ -143,7 +143,8 @@ def conversion_error(path: Path, text: str, names: Sequence[str], measure: str) 
         if match[3] == name:
             problem = f"{where}the header occurs again: several files were joined"
             return SourceError(path, problem, "load the separate files, or delete that line")
-        return SourceError(path, f"{where}{match[3]!r} in the numeric column {name}", AS_WRITTEN)
+        value = match[3] if len(match[3]) <= _SHOWN else f"{match[3][:_SHOWN]}..."
+        return SourceError(path, f"{where}{value!r} in the numeric column {name}", AS_WRITTEN)
     if match := _BAD_ROW.search(text):
         line, wanted, has = match.groups()
         return SourceError(
