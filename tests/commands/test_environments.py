@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ Run = Callable[..., Ran]
 
 
 def bare(
-    folder: Path, *words: str, umask: int = -1, **environment: str
+    folder: Path, *words: str, environment: Mapping[str, str], umask: int = -1
 ) -> subprocess.CompletedProcess[bytes]:
     """Runs a command with these variables alone."""
     return subprocess.run(
@@ -42,7 +42,7 @@ def test_a_locale_changes_neither_names_nor_words(
     """HOME is not set, either."""
     csv_job(tmp_path / "Plåtte" / "a", {1: {"Metadata_Plate": "日本"}})
 
-    ran = bare(tmp_path, "load", "Plåtte", "--to", "sqlite:///ö.sqlite", **environment)
+    ran = bare(tmp_path, "load", "Plåtte", "--to", "sqlite:///ö.sqlite", environment=environment)
 
     assert ran.returncode == 0, ran.stderr
     assert "sqlite:///ö.sqlite" in ran.stdout.decode()
@@ -55,7 +55,7 @@ def test_a_locale_changes_neither_names_nor_words(
 def test_a_umask_changes_no_result(umask: int, tmp_path: Path) -> None:
     csv_job(tmp_path / "run" / "a", {1: {}})
 
-    ran = bare(tmp_path, "load", "run", "--to", "sqlite:///a.sqlite", umask=umask)
+    ran = bare(tmp_path, "load", "run", "--to", "sqlite:///a.sqlite", environment={}, umask=umask)
 
     assert ran.returncode == 0, ran.stderr
     assert (tmp_path / "a.sqlite").stat().st_mode & 0o777 == 0o666 & ~umask

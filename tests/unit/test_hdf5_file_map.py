@@ -18,7 +18,8 @@ from support.fixtures import unpacked
 
 from cpexport.cellprofiler.features import IMAGE, IMAGE_NUMBER, TEXT
 from cpexport.cellprofiler.hdf5.file_map import FileMap, Places, Records
-from cpexport.cellprofiler.hdf5.measurement_file import Index, MeasurementFile
+from cpexport.cellprofiler.hdf5.index import Index
+from cpexport.cellprofiler.hdf5.measurement_file import MeasurementFile
 from cpexport.errors import SourceError
 from cpexport.sources.hdf5.rows import image_rows, object_rows
 

@@ -169,10 +169,10 @@ def test_whatever_a_worker_raises_costs_its_batch(error: Exception, tmp_path: Pa
     batches = survey([unpacked("13_groups") / "outputs"]).batches[:2]
     steps = [LoadStep(batch, batch.complete, ()) for batch in batches]
 
-    def failing(batch: Any, *rest: Any) -> Any:
+    def failing(batch: Any, image_sets: Any, types: Any) -> Any:
         if batch is batches[0]:
             raise error
-        return decode(batch, *rest, TableOptions(), tmp_path)
+        return decode(batch, image_sets, types, TableOptions(), tmp_path)
 
     with closing(WorkerPool(THREAD)) as pool:
         (_, first), (_, second) = decoded_ahead(pool, steps, dict, failing)
