@@ -1,1 +1,1 @@
-"""Files of any program: walks folders, and recognizes kinds of files by their first bytes."""
+"""Files of any program: walks folders, opens files, recognizes their kinds by first bytes."""
