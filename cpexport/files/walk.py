@@ -14,6 +14,7 @@ SCRIPT = "cpexport-script.json"
 ReportFiles = Callable[[int], None]
 """A callback that repeatedly gets the number of files seen; it can raise to stop the walk."""
 
+_SYSTEM = ("/proc/", "/sys/", "/dev/")
 _SYSTEM_FOLDERS = frozenset({"__MACOSX", "lost+found"})
 
 
@@ -68,18 +69,24 @@ def walk(top: Path, report: ReportFiles = lambda files: None) -> Iterator[Listed
     """Yields every folder below `top` once, `top` first, in order of name; follows links.
 
     Skips hidden files and folders, and folders of `cpexport script` with everything below them.
+    Does not follow a link to a folder that contains `top`, which has other runs in it, nor one to
+    the system's own folders.
 
     Raises:
         SourceError: `top` cannot be listed.
     """
     seen: set[str] = set()
     files = 0
-    todo = [(top, os.path.realpath(top))]
+    real_top = os.path.realpath(top)
+    todo = [(top, real_top)]
     while todo:
         path, real = todo.pop()
         if real in seen:
             continue
         seen.add(real)
+        if path != top and _leads_away(real, real_top):
+            yield Listed(path, real, (), ((path, f"is a link to {real}, which is not followed"),))
+            continue
         try:
             names, folders, others = _listed(path)
         except OSError as error:
@@ -97,6 +104,11 @@ def walk(top: Path, report: ReportFiles = lambda files: None) -> Iterator[Listed
         for name, is_link in sorted(folders, reverse=True):
             below = os.path.join(real, name)  # noqa: PTH118
             todo.append((path / name, os.path.realpath(below) if is_link else below))
+
+
+def _leads_away(real: str, top: str) -> bool:
+    """Whether a folder contains `top`, or is one of those in which files stand for other things."""
+    return top.startswith(f"{real.rstrip('/')}/") or real.startswith(_SYSTEM)
 
 
 def _listed(path: Path) -> tuple[list[str], list[tuple[str, bool]], list[str]]:

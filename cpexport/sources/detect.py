@@ -30,6 +30,8 @@ from cpexport.sources.sqlite.file import FileKind, contents
 from cpexport.sources.stray_tables import put_together
 from cpexport.sources.unread import unread_output
 
+_MOVE = "move it out of OUTPUTS"
+_READABLE = f"make it readable, or {_MOVE}"
 _NOT_UTF8 = "its name is not UTF-8, so reports and the ledger cannot name it; rename it"
 
 
@@ -168,7 +170,7 @@ class _Finding:
             return
         self.listed[listed.real] = listed
         self.not_read += [
-            LeftOut(str(path), f"{why}; make it readable, or move it out of OUTPUTS")
+            LeftOut(str(path), f"{why}; {_READABLE if why.startswith('cannot') else _MOVE}")
             for path, why in listed.closed
             if path == listed.path or _named_like_data(path.name)
         ]

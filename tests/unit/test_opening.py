@@ -30,7 +30,7 @@ def opened(path: Path) -> Iterator[str]:
 
 
 def test_no_other_module_opens_a_file() -> None:
-    found = {}
+    found: dict[str, list[str]] = {}
     for package in ("cellprofiler", "files", "jobs", "sources"):
         for path in sorted((PACKAGE / package).rglob("*.py")):
             name = path.relative_to(PACKAGE).as_posix()

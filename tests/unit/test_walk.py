@@ -60,6 +60,26 @@ class TestFolders:
 
         assert list(listed(tmp_path)) == [".", "a", "a/deep", "b", "c"]
 
+    def test_a_link_that_leads_above_or_into_the_system_is_named_and_not_followed(
+        self, tmp_path: Path
+    ) -> None:
+        top = tmp_path / "screen" / "run"
+        top.mkdir(parents=True)
+        (tmp_path / "screen" / "other.csv").write_text("x")
+        (tmp_path / "elsewhere").mkdir()
+        for name, to in (("a", "/proc/self"), ("b", ".."), ("c", "/"), ("d", "../../elsewhere")):
+            (top / name).symlink_to(to)
+        (top / "e").symlink_to(top)
+        found = {one.path.name: [why for _, why in one.closed] for one in walk(top)}
+
+        assert found == {
+            "run": [],
+            "a": [f"is a link to /proc/{os.getpid()}, which is not followed"],
+            "b": [f"is a link to {top.parent}, which is not followed"],
+            "c": ["is a link to /, which is not followed"],
+            "d": [],
+        }
+
     def test_whoever_waits_is_told_how_many_files_were_seen(self, tmp_path: Path) -> None:
         for name in ("a/1", "a/2", "b/3"):
             (tmp_path / name).parent.mkdir(exist_ok=True)
