@@ -33,7 +33,7 @@ from cpexport.cellprofiler.features import (
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.errors import SinkError, SourceError
 from cpexport.imagesets import ImageSets
-from cpexport.loading.limits import check_limits
+from cpexport.loading.limits import check_object_numbers, check_text
 from cpexport.sinks.ledger import Count
 from cpexport.sources.base import Batch, fingerprint, signature
 from cpexport.sources.error_containment import contained
@@ -178,12 +178,13 @@ class _Tally:
         """Yields the rows that the shape keeps, with values as destinations store them."""
         for name, rows in parts:
             if name == EXPERIMENT:
-                check_limits(name, rows)
+                for column in EXPERIMENTS.names:
+                    check_text(column, rows[column])
                 numbers = rows.drop_columns(EXPERIMENTS.names)
                 self.measured |= {n: numbers[n][0].as_py() for n in numbers.schema.names}
                 yield name, rows.select(EXPERIMENTS.names)
             elif self._shape.keeps(name):
-                check_limits(name, rows)
+                check_object_numbers(name, rows)
                 rows = _settled(name, rows)
                 if name == IMAGE:
                     selected = pictures.select(rows[IMAGE_NUMBER].to_numpy())
@@ -297,4 +298,6 @@ def _count(rows: pa.RecordBatch) -> Count:
                         infinite[name] = count
             elif array.type == INTEGER:
                 missing += array.null_count
+            elif array.type == TEXT:
+                check_text(name, array)
     return Count(rows.num_rows, missing, sum(infinite.values()), infinite)

@@ -18,8 +18,8 @@ def check_image_sets(image_sets: ImageSets) -> None:
         raise LimitError(f"lists image set {image_sets.last}; the largest can be {LARGEST}")
 
 
-def check_limits(name: str, rows: pa.RecordBatch) -> None:
-    """Checks rows of an object type: the numbers of objects, and the lengths of texts and bytes.
+def check_object_numbers(name: str, rows: pa.RecordBatch) -> None:
+    """Checks the numbers in rows of objects.
 
     A table of several object types side by side has a row for each number up to the largest.
 
@@ -30,9 +30,15 @@ def check_limits(name: str, rows: pa.RecordBatch) -> None:
         last = pc.max(rows[NUMBER]).as_py()
         if last > LARGEST:
             raise LimitError(f"{name} has object {last}; the largest can be {LARGEST}")
-    for field, column in zip(rows.schema, rows.columns, strict=True):
-        if pa.types.is_string(field.type) or pa.types.is_binary(field.type):
-            longest = pc.max(pc.binary_length(column)).as_py() or 0
-            if longest > LONGEST_TEXT:
-                size = f"{longest >> 20:,} MB; at most {LONGEST_TEXT >> 20} MB can be loaded"
-                raise LimitError(f"{field.name} of {name} has a text of {size}")
+
+
+def check_text(feature: str, values: pa.StringArray | pa.BinaryArray) -> None:
+    """Checks the lengths of texts or bytes.
+
+    Raises:
+        LimitError: one is too long.
+    """
+    longest = pc.max(pc.binary_length(values)).as_py() or 0
+    if longest > LONGEST_TEXT:
+        size = f"{longest >> 20:,} MB; at most {LONGEST_TEXT >> 20} MB can be loaded"
+        raise LimitError(f"{feature} has a text of {size}")

@@ -49,8 +49,7 @@ def group_in(group: h5py.h5g.GroupID, name: bytes) -> h5py.h5g.GroupID:
         KeyError: the group does not exist. h5py raises other errors if it is damaged or not a
             group.
     """
-    _check_not_external(group, name, group.links.get_info(name).type)
-    _check_has_one_name(group, name)
+    _check_is_own(group, name)
     return h5py.h5g.open(group, name)
 
 
@@ -64,8 +63,7 @@ def dataset_in(group: h5py.h5g.GroupID, name: bytes) -> h5py.h5d.DatasetID:
         KeyError: the dataset does not exist. h5py raises other errors if it is damaged or not a
             dataset.
     """
-    _check_not_external(group, name, group.links.get_info(name).type)
-    _check_has_one_name(group, name)
+    _check_is_own(group, name)
     dataset = h5py.h5d.open(group, name)
     creation = dataset.get_create_plist()
     if creation.get_layout() == h5py.h5d.VIRTUAL or creation.get_external_count():
@@ -80,8 +78,10 @@ def _check_not_external(group: h5py.h5g.GroupID, name: bytes, type: int) -> None
         raise LeadsElsewhereError(f"{shown(group, name)} is a link to {where}")
 
 
-def _check_has_one_name(group: h5py.h5g.GroupID, name: bytes) -> None:
+def _check_is_own(group: h5py.h5g.GroupID, name: bytes) -> None:
     # `h5o.get_info` would read all trees and heaps of what the name leads to.
     names = h5py.h5g.get_objinfo(group, name, follow_link=False).nlink
-    if names != 1:
-        raise LeadsElsewhereError(f"{shown(group, name)} is in {names} places of the file")
+    if names == 1:
+        return
+    _check_not_external(group, name, group.links.get_info(name).type)
+    raise LeadsElsewhereError(f"{shown(group, name)} is in {names} places of the file")

@@ -22,6 +22,8 @@ from cpexport.files.memory import fits
 # Arrow counts the bytes of a column of texts in 31 bits.
 _TEXTS: Final = (1 << 31) - 1
 _COPIES: Final = 3
+# All texts of a feature may have so many bytes without a look at their lengths.
+_FEW: Final = 1 << 27
 _CHUNK: Final = 1 << 26
 _DEFLATE, _SHUFFLE, _CHECKSUM = 1, 2, 3
 # HDF5's own filters, and h5py's LZF.
@@ -61,7 +63,7 @@ def check_texts(dataset: h5py.h5d.DatasetID, count: int) -> None:
     if not dataset.get_type().is_variable_str():
         total = longest = count * dataset.get_type().get_size()
         longest = dataset.get_type().get_size()
-    elif file.get_filesize() * count <= LONGEST_TEXT:
+    elif (size := file.get_filesize()) <= LONGEST_TEXT and size * count <= _FEW:
         # No text can be longer than the file.
         return
     else:
