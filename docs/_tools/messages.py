@@ -13,8 +13,16 @@ from pathlib import Path
 
 # Classes whose first argument is the whole message; the others get a place, a problem and an
 # advice. `Problem` is what `plan` finds before jobs run.
-_WHOLE = frozenset({"UsageError", "CpexportError", "Problem"})
-_OTHER = frozenset({"WidthError", "NumbersError", "BatchFileFoundError", "LeadsElsewhereError"})
+_WHOLE = frozenset({"UsageError", "CpexportError", "Problem", "LimitError", "NeverWrittenError"})
+_OTHER = frozenset(
+    {
+        "WidthError",
+        "NumbersError",
+        "BatchFileFoundError",
+        "LeadsElsewhereError",
+        "NotRegularError",
+    }
+)
 _MOST = 12
 
 
