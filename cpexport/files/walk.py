@@ -14,7 +14,7 @@ SCRIPT = "cpexport-script.json"
 ReportFiles = Callable[[int], None]
 """A callback that repeatedly gets the number of files seen; it can raise to stop the walk."""
 
-_SYSTEM = ("/proc/", "/sys/", "/dev/")
+_SYSTEM = ("/proc/", "/sys/")
 _SYSTEM_FOLDERS = frozenset({"__MACOSX", "lost+found"})
 
 
@@ -84,7 +84,7 @@ def walk(top: Path, report: ReportFiles = lambda files: None) -> Iterator[Listed
         if real in seen:
             continue
         seen.add(real)
-        if path != top and _leads_away(real, real_top):
+        if _leads_away(real, real_top):
             yield Listed(path, real, (), ((path, f"is a link to {real}, which is not followed"),))
             continue
         try:
@@ -108,7 +108,9 @@ def walk(top: Path, report: ReportFiles = lambda files: None) -> Iterator[Listed
 
 def _leads_away(real: str, top: str) -> bool:
     """Whether a folder contains `top`, or is one of those in which files stand for other things."""
-    return top.startswith(f"{real.rstrip('/')}/") or real.startswith(_SYSTEM)
+    if top.startswith(f"{real.rstrip('/')}/"):
+        return True
+    return real.startswith(_SYSTEM) and not top.startswith(_SYSTEM)
 
 
 def _listed(path: Path) -> tuple[list[str], list[tuple[str, bool]], list[str]]:
