@@ -1,5 +1,6 @@
 """Completes the values of options in a shell, where click cannot know them."""
 
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from cpexport.destination_url import SCHEMES
+
+_SHELL = re.compile(r"[\s\x00-\x1f\x7f\"'`$;&|<>()\\*?\[\]!#~{}\ud800-\udfff]")
 
 if TYPE_CHECKING:
     # click imports this only for a shell that asks.
@@ -29,12 +32,15 @@ def destinations(
 
 
 def _paths(incomplete: str) -> list[str]:
-    """The files and folders whose path begins so; folders end in a slash."""
+    """The files and folders whose path begins so; folders end in a slash.
+
+    A shell inserts a word as it is, so names that mean something to a shell are left out.
+    """
     folder, slash, begin = incomplete.rpartition("/")
     found: list[str] = []
     with suppress(OSError):
         for path in sorted(Path(folder + slash or ".").expanduser().iterdir()):
-            if path.name.startswith(begin):
+            if path.name.startswith(begin) and not _SHELL.search(path.name):
                 found.append(f"{folder}{slash}{path.name}" + "/" * path.is_dir())
     return found
 

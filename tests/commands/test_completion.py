@@ -11,9 +11,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import click
 import pytest
 from support.fixtures import Ran
 from support.help_screens import SCREENS
+
+from cpexport.cli.completers import destinations
 
 Run = Callable[..., Ran]
 
@@ -228,3 +231,14 @@ def test_another_shell_is_answered_with_those_that_there_are(cpexport: Callable[
     assert ran.status == 2
     assert "'ksh' is not one of 'bash', 'zsh', 'fish'" in ran.err
     assert "Did you mean" not in ran.err
+
+
+def test_a_name_that_means_something_to_a_shell_is_left_out(tmp_path: Path) -> None:
+    """A shell would insert it as it is."""
+    for name in ("scré.sqlite", "scr;ls", "scr$(ls)", "scr\nls", "scr`ls`", "scr ls", "scr'"):
+        (tmp_path / name).touch()
+    context, option = click.Context(click.Command("load")), click.Option(["--to"])
+
+    found = [item.value for item in destinations(context, option, f"{tmp_path}/scr")]
+
+    assert found == [f"{tmp_path}/scré.sqlite"]
