@@ -12,7 +12,7 @@ import pytest
 from support.fixtures import Ran, unpacked
 from support.site import Site, program, ranges
 
-from cpexport.jobs import record_file
+from cpexport.files.opening import read_text
 from cpexport.jobs.record_reader import Reader
 
 # Root reads whatever it likes; not so without these two.
@@ -280,13 +280,12 @@ def test_a_record_is_read_again_only_when_it_has_changed(
     status: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    real = record_file.read_text
 
     def counted(path: Path) -> str:
         read.append(path.name)
-        return real(path)
+        return read_text(path)
 
-    monkeypatch.setattr(record_file, "read_text", counted)
+    monkeypatch.setattr("cpexport.jobs.record_file.read_text", counted)
     for number in range(100, 150):
         (status / f"batch_{number}_{number}.status").write_text("start\t1\tx:1\tt\t\t\n")
     reader = Reader()
