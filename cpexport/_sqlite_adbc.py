@@ -5,7 +5,7 @@ import than many commands take to run.
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 from typing import Any
 
@@ -20,7 +20,6 @@ from adbc_driver_manager import (
 )
 
 __all__ = ["Connection", "Error"]
-
 _BATCH_ROWS = "adbc.sqlite.query.batch_rows"
 
 
@@ -38,8 +37,17 @@ class Connection:
         except BaseException:
             self._database.close()
             raise
+        self._open: list[pa.RecordBatchReader | AdbcStatement] = []
 
     def close(self) -> None:
+        """Closes the connection, and the readers that are still open.
+
+        A generator that an error has interrupted keeps its reader until it is collected, and the
+        driver closes no connection with an open statement.
+        """
+        for one in reversed(self._open):
+            with suppress(Error):
+                self._close(one)
         self._connection.close()
         self._database.close()
 
@@ -80,8 +88,12 @@ class Connection:
                 arrays = [pa.array([value]) for value in values]
                 statement.bind(pa.RecordBatch.from_arrays(arrays, names))
             handle, _ = statement.execute_query()
-            with pa.RecordBatchReader.from_stream(handle) as reader:
+            reader = pa.RecordBatchReader.from_stream(handle)
+            self._open.append(reader)
+            try:
                 yield reader
+            finally:
+                self._close(reader)
 
     def run_many(self, sql: str, blocks: Iterable[pa.RecordBatch]) -> None:
         """Executes a statement for each row of `blocks`, which must not be empty.
@@ -116,5 +128,16 @@ class Connection:
 
     @contextmanager
     def _statement(self) -> Iterator[AdbcStatement]:
-        with closing(AdbcStatement(self._connection)) as statement:
+        statement = AdbcStatement(self._connection)
+        self._open.append(statement)
+        try:
             yield statement
+        finally:
+            self._close(statement)
+
+    def _close(self, one: pa.RecordBatchReader | AdbcStatement) -> None:
+        """Closes a reader or a statement, unless `close` has done so."""
+        if any(one is other for other in self._open):
+            # Before it is closed: a statement that cannot be closed is not open either.
+            self._open = [other for other in self._open if other is not one]
+            one.close()

@@ -3,22 +3,53 @@
 -- Run it in this folder. If a file has changed since it was written, the script stops with an error
 -- and imports nothing of that batch. Correct the cause and run the script again: it skips batches
 -- that are already imported. README.txt explains all of this, and each error.
-SET NAMES utf8mb4;
-SET SESSION autocommit = 0,
-  sql_mode = 'STRICT_ALL_TABLES,ANSI_QUOTES,NO_ENGINE_SUBSTITUTION',
-  sql_select_limit = 18446744073709551615,
-  max_join_size = 18446744073709551615,
-  sql_big_selects = 1,
-  sql_safe_updates = 0,
-  sql_auto_is_null = 0,
-  foreign_key_checks = 1,
-  unique_checks = 1,
-  completion_type = 'NO_CHAIN',
-  time_zone = '+00:00',
-  sql_notes = 1,
-  group_concat_max_len = 1000000;
-SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;
+SET NAMES utf8mb4 COLLATE utf8mb4_bin;
+SET SESSION autocommit = 0, sql_mode = 'ANSI_QUOTES,STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', sql_select_limit = 18446744073709551615, max_join_size = 18446744073709551615,
+  sql_big_selects = 1, sql_safe_updates = 0, sql_auto_is_null = 0, updatable_views_with_limit = 'YES',
+  foreign_key_checks = 1, unique_checks = 1, completion_type = 'NO_CHAIN', default_storage_engine = 'InnoDB',
+  default_tmp_storage_engine = 'InnoDB', time_zone = '+00:00', lc_time_names = 'en_US', default_week_format = 0,
+  div_precision_increment = 4, max_sort_length = 1024, sql_notes = 1, group_concat_max_len = 1000000;
+SET @s = IF(VERSION() LIKE '%MariaDB%',
+  'SET SESSION tx_isolation = ''READ-COMMITTED'', tx_read_only = 0, max_statement_time = 0, old_mode = '''', sql_if_exists = 0, check_constraint_checks = 1, innodb_strict_mode = 1, max_error_count = 64',
+  'SET SESSION transaction_isolation = ''READ-COMMITTED'', transaction_read_only = 0, max_execution_time = 0');
+PREPARE s FROM @s; EXECUTE s;
+SET @keys = 0 /*!80013 + @@SESSION.sql_require_primary_key */;
 SET @ok = 1, @loaded = 0, @left = 0;
+SET @wrong = CONCAT_WS(', ', NULL,
+  IF(@@SESSION.autocommit <=> 0, NULL, 'autocommit'),
+  IF(@@SESSION.sql_mode <=> 'ANSI_QUOTES,STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', NULL, 'sql_mode'),
+  IF(@@SESSION.sql_select_limit <=> 18446744073709551615, NULL, 'sql_select_limit'),
+  IF(@@SESSION.max_join_size <=> 18446744073709551615, NULL, 'max_join_size'),
+  IF(@@SESSION.sql_big_selects <=> 1, NULL, 'sql_big_selects'),
+  IF(@@SESSION.sql_safe_updates <=> 0, NULL, 'sql_safe_updates'),
+  IF(@@SESSION.sql_auto_is_null <=> 0, NULL, 'sql_auto_is_null'),
+  IF(@@SESSION.updatable_views_with_limit <=> 'YES', NULL, 'updatable_views_with_limit'),
+  IF(@@SESSION.foreign_key_checks <=> 1, NULL, 'foreign_key_checks'),
+  IF(@@SESSION.unique_checks <=> 1, NULL, 'unique_checks'),
+  IF(@@SESSION.completion_type <=> 'NO_CHAIN', NULL, 'completion_type'),
+  IF(@@SESSION.default_storage_engine <=> 'InnoDB', NULL, 'default_storage_engine'),
+  IF(@@SESSION.default_tmp_storage_engine <=> 'InnoDB', NULL, 'default_tmp_storage_engine'),
+  IF(@@SESSION.time_zone <=> '+00:00', NULL, 'time_zone'),
+  IF(@@SESSION.lc_time_names <=> 'en_US', NULL, 'lc_time_names'),
+  IF(@@SESSION.default_week_format <=> 0, NULL, 'default_week_format'),
+  IF(@@SESSION.div_precision_increment <=> 4, NULL, 'div_precision_increment'),
+  IF(@@SESSION.max_sort_length <=> 1024, NULL, 'max_sort_length'),
+  IF(@@SESSION.sql_notes <=> 1, NULL, 'sql_notes'),
+  IF(@@SESSION.group_concat_max_len <=> 1000000, NULL, 'group_concat_max_len'),
+  IF(@@SESSION.character_set_client <=> 'utf8mb4', NULL, 'character_set_client'),
+  IF(@@SESSION.character_set_connection <=> 'utf8mb4', NULL, 'character_set_connection'),
+  IF(@@SESSION.character_set_results <=> 'utf8mb4', NULL, 'character_set_results'),
+  IF(@@SESSION.collation_connection <=> 'utf8mb4_bin', NULL, 'collation_connection'));
+SET @s = IF(VERSION() LIKE '%MariaDB%',
+  'SET @wrong = CONCAT_WS('', '', NULLIF(@wrong, ''''), IF(@@SESSION.tx_isolation <=> ''READ-COMMITTED'', NULL, ''tx_isolation''), IF(@@SESSION.tx_read_only <=> 0, NULL, ''tx_read_only''), IF(@@SESSION.max_statement_time <=> 0, NULL, ''max_statement_time''), IF(@@SESSION.old_mode <=> '''', NULL, ''old_mode''), IF(@@SESSION.sql_if_exists <=> 0, NULL, ''sql_if_exists''), IF(@@SESSION.check_constraint_checks <=> 1, NULL, ''check_constraint_checks''), IF(@@SESSION.innodb_strict_mode <=> 1, NULL, ''innodb_strict_mode''), IF(@@SESSION.max_error_count <=> 64, NULL, ''max_error_count''), IF(@@SESSION.system_versioning_asof <=> ''DEFAULT'', NULL, ''system_versioning_asof''))',
+  'SET @wrong = CONCAT_WS('', '', NULLIF(@wrong, ''''), IF(@@SESSION.transaction_isolation <=> ''READ-COMMITTED'', NULL, ''transaction_isolation''), IF(@@SESSION.transaction_read_only <=> 0, NULL, ''transaction_read_only''), IF(@@SESSION.max_execution_time <=> 0, NULL, ''max_execution_time''))');
+PREPARE s FROM @s; EXECUTE s;
+SET @stop = @ok AND NOT COALESCE((@wrong = ''), 0);
+SET @ok = @ok AND NOT @stop;
+SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'the session does not keep what the script sets: ', @wrong), 180), '`', ''''), '`'), 'DO 0');
+PREPARE s FROM @s;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
 SET @stop = @ok AND NOT COALESCE((DATABASE() IS NOT NULL), 0);
 SET @ok = @ok AND NOT @stop;
 SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'no database is named; call mysql with the name of the database'), 180), '`', ''''), '`'), 'DO 0');
@@ -58,7 +89,8 @@ SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'local_i
 PREPARE s FROM @s;
 SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
 SET @skip = '\' /* ';
-CREATE TEMPORARY TABLE cpexport_lines (crc INT UNSIGNED NOT NULL) ENGINE=InnoDB;
+CREATE TEMPORARY TABLE cpexport_lines (line BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  crc INT UNSIGNED NOT NULL) ENGINE=InnoDB;
 DELETE FROM cpexport_lines;
 LOAD DATA LOCAL INFILE 'import.sql' INTO TABLE cpexport_lines CHARACTER SET binary
   FIELDS TERMINATED BY '\0' ESCAPED BY '' LINES TERMINATED BY '\n' (@line) SET crc = CRC32(@line);
@@ -623,25 +655,16 @@ CREATE TABLE IF NOT EXISTS `Per_RelationshipTypes` (
 	PRIMARY KEY (relationship_type_id),
 	CONSTRAINT `Per_RelationshipTypesUnique` UNIQUE (relationship_type_id, module_number, relationship, object_name1, object_name2)
 )ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
-CREATE TABLE IF NOT EXISTS `Per_Relationships` (
-	relationship_type_id INTEGER,
-	image_number1 INTEGER,
-	object_number1 INTEGER,
-	image_number2 INTEGER,
-	object_number2 INTEGER,
-	CONSTRAINT `Per_RRTypeIdFK` FOREIGN KEY(relationship_type_id) REFERENCES `Per_RelationshipTypes` (relationship_type_id),
-	CONSTRAINT `Per_RelationshipUnique` UNIQUE (relationship_type_id, image_number1, object_number1, image_number2, object_number2)
-)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+SET @s = IF(@keys, 'CREATE TABLE IF NOT EXISTS `Per_Relationships` (\n	_cpexport_row BIGINT UNSIGNED NOT NULL AUTO_INCREMENT INVISIBLE PRIMARY KEY,\n	relationship_type_id INTEGER,\n	image_number1 INTEGER,\n	object_number1 INTEGER,\n	image_number2 INTEGER,\n	object_number2 INTEGER,\n	CONSTRAINT `Per_RRTypeIdFK` FOREIGN KEY(relationship_type_id) REFERENCES `Per_RelationshipTypes` (relationship_type_id),\n	CONSTRAINT `Per_RelationshipUnique` UNIQUE (relationship_type_id, image_number1, object_number1, image_number2, object_number2)\n)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin',
+  'CREATE TABLE IF NOT EXISTS `Per_Relationships` (\n	relationship_type_id INTEGER,\n	image_number1 INTEGER,\n	object_number1 INTEGER,\n	image_number2 INTEGER,\n	object_number2 INTEGER,\n	CONSTRAINT `Per_RRTypeIdFK` FOREIGN KEY(relationship_type_id) REFERENCES `Per_RelationshipTypes` (relationship_type_id),\n	CONSTRAINT `Per_RelationshipUnique` UNIQUE (relationship_type_id, image_number1, object_number1, image_number2, object_number2)\n)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin');
+PREPARE s FROM @s; EXECUTE s;
 SET @s = IF((SELECT COUNT(*) FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = 'Per_Relationships' AND index_name = 'Per_IRelationships1') = 0, 'CREATE INDEX `Per_IRelationships1` ON `Per_Relationships` (image_number1, object_number1, relationship_type_id)', 'DO 0');
 PREPARE s FROM @s; EXECUTE s;
 SET @s = IF((SELECT COUNT(*) FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = 'Per_Relationships' AND index_name = 'Per_IRelationships2') = 0, 'CREATE INDEX `Per_IRelationships2` ON `Per_Relationships` (image_number2, object_number2, relationship_type_id)', 'DO 0');
 PREPARE s FROM @s; EXECUTE s;
-CREATE TABLE IF NOT EXISTS `Per_Experiment` (
-	`Pipeline_Pipeline` LONGBLOB,
-	`CellProfiler_Version` TEXT,
-	`Run_Timestamp` TEXT,
-	`Modification_Timestamp` TEXT
-)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+SET @s = IF(@keys, 'CREATE TABLE IF NOT EXISTS `Per_Experiment` (\n	_cpexport_row BIGINT UNSIGNED NOT NULL AUTO_INCREMENT INVISIBLE PRIMARY KEY,\n	`Pipeline_Pipeline` LONGBLOB,\n	`CellProfiler_Version` TEXT,\n	`Run_Timestamp` TEXT,\n	`Modification_Timestamp` TEXT\n)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin',
+  'CREATE TABLE IF NOT EXISTS `Per_Experiment` (\n	`Pipeline_Pipeline` LONGBLOB,\n	`CellProfiler_Version` TEXT,\n	`Run_Timestamp` TEXT,\n	`Modification_Timestamp` TEXT\n)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin');
+PREPARE s FROM @s; EXECUTE s;
 DELETE FROM cpexport_there;
 INSERT INTO cpexport_there SELECT i.table_name, i.column_name, LOWER(i.data_type)
   FROM information_schema.columns i JOIN cpexport_tables k
@@ -715,7 +738,7 @@ SET @kind6 = (SELECT MIN(relationship_type_id) FROM `Per_RelationshipTypes` WHER
 DELETE FROM _cpexport_settings WHERE @ok AND prefix = '' AND table_number = 0 AND name = 'changing';
 COMMIT;
 DO 0 /* */;
-SET SESSION sql_mode = 'STRICT_ALL_TABLES,ANSI_QUOTES,NO_ENGINE_SUBSTITUTION';
+SET SESSION sql_mode = 'ANSI_QUOTES,STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION';
 SET @ready = @ok, @all = @ok;
 
 -- batch 1 of 1: image sets 1
@@ -869,7 +892,7 @@ PREPARE s FROM @s;
 SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
 SET @skip = '\' /* ';
 DO 0 /* */;
-SET SESSION sql_mode = 'STRICT_ALL_TABLES,ANSI_QUOTES,NO_ENGINE_SUBSTITUTION';
+SET SESSION sql_mode = 'ANSI_QUOTES,STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION';
 SET @s = IF(@ok AND @new, 'COMMIT', 'ROLLBACK');
 PREPARE s FROM @s; EXECUTE s;
 SET @ok = COALESCE(@ok, 0);
@@ -935,7 +958,7 @@ INSERT INTO _cpexport_settings SELECT '', 0, 'groups', 'Metadata_Plate,Metadata_
 INSERT INTO _cpexport_settings SELECT '', 0, 'groups of', 'the image sets that are there' FROM DUAL WHERE @whole;
 INSERT INTO _cpexport_settings SELECT '', 0, 'properties', 'described' FROM DUAL WHERE @whole;
 DO 0 /* */;
-SET SESSION sql_mode = 'STRICT_ALL_TABLES,ANSI_QUOTES,NO_ENGINE_SUBSTITUTION';
+SET SESSION sql_mode = 'ANSI_QUOTES,STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION';
 SET @s = IF(@ok, 'COMMIT', 'ROLLBACK');
 PREPARE s FROM @s; EXECUTE s;
 SELECT IF(@left = 0,

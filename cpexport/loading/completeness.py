@@ -16,7 +16,8 @@ from cpexport.cellprofiler.same_image import compared
 from cpexport.errors import RERUN, LeftOut, RunningError, SourceError
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.jobs.split import PART
-from cpexport.sources.base import Batch, Evidence, Source, State
+from cpexport.sources import output_time
+from cpexport.sources.base import Batch, Evidence, Source, State, newest_file
 
 UNFINISHED = "the job never finished"
 """Begins the reason of a batch without an exit status, in formats that always have one if the job
@@ -65,6 +66,7 @@ def judge(
     """
     verdict = _Verdict()
     notes, details = list(evidence.notes), list[str]()
+    notes += output_time.notes(evidence.finished, newest_file(source))
     skipped = evidence.skipped & evidence.present
     verdict.reject(
         evidence.present - evidence.measured - skipped,

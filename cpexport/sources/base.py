@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +17,7 @@ from cpexport.cellprofiler.pipeline import Pipeline
 from cpexport.errors import LeftOut
 from cpexport.files.opening import open_regular
 from cpexport.imagesets import NONE, ImageSets
+from cpexport.sources.output_time import age
 from cpexport.tables.layout import Features
 
 
@@ -201,13 +201,8 @@ class Batch:
 
     @property
     def age(self) -> tuple[str, int]:
-        """A key that sorts batches from oldest to newest: first by job's end, then by newest file.
-
-        If the job did not record its end, the newest file's time replaces it, in local time like
-        CellProfiler's.
-        """
-        newest = max((stat.st_mtime_ns for stat in _present_stats(self.source)), default=0)
-        return (self.finished or datetime.fromtimestamp(newest / 1e9).isoformat(), newest)
+        """A key that sorts batches from oldest to newest: see `output_time.age`."""
+        return age(self.finished, newest_file(self.source))
 
 
 def notes_of(batches: Iterable[Batch]) -> list[str]:
@@ -236,6 +231,11 @@ def signature(source: Source) -> str:
 def size(source: Source) -> int:
     """The bytes of a batch's files; missing files count nothing."""
     return sum(stat.st_size for stat in _present_stats(source))
+
+
+def newest_file(source: Source) -> int:
+    """The time of a batch's newest file in nanoseconds; 0 without files."""
+    return max((stat.st_mtime_ns for stat in _present_stats(source)), default=0)
 
 
 def _present_stats(source: Source) -> Iterator[os.stat_result]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -174,19 +174,23 @@ class DataFileWriter:
         if file == known.get(self._name) and self._folder.holds(file):
             self.close()
             return file, False
-        self._stream.flush()
-        os.fsync(self._stream.fileno())
-        self._stream.close()
+        with _naming(self._part):
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+            self._stream.close()
         self._part.replace(self._folder.path / self._name)
         return file, True
 
     def close(self) -> None:
         """Closes the file, and removes it if it is not complete."""
-        self._stream.close()
+        # What could not be written is removed in any case.
+        with suppress(OSError):
+            self._stream.close()
         self._part.unlink(missing_ok=True)
 
     def _put(self, data: bytes | memoryview) -> None:
-        self._stream.write(data)
+        with _naming(self._part):
+            self._stream.write(data)
         self._hash.update(data)
         self._size += len(data)
         lines, crc = csv_writer.checksum(data)
@@ -195,10 +199,21 @@ class DataFileWriter:
 
 
 @contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Adds the name of a file to an error of the system that has none, as those of writing."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+@contextmanager
 def _whole(path: Path) -> Iterator[Any]:
     part = path.with_name(path.name + _PART)
     try:
-        with part.open("wb") as stream:
+        with _naming(part), part.open("wb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())

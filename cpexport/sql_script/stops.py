@@ -42,6 +42,13 @@ class Stop:
         return self.filled(**{name: name.upper() for name in names})
 
 
+OTHER_SESSION: Final = Stop(
+    "the session does not keep what the script sets: {names}",
+    "Nothing has been changed yet. The script sets variables that change what a server stores or "
+    "returns, such as sql_select_limit. A proxy between client and server can prevent that: let "
+    "the client connect to the server itself. If that does not help, ask an administrator of the "
+    "server.",
+)
 NO_DATABASE: Final = Stop(
     "no database is named; call mysql with the name of the database",
     "Write the name of the database after the options of the client.",
@@ -176,6 +183,7 @@ OF_SERVERS: Final = (
     LACKS_RIGHTS,
     NO_LOCAL_INFILE,
     NOT_SENT,
+    OTHER_SESSION,
     ANOTHER_SCRIPT,
     OTHER_LINES,
     CHANGED,

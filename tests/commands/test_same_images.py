@@ -1,5 +1,6 @@
 """Image sets of one number are one picture, or two, or nothing tells: what a load makes of that."""
 
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -9,7 +10,7 @@ from typing import Any
 import h5py
 import pytest
 from support.calls import load, script, verify
-from support.csv_outputs import NEW, Row, image, nucleus, output
+from support.csv_outputs import NEW, OLD, Row, image, nucleus, output
 from support.fixtures import rows, unpacked
 
 from cpexport.commands.check import check
@@ -505,7 +506,9 @@ def test_quality_control_without_objects_lacks_no_relationships(tmp_path: Path) 
         tmp_path / "a", [image(1, "a", digest=ONE, Count_Nuclei=1)], Nuclei=[nucleus(1, 1, 7)]
     )
     pair = "RelateObjects,9,Parent,Nuclei,1,1,Nuclei,1,1"
-    (one / "Object relationships.csv").write_text(",".join(names) + f"\r\n{pair}\r\n")
+    pairs = one / "Object relationships.csv"
+    pairs.write_text(",".join(names) + f"\r\n{pair}\r\n")
+    os.utime(pairs, (OLD, OLD))
     output(tmp_path / "qc", [image(1, "a", digest=ONE, ImageQuality_Score=0.5)], NEW)
 
     with pytest.raises(CollisionError, match="--prefix QC_") as stop:

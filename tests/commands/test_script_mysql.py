@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
@@ -268,6 +269,47 @@ def test_under_force_nothing_is_done_after_a_first_check_that_failed(
     assert len(before) == (cause in ("client", "folder")), ran.stderr
     assert ran.stdout.splitlines() == LEFT_OUT
     assert database.rows("SHOW TABLES") == tables
+
+
+ODD = {
+    "sql_select_limit": 1,
+    "max_join_size": 1,
+    "sql_safe_updates": 1,
+    "sql_mode": "ANSI,NO_BACKSLASH_ESCAPES,PAD_CHAR_TO_FULL_LENGTH",
+    "foreign_key_checks": 0,
+    "time_zone": "+05:30",
+    "default_storage_engine": "MyISAM",
+}
+"""What servers can set for their sessions."""
+LIMITS: dict[str, dict[str, object]] = {
+    "mariadb": {"max_statement_time": 0.01, "tx_read_only": 1, "sql_if_exists": 1},
+    "mysql": {"max_execution_time": 1, "transaction_read_only": 1},
+}
+
+
+def test_what_a_server_sets_for_others_changes_nothing(database: Database, folder: Path) -> None:
+    with ExitStack() as set_there:
+        for name, value in {**ODD, **LIMITS[database.server.kind]}.items():
+            set_there.enter_context(database.server.setting(name, value))
+        ran = imported(database, folder)
+
+    assert "cpexport: 4 of 4 batches loaded" in ran.stdout, ran.stderr
+    assert whole(database, folder)
+
+
+def test_a_session_that_does_not_keep_what_is_set_stops_it(
+    database: Database, folder: Path
+) -> None:
+    """As with a proxy that keeps a statement to itself."""
+    script = folder / "import.sql"
+    text = script.read_text()
+    script.write_text(text.replace("sql_select_limit = 18446744073709551615", "sql_warnings = 0"))
+
+    with database.server.setting("sql_select_limit", 5):
+        ran = imported(database, folder)
+
+    assert message(ran) == "the session does not keep what the script sets: sql_select_limit"
+    assert database.rows("SHOW TABLES") == []
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The contract of destinations: what every sink must do; the tests of each kind subclass it."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from cpexport.errors import CollisionError, SinkError
 from cpexport.imagesets import ImageSets
 from cpexport.loading.succession import Consent, Succession
 from cpexport.sinks.base import Sink
+from cpexport.sinks.ledger import Count
 from cpexport.sinks.registry import open_sink
 from cpexport.sinks.sql.table_store import TableStore
 from cpexport.tables.layout import RELATIONSHIPS, Layout
@@ -215,6 +217,30 @@ class SinkContract:
 
         assert [str(entry.loaded) for entry in sink.ledger.read().entries] == ["1"]
         assert self.counted(tmp_path, jobs[0].counts()) == jobs[0].counts()
+
+    def test_a_batch_whose_entry_has_rows_in_no_table_is_refused(
+        self, sink: Sink, jobs: list[Job]
+    ) -> None:
+        """As when a server shows only some of the columns in its ledger."""
+        counts = {**jobs[0].entry.counts, "Per_Spots": Count(5)}
+        with pytest.raises(SinkError, match=r"0 of 5 rows of .* inserted into Per_Spots"):
+            put(sink, replace(jobs[0], entry=replace(jobs[0].entry, counts=counts)))
+
+        assert sink.ledger.read().entries == ()
+
+    def test_an_entry_of_image_sets_without_rows_is_refused(
+        self, sink: Sink, jobs: list[Job]
+    ) -> None:
+        sink.prepare(jobs[0].decoded.types)
+
+        def enter_alone() -> None:
+            with sink.batch(replace(jobs[0].entry, counts={}), jobs[0].pictures) as write:
+                assert write
+
+        with pytest.raises(SinkError, match=r"0 of 1 rows of .* inserted into Per_Image"):
+            enter_alone()
+
+        assert sink.ledger.read().entries == ()
 
     def test_rows_that_no_table_takes_are_refused(self, sink: Sink, jobs: list[Job]) -> None:
         put(sink, jobs[0])
@@ -484,7 +510,7 @@ class SinkContract:
 
         with open_sink(self.url(tmp_path), "Other_") as other:
             empty = other.ledger.read().entries, other.layout().columns
-            put(other, jobs[1])
+            put(other, jobs[1].under("Other_"))
 
         assert empty == ((), ())
         query = "SELECT ImageNumber FROM {}Per_Image"

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import random
 import signal
 import subprocess
@@ -236,3 +237,17 @@ def test_a_full_disk_is_said_in_a_line_and_leaves_no_file(
     assert len(ran.err.splitlines()) == 1
     assert "No space left" in ran.err
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("written", [0, 4_000_000_000])
+def test_an_empty_file_that_a_kill_left_is_begun_again_whatever_its_time(
+    tmp_path: Path, written: int
+) -> None:
+    file, outputs = tmp_path / "screen.duckdb", unpacked("40_spreadsheet") / "outputs" / "P1-A01-1"
+    file.touch()
+    os.utime(file, (written, written))
+
+    report = load([outputs], f"{KIND}{file}")
+
+    assert report.image_sets == 1
+    assert asked(file, "SELECT count(*) FROM Per_Cells") == [(25,)]

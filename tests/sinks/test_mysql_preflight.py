@@ -1,6 +1,6 @@
 """What is found out of MariaDB and MySQL before anything is changed: facts, options, widths."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from cpexport.cellprofiler.features import INTEGER, REAL, TEXT
 from cpexport.errors import SinkError, UsageError
 from cpexport.sinks.mysql.connection import Connection
 from cpexport.sinks.mysql.dialect import quoted
+from cpexport.sinks.mysql.errors import refusal
 from cpexport.sinks.mysql.row_size import room
 from cpexport.sinks.mysql.server_info import PRIVILEGES, ServerInfo, facts
 from cpexport.sinks.mysql.url import address
@@ -80,6 +81,34 @@ def test_a_server_that_cannot_be_used_says_why(database: Database) -> None:
     assert replica.problems(writing=False) == ()
     unfit = replace(found, innodb=False, log_bin=True, binlog_format="STATEMENT")
     assert len(unfit.problems(writing=True)) == 2
+
+
+def test_an_engine_that_the_server_enforces_is_named(
+    databases: Callable[[str], Database],
+) -> None:
+    database = databases("mariadb")
+    with database.server.setting("enforce_storage_engine", "MyISAM"):
+        found = asked(database)
+    problem = "enforce_storage_engine is MyISAM; cpexport needs InnoDB for transactions"
+    assert found.problems(writing=True) == (problem,)
+    assert found.problems(writing=False) == ()
+
+
+@pytest.mark.parametrize(
+    ("option", "problem"),
+    [
+        ("--read-only", "it is read-only"),
+        ("--super-read-only", "it is read-only"),
+        ("NO_ENGINE_SUBSTITUTION", "an option of the server prevents this"),
+        ("--secure-file-priv", "an option of the server prevents this"),
+    ],
+)
+def test_only_an_option_that_makes_a_server_read_only_is_called_so(
+    option: str, problem: str
+) -> None:
+    text = f"The MySQL server is running with the {option} option so it cannot execute this"
+    error = pymysql.err.OperationalError(1290, text)
+    assert problem in str(refusal("mysql+pymysql://screen", error))
 
 
 @pytest.fixture

@@ -356,42 +356,99 @@ def test_the_password_is_in_no_form_of_the_connection(connect: Connect) -> None:
     assert "canary" not in shown
 
 
-def test_what_a_server_limits_for_others_limits_nothing_of_ours(
+# What servers can have, of both kinds and of each.
+ODD: dict[str, object] = {
+    "autocommit": 1,
+    "completion_type": "RELEASE",
+    "default_storage_engine": "MyISAM",
+    "default_tmp_storage_engine": "MyISAM",
+    "default_week_format": 3,
+    "div_precision_increment": 0,
+    "foreign_key_checks": 0,
+    "group_concat_max_len": 8,
+    "innodb_lock_wait_timeout": 1,
+    "lc_time_names": "de_DE",
+    "max_join_size": 1,
+    "max_sort_length": 64,
+    "sql_auto_is_null": 1,
+    "sql_mode": "ANSI,NO_BACKSLASH_ESCAPES,PAD_CHAR_TO_FULL_LENGTH",
+    "sql_notes": 0,
+    "sql_safe_updates": 1,
+    "sql_select_limit": 1,
+    "time_zone": "+05:30",
+    "unique_checks": 0,
+    "updatable_views_with_limit": "NO",
+}
+ODD_OF: dict[str, dict[str, object]] = {
+    "mariadb": {
+        "check_constraint_checks": 0,
+        "idle_transaction_timeout": 1,
+        "innodb_strict_mode": 0,
+        "max_error_count": 0,
+        "max_statement_time": 0.01,
+        "old_mode": "ZERO_DATE_TIME_CAST",
+        "sql_if_exists": 1,
+        "tx_isolation": "READ-UNCOMMITTED",
+        "tx_read_only": 1,
+    },
+    "mysql": {
+        "max_execution_time": 1,
+        "transaction_isolation": "READ-UNCOMMITTED",
+        "transaction_read_only": 1,
+    },
+}
+
+
+def test_what_a_server_sets_for_others_changes_nothing_of_ours(
     database: Database, connect: Connect
 ) -> None:
-    mariadb = database.server.kind == "mariadb"
-    limit = "max_statement_time" if mariadb else "max_execution_time"
-    limits = {
-        "sql_select_limit": 1,
-        "max_join_size": 1,
-        "sql_safe_updates": 1,
-        "sql_auto_is_null": 1,
-        "foreign_key_checks": 0,
-        "unique_checks": 0,
-        "completion_type": "RELEASE",
-        limit: 0.01 if mariadb else 1,
-    }
+    odd = {**ODD, **ODD_OF[database.server.kind]}
+    asked = "SELECT " + ", ".join(f"@@SESSION.{name}" for name in odd)
+    (usual,) = connect().rows(asked)
     with ExitStack() as set_there:
-        for name, value in limits.items():
+        for name, value in odd.items():
             set_there.enter_context(database.server.setting(name, value))
         connection = connect()
-        (found,) = connection.rows("SELECT " + ", ".join(f"@@SESSION.{name}" for name in limits))
+        (found,) = connection.rows(asked)
         connection.run("INSERT INTO t VALUES (1, 1), (2, 2), (3, 3)")
         rows = connection.rows("SELECT k FROM t")
         slow = connection.rows("SELECT sleep(0.1)")
 
-    whole = 2**64 - 1
-    assert list(found) == [whole, whole, 0, 0, 1, 1, "NO_CHAIN", 0]
+    assert found == usual
+    assert [name for name, value in zip(odd, found, strict=True) if value == odd[name]] == []
     assert (rows, slow) == ([(1,), (2,), (3,)], [(0,)])
 
 
-def test_a_session_that_does_not_take_what_is_set_is_refused(
+def test_a_session_that_does_not_keep_what_is_set_is_refused(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As a proxy does it that keeps statements of SET to itself.
     monkeypatch.setattr(mysqlsession, "statements", lambda kind: ("SET NAMES utf8mb4",))
 
-    with pytest.raises(
-        SinkError, match=r"sql_\w+ is .+ in the session, although cpexport set another"
-    ):
+    with pytest.raises(SinkError, match=r"in the session, \w+ is .+, not .+; connect without"):
         connect().rows("SELECT 1")
+
+
+def test_a_server_that_does_not_know_a_variable_is_refused_in_a_line(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mysqlsession, "statements", lambda kind: ("SET SESSION no_such = 1",))
+
+    with pytest.raises(SinkError, match=r"does not take what a session sets: .*no_such.*1193"):
+        connect().rows("SELECT 1")
+
+
+def test_a_server_whose_tables_are_those_of_the_past_is_not_read(
+    databases: Callable[[str], Database],
+) -> None:
+    database = databases("mariadb")
+    connection = Connection(make_url(database.url(QUICK)))
+    database.rows("SET GLOBAL system_versioning_asof = '2020-01-01 00:00:00'")
+    try:
+        with pytest.raises(
+            SinkError, match=r"system_versioning_asof is 2020-01-01 .*, not DEFAULT"
+        ):
+            connection.rows("SELECT 1")
+    finally:
+        database.rows("SET GLOBAL system_versioning_asof = DEFAULT")
+        connection.close()

@@ -23,6 +23,7 @@ from support.fixtures import Ran, copied, measurements, rewritten, rows, traces,
 import cpexport
 from cpexport.derived.wells import Wells
 from cpexport.errors import SinkError, UsageError
+from cpexport.sinks.registry import open_sink
 from cpexport.tables.options import TableOptions
 
 Copy = Callable[..., Path]
@@ -362,6 +363,52 @@ def test_a_full_disk_leaves_what_was_there(
     assert len(ran.err.splitlines()) == 1
     assert "No space left" in ran.err or "the disk is full" in ran.err
     assert list(folder.iterdir()) == []
+
+
+def test_files_that_could_not_be_merged_are_named_and_merged_by_the_next_load(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, url = unpacked("40_spreadsheet") / "outputs", f"parquet:{tmp_path}/screen"
+    outputs = [home / "P1-A01-1", home / "P1-A01-2"]
+
+    def full(*of: object, **words: object) -> None:
+        if words["all"]:
+            raise SinkError(url, "cannot be written: No space left on device", "make room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cpexport.sinks.parquet.rewrite.compact", full)
+        with pytest.raises(SinkError, match="all batches are stored, but small files are not merg"):
+            load(outputs, url)
+    scattered = len(list((tmp_path / "screen/Per_Cells").iterdir()))
+    load(outputs, url)
+    merged = traces(tmp_path / "screen")
+    load(outputs, url)
+
+    assert scattered == 2
+    assert len(list((tmp_path / "screen/Per_Cells").iterdir())) == 1
+    assert asked(tmp_path / "screen", "SELECT count(*) FROM Per_Image") == [(2,)]
+    assert traces(tmp_path / "screen") == merged
+
+
+@pytest.mark.parametrize(
+    ("error", "problem"),
+    [
+        (OSError(errno.EMFILE, "Failed to open"), "cannot be read: Too many open files"),
+        (OSError("Couldn't deserialize thrift"), "was changed by another program"),
+    ],
+)
+def test_only_what_others_did_is_called_a_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, problem: str
+) -> None:
+    url = f"parquet:{tmp_path}/screen"
+    load([unpacked("40_spreadsheet") / "outputs" / "P1-A01-1"], url)
+
+    def fail(path: Path) -> None:
+        raise error
+
+    monkeypatch.setattr("cpexport.sinks.parquet.dataset.parquet.ParquetFile", fail)
+    with open_sink(url, writing=False) as sink, pytest.raises(SinkError, match=problem):
+        list(sink.read("Cells"))
 
 
 def test_python_gets_frames_of_it(tmp_path: Path) -> None:

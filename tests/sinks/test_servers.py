@@ -9,9 +9,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from support.fixtures import Ran, measurements
+from support.imported_scripts import imported, in_server, in_sqlite, same, written
 from support.on_servers import differences, load, of_server
 from support.proxy import proxied
-from support.servers import PASSWORD, USER, Database
+from support.servers import PASSWORD, USER, Database, another
 
 from cpexport import read
 from cpexport.sinks.mysql.dialect import DIALECT
@@ -135,6 +136,70 @@ def test_all_tables_are_of_innodb_whatever_the_server_prefers(
         "WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'"
     )
     assert engines == [("InnoDB",)]
+
+
+@pytest.mark.parametrize("variable", ["require_primary_key", "generate_invisible_primary_key"])
+def test_a_server_that_requires_or_makes_keys_holds_the_same(
+    databases: Callable[[str], Database], case: Case, tmp_path: Path, variable: str
+) -> None:
+    """Managed servers often require them, for replication; those that it makes are not seen."""
+    database, home, file = databases("mysql"), case("40_spreadsheet"), tmp_path / "screen.sqlite"
+    outputs = home / "outputs" / "P1-A01-1"
+    written(outputs, tmp_path / "script")
+    with database.server.setting(f"sql_{variable}", 1):
+        for to in (f"sqlite:///{file}", database.url()):
+            assert load(outputs, "--wells", "mean", "--to", to) == 0
+        again = databases("mysql")
+        imported(again, tmp_path / "script")
+
+    assert differences(database, file) == []
+    assert same(in_server(again), in_sqlite(tmp_path / "script" / "cpexport.sqlite"))
+
+
+def test_a_name_that_servers_cannot_have_is_refused_before_anything_is_made(
+    database: Database, copy: Callable[..., Path], cpexport: Callable[..., Ran]
+) -> None:
+    """They store a character beyond the basic plane of Unicode as a question mark."""
+    outputs = copy("11_h5_and_csv", "outputs/batch_1_6")
+    (file,) = outputs.glob("*.h5")
+    with measurements(file) as groups:
+        groups.move("Cells", "Ce\U0001f41flls")
+        groups["Image"].move("Count_Cells", "Count_Ce\U0001f41flls")
+    ran = cpexport("load", file, "--to", database.url())
+    tables = database.rows("SHOW TABLES")
+    with measurements(file) as groups:
+        groups.move("Ce\U0001f41flls", "Cells")
+        groups["Image"].move("Count_Ce\U0001f41flls", "Count_Cells")
+        groups["Nuclei"].move("AreaShape_Area", "AreaShape_Ar\U0001f41fea")
+
+    assert (ran.status, tables) == (1, [])
+    assert "contains '\U0001f41f'; leave out these objects" in ran.err
+    assert load(file, "--to", database.url()) == 0
+    ((name,),) = database.rows(
+        "SELECT column_name FROM _cpexport_columns WHERE feature = 'AreaShape_Ar\U0001f41fea'"
+    )
+    assert len(database.rows(f"SELECT {name} FROM Per_Nuclei WHERE {name} > 0")) > 100
+
+
+def test_a_server_that_stores_names_in_small_letters_is_loaded_and_verified(
+    case: Case, tmp_path: Path, cpexport: Callable[..., Ran]
+) -> None:
+    """As servers do on Windows (MySQL 9, Identifier Case Sensitivity)."""
+    outputs = case("40_spreadsheet") / "outputs" / "P1-A01-1"
+    words = ("--wells", "mean", "--objects", "view")
+    written(outputs, tmp_path / "script")
+    with another("mariadb", "--lower-case-table-names=1") as database:
+        statuses = [load(outputs, *words, "--to", database.url()) for _ in range(2)]
+        verified = cpexport("verify", outputs, "--to", database.url())
+        tables = {name for (name,) in database.rows("SHOW TABLES")}
+        database.server.rows(f"DROP DATABASE {database.name}")
+        database.server.rows(f"CREATE DATABASE {database.name} CHARACTER SET utf8mb4")
+        ran = imported(database, tmp_path / "script")
+        of_script = cpexport("verify", outputs, "--to", database.url())
+
+    assert (statuses, verified.status) == ([0, 0], 0), verified.out
+    assert {"per_image", "per_cells", "per_object", "per_well_avg"} < tables
+    assert (ran.returncode, of_script.status) == (0, 0), ran.stderr + of_script.out
 
 
 def test_a_collision_changes_nothing(

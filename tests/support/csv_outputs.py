@@ -8,7 +8,7 @@ from typing import Any
 
 Row = dict[str, Any]
 
-OLD, NEW = 1_700_000_000, 1_800_000_000
+OLD, NEW = 1_700_000_000, 1_710_000_000
 
 
 def output(

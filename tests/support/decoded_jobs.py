@@ -30,6 +30,11 @@ class Job:
         """The number of its rows, by table."""
         return {table: count.rows for table, count in self.entry.counts.items()}
 
+    def under(self, prefix: str) -> "Job":
+        """The same job for tables whose names begin with a prefix."""
+        counts = {f"{prefix}{table}": count for table, count in self.entry.counts.items()}
+        return replace(self, entry=replace(self.entry, counts=counts))
+
     def again(self, signature: str, years: int) -> "Job":
         """The same images from a job that ran this many years later, or earlier."""
         finished = f"{2026 + years}{self.entry.age[0][4:]}"

@@ -78,7 +78,8 @@ def in_server(database: Database) -> Rows:
     for table, column in database.rows(
         "SELECT c.table_name, c.column_name FROM information_schema.columns c "
         "JOIN information_schema.tables t USING (table_schema, table_name) WHERE table_schema = "
-        "DATABASE() AND table_type = 'BASE TABLE' ORDER BY table_name, ordinal_position"
+        "DATABASE() AND table_type = 'BASE TABLE' AND extra NOT LIKE '%INVISIBLE%' "
+        "ORDER BY table_name, ordinal_position"
     ):
         columns.setdefault(table, []).append(column)
     return _collected(columns, database.rows, "`")

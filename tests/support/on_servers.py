@@ -43,6 +43,7 @@ def of_server(database: Database) -> tuple[Tables, Content]:
         "SELECT c.table_name, column_name FROM information_schema.columns c "
         "JOIN information_schema.tables t USING (table_schema, table_name) "
         "WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' "
+        "AND extra NOT LIKE '%INVISIBLE%' "
         "ORDER BY table_name, ordinal_position"
     ):
         columns_by_table.setdefault(table, []).append(column)

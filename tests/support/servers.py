@@ -63,14 +63,15 @@ class ServerError(Exception):
 
 
 class Server:
-    """One private server: `mariadb` or `mysql`, with TLS, on `port` and on a socket.
+    """One private server: `mariadb` or `mysql`, with TLS, on `port` and on a socket. `options` are
+    more options of its command line.
 
     Raises:
         ServerError: it is not installed, or does not start.
     """
 
-    def __init__(self, kind: str, home: Path) -> None:
-        self.kind, self.home = kind, home
+    def __init__(self, kind: str, home: Path, *options: str) -> None:
+        self.kind, self.home, self._more = kind, home, options
         self.socket = home / "socket"
         (self.port,) = free_ports(1)
         self._process: subprocess.Popen[bytes] | None = None
@@ -165,6 +166,7 @@ class Server:
         return (
             *_OPTIONS,
             *_OF_KIND[self.kind],
+            *self._more,
             f"--port={self.port}",
             f"--socket={self.socket}",
             f"--pid-file={self.home / 'pid'}",
@@ -281,6 +283,23 @@ def _started(kind: str, servers: dict[str, Server | ServerError]) -> Server:
     if isinstance(found, ServerError):
         pytest.skip(str(found))
     return found
+
+
+@contextmanager
+def another(kind: str, *options: str) -> Iterator[Database]:
+    """A fresh database on a server that no other test uses, started with these options."""
+    home = Path(tempfile.mkdtemp(prefix=f"{kind}-"))
+    try:
+        server = Server(kind, home, *options)
+    except (ServerError, OSError) as error:
+        shutil.rmtree(home, ignore_errors=True)
+        pytest.skip(str(error))
+    try:
+        with _fresh(server) as database:
+            yield database
+    finally:
+        server.kill()
+        shutil.rmtree(home, ignore_errors=True)
 
 
 @contextmanager

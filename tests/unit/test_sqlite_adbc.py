@@ -57,3 +57,18 @@ def test_what_is_raised_as_blocks_are_made_is_raised_as_it_is(
 def test_what_sqlite_refuses_is_its_own_error(connection: Connection) -> None:
     with pytest.raises(Error, match="UNIQUE constraint failed"):
         connection.run_many(INSERT, [block(1), block(1)])
+
+
+def test_a_reader_that_an_error_left_open_is_closed_with_its_connection(tmp_path: Path) -> None:
+    """As where a file could not be opened while rows were read."""
+    connection = Connection(str(tmp_path / "t.sqlite"))
+    connection.rows("CREATE TABLE t (a INTEGER PRIMARY KEY, b REAL)")
+    connection.run_many(INSERT, [block(*range(1000))])
+    left_open = connection.reader("SELECT * FROM t", size=10)
+    left_open.__enter__().read_next_batch()
+
+    connection.close()
+    left_open.__exit__(None, None, None)
+
+    with closing(sqlite3.connect(tmp_path / "t.sqlite", timeout=0)) as plain:
+        plain.execute("DROP TABLE t")

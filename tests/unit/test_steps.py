@@ -34,7 +34,7 @@ def test_a_copy_that_does_not_say_when_it_was_made_is_known_by_its_content(
 def test_without_a_time_of_its_own_the_files_tell_which_output_is_newer(
     copy: Copy, cpexport: Run, tmp_path: Path
 ) -> None:
-    for name, age in (("older", 1_700_000_000), ("newer", 1_800_000_000)):
+    for name, age in (("older", 1_700_000_000), ("newer", 1_710_000_000)):
         folder = copy("40_spreadsheet", "outputs/P1-A01-1", f"run/{name}")
         (folder / "Experiment.csv").unlink()
         image = folder / "Image.csv"
@@ -48,4 +48,4 @@ def test_without_a_time_of_its_own_the_files_tell_which_output_is_newer(
     cpexport("load", "run", "--to", "sqlite:///screen.sqlite")
     query = "SELECT Image_Threshold_OrigThreshold_Nuclei FROM Per_Image"
 
-    assert rows(tmp_path / "screen.sqlite", query) == [(0.5,)]
+    assert rows(tmp_path / "screen.sqlite", query) == [(0.475,)]

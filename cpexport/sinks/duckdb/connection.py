@@ -18,6 +18,7 @@ from sqlalchemy.engine import Dialect
 from cpexport.cellprofiler.features import NULL, TABLE_NUMBER
 from cpexport.errors import ChangedError, RetryError, SinkError
 from cpexport.imagesets import ImageSets
+from cpexport.sinks.in_place import deleted, identity
 from cpexport.sinks.sql.column_projection import missing_as_null
 from cpexport.sinks.sql.database import Query, collected, literal, quoted, spans
 from cpexport.sinks.sqlite.errors import writable
@@ -48,6 +49,7 @@ class Connection:
         self.path, self.name, self.writing = path, name, writing
         self._connection: Any = None
         self._made = False
+        self._opened: tuple[int, int] | None = None
         self._names: frozenset[str] | None = None
         self._refuse_unusable()
 
@@ -189,6 +191,7 @@ class Connection:
         self.run("BEGIN")
         try:
             yield
+            self._check_place()
             self.run("COMMIT")
             self._made = False
         except BaseException:
@@ -198,13 +201,24 @@ class Connection:
             raise
         finally:
             self._names = None
+        self._check_place()
+
+    def _check_place(self) -> None:
+        """Refuses a file that is no longer in its place: what is written to it is lost.
+
+        Raises:
+            SinkError: it was deleted, or another file has its name.
+        """
+        if identity(self.path) != self._opened:
+            raise deleted(self.name)
 
     def _unmake(self) -> None:
         """Removes the file if this transaction made it: no other process could open it yet."""
         if self._made:
             with suppress(SinkError):
                 self.close()
-            self._remove()
+            if identity(self.path) == self._opened:
+                self._remove()
         self._made = False
 
     def _remove(self) -> None:
@@ -245,7 +259,7 @@ class Connection:
                             self._remove()
                         raise SinkError(self.name, *_reason(str(error))) from error
                     time.sleep(0.1)
-            self._made = new
+            self._made, self._opened = new, identity(self.path)
             for setting in _SETTINGS:
                 self._connection.execute(f"SET {setting}")
             if not self.writing:
@@ -260,16 +274,20 @@ class Connection:
         DuckDB locks a file as soon as it has made it, so an empty file that no process has locked
         for a second belongs to none.
         """
+        # Not by the time of the file, which another clock may have set.
+        until = time.monotonic() + 1
         while self.path.exists() and self.path.stat().st_size == 0:
-            with suppress(FileNotFoundError), self.path.open("r+b") as file:
-                if time.time() - os.fstat(file.fileno()).st_mtime > 1:
+            if time.monotonic() > until:
+                with suppress(FileNotFoundError), self.path.open("r+b") as file:
                     try:
                         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     except OSError:
                         return
-                    if os.fstat(file.fileno()).st_size == 0:
+                    # Another process that found it may have removed it, and made a new one.
+                    stat = os.fstat(file.fileno())
+                    if not stat.st_size and identity(self.path) == (stat.st_dev, stat.st_ino):
                         self.path.unlink()
-                    return
+                return
             time.sleep(0.1)
 
     @contextmanager

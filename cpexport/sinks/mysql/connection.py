@@ -18,6 +18,9 @@ from cpexport.sinks.mysql.insert import send
 from cpexport.sinks.mysql.url import address
 
 _COMMITS = ("CREATE", "DROP", "ALTER", "RENAME", "TRUNCATE")
+# A variable is unknown, needs a privilege, does not have this value, or cannot be set.
+_NOT_TAKEN = (1193, 1227, 1231, 1238)
+_DIRECTLY = "connect without a proxy; if that does not help, ask the server's administrator"
 
 
 class Connection:
@@ -46,7 +49,6 @@ class Connection:
             pool_pre_ping=True,
             # A connection that returns to the pool has committed or rolled back; others are closed.
             pool_reset_on_return=None,
-            isolation_level="READ COMMITTED",
             hide_parameters=True,
             # In a statement without values, a percent sign stands for itself.
             execution_options={"no_parameters": True},
@@ -205,21 +207,24 @@ class Connection:
         """Sets the variables of a connection's session; see `session`.
 
         Raises:
-            SinkError: a variable does not keep the value that was set.
+            SinkError: the server does not take a variable, or does not keep its value.
         """
         greeting: Any = driver
-        kind = "MariaDB" if "mariadb" in greeting.server_version.lower() else "MySQL"
+        named = "mariadb" in greeting.server_version.lower()
+        kind = session.MARIADB if named else session.MYSQL
         with driver.cursor() as cursor:
-            for statement in session.statements(kind):
-                cursor.execute(statement)
+            try:
+                for statement in session.statements(kind):
+                    cursor.execute(statement)
+            except pymysql.Error as error:
+                if error.args[0] not in _NOT_TAKEN:
+                    raise
+                problem = f"the server does not take what a session sets: {error.args[-1]}"
+                raise SinkError(self.name, f"{problem} ({error.args[0]})", _DIRECTLY) from error
             cursor.execute(session.question(kind))
             row: Any = cursor.fetchone()
         if variable := session.wrong(kind, row):
-            raise SinkError(
-                self.name,
-                f"{variable} in the session, although cpexport set another value",
-                "connect to the server directly, without a proxy",
-            )
+            raise SinkError(self.name, f"in the session, {variable}", _DIRECTLY)
 
 
 def _driver(connection: sa.Connection) -> Driver:

@@ -109,12 +109,20 @@ class MysqlDatabase:
         ((kept,),) = self.rows("SELECT @@lower_case_table_names")
         return int(kept) == 1
 
+    @cached_property
+    def requires_keys(self) -> bool:
+        """Whether the server makes no table without a primary key. MariaDB has no such variable."""
+        return ("sql_require_primary_key", "ON") in self.rows(
+            "SHOW VARIABLES LIKE 'sql_require_primary_key'"
+        )
+
     def columns(self) -> dict[str, tuple[str, ...]]:
         """The columns of all tables and views by name; a view has none here."""
         rows = self.rows(
             "SELECT t.table_name, c.column_name FROM information_schema.tables t "
             "LEFT JOIN information_schema.columns c ON t.table_type = 'BASE TABLE' "
             "AND c.table_schema = t.table_schema AND c.table_name = t.table_name "
+            "AND NOT (c.column_key = 'PRI' AND c.extra LIKE '%INVISIBLE%') "
             "WHERE t.table_schema = DATABASE() ORDER BY t.table_name, c.ordinal_position"
         )
         return collected(rows)

@@ -21,7 +21,7 @@ from cpexport.cellprofiler.features import (
 )
 from cpexport.cellprofiler.image_identity import tells_pictures_apart
 from cpexport.errors import SinkError, WidthError
-from cpexport.sinks.mysql import views
+from cpexport.sinks.mysql import dialect, views
 from cpexport.sinks.mysql.database import MysqlDatabase
 from cpexport.sinks.sql import ledger_schema, ledger_upgrade, schema
 from cpexport.sinks.sql.database import literal, quoted
@@ -107,6 +107,8 @@ def make(db: MysqlDatabase, table: sa.Table) -> None:
     """Makes a table and its indexes, if they do not exist."""
     create, *more = schema.create(table, db.dialect)
     if not _types(db, table.name):
+        if db.requires_keys and not table.primary_key.columns:
+            create = dialect.with_key(create)
         db.run(create.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1))
         ((engine,),) = db.rows(_ENGINE, table.name)
         if engine != "InnoDB":
@@ -150,7 +152,8 @@ def _types(db: MysqlDatabase, table: str) -> dict[str, str]:
     """The types of a table's columns by name: `bigint`, `double`, `text`; empty without a table."""
     rows = db.rows(
         "SELECT column_name, data_type FROM information_schema.columns "
-        "WHERE table_schema = DATABASE() AND table_name = ?",
+        "WHERE table_schema = DATABASE() AND table_name = ? "
+        "AND NOT (column_key = 'PRI' AND extra LIKE '%INVISIBLE%')",
         table,
     )
     return {str(name): str(type).lower() for name, type in rows}

@@ -13,6 +13,7 @@ _LOST = "the connection was lost"
 # The numbers come from MySQL's and MariaDB's error references, which agree below 1900.
 _RETRY = {
     1062: "another process wrote the same at the same time",
+    1020: "another process changed the same rows at the same time",
     1205: "another process held a lock for too long",
     1213: "a deadlock with another process",
     1412: "another process changed a table at the same time",
@@ -71,6 +72,20 @@ _REFUSED = {
         "a statement took longer than the server allows",
         "increase max_statement_time on the server",
     ),
+    1792: (
+        "the server accepts no changes: its transactions are read-only",
+        "choose a server that can be written",
+    ),
+    1050: ("another program made a table of the same name", "run the command again"),
+    1054: (
+        "a column is missing, which another program deleted or renamed",
+        "restore it, or load the outputs into a new database",
+    ),
+    1146: (
+        "a table is missing, which another program deleted or renamed",
+        "restore it, or load the outputs into a new database",
+    ),
+    3750: ("the server makes no table without a primary key", _ASK),
     2026: ("the requested TLS connection failed", "check ssl_... in the URL or in the option file"),
     2061: ("the server accepts the password only over TLS", "turn on TLS with ssl_... in the URL"),
     3024: (
@@ -78,6 +93,9 @@ _REFUSED = {
         "increase max_execution_time on the server",
     ),
 }
+# The text names the option.
+_PREVENTED = 1290
+_PREVENTS = ("an option of the server prevents this", _ASK)
 _LOCAL_OFF = {1148, 3948, 4166}
 # The connection was closed, shut down, killed, idle for too long, or broken by the network.
 _GONE = {0, 1053, 1077, 1152, 1158, 1159, 1160, 1161, 1184, 1927, 2006, 2013, 2014, 2055, 4031}
@@ -107,6 +125,8 @@ def refusal(name: str, error: BaseException) -> SinkError:
         )
     if code in _REFUSED:
         problem, advice = _REFUSED[code]
+        if code == _PREVENTED and "read-only" not in text.replace("_", "-"):
+            problem, advice = _PREVENTS
         return SinkError(name, f"{problem} ({code}: {text})", advice)
     problem = f"the server reports: {text}" + (f" ({code})" if code else "")
     return SinkError(

@@ -72,6 +72,8 @@ class ServerInfo:
     lower_case_table_names: int
     character_set_database: str
     read_only: bool
+    enforced_engine: str
+    """The engine that the server makes all tables with; empty if users may choose."""
 
     def problems(self, *, writing: bool) -> tuple[str, ...]:
         """Why the database cannot be read or, if `writing`, loaded: a line for each reason."""
@@ -85,6 +87,8 @@ class ServerInfo:
         unfit = {
             "the server has no InnoDB, which cpexport needs for transactions": not self.innodb,
             "the server accepts no changes: it is read-only": self.read_only,
+            f"enforce_storage_engine is {self.enforced_engine}; cpexport needs InnoDB for "
+            "transactions": self.enforced_engine.lower() not in ("", "innodb"),
             f"the user lacks {', '.join(self.missing)} on the database": bool(self.missing),
             "binlog_format is STATEMENT; set it to ROW or MIXED": (
                 self.log_bin and self.binlog_format == "STATEMENT"
@@ -134,6 +138,8 @@ def facts(
             grants = f"SHOW GRANTS FOR CURRENT_USER() USING {roles}"
     granted = _granted([str(line) for (line,) in rows(grants)], database)
     ((sql_mode,),) = rows("SELECT @@GLOBAL.sql_mode")
+    # Only MariaDB has this variable.
+    enforced = rows("SHOW VARIABLES LIKE 'enforce_storage_engine'")
     cipher = rows("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
     integers = {"lower_case_table_names", "sync_binlog", "innodb_flush_log_at_trx_commit"}
     integers |= {"innodb_page_size", "max_allowed_packet"}
@@ -148,6 +154,7 @@ def facts(
         innodb=any(support in ("YES", "DEFAULT") for (support,) in engines),
         tls=local or any(name for _, name in cipher),
         takes_bulk=takes_bulk,
+        enforced_engine="".join(str(engine) for _, engine in enforced),
         missing=tuple(name for name in PRIVILEGES if name not in granted),
         **attributes,
     )

@@ -137,7 +137,7 @@ class MysqlTableStore(SqlTableStore):
         old, new = layout.grown()
         if new != old:
             check_names(new, self.prefix, self.shape)
-        if not has_ledger(self._server):
+        if not layout.is_begun():
             ddl.make_own(self._server.aside)
             self._server.forget_names()
         old, new = layout.grown()

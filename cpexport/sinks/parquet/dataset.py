@@ -298,6 +298,13 @@ class Folder:
         except FileNotFoundError:
             raise
         except (pa.ArrowException, OSError, KeyError) as error:
+            # For bytes that it does not understand, Arrow raises an OSError without a number.
+            if isinstance(error, OSError) and error.errno:
+                raise SinkError(
+                    self.name,
+                    f"{file.table}/{file.name} cannot be read: {os.strerror(error.errno)}",
+                    "correct this, and run the command again",
+                ) from error
             problem = f"{file.table}/{file.name} was changed by another program: {error}"
             raise ChangedError(
                 self.name, problem, "load its outputs into a new destination"

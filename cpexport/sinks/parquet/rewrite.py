@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cpexport.cellprofiler.features import IMAGE_NUMBER
+from cpexport.errors import ChangedError
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.parquet.dataset import File, Folder
 from cpexport.sinks.parquet.reader import chosen
@@ -30,8 +31,14 @@ def compact(
     """
     small = [file for file in folder.files(table) if file.values < FULL]
     enough = len(small) >= _FEW or sum(file.values for file in small) >= FULL
-    if enough or (all and (len(small) > 1 or any(file.light for file in small))):
+    if enough or (all and scattered(folder, table)):
         _rewrite(folder, small, schema, numbers, lambda rows: rows)
+
+
+def scattered(folder: Folder, table: str) -> bool:
+    """Whether `compact` of `all` files would change the table."""
+    small = [file for file in folder.files(table) if file.values < FULL]
+    return len(small) > 1 or any(file.light for file in small)
 
 
 def remove(
@@ -105,10 +112,15 @@ def _rewrite(
     """Replaces some files by one with changed rows, or by none if no rows are left."""
     writer = folder.stage(files[0].table, schema, numbers)
     for file in files:
+        rows_read = 0
         with folder.open(file) as opened:
             for rows in _batches(folder, file, opened):
+                rows_read += rows.num_rows
                 with folder.errors():
                     writer.write(change(rows))
+        if rows_read != file.rows:
+            problem = f"{file.table}/{file.name} has {rows_read} rows, not {file.rows}"
+            raise ChangedError(folder.name, problem, "load its outputs into a new destination")
     if writer.rows:
         folder.enter(files[0].table, writer)
     for file in files:

@@ -40,7 +40,7 @@ from cpexport.sinks.parquet.writer import ParquetWriter
 from cpexport.sinks.sql import ledger_tables, schema
 from cpexport.sinks.sql.column_projection import missing_as_null
 from cpexport.sinks.sql.growing_layout import GrowingLayout
-from cpexport.sinks.sql.ledger_store import SqlLedger
+from cpexport.sinks.sql.ledger_store import SqlLedger, has_ledger
 from cpexport.sinks.sql.scope import Scope
 from cpexport.sinks.sql.sink import LedgerSink
 from cpexport.sinks.sql.table_store import TableStore
@@ -125,15 +125,35 @@ class ParquetTableStore(TableStore):
 
     def close(self, layout: GrowingLayout, *, failed: bool) -> None:
         try:
-            if self._grown and not failed:
-                # Small files are as correct as merged ones, so a failure here needs no report.
-                with suppress(SinkError), self._changing(layout, create=False):
-                    for table, schema_and_numbers in self._tables(layout.current()).items():
-                        rewrite.compact(self._folder, table, *schema_and_numbers, all=True)
-                if self._folder.unsettled:
+            if self._file.writing and not failed and has_ledger(self._file):
+                self._compact(layout)
+                if self._grown and self._folder.unsettled:
                     _settle(self._file, self._folder)
         finally:
             self._file.close()
+
+    def _compact(self, layout: GrowingLayout) -> None:
+        """Merges the small files of this load, and of an earlier one that could not merge its own.
+
+        Raises:
+            SinkError: the files cannot be merged. They are as correct as they are.
+        """
+        if not any(
+            rewrite.scattered(self._folder, table) for table in self._tables(layout.current())
+        ):
+            return
+        locked = False
+        try:
+            with self._changing(layout, create=False):
+                locked = True
+                for table, schema_and_numbers in self._tables(layout.current()).items():
+                    rewrite.compact(self._folder, table, *schema_and_numbers, all=True)
+        except SinkError as error:
+            # Otherwise another process has the lock: it or the next one merges the files.
+            if not locked:
+                return
+            problem = f"all batches are stored, but small files are not merged: {error.problem}"
+            raise SinkError(self.name, problem, error.advice) from error
 
     def notes(self, layout: Layout) -> tuple[str, ...]:
         return ()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from cpexport.cellprofiler.features import EXPERIMENT, RELATIONSHIP
+from cpexport.cellprofiler.features import EXPERIMENT, IMAGE, OBJECT, RELATIONSHIP
 from cpexport.errors import NumbersError, SinkError, WidthError
 from cpexport.sinks.ledger import Entry
 from cpexport.sinks.sql import experiment_tables, ledger_tables, relationships
@@ -56,10 +56,11 @@ class BatchWriter:
 
 class RowCountCheck:
     """Counts the rows that a batch writes to each table, and lets it commit only if the tables have
-    just those rows: a table to which it writes none must have none."""
+    just those rows, for every table of the batch's entry: a table to which it writes none must have
+    none."""
 
-    def __init__(self, name: str, entry: Entry) -> None:
-        self._name, self._entry = name, entry
+    def __init__(self, name: str, entry: Entry, layout: Layout, prefix: str) -> None:
+        self._name, self._entry, self._layout, self._prefix = name, entry, layout, prefix
         self._given: dict[str, int] = {}
 
     def through(self, table: str, blocks: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -72,21 +73,34 @@ class RowCountCheck:
         """Counts rows that are written to a table."""
         self._given[table] = self._given.get(table, 0) + rows
 
-    def check(self, tables: Iterable[str], count_rows: Callable[[str], int]) -> None:
-        """Checks that these tables have the rows that were written, and that the ledger's entry has
-        the same numbers. `there` counts the rows of the batch's image sets in a table.
+    def check(self, count_rows: Callable[[str], int]) -> None:
+        """Checks that the tables have the rows that were written, and that the ledger's entry has
+        the same numbers. `count_rows` counts the rows of the batch's image sets in a table.
 
         Raises:
-            SinkError: a number differs, or rows were written to a table that is not one of these.
+            SinkError: a number differs, or rows were to go to a table that does not exist.
         """
-        tables = list(tables)
+        tables = [*self._layout.tables, table_of(RELATIONSHIP, self._prefix)]
         for table, count in self._entry.counts.items():
             if table in tables:
                 self.same(table, self._given.get(table, 0), count.rows)
+            elif count.rows:
+                self._check_combined(table, count.rows)
         for table in self._given.keys() - set(tables):
             self.same(table, 0, self._given[table])
         for table in tables:
             self.same(table, count_rows(table), self._given.get(table, 0))
+        # Each image set that the entry claims has one row.
+        images = table_of(IMAGE, self._prefix)
+        self.same(images, self._given.get(images, 0), len(self._entry.loaded))
+
+    def _check_combined(self, table: str, rows: int) -> None:
+        """Checks the rows of an object type that has no table of its own. Where all objects are in
+        one table, side by side, that has at least as many rows."""
+        together = OBJECT in self._layout.objects
+        given = self._given.get(table_of(OBJECT, self._prefix), 0) if together else 0
+        if given < rows:
+            self.same(table, given, rows)
 
     def same(self, table: str, stored: int, rows: int) -> None:
         """Checks that a table has `rows` rows of the batch.

@@ -59,6 +59,10 @@ class GrowingLayout:
             self._current = version, layout
         return self._current[1]
 
+    def is_begun(self) -> bool:
+        """Whether cpexport has made the destination's tables; see `SqlLedger.still_exists`."""
+        return self._ledger.still_exists()
+
     def forget(self) -> None:
         """Makes `current` read the ledger again, after this process has changed it or a transaction
         was rolled back."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.imagesets import ImageSets
+from cpexport.sinks.in_place import deleted
 from cpexport.sinks.ledger import Entry, Ledger
 from cpexport.sinks.sql import experiment_tables, ledger_options, ledger_settings, ledger_tables
 from cpexport.sinks.sql.database import Database
@@ -17,11 +18,27 @@ class SqlLedger:
 
     def __init__(self, db: Database, prefix: str, run: str | None) -> None:
         self._db, self.prefix, self.run = db, prefix, run
+        self._stored = False
 
     @property
     def exists(self) -> bool:
         """Whether cpexport has made the destination's tables."""
         return has_ledger(self._db)
+
+    def still_exists(self) -> bool:
+        """Whether cpexport has made the destination's tables.
+
+        Raises:
+            SinkError: it has, but someone has deleted them since.
+        """
+        exists = self.exists
+        if self._stored and not exists:
+            raise deleted(self._db.name)
+        return exists
+
+    def note_stored(self) -> None:
+        """Makes `still_exists` expect the tables from now on, as something is stored in them."""
+        self._stored = True
 
     def scope(self) -> Scope:
         """The rows of this prefix and run. Not cached, as any process may number the run."""

@@ -12,7 +12,7 @@ from typing import Self
 
 import pyarrow as pa
 
-from cpexport.cellprofiler.features import IMAGE, RELATIONSHIP
+from cpexport.cellprofiler.features import IMAGE
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.errors import SinkError
 from cpexport.imagesets import ImageSets
@@ -36,7 +36,7 @@ from cpexport.sinks.sql.ledger_store import SqlLedger
 from cpexport.sinks.sql.scope import NO_RUN_YET, Scope
 from cpexport.sinks.sql.table_store import TableStore
 from cpexport.sinks.sql.transaction import SqlTransaction
-from cpexport.tables.layout import Features, Layout, table_of
+from cpexport.tables.layout import Features, Layout
 from cpexport.tables.options import TableOptions
 
 
@@ -135,7 +135,7 @@ class LedgerSink:
             # An aggregate can be infinite although all values are finite.
             infinite = bool(self.shape.aggregate) or any(c.infinite for c in entry.counts.values())
             finite = infinite and not self.capabilities.infinities
-            counts = RowCountCheck(self.name, entry)
+            counts = RowCountCheck(self.name, entry, layout, self.ledger.prefix)
             append = partial(self._tables.append, layout)
             try:
                 yield BatchWriter(
@@ -145,11 +145,9 @@ class LedgerSink:
                 # The layout may have been rolled back too.
                 self._layout.forget()
                 raise
-            counts.check(
-                [*layout.tables, table_of(RELATIONSHIP, self.ledger.prefix)],
-                lambda table: self._tables.count(layout, table, scope, entry.loaded),
-            )
+            counts.check(lambda table: self._tables.count(layout, table, scope, entry.loaded))
             counts.check_ledger(self._db, scope)
+        self.ledger.note_stored()
 
     def _check_numbered(self) -> None:
         """Refuses tables that another process made since this one looked, if only one of both
@@ -212,7 +210,7 @@ class LedgerSink:
         return self.ledger.exists and differs(self._db, self.ledger.prefix, self.shape)
 
     def upgrade(self) -> None:
-        if self.ledger.exists and not ledger_upgrade.complete(self._db):
+        if self.ledger.still_exists() and not ledger_upgrade.complete(self._db):
             with self._tables.exclusive(self._layout):
                 ledger_upgrade.upgraded(self._db, self._tables.make_ledger_table)
 
@@ -227,6 +225,7 @@ def _agreed_shape(database: Database, ledger: SqlLedger, opening: Opening) -> Ta
     """How the destination's tables look, or will look."""
     shape = opening.shape
     if ledger.exists:
+        ledger.note_stored()
         ledger_settings.check_version(database)
         has = ledger_options.shape_of(database, ledger.prefix)
         if shape is not None and has is not None and has.numbered:

@@ -15,6 +15,7 @@ from cpexport._wait_notice import waiting_for
 from cpexport.cellprofiler.features import INTEGER, NULL, TABLE_NUMBER, TEXT
 from cpexport.errors import ChangedError, SinkError
 from cpexport.imagesets import ImageSets
+from cpexport.sinks.in_place import deleted, identity
 from cpexport.sinks.sql.database import Query, collected, quoted, spans
 from cpexport.sinks.sqlite.errors import check_usable, reason
 
@@ -49,7 +50,9 @@ class Connection:
         self.path, self.name, self.writing = path, name, writing
         self._connection: _sqlite_adbc.Connection | None = None
         self._made = False
-        self._inode = 0
+        # The file that was opened, and whether it had or got tables.
+        self._opened: tuple[int, int] | None = None
+        self._kept = False
         self._names: frozenset[str] | None = None
         self._refuse_unusable()
 
@@ -192,14 +195,25 @@ class Connection:
         self._begin()
         try:
             yield
+            self._check_place()
             with waiting_for(f"the disk, or for another program that reads {self.name}"):
                 self.run("COMMIT")
-            self._made = False
+            self._made, self._kept = False, True
         except BaseException:
             self._roll_back()
             raise
         finally:
             self._names = None
+        self._check_place()
+
+    def _check_place(self) -> None:
+        """Refuses a file that is no longer in its place: what is written to it is lost.
+
+        Raises:
+            SinkError: it was deleted, or another file has its name.
+        """
+        if identity(self.path) != self._opened:
+            raise deleted(self.name)
 
     def _begin(self) -> None:
         while True:
@@ -210,10 +224,12 @@ class Connection:
             except SinkError:
                 self._unmake()
                 raise
-            if self.path.exists() and self.path.stat().st_ino == self._inode:
+            if identity(self.path) == self._opened:
                 return
-            # While this process waited, a load that failed removed the file that it had made.
             self.close()
+            if self._kept:
+                raise deleted(self.name)
+            # While this process waited, a load that failed removed the file that it had made.
 
     def _roll_back(self) -> None:
         try:
@@ -233,24 +249,30 @@ class Connection:
         with suppress(SinkError):
             # A process that waits for the lock then finds the file gone, and makes another.
             self.run("BEGIN IMMEDIATE")
-            if not self.rows("SELECT 1 FROM sqlite_master LIMIT 1"):
+            empty = not self.rows("SELECT 1 FROM sqlite_master LIMIT 1")
+            if empty and identity(self.path) == self._opened:
                 self.path.unlink(missing_ok=True)
         self.close()
         self._made = False
 
     def _open(self) -> _sqlite_adbc.Connection:
         if self._connection is None:
+            if self._kept:
+                self._check_place()
             self._refuse_unusable()
             if self.writing:
                 with suppress(FileExistsError):
                     os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
                     self._made = True
-            self._inode = self.path.stat().st_ino
+            self._opened = identity(self.path)
             with self._errors():
                 self._connection = _sqlite_adbc.Connection(str(self.path))
             with waiting_for(f"another program that writes to {self.name}"):
-                for pragma in (*_PRAGMAS, "schema_version"):
+                for pragma in _PRAGMAS:
                     self.rows(f"PRAGMA {pragma}")
+                # It is 0 until a transaction that makes a table is committed.
+                ((version,),) = self.rows("PRAGMA schema_version")
+            self._kept = self._kept or version > 0
         return self._connection
 
     def _refuse_unusable(self) -> None:

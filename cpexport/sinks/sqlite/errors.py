@@ -55,6 +55,10 @@ def reason(text: str) -> tuple[str, str]:
         return f"the disk is full ({os.strerror(errno.ENOSPC)})", (
             "free some space and run the command again"
         )
+    if "disk I/O error" in text:
+        return f"the disk reports an error ({os.strerror(errno.EIO)})", (
+            "check the disk, and run the command again"
+        )
     if "readonly database" in text:
         return "read-only", "make it writable, or choose another file"
     if re.search(r"file is not a database|disk image is malformed|malformed database", text):

@@ -45,7 +45,11 @@ SET @granted = (SELECT GROUP_CONCAT(DISTINCT privilege_type) FROM (
   AND CONVERT(DATABASE() USING utf8mb4) LIKE CONVERT(pattern USING utf8mb4) COLLATE utf8mb4_bin);
 """
 
-_LINES = "CREATE TEMPORARY TABLE cpexport_lines (crc INT UNSIGNED NOT NULL) ENGINE=InnoDB;\n"
+# Some servers make no table without a primary key.
+_LINES = """\
+CREATE TEMPORARY TABLE cpexport_lines (line BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  crc INT UNSIGNED NOT NULL) ENGINE=InnoDB;
+"""
 
 
 def checks(script: str) -> Iterator[str]:

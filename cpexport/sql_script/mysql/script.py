@@ -15,7 +15,6 @@ from cpexport.cellprofiler.features import IMAGE_NUMBER, RELATIONSHIP, TABLE_NUM
 from cpexport.sinks.mysql.dialect import quoted
 from cpexport.sinks.mysql.load_data import FORMAT
 from cpexport.sinks.mysql.names import check_names
-from cpexport.sinks.mysql.session import SETTINGS
 from cpexport.sinks.sql import ledger_tables
 from cpexport.sinks.sql.database import within
 from cpexport.sinks.sql.experiment_tables import FIRST
@@ -33,7 +32,7 @@ from cpexport.sql_script.manifest import (
     ScriptOptions,
     replacements,
 )
-from cpexport.sql_script.mysql import preamble, requirements
+from cpexport.sql_script.mysql import preamble, requirements, session
 from cpexport.sql_script.mysql.statements import (
     ID,
     SKIP,
@@ -44,6 +43,7 @@ from cpexport.sql_script.mysql.statements import (
     literal,
     select,
 )
+from cpexport.sql_script.mysql.tables import REQUIRES_KEYS
 from cpexport.tables.layout import table_of
 
 _HEAD = """\
@@ -52,11 +52,6 @@ _HEAD = """\
 -- Run it in this folder. If a file has changed since it was written, the script stops with an error
 -- and imports nothing of that batch. Correct the cause and run the script again: it skips batches
 -- that are already imported. README.txt explains all of this, and each error.
-SET NAMES utf8mb4;
-SET SESSION autocommit = 0,
-  {session};
-SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;
-SET @ok = 1, @loaded = 0, @left = 0;
 """
 _LOCK = "CONCAT('cpexport ', LEFT(SHA2(COALESCE(DATABASE(), ''), 256), 40))"
 # As loads write it.
@@ -66,8 +61,11 @@ _NOW = Variable("DATE_FORMAT(UTC_TIMESTAMP(), '%Y-%m-%dT%H:%i:%s+00:00')")
 def script(contents: Manifest, form: ScriptOptions) -> Iterator[str]:
     """The statements, in pieces of a few lines."""
     check_names(contents.layout, contents.prefix, contents.shape)
-    session = ",\n  ".join(f"{name} = {literal(value)}" for name, value in SETTINGS.items())
-    yield _HEAD.format(version=__version__, script=form.script, session=session)
+    yield _HEAD.format(version=__version__, script=form.script)
+    yield from session.variables()
+    # Not in a block, as it has the end of a comment.
+    yield REQUIRES_KEYS
+    yield "SET @ok = 1, @loaded = 0, @left = 0;\n"
     yield block(_first(contents, form))
     yield "SET @ready = @ok, @all = @ok;\n"
     batches = len(contents.units)
@@ -90,6 +88,7 @@ DO RELEASE_LOCK({_LOCK});
 
 
 def _first(contents: Manifest, form: ScriptOptions) -> Iterator[str]:
+    yield from session.checks()
     yield from requirements.checks(form.script)
     yield check(f"GET_LOCK({_LOCK}, 60) = 1", stops.ANOTHER_SCRIPT)
     yield from preamble.tables(contents)

@@ -10,11 +10,15 @@ import sqlalchemy as sa
 
 from cpexport.cellprofiler.features import TEXT
 from cpexport.errors import SinkError
-from cpexport.sinks.mysql.dialect import DIALECT
+from cpexport.sinks.mysql.dialect import DIALECT, with_key
 from cpexport.sinks.sql import ledger_schema, schema
 from cpexport.sql_script.manifest import Manifest
 from cpexport.sql_script.mysql.statements import RUN, literal
 from cpexport.tables.layout import Table
+
+REQUIRES_KEYS: Final = "SET @keys = 0 /*!80013 + @@SESSION.sql_require_primary_key */;\n"
+"""Sets `@keys` to whether the server makes no table without a primary key. MariaDB, which has no
+such variable, leaves out what only newer versions of MySQL understand."""
 
 LONGEST_TEXT: Final = 65_535
 """The most bytes that a TEXT column holds."""
@@ -38,7 +42,12 @@ def own_tables() -> list[sa.Table]:
 def made(table: sa.Table) -> Iterator[str]:
     """Statements that make a table and its indexes, if they do not exist."""
     create, *more = schema.create(table, DIALECT)
-    yield create.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1) + ";\n"
+    create = create.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1)
+    if table.primary_key.columns:
+        yield f"{create};\n"
+    else:
+        keyed = literal(with_key(create))
+        yield f"SET @s = IF(@keys, {keyed},\n  {literal(create)});\n{RUN}"
     indexes = sorted(table.indexes, key=lambda index: str(index.name))
     for index, statement in zip(indexes, more, strict=True):
         yield indexed(table.name, str(index.name), statement)
