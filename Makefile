@@ -11,6 +11,8 @@ BENCH_UNIT = 5
 BENCH_ROUNDS = 3
 # On which size, 1, 4 or 16, peers are run that take minutes: on the largest, a quarter of an hour.
 BENCH_PEERS = 16
+# How many tiny batches the runs have that show how cost grows.
+BENCH_CURVES = 1000 10000 100000
 # How many random screens are loaded, the first seed (a random one if empty), and by how many
 # processes.
 FUZZ_CASES = 500
@@ -29,7 +31,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL = help
 .PHONY: help venv schedulers servers r demo test test-mysql check lowest release-check man coverage docs \
-	docs-refresh conformance clients bench fuzz days clean
+	docs-refresh conformance clients bench bench-curves bench-million fuzz days clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -97,6 +99,13 @@ bench: .venv-bench/.ready servers  ## measure how fast it is, beside floors and 
 	-@$(MAKE) --no-print-directory .venv-clients/.ready
 	@PYTHONPATH=tests .venv-bench/bin/python -m bench \
 		--unit $(BENCH_UNIT) --rounds $(BENCH_ROUNDS) --peers $(BENCH_PEERS)
+	@PYTHONPATH=tests .venv-bench/bin/python -m bench.curves $(BENCH_CURVES)
+
+bench-curves: .venv-bench/.ready servers  ## measure only how cost grows with the number of batches
+	PYTHONPATH=tests .venv-bench/bin/python -m bench.curves $(BENCH_CURVES)
+
+bench-million: .venv-bench/.ready servers  ## the same for a million batches; 15 GB and many hours
+	PYTHONPATH=tests .venv-bench/bin/python -m bench.curves 1000000
 
 fuzz: venv servers  ## load FUZZ_CASES random screens every way, and compare with an oracle
 	PYTHONPATH=tests $(VENV)/bin/python -m fuzz --cases $(FUZZ_CASES) --processes $(FUZZ_PROCESSES) \

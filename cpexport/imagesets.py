@@ -6,7 +6,12 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
-from typing import Final, Self, SupportsIndex
+from typing import TYPE_CHECKING, Final, Self, SupportsIndex
+
+if TYPE_CHECKING:
+    # Its import takes longer than most of what needs no arrays.
+    import numpy as np
+    import numpy.typing as npt
 
 # 18 digits stay below 2**63, and far below the length that int() itself refuses.
 LARGEST: Final = 999_999_999
@@ -15,6 +20,7 @@ LARGEST: Final = 999_999_999
 CellProfiler counts both from 1. A larger number is damage.
 """
 
+_MANY = 4
 _PIECE = re.compile(r"\s*([0-9]{1,18})\s*(?:-\s*([0-9]{1,18})\s*)?")
 
 
@@ -27,8 +33,9 @@ class ImageSets:
 
     `ranges` holds pairs (first, last) in ascending order. Numbers start at 1, both ends are
     included, and at least one number is missing between two ranges. Equal sets therefore have equal
-    ranges, texts and hashes. The time of `|`, `-`, `&` and `<=` grows with the number of ranges,
-    the time of `in` with its logarithm; the number of image sets does not matter.
+    ranges, texts and hashes. The time of `|`, `-`, `&` and `<=` grows with the number of ranges; of
+    a far larger set on the right, only those near the left one count. The time of `in` grows with
+    the logarithm of that number. The number of image sets does not matter.
 
     Call the class itself only for the empty set, or with ranges in the form above. Otherwise use
     `parse`, `of`, `span` or `from_ranges`.
@@ -68,6 +75,24 @@ class ImageSets:
         """
         distinct = sorted({operator.index(number) for number in numbers})
         return cls.from_ranges((number, number) for number in distinct)
+
+    @classmethod
+    def of_array(cls, numbers: "npt.NDArray[np.int64]") -> Self:
+        """Returns the set of the numbers in an array, like `of`, with little memory for many.
+
+        >>> import numpy as np
+        >>> ImageSets.of_array(np.array([3, 1, 2, 2, 9]))
+        ImageSets('1-3,9')
+
+        Raises:
+            ValueError: a number is below 1.
+        """
+        import numpy as np
+
+        distinct = np.unique(np.asarray(numbers))
+        ends = np.flatnonzero(np.diff(distinct, append=np.inf) > 1)
+        starts = np.concatenate([[0], ends[:-1] + 1]).astype(np.int64)[: len(ends)]
+        return cls(tuple(zip(distinct[starts].tolist(), distinct[ends].tolist(), strict=True)))
 
     @classmethod
     def span(cls, first: int, last: int) -> Self:
@@ -200,12 +225,13 @@ class ImageSets:
     def __and__(self, other: Self) -> Self:
         if not isinstance(other, ImageSets):
             return NotImplemented
-        return type(self)(tuple(_common(self.ranges, other.ranges)))
+        ours, theirs = _near(self.ranges, other.ranges), _near(other.ranges, self.ranges)
+        return type(self)(tuple(_common(ours, theirs)))
 
     def __sub__(self, other: Self) -> Self:
         if not isinstance(other, ImageSets):
             return NotImplemented
-        return type(self)(tuple(_remaining(self.ranges, other.ranges)))
+        return type(self)(tuple(_remaining(self.ranges, _near(other.ranges, self.ranges))))
 
     def __le__(self, other: Self) -> bool:
         """Whether every number of this set is in the other."""
@@ -240,6 +266,19 @@ def _parse_piece(piece: str) -> tuple[int, int]:
             return first, last
         problem = "numbers start at 1" if first < 1 else "the range ends before it starts"
     raise ValueError(f"{piece.strip()!r} in a list of image sets: {problem}")
+
+
+def _near(
+    ranges: tuple[tuple[int, int], ...], others: tuple[tuple[int, int], ...]
+) -> tuple[tuple[int, int], ...]:
+    """Those of the ranges that lie between the first and the last of the others, if there are far
+    more of them: a batch has few ranges, and a run can have a hundred thousand."""
+    if len(ranges) <= _MANY * len(others) or not others:
+        return ranges
+    by_first = operator.itemgetter(0)
+    start = bisect_right(ranges, others[0][0], key=by_first) - 1
+    stop = bisect_right(ranges, others[-1][1], key=by_first)
+    return ranges[max(start, 0) : stop]
 
 
 def _common(

@@ -179,7 +179,7 @@ def _image_sets(sink: Sink, asked: str | Iterable[int] | None) -> ImageSets | No
         wanted = ImageSets.parse(asked) if isinstance(asked, str) else ImageSets.of(asked)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    loaded = sink.ledger.read().loaded
+    loaded = sink.ledger.summary().loaded
     if not wanted & loaded:
         raise UsageError(
             f"no image set of {wanted or 'an empty list'} in {sink.name}, which has {loaded}"

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from cpexport.cellprofiler import pipeline
@@ -24,6 +25,7 @@ from cpexport.files.opening import open_regular
 from cpexport.imagesets import LARGEST, ImageSets
 
 NAME = "Batch_data.h5"
+_AT_ONCE = 100_000
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def read_batch_file(path: Path) -> BatchFile:
         if IMAGE_NUMBER not in file.features(IMAGE):
             raise SourceError(path, "not a batch file: it lists no image sets", advice)
         numbers = file.index(IMAGE, IMAGE_NUMBER)[:, 0]
-        planned = ImageSets.of(numbers)
+        planned = ImageSets.of_array(numbers)
         if planned and planned.last > LARGEST:
             raise SourceError(path, f"lists image set {planned.last}", advice)
         tags = read_group_tags(file.experiment("Metadata_GroupingTags"))
@@ -194,9 +196,15 @@ def _texts(file: MeasurementFile, feature: str, numbers: np.ndarray) -> pa.Strin
         # Planes are numerous, and a loop over them takes most of the time for a large batch file.
         texts = pa.array(values).cast(pa.string())
     else:
-        # NaN is the only value that differs from itself; it means no value.
-        strings = [str(value) if value == value else None for value in values]
-        texts = pa.array(strings, pa.string())
+        starts = range(0, len(values), _AT_ONCE) or [0]
+        texts = pa.concat_arrays([_strings(values[start:][:_AT_ONCE]) for start in starts])
+    if np.array_equal(present, numbers):
+        return texts
     rows = np.full(len(numbers), -1)
     rows[np.searchsorted(numbers, present)] = np.arange(len(present))
     return texts.take(pa.array(rows, mask=rows < 0))
+
+
+def _strings(values: npt.NDArray[np.generic]) -> pa.StringArray:
+    # NaN is the only value that differs from itself; it means no value.
+    return pa.array([str(value) if value == value else None for value in values], pa.string())

@@ -26,7 +26,9 @@ def numbered(
     >>> {k: v.tolist() for k, v in numbered(np.array([1, 2, 5]), [("B",), ("A",), ("B",)]).items()}
     {'Group_Number': [2, 1, 2], 'Group_Index': [1, 1, 2], 'Group_Length': [2, 1, 2]}
     """
-    keys = [()] * len(numbers) if keys is None else keys
+    if keys is None:
+        ones = np.ones(len(numbers), np.int64)
+        return {NUMBER: ones, INDEX: np.cumsum(ones), LENGTH: ones * len(numbers)}
     rank = {key: place for place, key in enumerate(sorted(set(keys)), start=1)}
     group = np.array([rank[key] for key in keys], np.int64)
     lengths = np.bincount(group, minlength=len(rank) + 1) if len(group) else np.zeros(1, np.int64)

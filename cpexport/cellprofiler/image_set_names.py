@@ -27,6 +27,7 @@ _PARTS = {
     "time": ("timepoint", "time", "timeindex", "timeid"),
 }
 _MOST = 20
+_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,47 @@ class Name:
         return f"{self.place} {self.part}".strip()
 
 
-def named(pictures: Pictures, image_sets: ImageSets) -> dict[int, Name]:
-    """The names of image sets, as far as the pictures give one."""
-    known = image_sets & ImageSets.of(pictures.numbers)
-    selected = pictures.select(list(known))
+def named(pictures: Pictures, image_sets: ImageSets) -> Mapping[int, Name]:
+    """The names of image sets, as far as the pictures give one. They are made when they are asked
+    for, as a million may be missing."""
+    return _Names(pictures, image_sets)
+
+
+class _Names(Mapping[int, Name]):
+    """Names by image set number; keeps those of a few image sets near the last one."""
+
+    def __init__(self, pictures: Pictures, image_sets: ImageSets) -> None:
+        self._pictures = pictures
+        self._image_sets = image_sets & ImageSets.of_array(pictures.numbers)
+        self._near: tuple[int, dict[int, Name]] = -1, {}
+
+    def __getitem__(self, number: int) -> Name:
+        if number not in self._image_sets:
+            raise KeyError(number)
+        return self._beside(number)[number]
+
+    def __iter__(self) -> Iterator[int]:
+        return (number for number in self._image_sets if number in self._beside(number))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __bool__(self) -> bool:
+        return next(iter(self), None) is not None
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+    def _beside(self, number: int) -> dict[int, Name]:
+        place = number // _AT_ONCE
+        if place != self._near[0]:
+            span = ImageSets.span(max(place * _AT_ONCE, 1), (place + 1) * _AT_ONCE - 1)
+            self._near = place, _named(self._pictures, span & self._image_sets)
+        return self._near[1]
+
+
+def _named(pictures: Pictures, image_sets: ImageSets) -> dict[int, Name]:
+    selected = pictures.select(list(image_sets))
     texts = {name: column.to_pylist() for name, column in selected.columns.items()}
     tags = {
         re.sub(r"[^a-z0-9]", "", name.removeprefix("Metadata_").lower()): values

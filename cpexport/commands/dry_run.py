@@ -158,7 +158,7 @@ def _one(request: LoadRequest, progress: Progress) -> DryRun:
         found = survey(
             request.outputs,
             request.batch_file,
-            known=ledger.settled,
+            known=ledger,
             tables={
                 pipeline: {object_of(name, prefix) for name in names}
                 for pipeline, names in ledger.csv_tables.items()

@@ -12,6 +12,7 @@ from cpexport.commands.load_report import LoadReport, report_on
 from cpexport.derived.analyses import join_analyses
 from cpexport.derived.wells import make_wells
 from cpexport.errors import UsageError
+from cpexport.loading.inspection import NoneKnown
 from cpexport.loading.left_out import check_not_empty
 from cpexport.loading.load_plan import LoadPlan, planned_of_readable, without
 from cpexport.loading.prefetch import inspected_ahead
@@ -25,8 +26,7 @@ from cpexport.loading.survey import Survey, survey
 from cpexport.loading.wanted import check_object_types, check_wells
 from cpexport.loading.workers import THREAD, ExecutorSpec, WorkerPool
 from cpexport.loading.writer import LoadWriter
-from cpexport.sinks.base import Sink
-from cpexport.sinks.ledger import Ledger
+from cpexport.sinks.base import LedgerStore, Sink
 from cpexport.sinks.registry import open_sink
 from cpexport.sources.base import Batch
 from cpexport.tables.layout import object_of
@@ -62,14 +62,13 @@ def load(
     ):
         if sink.shape.numbered != (run is not None):
             raise UsageError("name a run if the destination numbers runs, and only then")
-        ledger = _ledger_to_load_into(sink)
         _log.info("loading into %s%s", sink.name, f" as run {run}" if run else "")
-        found = with_recorded_endings(_survey(request, ledger, pool, progress))
+        found = with_recorded_endings(_survey(request, sink, pool, progress))
         _check_request(request, found, sink)
-        ledger = _reshape(sink, ledger)
+        _reshape(sink)
         succession = Succession(sink, request.consent)
         writer = LoadWriter(sink, succession, prefix, scratch, pool, progress)
-        _write(found.batches, writer, sink, succession, ledger)
+        _write(found.batches, writer, sink, succession)
         if not request.allow_empty:
             _check_any_readable(found, writer)
         withdrawn = writer.withdraw()
@@ -90,21 +89,18 @@ def _log_result(report: LoadReport) -> None:
     _log.info("%d batches loaded, %d replaced, %d already loaded; %d image sets loaded", *counts)
 
 
-def _ledger_to_load_into(sink: Sink) -> Ledger:
-    """Returns the ledger; one that knows no output if the request changes the tables' shape."""
-    ledger = sink.ledger.read()
-    return ledger.unknown() if sink.reshaped else ledger
+def _survey(request: LoadRequest, sink: Sink, pool: WorkerPool, progress: Progress) -> Survey:
+    """Returns the batches of the request, without opening those that the ledger knows.
 
-
-def _survey(request: LoadRequest, ledger: Ledger, pool: WorkerPool, progress: Progress) -> Survey:
-    """Returns the batches of the request, without opening those that the ledger knows."""
+    It knows none if the request changes the tables' shape.
+    """
     return survey(
         request.outputs,
         request.batch_file,
-        known=ledger.settled,
+        known=NoneKnown() if sink.reshaped else sink.ledger,
         tables={
             pipeline: {object_of(table, request.prefix) for table in tables}
-            for pipeline, tables in ledger.csv_tables.items()
+            for pipeline, tables in sink.ledger.summary().csv_tables.items()
         },
         look=partial(inspected_ahead, pool),
         same_pictures=request.consent.same_pictures,
@@ -129,13 +125,11 @@ def _check_request(request: LoadRequest, found: Survey, sink: Sink) -> None:
         check_wells(request.wells, found.batches, sink.layout())
 
 
-def _reshape(sink: Sink, ledger: Ledger) -> Ledger:
-    """Changes the tables to the request's shape, if they differ; returns the ledger after it."""
-    if not sink.reshaped:
-        return ledger
-    with sink.exclusive() as changes:
-        changes.reshape()
-    return sink.ledger.read()
+def _reshape(sink: Sink) -> None:
+    """Changes the tables to the request's shape, if they differ."""
+    if sink.reshaped:
+        with sink.exclusive() as changes:
+            changes.reshape()
 
 
 def _write(
@@ -143,7 +137,6 @@ def _write(
     writer: LoadWriter,
     sink: Sink,
     succession: Succession,
-    ledger: Ledger,
 ) -> None:
     """Writes what is new, and enters the batches without new rows in the ledger.
 
@@ -151,7 +144,7 @@ def _write(
     planned again without that batch.
     """
     while True:
-        plan, unreadable = planned_of_readable(batches, ledger, succession)
+        plan, unreadable = planned_of_readable(batches, sink.ledger, succession)
         writer.damaged += unreadable
         to_write = [step for step in plan.steps if step.image_sets]
         _log.info("%d of %d batches to load", len(to_write), len(batches))
@@ -160,17 +153,16 @@ def _write(
             break
         planned = [batch for batch, _ in unreadable] + [step.batch for step in to_write]
         batches = without(batches, planned)
-        ledger = sink.ledger.read()
-    _enter_without_rows(plan, writer, ledger)
+    _enter_without_rows(plan, writer, sink.ledger)
 
 
-def _enter_without_rows(plan: LoadPlan, writer: LoadWriter, ledger: Ledger) -> None:
+def _enter_without_rows(plan: LoadPlan, writer: LoadWriter, ledger: LedgerStore) -> None:
     """Enters superseded batches and copies in the ledger, so that the next load can skip them."""
     writer.enter([step for step in plan.steps if not step.image_sets], writer.superseded)
-    known = ledger.by_signature
     copies = plan.already_loaded
-    writer.already += [step.batch for step in copies if step.batch.known_by in known]
-    writer.enter([step for step in copies if step.batch.known_by not in known], writer.already)
+    known = [ledger.holds(step.batch.known_by) for step in copies]
+    writer.already += [step.batch for step, has in zip(copies, known, strict=True) if has]
+    writer.enter([step for step, has in zip(copies, known, strict=True) if not has], writer.already)
 
 
 def _check_any_readable(found: Survey, writer: LoadWriter) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ from cpexport.loading.withdrawal import Withdrawn
 from cpexport.loading.writer import LoadWriter
 from cpexport.outcome import INTERRUPTED, stamped, status
 from cpexport.sinks.base import Sink
-from cpexport.sinks.ledger import Ledger
 from cpexport.sources.base import details_of, notes_of
 
 
@@ -148,14 +148,20 @@ def report_on(
 
     The report has no duration and no computed tables.
     """
-    ledger = sink.ledger.read()
-    loaded, types = ledger.loaded, sink.layout().types
+    summary = sink.ledger.summary()
+    loaded, types = summary.loaded, sink.layout().types
+    # Of batches that need not be read again, only those with deleted image sets lack any.
+    deleted = summary.rejected or bool(summary.settled - loaded)
+    entries = sink.ledger.entries() if deleted else ()
     all_left_out = (
-        *left_out(found, sink, ledger.entries, loaded, types, writer.damaged),
+        *left_out(found, sink, entries, loaded, types, writer.damaged),
         *(LeftOut(batch.entry.path, batch.reason) for batch in withdrawn),
     )
-    entries = (*ledger.entries, *(batch.entry for batch in withdrawn))
-    ran = [batch.image_sets for batch in found.batches] + [entry.image_sets for entry in entries]
+    ran = chain(
+        (batch.image_sets for batch in found.batches),
+        summary.ran,
+        (batch.entry.image_sets for batch in withdrawn),
+    )
     gaps = missing(found.plan, loaded, ran)
     skipped = _skipped(sink, found) & loaded
     replaced = replacements(writer.replaced.values())
@@ -169,7 +175,7 @@ def report_on(
         rows=writer.rows,
         seconds=0,
         is_complete=not gaps.image_sets and not all_left_out,
-        notes=(*_notes_on_outputs(sink, found, writer, ledger), *_notes_on_sink(sink, writer)),
+        notes=(*_notes_on_outputs(sink, found, writer), *_notes_on_sink(sink, writer)),
         details=(*details_of(found.batches), *map(str, replaced)),
         runs=tuple(
             Run(name, number, gaps.image_sets, gaps.names, gaps.planned, skipped, gaps.known)
@@ -182,13 +188,11 @@ def report_on(
         replacements=replaced,
         known=gaps.known,
         histories=found.histories,
-        pipelines=ledger.pipelines,
+        pipelines=summary.pipelines,
     )
 
 
-def _notes_on_outputs(
-    sink: Sink, found: Survey, writer: LoadWriter, ledger: Ledger
-) -> Iterator[str]:
+def _notes_on_outputs(sink: Sink, found: Survey, writer: LoadWriter) -> Iterator[str]:
     """Yields what the user should know about the outputs, although nothing is lost."""
     yield from found.notes
     superseded = {id(batch) for batch in writer.superseded}
@@ -197,7 +201,7 @@ def _notes_on_outputs(
     yield from sentences(lacking(used, sink.shape.keeps, features))
     for batch in writer.superseded:
         yield f"{batch.source.path}: newer outputs have its image sets"
-    yield from kept(found.batches, () if writer.loaded else found.known, ledger)
+    yield from kept(found.batches, () if writer.loaded else found.known, sink.ledger)
     yield from other_pipelines((older, new.pipeline) for older, new in writer.replaced.values())
     yield from notes_of(found.batches)
 

@@ -179,7 +179,7 @@ def _check_not_held(new: Sequence[Named], known: Collection[str], to: str, prefi
     run_of: dict[str, str] = {}
     for name in known:
         with open_sink(to, prefix, run=name, writing=False) as sink:
-            run_of |= dict.fromkeys(sink.ledger.read().by_fingerprint, name)
+            run_of |= {entry.fingerprint: name for entry in sink.ledger.entries()}
     for run in new:
         for source in find([run.outputs]).sources()[:_SAMPLE]:
             with suppress(SourceError), contained(source):

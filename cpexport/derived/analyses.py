@@ -97,7 +97,7 @@ def join_analyses(to: str, prefix: str, *, same_pictures: bool = False) -> tuple
 def _changed(to: str, prefix: str, runs: list[str | None]) -> bool:
     for run in runs:
         with open_sink(to, prefix, run=run) as sink:
-            if sink.ledger.read().loaded and _NOTE not in sink.ledger.metadata():
+            if sink.ledger.summary().loaded and _NOTE not in sink.ledger.metadata():
                 return True
     return False
 
@@ -109,7 +109,7 @@ def _analysis(to: str, prefix: str) -> _Analysis:
     numbered: list[tuple[str | None, int]] = [*runs.items()]
     for name, number in numbered or [(None, 0)]:
         with open_sink(to, prefix, run=name) as sink:
-            runs_by_number[number] = pictures(sink, sink.ledger.read().loaded)
+            runs_by_number[number] = pictures(sink, sink.ledger.summary().loaded)
     return _Analysis(prefix, layout, runs_by_number)
 
 

@@ -9,8 +9,6 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-import pyarrow as pa
-
 from cpexport.cellprofiler.column_order import objects_of
 from cpexport.cellprofiler.features import IMAGE, OBJECT
 from cpexport.cellprofiler.group_numbers import INDEX
@@ -23,11 +21,12 @@ from cpexport.derived.cpa_files import (
     Properties,
     plate_type,
 )
-from cpexport.derived.wells import find_metadata
+from cpexport.derived.group_renumbering import grouped
+from cpexport.derived.places import PLACES, Places
 from cpexport.errors import SinkError, UsageError
 from cpexport.sinks.base import Sink
-from cpexport.sinks.ledger import Ledger
 from cpexport.sinks.registry import open_sink
+from cpexport.sinks.summary import Summary
 from cpexport.spelling import closest, suggest
 from cpexport.tables.layout import Table, object_of
 from cpexport.tables.path_map import PathMap
@@ -62,7 +61,10 @@ def properties(
     """
     prepended = paths.prepended() if paths else ""
     with open_sink(to, prefix, writing=False) as sink:
-        found_properties = _properties_of(sink, folder, prefix, object_name, plate, well)
+        sink.address(folder)
+        _check_not_empty(sink, prefix)
+        places = Places.read(sink, plate, well)
+        found_properties = _properties_of(sink, folder, prefix, object_name, places)
         return replace(found_properties, url_prepend=prepended)
 
 
@@ -73,12 +75,14 @@ def describe(sink: Sink, prefix: str) -> None:
     without known centers are left out; so are all fields if there are no images to show. Does
     nothing if no batch was written since the last time.
     """
-    if not sink.ledger.read().loaded or described(sink):
+    if not sink.ledger.summary().loaded or described(sink):
         return
     with sink.exclusive() as changes:
         # Only within the transaction can no other load add batches.
-        last = max(entry.age[0] for entry in sink.ledger.read().entries if entry.loaded)
-        changes.describe(fields(sink, prefix), last)
+        summary, places = sink.ledger.summary(), Places.up_to_date(sink)
+        changes.describe(fields(sink, prefix, places), summary.newest)
+        computed = {PLACES: places.as_json(), **grouped(sink)}
+        changes.set_summary(replace(summary, computed=computed))
         changes.set_metadata({_NOTE: "described"})
 
 
@@ -87,13 +91,14 @@ def described(sink: Sink) -> bool:
     return _NOTE in sink.ledger.metadata()
 
 
-def fields(sink: Sink, prefix: str) -> dict[str, dict[str, str]]:
-    """The fields that `describe` stores, by object type."""
+def fields(sink: Sink, prefix: str, places: Places | None = None) -> dict[str, dict[str, str]]:
+    """The fields that `describe` stores, by object type; `places` are those of all image sets."""
     fields_by_type = {}
+    places = places or Places.read(sink, None, None)
     for name in sorted(sink.layout().objects - {IMAGE}) or ["None"]:
         with suppress(SinkError):
             chosen = name if name in _tables(sink) else None
-            properties = _properties_of(sink, None, prefix, chosen, None, None)
+            properties = _properties_of(sink, None, prefix, chosen, places)
             fields_by_type[name] = {
                 k: v for section in properties.sections.values() for k, v in section.items()
             }
@@ -105,26 +110,11 @@ def _properties_of(
     folder: Path | None,
     prefix: str,
     object_name: str | None,
-    plate: str | None,
-    well: str | None,
+    places: Places,
 ) -> Properties:
     database = sink.address(folder)
-    images, ledger = _first_part(sink, IMAGE), sink.ledger.read()
-    if images is None or not ledger.loaded:
-        under = f" under the prefix {prefix}" if prefix else ""
-        raise SinkError(
-            sink.name,
-            f"contains no image sets{under}",
-            "check --to and --prefix, or load outputs into it with cpexport load",
-        )
+    images = _check_not_empty(sink, prefix)
     columns = _columns(images)
-    plate = find_metadata(sink, "Plate", plate)
-    well = find_metadata(sink, "Well", well)
-    values = pa.Table.from_batches(sink.read(IMAGE, [f for f in (plate, well) if f]))
-    texts = {
-        feature: sorted({str(value) for value in column.to_pylist() if value is not None})
-        for feature, column in zip(values.column_names, values.columns, strict=True)
-    }
     pictures = _pictures(columns)
     if not pictures:
         raise SinkError(
@@ -132,24 +122,37 @@ def _properties_of(
             f"{images.name} has no image with both a FileName_ and a PathName_ column",
             "CellProfiler Analyst needs both; select them in ExportToSpreadsheet",
         )
-    objects = _objects(sink, ledger, prefix, object_name)
+    objects = _objects(sink, sink.ledger.summary(), prefix, object_name)
     found = Properties(
         database=database,
         image_table=images.name,
         image_key=images.key,
         objects=objects,
-        plate=columns.get(plate, ""),
-        well=columns.get(well, ""),
+        plate=columns.get(places.plate, ""),
+        well=columns.get(places.well, ""),
         group=columns.get(GROUP, ""),
         index=columns.get(INDEX, ""),
         count=columns.get(f"Count_{objects.name}", "") if objects else "",
         pictures=pictures,
         thumbnails=_thumbnails(columns, pictures),
-        plates=tuple(texts.get(plate, ())),
-        plate_type=plate_type(texts.get(well, ())),
+        plates=tuple(sorted(places.plates)),
+        plate_type=plate_type(sorted(places.wells)),
     )
     _check_readable(sink, found)
     return found
+
+
+def _check_not_empty(sink: Sink, prefix: str) -> Table:
+    """The image table; raises `SinkError` if it has no image sets."""
+    images = _first_part(sink, IMAGE)
+    if images is None or not sink.ledger.summary().loaded:
+        under = f" under the prefix {prefix}" if prefix else ""
+        raise SinkError(
+            sink.name,
+            f"contains no image sets{under}",
+            "check --to and --prefix, or load outputs into it with cpexport load",
+        )
+    return images
 
 
 def write(found: Properties, file: Path, *, workspace: bool = False) -> None:
@@ -189,18 +192,14 @@ def _columns(table: Table) -> Mapping[str, str]:
     return {column.feature: column.name for column in table.columns}
 
 
-def _objects(sink: Sink, ledger: Ledger, prefix: str, wanted: str | None) -> Objects | None:
+def _objects(sink: Sink, summary: Summary, prefix: str, wanted: str | None) -> Objects | None:
     """The wanted objects (None: the best to show); None if the destination has no objects."""
     tables = _tables(sink)
     if wanted is not None and wanted not in tables:
         advice = f"existing object types: {', '.join(tables) or 'none'}"
         advice = suggest(advice, closest(wanted, tables))
         raise SinkError(sink.name, f"no object type {wanted}", advice)
-    rows: dict[str, int] = {}
-    for entry in ledger.entries:
-        for table, count in entry.counts.items():
-            name = object_of(table, prefix)
-            rows[name] = rows.get(name, 0) + count.rows
+    rows = {object_of(table, prefix): rows for table, rows in summary.rows.items()}
     candidates = [
         objects
         for name in ([wanted] if wanted else tables)

@@ -1,6 +1,6 @@
 """Numbers groups of image sets over the whole run: each job numbers only its own."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,11 +11,15 @@ import pyarrow.compute as pc
 from cpexport.cellprofiler import group_numbers
 from cpexport.cellprofiler.batch_file import BatchFile, digest
 from cpexport.cellprofiler.features import IMAGE, IMAGE_NUMBER, INTEGER
+from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.imagesets import ImageSets
 from cpexport.sinks.base import Sink
 from cpexport.sinks.registry import open_sink
 
 _GROUPS, _OF, _FEATURES = "groups", "groups of", "group features"
 _AS_JOBS = "as the jobs numbered them"
+_BY_PLAN = "batch file "
+_COMPUTED = "groups"
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,18 @@ def number_groups(sink: Sink, plan: BatchFile | None) -> None:
             # The stored numbers come from a batch file, and only that can number more features.
             return
         if groups.new:
-            changes.renumber(_changed(sink, groups))
+            unnumbered = _unnumbered(sink, groups, features)
+            for columns in list(_changed(sink, groups, unnumbered)):
+                changes.renumber(columns)
         changes.set_metadata({_GROUPS: groups.by, _OF: groups.of, _FEATURES: features})
+
+
+def grouped(sink: Sink) -> dict[str, list[str]]:
+    """How the groups of all rows are numbered, for `Summary.computed`."""
+    stored = sink.ledger.metadata()
+    if _GROUPS not in stored:
+        return {}
+    return {_COMPUTED: [stored[_GROUPS], stored[_OF], stored.get(_FEATURES, "")]}
 
 
 def number_other_runs(to: str, prefix: str) -> None:
@@ -76,14 +90,18 @@ def number_other_runs(to: str, prefix: str) -> None:
 
 def groups_of_run(sink: Sink, plan: BatchFile | None) -> Groups:
     """How the groups of a destination are numbered with this batch file, or with none."""
-    ledger = sink.ledger.read()
+    summary = sink.ledger.summary()
     # All jobs of a run group alike, so those that do not say by what are grouped as the others.
-    known = {entry.group_tags for entry in ledger.entries if entry.loaded}
-    tags = known - {None} or known
-    if plan is not None and ledger.loaded <= plan.planned:
-        pictures, tags, of = plan.grouping, {plan.group_tags}, f"batch file {digest(plan.path)}"
+    tags = summary.group_tags - {None} or summary.group_tags
+    if plan is not None and summary.loaded <= plan.planned:
+        pictures, tags = plan.grouping, frozenset([plan.group_tags])
+        of = f"{_BY_PLAN}{digest(plan.path)}"
     else:
-        pictures, of = sink.ledger.pictures(ledger.loaded), "the image sets that are there"
+        # Only metadata that group need what identifies images.
+        pictures = _numbers_of(summary.loaded)
+        if len(tags) != 1 or any(tags):
+            pictures = sink.ledger.pictures(summary.loaded)
+        of = "the image sets that are there"
     (by,) = tags if len(tags) == 1 else (None,)
     keys = pictures.keys(by) if by else None
     if by is None or (by and keys is None):
@@ -115,15 +133,36 @@ def _features(sink: Sink) -> list[str]:
     return [f for f in group_numbers.FEATURES if (IMAGE, f) in sink.layout().by_feature]
 
 
-def _changed(sink: Sink, groups: Groups) -> dict[str, pa.Array]:
-    """The new values of the image sets that must change, with their `ImageNumber`."""
-    rows = pa.Table.from_batches(sink.read(IMAGE, list(groups.new)))
-    columns = {name: rows[name].combine_chunks() for name in rows.column_names}
-    numbers = columns[IMAGE_NUMBER].to_numpy()
-    new = {feature: groups.values(feature, numbers) for feature in groups.new}
-    differ = np.zeros(len(numbers), bool)
-    for feature, values in new.items():
-        same = pc.equal(values, columns[feature].cast(INTEGER))
-        differ |= ~same.fill_null(False).to_numpy(zero_copy_only=False)
-    chosen = pa.array(np.flatnonzero(differ))
-    return {f: v.take(chosen) for f, v in (new | {IMAGE_NUMBER: columns[IMAGE_NUMBER]}).items()}
+def _numbers_of(image_sets: ImageSets) -> Pictures:
+    return Pictures(np.fromiter(image_sets, np.int64, len(image_sets)))
+
+
+def _unnumbered(sink: Sink, groups: Groups, features: str) -> ImageSets | None:
+    """The image sets that were loaded since the last load numbered all, if the numbers of the
+    others stay; else None.
+
+    A batch file gives every image set its number, whatever else is loaded.
+    """
+    stored = sink.ledger.stored_summary().computed.get(_COMPUTED)
+    by_plan = groups.of.startswith(_BY_PLAN)
+    same = stored == [groups.by, groups.of, features]
+    return sink.ledger.added() if by_plan and same else None
+
+
+def _changed(
+    sink: Sink, groups: Groups, image_sets: ImageSets | None
+) -> Iterator[dict[str, pa.Array]]:
+    """Yields the new values of those of the image sets (None: of all) that must change, with their
+    `ImageNumber`; together the features that change in the same image sets."""
+    rows = pa.Table.from_batches(sink.read(IMAGE, list(groups.new), image_sets))
+    numbers = rows[IMAGE_NUMBER].combine_chunks()
+    together: dict[bytes, dict[str, pa.Array]] = {}
+    for feature in groups.new:
+        values = groups.values(feature, numbers.to_numpy())
+        same = pc.equal(values, rows[feature].combine_chunks().cast(INTEGER)).fill_null(False)
+        differ = np.flatnonzero(~same.to_numpy(zero_copy_only=False))
+        if len(differ):
+            chosen = pa.array(differ)
+            changes = together.setdefault(differ.tobytes(), {IMAGE_NUMBER: numbers.take(chosen)})
+            changes[feature] = values.take(chosen)
+    yield from together.values()

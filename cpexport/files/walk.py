@@ -2,34 +2,48 @@
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
+from typing import Final
+
+import xxhash
 
 from cpexport.errors import SourceError
 
 SCRIPT = "cpexport-script.json"
 """The file that marks a folder written by `cpexport script`, which contains no job's files."""
 
+SETTLED: Final = 2.0
+"""Seconds. A file written less than this ago may be written again within the same tick of the file
+system's clock."""
+
 ReportFiles = Callable[[int], None]
 """A callback that repeatedly gets the number of files seen; it can raise to stop the walk."""
 
 _SYSTEM = ("/proc/", "/sys/")
 _SYSTEM_FOLDERS = frozenset({"__MACOSX", "lost+found"})
+_FIRST = frozenset(".~#" + "".join(name[0] for name in _SYSTEM_FOLDERS))
+"""How the names of hidden files and folders begin, except for those that end with a mark."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Listed:
     """One folder: the names of its regular files, in order, and what cannot be read in it.
 
     `closed` are a folder that cannot be listed, and FIFOs, sockets and devices, each with the
-    reason. `real` is the folder's path without links.
+    reason. `real` is the folder's path without links. `state` changes when the folder or one of its
+    files does, however it is changed; it is empty if a file was written just now or is a link, or
+    if the folder has anything but regular files.
     """
 
     path: Path
     real: str
     names: tuple[str, ...]
     closed: tuple[tuple[Path, str], ...] = field(default=())
+    state: bytes = b""
 
     def real_path(self, name: str) -> str:
         """The path of one of its files without links."""
@@ -88,19 +102,22 @@ def walk(top: Path, report: ReportFiles = lambda files: None) -> Iterator[Listed
             yield Listed(path, real, (), ((path, f"is a link to {real}, which is not followed"),))
             continue
         try:
-            names, folders, others = _listed(path)
+            entries, folders, others = _listed(path)
         except OSError as error:
             problem = f"cannot be listed: {error.strerror}"
             if path == top:
                 raise SourceError(top, problem, "make it readable, or leave it out") from error
             yield Listed(path, real, (), ((path, problem),))
             continue
-        files += len(names)
+        files += len(entries)
         report(files)
+        entries.sort(key=_name)
+        names = tuple(map(_name, entries))
         if SCRIPT in names:
             continue
         closed = tuple((path / name, "is not a regular file") for name in sorted(others))
-        yield Listed(path, real, tuple(sorted(names)), closed)
+        state = b"" if folders or others else _state(real, entries)
+        yield Listed(path, real, names, closed, state)
         for name, is_link in sorted(folders, reverse=True):
             below = os.path.join(real, name)  # noqa: PTH118
             todo.append((path / name, os.path.realpath(below) if is_link else below))
@@ -113,25 +130,54 @@ def _leads_away(real: str, top: str) -> bool:
     return real.startswith(_SYSTEM) and not top.startswith(_SYSTEM)
 
 
-def _listed(path: Path) -> tuple[list[str], list[tuple[str, bool]], list[str]]:
-    """The names of a folder's regular files, its subfolders with whether each is a link, and the
+def _listed(
+    path: Path,
+) -> tuple[list[os.DirEntry[str]], list[tuple[str, bool]], list[str]]:
+    """A folder's regular files, the names of its subfolders with whether each is a link, and the
     names of everything else."""
-    names, folders, others = [], [], []
+    files, folders, others = [], [], []
     with os.scandir(path) as entries:
         for entry in entries:
-            if is_hidden(entry.name):
+            name = entry.name
+            # Most names need no second look, and there can be millions.
+            if (name[0] in _FIRST or name[-1] in "~#") and is_hidden(name):
                 continue
             try:
                 if entry.is_dir():
-                    folders.append((entry.name, entry.is_symlink()))
+                    folders.append((name, entry.is_symlink()))
                 elif entry.is_file() or _leads_nowhere(entry):
-                    names.append(entry.name)
+                    files.append(entry)
                 else:
-                    others.append(entry.name)
+                    others.append(name)
             except OSError:
                 # Deleted in the meantime.
                 continue
-    return names, folders, others
+    return files, folders, others
+
+
+_name = attrgetter("name")
+
+
+def _state(real: str, entries: Iterable[os.DirEntry[str]]) -> bytes:
+    """A digest of what the system says about files; see `Listed.state`."""
+    parts = [real]
+    newest = 0
+    for entry in entries:
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except OSError:
+            return b""
+        if stat.S_ISLNK(status.st_mode):
+            return b""
+        newest = max(newest, status.st_mtime_ns, status.st_ctime_ns)
+        parts.append(
+            f"{entry.name}\0{status.st_ino} {status.st_size} {status.st_mtime_ns} "
+            f"{status.st_ctime_ns}"
+        )
+    if newest / 1e9 > time.time() - SETTLED:
+        return b""
+    text = "\n".join(parts).encode("utf-8", "surrogateescape")
+    return xxhash.xxh3_128_hexdigest(text).encode()
 
 
 def _leads_nowhere(entry: os.DirEntry[str]) -> bool:

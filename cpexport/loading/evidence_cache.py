@@ -1,48 +1,57 @@
-"""Caches the evidence of job outputs, so that unchanged files are inspected only once.
+"""Caches the evidence of job outputs, so that unchanged files are inspected only once."""
 
-The cache is in the user's cache folder, `$XDG_CACHE_HOME/cpexport` or `~/.cache/cpexport`, with one
-file for each choice of OUTPUTS. It may be deleted at any time; it only saves time.
-"""
-
-import os
-import pickle
-import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping
 from contextlib import suppress
-from functools import cache
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
+from typing import Final
 
-import xxhash
+import pyarrow as pa
 
+from cpexport.files.walk import SETTLED
+from cpexport.loading import evidence_json
+from cpexport.loading.cache_file import CacheFile, digest
 from cpexport.sources.base import Evidence, Source
+from cpexport.sources.spreadsheet.source import SpreadsheetSource
 
-# Seconds. A file written less than this before its inspection may have been written again since,
-# within the same tick of the file system's clock.
-_SETTLED = 2.0
-_KEPT = 90 * 86_400
-_Entries = dict[str, tuple[str, Evidence]]
+EVIDENCE: Final = "evidence (path TEXT PRIMARY KEY, key TEXT, evidence TEXT, digest TEXT)"
+SHARED: Final = "shared (digest TEXT PRIMARY KEY, text TEXT)"
+"""The cache's tables. Paths are stored as digests; `digest` is that of the row itself."""
+_AT_ONCE: Final = 200
+_DAMAGED: Final = (ValueError, KeyError, TypeError, AttributeError, IndexError, pa.ArrowException)
 
 
 class EvidenceCache:
     """The evidence of outputs below some folders, keyed by the state of their files."""
 
-    def __init__(self, outputs: Iterable[Path]) -> None:
-        places = "\0".join(sorted(str(path.resolve()) for path in outputs))
-        self._file = _home() / f"{_digest(places)}-{_code()}.pickle"
-        self._entries = _read(self._file)
-        self._changed = False
+    def __init__(self, file: CacheFile) -> None:
+        self._file = file
+        self._reader = evidence_json.Reader(self._text)
+        self._noted: dict[str, list[str]] = {"path": [], "key": [], "evidence": [], "digest": []}
+        self._shared: dict[str, str] = {}
 
-    def evidence(self, source: Source, key: str) -> Evidence | None:
-        """Returns the cached evidence of a source if its key is still the same; else None."""
-        cached_key, evidence = self._entries.get(str(source.path), ("", None))
-        return evidence if key and key == cached_key else None
+    def evidence(self, keys: Mapping[Path, str]) -> dict[Path, Evidence]:
+        """Returns the cached evidence of sources by path, of those whose key is still the same."""
+        found: dict[Path, Evidence] = {}
+        rest = iter([path for path, key in keys.items() if key])
+        while some := {digest(str(path)): path for path in islice(rest, _AT_ONCE)}:
+            places = ",".join("?" * len(some))
+            rows = self._file.table(f"SELECT * FROM evidence WHERE path IN ({places})", *some)
+            for row in rows.to_pylist() if rows is not None else ():
+                with suppress(*_DAMAGED):
+                    path = some[row["path"]]
+                    whole = row["digest"] == _digest_of(row["path"], row["key"], row["evidence"])
+                    if whole and row["key"] == keys[path]:
+                        found[path] = self._reader.evidence(row["evidence"])
+        return found
 
     def key(self, source: Source) -> str:
         """Returns a digest of what a source's evidence depends on; empty if it cannot be cached."""
         if source.evidence_files is None:
             return ""
-        parts = [repr(source)]
+        parts = [_described(source)]
         newest = 0
         try:
             for file in source.evidence_files:
@@ -54,60 +63,49 @@ class EvidenceCache:
                 )
         except OSError:
             return ""
-        return "" if newest / 1e9 > time.time() - _SETTLED else _digest("\0".join(parts))
+        return "" if newest / 1e9 > time.time() - SETTLED else digest("\0".join(parts))
 
     def note(self, source: Source, key: str, evidence: Evidence) -> None:
         """Stores evidence if the source's `key`, taken before the inspection, has not changed."""
-        if key and key == self.key(source):
-            self._entries[str(source.path)] = (key, evidence)
-            self._changed = True
+        if not key or key != self.key(source):
+            return
+        try:
+            text = evidence_json.to_json(evidence, self._share)
+        except KeyError:
+            return
+        path = digest(str(source.path))
+        row = (path, key, text, _digest_of(path, key, text))
+        for column, value in zip(self._noted.values(), row, strict=True):
+            column.append(value)
+        if len(self._noted["path"]) >= _AT_ONCE:
+            self.keep()
 
     def keep(self) -> None:
         """Writes new evidence to disk, if possible; of several processes the last one wins."""
-        if not self._changed or not self._file.is_absolute():
-            return
-        with suppress(OSError):
-            self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor, name = tempfile.mkstemp(dir=self._file.parent)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    pickle.dump(self._entries, file, pickle.HIGHEST_PROTOCOL)
-                Path(name).replace(self._file)
-            except BaseException:
-                Path(name).unlink()
-                raise
-            for other in self._file.parent.iterdir():
-                if other.stat().st_mtime < time.time() - _KEPT:
-                    other.unlink()
+        shared = {"digest": list(self._shared), "text": list(self._shared.values())}
+        self._file.write("INSERT OR REPLACE INTO shared VALUES (?, ?)", shared)
+        self._file.write("INSERT OR REPLACE INTO evidence VALUES (?, ?, ?, ?)", self._noted)
+        self._noted = {name: [] for name in self._noted}
+
+    def _share(self, text: str) -> str:
+        key = digest(text)
+        self._shared[key] = text
+        return key
+
+    def _text(self, key: str) -> str:
+        rows = self._file.table("SELECT text FROM shared WHERE digest = ?", key)
+        for text in rows["text"].to_pylist() if rows is not None else ():
+            if digest(text) == key:
+                return str(text)
+        raise KeyError(key)
 
 
-def _home() -> Path:
-    chosen = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    # A user without a name and HOME has no home: `~` stays as it is, and nothing is cached.
-    # Path.expanduser would raise an error.
-    home = Path(os.path.expanduser("~/.cache"))  # noqa: PTH111
-    return (chosen if chosen.is_absolute() else home) / "cpexport"
+def _digest_of(*parts: str) -> str:
+    return digest("\0".join(parts))
 
 
-def _read(file: Path) -> _Entries:
-    try:
-        with file.open("rb") as stream:
-            # A pickle can run any code, so only the user's own file is read.
-            if os.fstat(stream.fileno()).st_uid != os.getuid():
-                return {}
-            entries: _Entries = pickle.load(stream)
-    except Exception:
-        # A damaged cache counts as absent, whatever error it causes.
-        return {}
-    return entries
-
-
-@cache
-def _code() -> str:
-    """A digest of this package's code, as another version may find something else in a file."""
-    files = sorted(Path(__file__).parents[1].rglob("*.py"))
-    return _digest("\0".join(file.read_text("utf-8") for file in files))
-
-
-def _digest(text: str) -> str:
-    return xxhash.xxh3_128_hexdigest(os.fsencode(text))
+def _described(source: Source) -> str:
+    """A source as text, with the digest of its pipeline, whose text is long."""
+    if isinstance(source, SpreadsheetSource) and source.hint:
+        return f"{replace(source, hint=None)!r} {source.hint.digest}"
+    return repr(source)

@@ -20,8 +20,8 @@ from cpexport.loading import lost_features
 from cpexport.loading.completeness import shown_by_numbers
 from cpexport.loading.missing_features import unloaded
 from cpexport.loading.survey import Survey, pictures_of
-from cpexport.sinks.base import Sink
-from cpexport.sinks.ledger import Entry, Ledger
+from cpexport.sinks.base import LedgerStore, Sink
+from cpexport.sinks.ledger import Entry
 from cpexport.sources.base import Batch
 from cpexport.spelling import counted
 
@@ -112,7 +112,7 @@ def left_out(
 ) -> list[LeftOut]:
     """Returns everything that a destination lacks from the outputs in `found`.
 
-    entries: the entries of its ledger.
+    entries: the entries of its ledger, or those that may lack image sets.
     present: the image sets that it holds.
     types: the object types that it has.
     others: images that it would get in addition to those that it has.
@@ -132,8 +132,8 @@ def left_out(
         unwanted.union(types),
         {line.path for line in lines},
     )
-    known = set(found.known)
-    for entry in entries:
+    known = found.known
+    for entry in entries if known else ():
         if entry.signature in known and ((entry.image_sets - present) | entry.rejected):
             lines.append(LeftOut(entry.path, entry.reason or _DELETED))
     return lines
@@ -219,7 +219,7 @@ def _lacks(newer: Batch, older: Batch, both: ImageSets) -> str:
     return lost_features.described(lost)
 
 
-def kept(batches: Iterable[Batch], known: Collection[str], ledger: Ledger) -> Iterator[str]:
+def kept(batches: Iterable[Batch], known: Collection[str], ledger: LedgerStore) -> Iterator[str]:
     """Notes on outputs that users may believe loaded, although other outputs hold their image sets.
 
     These are failed outputs that are newer than what is loaded, and outputs that newer ones have
@@ -227,18 +227,20 @@ def kept(batches: Iterable[Batch], known: Collection[str], ledger: Ledger) -> It
     inspected again.
     """
     failed = []
+    loaded = ledger.summary().loaded
     for batch in batches:
         lacking = batch.image_sets - batch.complete
-        older = [entry for entry in ledger.holding(lacking) if lacking and entry.age < batch.age]
-        if older and lacking <= ledger.loaded:
+        if not lacking or not lacking <= loaded:
+            continue
+        if older := [entry for entry in ledger.holding(lacking) if entry.age < batch.age]:
             failed.append(
                 f"{batch.source.path}: newer than {older[0].path}, but incomplete "
                 f"({batch.reason}), so the older one stays"
             )
     replaced = [
         f"{entry.path}: newer outputs have its image sets"
-        for entry in ledger.entries
-        if entry.signature in known and entry.complete and not entry.loaded
+        for entry in (ledger.without_rows() if known else ())
+        if entry.signature in known
     ]
     for sentences in (failed, replaced):
         if sentences:

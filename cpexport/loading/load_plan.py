@@ -7,11 +7,12 @@ under one number stop the load, and so does a newer output that lacks what an ol
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from cpexport.errors import SourceError
 from cpexport.imagesets import NONE, ImageSets, in_common, union
 from cpexport.loading.succession import Succession, is_same_output
-from cpexport.sinks.ledger import Entry, Ledger
+from cpexport.sinks.ledger import Entry
 from cpexport.sources.base import Batch, fingerprint
 from cpexport.sources.error_containment import contained
 
@@ -25,7 +26,7 @@ class Older:
     pipeline: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LoadStep:
     """One batch, and the image sets to load from it.
 
@@ -50,7 +51,15 @@ class LoadPlan:
     already_loaded: tuple[LoadStep, ...]
 
 
-def planned(batches: Sequence[Batch], ledger: Ledger, succession: Succession) -> LoadPlan:
+class Loaded(Protocol):
+    """What a plan needs to know of a destination's ledger."""
+
+    def holding(self, image_sets: ImageSets) -> tuple[Entry, ...]:
+        """The entries from which the destination has some of these image sets, each with only those
+        in `loaded`."""
+
+
+def planned(batches: Sequence[Batch], ledger: Loaded, succession: Succession) -> LoadPlan:
     """Returns what to load from `batches` into a destination with this ledger.
 
     Raises:
@@ -58,9 +67,9 @@ def planned(batches: Sequence[Batch], ledger: Ledger, succession: Succession) ->
             one image set number, or nothing tells whether they are the same.
         LossError: a newer output lacks what an older one has.
     """
-    fresh, already_loaded = _split(batches, ledger)
-    fresh = sorted(fresh, key=lambda batch: batch.age)
-    loaded = [ledger.holding(batch.complete) for batch in fresh]
+    split, already_loaded = _split(batches, ledger)
+    split.sort(key=lambda one: one[0].age)
+    fresh, loaded = [batch for batch, _ in split], [held for _, held in split]
     for batch, entries in zip(fresh, loaded, strict=True):
         if entries:
             succession.check_loaded(batch, entries)
@@ -126,48 +135,60 @@ def _older(output: Batch | Entry) -> Older:
     return Older(str(path), output.signature, output.pipeline)
 
 
-def _split(batches: Sequence[Batch], ledger: Ledger) -> tuple[list[Batch], list[LoadStep]]:
+_Held = tuple[Entry, ...]
+
+
+def _split(
+    batches: Sequence[Batch], ledger: Loaded
+) -> tuple[list[tuple[Batch, _Held]], list[LoadStep]]:
     """Separates the batches to load from those whose content the ledger or another batch has.
 
-    Only a batch that shares its format and image sets with another can be a copy; only such a
-    batch is read for its fingerprint.
+    The former come with the entries that hold some of their image sets. Only a batch that shares
+    its format and image sets with another can be a copy; only such a batch is read for its
+    fingerprint.
     """
-    in_ledger = {(entry.format, entry.image_sets) for entry in ledger.entries}
     batches_like: dict[tuple[str, ImageSets], int] = {}
     for batch in batches:
         key = (batch.source.format, batch.image_sets)
         batches_like[key] = batches_like.get(key, 0) + bool(batch.complete)
-    fresh: list[Batch] = []
+    fresh: list[tuple[Batch, _Held]] = []
     already_loaded: list[LoadStep] = []
     by_content: dict[str, Batch] = {}
     for batch in batches:
         if not batch.complete:
             continue
         key = (batch.source.format, batch.image_sets)
-        if key in in_ledger or batches_like[key] > 1:
+        held = ledger.holding(batch.complete)
+        loaded = _loaded_alike(batch, held)
+        if loaded or batches_like[key] > 1:
             with contained(batch.source):
                 content = fingerprint(batch.source)
-            if _has(ledger.by_fingerprint.get(content), by_content.get(content), batch):
+            other = by_content.get(content)
+            copied = other is not None and batch.complete <= other.complete
+            if copied or (loaded is not None and loaded.fingerprint == content):
                 already_loaded.append(LoadStep(batch, NONE))
                 continue
             by_content[content] = batch
-        fresh.append(batch)
+        fresh.append((batch, held))
     return fresh, already_loaded
 
 
-def _has(entry: Entry | None, other: Batch | None, batch: Batch) -> bool:
-    """Whether the destination or another batch has all of a batch's complete image sets.
+def _loaded_alike(batch: Batch, held: _Held) -> Entry | None:
+    """The entry of the same format and image sets that owns all complete image sets of a batch.
 
     The ledger also knows content that newer outputs have replaced since. The destination no longer
     holds it, and `batch` may be newer than what replaced it.
     """
-    loaded = entry is not None and batch.complete <= entry.loaded
-    return loaded or (other is not None and batch.complete <= other.complete)
+    key = batch.source.format, batch.image_sets
+    for entry in held:
+        if batch.complete <= entry.loaded and (entry.format, entry.image_sets) == key:
+            return entry
+    return None
 
 
 def planned_of_readable(
     batches: Sequence[Batch],
-    ledger: Ledger,
+    ledger: Loaded,
     succession: Succession,
 ) -> tuple[LoadPlan, list[tuple[Batch, SourceError]]]:
     """Like `planned`, but leaves out batches that can no longer be read, and returns their errors.

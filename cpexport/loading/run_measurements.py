@@ -23,9 +23,9 @@ def keep_measured(sink: Sink, plan: BatchFile | None) -> None:
 
     That job ran all planned image sets; if no batch file is known, it is the only job.
     """
-    ledger = sink.ledger.read()
-    if not any(entry.measured for entry in ledger.entries):
+    if not sink.ledger.summary().measured:
         return
+    ledger = sink.ledger.read()
     job = _whole(ledger, plan)
     signature = job.signature if job else ""
     if sink.ledger.metadata().get(NOTE) == signature:
@@ -39,6 +39,8 @@ def keep_measured(sink: Sink, plan: BatchFile | None) -> None:
 
 def notes(sink: Sink) -> tuple[str, ...]:
     """Notes that several jobs measured something of the whole run, each over its own image sets."""
+    if not sink.ledger.summary().measured:
+        return ()
     ledger = sink.ledger.read()
     features = sorted({name for entry in ledger.entries if entry.loaded for name in entry.measured})
     if not features or sink.ledger.metadata().get(NOTE) != "":

@@ -137,12 +137,12 @@ class Succession:
         one, other = map(shlex.quote, _apart(older, newer))
         if one == other:
             return f"if it is now another run, load {other} into another destination"
-        if self._sink.shape.numbered and self._sink.ledger.read().entries:
+        if self._sink.shape.numbered and self._sink.ledger.summary().batches:
             name = shlex.quote(f"{Path(newer).name}-2={_apart(older, newer)[1]}")
             return f"if it is another run, name it: {name}"
         if self._sink.shape.numbered:
             return f"if they are two runs, name each of them: {one} {other}"
-        where = " and another destination (--to)" if self._sink.ledger.read().entries else ""
+        where = " and another destination (--to)" if self._sink.ledger.summary().batches else ""
         return f"if they are two runs, load them with --table-number{where}: {one} {other}"
 
     def _check_undecided(self, error: CollisionError | None) -> None:

@@ -5,24 +5,34 @@ Both `load` and `check` begin with this survey, so both mean the same by complet
 
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cpexport._stopwatch import Stopwatch
-from cpexport.cellprofiler.batch_file import BatchFile, BatchFileFoundError
+from cpexport.cellprofiler.batch_file import BatchFile, BatchFileFoundError, digest
 from cpexport.cellprofiler.flagged_image_sets import without_rows
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.errors import LeftOut, SourceError
-from cpexport.imagesets import union
+from cpexport.imagesets import NONE, ImageSets, union
 from cpexport.jobs.found_plans import read_plans
 from cpexport.jobs.plan import SavedPlan
-from cpexport.jobs.stamps import read_stamps
+from cpexport.jobs.stamps import Stamps, read_stamps
 from cpexport.loading.batch_file_of_jobs import planned_with, read_and_check
-from cpexport.loading.completeness import judge, not_readable
-from cpexport.loading.evidence_cache import EvidenceCache
-from cpexport.loading.inspection import Inspected, Inspector, Look, one_by_one
+from cpexport.loading.cache_file import CacheFile
+from cpexport.loading.evidence_cache import EVIDENCE, SHARED, EvidenceCache
+from cpexport.loading.inspection import (
+    Inspected,
+    Inspector,
+    Known,
+    Look,
+    NoneKnown,
+    one_by_one,
+)
+from cpexport.loading.judging import Judge
+from cpexport.loading.known_folders import FOLDERS, KnownFolders
 from cpexport.loading.progress import Progress, ProgressEvent
-from cpexport.sources.base import Batch, Evidence, Source
+from cpexport.sources.base import Batch, Source
 from cpexport.sources.detect import Found, find
 from cpexport.sources.error_containment import contained
 from cpexport.sources.find_batch_file import (
@@ -52,7 +62,7 @@ class Survey:
 
     plan: BatchFile | None
     batches: tuple[Batch, ...]
-    known: tuple[str, ...] = ()
+    known: Collection[str] = ()
     plans: tuple[SavedPlan, ...] = ()
     histories: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
@@ -63,7 +73,7 @@ def survey(
     outputs: Sequence[Path],
     batch_file: Path | None = None,
     *,
-    known: Collection[str] = (),
+    known: Known | None = None,
     tables: Mapping[str | None, Collection[str]] | None = None,
     look: Look = one_by_one,
     same_pictures: bool = False,
@@ -72,7 +82,7 @@ def survey(
     """Returns all batches below `outputs`, compared with the batch file.
 
     batch_file: if it is not given, it is searched next to and below the outputs, and in their plan.
-    known: signatures of sources that need not be opened.
+    known: the sources that need not be opened.
     tables: the tables that known CSV outputs have, by pipeline.
     look: inspects all other sources.
     same_pictures: whether an image set's number alone identifies it in the batch file.
@@ -83,54 +93,92 @@ def survey(
             run with another one.
     """
 
-    def report(files: int) -> None:
-        progress(ProgressEvent("listed", files, None, unit="files"))
+    known = known or NoneKnown()
+    # A file that is named directly may lie in a folder that would be passed over.
+    passed_over = known if all(path.is_dir() for path in outputs) else NoneKnown()
+    surveying = _Surveying(outputs, batch_file, tables or {}, same_pictures, progress)
+    with closing(CacheFile(outputs, (EVIDENCE, SHARED, FOLDERS))) as file:
+        inspector = Inspector(known, EvidenceCache(file), look, progress)
+        for some in (passed_over, NoneKnown()):
+            if found := surveying.result(inspector, KnownFolders(file, some)):
+                return found
+    raise AssertionError("where no folder is passed over, there is a result")
 
+
+@dataclass(frozen=True)
+class _Surveying:
+    """A survey to make; its fields are arguments of `survey`."""
+
+    outputs: Sequence[Path]
+    batch_file: Path | None
+    tables: Mapping[str | None, Collection[str]]
+    same_pictures: bool
+    progress: Progress
+
+    def result(self, inspector: Inspector, folders: KnownFolders) -> Survey | None:
+        """Returns the survey; None if no folder may be passed over."""
+
+        def report(files: int) -> None:
+            self.progress(ProgressEvent("listed", files, None, unit="files"))
+
+        clock, outputs = Stopwatch(), self.outputs
+        found = find(outputs, report, folders.skip)
+        read = read_plans(found.plans, outputs)
+        if read.away:
+            # A plan for missing image sets has its outputs next to the first plan's outputs.
+            folders.begin()
+            found = find([*outputs, *read.away], report, folders.skip)
+        if not folders.allow(found):
+            return None
+        candidates = sorted_by_content(found.batch_files)
+        found = found.retold(outputs=(*candidates.outputs, *_kept_temporary(found)))
+        path = self.batch_file or the_one(candidates.batch_files)
+        if path is None:
+            near = next_to(outputs)
+            candidates = replace(candidates, not_read=(*candidates.not_read, *near.not_read))
+            path = the_one(near.batch_files) or planned_with(read.plans)
+        stamps = read_stamps(found.stamps)
+        _log.info("files below %s listed in %s", ", ".join(map(str, outputs)), clock)
+        plan = _plan(path, read.plans, stamps)
+        if plan and folders.stamps and folders.stamps != {digest(plan.path)}:
+            return None
+        judging = Judge(plan, self.tables, self.same_pictures)
+        items = inspector.inspected(_sources(found, plan, candidates), judging.take)
+        if renamed := [Path(e.path) for e in _errors(items) if isinstance(e, BatchFileFoundError)]:
+            # Renamed batch files show only now: opening every file to find them would take as long
+            # as inspecting it.
+            found = found.retold(batch_files=renamed)
+            plan = plan or read_and_check(the_one(renamed), read.plans, stamps)
+            judging = Judge(plan, self.tables, self.same_pictures)
+            items = inspector.inspected(_sources(found, plan, candidates), judging.take)
+            _check_any_output(items, renamed, outputs)
+        folders.note(found, items, stamps)
+        batches = judging.batches([item for item in items if not item.known], inspector.again)
+        known = folders.known(item.signature for item in items if item.known)
+        return Survey(
+            plan,
+            tuple(batches),
+            known,
+            read.plans,
+            found.histories,
+            (
+                *notes_on(plan, [*candidates.batch_files, *renamed]),
+                *read.notes,
+                *_left_over(found, [item.source for item in items]),
+                *_without_rows(batches, judging.skipping, None if known else plan),
+            ),
+            (*found.left_out, *read.left_out, *stamps.left_out),
+        )
+
+
+def _plan(path: Path | None, plans: Iterable[SavedPlan], stamps: Stamps) -> BatchFile | None:
     clock = Stopwatch()
-    found = find(outputs, report)
-    read = read_plans(found.plans, outputs)
-    if read.away:
-        # A plan for missing image sets has its outputs next to the first plan's outputs.
-        found = find([*outputs, *read.away], report)
-    candidates = sorted_by_content(found.batch_files)
-    found = found.retold(outputs=(*candidates.outputs, *_kept_temporary(found)))
-    path = batch_file or the_one(candidates.batch_files)
-    if path is None:
-        near = next_to(outputs)
-        candidates = replace(candidates, not_read=(*candidates.not_read, *near.not_read))
-        path = the_one(near.batch_files) or planned_with(read.plans)
-    stamps = read_stamps(found.stamps)
-    _log.info("files below %s listed in %s", ", ".join(map(str, outputs)), clock)
-    clock = Stopwatch()
-    plan = read_and_check(path, read.plans, stamps)
+    plan = read_and_check(path, plans, stamps)
     if plan is None:
         _log.info("no batch file, so only gaps in the numbers show what is missing")
     else:
         _log.info("batch file %s: %d image sets, read in %s", plan.path, len(plan.planned), clock)
-    inspector = Inspector(known, EvidenceCache(outputs), look, progress)
-    items = inspector.inspected(_sources(found, plan, candidates))
-    if renamed := [Path(e.path) for e in _errors(items) if isinstance(e, BatchFileFoundError)]:
-        # Renamed batch files show only now: opening every file to find them would take as long as
-        # inspecting it.
-        found = found.retold(batch_files=renamed)
-        plan = plan or read_and_check(the_one(renamed), read.plans, stamps)
-        items = inspector.inspected(_sources(found, plan, candidates))
-        _check_any_output(items, renamed, outputs)
-    new_items = [item for item in items if item.signature not in known]
-    return Survey(
-        plan,
-        tuple(_judged(new_items, plan, _csv_tables(new_items, tables or {}), same_pictures)),
-        tuple(item.signature for item in items if item.signature in known),
-        read.plans,
-        found.histories,
-        (
-            *notes_on(plan, [*candidates.batch_files, *renamed]),
-            *read.notes,
-            *_left_over(found, [item.source for item in items]),
-            *_without_rows(new_items, plan if len(new_items) == len(items) else None),
-        ),
-        (*found.left_out, *read.left_out, *stamps.left_out),
-    )
+    return plan
 
 
 def _kept_temporary(found: Found) -> list[Path]:
@@ -147,17 +195,6 @@ def _sources(found: Found, plan: BatchFile | None, candidates: Candidates) -> li
     return [*found.sources(plan.pipeline if plan else None), *candidates.not_read]
 
 
-def _csv_tables(
-    items: Iterable[Inspected], known: Mapping[str | None, Collection[str]]
-) -> Mapping[str | None, Collection[str]]:
-    """Returns the tables of CSV outputs by pipeline: the known ones, and the ones in `items`."""
-    tables = {pipeline: set(names) for pipeline, names in known.items()}
-    for item in items:
-        if isinstance(item.found, Evidence) and item.source.format == "spreadsheet":
-            tables.setdefault(_pipeline(item.found), set()).update(item.found.tables)
-    return tables
-
-
 def pictures_of(batch: Batch) -> Pictures:
     """Returns what identifies the images of a batch's image sets, without the flags that its own
     modules set.
@@ -169,67 +206,12 @@ def pictures_of(batch: Batch) -> Pictures:
         return opened.pictures.without(batch.flags)
 
 
-def _judged(
-    items: Sequence[Inspected],
-    plan: BatchFile | None,
-    csv_tables: Mapping[str | None, Collection[str]],
-    same_pictures: bool,
-) -> list[Batch]:
-    """Returns the batches of all sources, in the order of the sources.
-
-    Sources that cannot be read are judged last: only the others show whether anything is missing
-    without them.
-    """
-    judged: dict[int, Batch] = {}
-    for item in items:
-        if isinstance(item.found, Evidence):
-            try:
-                with contained(item.source):
-                    siblings = _siblings(item.source, item.found, csv_tables)
-                    batch = judge(
-                        item.source, item.found, plan, siblings, same_pictures=same_pictures
-                    )
-                    judged[id(item)] = replace(batch, signature=item.signature)
-            except SourceError as error:
-                item.found = error
-    complete = union(batch.complete for batch in judged.values())
-    missing = plan is None or not plan.planned <= complete
-    for item in items:
-        if isinstance(item.found, SourceError):
-            judged[id(item)] = not_readable(item.source, item.found, missing)
-    return [judged[id(item)] for item in items]
-
-
-def _pipeline(evidence: Evidence) -> str | None:
-    return evidence.pipeline.digest if evidence.pipeline else None
-
-
-def _siblings(
-    source: Source, evidence: Evidence, csv_tables: Mapping[str | None, Collection[str]]
-) -> Collection[str]:
-    """Returns the tables that a CSV output should have: those that other CSV outputs have, and
-    those that its pipeline exports.
-
-    The other outputs have the same pipeline; all count if the pipeline is unknown.
-    """
-    if source.format != "spreadsheet":
-        return ()
-    if evidence.pipeline is None:
-        return set().union(*csv_tables.values())
-    exported = filter(evidence.pipeline.exports_table, evidence.missing_tables)
-    return {*csv_tables[evidence.pipeline.digest], *exported}
-
-
-def _without_rows(items: Iterable[Inspected], plan: BatchFile | None) -> Iterator[str]:
+def _without_rows(
+    batches: Iterable[Batch], skipping: Sequence[ImageSets], plan: BatchFile | None
+) -> Iterator[str]:
     """Notes that image sets which no output has may have been skipped."""
-    readable = [(item.source, item.found) for item in items if isinstance(item.found, Evidence)]
-    present = union(evidence.present for _, evidence in readable)
-    jobs = [
-        evidence.present
-        for source, evidence in readable
-        if source.format == "database" and evidence.pipeline and evidence.pipeline.skips
-    ]
-    if note := without_rows(jobs, present, plan.planned if plan else None):
+    present = union(batch.image_sets for batch in batches) if skipping else NONE
+    if note := without_rows(skipping, present, plan.planned if plan else None):
         yield note
 
 
@@ -248,6 +230,8 @@ def _check_any_output(
 
 def _left_over(found: Found, sources: Iterable[Source]) -> Iterator[str]:
     """Notes on temporary files of killed jobs, in folders that also hold other output."""
+    if not found.temporary:
+        return
     paths = {path for source in sources if source.files for path in (source.path, *source.files)}
     homes = paths | {path.parent for path in paths}
     for path in found.temporary:

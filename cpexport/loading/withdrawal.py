@@ -13,7 +13,7 @@ import numpy as np
 from cpexport.cellprofiler.features import IMAGE, IMAGE_NUMBER
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.base import Sink
-from cpexport.sinks.ledger import Entry, Ledger
+from cpexport.sinks.ledger import Entry
 from cpexport.tables.layout import object_of, table_of
 
 
@@ -25,9 +25,15 @@ class Withdrawn:
     reason: str
 
 
-def withdraw(sink: Sink, ledger: Ledger, prefix: str) -> list[Withdrawn]:
-    """Removes the truncated batches (`cut_off`) from the destination and returns them."""
-    truncated = cut_off(sink, ledger.entries, ledger.csv_tables, prefix)
+def withdraw(sink: Sink, prefix: str) -> list[Withdrawn]:
+    """Removes the truncated batches (`cut_off`) from the destination and returns them.
+
+    Batches of earlier loads are examined only if their run has more tables since.
+    """
+    before, now = sink.ledger.stored_summary(), sink.ledger.summary()
+    examined = before.csv_tables == now.csv_tables and before.last <= now.last
+    entries = sink.ledger.entries(before.last if examined else 0)
+    truncated = cut_off(sink, entries, now.csv_tables, prefix) if now.csv_tables else []
     if truncated:
         with sink.exclusive() as changes:
             for batch in truncated:

@@ -192,8 +192,7 @@ class LoadWriter:
         """Removes batches of CSV files that other outputs now show to be truncated."""
         if not self.loaded:
             return []
-        ledger = self._sink.ledger.read()
-        return self._attempts(lambda _: withdraw(self._sink, ledger, self._prefix))
+        return self._attempts(lambda _: withdraw(self._sink, self._prefix))
 
     def finish(self, found: Survey) -> None:
         """Updates everything in the destination that depends on the whole run."""

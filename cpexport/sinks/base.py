@@ -1,6 +1,6 @@
 """What every destination offers: `Sink`, with its ledger and its exclusive transactions."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.capabilities import Capabilities
 from cpexport.sinks.ledger import Entry, Ledger
+from cpexport.sinks.summary import Summary
 from cpexport.tables.layout import Features, Layout
 from cpexport.tables.options import TableOptions
 
@@ -44,7 +45,39 @@ class LedgerStore(Protocol):
     """
 
     def read(self) -> Ledger:
-        """The batches that the destination holds."""
+        """The batches that the destination holds, all at once: for reports that name each."""
+
+    def summary(self) -> Summary:
+        """All batches added up. Costs what the batches since `stored_summary` cost, unless older
+        ones were replaced or deleted."""
+
+    def stored_summary(self) -> Summary:
+        """What `Transaction.set_summary` stored."""
+
+    def added(self) -> ImageSets | None:
+        """The image sets that were loaded since `stored_summary`; None if older batches were
+        replaced or deleted since, or if there is no stored summary."""
+
+    def entries(self, after: int = 0) -> Iterator[Entry]:
+        """The entries after the one with this `batch_id`, in the order in which they were written,
+        a limited number in memory."""
+
+    def holding(self, image_sets: ImageSets) -> tuple[Entry, ...]:
+        """The entries from which the destination has some of these image sets, each with only those
+        in `loaded`."""
+
+    def holds(self, signature: str) -> bool:
+        """Whether the destination has the batch with this signature; any process may have written
+        it."""
+
+    def settled_among(self, signatures: Collection[str]) -> frozenset[str]:
+        """Those of the signatures that `Ledger.settled` has."""
+
+    def settled_signatures(self) -> Iterator[pa.Array]:
+        """The signatures that `Ledger.settled` has, as texts, a limited number at a time."""
+
+    def without_rows(self) -> Iterator[Entry]:
+        """The entries with complete image sets, all of which other batches have replaced."""
 
     def runs(self) -> Mapping[str, int]:
         """`TableNumber` by name of run, from 1 in order of loading; empty if the destination does
@@ -85,6 +118,9 @@ class Transaction(Protocol):
 
     def set_metadata(self, values: Mapping[str, str]) -> None:
         """Stores what was computed over the whole run; the next batch removes it."""
+
+    def set_summary(self, summary: Summary) -> None:
+        """Stores the summary of the ledger, from which the next load goes on."""
 
     def set_measured(self, values: Mapping[str, float]) -> None:
         """Replaces the run's measurements in Per_Experiment, by feature."""

@@ -4,10 +4,12 @@ import hashlib
 import json
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Self
+
+import pyarrow as pa
 
 from cpexport.cellprofiler.pipeline_use import PipelineUse, pipelines_used
 from cpexport.imagesets import ImageSets
@@ -136,12 +138,13 @@ class Ledger:
             if entry.image_sets == entry.complete
         )
 
-    @cached_property
-    def by_fingerprint(self) -> Mapping[str, Entry]:
-        """The entries by content. If several have the same, the one with the most loaded
-        image sets counts."""
-        by_loaded = sorted(self.entries, key=lambda entry: len(entry.loaded))
-        return {entry.fingerprint: entry for entry in by_loaded}
+    def settled_among(self, signatures: Collection[str]) -> frozenset[str]:
+        """Those of the signatures that are `settled`."""
+        return self.settled.intersection(signatures)
+
+    def settled_signatures(self) -> Iterator[pa.Array]:
+        """All of `settled`."""
+        yield pa.array(self.settled, pa.string())
 
     @cached_property
     def loaded(self) -> ImageSets:

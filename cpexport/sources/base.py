@@ -36,7 +36,7 @@ class State(StrEnum):
     """The output is damaged, and no part of it can be trusted."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """What a job's files state about its image sets, before `completeness` judges it.
 
@@ -150,7 +150,7 @@ class Nothing:
         return iter(())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Batch:
     """A job's output after judgement: which image sets are complete, and why the others are not.
 

@@ -6,7 +6,7 @@ sources.
 """
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -27,7 +27,7 @@ from cpexport.sources.named_file import PACKED, place_of
 from cpexport.sources.packed import may_be_data
 from cpexport.sources.spreadsheet.file_groups import csv_folder, header_of
 from cpexport.sources.sqlite.file import FileKind, contents
-from cpexport.sources.stray_tables import put_together
+from cpexport.sources.stray_tables import all_apart, put_together
 from cpexport.sources.unread import unread_output
 
 _MOVE = "move it out of OUTPUTS"
@@ -78,6 +78,8 @@ class Found:
     @cached_property
     def _together(self) -> tuple[list[Place], list[LeftOut]]:
         """Places with all files of their jobs, and the files that belong to no job."""
+        if all_apart(self.listed):
+            return list(self.listed), []
         places = [place.copied() for place in self.listed]
         return places, put_together(places)
 
@@ -116,13 +118,19 @@ class Found:
         return sources
 
 
-def find(outputs: Iterable[Path], report: ReportFiles = lambda files: None) -> Found:
+def find(
+    outputs: Iterable[Path],
+    report: ReportFiles = lambda files: None,
+    skip: Callable[[Listed], bool] = lambda listed: False,
+) -> Found:
     """Walks OUTPUTS, which are folders or single files. A file below two of them is found once.
+
+    skip: whether to pass over a folder, whose files are then in no place.
 
     Raises:
         SourceError: one of OUTPUTS does not exist, or cannot be listed.
     """
-    finding = _Finding()
+    finding = _Finding(skip)
     # Folders come first: a file that is also named directly belongs to the batches of its folder.
     tops = sorted(outputs, key=lambda top: not top.is_dir())
     for top in tops:
@@ -146,6 +154,7 @@ def _named_like_data(name: str) -> bool:
 class _Finding:
     """The result so far, keyed by paths without links, so that nothing is found twice."""
 
+    skip: Callable[[Listed], bool]
     places: dict[str, Place] = field(default_factory=dict)
     listed: dict[str, Listed] = field(default_factory=dict)
     batch_files: dict[str, Path] = field(default_factory=dict)
@@ -166,7 +175,7 @@ class _Finding:
 
     def take(self, listed: Listed) -> None:
         """Adds a folder."""
-        if listed.real in self.listed:
+        if listed.real in self.listed or self.skip(listed):
             return
         self.listed[listed.real] = listed
         self.not_read += [
@@ -193,7 +202,9 @@ class _Finding:
         rest = [file for file in folder.csv if file not in sql_files] if sql_files else folder.csv
         csv = csv_folder(rest)
         strays = sql_strays(rest)
-        self.places[listed.real] = Place(folder, csv.groups, list(csv.strays), jobs, strays)
+        self.places[listed.real] = Place(
+            folder, csv.groups, list(csv.strays), jobs, strays, state=listed.state
+        )
 
     def _special(self, name: str) -> dict[str, Path] | None:
         """Returns where to record a file of this name if it describes jobs, else None."""

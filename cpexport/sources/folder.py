@@ -36,7 +36,7 @@ _DONE = ("Complete", "Failure")
 _DONE_SIZE = 64
 
 
-@dataclass
+@dataclass(slots=True)
 class Folder:
     """The files of one folder by kind, sorted by name.
 

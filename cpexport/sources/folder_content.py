@@ -9,13 +9,13 @@ from cpexport.sources.mysql_csv.file_names import SqlJob
 from cpexport.sources.spreadsheet.file_groups import CsvGroup, Stray
 
 
-@dataclass
+@dataclass(slots=True)
 class Place:
     """A folder, or a file that the user named, with its jobs' files.
 
     `groups` are CSV files by prefix, and `strays` CSV files of no group. `jobs` are the files of
     "MySQL / CSV" by job; `sql_strays` are such files whose job is elsewhere. `companions` are CSV
-    files of the job whose measurement file is here.
+    files of the job whose measurement file is here. `state` is that of `walk.Listed`.
     """
 
     folder: Folder
@@ -24,6 +24,7 @@ class Place:
     jobs: dict[SqlJob, list[Path]] = field(default_factory=dict)
     sql_strays: list[Path] = field(default_factory=list)
     companions: list[Path] = field(default_factory=list)
+    state: bytes = b""
 
     def copied(self) -> "Place":
         """Returns a copy that can be changed independently."""
@@ -44,6 +45,12 @@ class Place:
     def is_a_jobs(self) -> bool:
         """Whether anything here belongs to a job, even if it is only a trace of one."""
         return bool(self.groups or self.jobs or self.folder.hdf5 or self.folder.had_a_job)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether no file here can belong to a job elsewhere, as far as names and headers show."""
+        loose = self.strays or self.sql_strays or self.folder.temporary
+        return not loose and all(group.images for group in self.groups.values())
 
     @property
     def csv(self) -> list[Path]:

@@ -14,6 +14,16 @@ from cpexport.sources.folder_content import Place
 from cpexport.sources.spreadsheet.file_groups import CsvGroup
 
 
+def all_apart(places: Sequence[Place]) -> bool:
+    """Whether no table can belong to a job in another folder, as in most runs: `put_together` would
+    then change nothing."""
+    if not all(place.is_plain for place in places):
+        return False
+    jobs = {place.folder.path for place in places if place.is_a_jobs}
+    homes = {path.parent for path in jobs}
+    return jobs.isdisjoint(up for home in homes for up in (home, *home.parents))
+
+
 def put_together(places: Sequence[Place]) -> list[LeftOut]:
     """Gives tables to their jobs; returns the tables without a job, each with the reason.
 

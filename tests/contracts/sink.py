@@ -30,6 +30,7 @@ from cpexport.sinks.base import Sink
 from cpexport.sinks.ledger import Count
 from cpexport.sinks.registry import open_sink
 from cpexport.sinks.sql.table_store import TableStore
+from cpexport.sinks.summary import Summary
 from cpexport.tables.layout import RELATIONSHIPS, Layout
 from cpexport.tables.options import TableOptions
 
@@ -282,6 +283,42 @@ class SinkContract:
         assert self.counted(tmp_path, newer.counts()) == newer.counts()
         old, new = sink.ledger.read().entries
         assert (str(old.loaded), str(new.loaded)) == ("", "1")
+
+    def test_the_summary_is_that_of_all_entries_whatever_happened_to_them(
+        self, sink: Sink, tmp_path: Path, jobs: list[Job]
+    ) -> None:
+        """A load goes on from the summary that the last one stored."""
+
+        def whole(sink: Sink) -> tuple[object, ...]:
+            ledger = sink.ledger.read()
+            last = Summary().with_entries(sink.ledger.summary().last, ledger.entries)
+            assert (ledger.loaded, ledger.pipelines) == (last.loaded, last.pipelines)
+            assert ledger.settled == frozenset(sink.ledger.settled_among(ledger.settled))
+            signatures = pa.chunked_array(sink.ledger.settled_signatures(), pa.string())
+            assert ledger.settled == frozenset(signatures.to_pylist())
+            return last.state, last.loaded, dict(last.csv_tables), last.rows, last.group_tags
+
+        def summed(sink: Sink) -> tuple[object, ...]:
+            found = sink.ledger.summary()
+            return found.state, found.loaded, dict(found.csv_tables), found.rows, found.group_tags
+
+        put(sink, jobs[0])
+        with sink.exclusive() as changes:
+            changes.set_summary(sink.ledger.summary())
+        put(sink, jobs[1])
+        with open_sink(self.url(tmp_path)) as second:
+            assert summed(second) == summed(sink) == whole(sink)
+            assert second.ledger.added() == jobs[1].entry.loaded
+            assert [e.signature for e in second.ledger.entries(second.ledger.summary().last)] == []
+        put(sink, jobs[0].again("newer", +1))
+        assert summed(sink) == whole(sink)
+        assert sink.ledger.added() is None
+        assert [e.signature for e in sink.ledger.without_rows()] == [jobs[0].entry.signature]
+        (holding,) = sink.ledger.holding(ImageSets.parse("1"))
+        assert holding == sink.ledger.read().entries[2]
+        with sink.exclusive() as changes:
+            changes.delete_batch(jobs[1].entry)
+        assert summed(sink) == whole(sink)
 
     def test_another_picture_under_a_number_that_is_there_is_refused(
         self, sink: Sink, tmp_path: Path, jobs: list[Job]

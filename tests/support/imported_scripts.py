@@ -96,9 +96,11 @@ def _collected(columns: dict[str, list[str]], query: Callable[[str], Any], quote
         names = [name for name in names if name != "loaded_utc"]
         listed = ", ".join(f"{quote}{name}{quote}" for name in names)
         # A script writes the measurements of a run by job, and leaves those of the whole run to a
-        # load.
+        # load. So it does with the summary of the ledger.
         condition = (
-            " WHERE name NOT IN ('layout', 'measured_of')" if table == "_cpexport_settings" else ""
+            " WHERE name NOT IN ('layout', 'measured_of', 'summary')"
+            if table == "_cpexport_settings"
+            else ""
         )
         rows = query(f"SELECT {listed} FROM {quote}{table}{quote}{condition}")
         if "batch_id" in names:

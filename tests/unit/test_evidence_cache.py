@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support.fixtures import Ran, rewritten, unpacked
 
+from cpexport._sqlite_adbc import Connection
 from cpexport.imagesets import ImageSets
 from cpexport.loading.survey import survey
 from cpexport.sources.hdf5.source import Hdf5Source
@@ -143,6 +144,38 @@ def test_a_damaged_memory_is_as_good_as_none(looks: Looks, tmp_path: Path) -> No
         assert len(looks.since()) == 4
     assert complete(outputs) == first
     assert looks.since() == []
+
+
+@pytest.mark.parametrize("planted", ["link", "writable", "folder"])
+def test_a_memory_that_others_can_write_is_not_read(
+    looks: Looks, tmp_path: Path, planted: str
+) -> None:
+    outputs = unpacked("10_ranges") / "outputs"
+    complete(outputs)
+    home = tmp_path / "cache" / "cpexport"
+    (file,) = home.iterdir()
+    if planted == "link":
+        file.symlink_to(file.rename(tmp_path / "elsewhere"))
+    else:
+        (file if planted == "writable" else home).chmod(0o777)
+    looks.since()
+
+    complete(outputs)
+
+    assert len(looks.since()) == 4
+
+
+def test_evidence_that_was_changed_in_the_memory_is_not_used(looks: Looks, tmp_path: Path) -> None:
+    outputs = unpacked("10_ranges") / "outputs"
+    first = complete(outputs)
+    (file,) = (tmp_path / "cache" / "cpexport").iterdir()
+    connection = Connection(str(file))
+    connection.rows("UPDATE evidence SET evidence = replace(evidence, 'present', 'absent')")
+    connection.close()
+    looks.since()
+
+    assert complete(outputs) == first
+    assert len(looks.since()) == 4
 
 
 def test_where_nothing_can_be_remembered_all_is_looked_at(

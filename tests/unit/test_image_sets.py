@@ -1,12 +1,14 @@
 import operator
 import pickle
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cpexport import imagesets
 from cpexport.imagesets import ImageSets, repeated
 
 # Few enough that sets touch, overlap and fill gaps often.
@@ -196,6 +198,29 @@ def test_a_huge_range_costs_no_more_than_a_small_one() -> None:
     assert str(everything - hole) == f"1-{10**14 - 1},{10**14 + 1}-{10**15}"
     assert len(everything - hole) == 10**15 - 1
     assert hole <= everything
+
+
+def test_of_a_large_set_only_what_is_near_a_small_one_is_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    large, small = ImageSets.of(range(1, 20_001, 2)), ImageSets.parse("9-12,15")
+    looked: list[int] = []
+
+    def counting(name: str) -> None:
+        real = getattr(imagesets, name)
+
+        def counted(*ranges: tuple[tuple[int, int], ...]) -> Any:
+            looked.append(sum(map(len, ranges)))
+            return real(*ranges)
+
+        monkeypatch.setattr(imagesets, name, counted)
+
+    counting("_common")
+    counting("_remaining")
+
+    assert [str(small & large), str(large & small)] == ["9,11,15"] * 2
+    assert (str(small - large), small <= large) == ("10,12", False)
+    assert max(looked) < 10
 
 
 def test_a_million_ranges_are_handled_range_by_range() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cpexport.cellprofiler.features import IMAGE, IMAGE_NUMBER
 from cpexport.errors import SinkError
@@ -49,12 +50,19 @@ def delete(db: Database, layout: Layout, scope: Scope, image_sets: ImageSets) ->
 def renumber(db: Database, layout: Layout, scope: Scope, columns: Mapping[str, pa.Array]) -> None:
     """Replaces the values of image features; see `base.Transaction.renumber`."""
     of_run = f" AND {scope.data}" if scope.data else ""
+    image_sets = ImageSets.of_array(columns[IMAGE_NUMBER].to_numpy())
     for feature, values in columns.items():
         column = layout.by_feature.get((IMAGE, feature))
-        if column is not None and feature != IMAGE_NUMBER:
+        if column is None or feature == IMAGE_NUMBER:
+            continue
+        update = f"UPDATE {quoted(column.table)} SET {quoted(column.name)} = ? WHERE"
+        if len(pc.unique(values)) == 1:
+            # The length of the only group of a run, for example.
+            for where in db.between(quoted(IMAGE_NUMBER), image_sets, scope.number):
+                db.run(f"{update} {where}", values[0].as_py())
+        else:
             db.run_many(
-                f"UPDATE {quoted(column.table)} SET {quoted(column.name)} = ? "
-                f"WHERE {quoted(IMAGE_NUMBER)} = ?{of_run}",
+                f"{update} {quoted(IMAGE_NUMBER)} = ?{of_run}",
                 pa.record_batch([values, columns[IMAGE_NUMBER]], names=["value", "number"]),
             )
 

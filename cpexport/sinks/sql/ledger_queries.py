@@ -19,6 +19,8 @@ from cpexport.sinks.sql.ledger_schema import (
 )
 from cpexport.sinks.sql.statements import in_ranges, in_scope
 
+SIGNATURES = 100
+"""How many signatures `settled` takes."""
 _ENTRY = [column for column in BATCHES.columns if column.name not in ("prefix", "table_number")]
 UNMEASURED = "unmeasured"
 """The setting with the last `batch_id` for which jobs' measurements of the run were not kept."""
@@ -38,6 +40,51 @@ def batches(one_run: bool) -> sa.Select[Any]:
 @cache
 def batch() -> sa.Select[Any]:
     return sa.select(*_ENTRY).where(BATCHES.c.batch_id == sa.bindparam("batch"))
+
+
+@cache
+def batches_of(one_run: bool, ranges: int) -> sa.Select[Any]:
+    ours = in_scope(BATCHES, one_run), in_ranges(BATCHES.c.batch_id, ranges)
+    return sa.select(*_ENTRY).where(*ours).order_by(BATCHES.c.batch_id)
+
+
+@cache
+def counts_of(ranges: int) -> sa.Select[Any]:
+    return sa.select(TABLES).where(in_ranges(TABLES.c.batch_id, ranges))
+
+
+@cache
+def ids_after() -> sa.Select[Any]:
+    """Without a condition on prefix and run: SQLite would look all of them up by these."""
+    c = BATCHES.c
+    later = sa.select(c.batch_id, c.prefix, c.table_number).where(c.batch_id > sa.bindparam("last"))
+    return later.order_by(c.batch_id).limit(sa.bindparam("most"))
+
+
+@cache
+def counted_batches(one_run: bool) -> sa.Select[Any]:
+    last = sa.func.coalesce(sa.func.max(BATCHES.c.batch_id), 0)
+    return sa.select(sa.func.count(), last).where(in_scope(BATCHES, one_run))
+
+
+@cache
+def counted_image_sets(one_run: bool) -> sa.Select[Any]:
+    return sa.select(sa.func.count()).select_from(SETS).where(in_scope(SETS, one_run))
+
+
+@cache
+def settled(one_run: bool) -> sa.Select[Any]:
+    c = BATCHES.c
+    among = c.signature.in_([sa.bindparam(f"signature_{place}") for place in range(SIGNATURES)])
+    whole = c.fingerprint != sa.literal_column("''"), c.image_sets == c.complete
+    return sa.select(c.signature).where(in_scope(BATCHES, one_run), among, *whole)
+
+
+@cache
+def without_rows(one_run: bool) -> sa.Select[Any]:
+    c, own = BATCHES.c, sa.select(SETS.c.batch_id).where(in_scope(SETS, one_run))
+    ours = in_scope(BATCHES, one_run), c.complete != sa.literal_column("''")
+    return sa.select(c.batch_id).where(*ours, c.batch_id.not_in(own)).order_by(c.batch_id)
 
 
 @cache
@@ -67,6 +114,12 @@ def image_sets_within(one_run: bool, ranges: int) -> sa.Select[Any]:
     within = in_scope(SETS, one_run), in_ranges(SETS.c.number, ranges)
     columns = SETS.c.number, SETS.c.batch_id, SETS.c.identity
     return sa.select(*columns).where(*within).order_by(SETS.c.number)
+
+
+@cache
+def owners_within(one_run: bool, ranges: int) -> sa.Select[Any]:
+    within = in_scope(SETS, one_run), in_ranges(SETS.c.number, ranges)
+    return sa.select(SETS.c.number, SETS.c.batch_id).where(*within).order_by(SETS.c.number)
 
 
 @cache
@@ -132,8 +185,9 @@ def last_batch() -> sa.Select[Any]:
 
 
 @cache
-def measured() -> sa.Select[Any]:
-    return sa.select(MEASURED).order_by(MEASURED.c.batch_id, MEASURED.c.feature)
+def measured(ranges: int) -> sa.Select[Any]:
+    ours = _within(MEASURED, ranges)
+    return sa.select(MEASURED).where(ours).order_by(MEASURED.c.batch_id, MEASURED.c.feature)
 
 
 @cache
@@ -143,26 +197,28 @@ def unmeasured() -> sa.Select[Any]:
 
 
 @cache
-def replaced() -> sa.Select[Any]:
+def replaced(ranges: int) -> sa.Select[Any]:
     by = BATCHES.c.batch_id == REPLACED.c.by_batch_id
     listed = sa.select(REPLACED.c.batch_id, BATCHES.c.signature, REPLACED.c.set_count)
-    return listed.join_from(REPLACED, BATCHES, by).order_by(REPLACED.c.batch_id, BATCHES.c.batch_id)
+    ours = listed.join_from(REPLACED, BATCHES, by).where(_within(REPLACED, ranges))
+    return ours.order_by(REPLACED.c.batch_id, BATCHES.c.batch_id)
 
 
 @cache
-def features() -> sa.Select[Any]:
-    return sa.select(FEATURES.c.batch_id, FEATURES.c.digest)
-
-
-@cache
-def feature_sets() -> sa.Select[Any]:
-    return sa.select(FEATURE_SETS.c.digest, FEATURE_SETS.c.features)
+def features(ranges: int) -> sa.Select[Any]:
+    return sa.select(FEATURES.c.batch_id, FEATURES.c.digest).where(_within(FEATURES, ranges))
 
 
 @cache
 def feature_set() -> sa.Select[Any]:
     ours = FEATURE_SETS.c.digest == sa.bindparam("digest")
     return sa.select(FEATURE_SETS.c.digest).where(ours)
+
+
+@cache
+def features_of_set() -> sa.Select[Any]:
+    ours = FEATURE_SETS.c.digest == sa.bindparam("digest")
+    return sa.select(FEATURE_SETS.c.features).where(ours)
 
 
 @cache
@@ -174,3 +230,8 @@ def all_owners() -> sa.Select[Any]:
 def completed() -> sa.Select[Any]:
     c = BATCHES.c
     return sa.select(c.batch_id, c.prefix, c.table_number, c.complete).order_by(c.batch_id)
+
+
+def _within(table: sa.Table, ranges: int) -> sa.ColumnElement[bool]:
+    """The condition that selects so many ranges of batches; all of them for 0."""
+    return in_ranges(table.c.batch_id, ranges) if ranges else sa.true()

@@ -21,6 +21,10 @@ from cpexport.sinks.sql.statements import (
     values_of,
 )
 
+SUMMARY = "summary"
+"""The setting with the summary of a run as it was when the run's last load ended. Its own numbers
+show whether it still holds, so no batch removes it; a script does, as it reuses `batch_id`s."""
+
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -93,8 +97,8 @@ def shown(db: Database) -> frozenset[str]:
 
 def settings(db: Database, scope: Scope) -> dict[str, str]:
     """What is stored for a run and holds until the next batch."""
-    stored = fetch(db, queries.settings(bool(scope.number)), **values_of(scope))
-    return {name: value for name, value in stored if name not in OWN}
+    stored = fetch(db, queries.settings(scope.one_run), **values_of(scope))
+    return {name: value for name, value in stored if name not in OWN and name != SUMMARY}
 
 
 def noted(db: Database, prefix: str, name: str) -> dict[str, str]:

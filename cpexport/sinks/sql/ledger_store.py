@@ -1,14 +1,23 @@
 """Reads a destination's ledger from SQL tables, for one prefix and, if named, one run."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+
+import pyarrow as pa
 
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.in_place import deleted
 from cpexport.sinks.ledger import Entry, Ledger
-from cpexport.sinks.sql import experiment_tables, ledger_options, ledger_settings, ledger_tables
+from cpexport.sinks.sql import (
+    experiment_tables,
+    ledger_entries,
+    ledger_options,
+    ledger_settings,
+    ledger_tables,
+)
 from cpexport.sinks.sql.database import Database
 from cpexport.sinks.sql.scope import NO_RUN_YET, Scope
+from cpexport.sinks.summary import Summary
 from cpexport.tables.options import TableOptions
 from cpexport.tables.path_map import PathMap
 
@@ -19,6 +28,9 @@ class SqlLedger:
     def __init__(self, db: Database, prefix: str, run: str | None) -> None:
         self._db, self.prefix, self.run = db, prefix, run
         self._stored = False
+        self._summary: Summary | None = None
+        self._newest: Summary | None = None
+        self._numbered: bool | None = None
 
     @property
     def exists(self) -> bool:
@@ -42,10 +54,63 @@ class SqlLedger:
 
     def scope(self) -> Scope:
         """The rows of this prefix and run. Not cached, as any process may number the run."""
-        return Scope(self.prefix, 0 if self.run is None else self.runs().get(self.run, NO_RUN_YET))
+        if self.run is None:
+            return Scope(self.prefix, every=self._numbers_runs())
+        return Scope(self.prefix, self.runs().get(self.run, NO_RUN_YET))
+
+    def _numbers_runs(self) -> bool:
+        """Whether runs are numbered under the prefix, which never changes once there are tables."""
+        if self._numbered is None and self.exists:
+            shape = ledger_options.shape_of(self._db, self.prefix)
+            self._numbered = None if shape is None else shape.numbered
+        return bool(self._numbered)
 
     def read(self) -> Ledger:
         return ledger_tables.read(self._db, self.scope()) if self.exists else Ledger()
+
+    def summary(self) -> Summary:
+        if self._summary is None:
+            if not self.exists:
+                return Summary()
+            before = self._newest or self.stored_summary()
+            self._summary = ledger_entries.summary(self._db, self.scope(), before)
+            self._newest = self._summary
+        return self._summary
+
+    def renew(self) -> None:
+        """Makes `summary` look at the ledger again: this or another process has written to it."""
+        self._summary = None
+
+    def stored_summary(self) -> Summary:
+        return ledger_entries.stored_summary(self._db, self.scope()) if self.exists else Summary()
+
+    def added(self) -> ImageSets | None:
+        before, now = self.stored_summary(), self.summary()
+        return now.loaded - before.loaded if now.extends(before) else None
+
+    def entries(self, after: int = 0) -> Iterator[Entry]:
+        if self.exists:
+            for some in ledger_entries.after(self._db, self.scope(), after):
+                yield from (entry for _, entry in some)
+
+    def holding(self, image_sets: ImageSets) -> tuple[Entry, ...]:
+        if not image_sets or not self.exists:
+            return ()
+        return ledger_entries.holding(self._db, self.scope(), image_sets)
+
+    def settled_among(self, signatures: Collection[str]) -> frozenset[str]:
+        if not self.exists:
+            return frozenset()
+        return ledger_entries.settled_among(self._db, self.scope(), signatures)
+
+    def settled_signatures(self) -> Iterator[pa.Array]:
+        if self.exists:
+            yield from ledger_entries.settled_signatures(self._db, self.scope())
+
+    def without_rows(self) -> Iterator[Entry]:
+        summary = self.summary()
+        if summary.with_rows < summary.batches:
+            yield from ledger_entries.without_rows(self._db, self.scope())
 
     def runs(self) -> Mapping[str, int]:
         return ledger_tables.runs(self._db, self.prefix) if self.exists else {}
@@ -70,9 +135,8 @@ class SqlLedger:
     def measured(self) -> Mapping[str, float]:
         return experiment_tables.measured(self._db, self.scope())
 
-    def holds(self, entry: Entry) -> bool:
-        """Whether the ledger has this very batch; another process may have written it."""
-        return self.exists and ledger_tables.holds(self._db, self.scope(), entry)
+    def holds(self, signature: str) -> bool:
+        return self.exists and ledger_tables.holds(self._db, self.scope(), signature)
 
     def agreed(self, shape: TableOptions | None, paths: PathMap | None) -> TableOptions:
         """The options that the tables have or will have; see `ledger_options.agreed`."""

@@ -1,7 +1,7 @@
 """Reads the ledger from its tables, and writes a batch's entry within its transaction."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -35,13 +35,17 @@ def read(db: Database, scope: Scope) -> Ledger:
         count = Count(rows, missing, infinite, json.loads(columns))
         counts.setdefault(batch, {})[table] = count
     owned: dict[int, list[int]] = {}
-    for number, batch in fetch(db, queries.owners(bool(scope.number)), **values_of(scope)):
+    for number, batch in fetch(db, queries.owners(scope.one_run), **values_of(scope)):
         owned.setdefault(batch, []).append(number)
-    batches = fetch(db, queries.batches(bool(scope.number)), **values_of(scope))
+    batches = fetch(db, queries.batches(scope.one_run), **values_of(scope))
     added = ledger_upgrade.Added.read(db)
     return Ledger(
         tuple(
-            added.to(row[0], _entry(row, owned.get(row[0], []), counts.get(row[0], {})))
+            added.to(
+                row[0],
+                entry_of(row, [], counts.get(row[0], {})),
+                ImageSets.of(owned.get(row[0], ())),
+            )
             for row in batches
         )
     )
@@ -101,40 +105,45 @@ def enter_run(db: Database, prefix: str, name: str) -> int:
     return number
 
 
-def holds(db: Database, scope: Scope, entry: Entry) -> bool:
-    """Whether the ledger has an entry for this very batch."""
-    return bool(ids(db, scope, entry))
+def holds(db: Database, scope: Scope, signature: str) -> bool:
+    """Whether the ledger has an entry for the batch with this signature."""
+    return bool(_ids(db, scope, signature))
 
 
 def ids(db: Database, scope: Scope, entry: Entry) -> list[int]:
     """The `batch_id` of a batch's entry; more than one if runs are numbered and all are meant."""
-    same = queries.ids(bool(scope.number))
-    return [batch for (batch,) in fetch(db, same, **values_of(scope), signature=entry.signature)]
+    return _ids(db, scope, entry.signature)
+
+
+def _ids(db: Database, scope: Scope, signature: str) -> list[int]:
+    same = queries.ids(scope.one_run)
+    return [batch for (batch,) in fetch(db, same, **values_of(scope), signature=signature)]
 
 
 @checked
 def entry(db: Database, batch: int, loaded: list[int]) -> Entry | None:
     """The entry with this `batch_id`, without counts, with `loaded` as given; None if missing."""
     rows = fetch(db, queries.batch(), batch=batch)
-    return _entry(rows[0], loaded, {}) if rows else None
+    return entry_of(rows[0], loaded, {}) if rows else None
 
 
 def batches_of(db: Database, scope: Scope, image_sets: ImageSets) -> dict[int, int]:
     """The `batch_id` that each of these image sets came from, for those that are loaded."""
-    batches: dict[int, int] = {}
+    return dict(owners(db, scope, image_sets))
+
+
+def owners(db: Database, scope: Scope, image_sets: ImageSets) -> Iterator[tuple[int, int]]:
+    """Each of these image sets that is loaded, with the `batch_id` that it came from. Several runs
+    can have the same image set."""
     for count, ranges in ranges_of(image_sets):
-        within = queries.image_sets_within(bool(scope.number), count)
-        for number, batch, _ in fetch(db, within, **values_of(scope), **ranges):
-            batches[number] = batch
-    return batches
+        within = queries.owners_within(scope.one_run, count)
+        yield from fetch(db, within, **values_of(scope), **ranges)
 
 
 def delete_image_sets(db: Database, scope: Scope, image_sets: ImageSets) -> None:
     """Removes these image sets from those that are loaded."""
     for count, ranges in ranges_of(image_sets):
-        execute(
-            db, queries.deleted_image_sets(bool(scope.number), count), **values_of(scope), **ranges
-        )
+        execute(db, queries.deleted_image_sets(scope.one_run, count), **values_of(scope), **ranges)
 
 
 @checked
@@ -142,7 +151,7 @@ def pictures(db: Database, scope: Scope, image_sets: ImageSets) -> Pictures:
     """What identifies the images of these image sets, for those that are loaded."""
     known: list[tuple[int, str]] = []
     for count, ranges in ranges_of(image_sets):
-        within = queries.image_sets_within(bool(scope.number), count)
+        within = queries.image_sets_within(scope.one_run, count)
         rows = fetch(db, within, **values_of(scope), **ranges)
         known += [(number, identity) for number, _, identity in rows]
     return from_identities([n for n, _ in known], [identity for _, identity in known])
@@ -232,7 +241,8 @@ def counted_tables(db: Database, batch: int) -> int:
     return len(fetch(db, queries.tables(), batch=batch))
 
 
-def _entry(row: tuple[Any, ...], loaded: list[int], counts: Mapping[str, Count]) -> Entry:
+def entry_of(row: tuple[Any, ...], loaded: list[int], counts: Mapping[str, Count]) -> Entry:
+    """The entry of a row of `_cpexport_batches`, without what newer versions added."""
     (_, path, format, signature, fingerprint, image_sets, complete, refused, tags, *rest) = row
     state, reason, finished, modified, version, pipeline, time, cpexport = rest
     group_tags = json.loads(tags)

@@ -15,7 +15,14 @@ from cpexport.sinks.ledger import Entry, RecordedFeatures
 from cpexport.sinks.sql import ledger_queries as queries
 from cpexport.sinks.sql.database import Database
 from cpexport.sinks.sql.ledger_schema import FEATURE_SETS, FEATURES, MEASURED, REPLACED, SETTINGS
-from cpexport.sinks.sql.statements import deleted, execute, execute_many, fetch, inserted
+from cpexport.sinks.sql.statements import (
+    deleted,
+    execute,
+    execute_many,
+    fetch,
+    inserted,
+    ranges_of,
+)
 
 VIEW = "_cpexport_current"
 STATEMENT = f"""\
@@ -79,30 +86,34 @@ class Added:
     recorded: Mapping[int, RecordedFeatures]
 
     @classmethod
-    def read(cls, db: Database) -> Self:
+    def read(cls, db: Database, batches: ImageSets | None = None) -> Self:
+        """What they say about these batches, by `batch_id`; about all without `batches`."""
         names = db.names()
         measured: dict[int, dict[str, float]] = {}
         replaced: dict[int, dict[str, int]] = {}
-        recorded: dict[int, RecordedFeatures] = {}
+        digests: dict[int, str] = {}
         unmeasured = 0 if MEASURED.name in names else _last_batch(db)
         if MEASURED.name in names:
-            for batch, feature, value in fetch(db, queries.measured()):
-                measured.setdefault(batch, {})[feature] = math.nan if value is None else value
             for (value,) in fetch(db, queries.unmeasured()):
                 unmeasured = int(value)
-        if REPLACED.name in names:
-            for batch, signature, count in fetch(db, queries.replaced()):
-                replaced.setdefault(batch, {})[signature] = count
-        if {FEATURES.name, FEATURE_SETS.name} <= names:
-            texts: dict[str, str] = dict(fetch(db, queries.feature_sets()))
-            by_digest = {d: RecordedFeatures.from_json(text) for d, text in texts.items()}
-            recorded = {batch: by_digest[digest] for batch, digest in fetch(db, queries.features())}
+        for count, ranges in [(0, {})] if batches is None else ranges_of(batches):
+            if MEASURED.name in names:
+                for batch, feature, value in fetch(db, queries.measured(count), **ranges):
+                    measured.setdefault(batch, {})[feature] = math.nan if value is None else value
+            if REPLACED.name in names:
+                for batch, signature, number in fetch(db, queries.replaced(count), **ranges):
+                    replaced.setdefault(batch, {})[signature] = number
+            if {FEATURES.name, FEATURE_SETS.name} <= names:
+                digests |= fetch(db, queries.features(count), **ranges)
+        sets = {digest: _features_of(db, digest) for digest in {*digests.values()}}
+        recorded = {batch: sets[digest] for batch, digest in digests.items()}
         return cls(measured, unmeasured, replaced, recorded)
 
-    def to(self, batch: int, entry: Entry) -> Entry:
-        """The entry of a batch with what is added to it."""
+    def to(self, batch: int, entry: Entry, loaded: ImageSets) -> Entry:
+        """The entry of a batch with what is added to it, and with the image sets that it owns."""
         return replace(
             entry,
+            loaded=loaded,
             measured=self.measured.get(batch, {}),
             measured_kept=batch > self.unmeasured,
             replaced=self.replaced.get(batch, {}),
@@ -139,6 +150,11 @@ def write(db: Database, batch: int, entry: Entry, owners: Mapping[int, int]) -> 
         execute(db, inserted(FEATURES), batch_id=batch, digest=digest)
     for old, count in sorted(Counter(owners.values()).items()):
         execute(db, inserted(REPLACED), batch_id=old, by_batch_id=batch, set_count=count)
+
+
+def _features_of(db: Database, digest: str) -> RecordedFeatures:
+    ((text,), *_) = fetch(db, queries.features_of_set(), digest=digest)
+    return RecordedFeatures.from_json(text)
 
 
 def _last_batch(db: Database) -> int:

@@ -17,16 +17,24 @@ class Scope:
 
     number: the run's `TableNumber`, from 1, or `NO_RUN_YET`; 0 for all rows under the prefix, and
         always 0 where runs are not numbered.
+    every: whether runs are numbered and the rows of all of them are meant. Without it, the ledger's
+        rows have this very number, by which its indexes find them.
     """
 
     prefix: str
     number: int = 0
+    every: bool = False
 
     @property
     def ledger(self) -> str:
         """The condition that selects rows of the ledger's tables."""
         ours = f"prefix = {literal(self.prefix)}"
-        return f"{ours} AND table_number = {self.number}" if self.number else ours
+        return ours if self.every else f"{ours} AND table_number = {self.number}"
+
+    @property
+    def one_run(self) -> bool:
+        """Whether the ledger's rows have one `table_number`."""
+        return not self.every
 
     @property
     def data(self) -> str:

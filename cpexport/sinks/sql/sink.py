@@ -104,7 +104,15 @@ class LedgerSink:
     @contextmanager
     def exclusive(self) -> Iterator[SqlTransaction]:
         with self._tables.exclusive(self._layout):
+            self.ledger.renew()
             yield SqlTransaction(self._db, self.ledger, self._tables, self._layout)
+
+    @contextmanager
+    def _renewed(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self.ledger.renew()
 
     def layout(self) -> Layout:
         return self._layout.current()
@@ -119,9 +127,9 @@ class LedgerSink:
     def batch(
         self, entry: Entry, pictures: Pictures, allow: Allow = lambda held: None
     ) -> Iterator[Write | None]:
-        with self._tables.batch(self._layout):
+        with self._renewed(), self._tables.batch(self._layout):
             self._check_numbered()
-            if self.ledger.holds(entry):
+            if self.ledger.holds(entry.signature):
                 yield None
                 return
             layout = self._tables.grow(self._layout)

@@ -7,12 +7,18 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from cpexport.sinks.ledger import Entry
-from cpexport.sinks.sql import experiment_tables, ledger_options, ledger_settings, ledger_tables
+from cpexport.sinks.sql import (
+    experiment_tables,
+    ledger_options,
+    ledger_settings,
+    ledger_tables,
+)
 from cpexport.sinks.sql.database import Database, quoted
 from cpexport.sinks.sql.growing_layout import GrowingLayout
 from cpexport.sinks.sql.ledger_store import SqlLedger
 from cpexport.sinks.sql.scope import Scope
 from cpexport.sinks.sql.table_store import TableStore
+from cpexport.sinks.summary import Summary
 
 
 class SqlTransaction:
@@ -32,6 +38,10 @@ class SqlTransaction:
 
     def set_metadata(self, values: Mapping[str, str]) -> None:
         ledger_settings.note(self._db, self._ledger.scope(), values)
+
+    def set_summary(self, summary: Summary) -> None:
+        stored = {ledger_settings.SUMMARY: summary.as_json()}
+        ledger_settings.note(self._db, self._ledger.scope(), stored)
 
     def set_measured(self, values: Mapping[str, float]) -> None:
         experiment_tables.keep_measured(self._db, self._ledger.scope(), values)
@@ -64,3 +74,4 @@ class SqlTransaction:
         self._tables.delete_rows(self._layout.current(), scope, entry.loaded)
         ledger_tables.delete_image_sets(self._db, scope, entry.loaded)
         ledger_tables.delete_entry(self._db, scope, entry)
+        self._ledger.renew()

@@ -37,7 +37,7 @@ from cpexport.tables.layout import Features
 SUFFIXES = frozenset({".h5", ".hdf5"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Hdf5Source:
     """One job's measurement file.
 

@@ -23,7 +23,7 @@ Header = CsvFile | SourceError
 """A file's header, or why it cannot be read."""
 
 
-@dataclass
+@dataclass(slots=True)
 class CsvGroup:
     """The CSV files of one job, whose names begin with `prefix`.
 
@@ -70,7 +70,7 @@ class CsvGroup:
         return any(path.stem == stem and path not in self.adopted for path in self.files)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Stray:
     """A CSV file of CellProfiler's without a job whose files have the same prefix."""
 

@@ -33,7 +33,7 @@ from cpexport.sources.spreadsheet.shortfalls import counted_type_of, shortfalls,
 from cpexport.tables.layout import Features
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SpreadsheetSource:
     """The CSV files of one job: those in a folder that begin with `prefix`, and `adopted` ones.
 
