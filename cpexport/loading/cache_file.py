@@ -17,6 +17,7 @@ import pyarrow as pa
 import xxhash
 
 from cpexport import _sqlite_adbc
+from cpexport.files.opening import open_regular
 
 _KEPT: Final = 90 * 86_400
 # What was committed may be lost with the power: then the file is damaged or old, and made again.
@@ -114,9 +115,9 @@ class CacheFile:
 def _trusted(path: Path) -> bool:
     """Whether a whole file is there that only this user can have written."""
     try:
-        found, home = path.lstat(), path.parent.stat()
-        with path.open("rb") as stream:
-            header = stream.read(100)
+        home = path.parent.stat()
+        with open_regular(path, follow=False) as stream:
+            found, header = os.fstat(stream.fileno()), stream.read(100)
     except OSError:
         return False
     for status in (found, home):
@@ -125,7 +126,7 @@ def _trusted(path: Path) -> bool:
     # SQLite's file format, section 1.3: the page size and the number of pages.
     page, pages = int.from_bytes(header[16:18]), int.from_bytes(header[28:32])
     whole = found.st_size == pages * (page if page > 1 else 65_536)
-    return stat.S_ISREG(found.st_mode) and whole and found.st_size > 0
+    return whole and found.st_size > 0
 
 
 def _home() -> Path:

@@ -271,6 +271,25 @@ class SinkContract:
         assert self.counted(tmp_path, jobs[0].counts()) == jobs[0].counts()
         assert sink.ledger.read().entries == (jobs[0].entry,)
 
+    def test_a_batch_that_is_refused_leaves_no_column_in_the_layout_alone(
+        self, sink: Sink, jobs: list[Job]
+    ) -> None:
+        """Who refuses it may have looked at the layout meanwhile."""
+        put(sink, jobs[0])
+        newer = jobs[0].again("newer", +1)
+
+        def refuse(_: object) -> None:
+            assert any(column.feature == "New_Feature" for column in sink.layout().columns)
+            raise CollisionError(sink.name, "it is refused", "leave it out")
+
+        sink.prepare({IMAGE: {"New_Feature": REAL}})
+        with pytest.raises(CollisionError), sink.batch(newer.entry, newer.pictures, refuse):
+            pass
+
+        columns = {c.name for c in sink.layout().columns if c.object == IMAGE}
+        assert columns <= {*sink.tables()["Per_Image"].columns}
+        assert put(sink, newer)
+
     def test_a_newer_batch_takes_the_place_of_an_older_one(
         self, sink: Sink, tmp_path: Path, jobs: list[Job]
     ) -> None:

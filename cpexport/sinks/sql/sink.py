@@ -109,8 +109,13 @@ class LedgerSink:
 
     @contextmanager
     def _renewed(self) -> Iterator[None]:
+        """Makes what is known of the destination be read again after a transaction."""
         try:
             yield
+        except BaseException:
+            # The layout may have been rolled back, too.
+            self._layout.forget()
+            raise
         finally:
             self.ledger.renew()
 
@@ -134,28 +139,41 @@ class LedgerSink:
                 return
             layout = self._tables.grow(self._layout)
             scope = self._scope_of_run()
-            owners = self._delete_replaced(layout, scope, entry, allow)
-            # The entry comes before the rows: of two processes that write the same batch, the
-            # second must wait here for the first.
-            number = ledger_tables.write(self._db, scope, entry, pictures)
-            ledger_upgrade.write(self._db, number, entry, owners)
-            experiment_tables.keep_measured(self._db, scope, {})
-            # An aggregate can be infinite although all values are finite.
-            infinite = bool(self.shape.aggregate) or any(c.infinite for c in entry.counts.values())
-            finite = infinite and not self.capabilities.infinities
+            self._enter(layout, scope, entry, pictures, allow)
             counts = RowCountCheck(self.name, entry, layout, self.ledger.prefix)
-            append = partial(self._tables.append, layout)
-            try:
-                yield BatchWriter(
-                    self._db, scope, layout, entry, self._fitting, append, counts, finite
-                )
-            except BaseException:
-                # The layout may have been rolled back too.
-                self._layout.forget()
-                raise
+            yield self._writer(layout, scope, entry, counts)
             counts.check(lambda table: self._tables.count(layout, table, scope, entry.loaded))
             counts.check_ledger(self._db, scope)
         self.ledger.note_stored()
+
+    def _enter(
+        self, layout: Layout, scope: Scope, entry: Entry, pictures: Pictures, allow: Allow
+    ) -> None:
+        """Deletes what a batch replaces, and enters the batch in the ledger.
+
+        The entry comes before the rows: of two processes that write the same batch, the second must
+        wait here for the first.
+        """
+        owners = self._delete_replaced(layout, scope, entry, allow)
+        number = ledger_tables.write(self._db, scope, entry, pictures)
+        ledger_upgrade.write(self._db, number, entry, owners)
+        experiment_tables.keep_measured(self._db, scope, {})
+
+    def _writer(
+        self, layout: Layout, scope: Scope, entry: Entry, counts: RowCountCheck
+    ) -> BatchWriter:
+        # An aggregate can be infinite although all values are finite.
+        infinite = bool(self.shape.aggregate) or any(c.infinite for c in entry.counts.values())
+        return BatchWriter(
+            db=self._db,
+            scope=scope,
+            layout=layout,
+            entry=entry,
+            fitting=self._fitting,
+            append=partial(self._tables.append, layout),
+            row_counts=counts,
+            finite=infinite and not self.capabilities.infinities,
+        )
 
     def _check_numbered(self) -> None:
         """Refuses tables that another process made since this one looked, if only one of both
