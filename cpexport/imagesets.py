@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Final, Self, SupportsIndex
 
+from cpexport.number_ranges import common, near, remaining
+
 if TYPE_CHECKING:
     # Its import takes longer than most of what needs no arrays.
     import numpy as np
@@ -20,7 +22,6 @@ LARGEST: Final = 999_999_999
 CellProfiler counts both from 1. A larger number is damage.
 """
 
-_MANY = 4
 _PIECE = re.compile(r"\s*([0-9]{1,18})\s*(?:-\s*([0-9]{1,18})\s*)?")
 
 
@@ -225,13 +226,13 @@ class ImageSets:
     def __and__(self, other: Self) -> Self:
         if not isinstance(other, ImageSets):
             return NotImplemented
-        ours, theirs = _near(self.ranges, other.ranges), _near(other.ranges, self.ranges)
-        return type(self)(tuple(_common(ours, theirs)))
+        ours, theirs = near(self.ranges, other.ranges), near(other.ranges, self.ranges)
+        return type(self)(tuple(common(ours, theirs)))
 
     def __sub__(self, other: Self) -> Self:
         if not isinstance(other, ImageSets):
             return NotImplemented
-        return type(self)(tuple(_remaining(self.ranges, _near(other.ranges, self.ranges))))
+        return type(self)(tuple(remaining(self.ranges, near(other.ranges, self.ranges))))
 
     def __le__(self, other: Self) -> bool:
         """Whether every number of this set is in the other."""
@@ -266,61 +267,6 @@ def _parse_piece(piece: str) -> tuple[int, int]:
             return first, last
         problem = "numbers start at 1" if first < 1 else "the range ends before it starts"
     raise ValueError(f"{piece.strip()!r} in a list of image sets: {problem}")
-
-
-def _near(
-    ranges: tuple[tuple[int, int], ...], others: tuple[tuple[int, int], ...]
-) -> tuple[tuple[int, int], ...]:
-    """Those of the ranges that lie between the first and the last of the others, if there are far
-    more of them: a batch has few ranges, and a run can have a hundred thousand."""
-    if len(ranges) <= _MANY * len(others) or not others:
-        return ranges
-    by_first = operator.itemgetter(0)
-    start = bisect_right(ranges, others[0][0], key=by_first) - 1
-    stop = bisect_right(ranges, others[-1][1], key=by_first)
-    return ranges[max(start, 0) : stop]
-
-
-def _common(
-    ours: tuple[tuple[int, int], ...], theirs: tuple[tuple[int, int], ...]
-) -> Iterator[tuple[int, int]]:
-    """Yields the ranges that two lists share, in order.
-
-    The result is in normal form if both lists are.
-    """
-    i = j = 0
-    while i < len(ours) and j < len(theirs):
-        first, last = max(ours[i][0], theirs[j][0]), min(ours[i][1], theirs[j][1])
-        if first <= last:
-            yield first, last
-        if ours[i][1] < theirs[j][1]:
-            i += 1
-        else:
-            j += 1
-
-
-def _remaining(
-    ours: tuple[tuple[int, int], ...], theirs: tuple[tuple[int, int], ...]
-) -> Iterator[tuple[int, int]]:
-    """Yields what remains of `ours` without `theirs`, in order.
-
-    The result is in normal form if both lists are.
-    """
-    j = 0
-    for first, last in ours:
-        while j < len(theirs) and theirs[j][1] < first:
-            j += 1
-        # The last of `theirs` that touches this range may reach into the next one, so j stays on
-        # it.
-        k = j
-        while k < len(theirs) and theirs[k][0] <= last:
-            if first < theirs[k][0]:
-                yield first, theirs[k][0] - 1
-            first = theirs[k][1] + 1
-            k += 1
-        j = max(j, k - 1)
-        if first <= last:
-            yield first, last
 
 
 def union(many: Iterable[ImageSets]) -> ImageSets:

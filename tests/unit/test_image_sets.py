@@ -215,8 +215,8 @@ def test_of_a_large_set_only_what_is_near_a_small_one_is_looked_at(
 
         monkeypatch.setattr(imagesets, name, counted)
 
-    counting("_common")
-    counting("_remaining")
+    counting("common")
+    counting("remaining")
 
     assert [str(small & large), str(large & small)] == ["9,11,15"] * 2
     assert (str(small - large), small <= large) == ("10,12", False)
