@@ -14,7 +14,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import IO
@@ -26,7 +27,7 @@ _AT_START = ("PYTHON", "LC_", "LANG", "OPENBLAS", "OMP_", "ARROW_", "MALLOC_", "
 class _Server:
     """The process, which starts with the first command and ends with this one."""
 
-    def __init__(self) -> None:
+    def __init__(self, environment: Mapping[str, str]) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="forks-")
         self.socket, self.python = (Path(self._folder.name, name) for name in ("socket", "python"))
         program = Path(__file__).with_name("forked_command.py")
@@ -36,6 +37,7 @@ class _Server:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "support.fork_server", self.socket, self.python],
             cwd=Path(__file__).parents[1],
+            env={**os.environ, **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
@@ -49,9 +51,24 @@ class _Server:
         self._folder.cleanup()
 
 
+_more: dict[str, str] = {}
+
+
 @cache
 def _server() -> _Server:
-    return _Server()
+    return _Server(_more)
+
+
+@contextmanager
+def started_with(environment: Mapping[str, str]) -> Iterator[None]:
+    """Runs commands in forks of another process, which starts with these variables set as well."""
+    close()
+    _more.update(environment)
+    try:
+        yield
+    finally:
+        close()
+        _more.clear()
 
 
 def python() -> Path:

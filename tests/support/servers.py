@@ -158,6 +158,12 @@ class Server:
         command = [*_command(self.kind, "client"), f"--socket={self.socket}"]
         return [*command, f"--user={USER}", f"--password={PASSWORD}", *words]
 
+    def dump(self, database: str) -> bytes:
+        """A database with its views as SQL, by the server's own program."""
+        words = ["--no-tablespaces", "--skip-lock-tables", "--user=root", database]
+        command = [*_command(self.kind, "dump"), f"--socket={self.socket}", *words]
+        return subprocess.run(command, capture_output=True, check=True).stdout
+
     def _answers(self) -> bool:
         with socket.socket(socket.AF_UNIX) as probe:
             return probe.connect_ex(str(self.socket)) == 0
@@ -223,7 +229,7 @@ class Database:
 
 def _command(kind: str, part: str) -> list[str]:
     if kind == "mariadb":
-        name = {"server": "mariadbd", "client": "mariadb"}[part]
+        name = {"server": "mariadbd", "client": "mariadb", "dump": "mariadb-dump"}[part]
         found = shutil.which(name, path=_PATH)
         if found is None or shutil.which("mariadb-install-db", path=_PATH) is None:
             raise ServerError(f"{name} is not installed: tests/install_servers.sh, as root")
@@ -233,8 +239,9 @@ def _command(kind: str, part: str) -> list[str]:
     # MySQL's libraries are newer than this system's.
     loader = next(MYSQL.glob("usr/lib/*/ld-linux-*.so.*"))
     command = [str(loader), "--library-path", str(loader.parent)]
-    if part == "client":
-        return [*command, str(MYSQL / "usr/bin/mysql"), "--no-defaults"]
+    if part != "server":
+        name = {"client": "mysql", "dump": "mysqldump"}[part]
+        return [*command, str(MYSQL / "usr/bin" / name), "--no-defaults"]
     folders = [f"--basedir={MYSQL / 'usr'}", f"--lc-messages-dir={MYSQL / 'usr/share/mysql'}"]
     return [*command, str(MYSQL / "usr/sbin/mysqld"), "--no-defaults", *folders]
 
