@@ -9,7 +9,7 @@ from faults.reading import Tables
 # Columns of the ledger that depend on the time of a load, or on the order of batches.
 _OTHER = {"batch_id", "by_batch_id", "loaded_utc", "cpexport", "signature", "modified_ns"}
 _SETS, _BATCHES = "_cpexport_sets", "_cpexport_batches"
-_SETTINGS = "_cpexport_settings"
+_SETTINGS, _FILES = "_cpexport_settings", "_cpexport_files"
 
 Row = frozenset[tuple[str, str]]
 """The values of a row by column, without those that are NULL."""
@@ -31,6 +31,10 @@ def settled(tables: Tables) -> dict[str, list[str]]:
                 owner = paths.get(row.get("batch_id"), "") if "feature_sets" not in name else ""
                 row = {column: value for column, value in row.items() if column not in _OTHER}
                 row["batch"] = owner
+                if name == _FILES:
+                    # Names of Parquet files begin with the numbers of their images, and end with a
+                    # digest.
+                    del row["name"]
             rows.append(repr([(column, _plain(value)) for column, value in row.items()]))
         found[name] = sorted(rows)
     return found

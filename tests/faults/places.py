@@ -157,7 +157,12 @@ class OnServer:
 
 
 class ScriptError(Exception):
-    """A client did not import a script."""
+    """A client did not import a script. `stopped` is whether the script itself found its files
+    changed, before it stored any row."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.stopped = "has changed since it was written" in text
 
 
 def empty(database: Database) -> None:

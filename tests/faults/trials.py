@@ -107,7 +107,9 @@ class Trials:
         try:
             tables = self.place.tables()
         except ScriptError as error:
-            yield f"after the fault the script that is there fails: {error}"
+            # A script that finds its files changed says so, and what it was for is written anew.
+            if not error.stopped or not ran.returncode:
+                yield f"after the fault the script that is there fails: {error}"
             return
         except Exception as error:
             yield f"after the fault it cannot be read: {type(error).__name__}: {error}"

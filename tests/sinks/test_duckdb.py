@@ -16,6 +16,7 @@ import pytest
 from support.background_loads import Load, screen
 from support.calls import load, verify
 from support.fixtures import Ran, copied, measurements, rewritten, rows, traces, unpacked
+from support.small_jobs import csv_job
 
 import cpexport
 from cpexport.derived.wells import Wells
@@ -44,6 +45,25 @@ def content(file: Path) -> dict[str, list[tuple[object, ...]]]:
             "USING (batch_id) ORDER BY number",
         )
     }
+
+
+def test_an_output_that_runs_again_replaces_the_older_one_in_the_load_that_adds_a_feature(
+    tmp_path: Path,
+) -> None:
+    """To see whether it lacks features, the load reads columns that it has only just added."""
+    file = tmp_path / "screen.duckdb"
+    images = {1: {"MD5Digest_DNA": "1" * 32}}
+    areas = {"Cells": [{"ImageNumber": 1, "ObjectNumber": 1, "AreaShape_Area": 5.5}]}
+    first = csv_job(tmp_path / "a_first", images, areas)
+    load([first], f"duckdb:///{file}")
+    csv_job(tmp_path / "b_again", images, areas, "2026-11-23T12:00:00.000000")
+    wide = {"Cells": [{**areas["Cells"][0], "ImageNumber": 2, "Intensity_New": 7}]}
+    csv_job(tmp_path / "c_other", {2: {"MD5Digest_DNA": "2" * 32}}, wide)
+
+    load([tmp_path / "b_again", tmp_path / "c_other"], f"duckdb:///{file}")
+
+    assert asked(file, "SELECT count(*), count(Cells_Intensity_New) FROM Per_Cells") == [(2, 1)]
+    assert asked(file, "SELECT set_count FROM _cpexport_replaced") == [(1,)]
 
 
 @pytest.mark.parametrize("objects", ["separate", "view", "combined"])

@@ -5,7 +5,7 @@ import os
 import shlex
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -48,7 +48,7 @@ class Connection:
     def __init__(self, path: Path, name: str, *, writing: bool = True) -> None:
         self.path, self.name, self.writing = path, name, writing
         self._connection: Any = None
-        self._made = False
+        self._made = self._in_transaction = False
         self._opened: tuple[int, int] | None = None
         self._names: frozenset[str] | None = None
         self._refuse_unusable()
@@ -91,6 +91,11 @@ class Connection:
             f"SELECT {', '.join(query.columns)} FROM {query.source} "
             f"WHERE {where} ORDER BY {query.order}"
         )
+        if self._in_transaction:
+            # A cursor is another connection, which does not see what this one has not committed.
+            # Transactions read no more than the image sets of one batch.
+            yield self._typed(self.arrow(sql).to_batches(size), query)
+            return
         # Each stream needs its own cursor: a new statement on a connection ends the last result.
         with self._errors():
             cursor = self._open().cursor()
@@ -99,7 +104,7 @@ class Connection:
             finally:
                 cursor.close()
 
-    def _typed(self, reader: Any, query: Query) -> Iterator[pa.RecordBatch]:
+    def _typed(self, reader: Iterable[pa.RecordBatch], query: Query) -> Iterator[pa.RecordBatch]:
         any_rows = False
         for batch in reader:
             any_rows = True
@@ -189,6 +194,7 @@ class Connection:
             )
         self._names = None
         self.run("BEGIN")
+        self._in_transaction = True
         try:
             yield
             self._check_place()
@@ -200,7 +206,7 @@ class Connection:
             self._unmake()
             raise
         finally:
-            self._names = None
+            self._names, self._in_transaction = None, False
         self._check_place()
 
     def _check_place(self) -> None:
