@@ -15,7 +15,7 @@ class Disk:
         self.folder, self.full = folder, False
         words = ["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "none", str(folder)]
         done = os.getuid() == 0 and subprocess.run(words, capture_output=True, check=False)
-        self._is_mounted = bool(done) and done.returncode == 0 if done else False
+        self.is_mounted = bool(done) and done.returncode == 0 if done else False
 
     @property
     def _filler(self) -> Path:
@@ -23,7 +23,7 @@ class Disk:
 
     def fill(self, pages: int) -> str:
         """Leaves room for so many pages; nothing where the disk is not one of its own."""
-        if not self._is_mounted:
+        if not self.is_mounted:
             return ""
         free = os.statvfs(self.folder)
         size = free.f_bavail * free.f_frsize
@@ -39,5 +39,5 @@ class Disk:
         self.full = False
 
     def close(self) -> None:
-        if self._is_mounted:
+        if self.is_mounted:
             subprocess.run(["umount", "-l", str(self.folder)], check=True)

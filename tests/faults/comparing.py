@@ -82,7 +82,9 @@ def torn(tables: Tables, before: Tables, after: Tables, *, partly: bool = False)
                     lines.append(f"{table}: image set {number} has rows of no batch, or twice")
                 continue
             is_new = number in now and old.get(number) != now[number]
-            expected = states[is_new].get((table, number), Counter()) if number in now else Counter()
+            expected = (
+                states[is_new].get((table, number), Counter()) if number in now else Counter()
+            )
             if is_new and new.get(number) != now[number]:
                 lines.append(f"image set {number} comes from {now[number]}")
             elif rows != expected:

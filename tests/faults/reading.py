@@ -64,7 +64,7 @@ def of_server(database: Database) -> Tables:
     tables = {}
     with database.connect(user="root", password="") as connection, connection.cursor() as cursor:
         cursor.execute("SHOW FULL TABLES WHERE Table_type = 'BASE TABLE'")
-        for (name, _) in cursor.fetchall():
+        for name, _ in cursor.fetchall():
             cursor.execute(f"SELECT * FROM `{name}`")
             tables[name] = _content(cursor)
     return tables

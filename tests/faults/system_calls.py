@@ -4,15 +4,18 @@ import errno
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+from faults.places import NAMES
 from faults.preload import Call, Effect, Fault, Preloaded
+from faults.setup import Row, Setup, spread
 from faults.trials import Attempt, Trials
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A row of the matrix: the fault that each of some calls in turn has."""
+    """A row of the matrix: the fault that each of some calls in turn meets."""
 
     name: str
     fault: Fault
@@ -46,19 +49,27 @@ def calls(trials: Trials, preloaded: Preloaded, kind: Kind) -> int:
     return preloaded.seen
 
 
-def sweep(
-    trials: Trials, preloaded: Preloaded, kind: Kind, numbers: Iterator[int]
-) -> Iterator[Attempt]:
-    """Tries the fault at the n-th call, for the numbers n given, until it no longer hits."""
-    for nth in numbers:
-        fault = replace(kind.fault, nth=nth)
-        attempt = trials.attempt(
-            f"{kind.name} at call {nth}", preloaded.armed(fault, *_watched(trials))
-        )
-        if not preloaded.struck:
-            return
-        yield attempt
+def struck(trials: Trials, preloaded: Preloaded, kind: Kind, nth: int) -> Attempt | None:
+    """Tries the fault at the n-th call; None if there are fewer."""
+    armed = preloaded.armed(replace(kind.fault, nth=nth), *_watched(trials))
+    attempt = trials.attempt(f"{kind.name} at call {nth}", armed)
+    return attempt if preloaded.struck else None
+
+
+def _sweep(kind: Kind, setup: Setup, place: str) -> Iterator[Attempt]:
+    """Tries the fault at every call, in a load that changes a destination, then in a first load."""
+    both = [setup.trials(place), setup.trials(place, fresh=True)]
+    counts = [calls(trials, setup.preloaded, kind) for trials in both]
+    for nth in spread(max(counts)):
+        for trials, count in zip(both, counts, strict=True):
+            if nth <= count:
+                attempt = struck(trials, setup.preloaded, kind, nth)
+                if attempt is not None:
+                    yield attempt
 
 
 def _watched(trials: Trials) -> tuple[Path, Path]:
     return (trials.place.folder, trials.scratch)
+
+
+ROWS = tuple(Row(kind.name, NAMES, partial(_sweep, kind)) for kind in KINDS)

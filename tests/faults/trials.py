@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +47,7 @@ class Trials:
     ) -> None:
         self.place, self._outputs = place, screen.all
         self.scratch = screen.all.parent / "scratch"
+        self._limits: dict[str, int] = {}
         self._environment = {**os.environ, **environment, "TMPDIR": str(self.scratch)}
         if not fresh:
             self._clean()
@@ -64,13 +65,12 @@ class Trials:
         """Runs the command, with all outputs of the screen if no others are given."""
         words = [*self.place.words(*(outputs or (self._outputs,))), "--quiet"]
         try:
-            return forks.run(words, self.scratch.parent, self._environment, _SECONDS)
+            home = self.scratch.parent
+            return forks.run(words, home, self._environment, _SECONDS, limits=self._limits)
         except subprocess.TimeoutExpired:
             return subprocess.CompletedProcess(words, _HUNG, "", "")
 
-    def attempt(
-        self, fault: str, during: AbstractContextManager[object] | None = None
-    ) -> Attempt:
+    def attempt(self, fault: str, during: AbstractContextManager[object] | None = None) -> Attempt:
         """Puts the place back, runs the command while the fault is there, and judges what is left.
 
         Then the command runs twice more, without the fault.
@@ -82,6 +82,15 @@ class Trials:
         wrong = [*self._ending(ran), *self._left(ran), *self._again()]
         said = (ran.stderr.strip().splitlines() or [""])[-1]
         return Attempt(fault, ran.returncode, said[:300], tuple(wrong))
+
+    @contextmanager
+    def limited(self, **limits: int) -> Iterator[None]:
+        """Limits what commands may use, as `forks.Fork`."""
+        self._limits = limits
+        try:
+            yield
+        finally:
+            self._limits = {}
 
     def _clean(self) -> None:
         shutil.rmtree(self.scratch, ignore_errors=True)
@@ -98,7 +107,7 @@ class Trials:
         if ran.returncode == _HUNG:
             yield f"the command does not end within {_SECONDS} s"
         elif ran.returncode > 0 and (len(lines) != 1 or not lines[0].startswith("cpexport: ")):
-            yield f"status {ran.returncode}, and not one line on stderr: {ran.stderr.strip()[-400:]}"
+            yield f"status {ran.returncode} without its line: {ran.stderr.strip()[-400:]}"
         elif ran.returncode not in (0, 1, 3, *(s for both in _ENDS.values() for s in both), -9):
             yield f"status {ran.returncode}: {lines[-1:]}"
 

@@ -10,6 +10,7 @@ import gc
 import json
 import multiprocessing
 import os
+import resource
 import selectors
 import signal
 import socket
@@ -20,6 +21,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import NoReturn
 
 # What the commands import when they need it, and what numpy and pyarrow do.
@@ -40,11 +42,13 @@ _IMPORTED = (
 
 @dataclass(frozen=True)
 class _Request:
-    """A command: its words, folder and environment, and what becomes its stdin, stdout, stderr."""
+    """A command: its words, folder, environment and limits (`forks.Fork`), and what becomes its
+    stdin, stdout, stderr."""
 
     words: list[str]
     cwd: str
     environment: dict[str, str]
+    limits: dict[str, int]
     files: list[int]
 
     @classmethod
@@ -56,8 +60,7 @@ class _Request:
             text = text + more if more else b""
         if not text:
             return None
-        words, cwd, environment = json.loads(text)
-        return cls(words, cwd, environment, files)
+        return cls(*json.loads(text), files)
 
     def close(self) -> None:
         for file in self.files:
@@ -146,6 +149,11 @@ def _become(request: _Request) -> None:
     os.environ.clear()
     os.environ.update(request.environment)
     tempfile.tempdir = None
+    for name, value in request.limits.items():
+        if name == "AS":
+            pages = int(Path("/proc/self/statm").read_text().split()[0])
+            value += pages * resource.getpagesize()
+        resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
 
 
 def _run(main: Callable[[list[str]], NoReturn], words: list[str]) -> NoReturn:

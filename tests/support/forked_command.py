@@ -19,7 +19,7 @@ def main() -> None:
     with socket.socket(socket.AF_UNIX) as server:
         server.connect(at)
         here = os.getcwd()  # noqa: PTH109 (pathlib takes as long to import as all the others)
-        asked = json.dumps([words[2:], here, dict(os.environ)]).encode() + b"\n"
+        asked = json.dumps([words[2:], here, dict(os.environ), {}]).encode() + b"\n"
         server.sendall(asked[socket.send_fds(server, [asked], [0, 1, 2]) :])
         answers = server.makefile()
         fork = int(answers.readline())

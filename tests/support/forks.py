@@ -92,6 +92,8 @@ class Fork:
     """A command of `cpexport` that runs in a fork, with the methods of `Popen` that tests use.
 
     If `merged`, its stdout has its stderr too, in the order in which a terminal shows them.
+    `limits` are those of `setrlimit` by name, as `{"NOFILE": 64}`; `AS` is in bytes beyond what it
+    has at its start.
     """
 
     def __init__(
@@ -101,13 +103,15 @@ class Fork:
         environment: Mapping[str, str],
         *,
         merged: bool = False,
+        limits: Mapping[str, int] | None = None,
     ) -> None:
         self._words = [str(word) for word in words]
         # They are closed when it has ended.
         self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
         self._answers = socket.socket(socket.AF_UNIX)
         self._answers.connect(str(_server().socket))
-        asked = json.dumps([self._words, str(cwd), dict(environment)]).encode() + b"\n"
+        asking = [self._words, str(cwd), dict(environment), dict(limits or {})]
+        asked = json.dumps(asking).encode() + b"\n"
         with Path(os.devnull).open("rb") as null:
             err = self._out if merged else self._err
             files = [file.fileno() for file in (null, self._out, err)]
@@ -166,13 +170,14 @@ def run(
     seconds: float,
     *,
     merged: bool = False,
+    limits: Mapping[str, int] | None = None,
 ) -> "subprocess.CompletedProcess[str]":
-    """What `subprocess.run` would give of the command `cpexport`; `merged` as in `Fork`.
+    """What `subprocess.run` would give of the command `cpexport`; `merged`, `limits` as in `Fork`.
 
     Raises:
         TimeoutExpired: the command took longer; it is killed.
     """
-    fork = Fork(words, cwd, environment, merged=merged)
+    fork = Fork(words, cwd, environment, merged=merged, limits=limits)
     try:
         out, err = fork.communicate(seconds)
     finally:
