@@ -12,6 +12,13 @@ from cpexport.outcome import DONE, FAILED, INTERRUPTED
 
 _STOPPED: Final = "interrupted"
 _GO_ON: Final = "run the same command again to continue"
+_STARVED: Final = "the system gave this process no more memory, or no more threads"
+_FEED: Final = (
+    "allow it more (ulimit -a shows its limits), or use fewer --jobs, and run the same command "
+    "again to continue"
+)
+# What Python says if the system refuses one.
+_NO_THREAD: Final = "can't start new thread"
 
 
 def warn(problems: Iterable[object], quiet: bool) -> None:
@@ -67,6 +74,11 @@ def run(command: Callable[[], Any], *, json: bool = False) -> int:
         click.echo(f"cpexport: {where}{error.strerror or error}", err=True)
         path = str(error.filename) if error.filename else None
         report = failure("OSError", FAILED, error.strerror or str(error), path)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and _NO_THREAD not in str(error):
+            raise
+        click.echo(f"cpexport: {_STARVED}; {_FEED}", err=True)
+        report = failure("MemoryError", FAILED, _STARVED, advice=_FEED)
     if json:
         click.echo(json_text(report))
     exit_status: int = report["exit_status"]

@@ -10,8 +10,8 @@ from pathlib import Path
 from days.disk import Disk
 
 from faults.places import FILES, NAMES, SCRIPTS
-from faults.setup import CannotRunError, Row, Setup, spread
-from faults.trials import Attempt, Trials
+from faults.setup import CannotRunError, Row, Setup, Tried, spread
+from faults.trials import Trials
 
 # Room for so many pages of 4 KiB; a load takes from 30 to 150.
 PAGES = (
@@ -22,7 +22,8 @@ _MEBIBYTE = 1 << 20
 LIMITS = {
     "FSIZE": (*(1 << power for power in range(9, 20)),),
     "NOFILE": tuple(range(8, 40, 2)),
-    "AS": tuple(step * _MEBIBYTE for step in (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512)),
+    # Less than this, and the loader of shared libraries itself ends the process.
+    "AS": tuple(step * _MEBIBYTE for step in (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)),
 }
 
 
@@ -32,11 +33,11 @@ def _on_small_disk(setup: Setup, place: str) -> tuple[Disk, Trials]:
     Raises:
         CannotRunError: only root can mount one, or the machine does not allow it.
     """
-    disk = Disk(setup.home / f"disk-{place}")
+    disk = Disk(setup.new(f"disk-{place}"))
     if not disk.is_mounted:
         raise CannotRunError("only root can mount a small disk, where the machine allows it")
     try:
-        home = disk.folder / f"full-{place}"
+        home = disk.folder / setup.new(f"full-{place}").name
         return disk, Trials(
             setup.place(place, home), setup.screen(home), setup.environment, fresh=True
         )
@@ -59,7 +60,7 @@ def _full(disk: Disk, pages: int) -> Iterator[None]:
         disk.free()
 
 
-def _full_disks(setup: Setup, place: str) -> Iterator[Attempt]:
+def _full_disks(setup: Setup, place: str) -> Tried:
     """The disk has room for some pages only, for the destination and for scratch files."""
     disk, trials = _on_small_disk(setup, place)
     try:
@@ -91,7 +92,7 @@ def _locked(folder: Path) -> Iterator[None]:
         folder.chmod(0o755)
 
 
-def _read_only(setup: Setup, place: str) -> Iterator[Attempt]:
+def _read_only(setup: Setup, place: str) -> Tried:
     """The disk is mounted read-only, and for users other than root the folder is locked."""
     if os.getuid():
         for trials in (setup.trials(place), setup.trials(place, fresh=True)):
@@ -105,13 +106,14 @@ def _read_only(setup: Setup, place: str) -> Iterator[Attempt]:
         _gone(disk)
 
 
-def _limited(name: str, setup: Setup, place: str) -> Iterator[Attempt]:
+def _limited(name: str, setup: Setup, place: str) -> Tried:
     """The command may use only so much, in a load that changes a destination, and in a first."""
     values = LIMITS[name]
     for number in spread(len(values)):
         value = values[number - 1]
         for trials in (setup.trials(place), setup.trials(place, fresh=True)):
-            yield trials.attempt(f"RLIMIT_{name} {value}", trials.limited(**{name: value}))
+            limited = trials.limited(**{name: value})
+            yield trials.attempt(f"RLIMIT_{name} {value}", limited, may_crash=name == "AS")
 
 
 ROWS = (

@@ -3,18 +3,20 @@
 import json
 import platform
 import time
+import traceback
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cpexport import __version__
-from faults import disks, system_calls
+from faults import disks, servers, system_calls
 from faults.places import NAMES
 from faults.setup import CannotRunError, Row, Setup
 from faults.trials import Attempt
 
-ROWS: tuple[Row, ...] = (*system_calls.ROWS, *disks.ROWS)
+ROWS: tuple[Row, ...] = (*system_calls.ROWS, *disks.ROWS, *servers.ROWS)
 
 
 @dataclass(frozen=True)
@@ -64,15 +66,20 @@ def run(setup: Setup, row: Row, place: str, seconds: float, tries: int) -> Cell:
     began = time.monotonic()
     cell = Cell(row.name, place)
     try:
-        for attempt in row.run(setup, place):
-            wrong = (*cell.wrong, attempt) if attempt.violations else cell.wrong
-            cell = replace(cell, tried=cell.tried + 1, wrong=wrong)
-            if time.monotonic() - began > seconds or cell.tried >= tries:
-                break
-        else:
-            cell = replace(cell, is_whole=True)
+        with closing(row.run(setup, place)) as attempts:
+            for attempt in attempts:
+                wrong = (*cell.wrong, attempt) if attempt.violations else cell.wrong
+                cell = replace(cell, tried=cell.tried + 1, wrong=wrong)
+                if time.monotonic() - began > seconds or cell.tried >= tries:
+                    break
+            else:
+                cell = replace(cell, is_whole=True)
     except CannotRunError as error:
         cell = replace(cell, skipped=str(error))
+    except Exception:
+        # Nothing is known of what was to come after it.
+        lost = Attempt("the matrix itself fails", -1, "", (traceback.format_exc(),))
+        cell = replace(cell, wrong=(*cell.wrong, lost))
     return replace(cell, seconds=round(time.monotonic() - began, 1))
 
 

@@ -124,17 +124,21 @@ class Script(_Folder):
 
 
 class OnServer:
-    """A database on a server. `port` is that of a proxy, if there is one."""
+    """A database on a server.
+
+    `port` is that of a proxy, if there is one, and `query` the options of its URL.
+    """
 
     def __init__(self, home: Path, name: str, database: Database) -> None:
         self.name, self.database, self.port = name, database, 0
+        self.query = "ssl_disabled=true"
         self.folder = home / "to"
         self.folder.mkdir(parents=True)
         self._kept = b""
         empty(database)
 
     def words(self, *outputs: Path) -> list[str]:
-        url = self.database.url("ssl_disabled=true", self.port or None)
+        url = self.database.url(self.query, self.port or None)
         return ["load", *map(str, outputs), "--to", url, "--jobs", "1"]
 
     def keep(self) -> None:
@@ -143,8 +147,7 @@ class OnServer:
     def put_back(self) -> None:
         empty(self.database)
         if self._kept:
-            words = self.database.server.client(self.database.name)
-            subprocess.run(words, input=self._kept, capture_output=True, check=True)
+            self.database.server.restore(self.database.name, self._kept)
 
     def tables(self) -> Tables:
         return reading.of_server(self.database)

@@ -1,7 +1,8 @@
 """What the rows of the matrix share: a folder, the preloaded library, servers, and trials."""
 
+import itertools
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,9 @@ from faults.places import FILES, Files, OnServer, Place, Script
 from faults.preload import CompilerError, Preloaded, preloaded
 from faults.screens import Screen, screen
 from faults.trials import Attempt, Trials
+
+Tried = Generator[Attempt, None, None]
+"""What a row yields: one fault after the other."""
 
 
 class CannotRunError(Exception):
@@ -30,6 +34,7 @@ class Setup:
     library: Preloaded | str
     _servers: dict[str, Server | ServerError] = field(default_factory=dict)
     _trials: dict[str, Trials] = field(default_factory=dict)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     @property
     def preloaded(self) -> Preloaded:
@@ -50,7 +55,7 @@ class Setup:
         """
         key = f"{name}-fresh" if fresh else name
         if key not in self._trials:
-            home = self.home / key
+            home = self.new(key)
             self._trials[key] = Trials(
                 self.place(name, home), self.screen(home), self.environment, fresh=fresh
             )
@@ -60,6 +65,10 @@ class Setup:
     def environment(self) -> dict[str, str]:
         """What commands must have in their environment."""
         return {} if isinstance(self.library, str) else self.library.environment
+
+    def new(self, name: str) -> Path:
+        """A path for a new folder, whose name says what it is for."""
+        return self.home / f"{name}-{next(self._numbers)}"
 
     def screen(self, home: Path) -> Screen:
         """A screen of its own below a folder, which a row may change."""
@@ -132,7 +141,7 @@ class Row:
 
     name: str
     places: tuple[str, ...]
-    run: Callable[[Setup, str], Iterator[Attempt]]
+    run: Callable[[Setup, str], Tried]
 
 
 def spread(count: int) -> Iterator[int]:

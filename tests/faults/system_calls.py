@@ -2,14 +2,13 @@
 
 import errno
 import signal
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from faults.places import NAMES
 from faults.preload import Call, Effect, Fault, Preloaded
-from faults.setup import Row, Setup, spread
+from faults.setup import Row, Setup, Tried, spread
 from faults.trials import Attempt, Trials
 
 
@@ -56,7 +55,7 @@ def struck(trials: Trials, preloaded: Preloaded, kind: Kind, nth: int) -> Attemp
     return attempt if preloaded.struck else None
 
 
-def _sweep(kind: Kind, setup: Setup, place: str) -> Iterator[Attempt]:
+def _sweep(kind: Kind, setup: Setup, place: str) -> Tried:
     """Tries the fault at every call, in a load that changes a destination, then in a first load."""
     both = [setup.trials(place), setup.trials(place, fresh=True)]
     counts = [calls(trials, setup.preloaded, kind) for trials in both]

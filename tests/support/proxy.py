@@ -15,6 +15,9 @@ PREPARE = b"\x16INSERT INTO"
 BULK = re.compile(rb"...\0\xfa....\x80\0", re.DOTALL)
 """The start of rows in bulk, for a statement with any number: their types, then the values."""
 
+ANY = re.compile(b"")
+"""Any message of a client."""
+
 Pattern = bytes | re.Pattern[bytes]
 
 
@@ -41,6 +44,8 @@ class Proxy:
         self._first = b""
         self._sent_first: set[socket.socket] = set()
         self.faults = 0
+        # How many messages of clients have come since the last call of `at`.
+        self.messages = 0
         self.wanted, self.given = b"", b""
         self.bulk = True
         self._open: list[socket.socket] = []
@@ -51,11 +56,18 @@ class Proxy:
         self, pattern: Pattern, where: str = "before", how: str = "cut", number: int = 1
     ) -> None:
         """Makes the fault happen once, when the pattern comes for the `number`th time from now."""
+        self._stalled.clear()
+        self.messages = 0
         self._fault, self._number = (pattern, where, how), number
 
     def after(self, first: bytes, pattern: bytes, where: str = "before") -> None:
         """The same, on the connection that has sent `first` before."""
         self._fault, self._first = (pattern, where, "cut"), first
+
+    def mend(self) -> None:
+        """Takes back a fault that has not happened, and cuts connections that went silent."""
+        self._fault = self._left = None
+        self.release()
 
     def release(self) -> None:
         """Cuts the connections that went silent."""
@@ -90,6 +102,7 @@ class Proxy:
     ) -> None:
         with suppress(OSError):
             while data := client.recv(65536):
+                self.messages += 1
                 if self._hit(data, client) and self._fault is not None:
                     _, where, how = self._fault
                     self._fault = self._left = None

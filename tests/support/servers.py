@@ -164,6 +164,12 @@ class Server:
         command = [*_command(self.kind, "dump"), f"--socket={self.socket}", *words]
         return subprocess.run(command, capture_output=True, check=True).stdout
 
+    def restore(self, database: str, dump: bytes) -> None:
+        """Runs SQL such as that of `dump` in a database, as root."""
+        words = [f"--socket={self.socket}", "--user=root", database]
+        command = [*_command(self.kind, "client"), *words]
+        subprocess.run(command, input=dump, capture_output=True, check=True)
+
     def _answers(self) -> bool:
         with socket.socket(socket.AF_UNIX) as probe:
             return probe.connect_ex(str(self.socket)) == 0
