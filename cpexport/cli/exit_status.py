@@ -69,20 +69,25 @@ def run(command: Callable[[], Any], *, json: bool = False) -> int:
     except CpexportError as error:
         click.echo(f"cpexport: {error}", err=True)
         report = error.to_dict()
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        click.echo(f"cpexport: {where}{error.strerror or error}", err=True)
-        path = str(error.filename) if error.filename else None
-        report = failure("OSError", FAILED, error.strerror or str(error), path)
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and _NO_THREAD not in str(error):
-            raise
-        click.echo(f"cpexport: {_STARVED}; {_FEED}", err=True)
-        report = failure("MemoryError", FAILED, _STARVED, advice=_FEED)
+    except (OSError, MemoryError, RuntimeError) as error:
+        report = _refused_by_system(error)
     if json:
         click.echo(json_text(report))
     exit_status: int = report["exit_status"]
     return exit_status
+
+
+def _refused_by_system(error: OSError | MemoryError | RuntimeError) -> dict[str, Any]:
+    """Says what the system refused; returns the report. Other errors are raised again."""
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"cpexport: {where}{error.strerror or error}", err=True)
+        path = str(error.filename) if error.filename else None
+        return failure("OSError", FAILED, error.strerror or str(error), path)
+    if isinstance(error, RuntimeError) and _NO_THREAD not in str(error):
+        raise error
+    click.echo(f"cpexport: {_STARVED}; {_FEED}", err=True)
+    return failure("MemoryError", FAILED, _STARVED, advice=_FEED)
 
 
 def asks_for_json(arguments: Sequence[str]) -> bool:

@@ -82,7 +82,7 @@ def _between(setup: Setup, kind: str) -> Iterator[tuple[Proxy, Trials, int]]:
     with proxied(setup.server(kind).port) as proxy:
         place = setup.place(kind, home)
         assert isinstance(place, OnServer)
-        place.port, place.query = proxy.port, _QUERY
+        place.port = proxy.port
         trials = Trials(place, setup.screen(home), setup.environment)
         proxy.at(ANY, number=_NEVER)
         place.put_back()
@@ -93,10 +93,23 @@ def _between(setup: Setup, kind: str) -> Iterator[tuple[Proxy, Trials, int]]:
 
 
 @contextmanager
-def _fault(proxy: Proxy, where: str, how: str, number: int) -> Iterator[None]:
-    proxy.at(ANY, where, how, number)
+def _impatient(trials: Trials) -> Iterator[None]:
+    """Lets the command wait only so long for answers; the ones that follow have more patience."""
+    place = trials.place
+    assert isinstance(place, OnServer)
+    patient, place.query = place.query, _QUERY
     try:
         yield
+    finally:
+        place.query = patient
+
+
+@contextmanager
+def _fault(trials: Trials, proxy: Proxy, where: str, how: str, number: int) -> Iterator[None]:
+    proxy.at(ANY, where, how, number)
+    try:
+        with _impatient(trials):
+            yield
     finally:
         proxy.mend()
 
@@ -106,13 +119,13 @@ def _lost(how: str, setup: Setup, kind: str) -> Tried:
     with _between(setup, kind) as (proxy, trials, count):
         for number in spread(count):
             for where in ("before", "after"):
-                during = _fault(proxy, where, how, number)
+                during = _fault(trials, proxy, where, how, number)
                 yield trials.attempt(f"{how} {where} message {number}", during)
 
 
 @contextmanager
 def _met(
-    proxy: Proxy, number: int, act: Callable[[], None], undo: Callable[[], None]
+    trials: Trials, proxy: Proxy, number: int, act: Callable[[], None], undo: Callable[[], None]
 ) -> Iterator[None]:
     """Acts when a message has come, which is held back meanwhile; undoes it in the end."""
     before, over = proxy.faults, threading.Event()
@@ -130,7 +143,8 @@ def _met(
     thread = threading.Thread(target=watch)
     thread.start()
     try:
-        yield
+        with _impatient(trials):
+            yield
     finally:
         over.set()
         thread.join()
@@ -144,7 +158,7 @@ def _killed(setup: Setup, kind: str) -> Tried:
     server = setup.server(kind)
     with _between(setup, kind) as (proxy, trials, count):
         for number in spread(count):
-            during = _met(proxy, number, server.kill, server.restart)
+            during = _met(trials, proxy, number, server.kill, server.restart)
             yield trials.attempt(f"the server is killed at message {number}", during)
 
 
@@ -154,7 +168,7 @@ def _stopped(setup: Setup, kind: str) -> Tried:
     with _between(setup, kind) as (proxy, trials, count):
         for number in spread(count):
             signals = (partial(os.kill, server.pid, s) for s in (signal.SIGSTOP, signal.SIGCONT))
-            during = _met(proxy, number, *signals)
+            during = _met(trials, proxy, number, *signals)
             yield trials.attempt(f"the server stands still at message {number}", during)
 
 

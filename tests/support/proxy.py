@@ -89,9 +89,14 @@ class Proxy:
         while True:
             try:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(("127.0.0.1", self._to))
             except OSError:
                 return
+            try:
+                server = socket.create_connection(("127.0.0.1", self._to))
+            except OSError:
+                # The server is down.
+                client.close()
+                continue
             self._open += [client, server]
             silent = threading.Event()
             for target in (self._upstream, self._downstream):

@@ -6,6 +6,7 @@ exists, and does only what is missing: a change that is begun again ends in the 
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from cpexport.cellprofiler.features import (
     IMAGE,
     IMAGE_NUMBER,
     INTEGER,
+    NULL,
     REAL,
     TABLE_NUMBER,
     TEXT,
@@ -29,6 +31,7 @@ from cpexport.tables.casts import as_text
 from cpexport.tables.layout import Column, Layout, Table
 from cpexport.tables.options import TableOptions
 
+_ARROW_TYPES = {"bigint": INTEGER, "double": REAL}
 _NEW, _OLD, _TEXTS = "_cpexport_new_", "_cpexport_old_", "_cpexport_texts"
 
 
@@ -62,6 +65,20 @@ def check_lossless(db: MysqlDatabase, old: Layout, new: Layout) -> None:
             ((too_large,),) = db.rows(f"SELECT count(*) FROM {table} WHERE abs({name}) > {most}")
             if too_large:
                 raise WidthError(column.name)
+
+
+def as_made(db: MysqlDatabase, layout: Layout) -> Layout:
+    """The columns of a layout that exist, with the types that they have: those that a change, which
+    runs or was cut off, has not made yet are left out."""
+    types = {table: _types(db, table) for table in layout.tables}
+    columns = []
+    for column in layout.columns:
+        existing = types[column.table].get(column.name)
+        if existing is not None and column.type == NULL:
+            columns.append(column)
+        elif existing is not None:
+            columns.append(replace(column, type=_ARROW_TYPES.get(existing, TEXT)))
+    return replace(layout, columns=tuple(columns))
 
 
 def change(db: MysqlDatabase, layout: Layout, prefix: str, shape: TableOptions) -> None:

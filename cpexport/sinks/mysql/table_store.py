@@ -6,7 +6,7 @@ time. The new layout is stored first, so that a change that was cut off can be c
 
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
 from cpexport.errors import SinkError, UsageError
+from cpexport.imagesets import ImageSets
 from cpexport.sinks.capabilities import Capabilities
 from cpexport.sinks.mysql import CAPABILITIES, ddl, views
 from cpexport.sinks.mysql.database import MysqlDatabase
@@ -114,6 +115,21 @@ class MysqlTableStore(SqlTableStore):
 
     def layout_version(self) -> object:
         return self._setting("layout")
+
+    def read(
+        self,
+        layout: Layout,
+        scope: Scope,
+        object_name: str,
+        features: Sequence[str] | None,
+        image_sets: ImageSets | None,
+    ) -> Iterator[pa.RecordBatch]:
+        if self._setting("changing"):
+            made = ddl.as_made(self._server, layout)
+            if layout.parts(object_name) and not made.parts(object_name):
+                return iter(())
+            layout = made
+        return super().read(layout, scope, object_name, features, image_sets)
 
     def make_ledger_table(self, table: sa.Table) -> None:
         ddl.make(self._server.aside, table)
