@@ -11,12 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from cpexport import __version__
-from faults import disks, servers, system_calls
+from faults import disks, inputs, power, servers, system_calls
 from faults.places import NAMES
 from faults.setup import CannotRunError, Row, Setup
 from faults.trials import Attempt
 
-ROWS: tuple[Row, ...] = (*system_calls.ROWS, *disks.ROWS, *servers.ROWS)
+ROWS: tuple[Row, ...] = (
+    *system_calls.ROWS,
+    *disks.ROWS,
+    *servers.ROWS,
+    *inputs.ROWS,
+    *power.ROWS,
+)
 
 
 @dataclass(frozen=True)
@@ -90,11 +96,12 @@ def every(
     tries: int,
     tell: Callable[[Cell], None],
 ) -> list[Cell]:
-    """Runs cells; each gets an equal share of the time that is left."""
+    """Runs cells; each gets its share of the time that is left."""
     stop = time.monotonic() + seconds
     done: list[Cell] = []
     for row, place in cells:
-        share = max(stop - time.monotonic(), 0) / (len(cells) - len(done))
+        weights = sum(one.weight for one, _ in cells[len(done) :])
+        share = max(stop - time.monotonic(), 0) * row.weight / weights
         done.append(run(setup, row, place, share, tries))
         tell(done[-1])
     return done

@@ -79,7 +79,7 @@ class Files(_Folder):
 
     def words(self, *outputs: Path) -> list[str]:
         kind = "parquet:" if self.name == "parquet" else f"{self.name}:///"
-        return ["load", *map(str, outputs), "--to", f"{kind}{self.folder / _NAME}", "--jobs", "1"]
+        return ["load", *map(str, outputs), "--to", f"{kind}{self.folder / _NAME}"]
 
     def tables(self) -> Tables:
         return reading.OF_FILES[self.name](self.copied() / _NAME)
@@ -107,7 +107,7 @@ class Script(_Folder):
     def words(self, *outputs: Path) -> list[str]:
         dialect = "sqlite" if self._database is None else "mysql"
         to = str(self.folder / _NAME)
-        return ["script", *map(str, outputs), "--out", to, "--dialect", dialect, "--jobs", "1"]
+        return ["script", *map(str, outputs), "--out", to, "--dialect", dialect]
 
     def tables(self) -> Tables:
         folder = self.copied() / _NAME
@@ -139,7 +139,7 @@ class OnServer:
 
     def words(self, *outputs: Path) -> list[str]:
         url = self.database.url(self.query, self.port or None)
-        return ["load", *map(str, outputs), "--to", url, "--jobs", "1"]
+        return ["load", *map(str, outputs), "--to", url]
 
     def keep(self) -> None:
         self._kept = self.database.server.dump(self.database.name)

@@ -36,6 +36,7 @@ struct control {
     int64_t seen;     /* How many calls have counted. */
     int64_t struck;   /* How many of them were changed. */
     int64_t clock;    /* Seconds that are added to the time of day. */
+    int64_t process;  /* The last process of which a call was changed. */
     char folders[FOLDERS][LENGTH];
 };
 
@@ -71,6 +72,7 @@ static enum effect strike(const char *path)
     int64_t number = __atomic_add_fetch(&control->seen, 1, __ATOMIC_SEQ_CST);
     if (number != control->nth && !(control->lasting && number > control->nth))
         return NOTHING;
+    control->process = getpid();
     __atomic_add_fetch(&control->struck, 1, __ATOMIC_SEQ_CST);
     if (control->effect == SIGNAL_BEFORE)
         syscall(SYS_kill, getpid(), control->number);

@@ -4,9 +4,11 @@ import ctypes
 import mmap
 import os
 import shutil
+import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from pathlib import Path
@@ -72,6 +74,7 @@ class _Control(ctypes.Structure):
         ("seen", ctypes.c_int64),
         ("struck", ctypes.c_int64),
         ("clock", ctypes.c_int64),
+        ("process", ctypes.c_int64),
         ("folders", (ctypes.c_char * _LENGTH) * _FOLDERS),
     )
 
@@ -112,6 +115,33 @@ class Preloaded:
     def struck(self) -> int:
         """How many of them were changed."""
         return int(self._control.struck)
+
+    @contextmanager
+    def held(
+        self, calls: Call, nth: int, folders: Sequence[Path], act: Callable[[int], None]
+    ) -> Iterator[None]:
+        """Stops the process that makes the n-th call; it goes on when `act`, which gets its number,
+        has returned."""
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(0.002):
+                if self.struck:
+                    process = int(self._control.process)
+                    act(process)
+                    # It may be gone.
+                    with suppress(ProcessLookupError):
+                        os.kill(process, signal.SIGCONT)
+                    return
+
+        thread = threading.Thread(target=watch)
+        with self.armed(Fault(calls, Effect.SIGNAL_BEFORE, signal.SIGSTOP, nth), *folders):
+            thread.start()
+            try:
+                yield
+            finally:
+                over.set()
+                thread.join()
 
     @contextmanager
     def clock(self, seconds: int) -> Iterator[None]:

@@ -136,12 +136,14 @@ def setup() -> Iterator[Setup]:
 class Row:
     """A fault, the places on which it can happen, and what tries it there, again and again.
 
-    `run` may be stopped after any attempt; those that come first are spread over all.
+    `run` may be stopped after any attempt; those that come first are spread over all. It gets
+    `weight` times the time of others.
     """
 
     name: str
     places: tuple[str, ...]
     run: Callable[[Setup, str], Tried]
+    weight: int = 1
 
 
 def spread(count: int) -> Iterator[int]:

@@ -14,15 +14,23 @@ from faults.trials import Attempt, Trials
 
 @dataclass(frozen=True)
 class Kind:
-    """A row of the matrix: the fault that each of some calls in turn meets."""
+    """A row of the matrix: the fault that each of some calls in turn meets.
+
+    Calls below the destination and the folder for scratch files count, or `of_input` those below
+    the outputs. `jobs` is the number of processes that read them.
+    """
 
     name: str
     fault: Fault
+    of_input: bool = False
+    jobs: int = 1
 
 
 def _errors(name: str, number: int, calls: Call, *, lasting: bool = False) -> Kind:
     return Kind(name, Fault(calls, Effect.FAIL, number, lasting=lasting))
 
+
+_READS = Call.READ | Call.OPEN
 
 KINDS = (
     _errors("enospc", errno.ENOSPC, Call.SPACE),
@@ -37,20 +45,23 @@ KINDS = (
     Kind("kill-after", Fault(Call.CHANGES | Call.OPEN, Effect.SIGNAL_AFTER, signal.SIGKILL)),
     Kind("term", Fault(Call.CHANGES | Call.OPEN, Effect.SIGNAL_BEFORE, signal.SIGTERM)),
     Kind("int", Fault(Call.CHANGES | Call.OPEN, Effect.SIGNAL_BEFORE, signal.SIGINT)),
+    Kind("read-eio", Fault(_READS, Effect.FAIL, errno.EIO), of_input=True),
+    Kind("short-read", Fault(Call.READ, Effect.SHORTEN), of_input=True),
+    Kind("worker-kill", Fault(_READS, Effect.SIGNAL_BEFORE, signal.SIGKILL), True, jobs=2),
 )
 
 
 def calls(trials: Trials, preloaded: Preloaded, kind: Kind) -> int:
     """How many calls a quiet command makes of those that the kind changes."""
     counting = replace(kind.fault, effect=Effect.NOTHING)
-    quiet = trials.attempt("none", preloaded.armed(counting, *_watched(trials)))
+    quiet = trials.attempt("none", preloaded.armed(counting, *_watched(trials, kind)))
     assert not quiet.violations, quiet
     return preloaded.seen
 
 
 def struck(trials: Trials, preloaded: Preloaded, kind: Kind, nth: int) -> Attempt | None:
     """Tries the fault at the n-th call; None if there are fewer."""
-    armed = preloaded.armed(replace(kind.fault, nth=nth), *_watched(trials))
+    armed = preloaded.armed(replace(kind.fault, nth=nth), *_watched(trials, kind))
     attempt = trials.attempt(f"{kind.name} at call {nth}", armed)
     return attempt if preloaded.struck else None
 
@@ -67,8 +78,9 @@ def _sweep(kind: Kind, setup: Setup, place: str) -> Tried:
                     yield attempt
 
 
-def _watched(trials: Trials) -> tuple[Path, Path]:
-    return (trials.place.folder, trials.scratch)
+def _watched(trials: Trials, kind: Kind) -> tuple[Path, ...]:
+    trials.jobs = kind.jobs
+    return (trials.outputs,) if kind.of_input else (trials.place.folder, trials.scratch)
 
 
 ROWS = tuple(Row(kind.name, NAMES, partial(_sweep, kind)) for kind in KINDS)

@@ -47,9 +47,10 @@ class Trials:
     def __init__(
         self, place: Place, screen: Screen, environment: dict[str, str], *, fresh: bool = False
     ) -> None:
-        self.place, self._outputs = place, screen.all
+        self.place, self.outputs = place, screen.all
         self.scratch = screen.all.parent / "scratch"
         self._limits: dict[str, int] = {}
+        self.jobs = 1
         self._environment = {**os.environ, **environment, "TMPDIR": str(self.scratch)}
         if not fresh:
             self._clean()
@@ -65,7 +66,8 @@ class Trials:
 
     def run(self, *outputs: Path) -> Ran:
         """Runs the command, with all outputs of the screen if no others are given."""
-        words = [*self.place.words(*(outputs or (self._outputs,))), "--quiet"]
+        words = [*self.place.words(*(outputs or (self.outputs,)))]
+        words += ["--jobs", str(self.jobs), "--quiet"]
         try:
             home = self.scratch.parent
             return forks.run(words, home, self._environment, _SECONDS, limits=self._limits)
@@ -107,6 +109,15 @@ class Trials:
         shutil.rmtree(self.scratch, ignore_errors=True)
         self.scratch.mkdir(parents=True)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """That of the commands."""
+        return self._environment
+
+    def judged(self) -> tuple[str, ...]:
+        """What is wrong after commands that ran otherwise than by `attempt`, and with two more."""
+        return tuple(self._again())
+
     def _must(self, ran: Ran) -> None:
         assert ran.returncode == 0, (ran.args, ran.returncode, ran.stdout, ran.stderr)
 
@@ -117,8 +128,8 @@ class Trials:
             yield "a password is printed"
         if ran.returncode == _HUNG:
             yield f"the command does not end within {_SECONDS} s"
-        elif ran.returncode == 3 and not lines and "left out" in ran.stdout:
-            # A batch was left out, which the report names.
+        elif ran.returncode == 3 and not lines and ran.stdout:
+            # A batch was left out, which the report on stdout names.
             return
         elif ran.returncode > 0 and (len(lines) != 1 or not lines[0].startswith("cpexport: ")):
             yield f"status {ran.returncode} without its line: {ran.stderr.strip()[-400:]}"

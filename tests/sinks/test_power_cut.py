@@ -1,9 +1,5 @@
 """What a load has reported survives a power cut: real ones, of an ext4 file system in a file."""
 
-import fcntl
-import os
-import shutil
-import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,14 +8,10 @@ from pathlib import Path
 import pytest
 from support.datasets import content, leftovers
 from support.fixtures import rows, unpacked
+from support.power_cuts import Disk, NoDiskError
 
 pytestmark = pytest.mark.slow
 
-# EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH: nothing more gets to the disk, not even what
-# the journal of the file system holds.
-_SHUTDOWN, _NO_LOG_FLUSH = 0x8004587D, 2
-# Not on the PATH of everybody who can run it.
-_MKFS = shutil.which("mkfs.ext4", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 _LOAD = """
 import sys
 from pathlib import Path
@@ -33,44 +25,14 @@ load(LoadRequest(tuple(map(Path, outputs)), to, Path(batch_file)), progress=tell
 """
 
 
-class Disk:
-    """A disk of its own, which can lose its power."""
-
-    def __init__(self, home: Path) -> None:
-        self.image, self.folder = home / "disk.img", home / "disk"
-        self.folder.mkdir()
-        with self.image.open("wb") as file:
-            file.truncate(300 << 20)
-        self._run(_MKFS, "-q", self.image)
-        self.mount()
-
-    def _run(self, *words: object) -> None:
-        subprocess.run([str(word) for word in words], check=True, capture_output=True)
-
-    def mount(self) -> None:
-        self._run("mount", "-o", "loop", self.image, self.folder)
-
-    def unmount(self) -> None:
-        self._run("umount", self.folder)
-
-    def cut_power(self) -> None:
-        folder = os.open(self.folder, os.O_RDONLY)
-        try:
-            fcntl.ioctl(folder, _SHUTDOWN, struct.pack("I", _NO_LOG_FLUSH))
-        finally:
-            os.close(folder)
-
-
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
-    if os.geteuid() != 0 or _MKFS is None:
-        pytest.skip("a power cut needs root and mkfs.ext4")
     try:
         made = Disk(tmp_path)
-    except (subprocess.CalledProcessError, OSError) as error:
-        pytest.skip(f"a power cut needs a loop mount, which this machine refuses: {error}")
+    except NoDiskError as error:
+        pytest.skip(str(error))
     yield made
-    subprocess.run(["umount", "--lazy", made.folder], check=False, capture_output=True)
+    made.close()
 
 
 def cut(disk: Disk, to: str, batches: int) -> int:
