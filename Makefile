@@ -21,6 +21,10 @@ FUZZ_PROCESSES = 2
 # How many random days of a cluster are lived, and the first seed (a random one if empty).
 DAYS = 50
 DAYS_SEED =
+# Which faults are tried, as in make faults FAULTS='sqlite:enospc parquet clock' (all if empty), and
+# for how many minutes.
+FAULTS =
+FAULTS_MINUTES = 55
 
 RUNS = -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 # Tests wait for servers, schedulers and disks: two more at once than CI has cores.
@@ -31,7 +35,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL = help
 .PHONY: help venv schedulers servers r demo test test-mysql check lowest release-check man coverage docs \
-	docs-refresh conformance clients bench bench-curves bench-million fuzz days clean
+	docs-refresh conformance clients bench bench-curves bench-million fuzz days faults clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -121,6 +125,9 @@ coverage: venv schedulers servers r  ## which branches the tests take; twice the
 
 days: venv  ## live DAYS random days of a cluster, and compare with an oracle; root meets full disks
 	PYTHONPATH=tests $(VENV)/bin/python -m days --days $(DAYS) $(if $(DAYS_SEED),--seed $(DAYS_SEED))
+
+faults: venv servers  ## inject every kind of fault into loads for all destinations; root does more
+	PYTHONPATH=tests $(VENV)/bin/python -m faults --minutes $(FAULTS_MINUTES) $(FAULTS)
 
 clean:  ## remove .venv and whatever the tools left
 	rm -rf .venv .venv-* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist

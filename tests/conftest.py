@@ -15,7 +15,7 @@ pytest_plugins = [
 ]
 
 # Programs to run, not tests.
-collect_ignore = ["bench", "days", "fuzz"]
+collect_ignore = ["bench", "days", "faults", "fuzz"]
 
 _MARKS = {"small_disk": "root", "slurm": "slurm", "grid_engine": "slurm"}
 

@@ -17,7 +17,7 @@ from cpexport.cellprofiler.features import (
 )
 from cpexport.cellprofiler.group_numbers import FEATURES
 from cpexport.derived.group_renumbering import groups_of_run, matches_stored, with_stored_features
-from cpexport.errors import ChangedError, WidthError
+from cpexport.errors import ChangedError, SinkError, WidthError
 from cpexport.imagesets import ImageSets
 from cpexport.loading.decode import Decoded
 from cpexport.sinks.base import Sink
@@ -141,7 +141,9 @@ class BatchVerifier:
         self._tally(tables, expected)
 
         def read(features: Sequence[str], some: ImageSets) -> pa.Table:
-            return pa.Table.from_batches(self._sink.read(name, features, some))
+            rows = pa.Table.from_batches(self._sink.read(name, features, some))
+            self._check_types(expected.schema, rows.schema)
+            return rows
 
         for mismatch in dict.fromkeys(mismatches(expected, read, sets)):
             column = self.layout.by_feature.get((name, mismatch.column))
@@ -152,6 +154,20 @@ class BatchVerifier:
             problem = f"{omitted} more columns differ"
             differences[_COLUMNS:] = [Difference(tables[0].name, "", problem, tuple(sets))]
         return differences
+
+    def _check_types(self, expected: pa.Schema, stored: pa.Schema) -> None:
+        """Refuses columns that have become wider since this check began.
+
+        Raises:
+            SinkError: a load that runs at the same time has changed a table.
+        """
+        both = set(expected.names) & set(stored.names)
+        if any(expected.field(name).type != stored.field(name).type for name in both):
+            raise SinkError(
+                self._sink.name,
+                "a load changed its tables while they were compared",
+                "run the command again when the load has ended",
+            )
 
     def _compared(self, table: str, column: Column) -> bool:
         group_number = column.object == IMAGE and column.feature in FEATURES

@@ -7,7 +7,9 @@ from typing import Any
 from faults.reading import Tables
 
 # Columns of the ledger that depend on the time of a load, or on the order of batches.
+# The position of a column, too: a batch that a fault has left out adds its columns after others.
 _OTHER = {"batch_id", "by_batch_id", "loaded_utc", "cpexport", "signature", "modified_ns"}
+_OTHER |= {"position"}
 _SETS, _BATCHES = "_cpexport_sets", "_cpexport_batches"
 _SETTINGS, _FILES = "_cpexport_settings", "_cpexport_files"
 
@@ -35,7 +37,7 @@ def settled(tables: Tables) -> dict[str, list[str]]:
                     # Names of Parquet files begin with the numbers of their images, and end with a
                     # digest.
                     del row["name"]
-            rows.append(repr([(column, _plain(value)) for column, value in row.items()]))
+            rows.append(repr(sorted((column, _plain(value)) for column, value in row.items())))
         found[name] = sorted(rows)
     return found
 

@@ -48,8 +48,8 @@ CHANGES: dict[str, Callable[[Path], None]] = {
     "pipe": _pipe,
     "folder": _folder,
 }
-# One of each kind of file, of a new output and of one that replaces another.
-_FILES = ("batch_5_6/Cells.csv", "batch_1_2_again/Image.csv", "batch_3_4/batch.h5")
+# Of outputs that neither replace others nor are replaced: those would be loaded in their stead.
+_FILES = ("batch_5_6/Cells.csv", "batch_5_6/Image.csv", "batch_3_4/batch.h5")
 
 
 @contextmanager
@@ -103,7 +103,7 @@ def _at_once(setup: Setup, place: str) -> Tried:
     while True:
         number += 1
         trials = both[number % 2]
-        trials.place.put_back()
+        trials.begin()
         yield _round(trials, number)
 
 

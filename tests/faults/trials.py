@@ -86,8 +86,7 @@ class Trials:
         Then the command runs twice more, without the fault. If it `may_crash`, a library may end it
         in its own way.
         """
-        self._clean()
-        self.place.put_back()
+        self.begin()
         with during or nullcontext():
             ran = self.run()
         crashed = may_crash and ran.returncode in _CRASHES
@@ -113,6 +112,11 @@ class Trials:
     def environment(self) -> dict[str, str]:
         """That of the commands."""
         return self._environment
+
+    def begin(self) -> None:
+        """Puts the place back, with an empty folder for scratch files."""
+        self._clean()
+        self.place.put_back()
 
     def judged(self) -> tuple[str, ...]:
         """What is wrong after commands that ran otherwise than by `attempt`, and with two more."""
