@@ -7,9 +7,9 @@ from typing import Any
 from faults.reading import Tables
 
 # Columns of the ledger that depend on the time of a load, or on the order of batches.
-# The position of a column, too: a batch that a fault has left out adds its columns after others.
+# A batch that a fault has left out adds its columns later, after those of others.
 _OTHER = {"batch_id", "by_batch_id", "loaded_utc", "cpexport", "signature", "modified_ns"}
-_OTHER |= {"position"}
+_OTHER |= {"position", "missing_count"}
 _SETS, _BATCHES = "_cpexport_sets", "_cpexport_batches"
 _SETTINGS, _FILES = "_cpexport_settings", "_cpexport_files"
 
@@ -24,6 +24,9 @@ def settled(tables: Tables) -> dict[str, list[str]]:
     paths = _paths(tables)
     found = {}
     for name, content in tables.items():
+        if name == _FILES:
+            # Their names have digests. Their content is that of the tables.
+            continue
         rows = []
         for values in content.rows:
             row = dict(zip(content.columns, values, strict=True))
@@ -33,10 +36,6 @@ def settled(tables: Tables) -> dict[str, list[str]]:
                 owner = paths.get(row.get("batch_id"), "") if "feature_sets" not in name else ""
                 row = {column: value for column, value in row.items() if column not in _OTHER}
                 row["batch"] = owner
-                if name == _FILES:
-                    # Names of Parquet files begin with the numbers of their images, and end with a
-                    # digest.
-                    del row["name"]
             rows.append(repr(sorted((column, _plain(value)) for column, value in row.items())))
         found[name] = sorted(rows)
     return found

@@ -6,6 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
+from support.datasets import leftovers
 from support.imported_scripts import imported, shell
 from support.servers import Database
 
@@ -85,8 +86,12 @@ class Files(_Folder):
         return reading.OF_FILES[self.name](self.copied() / _NAME)
 
     def names(self) -> set[str]:
-        # The names of Parquet files have digests, and are numbered in the order of their batches.
-        return {_without_digest(name) for name in super().names()}
+        names = super().names()
+        folder = self.folder / _NAME
+        if self.name == "parquet" and folder.exists():
+            # The names of its files have digests. The ledger knows them all.
+            return {_without_digest(name) for name in names} | leftovers(folder)
+        return names
 
     def digest(self) -> object:
         # DuckDB writes its own pages anew whenever a file is opened to write.
