@@ -2,7 +2,13 @@
 
 from pathlib import Path
 
+import pyarrow as pa
+import pytest
 from support.calls import load, verify
+from support.small_jobs import csv_job
+
+from cpexport.errors import SinkError
+from cpexport.verification import batch_check
 
 PIPELINE = "CellProfiler Pipeline: http://www.cellprofiler.org\\nVersion:3\\n"
 
@@ -34,3 +40,23 @@ def test_jobs_of_one_folder_are_the_same_though_later_ones_wrote_setup_sql_anew(
     found = verify([folder], to)
 
     assert (found.differences, found.verified, found.is_complete) == ((), 3, True)
+
+
+def test_a_load_that_widens_a_column_meanwhile_ends_verify_with_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to, whole = f"sqlite:///{tmp_path / 'screen.sqlite'}", batch_check.whole
+    first = csv_job(tmp_path / "first", {1: {"Metadata_Site": 1}})
+    second = csv_job(tmp_path / "second", {2: {"Metadata_Site": "left"}})
+    load([first], to)
+
+    def load_then_whole(
+        parts: list[pa.RecordBatch], schema: pa.Schema, *, infinite: bool
+    ) -> pa.Table:
+        load([second], to)
+        return whole(parts, schema, infinite=infinite)
+
+    monkeypatch.setattr(batch_check, "whole", load_then_whole)
+
+    with pytest.raises(SinkError, match="a load changed its tables while they were compared"):
+        verify([first], to)

@@ -13,6 +13,7 @@ from support.fixtures import replaced, rows, unpacked
 from support.on_servers import differences, load, rest
 from support.proxy import BULK, COMMIT, LOAD_DATA, PREPARE, Pattern, Proxy, proxied
 from support.servers import Database
+from support.small_jobs import csv_job
 
 pytestmark = pytest.mark.slow
 
@@ -252,3 +253,26 @@ def test_a_load_waits_for_who_holds_a_table_and_gives_up_on_who_never_ends(
     (line,) = capfd.readouterr().err.splitlines()
     assert "another process held a lock for too long" in line
     assert whole(database, widening, quiet)
+
+
+def test_a_change_of_tables_that_was_cut_off_does_not_stop_a_newer_output(
+    database: Database, proxy: Proxy, tmp_path: Path
+) -> None:
+    """The ledger has the new column, which the table lacks until the next batch is written; before
+    that a load looks whether the newer output lacks what the older one has."""
+    images = {1: {"MD5Digest_DNA": "1" * 32}}
+    area = {"ImageNumber": 1, "ObjectNumber": 1, "AreaShape_Area": 5.5}
+    csv_job(tmp_path / "first", images, {"Cells": [area]})
+    assert load(tmp_path / "first", "--to", database.url(port=proxy.port)) == 0
+    csv_job(tmp_path / "second", images, {"Cells": [area]}, "2026-11-23T12:00:00.000000")
+    other = {"Cells": [{**area, "ImageNumber": 2, "Intensity_New": 7}]}
+    csv_job(tmp_path / "third", {2: {"MD5Digest_DNA": "2" * 32}}, other)
+    words = [tmp_path / "second", tmp_path / "third", "--to", database.url(port=proxy.port)]
+    proxy.at(b"\x03ALTER TABLE", "before")
+
+    assert load(*words) in (0, 1)
+    assert proxy.faults == 1
+    assert load(*words) == 0
+    new = "SELECT count(*), count(Cells_Intensity_New) FROM Per_Cells"
+    assert database.rows(new) == [(2, 1)]
+    assert database.rows("SELECT set_count FROM _cpexport_replaced") == [(1,)]

@@ -60,7 +60,8 @@ class _Request:
             text = text + more if more else b""
         if not text:
             return None
-        return cls(*json.loads(text), files)
+        words, cwd, environment, limits = json.loads(text)
+        return cls(words, cwd, environment, limits, files)
 
     def close(self) -> None:
         for file in self.files:
