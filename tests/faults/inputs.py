@@ -11,7 +11,7 @@ from pathlib import Path
 from support.forks import Fork
 
 from faults.places import FILES, NAMES, SERVERS
-from faults.preload import Call, Fault
+from faults.preload import Call
 from faults.setup import Row, Setup, Tried, spread
 from faults.trials import Attempt, Trials
 
@@ -80,9 +80,7 @@ def _changed(
 def _while_read(change: str, setup: Setup, place: str) -> Tried:
     """A file changes when the n-th read of any output is about to happen."""
     trials = setup.trials(place, fresh=True)
-    quiet = trials.attempt("none", setup.preloaded.armed(Fault(_READS), trials.outputs))
-    assert not quiet.violations, quiet
-    count = setup.preloaded.seen
+    count = setup.calls(trials, _READS, trials.outputs)
     for nth in spread(count):
         file = _FILES[nth % len(_FILES)]
         during = _changed(setup, trials, nth, trials.outputs / file, CHANGES[change])

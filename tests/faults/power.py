@@ -10,7 +10,7 @@ from pathlib import Path
 from support.power_cuts import Disk, NoDiskError
 
 from faults.places import FILES, SCRIPTS
-from faults.preload import Call, Fault, Preloaded
+from faults.preload import Call, Preloaded
 from faults.setup import CannotRunError, Row, Setup, Tried, spread
 from faults.trials import Trials
 
@@ -43,9 +43,7 @@ def _cuts(setup: Setup, place: str) -> Tried:
         preloaded, folder = setup.preloaded, disk.folder / "run"
         trials = Trials(setup.place(place, folder), setup.screen(folder), setup.environment)
         watched = (trials.place.folder, trials.scratch)
-        quiet = trials.attempt("none", preloaded.armed(Fault(_CALLS), *watched))
-        assert not quiet.violations, quiet
-        for nth in spread(preloaded.seen):
+        for nth in spread(setup.calls(trials, _CALLS, *watched)):
             during = _cut(preloaded, disk, watched, nth)
             yield trials.attempt(f"power cut at call {nth}", during)
     finally:

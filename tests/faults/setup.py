@@ -11,7 +11,7 @@ from fuzz.running import folder
 from support.servers import Database, Server, ServerError
 
 from faults.places import FILES, Files, OnServer, Place, Script
-from faults.preload import CompilerError, Preloaded, preloaded
+from faults.preload import Call, CompilerError, Fault, Preloaded, preloaded
 from faults.screens import Screen, screen
 from faults.trials import Attempt, Trials
 
@@ -34,6 +34,7 @@ class Setup:
     library: Preloaded | str
     _servers: dict[str, Server | ServerError] = field(default_factory=dict)
     _trials: dict[str, Trials] = field(default_factory=dict)
+    _counts: dict[object, int] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     @property
@@ -65,6 +66,18 @@ class Setup:
     def environment(self) -> dict[str, str]:
         """What commands must have in their environment."""
         return {} if isinstance(self.library, str) else self.library.environment
+
+    def calls(self, trials: Trials, calls: Call, *folders: Path) -> int:
+        """How many calls of some kinds below some folders a quiet command makes.
+
+        Raises:
+            CannotRunError: there is no library.
+        """
+        key = (id(trials), trials.jobs, calls, folders)
+        if key not in self._counts:
+            trials.quiet(self.preloaded.armed(Fault(calls), *folders))
+            self._counts[key] = self.preloaded.seen
+        return self._counts[key]
 
     def new(self, name: str) -> Path:
         """A path for a new folder, whose name says what it is for."""

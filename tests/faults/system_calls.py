@@ -51,25 +51,25 @@ KINDS = (
 )
 
 
-def calls(trials: Trials, preloaded: Preloaded, kind: Kind) -> int:
+def calls(setup: Setup, trials: Trials, kind: Kind) -> int:
     """How many calls a quiet command makes of those that the kind changes."""
-    counting = replace(kind.fault, effect=Effect.NOTHING)
-    quiet = trials.attempt("none", preloaded.armed(counting, *_watched(trials, kind)))
-    assert not quiet.violations, quiet
-    return preloaded.seen
+    counted = setup.calls(trials, kind.fault.calls, *_watched(trials, kind))
+    trials.jobs = 1
+    return counted
 
 
 def struck(trials: Trials, preloaded: Preloaded, kind: Kind, nth: int) -> Attempt | None:
     """Tries the fault at the n-th call; None if there are fewer."""
     armed = preloaded.armed(replace(kind.fault, nth=nth), *_watched(trials, kind))
     attempt = trials.attempt(f"{kind.name} at call {nth}", armed)
+    trials.jobs = 1
     return attempt if preloaded.struck else None
 
 
 def _sweep(kind: Kind, setup: Setup, place: str) -> Tried:
     """Tries the fault at every call, in a load that changes a destination, then in a first load."""
     both = [setup.trials(place), setup.trials(place, fresh=True)]
-    counts = [calls(trials, setup.preloaded, kind) for trials in both]
+    counts = [calls(setup, trials, kind) for trials in both]
     for nth in spread(max(counts)):
         for trials, count in zip(both, counts, strict=True):
             if nth <= count:

@@ -118,6 +118,13 @@ class Trials:
         self._clean()
         self.place.put_back()
 
+    def quiet(self, during: AbstractContextManager[object]) -> None:
+        """Runs the command where nothing is wrong, for example to count what it does."""
+        self.begin()
+        with during:
+            ran = self.run()
+        self._must(ran)
+
     def judged(self) -> tuple[str, ...]:
         """What is wrong after commands that ran otherwise than by `attempt`, and with two more."""
         return tuple(self._again())

@@ -34,7 +34,7 @@ def test_no_system_call_that_fails_breaks_a_promise(made: Setup, place: str) -> 
     except CannotRunError as error:
         pytest.skip(str(error))
     for kind in (kind for kind in KINDS if kind.name in FAULTS):
-        count = calls(trials, library, kind)
+        count = calls(made, trials, kind)
         for share in SHARES[place]:
             attempt = struck(trials, library, kind, max(1, int(count * share)))
 
