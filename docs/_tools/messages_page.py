@@ -64,7 +64,7 @@ SUBJECTS = (
     ),
     Subject("DuckDB destinations", "The message begins with the URL.", ("sinks/duckdb",)),
     Subject("Parquet destinations", "The message begins with the folder.", ("sinks/parquet",)),
-    Subject("Every destination", "The message begins with the URL.", ("sinks/",)),
+    Subject("Every destination", "The message begins with the URL.", ("sinks/", "verification/")),
     Subject(
         "Import scripts",
         "These are messages of `cpexport script`. Those of the script while it runs are in the "

@@ -14,10 +14,13 @@ class Screen:
     """The outputs that are there `before` a fault, and `all` of them, in one folder.
 
     One of the others is newer for images of the first, and one has a feature more and wider types.
+    The `lasting` ones neither replace others nor are replaced: if a fault costs a newer output, the
+    older one is loaded in its stead, and the ledger keeps that.
     """
 
     before: tuple[Path, ...]
     all: Path
+    lasting: tuple[Path, ...]
 
 
 def _images(numbers: Sequence[int], site: object) -> dict[int, Values]:
@@ -39,5 +42,6 @@ def screen(home: Path) -> Screen:
     second = h5_job(home / "batch_3_4" / "batch.h5", _images((3, 4), 1)).parent
     again = _cells((1, 2), AreaShape_Perimeter=7)
     csv_job(home / "batch_1_2_again", _images((1, 2), 1), again, _LATER)
-    csv_job(home / "batch_5_6", _images((5, 6), "left"), _cells((5, 6), Intensity_Mean=0.125))
-    return Screen((first, second), home)
+    cells = _cells((5, 6), Intensity_Mean=0.125)
+    last = csv_job(home / "batch_5_6", _images((5, 6), "left"), cells)
+    return Screen((first, second), home, (second, last))

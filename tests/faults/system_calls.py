@@ -80,7 +80,7 @@ def _sweep(kind: Kind, setup: Setup, place: str) -> Tried:
 
 def _watched(trials: Trials, kind: Kind) -> tuple[Path, ...]:
     trials.jobs = kind.jobs
-    return (trials.outputs,) if kind.of_input else (trials.place.folder, trials.scratch)
+    return trials.lasting if kind.of_input else (trials.place.folder, trials.scratch)
 
 
 ROWS = tuple(Row(kind.name, NAMES, partial(_sweep, kind)) for kind in KINDS)

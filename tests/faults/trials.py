@@ -47,7 +47,7 @@ class Trials:
     def __init__(
         self, place: Place, screen: Screen, environment: dict[str, str], *, fresh: bool = False
     ) -> None:
-        self.place, self.outputs = place, screen.all
+        self.place, self.outputs, self.lasting = place, screen.all, screen.lasting
         self.scratch = screen.all.parent / "scratch"
         self._limits: dict[str, int] = {}
         self.jobs = 1
@@ -61,8 +61,7 @@ class Trials:
         self._must(quiet)
         self._after, self._names = place.tables(), place.names()
         self._settled = settled(self._after)
-        self._must_be_written = settled(self._before) != self._settled
-        assert self._must_be_written, "the command must change the place"
+        assert settled(self._before) != self._settled, "the command must change the place"
 
     def run(self, *outputs: Path) -> Ran:
         """Runs the command, with all outputs of the screen if no others are given."""
