@@ -127,5 +127,5 @@ def _round(trials: Trials, number: int) -> Attempt:
 ROWS = (
     *(Row(f"input-{name}", NAMES, partial(_while_read, name)) for name in CHANGES),
     Row("clock", NAMES, _clock),
-    Row("soak", (*FILES, *SERVERS), _at_once, weight=8),
+    Row("soak", (*FILES, *SERVERS), _at_once, weight=10),
 )

@@ -37,7 +37,8 @@ KINDS = (
     _errors("enospc-for-good", errno.ENOSPC, Call.SPACE, lasting=True),
     _errors("edquot", errno.EDQUOT, Call.SPACE),
     _errors("eio", errno.EIO, Call.CHANGES),
-    _errors("eio-for-good", errno.EIO, Call.CHANGES, lasting=True),
+    # Not of deletions: a file that cannot be deleted stays.
+    _errors("eio-for-good", errno.EIO, Call.CHANGES & ~Call.UNLINK, lasting=True),
     _errors("eintr", errno.EINTR, Call.OPEN | Call.WRITE | Call.SYNC),
     _errors("emfile", errno.EMFILE, Call.OPEN),
     Kind("short-write", Fault(Call.WRITE, Effect.SHORTEN)),
