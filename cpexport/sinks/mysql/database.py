@@ -153,7 +153,10 @@ class MysqlDatabase:
             f"SELECT {', '.join(query.columns)} FROM {query.source} WHERE {where} "
             f"ORDER BY {query.order}"
         )
-        connection = self._server.connect()
+        try:
+            connection = self._server.connect()
+        except pymysql.Error as error:
+            raise refusal(self.name, error) from error
         try:
             with connection.cursor(SSCursor) as cursor:
                 cursor.execute(sql)
