@@ -9,6 +9,7 @@ from support.small_jobs import csv_job
 
 from cpexport.errors import SinkError
 from cpexport.verification import batch_check
+from cpexport.verification.diff import whole
 
 PIPELINE = "CellProfiler Pipeline: http://www.cellprofiler.org\\nVersion:3\\n"
 
@@ -45,7 +46,7 @@ def test_jobs_of_one_folder_are_the_same_though_later_ones_wrote_setup_sql_anew(
 def test_a_load_that_widens_a_column_meanwhile_ends_verify_with_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    to, whole = f"sqlite:///{tmp_path / 'screen.sqlite'}", batch_check.whole
+    to = f"sqlite:///{tmp_path / 'screen.sqlite'}"
     first = csv_job(tmp_path / "first", {1: {"Metadata_Site": 1}})
     second = csv_job(tmp_path / "second", {2: {"Metadata_Site": "left"}})
     load([first], to)
