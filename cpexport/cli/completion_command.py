@@ -5,7 +5,7 @@ from typing import Final
 import click
 
 from cpexport.cli import screens
-from cpexport.cli.screens import PROGRAM, Command, Example
+from cpexport.cli.screens import PROGRAM, Choice, Command, Example
 from cpexport.outcome import DONE
 
 # click's function lets bash write a space after `sqlite:///`, where the name of a file goes on.
@@ -30,7 +30,7 @@ complete -o nosort -F _cpexport_without_space cpexport
         ),
     ),
 )
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]), metavar="SHELL")
+@click.argument("shell", type=Choice(["bash", "zsh", "fish"]), metavar="SHELL")
 @click.pass_context
 def completion(context: click.Context, shell: str) -> int:
     """Print the script that completes words with Tab in a shell.

@@ -226,11 +226,10 @@ def test_all_object_layouts_and_statistics_are_in_the_help_text(cpexport: Run) -
 
 
 def test_another_shell_is_answered_with_those_that_there_are(cpexport: Callable[..., Ran]) -> None:
-    ran = cpexport("completion", "ksh")
+    ran = cpexport("completion", "tcsh")
 
     assert ran.status == 2
-    assert "'ksh' is not one of 'bash', 'zsh', 'fish'" in ran.err
-    assert "Did you mean" not in ran.err
+    assert "'tcsh' is not one of 'bash', 'zsh', 'fish'" in ran.err
 
 
 def test_a_name_that_means_something_to_a_shell_is_left_out(tmp_path: Path) -> None:

@@ -624,7 +624,7 @@ class TestComputed:
                 "the fields of Nuclei are missing",
             ),
             ("DROP TABLE Per_Well_avg", "Per_Well_avg", "is missing"),
-            ("DELETE FROM Per_Well_avg", "Per_Well_avg", "0 rows for 1 wells"),
+            ("DELETE FROM Per_Well_avg", "Per_Well_avg", "0 rows for 1 well"),
             ("DROP VIEW Nuclei", "Nuclei", "is missing"),
             ("CREATE VIEW v AS SELECT 1", "", ""),
         ],

@@ -96,7 +96,6 @@ _WAITS: Final[Mapping[str, Mapping[str, int]]] = {
         "net_read_timeout": 600,
         "net_write_timeout": 600,
         "lock_wait_timeout": 60,
-        "innodb_lock_wait_timeout": 50,
         **more,
     }
     for kind, more in {
