@@ -366,7 +366,6 @@ ODD: dict[str, object] = {
     "div_precision_increment": 0,
     "foreign_key_checks": 0,
     "group_concat_max_len": 8,
-    "innodb_lock_wait_timeout": 1,
     "lc_time_names": "de_DE",
     "max_join_size": 1,
     "max_sort_length": 64,
