@@ -47,10 +47,8 @@ for kind in sqlite mysql; do
     cpexport script --queries "$kind" | cmp - "$root/sql/queries.$kind.sql"
 done
 
-# 3: done, but something is missing, as the demo shows.
-status=0
-cpexport script screen/outputs --out import --quiet > /dev/null || status=$?
-[ "$status" -eq 3 ] || failed "cpexport script ends with $status, not 3"
+# The demo has run again what was missing, so nothing is left out.
+cpexport script screen/outputs --out import --quiet > /dev/null
 for file in import.sql README.txt; do
     [ -s "import/$file" ] || failed "cpexport script writes no $file"
 done
