@@ -22,7 +22,7 @@ from cpexport.cellprofiler.features import (
 from cpexport.errors import UsageError
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.base import Sink
-from cpexport.sinks.contents import check_has_image_sets
+from cpexport.sinks.contents import check_has_image_sets, check_has_run
 from cpexport.sinks.registry import open_sink
 from cpexport.spelling import closest, suggest
 from cpexport.tables.layout import RELATIONSHIPS, Layout
@@ -97,10 +97,8 @@ def read_batches(
     """
     with open_sink(os.fspath(url), prefix, run=run, writing=False) as sink:
         check_has_image_sets(sink, prefix)
-        if run is not None and run not in sink.ledger.runs():
-            runs = sink.ledger.runs()
-            message = f"no run {run}; existing runs: {', '.join(runs) or 'none with a name'}"
-            raise UsageError(suggest(message, closest(run, runs)))
+        if run is not None:
+            check_has_run(sink, run)
         layout, derived = sink.layout(), sink.derived_tables()
         tables = _tables(sink, layout, prefix)
         name = next((n for n in (table, f"{prefix}{table}") if n in {*tables, *derived}), None)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from cpexport._stopwatch import Stopwatch
 from cpexport.cellprofiler.pipeline_use import PipelineUse, pipelines_used
-from cpexport.errors import LeftOut, SinkError, SourceError, UsageError
+from cpexport.errors import LeftOut, SinkError, SourceError
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.loading.decode import Decoded, decode
 from cpexport.loading.left_out import Missing, left_out, missing
@@ -26,11 +26,10 @@ from cpexport.loading.survey import survey
 from cpexport.loading.workers import THREAD, ExecutorSpec, WorkerPool
 from cpexport.outcome import FAILED, stamped, status
 from cpexport.sinks.base import Sink
-from cpexport.sinks.contents import check_has_image_sets
+from cpexport.sinks.contents import check_has_image_sets, check_has_run
 from cpexport.sinks.ledger import Ledger
 from cpexport.sinks.registry import open_sink
 from cpexport.sources.base import Batch
-from cpexport.spelling import closest, suggest
 from cpexport.tables.layout import object_of
 from cpexport.verification import derived_check
 from cpexport.verification.batch_check import BatchVerifier
@@ -144,7 +143,7 @@ def verify(
         scratch_folder() as scratch,
         closing(WorkerPool(workers)) as pool,
     ):
-        _check_not_empty(sink, prefix, run)
+        _check_readable(sink, prefix, run)
         _log.info("comparing %s%s", sink.name, f", run {run}" if run else "")
         ledger = sink.ledger.read()
         found = survey(
@@ -315,12 +314,10 @@ def _loaded(matched: Matched) -> ImageSets:
     return ImageSets.from_ranges(ranges) & matched.batch.complete
 
 
-def _check_not_empty(sink: Sink, prefix: str, run: str | None) -> None:
+def _check_readable(sink: Sink, prefix: str, run: str | None) -> None:
     check_has_image_sets(sink, prefix)
-    if sink.shape.numbered and run not in sink.ledger.runs():
-        runs = sink.ledger.runs()
-        message = f"no run {run}; existing runs: {', '.join(runs) or 'none with a name'}"
-        raise UsageError(suggest(message, closest(run or "", runs)))
+    if sink.shape.numbered:
+        check_has_run(sink, run or "")
 
 
 def _unfinished(verifier: BatchVerifier) -> list[LeftOut]:

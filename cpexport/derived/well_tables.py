@@ -148,6 +148,7 @@ class WellRows:
         """
         try:
             self._file.write(np.ascontiguousarray(values, np.float64).tobytes())
+            self._file.flush()
         except OSError as error:
             raise SinkError(
                 tempfile.gettempdir(),
@@ -161,7 +162,6 @@ class WellRows:
         shape = len(self.keys), len(self.tables.kinds), self._columns
         if 0 in shape:
             return np.empty((shape[0], self._columns))
-        self._file.flush()
         return np.memmap(self._file, np.float64, "r", shape=shape)[:, self.tables.kinds.index(kind)]
 
 

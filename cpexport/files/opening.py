@@ -22,8 +22,8 @@ class NotRegularError(OSError):
 def open_regular(path: Path, *, follow: bool = True) -> BufferedReader:
     """Opens a regular file for reading; never waits for another process.
 
-    `follow` is whether `path` may be a symbolic link. Workflow programs stage files as links, so
-    those that discovery listed may; a file that nobody listed may not.
+    `follow` is whether `path` may be a symbolic link. It may for files that discovery listed, as
+    workflow programs stage files as links, and for no others.
 
     Raises:
         OSError: the file does not exist, cannot be read, is a link, or is not a regular file.

@@ -124,7 +124,7 @@ class KnownFolders:
 
 
 class Signatures(Collection[str]):
-    """Signatures of sources, of which there can be a million."""
+    """Signatures of sources, sorted in one array: there can be a million."""
 
     def __init__(self, *texts: pa.ChunkedArray | pa.Array) -> None:
         self._texts = np.sort(np.concatenate([_fixed(some, _LENGTH, _LENGTH) for some in texts]))

@@ -77,7 +77,7 @@ class LedgerStore(Protocol):
         """The signatures that `Ledger.settled` has, as texts, a limited number at a time."""
 
     def without_rows(self) -> Iterator[Entry]:
-        """The entries with complete image sets, all of which other batches have replaced."""
+        """The entries whose complete image sets were all replaced by other batches."""
 
     def runs(self) -> Mapping[str, int]:
         """`TableNumber` by name of run, from 1 in order of loading; empty if the destination does

@@ -1,7 +1,8 @@
-"""Checks that there is something to read in a destination."""
+"""Checks that a destination has what is to be read."""
 
-from cpexport.errors import SinkError
+from cpexport.errors import SinkError, UsageError
 from cpexport.sinks.base import Sink
+from cpexport.spelling import closest, suggest
 
 
 def check_has_image_sets(sink: Sink, prefix: str) -> None:
@@ -20,3 +21,15 @@ def check_has_image_sets(sink: Sink, prefix: str) -> None:
             f"contains no image sets{under}",
             "check --to and --prefix, or load outputs into it with cpexport load",
         )
+
+
+def check_has_run(sink: Sink, run: str) -> None:
+    """Checks that a destination has a run.
+
+    Raises:
+        UsageError: it has not; the message lists those that it has.
+    """
+    runs = sink.ledger.runs()
+    if run not in runs:
+        message = f"no run {run}; existing runs: {', '.join(runs) or 'none with a name'}"
+        raise UsageError(suggest(message, closest(run, runs)))

@@ -1,7 +1,6 @@
 """DuckDB destinations: a file that takes Arrow rows and changes of tables in one transaction."""
 
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,17 +15,13 @@ from cpexport.sinks.duckdb.connection import Connection
 from cpexport.sinks.duckdb.ddl import change, make, make_object_view, make_table
 from cpexport.sinks.opening import Opening
 from cpexport.sinks.sql.database import quoted
-from cpexport.sinks.sql.growing_layout import GrowingLayout
+from cpexport.sinks.sql.file_table_store import FileTableStore
 from cpexport.sinks.sql.ledger_store import SqlLedger
-from cpexport.sinks.sql.object_view import notes_on, object_view
+from cpexport.sinks.sql.object_view import object_view
 from cpexport.sinks.sql.scope import Scope
 from cpexport.sinks.sql.sink import LedgerSink
-from cpexport.sinks.sql.sql_table_store import SqlTableStore
-from cpexport.tables.capacity import TableCapacity
 from cpexport.tables.layout import Layout, table_of
-from cpexport.tables.options import VIEW, TableOptions
-
-_WIDTH = CAPABILITIES.max_columns
+from cpexport.tables.options import VIEW
 
 
 def open_duckdb(path: str, opening: Opening) -> LedgerSink:
@@ -39,23 +34,12 @@ def open_duckdb(path: str, opening: Opening) -> LedgerSink:
     )
 
 
-class DuckdbTableStore(SqlTableStore):
+class DuckdbTableStore(FileTableStore[Connection]):
     """The tables of a DuckDB file."""
-
-    def __init__(self, file: Connection, prefix: str, shape: TableOptions) -> None:
-        super().__init__(file, prefix, shape)
-        self._file = file
 
     @property
     def capabilities(self) -> Capabilities:
         return CAPABILITIES
-
-    @property
-    def capacity(self) -> TableCapacity:
-        return TableCapacity.columns(_WIDTH)
-
-    def notes(self, layout: Layout) -> tuple[str, ...]:
-        return notes_on(layout, self.prefix, _WIDTH) if self.shape.layout == VIEW else ()
 
     def address(self, folder: Path | None) -> Mapping[str, str]:
         raise SinkError(
@@ -64,14 +48,8 @@ class DuckdbTableStore(SqlTableStore):
             "load into SQLite or MySQL instead",
         )
 
-    def exclusive(self, layout: GrowingLayout) -> AbstractContextManager[None]:
-        return self._file.transaction()
-
-    def batch(self, layout: GrowingLayout) -> AbstractContextManager[None]:
-        return self._file.transaction(create=True)
-
-    def grow(self, layout: GrowingLayout) -> Layout:
-        return layout.grow(lambda old, new: change(self._file, old, new, self.prefix, self.shape))
+    def _change(self, old: Layout, new: Layout) -> None:
+        change(self._file, old, new, self.prefix, self.shape)
 
     def layout_version(self) -> object:
         # A change of the layout rewrites all of its rows here.

@@ -5,7 +5,6 @@ drop the first one's locks when it closes the file (sqlite.org/howtocorrupt.html
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,19 +13,13 @@ import sqlalchemy as sa
 from cpexport.sinks.capabilities import Capabilities
 from cpexport.sinks.opening import Opening
 from cpexport.sinks.sql.database import quoted
-from cpexport.sinks.sql.growing_layout import GrowingLayout
+from cpexport.sinks.sql.file_table_store import FileTableStore
 from cpexport.sinks.sql.ledger_store import SqlLedger
-from cpexport.sinks.sql.object_view import notes_on
 from cpexport.sinks.sql.sink import LedgerSink
-from cpexport.sinks.sql.sql_table_store import SqlTableStore
 from cpexport.sinks.sqlite import CAPABILITIES, ddl
 from cpexport.sinks.sqlite.connection import Connection
 from cpexport.sinks.sqlite.ddl import change, make, make_ledger_table
-from cpexport.tables.capacity import TableCapacity
 from cpexport.tables.layout import Layout
-from cpexport.tables.options import VIEW, TableOptions
-
-_WIDTH = CAPABILITIES.max_columns
 
 
 def open_sqlite(path: str, opening: Opening) -> LedgerSink:
@@ -39,35 +32,18 @@ def open_sqlite(path: str, opening: Opening) -> LedgerSink:
     )
 
 
-class SqliteTableStore(SqlTableStore):
+class SqliteTableStore(FileTableStore[Connection]):
     """The tables of a SQLite file."""
-
-    def __init__(self, file: Connection, prefix: str, shape: TableOptions) -> None:
-        super().__init__(file, prefix, shape)
-        self._file = file
 
     @property
     def capabilities(self) -> Capabilities:
         return CAPABILITIES
 
-    @property
-    def capacity(self) -> TableCapacity:
-        return TableCapacity.columns(_WIDTH)
-
-    def notes(self, layout: Layout) -> tuple[str, ...]:
-        return notes_on(layout, self.prefix, _WIDTH) if self.shape.layout == VIEW else ()
-
     def address(self, folder: Path | None) -> Mapping[str, str]:
         return {"db_type": "sqlite", "db_sqlite_file": self._file.seen_from(folder)}
 
-    def exclusive(self, layout: GrowingLayout) -> AbstractContextManager[None]:
-        return self._file.transaction()
-
-    def batch(self, layout: GrowingLayout) -> AbstractContextManager[None]:
-        return self._file.transaction(create=True)
-
-    def grow(self, layout: GrowingLayout) -> Layout:
-        return layout.grow(lambda old, new: change(self._file, old, new, self.prefix, self.shape))
+    def _change(self, old: Layout, new: Layout) -> None:
+        change(self._file, old, new, self.prefix, self.shape)
 
     def layout_version(self) -> object:
         # This changes whenever another connection commits, so more often than the layout.

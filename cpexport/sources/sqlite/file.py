@@ -196,15 +196,15 @@ def check_finished(path: Path) -> None:
     if _has_writer(path):
         raise RunningError(path, "a job is writing it", wait)
     for suffix in ("-journal", "-wal"):
-        beside = path.with_name(path.name + suffix)
+        companion = path.with_name(path.name + suffix)
         try:
             # SQLite reads this file, too: it must not be a link to another one.
-            with open_regular(beside, follow=False) as stream:
+            with open_regular(companion, follow=False) as stream:
                 start = stream.read(1)
         except FileNotFoundError:
             continue
         except OSError as error:
-            problem = f"{beside.name} next to it cannot be read ({error.strerror})"
+            problem = f"{companion.name} next to it cannot be read ({error.strerror})"
             raise SourceError(path, problem, "move that file out of OUTPUTS") from error
         # Before a transaction changes anything, and after it, its journal begins with a zero.
         if start and (start != b"\0" or suffix == "-wal"):
