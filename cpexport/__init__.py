@@ -20,7 +20,7 @@ if _typing.TYPE_CHECKING:
     from cpexport.commands.check import CheckReport as CheckReport
     from cpexport.commands.dry_run import DryRun as DryRun
     from cpexport.commands.load_report import LoadReport as LoadReport
-    from cpexport.commands.verify import VerifyReport as VerifyReport
+    from cpexport.commands.verify_report import VerifyReport as VerifyReport
     from cpexport.commands.watch import RunProgress as RunProgress
     from cpexport.errors import ChangedError as ChangedError
     from cpexport.errors import CollisionError as CollisionError
@@ -80,7 +80,7 @@ _MODULES: _typing.Final = {
         "commands.check": ["CheckReport"],
         "commands.dry_run": ["DryRun"],
         "commands.load_report": ["LoadReport"],
-        "commands.verify": ["VerifyReport"],
+        "commands.verify_report": ["VerifyReport"],
         "commands.watch": ["RunProgress"],
         "errors": [name for name in __all__ if name.endswith("Error")] + ["LeftOut"],
         "imagesets": ["ImageSets"],

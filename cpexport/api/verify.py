@@ -6,7 +6,7 @@ from dataclasses import replace
 from cpexport.api.arguments import FilePath, check_range, url
 from cpexport.api.request import load_request
 from cpexport.commands.runs import verify_runs
-from cpexport.commands.verify import VerifyReport
+from cpexport.commands.verify_report import VerifyReport
 from cpexport.loading.progress import Progress, silent
 from cpexport.loading.workers import processes
 

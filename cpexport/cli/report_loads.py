@@ -9,7 +9,7 @@ from cpexport.cli.report_jobs import missing_text
 from cpexport.cli.tables import aligned, left_out, table
 from cpexport.commands.dry_run import DryRun
 from cpexport.commands.load_report import LoadReport, Run
-from cpexport.commands.verify import SHOWN, VerifyReport
+from cpexport.commands.verify_report import SHOWN, VerifyReport
 from cpexport.derived.cpa_files import Properties
 from cpexport.loading.left_out import Missing
 from cpexport.spelling import counted

@@ -11,7 +11,8 @@ from cpexport.cellprofiler.pipeline_use import pipelines_used
 from cpexport.commands.load import load
 from cpexport.commands.load_report import LoadReport
 from cpexport.commands.run_names import Named, named, outputs_of
-from cpexport.commands.verify import VerifyReport, verified_together, verify
+from cpexport.commands.verify import verify
+from cpexport.commands.verify_report import VerifyReport, verified_together
 from cpexport.derived.analyses import join_analyses
 from cpexport.derived.group_renumbering import number_other_runs
 from cpexport.derived.wells import make_wells, wrong_wells

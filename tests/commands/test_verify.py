@@ -19,7 +19,7 @@ from support.fixtures import Ran, rewritten, rows, traces, unpacked
 from support.reruns import LATER, rerun
 from support.wide_tables import widen
 
-from cpexport.commands.verify import VerifyReport
+from cpexport.commands.verify_report import VerifyReport
 from cpexport.derived.wells import Wells
 from cpexport.errors import ChangedError, SinkError, UsageError
 from cpexport.loading.workers import THREAD, processes

@@ -10,6 +10,7 @@ from cpexport.commands import runs
 from cpexport.commands import script as scripts
 from cpexport.commands import verify as verifications
 from cpexport.commands.load_report import LoadReport
+from cpexport.commands.verify_report import VerifyReport
 from cpexport.loading.progress import Progress
 from cpexport.loading.request import LoadRequest
 from cpexport.loading.workers import THREAD, ExecutorSpec
@@ -55,13 +56,13 @@ def verify(
     workers: ExecutorSpec = THREAD,
     progress: Progress = _quiet,
     **fields: Any,
-) -> verifications.VerifyReport:
+) -> VerifyReport:
     return verifications.verify(LoadRequest(tuple(outputs), to, **fields), workers, progress)
 
 
 def verify_runs(
     outputs: Sequence[Path], to: str, *, progress: Progress = _quiet, **fields: Any
-) -> verifications.VerifyReport:
+) -> VerifyReport:
     return runs.verify_runs(LoadRequest(tuple(outputs), to, **fields), progress=progress)
 
 
