@@ -1,6 +1,7 @@
 """What a load costs does not grow with what the destination holds. Counted, not timed."""
 
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -13,6 +14,7 @@ from bench.tiny import write_batches, write_plan
 from support.calls import load
 from support.csv_outputs import image, nucleus, output
 from support.fixtures import unpacked
+from support.small_jobs import h5_job
 
 from cpexport._sqlite_adbc import Connection
 from cpexport.errors import CollisionError
@@ -22,6 +24,13 @@ from cpexport.loading.survey import survey
 from cpexport.sources import detect
 from cpexport.sources.spreadsheet import file_groups
 
+MARKS = ("ModuleError_01LoadData", "ExecutionTime_01LoadData")
+"""What a job writes of an image set that it has measured."""
+PAIRS = """\
+Module,Module Number,Relationship,First Object Name,First Image Number,First Object Number,\
+Second Object Name,Second Image Number,Second Object Number
+MeasureObjectNeighbors,9,Neighbors,Nuclei,1,1,Nuclei,1,2
+"""
 Cost = Callable[[Callable[[], object]], dict[str, int]]
 
 
@@ -188,6 +197,43 @@ def test_a_table_elsewhere_that_may_belong_to_a_known_job_is_reported(tmp_path: 
     anew = load([outputs], to)
 
     assert found.left_out == anew.left_out != ()
+
+
+def test_a_batch_that_was_left_out_is_named_again_although_its_neighbor_is_loaded(
+    tmp_path: Path,
+) -> None:
+    outputs, to = tmp_path / "outputs", f"sqlite:///{tmp_path}/a.sqlite"
+    h5_job(outputs / "job" / "whole.h5", {1: {}})
+    h5_job(outputs / "job" / "cut.h5", {2: dict.fromkeys(MARKS)})
+
+    first, again = (load([outputs], to) for _ in range(2))
+
+    assert (first.loaded, again.already) == (1, 1)
+    assert [Path(left.path).name for left in first.left_out] == ["cut.h5"]
+    assert again.left_out == first.left_out
+
+
+def test_a_table_elsewhere_goes_to_a_known_job_that_it_fits(tmp_path: Path) -> None:
+    outputs, to = tmp_path / "outputs", f"sqlite:///{tmp_path}/a.sqlite"
+    write_batches(outputs, 1, 1)
+    load([outputs], to)
+    (outputs / "more").mkdir()
+    (outputs / "more" / "Object relationships.csv").write_text(PAIRS)
+
+    report = load([outputs], to)
+
+    assert (report.replaced, report.left_out) == (1, ())
+
+
+def test_experiment_csv_above_known_folders_describes_their_run(tmp_path: Path) -> None:
+    outputs, to = tmp_path / "outputs", f"sqlite:///{tmp_path}/a.sqlite"
+    write_batches(outputs, 1, 2)
+    load([outputs], to)
+    shutil.copy(outputs / "batch_1" / "Experiment.csv", outputs)
+
+    report = load([outputs], to)
+
+    assert (report.already, report.left_out) == (2, ())
 
 
 @pytest.mark.parametrize("name", ["10_ranges", "12_failed", "11_h5_and_csv"])
