@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
+
 from cpexport.cellprofiler.batch_file import BatchFile
+from cpexport.cellprofiler.features import IMAGE
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.cellprofiler.image_set_names import Name, named
 from cpexport.cellprofiler.same_image import compared
@@ -129,7 +132,7 @@ def left_out(
         lambda batch: chain(
             [sink.ledger.pictures(batch.image_sets - batch.complete)], others(batch)
         ),
-        unwanted.union(types),
+        unwanted.union(types, _found_none(batches, sink)),
         {line.path for line in lines},
     )
     known = found.known
@@ -137,6 +140,20 @@ def left_out(
         if entry.signature in known and ((entry.image_sets - present) | entry.rejected):
             lines.append(LeftOut(entry.path, entry.reason or _DELETED))
     return lines
+
+
+def _found_none(batches: Iterable[Batch], sink: Sink) -> Iterator[str]:
+    """Yields the object types of incomplete batches that every image set in a destination counts,
+    and of which none has any: the destination lacks nothing without their tables."""
+    features = sink.layout().features.get(IMAGE, {})
+    asked = {name for batch in batches if not batch.complete for name in batch.features}
+    counts = {name: f"Count_{name}" for name in sorted(asked) if f"Count_{name}" in features}
+    if counts:
+        parts = list(sink.read(IMAGE, list(counts.values())))
+        for name, feature in counts.items():
+            values = [part[feature].to_numpy(zero_copy_only=False) for part in parts]
+            if not any(np.any(some != 0) for some in values):
+                yield name
 
 
 def covered(

@@ -54,7 +54,8 @@ def unloaded(batches: Sequence[Batch], known: Iterable[str] = ()) -> tuple[LeftO
     `known` are object types that are loaded already or not wanted.
     """
     loaded = {name for batch in batches if batch.complete for name in batch.features}
-    loaded |= {name for batch in batches if batch.complete for name in _counted(batch)}
+    lacked = {name for one in batches for name, sets in one.missing_tables.items() if sets}
+    loaded |= {name for batch in batches if batch.complete for name in _counted(batch)} - lacked
     loaded |= NOT_OBJECTS | set(known)
     left_out = []
     for batch in batches:
@@ -66,13 +67,11 @@ def unloaded(batches: Sequence[Batch], known: Iterable[str] = ()) -> tuple[LeftO
 
 
 def _counted(batch: Batch) -> Iterator[str]:
-    """The object types that a batch counts, without those whose table it lacks.
-
-    The batch has all rows of the others, or found no such objects.
-    """
+    """The object types that a batch counts. It has all rows of them, or found no such objects,
+    unless they are in `missing_tables`."""
     for feature in batch.features.get(IMAGE, {}):
         name = feature.removeprefix("Count_")
-        if name != feature and name not in batch.missing_tables:
+        if name != feature:
             yield name
 
 

@@ -95,6 +95,19 @@ def test_every_command_says_what_a_load_leaves_out(
     assert json.loads(verified.out)["differences"] == []
 
 
+def test_without_objects_of_a_type_its_table_is_not_left_out(tmp_path: Path, cpexport: Run) -> None:
+    home = tmp_path / "outputs"
+    images = [image(1, "1.tif", digest=ONE, Count_Nuclei=1, Count_Spots=0)]
+    output(home / "P1", images, Nuclei=[nucleus(1, 1, 7)])
+    images = [image(1, "1.tif", digest=ONE, Count_Nuclei=2, Count_Spots=1)]
+    output(home / "P2", images, NEW, Nuclei=[nucleus(1, 1, 7)], Spots=[nucleus(1, 1, 1)])
+    words = ("outputs", "--to", "screen.sqlite")
+    ran = [cpexport("load", *words, *more) for more in (("--dry-run",), (), ())]
+    ran += [cpexport("verify", *words), cpexport("check", "outputs")]
+
+    assert [one.status for one in ran] == [0] * len(ran)
+
+
 def test_two_plates_under_the_same_numbers_are_no_whole_run(tmp_path: Path, cpexport: Run) -> None:
     plate(tmp_path / "outputs" / "P1", {1: 1}, ONE)
     plate(tmp_path / "outputs" / "P2", {1: 1}, OTHER)
