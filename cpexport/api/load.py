@@ -31,6 +31,7 @@ def load(
     wells: Words | None = None,
     plate: str | None = None,
     well: str | None = None,
+    indexes: bool | None = None,
     properties: FilePath | None = None,
     defaults_file: FilePath | None = None,
     jobs: int | None = 1,
@@ -73,6 +74,8 @@ def load(
     wells: any of mean, median and std: tables of wells to make.
     plate, well: the image features that name the plate and the well; by default `Metadata_Plate`
         and `Metadata_Well`.
+    indexes: whether this and later loads make indexes for queries, in SQLite and on servers; by
+        default as for the destination's first load, which makes them.
     properties: a .properties file to write at the end, for CellProfiler Analyst.
     defaults_file: the option file of a MySQL or MariaDB server; by default ~/.my.cnf.
     jobs: how many processes decode batches, from 1; None for one per core if there is much to read.
@@ -112,6 +115,7 @@ def load(
         plate=plate,
         well=well,
         properties=properties,
+        indexes=indexes,
         allow_empty=watch is not None,
     )
 
@@ -148,6 +152,7 @@ def dry_run(
     wells: Words | None = None,
     plate: str | None = None,
     well: str | None = None,
+    indexes: bool | None = None,
     properties: FilePath | None = None,
     defaults_file: FilePath | None = None,
     missing_ok: bool = False,

@@ -32,6 +32,7 @@ def load_request(
     plate: str | None = None,
     well: str | None = None,
     properties: FilePath | None = None,
+    indexes: bool | None = None,
     allow_empty: bool = False,
 ) -> LoadRequest:
     """Returns the request that these options make; they are named as on the command line.
@@ -69,6 +70,7 @@ def load_request(
         paths=read_path_map(mapped, batch_file) if mapped else None,
         wells=tables_of_wells,
         consent=Consent(same_pictures, replace),
+        indexes=indexes,
         allow_empty=allow_empty,
     )
 

@@ -22,6 +22,8 @@ TABLE_NUMBER: Final = "TableNumber"
 """The number of a run, in destinations that keep several."""
 IMAGE_NUMBER: Final = "ImageNumber"
 OBJECT_NUMBER: Final = "ObjectNumber"
+PLACES: Final = ("Metadata_Plate", "Metadata_Well")
+"""The image features that usually name the plate and the well of an image set."""
 NUMBER: Final = "Number_Object_Number"
 NO_FEATURE: Final = ""
 """The feature of a column that is not one: it numbers the rows of a CSV file."""

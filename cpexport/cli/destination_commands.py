@@ -190,6 +190,7 @@ def _print_file(context: click.Context, _: click.Parameter, name: str | None) ->
 @options.prefix
 @options.shape
 @options.path_map
+@options.indexes
 @options.same_pictures
 @options.replace
 @option(

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 @options.prefix
 @options.shape
 @options.path_map
+@options.indexes
 @options.same_pictures
 @options.replace
 @options.wells

@@ -181,6 +181,14 @@ shape = all_of(
 )
 """How the tables look: the fields of `TableOptions`."""
 
+indexes = option(
+    "--indexes/--no-indexes",
+    group=screens.TABLES,
+    default=None,
+    show_default="as in the first load, which makes them",
+    help="Whether this and later loads make indexes for queries, of parents and of plate and well.",
+)
+
 wells = option(
     "--wells",
     group=screens.WELLS,

@@ -72,7 +72,7 @@ def load(
         if not request.allow_empty:
             _check_any_readable(found, writer)
         withdrawn = writer.withdraw()
-        writer.finish(found)
+        writer.finish(found, request.indexes)
         report = report_on(sink, found, writer, withdrawn, run)
     if run is None:
         report = _with_computed_tables(request, report)

@@ -23,6 +23,7 @@ class LoadRequest:
     wells: tables of wells to make in addition to the existing ones.
     consent: what the user allows; it is not stored.
     run: the run that all of `outputs` belong to, if the destination numbers runs.
+    indexes: whether loads make indexes for queries; None for the destination's choice, or else yes.
     allow_empty: whether jobs may still run, so that an empty result is no error.
     """
 
@@ -35,6 +36,7 @@ class LoadRequest:
     wells: Wells | None = None
     consent: Consent = field(default_factory=Consent)
     run: str | None = None
+    indexes: bool | None = None
     allow_empty: bool = False
 
     def of_run(self, name: str, outputs: Path) -> "LoadRequest":

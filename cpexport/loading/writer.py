@@ -194,15 +194,19 @@ class LoadWriter:
             return []
         return self._attempts(lambda _: withdraw(self._sink, self._prefix))
 
-    def finish(self, found: Survey) -> None:
-        """Updates everything in the destination that depends on the whole run."""
+    def finish(self, found: Survey, indexes: bool | None) -> None:
+        """Updates everything in the destination that depends on the whole run.
+
+        `indexes` is whether this and later loads make indexes; see `Sink.tune`.
+        """
         clock = Stopwatch()
         self._attempts(lambda _: self._sink.upgrade())
         self._attempts(lambda _: number_groups(self._sink, found.plan))
         self._attempts(lambda _: describe(self._sink, self._prefix))
         self._attempts(lambda _: keep_measured(self._sink, found.plan))
         self._attempts(lambda _: self._sink.renew_views())
-        _log.info("group numbers, properties and views are up to date after %s", clock)
+        self._attempts(lambda _: self._sink.tune(indexes, self.rows))
+        _log.info("group numbers, properties, views and indexes are up to date after %s", clock)
 
     @property
     def notes(self) -> tuple[str, ...]:

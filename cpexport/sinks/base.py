@@ -239,6 +239,18 @@ class Sink(Protocol):
         """Adds the ledger tables that an older version of cpexport did not make; changes nothing
         that is there."""
 
+    def tune(self, indexes: bool | None, written: Mapping[str, int]) -> None:
+        """Makes the indexes that queries need and the tables lack, and counts what the database's
+        optimizer must know.
+
+        indexes: whether this and later loads make indexes; None for what an earlier load chose, or
+            else True.
+        written: how many rows this process has written, by table.
+        """
+
+    def missing_indexes(self) -> Mapping[str, str]:
+        """The indexes that `tune` would make: their tables by name of index."""
+
     def broken_views(self) -> Mapping[str, str]:
         """The views that are missing or wrong, and why."""
 

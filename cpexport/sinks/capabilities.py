@@ -11,6 +11,7 @@ class Capabilities:
     infinities: whether infinite values are stored; otherwise they become NULL, as NaN always does.
     views: whether the destination can have views.
     read_by_analyst: whether CellProfiler Analyst 3 opens this kind.
+    indexes: whether the destination has indexes, without which the usual queries are slow.
     server: whether it is a server, which needs a user and can read an option file.
     """
 
@@ -18,4 +19,5 @@ class Capabilities:
     infinities: bool = False
     views: bool = True
     read_by_analyst: bool = False
+    indexes: bool = False
     server: bool = False

@@ -1,6 +1,6 @@
 """DuckDB destinations: a file that takes Arrow rows and changes of tables in one transaction."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,6 +16,7 @@ from cpexport.sinks.duckdb.ddl import change, make, make_object_view, make_table
 from cpexport.sinks.opening import Opening
 from cpexport.sinks.sql.database import quoted
 from cpexport.sinks.sql.file_table_store import FileTableStore
+from cpexport.sinks.sql.growing_layout import GrowingLayout
 from cpexport.sinks.sql.ledger_store import SqlLedger
 from cpexport.sinks.sql.object_view import object_view
 from cpexport.sinks.sql.scope import Scope
@@ -87,6 +88,9 @@ class DuckdbTableStore(FileTableStore[Connection]):
                         f"n.{quoted(feature)} FROM {rows} n "
                         f"WHERE t.{quoted(IMAGE_NUMBER)} = n.{quoted(IMAGE_NUMBER)}{of_run}"
                     )
+
+    def tune(self, layout: GrowingLayout, grown: Collection[str]) -> None:
+        """Does nothing: DuckDB scans columns, and keeps whole indexes in memory."""
 
     def _views(self, layout: Layout) -> Iterable[str]:
         views = [f"{self.prefix}Per_{RELATIONSHIP}sView"]

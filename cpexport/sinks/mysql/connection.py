@@ -75,6 +75,20 @@ class Connection:
         with self._using() as connection:
             return connection.exec_driver_sql(sql, values or None).rowcount
 
+    def run_within(self, sql: str, seconds: int) -> int:
+        """Executes one statement of DDL, which waits so long for tables that others use.
+
+        Raises:
+            RetryError: it waited in vain.
+        """
+        self._names = None
+        with self._using() as connection:
+            wait = "SET SESSION lock_wait_timeout ="
+            connection.exec_driver_sql(f"{wait} {seconds}")
+            changed = connection.exec_driver_sql(sql).rowcount
+            connection.exec_driver_sql(f"{wait} {session.LOCK_WAIT}")
+            return changed
+
     def run_many(self, sql: str, values: pa.RecordBatch) -> None:
         """Executes one statement for each row of `values`, columns by position; NaN becomes
         NULL."""

@@ -18,6 +18,7 @@ from cpexport._wait_notice import waiting_for
 from cpexport.cellprofiler.features import NULL, TABLE_NUMBER
 from cpexport.errors import ChangedError
 from cpexport.imagesets import ImageSets
+from cpexport.sinks.mysql.between_readers import run_between_readers
 from cpexport.sinks.mysql.connection import Connection
 from cpexport.sinks.mysql.dialect import DIALECT
 from cpexport.sinks.mysql.errors import refusal
@@ -75,11 +76,13 @@ class MysqlDatabase:
         return self._server.rows(_pyformat(sql, values), *values)
 
     def run(self, sql: str, *values: object) -> int:
-        """Executes one statement. DDL within a transaction goes by `aside`, and takes effect at
-        once."""
-        if sql.startswith(_DDL) and self._server.in_transaction:
-            self.forget_names()
-            return self.aside.run(sql)
+        """Executes one statement. DDL waits for readers as `between_readers` says; within a
+        transaction, it goes by `aside`, and takes effect at once."""
+        if sql.startswith(_DDL):
+            if self._server.in_transaction:
+                self.forget_names()
+                return self.aside.run(sql)
+            return run_between_readers(self._server, sql)
         return self._server.run(_pyformat(sql, values), *values)
 
     def run_many(self, sql: str, values: pa.RecordBatch) -> None:

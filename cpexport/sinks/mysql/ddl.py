@@ -25,8 +25,10 @@ from cpexport.cellprofiler.image_identity import tells_pictures_apart
 from cpexport.errors import SinkError, WidthError
 from cpexport.sinks.mysql import dialect, views
 from cpexport.sinks.mysql.database import MysqlDatabase
+from cpexport.sinks.mysql.table_tuning import indexes
 from cpexport.sinks.sql import ledger_schema, ledger_upgrade, schema
 from cpexport.sinks.sql.database import literal, quoted
+from cpexport.sinks.sql.indexes import missing
 from cpexport.tables.casts import as_text
 from cpexport.tables.layout import Column, Layout, Table
 from cpexport.tables.options import TableOptions
@@ -113,9 +115,8 @@ def change(db: MysqlDatabase, layout: Layout, prefix: str, shape: TableOptions) 
 
 def make_views(db: MysqlDatabase, layout: Layout, prefix: str, shape: TableOptions) -> None:
     """Makes or replaces all views, and makes the indexes that they need and lack."""
-    for index in views.indexes(layout, prefix, shape):
-        if (index.name,) not in db.rows(_INDEXES, index.table):
-            db.run(index.statement)
+    for index in missing(views.indexes(layout, prefix, shape), indexes(db, layout)):
+        db.run(index.statement())
     for statement in views.statements(layout, prefix, shape).values():
         db.run(statement)
 

@@ -90,12 +90,14 @@ NAMES: Final = {
 
 # A server must not drop a connection that waits while a batch is decoded, nor one whose batch waits
 # for another's; but it must not wait for ever.
+LOCK_WAIT: Final = 60
+"""How many seconds a statement waits for tables that others change."""
 _WAITS: Final[Mapping[str, Mapping[str, int]]] = {
     kind: {
         "wait_timeout": 28800,
         "net_read_timeout": 600,
         "net_write_timeout": 600,
-        "lock_wait_timeout": 60,
+        "lock_wait_timeout": LOCK_WAIT,
         **more,
     }
     for kind, more in {

@@ -6,7 +6,7 @@ time. The new layout is stored first, so that a change that was cut off can be c
 
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from sqlalchemy.engine import URL
 from cpexport.errors import SinkError, UsageError
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.capabilities import Capabilities
-from cpexport.sinks.mysql import CAPABILITIES, ddl, views
+from cpexport.sinks.mysql import CAPABILITIES, ddl, table_tuning, views
 from cpexport.sinks.mysql.database import MysqlDatabase
 from cpexport.sinks.mysql.names import check_names
 from cpexport.sinks.mysql.row_size import room
@@ -144,6 +144,20 @@ class MysqlTableStore(SqlTableStore):
 
     def _views(self, layout: Layout) -> Iterable[str]:
         return views.statements(layout, self.prefix, self.shape)
+
+    def _indexes(self, layout: Layout) -> Mapping[str, Collection[tuple[str, ...]]]:
+        return table_tuning.indexes(self._server, layout)
+
+    def tune(self, layout: GrowingLayout, grown: Collection[str]) -> None:
+        tables = layout.current()
+        if self.missing_indexes(tables) or table_tuning.unsampled(self._server, tables):
+            with self._server.transaction(_ALONE):
+                tables, aside = layout.current(), self._server.aside
+                table_tuning.make_indexes(
+                    aside, tables, self.missing_indexes(tables), self._facts.innodb_page_size
+                )
+                table_tuning.sample_more(aside, tables)
+        table_tuning.count_values(self._server, tables, grown)
 
     def _make_object_view(self, layout: Layout) -> None:
         ddl.make_views(self._server.aside, layout, self.prefix, self.shape)

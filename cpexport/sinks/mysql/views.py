@@ -6,7 +6,8 @@ from cpexport.cellprofiler.features import OBJECT, RELATIONSHIP
 from cpexport.sinks.mysql.dialect import DIALECT
 from cpexport.sinks.sql import schema
 from cpexport.sinks.sql.database import quoted
-from cpexport.sinks.sql.object_view import ObjectView, ParentIndex, object_view
+from cpexport.sinks.sql.indexes import TableIndex
+from cpexport.sinks.sql.object_view import ObjectView, object_view
 from cpexport.tables.layout import Layout, table_of
 from cpexport.tables.options import VIEW, TableOptions
 
@@ -28,7 +29,7 @@ def statements(layout: Layout, prefix: str, shape: TableOptions) -> dict[str, st
     return {name: made.replace("CREATE VIEW", again, 1) for name, made in views.items()}
 
 
-def indexes(layout: Layout, prefix: str, shape: TableOptions) -> tuple[ParentIndex, ...]:
+def indexes(layout: Layout, prefix: str, shape: TableOptions) -> tuple[TableIndex, ...]:
     """The indexes that the views need."""
     view = _object_view(layout, prefix, shape)
     return view.indexes if view else ()

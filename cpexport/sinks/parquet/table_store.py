@@ -40,6 +40,7 @@ from cpexport.sinks.parquet.writer import ParquetWriter
 from cpexport.sinks.sql import ledger_tables, schema
 from cpexport.sinks.sql.column_projection import missing_as_null
 from cpexport.sinks.sql.growing_layout import GrowingLayout
+from cpexport.sinks.sql.indexes import TableIndex
 from cpexport.sinks.sql.ledger_store import SqlLedger, has_ledger
 from cpexport.sinks.sql.scope import Scope
 from cpexport.sinks.sql.sink import LedgerSink
@@ -301,6 +302,12 @@ class ParquetTableStore(TableStore):
 
     def renew_views(self, layout: GrowingLayout) -> None:
         """Does nothing, as Parquet has no views."""
+
+    def tune(self, layout: GrowingLayout, grown: Collection[str]) -> None:
+        """Does nothing, as Parquet has no indexes."""
+
+    def missing_indexes(self, layout: Layout) -> tuple[TableIndex, ...]:
+        return ()
 
     def _tables(self, layout: Layout) -> _Tables:
         """The tables that batches write to: their schema, and the columns of image set numbers."""

@@ -25,12 +25,15 @@ SUMMARY = "summary"
 """The setting with the summary of a run as it was when the run's last load ended. Its own numbers
 show whether it still holds, so no batch removes it; a script does, as it reuses `batch_id`s."""
 
+INDEXES = "indexes"
+"""The setting that is `no` if loads make no indexes for queries."""
+
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 OWN = (
     *("schema", "shape", "made", "views", "layout", "changing", "experiment_id", "view"),
-    *("measured", queries.UNMEASURED),
+    *("measured", queries.UNMEASURED, INDEXES),
 )
 """The settings that say what a destination is, or is becoming; no batch invalidates them."""
 

@@ -17,10 +17,10 @@ from cpexport.cellprofiler.features import (
     NUMBER,
     OBJECT,
     OBJECT_NUMBER,
-    REAL,
 )
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.sql.database import Database, Query, quoted
+from cpexport.sinks.sql.indexes import TableIndex, parent_index
 from cpexport.sinks.sql.object_joins import (
     JoinedType,
     joined_types,
@@ -50,16 +50,7 @@ class ObjectView:
     statement: str
     width: int
     by_number: tuple[str, ...]
-    indexes: tuple["ParentIndex", ...]
-
-
-@dataclass(frozen=True)
-class ParentIndex:
-    """An index for finding the children of an object, and the statement that makes it."""
-
-    name: str
-    table: str
-    statement: str
+    indexes: tuple[TableIndex, ...]
 
 
 def object_view(layout: Layout, prefix: str) -> ObjectView | None:
@@ -177,13 +168,9 @@ def _most(layout: Layout, name: str, other: Table) -> str:
     return f"coalesce(({most} WHERE {' AND '.join(same)}), 0)"
 
 
-def _indexes(layout: Layout, joined: Sequence[JoinedType], prefix: str) -> Iterator[ParentIndex]:
-    """An index for each column that relates two types, named by the column's position, which never
-    changes."""
-    columns = {one.parent for one in joined if one.parent and one.parent.type in (INTEGER, REAL)}
-    for place, column in enumerate(layout.columns, 1):
+def _indexes(layout: Layout, joined: Sequence[JoinedType], prefix: str) -> Iterator[TableIndex]:
+    """An index for each column that relates two types."""
+    columns = {one.parent for one in joined}
+    for column in layout.columns:
         if column in columns:
-            name, table = f"{prefix}Per_IParents{place}", layout.tables[column.table]
-            listed = ", ".join(map(quoted, (*layout.image_key, column.name, table.key[-1])))
-            statement = f"CREATE INDEX {quoted(name)} ON {quoted(table.name)} ({listed})"
-            yield ParentIndex(name, table.name, statement)
+            yield from parent_index(layout, column, prefix)

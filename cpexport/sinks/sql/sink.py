@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import pyarrow as pa
 
@@ -32,12 +32,16 @@ from cpexport.sinks.sql.batch_replacement import replaced
 from cpexport.sinks.sql.column_projection import ColumnProjection
 from cpexport.sinks.sql.database import Database
 from cpexport.sinks.sql.growing_layout import GrowingLayout
+from cpexport.sinks.sql.ledger_settings import INDEXES
 from cpexport.sinks.sql.ledger_store import SqlLedger
 from cpexport.sinks.sql.scope import NO_RUN_YET, Scope
 from cpexport.sinks.sql.table_store import TableStore
 from cpexport.sinks.sql.transaction import SqlTransaction
 from cpexport.tables.layout import Features, Layout
 from cpexport.tables.options import TableOptions
+
+# As servers do it, the values of a table are counted again when a tenth of its rows are new.
+_MUCH: Final = 10
 
 
 class LedgerSink:
@@ -239,6 +243,21 @@ class LedgerSink:
         if self.ledger.still_exists() and not ledger_upgrade.complete(self._db):
             with self._tables.exclusive(self._layout):
                 ledger_upgrade.upgraded(self._db, self._tables.make_ledger_table)
+
+    def tune(self, indexes: bool | None, written: Mapping[str, int]) -> None:
+        if self.ledger.still_exists():
+            scope = Scope(self.ledger.prefix)
+            chosen = None if indexes is None else "yes" if indexes else "no"
+            if chosen not in (None, ledger_settings.setting(self._db, scope, INDEXES)):
+                with self._tables.exclusive(self._layout):
+                    ledger_settings.note(self._db, scope, {INDEXES: str(chosen)})
+            rows = self.ledger.summary().rows
+            grown = {name for name, new in written.items() if new * _MUCH >= rows.get(name, 0)}
+            self._tables.tune(self._layout, grown)
+
+    def missing_indexes(self) -> Mapping[str, str]:
+        missing = self._tables.missing_indexes(self._layout.current())
+        return {index.name: index.table for index in missing}
 
     def broken_views(self) -> Mapping[str, str]:
         return self._tables.broken_views(self._layout.current())

@@ -19,6 +19,8 @@ from cpexport.sinks.sql import (
 from cpexport.sinks.sql.batch_replacement import count, delete, renumber
 from cpexport.sinks.sql.database import Database, quoted
 from cpexport.sinks.sql.growing_layout import GrowingLayout
+from cpexport.sinks.sql.indexes import TableIndex, missing, query_indexes
+from cpexport.sinks.sql.ledger_settings import INDEXES
 from cpexport.sinks.sql.reader import broken, read, table_states
 from cpexport.sinks.sql.scope import Scope
 from cpexport.sinks.sql.table_store import TableStore
@@ -108,6 +110,16 @@ class SqlTableStore(TableStore):
             with self.exclusive(layout):
                 self._make_object_view(layout.current())
                 layout.note_view()
+
+    def missing_indexes(self, layout: Layout) -> tuple[TableIndex, ...]:
+        unwanted = ledger_settings.setting(self._db, Scope(self.prefix), INDEXES) == "no"
+        if unwanted or not self.capabilities.indexes:
+            return ()
+        return missing(query_indexes(layout, self.prefix), self._indexes(layout))
+
+    def _indexes(self, layout: Layout) -> Mapping[str, Collection[tuple[str, ...]]]:
+        """The columns of all indexes of the data tables, by table."""
+        return {}
 
     def _has_object_view(self, layout: Layout) -> bool:
         return self.shape.layout == VIEW and table_of(OBJECT, self.prefix) in self._views(layout)

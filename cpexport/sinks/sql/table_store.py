@@ -12,6 +12,7 @@ from cpexport.imagesets import ImageSets
 from cpexport.sinks.base import TableState
 from cpexport.sinks.capabilities import Capabilities
 from cpexport.sinks.sql.growing_layout import GrowingLayout
+from cpexport.sinks.sql.indexes import TableIndex
 from cpexport.sinks.sql.scope import Scope
 from cpexport.tables.capacity import TableCapacity
 from cpexport.tables.layout import Layout
@@ -124,6 +125,14 @@ class TableStore(ABC):
     @abstractmethod
     def broken_views(self, layout: Layout) -> Mapping[str, str]:
         """See `base.Sink.broken_views`."""
+
+    @abstractmethod
+    def tune(self, layout: GrowingLayout, grown: Collection[str]) -> None:
+        """See `base.Sink.tune`; `grown` are the tables that have many new rows."""
+
+    @abstractmethod
+    def missing_indexes(self, layout: Layout) -> tuple[TableIndex, ...]:
+        """The indexes for queries that the tables lack and loads make."""
 
     @abstractmethod
     def renew_views(self, layout: GrowingLayout) -> None:

@@ -150,6 +150,15 @@ class Connection:
         with self._errors():
             self._open().run_many(sql, blocks)
 
+    def optimize(self) -> None:
+        """Counts the values of indexes, if tables have grown since the last count: the optimizer
+        must know them. Bounded in time for tables of any size, and left out if others write."""
+        with suppress(SinkError):
+            for pragma in ("analysis_limit = 1000", "busy_timeout = 1000", "optimize = 0x10002"):
+                self.rows(f"PRAGMA {pragma}")
+        with suppress(SinkError):
+            self.rows(f"PRAGMA busy_timeout = {_BUSY_MS}")
+
     def names(self) -> frozenset[str]:
         """The names of all tables and views, queried once in a transaction."""
         if self._names is None:

@@ -1,6 +1,7 @@
 """Makes the tables of a SQLite file, and changes them when a later load needs more."""
 
 import json
+from collections.abc import Iterable
 from functools import partial
 
 import pyarrow as pa
@@ -27,6 +28,7 @@ from cpexport.sinks.sql import (
     schema,
 )
 from cpexport.sinks.sql.database import literal, quoted
+from cpexport.sinks.sql.indexes import TableIndex, missing
 from cpexport.sinks.sql.object_view import object_view
 from cpexport.sinks.sql.scope import Scope
 from cpexport.sinks.sqlite import CAPABILITIES
@@ -78,10 +80,27 @@ def make_object_view(db: Connection, layout: Layout, prefix: str, shape: TableOp
     wide."""
     if shape.layout == VIEW and (view := object_view(layout, prefix)) and view.width <= _WIDTH:
         _drop_object_view(db, prefix)
-        for index in view.indexes:
-            sql = index.statement.replace("CREATE INDEX", "CREATE INDEX IF NOT EXISTS", 1)
-            db.run(sql)
+        make_indexes(db, missing(view.indexes, indexes(db)))
         db.run(view.statement)
+
+
+def indexes(db: Connection) -> dict[str, list[tuple[str, ...]]]:
+    """The columns of all indexes, by table."""
+    found: dict[str, list[tuple[str, ...]]] = {}
+    for table, columns in db.rows(
+        "SELECT tbl_name, (SELECT json_group_array(i.name) FROM pragma_index_info(m.name) i) "
+        "FROM sqlite_master m WHERE type = 'index'"
+    ):
+        found.setdefault(table, []).append(tuple(json.loads(columns)))
+    return found
+
+
+def make_indexes(db: Connection, wanted: Iterable[TableIndex]) -> None:
+    """Makes indexes, except those whose names something else has, within the open transaction."""
+    taken = {name for (name,) in db.rows("SELECT lower(name) FROM sqlite_master")}
+    for index in wanted:
+        if index.name.lower() not in taken:
+            db.run(index.statement())
 
 
 def make_own(db: Connection) -> None:

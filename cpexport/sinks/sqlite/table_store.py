@@ -4,7 +4,7 @@ One connection and one SQLite library serve everything: a second library in the 
 drop the first one's locks when it closes the file (sqlite.org/howtocorrupt.html, section 2.2).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +14,7 @@ from cpexport.sinks.capabilities import Capabilities
 from cpexport.sinks.opening import Opening
 from cpexport.sinks.sql.database import quoted
 from cpexport.sinks.sql.file_table_store import FileTableStore
+from cpexport.sinks.sql.growing_layout import GrowingLayout
 from cpexport.sinks.sql.ledger_store import SqlLedger
 from cpexport.sinks.sql.sink import LedgerSink
 from cpexport.sinks.sqlite import CAPABILITIES, ddl
@@ -63,6 +64,16 @@ class SqliteTableStore(FileTableStore[Connection]):
 
     def _views(self, layout: Layout) -> Iterable[str]:
         return ddl.views_of(self._file, layout, self.prefix, self.shape)
+
+    def _indexes(self, layout: Layout) -> Mapping[str, Collection[tuple[str, ...]]]:
+        return ddl.indexes(self._file)
+
+    def tune(self, layout: GrowingLayout, grown: Collection[str]) -> None:
+        if missing := self.missing_indexes(layout.current()):
+            with self.exclusive(layout):
+                ddl.make_indexes(self._file, self.missing_indexes(layout.current()))
+        if missing or grown:
+            self._file.optimize()
 
     def _make_object_view(self, layout: Layout) -> None:
         ddl.make_object_view(self._file, layout, self.prefix, self.shape)

@@ -97,7 +97,7 @@ def tables(contents: Manifest) -> Iterator[str]:
         yield _grow(table.name)
     yield from _keys(contents)
     for index in views.indexes(contents.layout, contents.prefix, contents.shape):
-        yield mysqltables.indexed(index.table, index.name, index.statement)
+        yield mysqltables.indexed(index.table, index.name, index.statement())
     for statement in (*_views(contents).values(), ledger_upgrade.SERVER_STATEMENT):
         yield f"SET @s = IF(@ok, {literal(statement)}, 'DO 0');\n{RUN}"
     if contents.shape.layout == VIEW:

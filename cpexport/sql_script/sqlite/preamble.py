@@ -61,7 +61,7 @@ def _object_view(view: ObjectView, prefix: str) -> Iterator[str]:
     """Makes the indexes that the view of all objects needs, and stores its form unless the view
     exists."""
     for index in view.indexes:
-        yield index.statement.replace("CREATE INDEX", "CREATE INDEX IF NOT EXISTS", 1) + ";\n"
+        yield index.statement().replace("CREATE INDEX", "CREATE INDEX IF NOT EXISTS", 1) + ";\n"
     existing = f"SELECT 1 FROM sqlite_master WHERE name = {literal(table_of(OBJECT, prefix))}"
     note = insert("_cpexport_settings", (prefix, 0, "view", FORM), f"NOT EXISTS ({existing})")
     yield note.replace("INSERT", "REPLACE", 1)

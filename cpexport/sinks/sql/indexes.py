@@ -1,0 +1,80 @@
+"""The indexes that the usual queries need: the children of an object, and the image sets of a well.
+
+Without the first, `Per_Nuclei LEFT JOIN Per_Cells` by parent compares every nucleus of an image set
+with every cell. Without the second, the image sets of a well cost a look at all of `Per_Image`.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from cpexport.cellprofiler.features import IMAGE, INTEGER, NULL, OBJECT, PLACES, REAL
+from cpexport.sinks.sql.database import quoted
+from cpexport.tables.layout import Column, Layout
+
+_LONGEST: Final = 64
+
+
+@dataclass(frozen=True)
+class TableIndex:
+    """An index of a data table, on these columns."""
+
+    name: str
+    table: str
+    columns: tuple[str, ...]
+
+    def statement(self, lengths: Mapping[str, int] | None = None) -> str:
+        """The statement that makes it; `lengths` are those of texts of which servers index only the
+        first characters, by column."""
+        ends = {name: f"({length})" for name, length in (lengths or {}).items()}
+        listed = ", ".join(f"{quoted(name)}{ends.get(name, '')}" for name in self.columns)
+        return f"CREATE INDEX {quoted(self.name)} ON {quoted(self.table)} ({listed})"
+
+
+def query_indexes(layout: Layout, prefix: str) -> Iterator[TableIndex]:
+    """The indexes of a layout's tables: one for each column of parents, and one for plates and
+    wells."""
+    for column in layout.columns:
+        if column.object not in (IMAGE, OBJECT) and column.feature.startswith("Parent_"):
+            yield from parent_index(layout, column, prefix)
+    yield from _place_index(layout, prefix)
+
+
+def parent_index(layout: Layout, column: Column, prefix: str) -> Iterator[TableIndex]:
+    """The index that finds the children of an object by `column`; none if its values are texts.
+
+    Version 0.1.0 made it for views alone, under another name.
+    """
+    if column.type in (INTEGER, REAL):
+        table = layout.tables[column.table]
+        columns = (*layout.image_key, column.name, table.key[-1])
+        yield TableIndex(_named(f"{prefix}Per_I{column.name}"), table.name, columns)
+
+
+def missing(
+    wanted: Iterable[TableIndex], existing: Mapping[str, Collection[tuple[str, ...]]]
+) -> tuple[TableIndex, ...]:
+    """The indexes for which a table has none, of any name, that begins with the same columns.
+    `existing` has the columns of all indexes by table."""
+    return tuple(
+        index
+        for index in wanted
+        if all(has[: len(index.columns)] != index.columns for has in existing.get(index.table, ()))
+    )
+
+
+def _named(name: str) -> str:
+    """A name that is no longer than MySQL allows; different names stay different."""
+    if len(name) <= _LONGEST:
+        return name
+    return f"{name[: _LONGEST - 9]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _place_index(layout: Layout, prefix: str) -> Iterator[TableIndex]:
+    found = (layout.by_feature.get((IMAGE, feature)) for feature in PLACES)
+    columns = [column for column in found if column and column.type != NULL]
+    # Only a table that is wider than the destination allows has the two in different parts.
+    if columns and len({column.table for column in columns}) == 1:
+        names = tuple(column.name for column in columns)
+        yield TableIndex(f"{prefix}Per_IPlateWell", columns[0].table, names)
