@@ -10,6 +10,7 @@ Sources: MySQL 9 and MariaDB 11, Metadata Locking.
 import logging
 import re
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
@@ -20,6 +21,7 @@ from cpexport.spelling import counted
 _TIMEOUT, _LONGEST_TIMEOUT = 1, 60
 _PAUSE: Final = 1.0
 _PATIENCE: Final = 600.0
+_AGAIN: Final = 60.0
 # From here on others wait in vain, as the statement is likely to fail at its end once more.
 _LONG: Final = 10.0
 
@@ -32,14 +34,14 @@ _HOLDERS: Final = (
     "t.processlist_time, l.object_name FROM performance_schema.metadata_locks l "
     "JOIN performance_schema.threads t ON t.thread_id = l.owner_thread_id "
     "WHERE l.object_type = 'TABLE' AND l.lock_status = 'GRANTED' "
-    "AND l.object_schema = DATABASE() AND t.processlist_id <> CONNECTION_ID()",
+    "AND l.object_schema = DATABASE()",
     "SELECT p.id, p.user, p.host, p.command, p.time, l.table_name "
     "FROM information_schema.metadata_lock_info l JOIN information_schema.processlist p "
-    "ON p.id = l.thread_id WHERE l.table_schema = DATABASE() AND p.id <> CONNECTION_ID()",
+    "ON p.id = l.thread_id WHERE l.table_schema = DATABASE()",
     # Without the right PROCESS, these are the sessions of the same user alone.
     "SELECT p.id, p.user, p.host, p.command, p.time, '' FROM information_schema.innodb_trx t "
     "JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id "
-    "WHERE p.db = DATABASE() AND p.id <> CONNECTION_ID()",
+    "WHERE p.db = DATABASE()",
 )
 
 _log = logging.getLogger(__name__)
@@ -49,6 +51,9 @@ class Session(Protocol):
     """A connection to a server."""
 
     name: str
+
+    def own_numbers(self) -> Collection[int]:
+        """The numbers of all connections of this process."""
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]: ...
 
@@ -66,39 +71,41 @@ def run_between_readers(session: Session, sql: str) -> int:
     Raises:
         SinkError: other programs held a table all the time; the error names them.
     """
-    began, timeout, told = time.monotonic(), _TIMEOUT, ""
+    began, timeout = time.monotonic(), _TIMEOUT
+    told, again = "", began
     while True:
         started = time.monotonic()
         try:
             return session.run_within(sql, timeout)
         except RetryError:
             now = time.monotonic()
-        held = _held(session, sql)
+        who, held = _held(session, sql)
         if now - began > _PATIENCE:
             raise SinkError(
                 session.name,
                 f"{held} for {round(now - began)} seconds",
                 "end that session, or wait until it has ended, and run the command again",
             )
-        if held != told:
-            _log.warning("waiting: %s; it must end its transaction", held)
-            told = held
+        if who != told or now > again:
+            _log.warning("waiting: %s, and must end its transaction", held)
+            told, again = who, now + _AGAIN
         if now - started > _LONG:
             timeout = min(2 * timeout, _LONGEST_TIMEOUT)
         time.sleep(_PAUSE)
 
 
-def _held(session: Session, sql: str) -> str:
-    """Which table others hold, and who they are, as far as the user may know."""
+def _held(session: Session, sql: str) -> tuple[str, str]:
+    """Who holds the table, and the same in words; as far as the user may know."""
     names = {one or other for one, other in _NAMES.findall(sql)}
     changed = _CHANGED.search(sql)
     table = (changed[1] or changed[2]) if changed else "a table"
     for query in _HOLDERS:
         with suppress(SinkError):
-            found = [row for row in session.rows(query) if row[-1] == "" or row[-1] in names]
-            if holders := list(dict.fromkeys(_named(row) for row in found)):
-                return f"{table} is in use by {', '.join(holders)}"
-    return f"{table} is in use by another program, which this user has no right to see"
+            rows = (row for row in session.rows(query) if row[0] not in session.own_numbers())
+            found = {row[0]: _named(row) for row in rows if row[-1] == "" or row[-1] in names}
+            if found:
+                return str(sorted(found)), f"{table} is in use by {', '.join(found.values())}"
+    return "", f"{table} is in use by another program, which this user has no right to see"
 
 
 def _named(row: tuple[Any, ...]) -> str:

@@ -35,7 +35,7 @@ def kind_of(type: str) -> pa.DataType:
 def differ(type: str, wanted: pa.DataType) -> bool:
     """Whether a column of this type must change to hold such values."""
     # A column that never had a value is made for real numbers.
-    return _KINDS.get(type) != (REAL if wanted == NULL else wanted)
+    return bool(_KINDS.get(type) != (REAL if wanted == NULL else wanted))
 
 
 def of_table(db: MysqlDatabase, table: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, cast
+from weakref import WeakSet
 
 import pyarrow as pa
 import pymysql
@@ -20,6 +21,7 @@ from cpexport.sinks.mysql.url import address
 _COMMITS = ("CREATE", "DROP", "ALTER", "RENAME", "TRUNCATE")
 # A variable is unknown, needs a privilege, does not have this value, or cannot be set.
 _NOT_TAKEN = (1193, 1227, 1231, 1238)
+_drivers: WeakSet[Driver] = WeakSet()
 _DIRECTLY = "connect without a proxy; if that does not help, ask the server's administrator"
 
 
@@ -56,6 +58,12 @@ class Connection:
 
     def close(self) -> None:
         self._engine.dispose()
+
+    def own_numbers(self) -> frozenset[int]:
+        """The server's numbers of all connections of this process."""
+        # The stubs declare no types for it.
+        drivers: list[Any] = [driver for driver in _drivers if driver.open]
+        return frozenset(driver.thread_id() for driver in drivers)
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """The rows of a query, as Python values; `%s` is the placeholder of a value."""
@@ -215,6 +223,7 @@ class Connection:
         except BaseException:
             driver.close()
             raise
+        _drivers.add(driver)
         return driver
 
     def _settle(self, driver: Driver) -> None:

@@ -5,7 +5,8 @@ exists, and does only what is missing: a change that is begun again ends in the 
 """
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -23,17 +24,15 @@ from cpexport.cellprofiler.features import (
 )
 from cpexport.cellprofiler.image_identity import tells_pictures_apart
 from cpexport.errors import SinkError, WidthError
-from cpexport.sinks.mysql import dialect, views
+from cpexport.sinks.mysql import column_types, dialect, table_tuning, views
 from cpexport.sinks.mysql.database import MysqlDatabase
-from cpexport.sinks.mysql.table_tuning import indexes
-from cpexport.sinks.sql import ledger_schema, ledger_upgrade, schema
+from cpexport.sinks.sql import indexes, ledger_schema, ledger_upgrade, schema
 from cpexport.sinks.sql.database import literal, quoted
-from cpexport.sinks.sql.indexes import missing
 from cpexport.tables.casts import as_text
 from cpexport.tables.layout import Column, Layout, Table
 from cpexport.tables.options import TableOptions
 
-_ARROW_TYPES = {"bigint": INTEGER, "double": REAL}
+_log = logging.getLogger(__name__)
 _NEW, _OLD, _TEXTS = "_cpexport_new_", "_cpexport_old_", "_cpexport_texts"
 
 
@@ -72,14 +71,14 @@ def check_lossless(db: MysqlDatabase, old: Layout, new: Layout) -> None:
 def as_made(db: MysqlDatabase, layout: Layout) -> Layout:
     """The columns of a layout that exist, with the types that they have: those that a change, which
     runs or was cut off, has not made yet are left out."""
-    types = {table: _types(db, table) for table in layout.tables}
+    types = {table: column_types.of_table(db, table) for table in layout.tables}
     columns = []
     for column in layout.columns:
         existing = types[column.table].get(column.name)
         if existing is not None and column.type == NULL:
             columns.append(column)
         elif existing is not None:
-            columns.append(replace(column, type=_ARROW_TYPES.get(existing, TEXT)))
+            columns.append(replace(column, type=column_types.kind_of(existing)))
     return replace(layout, columns=tuple(columns))
 
 
@@ -98,7 +97,7 @@ def change(db: MysqlDatabase, layout: Layout, prefix: str, shape: TableOptions) 
     ):
         make(db, of_run)
     for table in layout.tables.values():
-        existing = _types(db, table.name)
+        existing = column_types.of_table(db, table.name)
         if existing:
             _extend(db, table, existing, prefix)
         else:
@@ -115,16 +114,28 @@ def change(db: MysqlDatabase, layout: Layout, prefix: str, shape: TableOptions) 
 
 def make_views(db: MysqlDatabase, layout: Layout, prefix: str, shape: TableOptions) -> None:
     """Makes or replaces all views, and makes the indexes that they need and lack."""
-    for index in missing(views.indexes(layout, prefix, shape), indexes(db, layout)):
+    for index in indexes.missing(
+        views.indexes(layout, prefix, shape), table_tuning.indexes(db, layout)
+    ):
         db.run(index.statement())
     for statement in views.statements(layout, prefix, shape).values():
         db.run(statement)
 
 
+def lengthen(db: MysqlDatabase, table: Table, columns: Collection[str]) -> None:
+    """Makes columns of plates or wells TEXT, as a value is too long for what they are."""
+    changes = []
+    for index, names in table_tuning.indexes_of(db, table.name).items():
+        if not {*columns}.isdisjoint(names):
+            changes.append(f"DROP INDEX {quoted(index)}")
+    changes += [f"MODIFY COLUMN {quoted(name)} TEXT" for name in columns]
+    db.run(f"ALTER TABLE {quoted(table.name)} {', '.join(changes)}")
+
+
 def make(db: MysqlDatabase, table: sa.Table) -> None:
     """Makes a table and its indexes, if they do not exist."""
     create, *more = schema.create(table, db.dialect)
-    if not _types(db, table.name):
+    if not column_types.of_table(db, table.name):
         if db.requires_keys and not table.primary_key.columns:
             create = dialect.with_key(create)
         db.run(create.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1))
@@ -143,8 +154,12 @@ def make(db: MysqlDatabase, table: sa.Table) -> None:
 def remake(db: MysqlDatabase, table: sa.Table) -> None:
     """Makes a derived table, or replaces it if it has other columns."""
     wanted = {column.name: _type(table, column.name, db) for column in table.columns}
-    existing = _types(db, table.name)
-    if existing != wanted:
+    existing = column_types.of_table(db, table.name)
+    same = existing.keys() == wanted.keys() and all(
+        existing[name] == type or column_types.kind_of(existing[name]) == column_types.kind_of(type)
+        for name, type in wanted.items()
+    )
+    if not same:
         table = table.to_metadata(sa.MetaData())
         # Otherwise it would have the server's default engine and character set.
         table.dialect_kwargs.update(schema.MYSQL)
@@ -156,6 +171,14 @@ _ENGINE = (
     "SELECT engine FROM information_schema.tables "
     "WHERE table_schema = DATABASE() AND table_name = ?"
 )
+_COPIED = (
+    "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = DATABASE() "
+    "AND table_name = ? AND coalesce(generation_expression, '') = '' ORDER BY ordinal_position"
+)
+_TRIGGERS = (
+    "SELECT trigger_name FROM information_schema.triggers "
+    "WHERE event_object_schema = DATABASE() AND event_object_table = ?"
+)
 _INDEXES = (
     "SELECT DISTINCT index_name FROM information_schema.statistics "
     "WHERE table_schema = DATABASE() AND table_name = ?"
@@ -166,53 +189,48 @@ def _type(table: sa.Table, column: str, db: MysqlDatabase) -> str:
     return str(table.c[column].type.compile(dialect=db.dialect)).lower()
 
 
-def _types(db: MysqlDatabase, table: str) -> dict[str, str]:
-    """The types of a table's columns by name: `bigint`, `double`, `text`; empty without a table."""
-    rows = db.rows(
-        "SELECT column_name, data_type FROM information_schema.columns "
-        "WHERE table_schema = DATABASE() AND table_name = ? "
-        "AND NOT (column_key = 'PRI' AND extra LIKE '%INVISIBLE%')",
-        table,
-    )
-    return {str(name): str(type).lower() for name, type in rows}
-
-
 def _extend(db: MysqlDatabase, table: Table, existing: Mapping[str, str], prefix: str) -> None:
     target = schema.data_table(table)
     wanted = {c.name: _type(target, c.name, db) for c in table.columns}
-    differ = [c for c in table.columns if existing.get(c.name, wanted[c.name]) != wanted[c.name]]
-    if any(column.type == TEXT for column in differ):
-        _rebuild(db, table, differ, existing, prefix)
-        return
-    missing = [column for column in table.columns if column.name not in existing]
+    present = [column for column in table.columns if column.name in existing]
+    differ = [c for c in present if column_types.differ(existing[c.name], c.type)]
     changes = [
-        *(f"ADD COLUMN {quoted(column.name)} {wanted[column.name]}" for column in missing),
+        *(
+            f"ADD COLUMN {quoted(name)} {type}"
+            for name, type in wanted.items()
+            if name not in existing
+        ),
         *(f"MODIFY COLUMN {quoted(column.name)} {wanted[column.name]}" for column in differ),
     ]
-    if changes:
+    if any(column.type == TEXT for column in differ):
+        _rebuild(db, table, differ, changes, prefix)
+    elif changes:
         db.run(f"ALTER TABLE {quoted(table.name)} {', '.join(changes)}")
 
 
 def _rebuild(
-    db: MysqlDatabase, table: Table, differ: list[Column], existing: Mapping[str, str], prefix: str
+    db: MysqlDatabase, table: Table, differ: list[Column], changes: list[str], prefix: str
 ) -> None:
-    """Builds a new table with the same rows, and replaces the old one by it in one step."""
+    """Builds a new table with the same rows, and replaces the old one by it in one step. What
+    administrators have added stays: columns, indexes, partitions."""
     interim, gone = f"{_NEW}{table.name}"[:64], f"{_OLD}{table.name}"[:64]
-    make(db, schema.data_table(table, interim))
+    _refuse_triggers(db, table.name)
+    db.run(f"CREATE TABLE {quoted(interim)} LIKE {quoted(table.name)}")
+    changes = [*_dropped_indexes(db, table.name, differ, prefix), *changes]
+    db.run(f"ALTER TABLE {quoted(interim)} {', '.join(changes)}")
     make(db, _texts_table())
-    names, sources = list(table.key), [quoted(key) for key in table.key]
-    for column in table.columns:
-        if column.name in existing:
-            names.append(column.name)
-            becomes_text = column in differ and column.type == TEXT
-            sources.append(
-                _as_text(db, table, column, existing[column.name], prefix)
-                if becomes_text
-                else quoted(column.name)
-            )
+    columns = {column.name: column for column in differ if column.type == TEXT}
+    sources = {}
+    for name, type in db.rows(_COPIED, table.name):
+        becomes_text = name in columns
+        sources[name] = (
+            _as_text(db, table, columns[name], str(type).lower(), prefix)
+            if becomes_text
+            else quoted(name)
+        )
     db.run(
-        f"INSERT INTO {quoted(interim)} ({', '.join(map(quoted, names))}) "
-        f"SELECT {', '.join(sources)} FROM {quoted(table.name)} o"
+        f"INSERT INTO {quoted(interim)} ({', '.join(map(quoted, sources))}) "
+        f"SELECT {', '.join(sources.values())} FROM {quoted(table.name)} o"
     )
     db.run(
         f"RENAME TABLE {quoted(table.name)} TO {quoted(gone)}, "
@@ -220,6 +238,29 @@ def _rebuild(
     )
     for name in (gone, _TEXTS):
         db.run(f"DROP TABLE {quoted(name)}")
+
+
+def _refuse_triggers(db: MysqlDatabase, table: str) -> None:
+    for (trigger,) in db.rows(_TRIGGERS, table):
+        raise SinkError(
+            db.name,
+            f"a new table {table} must replace the old one, which has a trigger {trigger}",
+            "drop the trigger, run the command again, and create the trigger again",
+        )
+
+
+def _dropped_indexes(
+    db: MysqlDatabase, table: str, differ: list[Column], prefix: str
+) -> Iterator[str]:
+    """Changes that drop the indexes of columns that become text, which servers index only with a
+    length. The end of the load makes those that cpexport makes."""
+    names = {column.name for column in differ if column.type == TEXT}
+    for index, columns in table_tuning.indexes_of(db, table).items():
+        if changed := names.intersection(columns):
+            if not indexes.made_here(index, prefix):
+                became = ", ".join(sorted(changed))
+                _log.warning("%s: dropped the index %s, as %s became text", table, index, became)
+            yield f"DROP INDEX {quoted(index)}"
 
 
 def _texts_table() -> sa.Table:

@@ -198,12 +198,12 @@ class Driver(Connection):
             row: Any = cursor.fetchone()
             return row[0]
 
-    def warning(self) -> str:
-        """The first warning of the last statement."""
+    def warning(self) -> tuple[int, str]:
+        """The first warning of the last statement: its number and text."""
         shown: Any = self.show_warnings
         # With max_error_count = 0, servers count warnings but keep none.
         _, code, text = next(iter(shown()), ("", 0, "a value was changed"))
-        return f"{text} ({code})"
+        return code, text
 
     def abandon(self) -> None:
         """Closes the connection at once; the server rolls back what was not committed."""

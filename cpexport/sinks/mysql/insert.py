@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from pymysql import err
 
 from cpexport.errors import SinkError
 from cpexport.sinks.mysql import bulk_protocol, load_data
+from cpexport.sinks.mysql.changed_columns import refused_value
 from cpexport.sinks.mysql.driver import ROWS, Driver, Taken
 from cpexport.sinks.sql.database import quoted
 
@@ -28,15 +30,20 @@ def send(driver: Driver, name: str, table: str, rows: pa.RecordBatch) -> None:
     Raises:
         SinkError: the server warned about a value, or took another number of rows.
     """
-    if driver.takes_bulk:
-        taken = _in_bulk(driver, table, rows)
-    elif driver.value("@@local_infile"):
-        taken = _loaded(driver, name, table, rows)
-    else:
-        taken = _inserted(driver, table, rows)
+    try:
+        if driver.takes_bulk:
+            taken = _in_bulk(driver, table, rows)
+        elif driver.value("@@local_infile"):
+            taken = _loaded(driver, name, table, rows)
+        else:
+            taken = _inserted(driver, table, rows)
+    except err.Error as error:
+        raise refused_value(name, table, rows, error) or error from error
     if taken.warnings:
-        problem = f"{table} did not store the rows as they were sent: {driver.warning()}"
-        raise SinkError(name, problem, "report this as a bug")
+        code, text = driver.warning()
+        warned = refused_value(name, table, rows, err.DataError(code, text))
+        problem = f"{table} did not store the rows as they were sent: {text} ({code})"
+        raise warned or SinkError(name, problem, "report this as a bug")
     if taken.rows != rows.num_rows:
         raise SinkError(
             name,

@@ -11,24 +11,26 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
-from cpexport.errors import SinkError, UsageError
+from cpexport.errors import SinkError, UsageError, WidthError
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.capabilities import Capabilities
-from cpexport.sinks.mysql import CAPABILITIES, ddl, table_tuning, views
+from cpexport.sinks.mysql import CAPABILITIES, column_types, ddl, table_tuning, views
 from cpexport.sinks.mysql.database import MysqlDatabase
 from cpexport.sinks.mysql.names import check_names
 from cpexport.sinks.mysql.row_size import room
 from cpexport.sinks.mysql.server_info import ServerInfo, facts
 from cpexport.sinks.opening import Opening
-from cpexport.sinks.sql import ledger_settings, ledger_tables, object_view
+from cpexport.sinks.sql import ledger_settings, ledger_tables, object_view, schema
 from cpexport.sinks.sql.batch import naming
 from cpexport.sinks.sql.database import quoted
 from cpexport.sinks.sql.growing_layout import GrowingLayout
 from cpexport.sinks.sql.ledger_store import SqlLedger, has_ledger
 from cpexport.sinks.sql.object_view import notes_on
+from cpexport.sinks.sql.schema import is_place
 from cpexport.sinks.sql.scope import Scope
 from cpexport.sinks.sql.sink import LedgerSink
 from cpexport.sinks.sql.sql_table_store import SqlTableStore
@@ -73,6 +75,9 @@ class MysqlTableStore(SqlTableStore):
     ) -> None:
         super().__init__(server, prefix, shape)
         self._server, self._facts = server, facts
+        # Whether the types of columns were checked, and the columns that are to become TEXT.
+        self._usable = False
+        self._too_short: dict[str, set[str]] = {}
 
     @property
     def capabilities(self) -> Capabilities:
@@ -109,6 +114,27 @@ class MysqlTableStore(SqlTableStore):
             self._change(layout)
         with self._server.transaction(_TOGETHER):
             yield
+
+    def append(
+        self, layout: Layout, table: str, names: Sequence[str], blocks: Iterable[pa.RecordBatch]
+    ) -> None:
+        rows = pa.concat_batches(list(blocks)).rename_columns(names)
+        for column in layout.tables[table].columns if table in layout.tables else ():
+            if is_place(column) and column.name in names:
+                longest = pc.max(pc.utf8_length(rows[column.name])).as_py() or 0
+                if longest > schema.PLACE_LENGTH:
+                    self._make_text(table, column.name)
+        self._server.ingest(table, rows)
+
+    def _make_text(self, table: str, column: str) -> None:
+        """Makes a VARCHAR a TEXT, before the batch is written once more.
+
+        Raises:
+            WidthError: it is a VARCHAR.
+        """
+        if column_types.of_table(self._server, table).get(column) == "varchar":
+            self._too_short.setdefault(table, set()).add(column)
+            raise WidthError(column)
 
     def grow(self, layout: GrowingLayout) -> Layout:
         return layout.current()
@@ -171,7 +197,10 @@ class MysqlTableStore(SqlTableStore):
             ddl.make_own(self._server.aside)
             self._server.forget_names()
         old, new = layout.grown()
-        if new == old and not self._setting("changing"):
+        if not self._usable:
+            column_types.check_usable(self._server, old)
+            self._usable = True
+        if new == old and not self._setting("changing") and not self._too_short:
             return
         with self._server.transaction(_ALONE):
             old, new = layout.grown()
@@ -183,6 +212,9 @@ class MysqlTableStore(SqlTableStore):
                 # changed until it ends.
                 ddl.check_lossless(self._server.aside, old, new)
                 self._announce(new)
+            for table, columns in self._too_short.items():
+                ddl.lengthen(self._server.aside, new.tables[table], columns)
+            self._too_short = {}
             ddl.change(self._server.aside, new, self.prefix, self.shape)
             if self.shape.layout == VIEW:
                 ledger_settings.note(

@@ -7,6 +7,7 @@ from typing import Final
 
 from cpexport._stopwatch import Stopwatch
 from cpexport.errors import SinkError
+from cpexport.sinks.mysql import column_types
 from cpexport.sinks.mysql.database import MysqlDatabase
 from cpexport.sinks.sql.database import quoted
 from cpexport.sinks.sql.indexes import TableIndex
@@ -15,7 +16,6 @@ from cpexport.tables.layout import Layout
 
 _log = logging.getLogger(__name__)
 
-_TEXTS: Final = ("tinytext", "text", "mediumtext", "longtext")
 # A key has at most 3,072 bytes, less with smaller pages (MySQL 9, InnoDB Limits); two texts of four
 # bytes a character must fit.
 _KEY_LENGTHS: Final = {4096: 90, 8192: 185}
@@ -39,6 +39,15 @@ def indexes(db: MysqlDatabase, layout: Layout) -> dict[str, list[tuple[str, ...]
     return columns
 
 
+def indexes_of(db: MysqlDatabase, table: str) -> dict[str, list[str]]:
+    """The columns of a table's indexes but the primary key, by name of index."""
+    found: dict[str, list[str]] = {}
+    for name, index, column in db.rows(_COLUMNS):
+        if name == db.spelled(table) and index != "PRIMARY":
+            found.setdefault(index, []).append(column)
+    return found
+
+
 def make_indexes(
     db: MysqlDatabase, layout: Layout, wanted: Iterable[TableIndex], page_size: int
 ) -> None:
@@ -48,24 +57,14 @@ def make_indexes(
     for index in wanted:
         by_table.setdefault(index.table, []).append(index)
     for table, some in by_table.items():
-        clock, types = Stopwatch(), column_types(db, table)
+        clock, types = Stopwatch(), column_types.of_table(db, table)
         length = _KEY_LENGTHS.get(page_size, PLACE_LENGTH)
-        lengths = {name: length for name, type in types.items() if type in _TEXTS}
+        lengths = {name: length for name, type in types.items() if type in column_types.TEXTS}
         if length < PLACE_LENGTH:
             lengths |= {name: length for name, type in types.items() if type == "varchar"}
         for index in some:
             db.run(index.statement(lengths))
         _log.info("%s: %d indexes made in %s", table, len(some), clock)
-
-
-def column_types(db: MysqlDatabase, table: str) -> dict[str, str]:
-    """The types of a table's columns by name, such as `varchar`."""
-    rows = db.rows(
-        "SELECT column_name, data_type FROM information_schema.columns "
-        "WHERE table_schema = DATABASE() AND table_name = ?",
-        table,
-    )
-    return {str(name): str(type).lower() for name, type in rows}
 
 
 def unsampled(db: MysqlDatabase, layout: Layout) -> tuple[str, ...]:

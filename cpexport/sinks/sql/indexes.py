@@ -52,6 +52,11 @@ def parent_index(layout: Layout, column: Column, prefix: str) -> Iterator[TableI
         yield TableIndex(_named(f"{prefix}Per_I{column.name}"), table.name, columns)
 
 
+def made_here(name: str, prefix: str) -> bool:
+    """Whether an index has a name as cpexport gives it."""
+    return name.startswith(f"{prefix}Per_I")
+
+
 def missing(
     wanted: Iterable[TableIndex], existing: Mapping[str, Collection[tuple[str, ...]]]
 ) -> tuple[TableIndex, ...]:

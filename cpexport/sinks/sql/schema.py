@@ -156,10 +156,15 @@ def data_table(table: Table, name: str | None = None) -> sa.Table:
     return sa.Table(name or table.name, sa.MetaData(), *key, *rest, **MYSQL, **_SAMPLED)
 
 
+def is_place(column: Column) -> bool:
+    """Whether a column has the plates or the wells, as texts."""
+    return column.object == IMAGE and column.feature in PLACES and column.type == TEXT
+
+
 def _column_type(column: Column) -> sa.types.TypeEngine[Any]:
     if column.feature.startswith("Thumbnail_"):
         return LONG_TEXT
-    if column.object == IMAGE and column.feature in PLACES and column.type == TEXT:
+    if is_place(column):
         return sa.Text().with_variant(mysql.VARCHAR(PLACE_LENGTH), "mysql")
     return sql_type(column.type)
 

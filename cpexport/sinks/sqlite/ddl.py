@@ -44,7 +44,7 @@ def change(db: Connection, old: Layout, new: Layout, prefix: str, shape: TableOp
     """Changes a database from one layout to the next, within the open transaction.
 
     New columns go to the end of their tables. SQLite cannot change a column's type, so a table with
-    a wider type is rebuilt and its rows are copied; numbers that become text read as
+    a wider type is rebuilt and its rows are copied, with the columns, indexes and triggers of others; numbers that become text read as
     `tables.casts.align` writes them. A new part of a table gets the keys of the other parts.
     Without a prefix, there are also views for pycytominer, if their names are free.
     """
@@ -202,6 +202,15 @@ def _rebuild(db: Connection, before: Table, table: Table, prefix: str) -> None:
             if becomes_text:
                 source = _as_text(db, prefix, had[column.name], TABLE_NUMBER in table.key)
             sources.append(source)
+    for name, type in _of_others(db, table):
+        db.run(f"ALTER TABLE {quoted(interim)} ADD COLUMN {quoted(name)} {type}")
+        names.append(name)
+        sources.append(quoted(name))
+    kept = db.rows(
+        "SELECT sql FROM sqlite_master WHERE tbl_name = ? AND type IN ('index', 'trigger') "
+        "AND sql IS NOT NULL",
+        table.name,
+    )
     columns = ", ".join(quoted(name) for name in names)
     db.run(
         f"INSERT INTO {quoted(interim)} ({columns}) "
@@ -209,7 +218,16 @@ def _rebuild(db: Connection, before: Table, table: Table, prefix: str) -> None:
     )
     db.run(f"DROP TABLE {quoted(table.name)}")
     db.run(f"ALTER TABLE {quoted(interim)} RENAME TO {quoted(table.name)}")
+    for (statement,) in kept:
+        db.run(statement)
     db.run("DROP TABLE IF EXISTS temp._texts")
+
+
+def _of_others(db: Connection, table: Table) -> list[tuple[str, str]]:
+    """The columns of a table that another program added, with their types."""
+    ours = {name.lower() for name in (*table.key, *(column.name for column in table.columns))}
+    found = db.rows("SELECT name, type FROM pragma_table_info(?)", table.name)
+    return [(name, type) for name, type in found if name.lower() not in ours]
 
 
 def _check_integers(db: Connection, table: str, column: str) -> None:
