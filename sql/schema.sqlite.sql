@@ -893,3 +893,17 @@ CREATE TABLE "Experiment_Properties" (
 	value TEXT,
 	PRIMARY KEY (experiment_id, object_name, field)
 );
+
+CREATE INDEX "Per_IBigNuclei_Parent_Cells" ON "Per_BigNuclei" ("ImageNumber", "BigNuclei_Parent_Cells", "BigNuclei_Number_Object_Number");
+
+CREATE INDEX "Per_IBigNuclei_Parent_Nuclei" ON "Per_BigNuclei" ("ImageNumber", "BigNuclei_Parent_Nuclei", "BigNuclei_Number_Object_Number");
+
+CREATE INDEX "Per_ICells_Parent_Nuclei" ON "Per_Cells" ("ImageNumber", "Cells_Parent_Nuclei", "Cells_Number_Object_Number");
+
+CREATE INDEX "Per_ICytoplasm_Parent_Cells" ON "Per_Cytoplasm" ("ImageNumber", "Cytoplasm_Parent_Cells", "Cytoplasm_Number_Object_Number");
+
+CREATE INDEX "Per_ICytoplasm_Parent_Nuclei" ON "Per_Cytoplasm" ("ImageNumber", "Cytoplasm_Parent_Nuclei", "Cytoplasm_Number_Object_Number");
+
+CREATE INDEX "Per_ISmallNuclei_Parent_Nuclei" ON "Per_SmallNuclei" ("ImageNumber", "SmallNuclei_Parent_Nuclei", "SmallNuclei_Number_Object_Number");
+
+CREATE INDEX "Per_IPlateWell" ON "Per_Image" ("Image_Metadata_Plate", "Image_Metadata_Well");

@@ -248,6 +248,10 @@ class Sink(Protocol):
         written: how many rows this process has written, by table.
         """
 
+    @property
+    def indexed(self) -> bool:
+        """Whether loads make indexes for queries, where the kind of destination has some."""
+
     def missing_indexes(self) -> Mapping[str, str]:
         """The indexes that `tune` would make: their tables by name of index."""
 

@@ -63,6 +63,7 @@ class Exporter:
         self.written = 0
         with open_sink(folder.url, prefix) as sink:
             runs, shape, features = dict(sink.ledger.runs()), sink.shape, sink.layout()
+            indexed = sink.indexed
         old = Layout(
             tuple(_column(metadata) for metadata in notes.get("columns", [])), shape.numbered
         )
@@ -87,7 +88,9 @@ class Exporter:
                     _log.info("%s: %d data files written in %s", entry.path, new, clock)
                 metadata[number] = _run_metadata(folder.path / STATE, sink, prefix, number)
         kinds = tuple(self._kinds)
-        self.contents = Manifest(prefix, shape, self._layout, tuple(units), runs, metadata, kinds)
+        self.contents = Manifest(
+            prefix, shape, self._layout, tuple(units), runs, metadata, kinds, indexed
+        )
 
     def notes(self) -> Mapping[str, Any]:
         """What the next script needs to know about this one."""

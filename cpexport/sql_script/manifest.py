@@ -11,6 +11,7 @@ from cpexport.errors import UsageError
 from cpexport.sinks.ledger import Entry
 from cpexport.sinks.sql.database import literal
 from cpexport.sinks.sql.experiment_tables import FIRST
+from cpexport.sinks.sql.indexes import TableIndex, query_indexes
 from cpexport.sinks.sql.ledger_schema import KEPT
 from cpexport.sinks.sql.ledger_settings import OWN
 from cpexport.tables.layout import Layout
@@ -166,6 +167,7 @@ class Manifest:
     runs: the numbers of the runs by name; empty if runs are not numbered.
     metadata: the metadata of each run by number; 0 if runs are not numbered.
     kinds: the kinds of relationships, numbered from 1 in the files.
+    indexed: whether the script makes indexes for queries.
     """
 
     prefix: str
@@ -175,6 +177,12 @@ class Manifest:
     runs: Mapping[str, int]
     metadata: Mapping[int, RunMetadata]
     kinds: tuple[Kind, ...]
+    indexed: bool = True
+
+    @property
+    def indexes(self) -> tuple[TableIndex, ...]:
+        """The indexes that the script makes for queries."""
+        return tuple(query_indexes(self.layout, self.prefix)) if self.indexed else ()
 
 
 def replacements(contents: Manifest) -> Iterator[str]:

@@ -205,7 +205,7 @@ def test_what_does_not_fit_is_refused_and_nothing_is_kept(
     rows = pa.RecordBatch.from_pydict({"x": given})
     with pytest.raises(
         SinkError,
-        match=r"did not store the rows as they were sent: .*\(\d+\)|server reports|"
+        match=r"did not store the rows as they were sent: .*\(\d+\)|does not fit|server reports|"
         r"the same at the same time",
     ):
         load_with_ledger(connection, rows)

@@ -255,6 +255,11 @@ class LedgerSink:
             grown = {name for name, new in written.items() if new * _MUCH >= rows.get(name, 0)}
             self._tables.tune(self._layout, grown)
 
+    @property
+    def indexed(self) -> bool:
+        scope = Scope(self.ledger.prefix)
+        return not self.ledger.exists or ledger_settings.setting(self._db, scope, INDEXES) != "no"
+
     def missing_indexes(self) -> Mapping[str, str]:
         missing = self._tables.missing_indexes(self._layout.current())
         return {index.name: index.table for index in missing}

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow as pa
 from sqlalchemy.dialects import sqlite
@@ -14,10 +15,11 @@ from cpexport import _sqlite_adbc
 from cpexport._wait_notice import waiting_for
 from cpexport.cellprofiler.features import INTEGER, NULL, TABLE_NUMBER, TEXT
 from cpexport.errors import ChangedError, SinkError
+from cpexport.files.disks import is_local, readers
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.in_place import deleted, identity
 from cpexport.sinks.sql.database import Query, collected, quoted, spans
-from cpexport.sinks.sqlite.errors import check_usable, reason
+from cpexport.sinks.sqlite.errors import LOCKED, check_usable, reason, writable
 
 DIALECT = sqlite.dialect()
 
@@ -40,14 +42,18 @@ class Connection:
     """Statements and transactions on one SQLite file; all errors are `SinkError`.
 
     The file is opened when first needed. Only a transaction with `create` makes it; if that fails,
-    the file is removed again. Unless it is for `writing`, the file can be read-only.
+    the file is removed again. Unless it is for `writing`, the file can be read-only. `shared`
+    is whether it may have a write-ahead log; see `let_others_read`.
 
     Raises:
         SinkError: the path cannot be a database, or is for `writing` and read-only.
     """
 
-    def __init__(self, path: Path, name: str, *, writing: bool = True) -> None:
+    def __init__(
+        self, path: Path, name: str, *, writing: bool = True, shared: bool = False
+    ) -> None:
         self.path, self.name, self.writing = path, name, writing
+        self._shared = shared and writing
         self._connection: _sqlite_adbc.Connection | None = None
         self._made = False
         # The file that was opened, and whether it had or got tables.
@@ -201,12 +207,13 @@ class Connection:
             raise SinkError(
                 self.name, "does not exist", "check --to, or load outputs into it first"
             )
+        if self._shared and self._has_log() and not is_local(self.path):
+            self.let_others_read()
         self._begin()
         try:
             yield
             self._check_place()
-            with waiting_for(f"the disk, or for another program that reads {self.name}"):
-                self.run("COMMIT")
+            self._commit()
             self._made, self._kept = False, True
         except BaseException:
             self._roll_back()
@@ -214,6 +221,45 @@ class Connection:
         finally:
             self._names = None
         self._check_place()
+
+    def let_others_read(self) -> None:
+        """Lets others read the file from now on while a process writes to it, and write while
+        others read: by a write-ahead log, which needs memory that all processes share, and so a
+        disk of this machine.
+
+        The end of a load does this, as a log makes large loads slower by a third, and must not be
+        left behind if the first batch fails. A file that others are reading now keeps its journal.
+        """
+        if not self._shared:
+            return
+        self._shared = False
+        wanted = "wal" if is_local(self.path) else "delete"
+        ((mode,),) = self.rows("PRAGMA journal_mode")
+        if mode not in ("wal", "delete") or mode == wanted:
+            return
+        with suppress(SinkError):
+            self.rows("PRAGMA busy_timeout = 1000")
+            self.rows(f"PRAGMA journal_mode = {wanted}")
+        self.rows(f"PRAGMA busy_timeout = {_BUSY_MS}")
+
+    def _commit(self) -> None:
+        """Commits. With a rollback journal, that waits until all who read have ended.
+
+        Raises:
+            SinkError: they have not; the error names them.
+        """
+        try:
+            with waiting_for(f"the disk, or for another program that reads {self.name}"):
+                self.run("COMMIT")
+        except SinkError as error:
+            who = ", ".join(readers(self.path))
+            if error.problem == LOCKED and who:
+                seconds = _BUSY_MS // 1000
+                problem = f"could not be written for {seconds} seconds, as it was read by {who}"
+                raise SinkError(
+                    self.name, problem, "end that program, and run the command again"
+                ) from error
+            raise
 
     def _check_place(self) -> None:
         """Refuses a file that is no longer in its place: what is written to it is lost.
@@ -275,7 +321,7 @@ class Connection:
                     self._made = True
             self._opened = identity(self.path)
             with self._errors():
-                self._connection = _sqlite_adbc.Connection(str(self.path))
+                self._connection = _sqlite_adbc.Connection(self._uri())
             with waiting_for(f"another program that writes to {self.name}"):
                 for pragma in _PRAGMAS:
                     self.rows(f"PRAGMA {pragma}")
@@ -283,6 +329,20 @@ class Connection:
                 ((version,),) = self.rows("PRAGMA schema_version")
             self._kept = self._kept or version > 0
         return self._connection
+
+    def _uri(self) -> str:
+        """What SQLite is to open. To read a file with a write-ahead log, it makes files next to it;
+        where it cannot, and no log is there, it must not look for one."""
+        log = self.path.with_name(f"{self.path.name}-wal")
+        if self.writing or writable(self.path.parent) or log.exists() or not self._has_log():
+            return str(self.path)
+        return f"file:{quote(str(self.path.absolute()))}?immutable=1"
+
+    def _has_log(self) -> bool:
+        """Whether the file is one with a write-ahead log (sqlite.org/fileformat.html, 1.3.3)."""
+        with suppress(OSError), self.path.open("rb") as stream:
+            return stream.read(20)[18:] == b"\2\2"
+        return False
 
     def _refuse_unusable(self) -> None:
         check_usable(self.path, self.name, writing=self.writing)

@@ -44,8 +44,9 @@ def change(db: Connection, old: Layout, new: Layout, prefix: str, shape: TableOp
     """Changes a database from one layout to the next, within the open transaction.
 
     New columns go to the end of their tables. SQLite cannot change a column's type, so a table with
-    a wider type is rebuilt and its rows are copied, with the columns, indexes and triggers of others; numbers that become text read as
-    `tables.casts.align` writes them. A new part of a table gets the keys of the other parts.
+    a wider type is rebuilt: rows, indexes, and what other programs added are copied. Numbers that
+    become text read as `tables.casts.align` writes them. A new part of a table gets the keys of the
+    other parts.
     Without a prefix, there are also views for pycytominer, if their names are free.
     """
     if not prefix:

@@ -5,9 +5,11 @@ import os
 import re
 import shlex
 from pathlib import Path
+from typing import Final
 
 from cpexport.errors import SinkError
 
+LOCKED: Final = "locked by another process"
 _MAGIC = b"SQLite format 3\x00"
 
 
@@ -50,7 +52,7 @@ def reason(text: str) -> tuple[str, str]:
     """The problem and the advice for an error of SQLite's."""
     # Whole phrases of SQLite's, as the driver's text also quotes the statement.
     if re.search(r"database( table| schema)? is locked", text):
-        return "locked by another process", "wait until that process has ended, or stop it"
+        return LOCKED, "wait until that process has ended, or stop it"
     if "database or disk is full" in text:
         return f"the disk is full ({os.strerror(errno.ENOSPC)})", (
             "free some space and run the command again"

@@ -12,12 +12,22 @@ import sqlalchemy as sa
 from cpexport.sinks.mysql import views
 from cpexport.sinks.mysql.dialect import quoted
 from cpexport.sinks.sql import ledger_schema, ledger_upgrade, schema
+from cpexport.sinks.sql.ledger_settings import INDEXES
 from cpexport.sinks.sql.object_view import FORM
 from cpexport.sinks.sql.schema import TYPE_NAMES
 from cpexport.sql_script import stops
 from cpexport.sql_script.manifest import Manifest
 from cpexport.sql_script.mysql import tables as mysqltables
-from cpexport.sql_script.mysql.statements import RUN, Variable, check, end, insert, literal, select
+from cpexport.sql_script.mysql.statements import (
+    RUN,
+    SKIP,
+    Variable,
+    check,
+    end,
+    insert,
+    literal,
+    select,
+)
 from cpexport.sql_script.stops import Stop
 from cpexport.tables.options import VIEW
 
@@ -60,9 +70,17 @@ SET @t = (SELECT MIN(k.t) FROM information_schema.tables i JOIN cpexport_tables 
   WHERE i.table_schema = DATABASE() AND NOT i.engine <=> 'InnoDB');
 """
 _TYPE = "REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int')"
+
+
+def _kind(type: str) -> str:
+    """The kind of values of a type: administrators may change it for another one of a kind."""
+    texts = f"{type} = 'varchar' OR {type} LIKE '%text'"
+    return f"CASE WHEN {texts} THEN 'text' WHEN {type} LIKE '%int' THEN 'int' ELSE {type} END"
+
+
 _THERE = "cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c"
 _LEDGER = "cpexport_columns w LEFT JOIN cpexport_ledger l ON l.t = w.t AND l.c = w.c"
-_DIFFERS = f"COALESCE(i.type <> {_TYPE}, 1)"
+_DIFFERS = f"COALESCE({_kind('i.type')} <> {_kind(_TYPE)}, 1)"
 _WIDTHS = ", ".join(f"'{name}'" for name in TYPE_NAMES.values())
 _EXACT = 1 << 53
 _T = Variable("@t")
@@ -111,6 +129,14 @@ def tables(contents: Manifest) -> Iterator[str]:
     yield from _kinds(contents)
     done = f"prefix = {prefix} AND table_number = 0 AND name = 'changing'"
     yield f"DELETE FROM _cpexport_settings WHERE @ok AND {done};\nCOMMIT;\n"
+
+
+def indexes(contents: Manifest) -> Iterator[str]:
+    """Makes the indexes that queries need, once all rows are there."""
+    yield SKIP
+    texts = {column.name for column in contents.layout.columns if schema.is_place(column)}
+    for index in contents.indexes:
+        yield mysqltables.query_index(index, [c for c in index.columns if c in texts])
 
 
 def _before(contents: Manifest) -> Iterator[str]:
@@ -237,6 +263,10 @@ def _settings(contents: Manifest) -> Iterator[str]:
     yield check(f"({existing} AND value <> {literal(shape)}) = 0", stops.OTHER_OPTIONS)
     options = (contents.prefix, 0, "shape", shape)
     yield select("_cpexport_settings", options, f"@ok AND ({existing}) = 0")
+    if not contents.indexed:
+        unwanted = (contents.prefix, 0, INDEXES, "no")
+        known = f"SELECT COUNT(*) FROM _cpexport_settings WHERE prefix = {prefix} AND name = "
+        yield select("_cpexport_settings", unwanted, f"@ok AND ({known}{literal(INDEXES)}) = 0")
     for run, number in contents.runs.items():
         same = f"(table_number = {number}) + (name = {literal(run)})"
         existing = f"SELECT COUNT(*) FROM _cpexport_runs WHERE prefix = {prefix} AND {same}"

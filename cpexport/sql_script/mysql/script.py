@@ -36,6 +36,7 @@ from cpexport.sql_script.mysql import preamble, requirements, session
 from cpexport.sql_script.mysql.statements import (
     ID,
     SKIP,
+    SKIP_KNOWN,
     Variable,
     block,
     check,
@@ -79,6 +80,7 @@ def script(contents: Manifest, form: ScriptOptions) -> Iterator[str]:
             "@loaded = @loaded + COALESCE(@ok AND @new, 0);\n"
         )
     yield f"\n-- the run as a whole\nSET @ok = @all;\n{block(_whole(contents))}{end('@ok')}"
+    yield "SET @ok = @ready;\n" + block(preamble.indexes(contents))
     yield f"""SELECT IF(@left = 0,
   CONCAT('cpexport: ', @loaded, ' of {batches} batches loaded, the others were already loaded'),
   CONCAT('cpexport: ', @left, ' of {batches} batches left out, ', @loaded, ' loaded, ',
@@ -126,6 +128,8 @@ SET @kept = (SELECT COUNT(*) = {len(sets)} AND
     )
     yield check(f"NOT @new OR ({others}) = 0", stops.OTHER_OUTPUTS, sets=sets)
     yield check("NOT @new OR @unknown IS NULL", stops.KNOWS_LESS, table=Variable("@unknown"))
+    # The files of a batch that the database has are not read.
+    yield SKIP_KNOWN
     which = f"{mine} AND (s.batch_id = @id OR {within('s.number', sets)})"
     files = {file.table: file for file in unit.files}
     for table, number in _keyed(contents):

@@ -66,17 +66,24 @@ def block(statements: Iterable[str]) -> str:
     text = "".join(statements)
     if _END in text:
         # A name has the end of a comment in it.
-        text = text.replace(SKIP, "")
+        text = text.replace(SKIP, "").replace(SKIP_KNOWN, "")
     return f"{text}DO 0 {_START}{_END};\nSET SESSION sql_mode = {literal(SETTINGS['sql_mode'])};\n"
 
 
 RUN: Final = "PREPARE s FROM @s; EXECUTE s;\n"
 
 _START, _END = "/* ", "*/"
-SKIP: Final = (
-    f"SET SESSION sql_mode = IF(@ok, @@sql_mode, {_NO_ESCAPES});\nSET @skip = '\\' {_START}';\n"
-)
+
+
+def _skip_unless(condition: str) -> str:
+    mode = f"IF({condition}, @@sql_mode, {_NO_ESCAPES})"
+    return f"SET SESSION sql_mode = {mode};\nSET @skip = '\\' {_START}';\n"
+
+
+SKIP: Final = _skip_unless("@ok")
 """Skips the rest of a block unless `@ok` is true."""
+SKIP_KNOWN: Final = _skip_unless("@ok AND @new")
+"""Skips the rest of the block of a batch that the database has."""
 
 
 def end(condition: str) -> str:

@@ -12,6 +12,8 @@ import sqlalchemy as sa
 from cpexport.cellprofiler.features import OBJECT
 from cpexport.sinks.sql import ledger_schema, ledger_upgrade, pycytominer_views, schema
 from cpexport.sinks.sql.database import quoted
+from cpexport.sinks.sql.indexes import TableIndex
+from cpexport.sinks.sql.ledger_settings import INDEXES
 from cpexport.sinks.sql.object_view import FORM, ObjectView, object_view
 from cpexport.sinks.sqlite import CAPABILITIES
 from cpexport.sinks.sqlite.connection import DIALECT
@@ -57,11 +59,21 @@ def tables(contents: Manifest) -> Iterator[str]:
         yield insert("cpexport_known", known)
 
 
+def indexes(contents: Manifest) -> Iterator[str]:
+    """Makes the indexes that queries need, once all rows are there."""
+    for index in contents.indexes:
+        yield _unless_exists(index)
+
+
+def _unless_exists(index: TableIndex) -> str:
+    return index.statement().replace("CREATE INDEX", "CREATE INDEX IF NOT EXISTS", 1) + ";\n"
+
+
 def _object_view(view: ObjectView, prefix: str) -> Iterator[str]:
     """Makes the indexes that the view of all objects needs, and stores its form unless the view
     exists."""
     for index in view.indexes:
-        yield index.statement().replace("CREATE INDEX", "CREATE INDEX IF NOT EXISTS", 1) + ";\n"
+        yield _unless_exists(index)
     existing = f"SELECT 1 FROM sqlite_master WHERE name = {literal(table_of(OBJECT, prefix))}"
     note = insert("_cpexport_settings", (prefix, 0, "view", FORM), f"NOT EXISTS ({existing})")
     yield note.replace("INSERT", "REPLACE", 1)
@@ -113,6 +125,10 @@ def _settings(contents: Manifest) -> Iterator[str]:
         existing = f"SELECT count(*) FROM _cpexport_settings WHERE {row}"
         yield insert("_cpexport_settings", (scope, 0, name, value), f"({existing}) = 0")
         yield check(f"({existing} AND value = {literal(value)}) = 1", stop)
+    if not contents.indexed:
+        row = f"prefix = {literal(prefix)} AND table_number = 0 AND name = '{INDEXES}'"
+        existing = f"SELECT count(*) FROM _cpexport_settings WHERE {row}"
+        yield insert("_cpexport_settings", (prefix, 0, INDEXES, "no"), f"({existing}) = 0")
     for name, number in contents.runs.items():
         existing = f"SELECT count(*) FROM _cpexport_runs WHERE prefix = {literal(prefix)}"
         same = f"table_number = {number} AND name = {literal(name)}"

@@ -75,6 +75,7 @@ def script(contents: Manifest, form: ScriptOptions) -> Iterator[str]:
         yield from _run_metadata(run, metadata, contents)
     for statement in replacements(contents):
         yield f"{statement};\n"
+    yield from preamble.indexes(contents)
     yield (
         f"COMMIT;\nSELECT 'cpexport: ' || count(*) || ' of {len(contents.units)} batches loaded, "
         "the others were already loaded' FROM cpexport_loaded WHERE n;\n"
