@@ -4,9 +4,10 @@ In its sessions double quotes enclose names, as in SQLite. DDL commits on these 
 connection of its own. So does every stream of rows, as a connection can carry only one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -19,8 +20,10 @@ from cpexport.cellprofiler.features import NULL, TABLE_NUMBER
 from cpexport.errors import ChangedError
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.mysql.between_readers import run_between_readers
+from cpexport.sinks.mysql.binary_rows import BinaryRows
 from cpexport.sinks.mysql.connection import Connection
 from cpexport.sinks.mysql.dialect import DIALECT
+from cpexport.sinks.mysql.driver import Driver
 from cpexport.sinks.mysql.errors import refusal
 from cpexport.sinks.sql.database import Query, collected, spans
 
@@ -152,34 +155,48 @@ class MysqlDatabase:
     @contextmanager
     def stream(self, query: Query, where: str, size: int) -> Iterator[Iterator[pa.RecordBatch]]:
         """The rows of a query; see `sinks.sql.database.Database.stream`."""
-        sql = (
-            f"SELECT {', '.join(query.columns)} FROM {query.source} WHERE {where} "
-            f"ORDER BY {query.order}"
-        )
+        with self._opened() as connection:
+            rows = BinaryRows(query.schema, query.key)
+            asked = [query.columns[column] for column in rows.order]
+            types, found = connection.select(_select(query, asked, where))
+            if rows.takes(types):
+                yield self._batches(found, rows.columns, query, size)
+                return
+        # Someone has changed types of columns.
+        with self._opened() as connection, connection.cursor(SSCursor) as cursor:
+            cursor.execute(_select(query, query.columns, where))
+            yield self._batches(iter(cursor.fetchone, None), _by_column(query), query, size)
+
+    @contextmanager
+    def _opened(self) -> Iterator[Driver]:
+        """A connection of its own."""
         try:
             connection = self._server.connect()
         except pymysql.Error as error:
             raise refusal(self.name, error) from error
         try:
-            with connection.cursor(SSCursor) as cursor:
-                cursor.execute(sql)
-                yield self._batches(cursor, query, size)
+            yield connection
         except pymysql.Error as error:
             raise refusal(self.name, error) from error
         finally:
             # Closing it properly would wait for the rows that were not read.
             connection.abandon()
 
-    def _batches(self, cursor: SSCursor, query: Query, size: int) -> Iterator[pa.RecordBatch]:
+    def _batches(
+        self,
+        rows: Iterator[Any],
+        columns: Callable[[Sequence[Any]], list[pa.Array]],
+        query: Query,
+        size: int,
+    ) -> Iterator[pa.RecordBatch]:
         first = True
-        while (rows := cursor.fetchmany(size)) or first:
+        while (some := list(islice(rows, size))) or first:
             first = False
-            columns = zip(*rows, strict=True) if rows else [()] * len(query.columns)
+            if not some:
+                yield pa.RecordBatch.from_pylist([], query.schema)
+                return
             try:
-                arrays = [
-                    pa.nulls(len(rows)) if field.type == NULL else pa.array(column, field.type)
-                    for column, field in zip(columns, query.schema, strict=True)
-                ]
+                arrays = columns(some)
             except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
                 raise ChangedError(
                     self.name,
@@ -187,6 +204,23 @@ class MysqlDatabase:
                     "load its outputs into a new destination",
                 ) from error
             yield pa.RecordBatch.from_arrays(arrays, schema=query.schema)
+
+
+def _by_column(query: Query) -> Callable[[Sequence[Any]], list[pa.Array]]:
+    """Makes columns of rows that the server sent as texts, and the driver read."""
+
+    def columns(rows: Sequence[tuple[Any, ...]]) -> list[pa.Array]:
+        return [
+            pa.nulls(len(rows)) if field.type == NULL else pa.array(column, field.type)
+            for column, field in zip(zip(*rows, strict=True), query.schema, strict=True)
+        ]
+
+    return columns
+
+
+def _select(query: Query, columns: Sequence[str], where: str) -> str:
+    order = ", ".join(query.columns[: query.key])
+    return f"SELECT {', '.join(columns)} FROM {query.source} WHERE {where} ORDER BY {order}"
 
 
 def _pyformat(sql: str, values: object) -> str:

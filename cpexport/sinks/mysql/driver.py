@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from pymysql import err
 from pymysql.connections import Connection
 from pymysql.constants import CLIENT, COMMAND, CR
+from pymysql.protocol import FieldDescriptorPacket
 
 from cpexport.sinks.mysql import bulk_protocol
 
@@ -179,6 +180,35 @@ class Driver(Connection):
             wire._read_packet()
         self._prepared[name] = statement, number
         return number
+
+    def select(self, statement: str) -> tuple[list[int], Iterator[bytes]]:
+        """Executes a query by the binary protocol. Returns the types of the columns, as numbers of
+        `FIELD_TYPE`, and the rows as `binary_rows` takes them. No other statement may follow before
+        all rows are read.
+        """
+        wire: Any = self
+        wire._execute_command(COMMAND.COM_STMT_PREPARE, statement)
+        answer = wire._read_packet().get_all_data()
+        if len(answer) < _PREPARED.size or answer[:1] != b"\0":
+            raise err.InternalError("the server does not prepare a query")
+        number = bytes(answer[1:5])
+        columns: int = _PREPARED.unpack_from(answer)[2]
+        for _ in range(columns + 1):
+            wire._read_packet()
+        # Without a cursor, and once.
+        wire._execute_command(COMMAND.COM_STMT_EXECUTE, number + struct.pack("<BI", 0, 1))
+        count = wire._read_packet().read_length_encoded_integer()
+        types = [wire._read_packet(FieldDescriptorPacket).type_code for _ in range(count)]
+        wire._read_packet()
+
+        def rows() -> Iterator[bytes]:
+            while True:
+                packet = wire._read_packet()
+                if packet.is_eof_packet():
+                    return
+                yield packet.get_all_data()
+
+        return types, rows()
 
     @cached_property
     def packet_limit(self) -> int:
