@@ -15,6 +15,7 @@ from cpexport.cli import (
     destination_commands,
     exit_status,
     help_command,
+    info_command,
     job_options,
     load_command,
     options,
@@ -169,6 +170,7 @@ def runner() -> int:
 
 commands.add_command(check_command.check)
 commands.add_command(load_command.load)
+commands.add_command(info_command.info)
 commands.add_command(destination_commands.verify)
 commands.add_command(destination_commands.script)
 commands.add_command(destination_commands.properties)

@@ -68,7 +68,7 @@ def test_pages_are_large_and_no_journal_is_left(case: Callable[[str], Path], to:
     load([case("40_spreadsheet") / "outputs/P1-A01-1"], f"sqlite:///{to}")
 
     assert rows(to, "PRAGMA page_size") == [(16384,)]
-    assert rows(to, "PRAGMA journal_mode") == [("delete",)]
+    assert rows(to, "PRAGMA journal_mode") == [("wal",)]
     assert rows(to, "PRAGMA integrity_check") == [("ok",)]
     assert [path.name for path in to.parent.iterdir()] == [to.name]
 
