@@ -242,10 +242,10 @@ INSERT INTO cpexport_columns VALUES
   ('Per_Image', 57, 'Image_MD5Digest_ER', 'TEXT', 57, 'Image', 'MD5Digest_ER', 'text'),
   ('Per_Image', 58, 'Image_Metadata_Compound', 'TEXT', 58, 'Image', 'Metadata_Compound', 'text'),
   ('Per_Image', 59, 'Image_Metadata_Dose', 'BIGINT', 59, 'Image', 'Metadata_Dose', 'integer'),
-  ('Per_Image', 60, 'Image_Metadata_Plate', 'TEXT', 60, 'Image', 'Metadata_Plate', 'text'),
+  ('Per_Image', 60, 'Image_Metadata_Plate', 'VARCHAR(255)', 60, 'Image', 'Metadata_Plate', 'text'),
   ('Per_Image', 61, 'Image_Metadata_QCFlag', 'BIGINT', 61, 'Image', 'Metadata_QCFlag', 'integer'),
   ('Per_Image', 62, 'Image_Metadata_Site', 'BIGINT', 62, 'Image', 'Metadata_Site', 'integer'),
-  ('Per_Image', 63, 'Image_Metadata_Well', 'TEXT', 63, 'Image', 'Metadata_Well', 'text'),
+  ('Per_Image', 63, 'Image_Metadata_Well', 'VARCHAR(255)', 63, 'Image', 'Metadata_Well', 'text'),
   ('Per_Image', 64, 'Image_PathName_DNA', 'TEXT', 64, 'Image', 'PathName_DNA', 'text'),
   ('Per_Image', 65, 'Image_PathName_ER', 'TEXT', 65, 'Image', 'PathName_ER', 'text'),
   ('Per_Image', 66, 'Image_Scaling_DNA', 'DOUBLE', 66, 'Image', 'Scaling_DNA', 'real'),
@@ -300,7 +300,7 @@ INSERT INTO cpexport_there SELECT i.table_name, i.column_name, LOWER(i.data_type
   ON CONVERT(i.table_name USING utf8mb4) COLLATE utf8mb4_general_ci = k.t
   WHERE i.table_schema = DATABASE() AND i.extra NOT LIKE '%INVISIBLE%';
 SET @t = (SELECT MIN(k.t) FROM cpexport_tables k JOIN (cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c) ON w.t = k.t
-  WHERE COALESCE(i.type <> REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int'), 1) AND k.own
+  WHERE COALESCE(CASE WHEN i.type = 'varchar' OR i.type LIKE '%text' THEN 'text' WHEN i.type LIKE '%int' THEN 'int' ELSE i.type END <> CASE WHEN REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') = 'varchar' OR REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') LIKE '%text' THEN 'text' WHEN REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') LIKE '%int' THEN 'int' ELSE REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') END, 1) AND k.own
   AND EXISTS (SELECT 1 FROM information_schema.tables x WHERE x.table_schema = DATABASE()
     AND CONVERT(x.table_name USING utf8mb4) COLLATE utf8mb4_general_ci = k.t));
 SET @stop = @ok AND NOT COALESCE((@t IS NULL), 0);
@@ -326,7 +326,7 @@ SET @s = IF((SELECT COUNT(*) FROM information_schema.tables
   'INSERT INTO cpexport_ledger SELECT table_name, column_name, position, object_name, feature, type FROM _cpexport_columns WHERE prefix = ''''', 'DO 0');
 PREPARE s FROM @s; EXECUTE s;
 SET @t = (SELECT MIN(k.t) FROM cpexport_tables k JOIN (cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c) ON w.t = k.t
-  WHERE COALESCE(i.type <> REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int'), 1) AND NOT k.own AND k.t NOT IN (SELECT t FROM cpexport_ledger)
+  WHERE COALESCE(CASE WHEN i.type = 'varchar' OR i.type LIKE '%text' THEN 'text' WHEN i.type LIKE '%int' THEN 'int' ELSE i.type END <> CASE WHEN REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') = 'varchar' OR REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') LIKE '%text' THEN 'text' WHEN REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') LIKE '%int' THEN 'int' ELSE REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') END, 1) AND NOT k.own AND k.t NOT IN (SELECT t FROM cpexport_ledger)
   AND EXISTS (SELECT 1 FROM information_schema.tables x WHERE x.table_schema = DATABASE()
     AND CONVERT(x.table_name USING utf8mb4) COLLATE utf8mb4_general_ci = k.t));
 SET @stop = @ok AND NOT COALESCE((@t IS NULL), 0);
@@ -462,7 +462,7 @@ INSERT INTO cpexport_there SELECT i.table_name, i.column_name, LOWER(i.data_type
   FROM information_schema.columns i JOIN cpexport_tables k
   ON CONVERT(i.table_name USING utf8mb4) COLLATE utf8mb4_general_ci = k.t
   WHERE i.table_schema = DATABASE() AND i.extra NOT LIKE '%INVISIBLE%';
-SET @t = (SELECT MIN(w.t) FROM cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c JOIN cpexport_tables k ON k.t = w.t WHERE k.own AND COALESCE(i.type <> REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int'), 1));
+SET @t = (SELECT MIN(w.t) FROM cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c JOIN cpexport_tables k ON k.t = w.t WHERE k.own AND COALESCE(CASE WHEN i.type = 'varchar' OR i.type LIKE '%text' THEN 'text' WHEN i.type LIKE '%int' THEN 'int' ELSE i.type END <> CASE WHEN REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') = 'varchar' OR REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') LIKE '%text' THEN 'text' WHEN REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') LIKE '%int' THEN 'int' ELSE REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') END, 1));
 SET @stop = @ok AND NOT COALESCE((@t IS NULL), 0);
 SET @ok = @ok AND NOT @stop;
 SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', 'the server did not make ', @t, '; see the error before this one'), 180), '`', ''''), '`'), 'DO 0');
@@ -486,7 +486,7 @@ INSERT INTO cpexport_there SELECT i.table_name, i.column_name, LOWER(i.data_type
 DELETE FROM cpexport_ledger;
 INSERT INTO cpexport_ledger SELECT table_name, column_name, position, object_name, feature, type FROM _cpexport_columns WHERE prefix = '';
 SET @t = (SELECT MIN(k.t) FROM cpexport_tables k JOIN (cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c) ON w.t = k.t
-  WHERE COALESCE(i.type <> REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int'), 1) AND NOT k.own AND k.t NOT IN (SELECT t FROM cpexport_ledger)
+  WHERE COALESCE(CASE WHEN i.type = 'varchar' OR i.type LIKE '%text' THEN 'text' WHEN i.type LIKE '%int' THEN 'int' ELSE i.type END <> CASE WHEN REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') = 'varchar' OR REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') LIKE '%text' THEN 'text' WHEN REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') LIKE '%int' THEN 'int' ELSE REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') END, 1) AND NOT k.own AND k.t NOT IN (SELECT t FROM cpexport_ledger)
   AND EXISTS (SELECT 1 FROM information_schema.tables x WHERE x.table_schema = DATABASE()
     AND CONVERT(x.table_name USING utf8mb4) COLLATE utf8mb4_general_ci = k.t));
 SET @stop = @ok AND NOT COALESCE((@t IS NULL), 0);
@@ -624,10 +624,10 @@ CREATE TABLE IF NOT EXISTS `Per_Image` (
 	`Image_MD5Digest_ER` TEXT,
 	`Image_Metadata_Compound` TEXT,
 	`Image_Metadata_Dose` BIGINT,
-	`Image_Metadata_Plate` TEXT,
+	`Image_Metadata_Plate` VARCHAR(255),
 	`Image_Metadata_QCFlag` BIGINT,
 	`Image_Metadata_Site` BIGINT,
-	`Image_Metadata_Well` TEXT,
+	`Image_Metadata_Well` VARCHAR(255),
 	`Image_PathName_DNA` TEXT,
 	`Image_PathName_ER` TEXT,
 	`Image_Scaling_DNA` DOUBLE,
@@ -645,7 +645,7 @@ CREATE TABLE IF NOT EXISTS `Per_Image` (
 	`Image_Width_DNA` BIGINT,
 	`Image_Width_ER` BIGINT,
 	PRIMARY KEY (`ImageNumber`)
-)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 STATS_SAMPLE_PAGES=2000 COLLATE utf8mb4_bin;
 CREATE TABLE IF NOT EXISTS `Per_RelationshipTypes` (
 	relationship_type_id INTEGER NOT NULL,
 	module_number INTEGER,
@@ -672,22 +672,22 @@ INSERT INTO cpexport_there SELECT i.table_name, i.column_name, LOWER(i.data_type
   WHERE i.table_schema = DATABASE() AND i.extra NOT LIKE '%INVISIBLE%';
 SET @s = (SELECT GROUP_CONCAT(IF(i.c IS NULL, 'ADD', 'MODIFY'), ' COLUMN `',
     REPLACE(w.c, '`', '``'), '` ', w.type ORDER BY w.n)
-  FROM cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c WHERE @ok AND w.t = 'Per_Image' AND COALESCE(i.type <> REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int'), 1));
+  FROM cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c WHERE @ok AND w.t = 'Per_Image' AND COALESCE(CASE WHEN i.type = 'varchar' OR i.type LIKE '%text' THEN 'text' WHEN i.type LIKE '%int' THEN 'int' ELSE i.type END <> CASE WHEN REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') = 'varchar' OR REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') LIKE '%text' THEN 'text' WHEN REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') LIKE '%int' THEN 'int' ELSE REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') END, 1));
 SET @s = COALESCE(CONCAT('ALTER TABLE `Per_Image` ', @s), 'DO 0');
 PREPARE s FROM @s; EXECUTE s;
 SET @s = (SELECT GROUP_CONCAT(IF(i.c IS NULL, 'ADD', 'MODIFY'), ' COLUMN `',
     REPLACE(w.c, '`', '``'), '` ', w.type ORDER BY w.n)
-  FROM cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c WHERE @ok AND w.t = 'Per_RelationshipTypes' AND COALESCE(i.type <> REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int'), 1));
+  FROM cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c WHERE @ok AND w.t = 'Per_RelationshipTypes' AND COALESCE(CASE WHEN i.type = 'varchar' OR i.type LIKE '%text' THEN 'text' WHEN i.type LIKE '%int' THEN 'int' ELSE i.type END <> CASE WHEN REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') = 'varchar' OR REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') LIKE '%text' THEN 'text' WHEN REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') LIKE '%int' THEN 'int' ELSE REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') END, 1));
 SET @s = COALESCE(CONCAT('ALTER TABLE `Per_RelationshipTypes` ', @s), 'DO 0');
 PREPARE s FROM @s; EXECUTE s;
 SET @s = (SELECT GROUP_CONCAT(IF(i.c IS NULL, 'ADD', 'MODIFY'), ' COLUMN `',
     REPLACE(w.c, '`', '``'), '` ', w.type ORDER BY w.n)
-  FROM cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c WHERE @ok AND w.t = 'Per_Relationships' AND COALESCE(i.type <> REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int'), 1));
+  FROM cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c WHERE @ok AND w.t = 'Per_Relationships' AND COALESCE(CASE WHEN i.type = 'varchar' OR i.type LIKE '%text' THEN 'text' WHEN i.type LIKE '%int' THEN 'int' ELSE i.type END <> CASE WHEN REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') = 'varchar' OR REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') LIKE '%text' THEN 'text' WHEN REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') LIKE '%int' THEN 'int' ELSE REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') END, 1));
 SET @s = COALESCE(CONCAT('ALTER TABLE `Per_Relationships` ', @s), 'DO 0');
 PREPARE s FROM @s; EXECUTE s;
 SET @s = (SELECT GROUP_CONCAT(IF(i.c IS NULL, 'ADD', 'MODIFY'), ' COLUMN `',
     REPLACE(w.c, '`', '``'), '` ', w.type ORDER BY w.n)
-  FROM cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c WHERE @ok AND w.t = 'Per_Experiment' AND COALESCE(i.type <> REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int'), 1));
+  FROM cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c WHERE @ok AND w.t = 'Per_Experiment' AND COALESCE(CASE WHEN i.type = 'varchar' OR i.type LIKE '%text' THEN 'text' WHEN i.type LIKE '%int' THEN 'int' ELSE i.type END <> CASE WHEN REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') = 'varchar' OR REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') LIKE '%text' THEN 'text' WHEN REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') LIKE '%int' THEN 'int' ELSE REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') END, 1));
 SET @s = COALESCE(CONCAT('ALTER TABLE `Per_Experiment` ', @s), 'DO 0');
 PREPARE s FROM @s; EXECUTE s;
 SET @s = IF(@ok, 'CREATE OR REPLACE VIEW `Per_RelationshipsView` AS SELECT T.module_number, T.relationship, T.object_name1, T.object_name2, R.image_number1, R.object_number1, R.image_number2, R.object_number2 FROM `Per_RelationshipTypes` T JOIN `Per_Relationships` R ON T.relationship_type_id = R.relationship_type_id', 'DO 0');
@@ -699,7 +699,7 @@ INSERT INTO cpexport_there SELECT i.table_name, i.column_name, LOWER(i.data_type
   FROM information_schema.columns i JOIN cpexport_tables k
   ON CONVERT(i.table_name USING utf8mb4) COLLATE utf8mb4_general_ci = k.t
   WHERE i.table_schema = DATABASE() AND i.extra NOT LIKE '%INVISIBLE%';
-SET @t = (SELECT MIN(w.t) FROM cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c WHERE COALESCE(i.type <> REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int'), 1));
+SET @t = (SELECT MIN(w.t) FROM cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c WHERE COALESCE(CASE WHEN i.type = 'varchar' OR i.type LIKE '%text' THEN 'text' WHEN i.type LIKE '%int' THEN 'int' ELSE i.type END <> CASE WHEN REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') = 'varchar' OR REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') LIKE '%text' THEN 'text' WHEN REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') LIKE '%int' THEN 'int' ELSE REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') END, 1));
 SET @stop = @ok AND NOT COALESCE((@t IS NULL), 0);
 SET @ok = @ok AND NOT @stop;
 SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', @t, ' has other columns'), 180), '`', ''''), '`'), 'DO 0');
@@ -766,6 +766,8 @@ SET @s = IF(@stop, CONCAT('SELECT `', REPLACE(LEFT(CONCAT('cpexport: ', @unknown
 PREPARE s FROM @s;
 SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
 SET @skip = '\' /* ';
+SET SESSION sql_mode = IF(@ok AND @new, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
 SET @fresh = @new AND (NOT @kept OR COALESCE((SELECT digest <> '<sha>' FROM _cpexport_script WHERE prefix = '' AND table_number = 0 AND signature = '<sha>' AND table_name = 'Per_Image'), 1));
 DELETE t FROM _cpexport_sets s JOIN `Per_Image` t ON t.`ImageNumber` = s.number WHERE @fresh AND s.prefix = '' AND s.table_number = 0 AND (s.batch_id = @id OR s.number BETWEEN 1 AND 1);
 DELETE FROM cpexport_lines;
@@ -827,7 +829,7 @@ DELETE FROM _cpexport_measured WHERE @new AND batch_id = @id;
 DELETE FROM _cpexport_features WHERE @new AND batch_id = @id;
 DELETE FROM _cpexport_batches WHERE @new AND batch_id = @id;
 DELETE FROM _cpexport_script WHERE @new AND prefix = '' AND table_number = 0 AND signature = '<sha>';
-DELETE FROM _cpexport_settings WHERE @new AND prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'views', 'layout', 'changing', 'experiment_id', 'view', 'measured', 'unmeasured', 'wells', 'experiment_first');
+DELETE FROM _cpexport_settings WHERE @new AND prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'views', 'layout', 'changing', 'experiment_id', 'view', 'measured', 'unmeasured', 'indexes', 'wells', 'experiment_first');
 SET @id = COALESCE(@id, (SELECT COALESCE(MAX(batch_id), 0) + 1 FROM _cpexport_batches));
 DELETE FROM cpexport_lines;
 LOAD DATA LOCAL INFILE 'data/1_1_Sets.csv' INTO TABLE cpexport_lines CHARACTER SET binary
@@ -952,15 +954,23 @@ INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SEL
 INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'force_bioformats', 'no' FROM DUAL WHERE @whole;
 INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'use_legacy_fetcher', 'no' FROM DUAL WHERE @whole;
 INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'process_3D', 'False' FROM DUAL WHERE @whole;
-DELETE FROM _cpexport_settings WHERE @whole AND prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'views', 'layout', 'changing', 'experiment_id', 'view', 'measured', 'unmeasured', 'wells', 'experiment_first');
-INSERT INTO _cpexport_settings SELECT '', 0, 'group features', 'Group_Number,Group_Index,Group_Length' FROM DUAL WHERE @whole;
+DELETE FROM _cpexport_settings WHERE @whole AND prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'views', 'layout', 'changing', 'experiment_id', 'view', 'measured', 'unmeasured', 'indexes', 'wells', 'experiment_first');
 INSERT INTO _cpexport_settings SELECT '', 0, 'groups', 'Metadata_Plate,Metadata_Well,Metadata_Site' FROM DUAL WHERE @whole;
 INSERT INTO _cpexport_settings SELECT '', 0, 'groups of', 'the image sets that are there' FROM DUAL WHERE @whole;
+INSERT INTO _cpexport_settings SELECT '', 0, 'group features', 'Group_Number,Group_Index,Group_Length' FROM DUAL WHERE @whole;
 INSERT INTO _cpexport_settings SELECT '', 0, 'properties', 'described' FROM DUAL WHERE @whole;
 DO 0 /* */;
 SET SESSION sql_mode = 'ANSI_QUOTES,STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION';
 SET @s = IF(@ok, 'COMMIT', 'ROLLBACK');
 PREPARE s FROM @s; EXECUTE s;
+SET @ok = @ready;
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
+SET @s = IF(@ok AND (SELECT COUNT(*) FROM (SELECT GROUP_CONCAT(column_name ORDER BY seq_in_index) AS names FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = 'Per_Image' GROUP BY index_name) x WHERE names = 'Image_Metadata_Plate,Image_Metadata_Well') = 0 AND (SELECT COUNT(*) FROM _cpexport_settings WHERE name = 'indexes' AND value = 'no') = 0,
+  REPLACE(REPLACE('CREATE INDEX "Per_IPlateWell" ON "Per_Image" ("Image_Metadata_Plate", "Image_Metadata_Well")', '"Image_Metadata_Plate"', CONCAT('"Image_Metadata_Plate"', IF((SELECT MIN(data_type) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'Per_Image' AND column_name = 'Image_Metadata_Plate') LIKE '%text', '(255)', ''))), '"Image_Metadata_Well"', CONCAT('"Image_Metadata_Well"', IF((SELECT MIN(data_type) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'Per_Image' AND column_name = 'Image_Metadata_Well') LIKE '%text', '(255)', ''))), 'DO 0');
+PREPARE s FROM @s; EXECUTE s;
+DO 0 /* */;
+SET SESSION sql_mode = 'ANSI_QUOTES,STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION';
 SELECT IF(@left = 0,
   CONCAT('cpexport: ', @loaded, ' of 1 batches loaded, the others were already loaded'),
   CONCAT('cpexport: ', @left, ' of 1 batches left out, ', @loaded, ' loaded, ',

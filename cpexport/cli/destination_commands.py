@@ -131,6 +131,8 @@ def verify(format: str, quiet: bool, **words: Any) -> int:
     with progress_bar(quiet) as progress:
         found = verify(**words, progress=progress)
     click.echo(verify_text(found, format, terminal_width()))
+    if not quiet:
+        exit_status.advise(found.notes)
     return found.exit_status
 
 

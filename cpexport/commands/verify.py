@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -109,6 +109,7 @@ def verify(
             missing={run or "": missing(found.plan, ledger.loaded, ran)},
             seconds=time.monotonic() - began,
             pipelines=ledger.pipelines,
+            notes=tuple(_notes_on_indexes(sink)),
         )
 
 
@@ -207,6 +208,11 @@ def _loaded(matched: Matched) -> ImageSets:
     """The complete image sets that were loaded from a batch."""
     ranges = [r for entry in matched.entries for r in entry.loaded.ranges]
     return ImageSets.from_ranges(ranges) & matched.batch.complete
+
+
+def _notes_on_indexes(sink: Sink) -> Iterator[str]:
+    for name, table in sink.missing_indexes().items():
+        yield f"{table} has no index {name}, which queries need; cpexport load makes it"
 
 
 def _check_readable(sink: Sink, prefix: str, run: str | None) -> None:

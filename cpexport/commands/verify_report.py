@@ -25,6 +25,7 @@ class VerifyReport:
     tables: the compared tables, by name.
     missing: image sets that the destination lacks, by run if the destination numbers runs.
     pipelines: those that made what the destination holds.
+    notes: for the user; nothing differs. For example, indexes that are missing.
     missing_ok: whether the exit status is 0 even if something is missing or was not compared.
     """
 
@@ -38,6 +39,7 @@ class VerifyReport:
     missing: Mapping[str, Missing]
     seconds: float
     pipelines: tuple[PipelineUse, ...] = ()
+    notes: tuple[str, ...] = ()
     missing_ok: bool = False
 
     @property
@@ -87,6 +89,7 @@ class VerifyReport:
                 if gaps.image_sets
             ],
             "pipelines": [pipeline.to_dict() for pipeline in self.pipelines],
+            "notes": list(self.notes),
             "seconds": round(self.seconds, 3),
         }
         return stamped(self.exit_status, fields)
@@ -110,5 +113,6 @@ def verified_together(
         differences=(*(difference for run in runs for difference in run.differences), *strange),
         missing={name: gaps for run in runs for name, gaps in run.missing.items()},
         seconds=sum(run.seconds for run in runs),
+        notes=tuple(dict.fromkeys(note for run in runs for note in run.notes)),
         pipelines=pipelines_used(use for run in runs for use in run.pipelines),
     )

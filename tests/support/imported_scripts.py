@@ -64,7 +64,7 @@ def in_sqlite(file: Path) -> Rows:
             return db.execute(words).fetchall()
 
         names = query(
-            "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'sqlite_sequence'"
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
         )
         columns = {
             name: [row[1] for row in query(f"PRAGMA table_info('{name}')")] for (name,) in names
