@@ -73,9 +73,9 @@ def describe(sink: Sink, prefix: str) -> None:
 
     The fields go to Experiment and Experiment_Properties, as in CellProfiler's databases. Objects
     without known centers are left out; so are all fields if there are no images to show. Does
-    nothing if no batch was written since the last time.
+    nothing if no batch was written since the last time, and the database has its old name.
     """
-    if not sink.ledger.summary().loaded or described(sink):
+    if not sink.ledger.summary().loaded or (described(sink) and not _renamed(sink)):
         return
     with sink.exclusive() as changes:
         # Only within the transaction can no other load add batches.
@@ -84,6 +84,15 @@ def describe(sink: Sink, prefix: str) -> None:
         computed = {PLACES: places.as_json(), **grouped(sink)}
         changes.set_summary(replace(summary, computed=computed))
         changes.set_metadata({_NOTE: "described"})
+
+
+def _renamed(sink: Sink) -> bool:
+    """Whether the fields name another database: a server's backup was restored under a new name."""
+    if not sink.capabilities.server:
+        return False
+    name = sink.address(None)["db_name"]
+    stored = (sink.ledger.described() or {}).values()
+    return any(properties.get("db_name", name) != name for properties in stored)
 
 
 def described(sink: Sink) -> bool:

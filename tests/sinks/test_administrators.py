@@ -1,0 +1,100 @@
+"""What administrators change in a database stays, or is refused with the statement that helps."""
+
+import csv
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from support.calls import load, verify
+from support.fixtures import unpacked
+from support.servers import Database
+
+from cpexport.errors import ChangedError
+
+
+def job(folder: Path, name: str, column: str = "", value: str = "", well: str = "") -> Path:
+    """A copy of a job's output; with a new column of images with one value, or another well."""
+    copy = Path(shutil.copytree(unpacked("40_spreadsheet") / "outputs" / name, folder / name))
+    path = copy / "Image.csv"
+    with path.open(newline="") as file:
+        head, *lines = csv.reader(file)
+    if column:
+        head.append(column)
+        lines = [[*line, value] for line in lines]
+    if well:
+        place = head.index("Metadata_Well")
+        lines = [[*line[:place], well, *line[place + 1 :]] for line in lines]
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([head, *lines])
+    return copy
+
+
+def test_types_columns_indexes_and_partitions_stay(database: Database, tmp_path: Path) -> None:
+    first = job(tmp_path / "1", "P1-A01-1", "Metadata_Dose", "5")
+    load([first], database.url())
+    for change in (
+        "Per_Image MODIFY Image_FileName_DNA VARCHAR(90), ADD COLUMN note VARCHAR(9) DEFAULT 'x', "
+        "ADD INDEX theirs (Image_FileName_DNA)",
+        "Per_Cells CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci",
+        "Per_Nuclei PARTITION BY RANGE (ImageNumber) (PARTITION p VALUES LESS THAN MAXVALUE)",
+    ):
+        database.rows(f"ALTER TABLE {change}")
+    database.rows("UPDATE Per_Image SET note = 'kept'")
+    # The column becomes text, so that the table is copied.
+    second = job(tmp_path / "2", "P1-A01-2", "Metadata_Dose", "high")
+    load([first, second], database.url())
+
+    found = database.rows("SELECT Image_Metadata_Dose, note FROM Per_Image ORDER BY ImageNumber")
+    assert found == [("5", "kept"), ("high", "x")]
+    ((_, image),) = database.rows("SHOW CREATE TABLE Per_Image")
+    assert all(words in image for words in ("varchar(90)", "`theirs`", "`Per_IPlateWell`"))
+    assert "PARTITION" in str(database.rows("SHOW CREATE TABLE Per_Nuclei"))
+    assert verify([first, second], database.url()).exit_status == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "well"),
+    [("Per_Nuclei MODIFY Nuclei_AreaShape_Area FLOAT", ""), ("", "a well of too many letters")],
+)
+def test_a_change_that_spoils_values_is_refused_with_the_statement_that_repairs_it(
+    database: Database, tmp_path: Path, change: str, well: str
+) -> None:
+    outputs = [job(tmp_path / "1", "P1-A01-1")]
+    load(outputs, database.url())
+    database.rows(f"ALTER TABLE {change or 'Per_Image MODIFY Image_Metadata_Well VARCHAR(9)'}")
+    outputs.append(job(tmp_path / "2", "P1-A01-2", well=well))
+    with pytest.raises(ChangedError, match="run ALTER TABLE") as refused:
+        load(outputs, database.url())
+    statement = re.search("ALTER TABLE.*", str(refused.value))
+
+    assert database.rows("SELECT count(*) FROM Per_Image") == [(1,)]
+    assert statement is not None
+    database.rows(statement[0])
+    load(outputs, database.url())
+    assert verify(outputs, database.url()).exit_status == 0
+
+
+def test_a_well_that_is_longer_than_an_index_can_hold_is_stored_whole(
+    database: Database, tmp_path: Path
+) -> None:
+    outputs = [job(tmp_path / "1", "P1-A01-1")]
+    load(outputs, database.url())
+    outputs.append(job(tmp_path / "2", "P1-A01-2", well="w" * 300))
+    load(outputs, database.url())
+
+    assert database.rows("SELECT max(length(Image_Metadata_Well)) FROM Per_Image") == [(300,)]
+    assert "Per_IPlateWell" in str(database.rows("SHOW INDEX FROM Per_Image"))
+    assert verify(outputs, database.url()).exit_status == 0
+
+
+def test_a_backup_under_another_name_is_whole_and_its_properties_follow(
+    database: Database, tmp_path: Path
+) -> None:
+    outputs = [job(tmp_path / "1", "P1-A01-1")]
+    load(outputs, database.url())
+    database.rows("UPDATE Experiment_Properties SET value = 'old' WHERE field = 'db_name'")
+    load(outputs, database.url())
+
+    named = "SELECT DISTINCT value FROM Experiment_Properties WHERE field = 'db_name'"
+    assert database.rows(named) == [(database.name,)]
