@@ -211,11 +211,11 @@ CREATE TABLE `Per_Image` (
 	`Image_Metadata_Chan` DOUBLE,
 	`Image_Metadata_FileLocation` DOUBLE,
 	`Image_Metadata_Frame` TEXT,
-	`Image_Metadata_Plate` TEXT,
+	`Image_Metadata_Plate` VARCHAR(255),
 	`Image_Metadata_QCFlag` BIGINT,
 	`Image_Metadata_Series` TEXT,
 	`Image_Metadata_Site` TEXT,
-	`Image_Metadata_Well` TEXT,
+	`Image_Metadata_Well` VARCHAR(255),
 	`Image_PathName_DNA` TEXT,
 	`Image_PathName_ER` TEXT,
 	`Image_Scaling_DNA` DOUBLE,
@@ -235,7 +235,7 @@ CREATE TABLE `Per_Image` (
 	`Image_Width_DNA` BIGINT,
 	`Image_Width_ER` BIGINT,
 	PRIMARY KEY (`ImageNumber`)
-)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 STATS_SAMPLE_PAGES=2000 COLLATE utf8mb4_bin;
 
 CREATE TABLE `Per_BigNuclei` (
 	`ImageNumber` INTEGER NOT NULL,
@@ -248,7 +248,7 @@ CREATE TABLE `Per_BigNuclei` (
 	`BigNuclei_Parent_Cells` BIGINT,
 	`BigNuclei_Parent_Nuclei` BIGINT,
 	PRIMARY KEY (`ImageNumber`, `BigNuclei_Number_Object_Number`)
-)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 STATS_SAMPLE_PAGES=2000 COLLATE utf8mb4_bin;
 
 CREATE TABLE `Per_Cells` (
 	`ImageNumber` INTEGER NOT NULL,
@@ -333,7 +333,7 @@ CREATE TABLE `Per_Cells` (
 	`Cells_Mean_BigNuclei_Number_Object_Number` DOUBLE,
 	`Cells_Parent_Nuclei` BIGINT,
 	PRIMARY KEY (`ImageNumber`, `Cells_Number_Object_Number`)
-)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 STATS_SAMPLE_PAGES=2000 COLLATE utf8mb4_bin;
 
 CREATE TABLE `Per_Cytoplasm` (
 	`ImageNumber` INTEGER NOT NULL,
@@ -410,7 +410,7 @@ CREATE TABLE `Per_Cytoplasm` (
 	`Cytoplasm_Parent_Cells` BIGINT,
 	`Cytoplasm_Parent_Nuclei` BIGINT,
 	PRIMARY KEY (`ImageNumber`, `Cytoplasm_Number_Object_Number`)
-)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 STATS_SAMPLE_PAGES=2000 COLLATE utf8mb4_bin;
 
 CREATE TABLE `Per_Nuclei` (
 	`ImageNumber` INTEGER NOT NULL,
@@ -501,7 +501,7 @@ CREATE TABLE `Per_Nuclei` (
 	`Nuclei_Neighbors_SecondClosestDistance_Expanded` DOUBLE,
 	`Nuclei_Neighbors_SecondClosestObjectNumber_Expanded` BIGINT,
 	PRIMARY KEY (`ImageNumber`, `Nuclei_Number_Object_Number`)
-)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 STATS_SAMPLE_PAGES=2000 COLLATE utf8mb4_bin;
 
 CREATE TABLE `Per_SmallNuclei` (
 	`ImageNumber` INTEGER NOT NULL,
@@ -511,7 +511,7 @@ CREATE TABLE `Per_SmallNuclei` (
 	`SmallNuclei_Location_Center_Z` DOUBLE,
 	`SmallNuclei_Parent_Nuclei` BIGINT,
 	PRIMARY KEY (`ImageNumber`, `SmallNuclei_Number_Object_Number`)
-)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 STATS_SAMPLE_PAGES=2000 COLLATE utf8mb4_bin;
 
 CREATE VIEW _cpexport_current AS SELECT b.batch_id, b.prefix, b.table_number, b.path, b.state, b.loaded_utc,
   coalesce(s.owned, 0) AS owned, coalesce(r.replaced_by, 0) AS replaced_by

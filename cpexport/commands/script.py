@@ -89,6 +89,7 @@ def written(folder: Folder, prefix: str, progress: Progress) -> tuple[int, int]:
 
     Returns how many data files there are, and how many were written now.
     """
+    of_batches: tuple[str, ...] = ()
     form, done = folder.form, Exporter(folder, prefix, progress)
     files = [file for unit in done.contents.units for file in unit.files]
     folder.note(done.notes())
@@ -98,9 +99,23 @@ def written(folder: Folder, prefix: str, progress: Progress) -> tuple[int, int]:
     else:
         _explain(folder, done.contents)
         texts = (sqlite if form.kind == SQLITE else mysql).script(done.contents, form)
+        of_batches = _write_batches(folder, done.contents)
         folder.write(form.script, "".join(texts).encode("utf-8", "surrogatepass"))
-    folder.clear(frozenset(file.name for file in files))
+    folder.clear(frozenset((*(file.name for file in files), *of_batches)))
     return len(files), done.written
+
+
+def _write_batches(folder: Folder, contents: Manifest) -> tuple[str, ...]:
+    """Writes the script that imports only what a SQLite file lacks, and the files that it reads;
+    returns their names."""
+    if folder.form.kind != SQLITE or folder.form.old_names:
+        return ()
+    texts = dict(sqlite.files_of_batches(contents, folder.form))
+    for name, text in texts.items():
+        folder.write(name, text.encode("utf-8", "surrogatepass"))
+    new = "".join(sqlite.script_of_new(contents, folder.form))
+    folder.write(sqlite.NEW, new.encode("utf-8", "surrogatepass"))
+    return tuple(texts)
 
 
 def _explain(folder: Folder, contents: Manifest) -> None:

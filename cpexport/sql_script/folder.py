@@ -103,7 +103,8 @@ class Folder:
         for folder in (self.path, self.path / DATA):
             for path in sorted(folder.glob("*")) if folder.is_dir() else ():
                 name = str(path.relative_to(self.path))
-                ours = path.suffix.lower() == ".csv" and name not in wanted
+                kinds = (".csv", ".sql") if folder != self.path else (".csv",)
+                ours = path.suffix.lower() in kinds and name not in wanted
                 if path.is_file() and (ours or path.name.endswith(_PART)):
                     path.unlink()
         _sync(self.path)

@@ -17,6 +17,12 @@ from cpexport.sql_script.stops import MARK, OF_SERVERS, OF_SQLITE, Stop
 
 NAME: Final = "README.txt"
 
+_NEW: Final = """
+Once there are thousands of batches, and more come, import-new.sql takes less time. It reads only
+the files of batches that the SQLite file lacks, and writes import-next.sql into this folder:
+
+    sqlite3 screen.sqlite < import-new.sql
+"""
 _WIDTH = 100
 _UNITS = ("bytes", "KB", "MB", "GB", "TB")
 
@@ -37,6 +43,7 @@ def readme(contents: Manifest, form: ScriptOptions) -> str:
         example=files[0].name if files else f"{DATA}/...",
         files=f"{DATA}/" if form.header else "SQL_*.CSV",
         count=len(files),
+        new="" if form.old_names else _NEW,
         size=_size(sum(file.size for file in files)),
     )
 

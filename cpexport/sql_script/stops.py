@@ -162,6 +162,11 @@ NOT_READ: Final = Stop(
     "{file} does not have {n} rows",
     "The client has read the file in another way than it was written. Use sqlite3 3.40 or newer.",
 )
+NOT_WRITTEN: Final = Stop(
+    "{file} cannot be written here; run {script} instead",
+    "Only of import-new.sql, which writes a file with the names of the batches to import. Run the "
+    "other script, which reads the files of all batches, or copy the folder elsewhere.",
+)
 NOT_EXACT: Final = Stop(
     "{file} was not stored exactly",
     "The server has changed or skipped values. The usual cause is that the table has rows of this "
@@ -218,5 +223,6 @@ OF_SQLITE: Final = (
     OTHER_RUN,
     NOT_READ,
     OTHER_ROWS,
+    NOT_WRITTEN,
 )
 """The reasons of scripts for SQLite, the likeliest first."""

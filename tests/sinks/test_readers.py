@@ -93,6 +93,6 @@ def test_where_a_disk_allows_no_log_the_reader_is_named(
         assert reader.execute("PRAGMA journal_mode").fetchone() == ("delete",)
         reader.execute("BEGIN")
         reader.execute(COUNT).fetchall()
-        with pytest.raises(SinkError, match="locked by another process|it was read by"):
+        with pytest.raises(SinkError, match=r"locked by another process|it was read by"):
             load([first, second], f"sqlite:///{file}")
     assert load([first, second], f"sqlite:///{file}").loaded == 1

@@ -7,6 +7,7 @@ from there to their table only if they are new.
 
 import json
 from collections.abc import Iterator
+from typing import Final
 
 import pyarrow as pa
 
@@ -20,6 +21,7 @@ from cpexport.sinks.sql.ledger_schema import FEATURE_SETS, FEATURES, MEASURED
 from cpexport.sinks.sql.ledger_upgrade import finite
 from cpexport.sql_script import stops
 from cpexport.sql_script.manifest import (
+    DATA,
     LASTING,
     SETS,
     BatchFiles,
@@ -51,6 +53,9 @@ CREATE TEMP TABLE cpexport_columns (position INTEGER PRIMARY KEY, object_name TE
 CREATE TEMP TABLE cpexport_unknown (t TEXT);
 CREATE TEMP TABLE cpexport_whole (whole INTEGER, first INTEGER);
 """
+NEW: Final = "import-new.sql"
+"""The script that imports only the batches that the database lacks."""
+_NEXT: Final = "import-next.sql"
 _NEW = "(SELECT new FROM cpexport_batch)"
 _ID = "(SELECT id FROM cpexport_batch)"
 # As loads write it.
@@ -59,17 +64,65 @@ _NOW = "strftime('%Y-%m-%dT%H:%M:%S+00:00', 'now')"
 
 def script(contents: Manifest, form: ScriptOptions) -> Iterator[str]:
     """The statements, in pieces of a few lines."""
-    yield _HEAD.format(version=__version__, script=form.script)
+    yield from _first(contents, form, form.script)
+    for number, unit in enumerate(contents.units, 1):
+        yield f"\n-- batch {number} of {len(contents.units)}: "
+        yield from _whole_batch(unit, contents, form)
+    yield from _last(contents)
+
+
+def script_of_new(contents: Manifest, form: ScriptOptions) -> Iterator[str]:
+    """The same for the batches that the database lacks. The shell has no conditions: the script
+    writes another one, which reads the statements of these batches, each in a file of its own."""
+    yield from _first(contents, form, NEW)
+    yield (
+        "CREATE TEMP TABLE cpexport_files (number INTEGER PRIMARY KEY, run INTEGER, signature, "
+        "digest, name);\n"
+    )
+    for number, unit in enumerate(contents.units, 1):
+        row = (number, unit.run, unit.entry.signature, unit.digest, file_of(unit))
+        yield insert("cpexport_files", row)
+    ours = f"prefix = {literal(contents.prefix)} AND table_number = f.run"
+    same = f"{ours} AND signature = f.signature"
+    other = f"{same} AND table_name = '' AND digest <> f.digest"
+    yield f"""CREATE TEMP TABLE cpexport_next AS SELECT writefile('{_NEXT}', coalesce((
+  SELECT group_concat('.read ' || name || char(10), '') FROM (SELECT name FROM cpexport_files f
+  WHERE NOT EXISTS (SELECT 1 FROM _cpexport_batches WHERE {same})
+  OR EXISTS (SELECT 1 FROM _cpexport_script WHERE {other}) ORDER BY number)), '')) AS size;
+"""
+    written = "(SELECT size FROM cpexport_next) IS NOT NULL"
+    yield check(written, stops.NOT_WRITTEN, file=_NEXT, script=form.script)
+    yield f".read {_NEXT}\n"
+    yield from _last(contents)
+
+
+def files_of_batches(contents: Manifest, form: ScriptOptions) -> Iterator[tuple[str, str]]:
+    """The files that `script_of_new` reads: name and text."""
+    for unit in contents.units:
+        yield file_of(unit), "-- " + "".join(_whole_batch(unit, contents, form))
+
+
+def file_of(unit: BatchFiles) -> str:
+    """The file with the statements of one batch."""
+    return f"{DATA}/{unit.run}_{unit.entry.signature[:24]}.sql"
+
+
+def _first(contents: Manifest, form: ScriptOptions, script: str) -> Iterator[str]:
+    yield _HEAD.format(version=__version__, script=script)
     here = f"readfile({literal(form.script)}) IS NOT NULL"
     yield check(here, stops.WRONG_FOLDER, script=form.script)
     yield "BEGIN IMMEDIATE;\n"
     yield from preamble.tables(contents)
     yield "COMMIT;\n"
-    for number, unit in enumerate(contents.units, 1):
-        sets = unit.entry.loaded or "none"
-        yield f"\n-- batch {number} of {len(contents.units)}: image sets {sets}\nBEGIN IMMEDIATE;\n"
-        yield from _batch(unit, contents, form)
-        yield "COMMIT;\n"
+
+
+def _whole_batch(unit: BatchFiles, contents: Manifest, form: ScriptOptions) -> Iterator[str]:
+    yield f"image sets {unit.entry.loaded or 'none'}\nBEGIN IMMEDIATE;\n"
+    yield from _batch(unit, contents, form)
+    yield "COMMIT;\n"
+
+
+def _last(contents: Manifest) -> Iterator[str]:
     yield "\n-- the run as a whole\nBEGIN IMMEDIATE;\n"
     for run, metadata in contents.metadata.items():
         yield from _run_metadata(run, metadata, contents)
