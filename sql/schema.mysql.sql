@@ -513,6 +513,20 @@ CREATE TABLE `Per_SmallNuclei` (
 	PRIMARY KEY (`ImageNumber`, `SmallNuclei_Number_Object_Number`)
 )ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 STATS_SAMPLE_PAGES=2000 COLLATE utf8mb4_bin;
 
+CREATE INDEX `Per_IBigNuclei_Parent_Cells` ON `Per_BigNuclei` (`ImageNumber`, `BigNuclei_Parent_Cells`, `BigNuclei_Number_Object_Number`);
+
+CREATE INDEX `Per_IBigNuclei_Parent_Nuclei` ON `Per_BigNuclei` (`ImageNumber`, `BigNuclei_Parent_Nuclei`, `BigNuclei_Number_Object_Number`);
+
+CREATE INDEX `Per_ICells_Parent_Nuclei` ON `Per_Cells` (`ImageNumber`, `Cells_Parent_Nuclei`, `Cells_Number_Object_Number`);
+
+CREATE INDEX `Per_ICytoplasm_Parent_Cells` ON `Per_Cytoplasm` (`ImageNumber`, `Cytoplasm_Parent_Cells`, `Cytoplasm_Number_Object_Number`);
+
+CREATE INDEX `Per_ICytoplasm_Parent_Nuclei` ON `Per_Cytoplasm` (`ImageNumber`, `Cytoplasm_Parent_Nuclei`, `Cytoplasm_Number_Object_Number`);
+
+CREATE INDEX `Per_ISmallNuclei_Parent_Nuclei` ON `Per_SmallNuclei` (`ImageNumber`, `SmallNuclei_Parent_Nuclei`, `SmallNuclei_Number_Object_Number`);
+
+CREATE INDEX `Per_IPlateWell` ON `Per_Image` (`Image_Metadata_Plate`, `Image_Metadata_Well`);
+
 CREATE VIEW _cpexport_current AS SELECT b.batch_id, b.prefix, b.table_number, b.path, b.state, b.loaded_utc,
   coalesce(s.owned, 0) AS owned, coalesce(r.replaced_by, 0) AS replaced_by
 FROM _cpexport_batches b

@@ -39,7 +39,7 @@ def test_columns_are_found_in_parts_and_the_query_reads_them(
     cpexport: Run, job: Path, databases: Callable[[str], Database]
 ) -> None:
     database = databases("mariadb")
-    values = widen(job, "Cells.csv", 900)
+    values = widen(job, "Cells.csv", 1200)
     wide = list(values)[-1]
     cpexport("load", job, "--to", database.url())
     words = ("--column", f"cells_{wide.lower()}", "--column", "Cells_Parent_Nuclei")

@@ -31,7 +31,7 @@ def job(folder: Path, name: str, column: str = "", value: str = "", well: str = 
 
 
 def test_types_columns_indexes_and_partitions_stay(database: Database, tmp_path: Path) -> None:
-    first = job(tmp_path / "1", "P1-A01-1", "Metadata_Dose", "5")
+    first = job(tmp_path / "1", "P1-A01-1", "Metadata_Code", "5")
     load([first], database.url())
     for change in (
         "Per_Image MODIFY Image_FileName_DNA VARCHAR(90), ADD COLUMN note VARCHAR(9) DEFAULT 'x', "
@@ -42,10 +42,10 @@ def test_types_columns_indexes_and_partitions_stay(database: Database, tmp_path:
         database.rows(f"ALTER TABLE {change}")
     database.rows("UPDATE Per_Image SET note = 'kept'")
     # The column becomes text, so that the table is copied.
-    second = job(tmp_path / "2", "P1-A01-2", "Metadata_Dose", "high")
+    second = job(tmp_path / "2", "P1-A01-2", "Metadata_Code", "high")
     load([first, second], database.url())
 
-    found = database.rows("SELECT Image_Metadata_Dose, note FROM Per_Image ORDER BY ImageNumber")
+    found = database.rows("SELECT Image_Metadata_Code, note FROM Per_Image ORDER BY ImageNumber")
     assert found == [("5", "kept"), ("high", "x")]
     ((_, image),) = database.rows("SHOW CREATE TABLE Per_Image")
     assert all(words in image for words in ("varchar(90)", "`theirs`", "`Per_IPlateWell`"))

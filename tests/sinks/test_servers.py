@@ -18,6 +18,7 @@ from cpexport import read
 from cpexport.sinks.mysql.dialect import DIALECT
 from cpexport.sinks.registry import open_sink
 from cpexport.sinks.sql import ledger_schema, ledger_upgrade, schema
+from cpexport.sinks.sql.indexes import query_indexes
 
 Case = Callable[[str], Path]
 GOLDEN = Path(__file__).parents[2] / "sql" / "schema.mysql.sql"
@@ -338,7 +339,9 @@ def test_the_schema_in_sql_is_the_one_that_is_made(database: Database, case: Cas
         *map(schema.data_table, layout.tables.values()),
     ]
     statements = [words for table in wanted for words in schema.create(table, DIALECT)]
-    statements.append(ledger_upgrade.STATEMENT)
+    # In the quotes of a session that has no mode of its own.
+    indexes = [index.statement().replace('"', "`") for index in query_indexes(layout, "")]
+    statements += [*indexes, ledger_upgrade.STATEMENT]
     statements.append(schema.relationship_view("", False, DIALECT))
     text = HOW + "".join(f"\n{words};\n" for words in statements)
     text = re.sub(r"[ \t]+\n", "\n", text)
