@@ -8,11 +8,12 @@ from cpexport.cellprofiler.pipeline_use import PipelineUse, pipelines_used
 from cpexport.commands.run_names import named
 from cpexport.commands.runs import check_named, in_turn
 from cpexport.errors import LeftOut, SourceError
-from cpexport.imagesets import NONE, ImageSets
+from cpexport.imagesets import NONE, ImageSets, union
 from cpexport.loading.left_out import Missing, check_not_empty, left_out, missing, other_outputs
 from cpexport.loading.load_plan import (
     LoadStep,
     Replacement,
+    newer_of,
     other_pipelines,
     planned_of_readable,
     replacements,
@@ -28,7 +29,7 @@ from cpexport.loading.withdrawal import cut_off
 from cpexport.outcome import stamped, status
 from cpexport.sinks.ledger import Ledger
 from cpexport.sinks.registry import open_sink
-from cpexport.sources.base import details_of, notes_of
+from cpexport.sources.base import details_of, features_of, notes_of
 from cpexport.tables.layout import joined, object_of, table_of
 
 
@@ -176,14 +177,16 @@ def _one(request: LoadRequest, progress: Progress) -> DryRun:
         )
         if unreadable and not (plan.steps or plan.already_loaded or found.known):
             raise unreadable[0][1]
-        steps = [step for step in plan.steps if step.image_sets]
+        steps = plan.steps.with_rows(True)
         loaded_features = sink.shape.unshaped(sink.layout().features)
-        replaced = {old.signature: (old, step.batch) for step in steps for old in step.older}
-        features = joined([loaded_features, *(step.batch.features for step in steps)])
+        replaced = {
+            old.signature: (old, newer_of(step.batch)) for step in steps for old in step.older
+        }
+        features = joined([loaded_features, *features_of(step.batch for step in steps)])
         sink.prepare(sink.shape.shaped(features))
         layout = sink.pending_layout()
         tables = {name: layout.parts(name) for name in sorted(layout.objects)}
-        new = ImageSets.from_ranges(ends for step in steps for ends in step.image_sets.ranges)
+        new = union(step.image_sets for step in steps)
         kept = [replace(entry, loaded=entry.loaded - new) for entry in ledger.entries]
         csv_tables = _tables(ledger, plan.steps, prefix)
         taken_out = cut_off(sink, kept, csv_tables, prefix) if steps else []
@@ -215,7 +218,7 @@ def _one(request: LoadRequest, progress: Progress) -> DryRun:
                     lacking((step.batch for step in steps), sink.shape.keeps, loaded_features)
                 ),
                 *sink.notes,
-                *other_pipelines((old, batch.pipeline) for old, batch in replaced.values()),
+                *other_pipelines(replaced.values()),
                 *notes_of(found.batches),
             ),
             (*details_of(found.batches), *map(str, replacements(replaced.values()))),

@@ -11,7 +11,7 @@ from cpexport.cellprofiler.flagged_image_sets import skipped_there
 from cpexport.cellprofiler.image_set_names import Name
 from cpexport.cellprofiler.pipeline_use import PipelineUse
 from cpexport.errors import LeftOut
-from cpexport.imagesets import NONE, ImageSets
+from cpexport.imagesets import NONE, ImageSets, union
 from cpexport.loading import run_measurements
 from cpexport.loading.left_out import kept, left_out, missing
 from cpexport.loading.load_plan import Replacement, other_pipelines, replacements
@@ -167,8 +167,8 @@ def report_on(
     replaced = replacements(writer.replaced.values())
     return LoadReport(
         destination=sink.name,
-        loaded=len(writer.loaded),
-        already=len(writer.already) + len(found.known),
+        loaded=writer.loaded,
+        already=writer.already + len(found.known),
         left_out=all_left_out,
         missing=gaps.image_sets,
         image_sets=writer.image_sets,
@@ -195,14 +195,14 @@ def report_on(
 def _notes_on_outputs(sink: Sink, found: Survey, writer: LoadWriter) -> Iterator[str]:
     """Yields what the user should know about the outputs, although nothing is lost."""
     yield from found.notes
-    superseded = {id(batch) for batch in writer.superseded}
-    used = [batch for batch in found.batches if id(batch) not in superseded]
+    superseded = set(writer.superseded)
+    used = (batch for batch in found.batches if str(batch.source.path) not in superseded)
     features = sink.shape.unshaped(sink.layout().features)
     yield from sentences(lacking(used, sink.shape.keeps, features))
-    for batch in writer.superseded:
-        yield f"{batch.source.path}: newer outputs have its image sets"
+    for path in writer.superseded:
+        yield f"{path}: newer outputs have its image sets"
     yield from kept(found.batches, () if writer.loaded else found.known, sink.ledger)
-    yield from other_pipelines((older, new.pipeline) for older, new in writer.replaced.values())
+    yield from other_pipelines(writer.replaced.values())
     yield from notes_of(found.batches)
 
 
@@ -227,6 +227,6 @@ def _skipped(sink: Sink, found: Survey) -> ImageSets:
     one, only the batches of this load are known.
     """
     if found.plan is None:
-        return ImageSets.from_ranges(r for batch in found.batches for r in batch.skipped.ranges)
+        return union(batch.skipped for batch in found.batches)
     features = sink.layout().features.get(IMAGE, {})
     return skipped_there(found.plan.pipeline, features, lambda columns: sink.read(IMAGE, columns))

@@ -12,6 +12,7 @@ from typing import Final
 import xxhash
 
 from cpexport.errors import SourceError
+from cpexport.files.digest_set import DigestSet
 
 SCRIPT = "cpexport-script.json"
 """The file that marks a folder written by `cpexport script`, which contains no job's files."""
@@ -89,15 +90,14 @@ def walk(top: Path, report: ReportFiles = lambda files: None) -> Iterator[Listed
     Raises:
         SourceError: `top` cannot be listed.
     """
-    seen: set[str] = set()
+    seen = DigestSet()
     files = 0
     real_top = os.path.realpath(top)
     todo = [(top, real_top)]
     while todo:
         path, real = todo.pop()
-        if real in seen:
+        if not seen.add(real):
             continue
-        seen.add(real)
         if _leads_away(real, real_top):
             yield Listed(path, real, (), ((path, f"is a link to {real}, which is not followed"),))
             continue

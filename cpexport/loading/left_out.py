@@ -18,7 +18,7 @@ from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.cellprofiler.image_set_names import Name, named
 from cpexport.cellprofiler.same_image import compared
 from cpexport.errors import RERUN, LeftOut, SourceError
-from cpexport.imagesets import NONE, ImageSets, in_common
+from cpexport.imagesets import NONE, ImageSets, in_common, overlapping
 from cpexport.loading import lost_features
 from cpexport.loading.completeness import shown_by_numbers
 from cpexport.loading.missing_features import unloaded
@@ -75,13 +75,13 @@ def lost(
     Batches that do not say what they were to run are named unless all planned image sets are
     present.
     """
-    errors = {id(batch): error for batch, error in damaged}
+    errors = {batch.source.path: error for batch, error in damaged}
     left_out = []
     for batch in batches:
         missing_sets = (batch.image_sets - present) | batch.unexpected | batch.mismatched_images
         unknown = (batch.unnumbered or not batch.image_sets) and not _all_present(plan, present)
         reason = "; ".join(filter(None, [batch.reason, batch.unnumbered]))
-        if error := errors.get(id(batch)):
+        if error := errors.get(batch.source.path):
             reason = str(error)
             if not missing_sets and error.advice == RERUN:
                 reason = f"{error.path}: {error.problem}; no image set is missing without it"
@@ -180,13 +180,15 @@ def covered(
 
 def other_outputs(batches: Sequence[Batch]) -> Others:
     """Finds, for each batch, the images of the batches that have complete what it lacks."""
-    sharing: dict[int, list[Batch]] = {}
-    for first, second, both in in_common([batch.image_sets for batch in batches]):
-        one, other = batches[first], batches[second]
+    places = overlapping(batch.image_sets for batch in batches)
+    some = [batches[place] for place in places]
+    sharing: dict[Path, list[Batch]] = {}
+    for first, second, both in in_common([batch.image_sets for batch in some]):
+        one, other = some[first], some[second]
         for lacks, has in ((one, other), (other, one)):
             if (both - lacks.complete) & has.complete:
-                sharing.setdefault(id(lacks), []).append(has)
-    return lambda batch: (pictures_of(other) for other in sharing.get(id(batch), ()))
+                sharing.setdefault(lacks.source.path, []).append(has)
+    return lambda batch: (pictures_of(other) for other in sharing.get(batch.source.path, ()))
 
 
 def contradicted(batches: Sequence[Batch], *, same_pictures: bool) -> list[LeftOut]:
@@ -195,7 +197,8 @@ def contradicted(batches: Sequence[Batch], *, same_pictures: bool) -> list[LeftO
 
     `same_pictures` is whether image sets with one number are known to have the same images.
     """
-    by_age = sorted((batch for batch in batches if batch.complete), key=lambda batch: batch.age)
+    sharing = (batches[place] for place in overlapping(batch.complete for batch in batches))
+    by_age = sorted(sharing, key=lambda batch: batch.age)
     contradictions: dict[str, LeftOut] = {}
     for older, newer, both in in_common([batch.complete for batch in by_age]):
         old, new = by_age[older], by_age[newer]

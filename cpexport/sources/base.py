@@ -215,6 +215,12 @@ def details_of(batches: Iterable[Batch]) -> list[str]:
     return [f"{batch.source.path}: {detail}" for batch in batches for detail in batch.details]
 
 
+def features_of(batches: Iterable[Batch]) -> list[Features]:
+    """The features of batches; those with equal features mostly share one mapping of them, which
+    is in the list once."""
+    return list({id(batch.features): batch.features for batch in batches}.values())
+
+
 def signature(source: Source) -> str:
     """A digest of the paths, sizes and times of a batch's files; if equal, they are unchanged.
 
