@@ -56,6 +56,10 @@ class ImageSets:
 
     ranges: tuple[tuple[int, int], ...] = ()
 
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
+        # A million are pickled; the way of dataclasses with slots takes several times as long.
+        return type(self), (self.ranges,) if self.ranges else ()
+
     def __post_init__(self) -> None:
         for first, last in self.ranges:
             _check(first, last)
@@ -274,15 +278,30 @@ def _parse_piece(piece: str) -> tuple[int, int]:
 
 
 def union(many: Iterable[ImageSets]) -> ImageSets:
-    """Returns the image sets that are in any of `many`. The memory grows with the result."""
-    ranges: list[tuple[int, int]] = []
-    most = _AT_ONCE
+    """Returns the image sets that are in any of `many`."""
+    joined = Union()
     for image_sets in many:
-        ranges += image_sets.ranges
-        if len(ranges) > most:
-            ranges = list(ImageSets.from_ranges(ranges).ranges)
-            most = 2 * len(ranges) + _AT_ONCE
-    return ImageSets.from_ranges(ranges)
+        joined.add(image_sets)
+    return joined.all
+
+
+class Union:
+    """A union that grows. Its memory grows with the result, not with the number of sets."""
+
+    def __init__(self) -> None:
+        self._ranges: list[tuple[int, int]] = []
+        self._most = _AT_ONCE
+
+    def add(self, image_sets: ImageSets) -> None:
+        self._ranges += image_sets.ranges
+        if len(self._ranges) > self._most:
+            self._ranges = list(self.all.ranges)
+            self._most = 2 * len(self._ranges) + _AT_ONCE
+
+    @property
+    def all(self) -> ImageSets:
+        """The image sets that were added."""
+        return ImageSets.from_ranges(self._ranges)
 
 
 def repeated(sets: Iterable[ImageSets]) -> ImageSets:

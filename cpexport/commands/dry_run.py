@@ -219,9 +219,9 @@ def _one(request: LoadRequest, progress: Progress) -> DryRun:
                 ),
                 *sink.notes,
                 *other_pipelines(replaced.values()),
-                *notes_of(found.batches),
+                *notes_of(found.facts.not_whole),
             ),
-            (*details_of(found.batches), *map(str, replacements(replaced.values()))),
+            (*details_of(found.facts.not_whole), *map(str, replacements(replaced.values()))),
             replacements(replaced.values()),
             pipelines_used([*Ledger(tuple(kept)).pipelines, *map(_pipeline, steps)]),
         )

@@ -176,7 +176,7 @@ def report_on(
         seconds=0,
         is_complete=not gaps.image_sets and not all_left_out,
         notes=(*_notes_on_outputs(sink, found, writer), *_notes_on_sink(sink, writer)),
-        details=(*details_of(found.batches), *map(str, replaced)),
+        details=(*details_of(found.facts.not_whole), *map(str, replaced)),
         runs=tuple(
             Run(name, number, gaps.image_sets, gaps.names, gaps.planned, skipped, gaps.known)
             for name, number in sink.ledger.runs().items()
@@ -201,9 +201,9 @@ def _notes_on_outputs(sink: Sink, found: Survey, writer: LoadWriter) -> Iterator
     yield from sentences(lacking(used, sink.shape.keeps, features))
     for path in writer.superseded:
         yield f"{path}: newer outputs have its image sets"
-    yield from kept(found.batches, () if writer.loaded else found.known, sink.ledger)
+    yield from kept(found.facts.not_whole, () if writer.loaded else found.known, sink.ledger)
     yield from other_pipelines(writer.replaced.values())
-    yield from notes_of(found.batches)
+    yield from notes_of(found.facts.not_whole)
 
 
 def _notes_on_sink(sink: Sink, writer: LoadWriter) -> Iterator[str]:

@@ -113,6 +113,25 @@ class Spool(Sequence[_T], Generic[_T]):
         return items if isinstance(items, cls) else cls(items)
 
 
+class Picked(Sequence[_T], Generic[_T]):
+    """Some items of a sequence, by their places."""
+
+    def __init__(self, items: Sequence[_T], places: Sequence[int]) -> None:
+        self._items, self._places = items, places
+
+    @overload
+    def __getitem__(self, index: int) -> _T: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Picked[_T]": ...
+    def __getitem__(self, index: int | slice) -> "_T | Picked[_T]":
+        if isinstance(index, slice):
+            return Picked(self._items, self._places[index])
+        return self._items[self._places[index]]
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
 class _Pickler(pickle.Pickler):
     """Writes the places of objects that are shared, instead of these objects."""
 

@@ -59,19 +59,29 @@ class _Alike:
     batches: int = 0
 
 
-def unloaded(batches: Sequence[Batch], known: Iterable[str] = ()) -> tuple[LeftOut, ...]:
+def unloaded(
+    batches: Iterable[Batch], others: Iterable[Batch], known: Iterable[str] = ()
+) -> tuple[LeftOut, ...]:
     """Returns batches without any complete image set that have object types no other batch has.
 
     Their image sets may be complete in other batches, so no other check reports these tables.
     `known` are object types that are loaded already or not wanted.
     """
-    loaded = {name for batch in batches if batch.complete for name in batch.features}
-    lacked = {name for one in batches for name, sets in one.missing_tables.items() if sets}
-    loaded |= {name for batch in batches if batch.complete for name in _counted(batch)} - lacked
-    loaded |= NOT_OBJECTS | set(known)
+    candidates = [batch for batch in batches if not batch.complete and batch.features]
+    if not candidates:
+        return ()
+    loaded: set[str] = set()
+    counted: set[str] = set()
+    lacked: set[str] = set()
+    for batch in others:
+        lacked.update(name for name, sets in batch.missing_tables.items() if sets)
+        if batch.complete:
+            loaded |= batch.features.keys()
+            counted.update(_counted(batch))
+    loaded |= (counted - lacked) | NOT_OBJECTS | set(known)
     left_out = []
-    for batch in batches:
-        if not batch.complete and (types := batch.features.keys() - loaded):
+    for batch in candidates:
+        if types := batch.features.keys() - loaded:
             what = f"no other output has {', '.join(sorted(types))}"
             reason = f"{batch.reason}; {what}" if batch.reason else what
             left_out.append(LeftOut(str(batch.source.path), reason))

@@ -4,9 +4,11 @@ Both `load` and `check` begin with this survey, so both mean the same by complet
 """
 
 import logging
+from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from cpexport._stopwatch import Stopwatch
@@ -14,8 +16,8 @@ from cpexport.cellprofiler.batch_file import BatchFile, BatchFileFoundError, dig
 from cpexport.cellprofiler.flagged_image_sets import without_rows
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.errors import LeftOut
-from cpexport.files.spool import Spool
-from cpexport.imagesets import NONE, ImageSets, union
+from cpexport.files.spool import Picked, Spool
+from cpexport.imagesets import NONE, ImageSets, Union, union
 from cpexport.jobs.found_plans import read_plans
 from cpexport.jobs.plan import SavedPlan
 from cpexport.jobs.stamps import Stamps, read_stamps
@@ -38,6 +40,7 @@ from cpexport.sources.find_batch_file import (
 )
 from cpexport.sources.folder import TEMPORARY
 from cpexport.sources.no_output import holds_measurements, is_left_over
+from cpexport.tables.layout import Features
 
 _log = logging.getLogger(__name__)
 
@@ -61,6 +64,33 @@ class Survey:
     histories: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+
+    @cached_property
+    def facts(self) -> "Facts":
+        """What the batches have in common, from one look at all of them."""
+        others, features, image_sets = array("q"), dict[int, Features](), Union()
+        for place, batch in enumerate(self.batches):
+            features[id(batch.features)] = batch.features
+            if batch.is_whole:
+                image_sets.add(batch.image_sets)
+            else:
+                others.append(place)
+        return Facts(Picked(self.batches, others), image_sets.all, tuple(features.values()))
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What some batches have in common.
+
+    not_whole: the batches for which a report may need a line: those that lack image sets, or have
+        something to tell.
+    whole: the image sets of all others.
+    features: all features of batches; those with equal features mostly share one mapping of them.
+    """
+
+    not_whole: Sequence[Batch]
+    whole: ImageSets
+    features: tuple[Features, ...]
 
 
 def survey(
