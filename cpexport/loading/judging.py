@@ -1,5 +1,6 @@
 """Judges batches as their evidence comes, so that evidence is not kept: it is the larger part."""
 
+from array import array
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
@@ -23,16 +24,15 @@ _KEPT: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What the judgement of a CSV output depends on, if other outputs of its run may change it.
+    """What the judgement of CSV outputs depends on, if other outputs of their run may change it.
 
-    tables: those that it lacks and others may have.
-    missed: those of them that other outputs had when it was judged.
+    tables: those that they lack and others may have.
+    missed: those of them that other outputs had when these were judged.
     """
 
     pipeline: str | None
     tables: frozenset[str]
     missed: frozenset[str]
-    evidence: Evidence | None
 
 
 class Judge:
@@ -55,8 +55,9 @@ class Judge:
         if plan is not None:
             # Sources have it as a hint.
             self._batches.share(plan.pipeline)
-        self._asked: dict[int, _Asked] = {}
-        self._kept = 0
+        # The places of batches that may have to be judged again, and the evidence of some.
+        self._asked: dict[_Asked, array[int]] = {}
+        self._evidence: dict[int, Evidence] = {}
         self.errors: dict[int, SourceError] = {}
         """Why sources cannot be read, by their place among all."""
         self.skipping: list[ImageSets] = []
@@ -82,15 +83,14 @@ class Judge:
         CSV outputs that lack tables which only later ones had are judged again. Sources that cannot
         be read are judged last: only the others show whether anything is missing without them.
         """
-        for place, asked in list(self._asked.items()):
-            if asked.tables & self._siblings(asked.pipeline) != asked.missed:
-                batch = self._batches[place]
-                found = asked.evidence or again(batch.source)
-                if isinstance(found, SourceError):
-                    self.errors[place] = found
-                else:
-                    judged = self._judged(place, batch.source, batch.signature, found)
-                    self._batches[place] = judged
+        for place in self._judged_too_early():
+            batch = self._batches[place]
+            found = self._evidence.get(place) or again(batch.source)
+            if isinstance(found, SourceError):
+                self.errors[place] = found
+            else:
+                judged = self._judged(place, batch.source, batch.signature, found)
+                self._batches[place] = judged
         if self.errors:
             complete = union(
                 batch.complete
@@ -101,6 +101,15 @@ class Judge:
             for place, error in self.errors.items():
                 self._batches[place] = not_readable(self._batches[place].source, error, missing)
         return self._batches
+
+    def _judged_too_early(self) -> list[int]:
+        """The places of batches that lack tables which only later ones had."""
+        return sorted(
+            place
+            for asked, places in self._asked.items()
+            if asked.tables & self._siblings(asked.pipeline) != asked.missed
+            for place in places
+        )
 
     def _judged(self, place: int, source: Source, signature: str, evidence: Evidence) -> Batch:
         """Judges the source at a place; if that fails, the batch only stands for the error."""
@@ -123,9 +132,10 @@ class Judge:
                 tables.update(filter(evidence.pipeline.exports_table, evidence.missing_tables))
         batch = judge(source, evidence, self._plan, tables, same_pictures=self._same_pictures)
         if asked:
-            self._kept += 1
-            kept = evidence if self._kept <= _KEPT else None
-            self._asked[place] = _Asked(pipeline, asked, asked & self._siblings(pipeline), kept)
+            group = _Asked(pipeline, asked, asked & self._siblings(pipeline))
+            self._asked.setdefault(group, array("q")).append(place)
+            if len(self._evidence) < _KEPT:
+                self._evidence[place] = evidence
         return batch
 
     def _siblings(self, pipeline: str | None) -> set[str]:
