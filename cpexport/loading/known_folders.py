@@ -193,9 +193,10 @@ def _stamped(places: Iterable[Place], stamps: Stamps) -> Iterator[tuple[Place, s
 
 
 class Signatures(Collection[str]):
-    """Signatures of sources, sorted in one array: there can be a million."""
+    """Signatures of sources, sorted in one array when they are asked for: there can be a million."""
 
     def __init__(self) -> None:
+        self._sorted = np.empty(0, f"S{_LENGTH}")
         self._parts: list[_Texts] = []
         self._new: list[str] = []
 
@@ -226,10 +227,10 @@ class Signatures(Collection[str]):
     def _texts(self) -> _Texts:
         if self._new:
             self._pack()
-        if len(self._parts) != 1:
-            self._parts = [np.sort(np.concatenate([np.empty(0, f"S{_LENGTH}"), *self._parts]))]
-            # Only the single part that this makes is sorted.
-        return self._parts[0]
+        if self._parts:
+            self._sorted = np.sort(np.concatenate([self._sorted, *self._parts]))
+            self._parts = []
+        return self._sorted
 
 
 def _read(file: CacheFile) -> pa.Table:

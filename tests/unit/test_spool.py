@@ -3,11 +3,13 @@
 import tempfile
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from cpexport.files import digest_set, spool
 from cpexport.files.digest_set import DigestSet
 from cpexport.files.spool import Picked, Spool
+from cpexport.loading.known_folders import Signatures
 
 ITEMS = [("x" * (n % 50), n) for n in range(200)]
 
@@ -63,3 +65,14 @@ def test_a_set_of_digests_knows_each_text(monkeypatch: pytest.MonkeyPatch) -> No
     assert found.isdisjoint(other)
     assert other.add(texts[50])
     assert not found.isdisjoint(other)
+
+
+def test_signatures_are_found_in_whatever_order_they_came() -> None:
+    texts = [f"{n:064x}" for n in (5, 3, 9, 1)]
+    found = Signatures()
+    found.extend(pa.array(texts))
+    assert [text in found for text in (*texts, f"{4:064x}")] == [True] * 4 + [False]
+
+    found.append(f"{4:064x}")
+    assert len(found) == len(list(found)) == 5
+    assert all(text in found for text in (*texts, f"{4:064x}"))
