@@ -193,7 +193,7 @@ def _stamped(places: Iterable[Place], stamps: Stamps) -> Iterator[tuple[Place, s
 
 
 class Signatures(Collection[str]):
-    """Signatures of sources, sorted in one array when they are asked for: there can be a million."""
+    """Signatures of sources, sorted in one array when one is looked up: there can be a million."""
 
     def __init__(self) -> None:
         self._sorted = np.empty(0, f"S{_LENGTH}")
