@@ -75,6 +75,10 @@ class Spool(Sequence[_T], Generic[_T]):
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # Another process does not have the file.
+        return type(self), (list(self),)
+
     def _put(self, item: _T) -> tuple[int, int]:
         """Writes an item; returns where it begins, and its size."""
         stream = io.BytesIO()
@@ -97,11 +101,12 @@ class Spool(Sequence[_T], Generic[_T]):
                 del self._tail[:written]
 
     def _read(self, start: int, size: int) -> bytes:
-        if start >= self._written:
-            begin = start - self._written
-            return bytes(self._tail[begin : begin + size])
-        assert self._file is not None
-        return os.pread(self._file, size, start)
+        """At most so many bytes; a part of them can be in the file, and the rest in memory."""
+        found = b""
+        if self._file is not None and start < self._written:
+            found = os.pread(self._file, min(size, self._written - start), start)
+        begin = start + len(found) - self._written
+        return found + self._tail[begin : begin + size - len(found)]
 
     def _item(self, pickled: bytes | memoryview) -> _T:
         item: _T = _Unpickler(io.BytesIO(pickled), self._shared).load()

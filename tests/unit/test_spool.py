@@ -1,6 +1,10 @@
 """Sequences and sets that keep only some bytes of each item in memory."""
 
+import errno
+import os
+import pickle
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,15 +18,29 @@ from cpexport.loading.known_folders import Signatures
 ITEMS = [("x" * (n % 50), n) for n in range(200)]
 
 
-@pytest.fixture(params=["file", "no room", "small"])
+def full_after(size: int) -> Callable[[int, bytes, int], int]:
+    """A `pwrite` to a disk with so much room."""
+    real = os.pwrite
+
+    def pwrite(file: int, data: bytes, offset: int) -> int:
+        if offset >= size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(file, data[: size - offset], offset)
+
+    return pwrite
+
+
+@pytest.fixture(params=["file", "full disk", "no folder", "small"])
 def spooled(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Spool[tuple[str, int]]:
     """The items in a file, in memory because files cannot be written, or in memory as too few."""
     if request.param != "small":
         monkeypatch.setattr(spool, "_BLOCK", 64)
-    if request.param == "no room":
+    if request.param == "no folder":
         monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    if request.param == "full disk":
+        monkeypatch.setattr(os, "pwrite", full_after(5000))
     return Spool(ITEMS)
 
 
@@ -34,6 +52,7 @@ def test_items_come_back_in_any_order(spooled: Spool[tuple[str, int]]) -> None:
     ]
     assert spooled[3:6] == ITEMS[3:6]
     assert list(Picked(spooled, [5, 2])) == [ITEMS[5], ITEMS[2]]
+    assert pickle.loads(pickle.dumps(spooled)) == ITEMS
 
 
 def test_an_item_can_be_replaced(spooled: Spool[tuple[str, int]]) -> None:
