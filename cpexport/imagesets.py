@@ -2,6 +2,7 @@
 
 import operator
 import re
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ LARGEST: Final = 999_999_999
 
 CellProfiler counts both from 1. A larger number is damage.
 """
+
+# Ranges that are collected before they are joined.
+_AT_ONCE: Final = 10_000
 
 _PIECE = re.compile(r"\s*([0-9]{1,18})\s*(?:-\s*([0-9]{1,18})\s*)?")
 
@@ -51,6 +55,10 @@ class ImageSets:
     """
 
     ranges: tuple[tuple[int, int], ...] = ()
+
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
+        # A million are pickled; the way of dataclasses with slots takes several times as long.
+        return type(self), (self.ranges,) if self.ranges else ()
 
     def __post_init__(self) -> None:
         for first, last in self.ranges:
@@ -271,7 +279,29 @@ def _parse_piece(piece: str) -> tuple[int, int]:
 
 def union(many: Iterable[ImageSets]) -> ImageSets:
     """Returns the image sets that are in any of `many`."""
-    return ImageSets.from_ranges(ends for image_sets in many for ends in image_sets.ranges)
+    joined = Union()
+    for image_sets in many:
+        joined.add(image_sets)
+    return joined.all
+
+
+class Union:
+    """A union that grows. Its memory grows with the result, not with the number of sets."""
+
+    def __init__(self) -> None:
+        self._ranges: list[tuple[int, int]] = []
+        self._most = _AT_ONCE
+
+    def add(self, image_sets: ImageSets) -> None:
+        self._ranges += image_sets.ranges
+        if len(self._ranges) > self._most:
+            self._ranges = list(self.all.ranges)
+            self._most = 2 * len(self._ranges) + _AT_ONCE
+
+    @property
+    def all(self) -> ImageSets:
+        """The image sets that were added."""
+        return ImageSets.from_ranges(self._ranges)
 
 
 def repeated(sets: Iterable[ImageSets]) -> ImageSets:
@@ -280,13 +310,44 @@ def repeated(sets: Iterable[ImageSets]) -> ImageSets:
     >>> repeated([ImageSets.span(1, 4), ImageSets.span(3, 6), ImageSets.of([9])])
     ImageSets('3-4')
     """
-    shared = []
-    until = 0
-    for first, last in sorted(ends for one in sets for ends in one.ranges):
-        if first <= until:
-            shared.append((first, min(last, until)))
-        until = max(until, last)
-    return ImageSets.from_ranges(shared)
+    import numpy as np
+
+    first, last, _ = _ranges_of(sets)
+    until = np.maximum.accumulate(last)[:-1]
+    shared = np.flatnonzero(first[1:] <= until)
+    lasts = np.minimum(last[1:], until)[shared]
+    return ImageSets.from_ranges(zip(first[1:][shared].tolist(), lasts.tolist(), strict=True))
+
+
+def overlapping(sets: Iterable[ImageSets]) -> list[int]:
+    """The positions of the sets that share numbers with another one, in order.
+
+    >>> overlapping([ImageSets.span(1, 4), ImageSets.span(5, 6), ImageSets.span(4, 4)])
+    [0, 2]
+    """
+    import numpy as np
+
+    first, last, place = _ranges_of(sets)
+    shares = np.zeros(len(first), bool)
+    shares[1:] = first[1:] <= np.maximum.accumulate(last)[:-1]
+    shares[:-1] |= first[1:] <= last[:-1]
+    return [int(one) for one in np.unique(place[shares])]
+
+
+def _ranges_of(sets: Iterable[ImageSets]) -> "tuple[npt.NDArray[np.int64], ...]":
+    """All ranges of many sets, sorted: their first and last numbers, and the positions of the
+    sets."""
+    import numpy as np
+
+    # A Python object for each range would take ten times the memory.
+    columns = array("q"), array("q"), array("q")
+    for place, one in enumerate(sets):
+        for first, last in one.ranges:
+            for column, value in zip(columns, (first, last, place), strict=True):
+                column.append(value)
+    firsts, lasts, places = (np.frombuffer(column, np.int64) for column in columns)
+    order = np.lexsort((places, lasts, firsts))
+    return firsts[order], lasts[order], places[order]
 
 
 def in_common(sets: Sequence[ImageSets]) -> Iterator[tuple[int, int, ImageSets]]:

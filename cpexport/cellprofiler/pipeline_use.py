@@ -1,10 +1,10 @@
 """Which pipelines made the outputs in a report."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from cpexport.imagesets import ImageSets
+from cpexport.imagesets import ImageSets, Union
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,15 @@ def pipelines_used(outputs: Iterable[PipelineUse]) -> tuple[PipelineUse, ...]:
     >>> pipelines_used([one, PipelineUse("ab", "4.2.8", 1, ImageSets.span(5, 6))])
     (PipelineUse(sha256='ab', cellprofiler='4.2.8', batches=2, image_sets=ImageSets('1-6')),)
     """
-    same: dict[tuple[str | None, str | None], list[PipelineUse]] = {}
+    same: dict[tuple[str | None, str | None], tuple[list[int], Union]] = {}
     for output in outputs:
         if output.image_sets:
-            same.setdefault((output.sha256, output.cellprofiler), []).append(output)
+            batches, image_sets = same.setdefault(
+                (output.sha256, output.cellprofiler), ([0], Union())
+            )
+            batches[0] += output.batches
+            image_sets.add(output.image_sets)
     return tuple(
-        replace(
-            uses[0],
-            batches=sum(use.batches for use in uses),
-            image_sets=ImageSets.from_ranges(r for use in uses for r in use.image_sets.ranges),
-        )
-        for uses in same.values()
+        PipelineUse(sha256, version, batches, image_sets.all)
+        for (sha256, version), ((batches,), image_sets) in same.items()
     )

@@ -1,11 +1,11 @@
 """Compares the image sets of a batch file with the outputs of jobs."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from cpexport._stopwatch import Stopwatch
 from cpexport.cellprofiler.batch_file import BatchFile
@@ -13,7 +13,8 @@ from cpexport.cellprofiler.image_set_names import Name, named
 from cpexport.cellprofiler.pipeline_use import PipelineUse, pipelines_used
 from cpexport.commands.seen import Seen, seen, seen_in_queue, with_replacements
 from cpexport.errors import LeftOut, UsageError
-from cpexport.imagesets import NONE, ImageSets, repeated, union
+from cpexport.files.spool import Spool
+from cpexport.imagesets import NONE, ImageSets, Union, repeated, union
 from cpexport.jobs.history import History
 from cpexport.jobs.logs import Logs
 from cpexport.jobs.plan import SavedPlan
@@ -27,6 +28,7 @@ from cpexport.loading.missing_features import lacking, sentences
 from cpexport.loading.progress import Progress
 from cpexport.loading.survey import Survey, survey
 from cpexport.outcome import stamped, status
+from cpexport.sources.base import Batch
 from cpexport.sources.find_batch_file import NotReadSource
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ class CheckReport:
     complete: ImageSets
     unexpected: ImageSets
     duplicate: ImageSets
-    batches: tuple[Seen, ...] = field(repr=False)
+    batches: Sequence[Seen] = field(repr=False)
     plans: tuple[SavedPlan, ...] = field(default=(), repr=False)
     histories: tuple[Path, ...] = ()
     history: History = field(default_factory=History, repr=False)
@@ -94,7 +96,7 @@ class CheckReport:
         if self.plan is not None:
             wanted = self.plan.planned
         else:
-            wanted = shown_by_numbers([batch.image_sets for batch in self.batches])
+            wanted = shown_by_numbers(batch.image_sets for batch in self.batches)
         return wanted - self.complete - self.skipped
 
     @cached_property
@@ -183,25 +185,25 @@ def check(
     history, logs = read_history(found.histories, reader, folders), Logs(folders)
     what = "%d attempts of jobs read from their records, and schedulers asked, in %s"
     _log.info(what, len(history.attempts), clock)
-    if not history.complete <= union(batch.complete for batch in found.batches):
+    if history.complete and not history.complete <= union(b.complete for b in found.batches):
         # Jobs have ended since their outputs were inspected.
         found = survey(outputs, batch_file, same_pictures=same_pictures, progress=progress)
-    skipped = union(batch.skipped for batch in found.batches)
-    done = union(batch.complete - batch.skipped for batch in found.batches)
-    duplicate = repeated(batch.complete - batch.skipped for batch in found.batches)
+    sums = _Sums.of(found.batches)
+    done, skipped = sums.done.all, sums.skipped.all
     present = done | skipped
+    some = found.facts.not_whole
     left_out = (
         *found.left_out,
-        *(left for batch in found.batches for left in batch.left_out),
-        *uncertain(found.batches, found.plan, present),
+        *(left for batch in some for left in batch.left_out),
+        *uncertain(some, found.plan, present),
         *_not_loaded(found, present, same_pictures),
     )
-    reports = [seen(batch, history, logs, present) for batch in found.batches]
+    reports = Spool(seen(batch, history, logs, present) for batch in found.batches)
     return CheckReport(
         found.plan,
         done,
-        union(batch.unexpected for batch in found.batches),
-        duplicate,
+        sums.unexpected.all,
+        repeated(batch.complete - batch.skipped for batch in found.batches),
         with_replacements(reports, {left.path for left in left_out}),
         found.plans,
         found.histories,
@@ -210,12 +212,33 @@ def check(
         trouble(history, found.histories),
         (*found.notes, *sentences(lacking(found.batches)), *map(str, history.broken)),
         left_out,
-        union(batch.mismatched_images for batch in found.batches),
+        sums.mismatched.all,
         tuple(seen_in_queue(history, logs, present)),
         pipelines_used(
             PipelineUse(batch.pipeline, batch.version, 1, batch.complete) for batch in found.batches
         ),
     )
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """The image sets of all batches: complete ones, those that FlagImage skipped, and those that
+    the batch file does not list, or lists with other images."""
+
+    done: Union = field(default_factory=Union)
+    skipped: Union = field(default_factory=Union)
+    unexpected: Union = field(default_factory=Union)
+    mismatched: Union = field(default_factory=Union)
+
+    @classmethod
+    def of(cls, batches: Iterable[Batch]) -> Self:
+        sums = cls()
+        for batch in batches:
+            sums.done.add(batch.complete - batch.skipped)
+            sums.skipped.add(batch.skipped)
+            sums.unexpected.add(batch.unexpected)
+            sums.mismatched.add(batch.mismatched_images)
+        return sums
 
 
 def _check_not_empty(found: Survey, outputs: Sequence[Path]) -> None:
@@ -235,10 +258,10 @@ def _not_loaded(found: Survey, present: ImageSets, same_pictures: bool) -> Itera
 
     Batches that lack numbers are left to the list of missing image sets.
     """
-    batches = found.batches
-    reported = {left.path for left in lost(batches, found.plan, present)}
-    reported |= {str(batch.source.path) for batch in batches if not batch.image_sets}
-    yield from covered(batches, other_outputs(batches), (), reported)
+    some = found.facts.not_whole
+    reported = {left.path for left in lost(some, found.plan, present)}
+    reported |= {str(batch.source.path) for batch in some if not batch.image_sets}
+    yield from covered(found, other_outputs(found.batches), (), reported)
     # With a batch file, all images have already been compared with it.
     same_pictures = same_pictures or found.plan is not None
-    yield from contradicted(batches, same_pictures=same_pictures)
+    yield from contradicted(found.batches, same_pictures=same_pictures)

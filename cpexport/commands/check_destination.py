@@ -11,8 +11,10 @@ from cpexport.cellprofiler.same_image import ImageDifference, compared
 from cpexport.commands.check import CheckReport
 from cpexport.commands.seen import Seen
 from cpexport.errors import LeftOut, UsageError
+from cpexport.files.spool import Spool
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.sinks.base import Sink
+from cpexport.sinks.ledger import Entry
 from cpexport.sinks.registry import open_sink
 from cpexport.spelling import closest, suggest
 
@@ -39,26 +41,16 @@ def check_destination(
     """
     plan = read_batch_file(batch_file)
     with open_sink(to, prefix, run=run, writing=False) as sink:
-        ledger, runs = sink.ledger.read(), sink.ledger.runs()
+        summary, runs = sink.ledger.summary(), sink.ledger.runs()
         _log.info("comparing %s with the ledger of %s", batch_file, sink.name)
         _check_run(sink, run, runs)
         features = sink.layout().features.get(IMAGE, {})
         skipped = skipped_there(plan.pipeline, features, lambda columns: sink.read(IMAGE, columns))
-        loaded = ledger.loaded
+        loaded = summary.loaded
         held = sink.ledger.pictures(NONE if same_pictures else loaded & plan.planned)
-    differences = compared(held.without(plan.pipeline.late), plan.pictures).different
-    mismatched = ImageSets.of(differences)
-    batches = tuple(
-        Seen(
-            entry.path,
-            entry.image_sets,
-            entry.loaded - skipped - mismatched,
-            entry.state,
-            entry.reason,
-            skipped=entry.loaded & skipped,
-        )
-        for entry in ledger.entries
-    )
+        differences = compared(held.without(plan.pipeline.late), plan.pictures).different
+        mismatched = ImageSets.of(differences)
+        batches = Spool(_seen(entry, skipped, mismatched) for entry in sink.ledger.entries())
     return CheckReport(
         plan,
         (loaded & plan.planned) - skipped - mismatched,
@@ -69,7 +61,18 @@ def check_destination(
         mismatched_images=mismatched,
         notes=() if loaded else (_empty(sink.name, prefix),),
         left_out=(LeftOut(sink.name, _mismatch_reason(plan, differences)),) if mismatched else (),
-        pipelines=ledger.pipelines,
+        pipelines=summary.pipelines,
+    )
+
+
+def _seen(entry: Entry, skipped: ImageSets, mismatched: ImageSets) -> Seen:
+    return Seen(
+        entry.path,
+        entry.image_sets,
+        entry.loaded - skipped - mismatched,
+        entry.state,
+        entry.reason,
+        skipped=entry.loaded & skipped,
     )
 
 

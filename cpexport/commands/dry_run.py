@@ -1,18 +1,22 @@
 """Finds what a load would do, without changing anything: its batches and its tables."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 from cpexport.cellprofiler.pipeline_use import PipelineUse, pipelines_used
 from cpexport.commands.run_names import named
 from cpexport.commands.runs import check_named, in_turn
 from cpexport.errors import LeftOut, SourceError
-from cpexport.imagesets import NONE, ImageSets
+from cpexport.imagesets import NONE, ImageSets, union
+from cpexport.loading.inspection import NoneKnown
 from cpexport.loading.left_out import Missing, check_not_empty, left_out, missing, other_outputs
 from cpexport.loading.load_plan import (
+    Loaded,
     LoadStep,
     Replacement,
+    newer_of,
     other_pipelines,
     planned_of_readable,
     replacements,
@@ -26,9 +30,9 @@ from cpexport.loading.survey import survey
 from cpexport.loading.wanted import check_object_types, check_wanted_of_runs, check_wells
 from cpexport.loading.withdrawal import cut_off
 from cpexport.outcome import stamped, status
-from cpexport.sinks.ledger import Ledger
+from cpexport.sinks.ledger import Entry
 from cpexport.sinks.registry import open_sink
-from cpexport.sources.base import details_of, notes_of
+from cpexport.sources.base import details_of, features_of, notes_of
 from cpexport.tables.layout import joined, object_of, table_of
 
 
@@ -135,15 +139,29 @@ def _nothing(destination: str, run: str, error: SourceError) -> DryRun:
 
 
 def _tables(
-    ledger: Ledger, steps: Iterable[LoadStep], prefix: str
+    known: Mapping[str | None, frozenset[str]], steps: Iterable[LoadStep], prefix: str
 ) -> Mapping[str | None, frozenset[str]]:
     """The tables of CSV outputs by pipeline, as the ledger would have them after the load."""
-    tables = dict(ledger.csv_tables)
+    tables = dict(known)
     for batch in (step.batch for step in steps):
         if batch.source.format == "spreadsheet":
             new = {table_of(name, prefix) for name in batch.features}
             tables[batch.pipeline] = tables.get(batch.pipeline, frozenset()) | new
     return tables
+
+
+@dataclass(frozen=True)
+class _Unknown:
+    """A ledger by which no batch is recognized as loaded."""
+
+    ledger: Loaded
+
+    def holding(self, image_sets: ImageSets) -> tuple[Entry, ...]:
+        return tuple(replace(entry, fingerprint="") for entry in self.ledger.holding(image_sets))
+
+
+def _use(entry: Entry) -> PipelineUse:
+    return PipelineUse(entry.pipeline, entry.version, 1, entry.loaded)
 
 
 def _pipeline(step: LoadStep) -> PipelineUse:
@@ -154,14 +172,14 @@ def _one(request: LoadRequest, progress: Progress) -> DryRun:
     """The dry run of one run, or of all outputs if runs are not numbered."""
     to, prefix, run = request.to, request.prefix, request.run
     with open_sink(to, prefix, request.shape, run, request.paths, writing=False) as sink:
-        ledger = sink.ledger.read().unknown() if sink.reshaped else sink.ledger.read()
+        ledger, summary = sink.ledger, sink.ledger.summary()
         found = survey(
             request.outputs,
             request.batch_file,
-            known=ledger,
+            known=NoneKnown() if sink.reshaped else ledger,
             tables={
                 pipeline: {object_of(name, prefix) for name in names}
-                for pipeline, names in ledger.csv_tables.items()
+                for pipeline, names in summary.csv_tables.items()
             },
             same_pictures=request.consent.same_pictures,
             progress=progress,
@@ -172,30 +190,32 @@ def _one(request: LoadRequest, progress: Progress) -> DryRun:
             check_object_types(request.shape, found.batches, sink.layout())
             check_wells(request.wells, found.batches, sink.layout())
         plan, unreadable = planned_of_readable(
-            found.batches, ledger, Succession(sink, request.consent)
+            found.batches,
+            _Unknown(ledger) if sink.reshaped else ledger,
+            Succession(sink, request.consent),
         )
         if unreadable and not (plan.steps or plan.already_loaded or found.known):
             raise unreadable[0][1]
-        steps = [step for step in plan.steps if step.image_sets]
+        steps = plan.steps.with_rows(True)
         loaded_features = sink.shape.unshaped(sink.layout().features)
-        replaced = {old.signature: (old, step.batch) for step in steps for old in step.older}
-        features = joined([loaded_features, *(step.batch.features for step in steps)])
+        replaced = {
+            old.signature: (old, newer_of(step.batch)) for step in steps for old in step.older
+        }
+        features = joined([loaded_features, *features_of(step.batch for step in steps)])
         sink.prepare(sink.shape.shaped(features))
         layout = sink.pending_layout()
         tables = {name: layout.parts(name) for name in sorted(layout.objects)}
-        new = ImageSets.from_ranges(ends for step in steps for ends in step.image_sets.ranges)
-        kept = [replace(entry, loaded=entry.loaded - new) for entry in ledger.entries]
-        csv_tables = _tables(ledger, plan.steps, prefix)
-        taken_out = cut_off(sink, kept, csv_tables, prefix) if steps else []
-        taken_out_signatures = {withdrawn.entry.signature for withdrawn in taken_out}
-        staying = [
-            r
-            for entry in kept
-            if entry.signature not in taken_out_signatures
-            for r in entry.loaded.ranges
-        ]
-        present = ImageSets.from_ranges(staying) | new
-        ran = [b.image_sets for b in found.batches] + [e.image_sets for e in ledger.entries]
+        new = union(step.image_sets for step in steps)
+
+        def kept() -> Iterator[Entry]:
+            """The entries of the ledger as they would be after the load."""
+            for entry in ledger.entries():
+                yield replace(entry, loaded=entry.loaded - new)
+
+        csv_tables = _tables(summary.csv_tables, plan.steps, prefix)
+        taken_out = cut_off(sink, kept(), csv_tables, prefix) if steps else []
+        present = summary.loaded - union(one.entry.loaded for one in taken_out) | new
+        ran = chain((batch.image_sets for batch in found.batches), summary.ran)
         others = other_outputs(found.batches)
         return DryRun(
             sink.name,
@@ -203,7 +223,7 @@ def _one(request: LoadRequest, progress: Progress) -> DryRun:
             len(steps),
             len(found.known) + len(plan.already_loaded),
             (
-                *left_out(found, sink, kept, present, layout.types, unreadable, others),
+                *left_out(found, sink, kept(), present, layout.types, unreadable, others),
                 *(LeftOut(out.entry.path, out.reason) for out in taken_out),
             ),
             missing(found.plan, present, ran),
@@ -215,10 +235,12 @@ def _one(request: LoadRequest, progress: Progress) -> DryRun:
                     lacking((step.batch for step in steps), sink.shape.keeps, loaded_features)
                 ),
                 *sink.notes,
-                *other_pipelines((old, batch.pipeline) for old, batch in replaced.values()),
-                *notes_of(found.batches),
+                *other_pipelines(replaced.values()),
+                *notes_of(found.facts.not_whole),
             ),
-            (*details_of(found.batches), *map(str, replacements(replaced.values()))),
+            (*details_of(found.facts.not_whole), *map(str, replacements(replaced.values()))),
             replacements(replaced.values()),
-            pipelines_used([*Ledger(tuple(kept)).pipelines, *map(_pipeline, steps)]),
+            pipelines_used(chain(map(_use, kept()), map(_pipeline, steps)))
+            if steps
+            else summary.pipelines,
         )

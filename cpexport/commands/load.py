@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 
 from cpexport._stopwatch import Stopwatch
 from cpexport.commands.load_report import LoadReport, report_on
@@ -146,23 +147,24 @@ def _write(
     while True:
         plan, unreadable = planned_of_readable(batches, sink.ledger, succession)
         writer.damaged += unreadable
-        to_write = [step for step in plan.steps if step.image_sets]
+        to_write = plan.steps.with_rows(True)
         _log.info("%d of %d batches to load", len(to_write), len(batches))
         errors = writer.write(to_write)
         if not errors:
             break
-        planned = [batch for batch, _ in unreadable] + [step.batch for step in to_write]
-        batches = without(batches, planned)
+        planned = (step.batch for step in to_write)
+        batches = without(batches, chain((batch for batch, _ in unreadable), planned))
     _enter_without_rows(plan, writer, sink.ledger)
 
 
 def _enter_without_rows(plan: LoadPlan, writer: LoadWriter, ledger: LedgerStore) -> None:
     """Enters superseded batches and copies in the ledger, so that the next load can skip them."""
-    writer.enter([step for step in plan.steps if not step.image_sets], writer.superseded)
+    for batch in writer.enter(plan.steps.with_rows(False)):
+        writer.superseded.append(str(batch.source.path))
     copies = plan.already_loaded
     known = [ledger.holds(step.batch.known_by) for step in copies]
-    writer.already += [step.batch for step, has in zip(copies, known, strict=True) if has]
-    writer.enter([step for step, has in zip(copies, known, strict=True) if not has], writer.already)
+    entered = writer.enter(step for step, has in zip(copies, known, strict=True) if not has)
+    writer.already += sum(known) + sum(1 for _ in entered)
 
 
 def _check_any_readable(found: Survey, writer: LoadWriter) -> None:

@@ -11,7 +11,7 @@ from cpexport.cellprofiler.flagged_image_sets import skipped_there
 from cpexport.cellprofiler.image_set_names import Name
 from cpexport.cellprofiler.pipeline_use import PipelineUse
 from cpexport.errors import LeftOut
-from cpexport.imagesets import NONE, ImageSets
+from cpexport.imagesets import NONE, ImageSets, union
 from cpexport.loading import run_measurements
 from cpexport.loading.left_out import kept, left_out, missing
 from cpexport.loading.load_plan import Replacement, other_pipelines, replacements
@@ -167,8 +167,8 @@ def report_on(
     replaced = replacements(writer.replaced.values())
     return LoadReport(
         destination=sink.name,
-        loaded=len(writer.loaded),
-        already=len(writer.already) + len(found.known),
+        loaded=writer.loaded,
+        already=writer.already + len(found.known),
         left_out=all_left_out,
         missing=gaps.image_sets,
         image_sets=writer.image_sets,
@@ -176,7 +176,7 @@ def report_on(
         seconds=0,
         is_complete=not gaps.image_sets and not all_left_out,
         notes=(*_notes_on_outputs(sink, found, writer), *_notes_on_sink(sink, writer)),
-        details=(*details_of(found.batches), *map(str, replaced)),
+        details=(*details_of(found.facts.not_whole), *map(str, replaced)),
         runs=tuple(
             Run(name, number, gaps.image_sets, gaps.names, gaps.planned, skipped, gaps.known)
             for name, number in sink.ledger.runs().items()
@@ -195,15 +195,15 @@ def report_on(
 def _notes_on_outputs(sink: Sink, found: Survey, writer: LoadWriter) -> Iterator[str]:
     """Yields what the user should know about the outputs, although nothing is lost."""
     yield from found.notes
-    superseded = {id(batch) for batch in writer.superseded}
-    used = [batch for batch in found.batches if id(batch) not in superseded]
+    superseded = set(writer.superseded)
+    used = (batch for batch in found.batches if str(batch.source.path) not in superseded)
     features = sink.shape.unshaped(sink.layout().features)
     yield from sentences(lacking(used, sink.shape.keeps, features))
-    for batch in writer.superseded:
-        yield f"{batch.source.path}: newer outputs have its image sets"
-    yield from kept(found.batches, () if writer.loaded else found.known, sink.ledger)
-    yield from other_pipelines((older, new.pipeline) for older, new in writer.replaced.values())
-    yield from notes_of(found.batches)
+    for path in writer.superseded:
+        yield f"{path}: newer outputs have its image sets"
+    yield from kept(found.facts.not_whole, () if writer.loaded else found.known, sink.ledger)
+    yield from other_pipelines(writer.replaced.values())
+    yield from notes_of(found.facts.not_whole)
 
 
 def _notes_on_sink(sink: Sink, writer: LoadWriter) -> Iterator[str]:
@@ -227,6 +227,6 @@ def _skipped(sink: Sink, found: Survey) -> ImageSets:
     one, only the batches of this load are known.
     """
     if found.plan is None:
-        return ImageSets.from_ranges(r for batch in found.batches for r in batch.skipped.ranges)
+        return union(batch.skipped for batch in found.batches)
     features = sink.layout().features.get(IMAGE, {})
     return skipped_there(found.plan.pipeline, features, lambda columns: sink.read(IMAGE, columns))

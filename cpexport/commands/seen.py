@@ -1,10 +1,11 @@
 """What `check` reports about each batch, and about jobs that have no output yet."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cpexport.files.spool import Spool
 from cpexport.imagesets import NONE, ImageSets, union
 from cpexport.jobs.history import History, Queued
 from cpexport.jobs.logs import Logs, last_lines
@@ -146,27 +147,26 @@ def _with_attempt(report: Seen, attempt: Attempt, logs: Logs, path: Path, *, beg
     )
 
 
-def with_replacements(batches: Sequence[Seen], unlike: Collection[str]) -> tuple[Seen, ...]:
+def with_replacements(batches: Spool[Seen], unlike: Collection[str]) -> Spool[Seen]:
     """Completes `replaced_by`. `unlike` are the paths of batches that others cannot replace,
     because their images or their object types differ."""
     lacking = {
-        index: lacks
-        for index, one in enumerate(batches)
+        place: lacks
+        for place, one in enumerate(batches)
         if one.state != State.RUNNING and one.path not in unlike
         if (lacks := one.image_sets - one.complete - one.skipped)
     }
     wanted = union(lacking.values())
-    owner: dict[int, Seen] = {}
-    for other in batches:
+    owner: dict[int, str] = {}
+    for other in batches if wanted else ():
         for number in wanted & (other.complete | other.skipped):
-            owner.setdefault(number, other)
-    replaced = list(batches)
-    for index, lacks in lacking.items():
-        one = batches[index]
+            owner.setdefault(number, other.path)
+    for place, lacks in lacking.items():
+        one = batches[place]
         if all(number in owner for number in lacks):
-            names = dict.fromkeys(_name(owner[number].path, one.path) for number in lacks)
-            replaced[index] = replace(one, replaced_by=tuple(names))
-    return tuple(replaced)
+            names = dict.fromkeys(_name(owner[number], one.path) for number in lacks)
+            batches[place] = replace(one, replaced_by=tuple(names))
+    return batches
 
 
 def _name(path: str, other: str) -> str:

@@ -2,20 +2,25 @@
 
 import logging
 import time
+from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
+
+import numpy as np
 
 from cpexport._stopwatch import Stopwatch
 from cpexport.commands.verify_report import VerifyReport
 from cpexport.errors import LeftOut, SinkError, SourceError
-from cpexport.imagesets import NONE, ImageSets
+from cpexport.files.spool import Picked, Spool
+from cpexport.imagesets import NONE, ImageSets, union
 from cpexport.loading.decode import Decoded, decode
 from cpexport.loading.left_out import left_out, missing
 from cpexport.loading.load_plan import LoadStep
-from cpexport.loading.matching import Matched, matches
+from cpexport.loading.matching import Matched, Matches, matches
 from cpexport.loading.prefetch import decoded_ahead, fingerprinted_ahead, inspected_ahead
 from cpexport.loading.progress import Progress, ProgressEvent
 from cpexport.loading.recorded_endings import with_recorded_endings
@@ -77,13 +82,15 @@ def verify(
         found = with_recorded_endings(found)
         verifier = BatchVerifier(sink, ledger, found.plan, prefix)
         verifying = _Verifying(sink, ledger, verifier)
-        complete = [batch for batch in found.batches if batch.complete]
+        places = array("q", (n for n, batch in enumerate(found.batches) if batch.complete))
+        complete = Picked(found.batches, places)
         matched_batches, unread = matches(fingerprinted_ahead(pool, complete), ledger)
         verifying.damaged += [LeftOut(error.path, error.problem) for error in unread]
         all_left_out = left_out(found, sink, ledger.entries, ledger.loaded, sink.layout().types)
-        ran = [batch.image_sets for batch in found.batches] + [
-            entry.image_sets for entry in ledger.entries
-        ]
+        ran = chain(
+            (batch.image_sets for batch in found.batches),
+            (entry.image_sets for entry in ledger.entries),
+        )
         verifying.compare(matched_batches, pool, scratch, progress)
         clock = Stopwatch()
         unexplained = OrphanFinder(sink, ledger, verifier, prefix).differences(verifying.compared)
@@ -118,7 +125,7 @@ class _Verifying:
 
     def __init__(self, sink: Sink, ledger: Ledger, verifier: BatchVerifier) -> None:
         self._sink, self._ledger, self._verifier = sink, ledger, verifier
-        self._seen: set[str] = set()
+        self._unseen: list[int] = []
         self.batches = self.different = 0
         self.compared = NONE
         self.differences: list[Difference] = []
@@ -126,30 +133,34 @@ class _Verifying:
         self.damaged: list[LeftOut] = []
 
     def compare(
-        self, batches: Sequence[Matched], pool: WorkerPool, scratch: Path, progress: Progress
+        self, batches: Matches, pool: WorkerPool, scratch: Path, progress: Progress
     ) -> None:
         """Compares the loaded rows of batches with their files; the next batches are decoded while
         one is compared."""
         for matched in batches:
             if reason := self._lacking(matched):
                 self.not_loaded.append(LeftOut(str(matched.batch.source.path), reason))
-        stored = [matched for matched in batches if matched.entries]
+        stored = batches.with_entries
         self.batches = len(stored)
-        self._seen = {entry.signature for matched in stored for entry in matched.entries}
-        steps = [LoadStep(matched.batch, _loaded(matched)) for matched in stored]
+        self._unseen = np.flatnonzero(batches.owners < 0).tolist()
+        steps: Spool[LoadStep] = Spool()
+        for matched in stored:
+            if image_sets := _loaded(matched):
+                steps.share(matched.batch.features)
+                steps.append(LoadStep(matched.batch, image_sets))
         shape = self._sink.shape
         features = shape.unshaped(self._verifier.layout.features)
         ahead = decoded_ahead(
             pool,
-            [step for step in steps if step.image_sets],
+            steps,
             lambda: features,
             partial(decode, shape=shape, scratch=scratch),
         )
-        for done, (matched, step) in enumerate(zip(stored, steps, strict=True)):
+        for done, matched in enumerate(stored):
             progress(ProgressEvent("verified", done, len(stored), len(self.compared)))
             clock = Stopwatch()
             differences = self._verifier.of_ledger(matched.batch, matched.entries)
-            if step.image_sets:
+            if _loaded(matched):
                 _, decoded = next(ahead)
                 differences += self._differences(matched, decoded)
             path = str(matched.batch.source.path)
@@ -172,19 +183,24 @@ class _Verifying:
     def unseen(self, batches: Sequence[Batch]) -> list[LeftOut]:
         """What could not be compared: ledger entries whose outputs are missing or have changed, and
         damaged outputs."""
-        by_path = {str(batch.source.path.resolve()): batch for batch in batches}
+        # Entries that newer ones replaced wholly have nothing left to compare. Nor have entries
+        # without a fingerprint, which were loaded again for other object types.
+        entries = [
+            entry
+            for entry in map(self._ledger.entries.__getitem__, self._unseen)
+            if entry.loaded or (entry.fingerprint and not entry.replaced)
+        ]
+        resolved = (batch.source.path.resolve() for batch in (batches if entries else ()))
+        places = {str(path): place for place, path in enumerate(resolved)}
         unseen = []
-        for entry in self._ledger.entries:
-            # Entries that newer ones replaced wholly have nothing left to compare. Nor have entries
-            # without a fingerprint, which were loaded again for other object types.
-            comparable = entry.loaded or (entry.fingerprint and not entry.replaced)
-            if entry.signature not in self._seen and comparable:
-                batch = by_path.get(str(Path(entry.path).resolve()))
-                why = "changed since it was loaded" if batch else "not among OUTPUTS"
-                if batch and not batch.complete and batch.reason:
-                    why = f"loaded, but incomplete compared with the other outputs ({batch.reason})"
-                held = entry.loaded.words if entry.loaded else "no image set"
-                unseen.append(LeftOut(entry.path, f"{why}; the destination has {held} of it"))
+        for entry in entries:
+            place = places.get(str(Path(entry.path).resolve()))
+            why = "not among OUTPUTS" if place is None else "changed since it was loaded"
+            batch = None if place is None else batches[place]
+            if batch and not batch.complete and batch.reason:
+                why = f"loaded, but incomplete compared with the other outputs ({batch.reason})"
+            held = entry.loaded.words if entry.loaded else "no image set"
+            unseen.append(LeftOut(entry.path, f"{why}; the destination has {held} of it"))
         return unseen + self.damaged
 
     def lacking(self, left_out: Sequence[LeftOut]) -> tuple[LeftOut, ...]:
@@ -206,8 +222,7 @@ class _Verifying:
 
 def _loaded(matched: Matched) -> ImageSets:
     """The complete image sets that were loaded from a batch."""
-    ranges = [r for entry in matched.entries for r in entry.loaded.ranges]
-    return ImageSets.from_ranges(ranges) & matched.batch.complete
+    return union(entry.loaded for entry in matched.entries) & matched.batch.complete
 
 
 def _notes_on_indexes(sink: Sink) -> Iterator[str]:

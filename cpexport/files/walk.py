@@ -12,6 +12,7 @@ from typing import Final
 import xxhash
 
 from cpexport.errors import SourceError
+from cpexport.files.digest_set import DigestSet
 
 SCRIPT = "cpexport-script.json"
 """The file that marks a folder written by `cpexport script`, which contains no job's files."""
@@ -33,17 +34,22 @@ _FIRST = frozenset(".~#" + "".join(name[0] for name in _SYSTEM_FOLDERS))
 class Listed:
     """One folder: the names of its regular files, in order, and what cannot be read in it.
 
+    `where` is its path as text: most folders of a large run are passed over before it is needed.
     `closed` are a folder that cannot be listed, and FIFOs, sockets and devices, each with the
     reason. `real` is the folder's path without links. `state` changes when the folder or one of its
     files does, however it is changed; it is empty if a file was written just now or is a link, or
     if the folder has anything but regular files.
     """
 
-    path: Path
+    where: str
     real: str
     names: tuple[str, ...]
     closed: tuple[tuple[Path, str], ...] = field(default=())
     state: bytes = b""
+
+    @property
+    def path(self) -> Path:
+        return Path(self.where)
 
     def real_path(self, name: str) -> str:
         """The path of one of its files without links."""
@@ -89,25 +95,25 @@ def walk(top: Path, report: ReportFiles = lambda files: None) -> Iterator[Listed
     Raises:
         SourceError: `top` cannot be listed.
     """
-    seen: set[str] = set()
+    seen = DigestSet()
     files = 0
     real_top = os.path.realpath(top)
-    todo = [(top, real_top)]
+    todo = [(str(top), real_top)]
     while todo:
         path, real = todo.pop()
-        if real in seen:
+        if not seen.add(real):
             continue
-        seen.add(real)
         if _leads_away(real, real_top):
-            yield Listed(path, real, (), ((path, f"is a link to {real}, which is not followed"),))
+            why = f"is a link to {real}, which is not followed"
+            yield Listed(path, real, (), ((Path(path), why),))
             continue
         try:
             entries, folders, others = _listed(path)
         except OSError as error:
             problem = f"cannot be listed: {error.strerror}"
-            if path == top:
+            if Path(path) == top:
                 raise SourceError(top, problem, "make it readable, or leave it out") from error
-            yield Listed(path, real, (), ((path, problem),))
+            yield Listed(path, real, (), ((Path(path), problem),))
             continue
         files += len(entries)
         report(files)
@@ -115,12 +121,15 @@ def walk(top: Path, report: ReportFiles = lambda files: None) -> Iterator[Listed
         names = tuple(map(_name, entries))
         if SCRIPT in names:
             continue
-        closed = tuple((path / name, "is not a regular file") for name in sorted(others))
+        closed = tuple((Path(path, name), "is not a regular file") for name in sorted(others))
         state = b"" if folders or others else _state(real, entries)
         yield Listed(path, real, names, closed, state)
         for name, is_link in sorted(folders, reverse=True):
+            # Path would take most of the time of a walk.
             below = os.path.join(real, name)  # noqa: PTH118
-            todo.append((path / name, os.path.realpath(below) if is_link else below))
+            if is_link:
+                below = os.path.realpath(below)
+            todo.append((os.path.join(path, name), below))  # noqa: PTH118
 
 
 def _leads_away(real: str, top: str) -> bool:
@@ -131,7 +140,7 @@ def _leads_away(real: str, top: str) -> bool:
 
 
 def _listed(
-    path: Path,
+    path: str,
 ) -> tuple[list[os.DirEntry[str]], list[tuple[str, bool]], list[str]]:
     """A folder's regular files, the names of its subfolders with whether each is a link, and the
     names of everything else."""

@@ -111,11 +111,15 @@ def shown_by_numbers(batches: Iterable[ImageSets]) -> ImageSets:
     those before them, because CellProfiler counts from 1. If all batches have the same image sets,
     the user may want just those, and the ones before are not counted.
     """
-    different = {image_sets for image_sets in batches if image_sets}
-    if not different:
+    some: ImageSets | None = None
+    alike, last = True, 0
+    for image_sets in filter(None, batches):
+        some = some or image_sets
+        alike = alike and image_sets == some
+        last = max(last, image_sets.last)
+    if some is None:
         return NONE
-    first = 1 if len(different) > 1 else next(iter(different)).first
-    return ImageSets.span(first, max(image_sets.last for image_sets in different))
+    return ImageSets.span(some.first if alike else 1, last)
 
 
 def not_readable(source: Source, error: SourceError, missing: bool = True) -> Batch:

@@ -1,7 +1,7 @@
 """Inspects sources: reads their evidence, unless the caller or the evidence cache knows it."""
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final, Protocol
@@ -19,7 +19,7 @@ from cpexport.tables.layout import Features
 
 _log = logging.getLogger(__name__)
 
-_AT_ONCE: Final = 1000
+_AT_ONCE: Final = 200
 
 
 def look_at(source: Source) -> Evidence | SourceError:
@@ -39,7 +39,11 @@ def look_at(source: Source) -> Evidence | SourceError:
     return evidence
 
 
-Look = Callable[[Sequence[Source]], Iterable[Evidence | SourceError]]
+class Look(Protocol):
+    """Looks at sources, and yields the evidence of each in order, or what is wrong with it."""
+
+    def __call__(self, sources: Sequence[Source], share: float) -> Iterable[Evidence | SourceError]:
+        """`share` is how large a part of all sources these are: workers may be worth it for all."""
 
 
 class Known(Protocol):
@@ -62,7 +66,7 @@ class NoneKnown:
         return iter(())
 
 
-def one_by_one(sources: Sequence[Source]) -> Iterable[Evidence | SourceError]:
+def one_by_one(sources: Sequence[Source], share: float = 1) -> Iterable[Evidence | SourceError]:
     """Looks at each source in order, when its evidence is requested."""
     return map(look_at, sources)
 
@@ -71,8 +75,7 @@ def one_by_one(sources: Sequence[Source]) -> Iterable[Evidence | SourceError]:
 class Inspected:
     """A source, its signature and cache key before it was inspected, and what was found.
 
-    `found` is None if the source is `known`, so that it was not inspected, or if the evidence was
-    judged and is no longer kept.
+    `found` is None if the source is `known`, so that it was not inspected.
     """
 
     source: Source
@@ -91,65 +94,60 @@ class Inspector:
     look: Look
     progress: Progress
 
-    def inspected(
-        self, sources: Iterable[Source], take: Callable[[Inspected], None]
-    ) -> list[Inspected]:
-        """Returns all sources, in their order; those that are not known are inspected.
+    def inspected(self, sources: Sequence[Source]) -> Iterator[Inspected]:
+        """Yields all sources, in their order; those that are not known are inspected.
 
-        `take` is called with each of these as soon as its evidence is there, and may remove it.
+        Only a few hundred are in memory at a time.
         """
-        items = [_signed(source) for source in sources]
-        known = self.known.settled_among([item.signature for item in items])
-        for item in items:
-            item.known = item.signature in known
-        self._inspect([item for item in items if not item.known], take)
-        return items
+        clock, total = Stopwatch(), len(sources)
+        shared_features: dict[object, Features] = {}
+        done = unseen = cached = 0
+        self.progress(ProgressEvent("inspected", done, total))
+        rest = iter(sources)
+        while some := [_signed(source) for source in islice(rest, _AT_ONCE)]:
+            known = self.known.settled_among([item.signature for item in some])
+            for item in some:
+                item.known = item.signature in known
+            wanted = [item for item in some if not (item.known or item.found)]
+            self._recall(wanted)
+            new = [item for item in wanted if item.found is None]
+            looks = iter(self.look([item.source for item in new], len(some) / total))
+            unseen += len(new)
+            cached += len(wanted) - len(new)
+            for item in some:
+                if not (item.known or item.found):
+                    item.found = self._noted(item, next(looks), shared_features)
+                done += 1
+                self.progress(ProgressEvent("inspected", done, total))
+                yield item
+        self.cache.keep()
+        what = "%d batches inspected, %d unchanged since the last time, in %s"
+        _log.info(what, unseen, cached, clock)
 
     def again(self, source: Source) -> Evidence | SourceError:
         """Returns the evidence of a source that was inspected before."""
         cached = self.cache.evidence({source.path: self.cache.key(source)})
         return cached.get(source.path) or look_at(source)
 
-    def _inspect(self, items: Sequence[Inspected], take: Callable[[Inspected], None]) -> None:
-        clock = Stopwatch()
-        unseen = list(self._not_cached(items, take))
-        shared_features: dict[object, Features] = {}
-        done = len(items) - len(unseen)
-        self.progress(ProgressEvent("inspected", done, len(items)))
-        for item, evidence in zip(unseen, self.look([item.source for item in unseen]), strict=True):
-            item.found = evidence
-            if isinstance(evidence, Evidence):
-                evidence = _shared(evidence, shared_features)
-                self.cache.note(item.source, item.key, evidence)
-                item.found = evidence
-                take(item)
-            done += 1
-            self.progress(ProgressEvent("inspected", done, len(items)))
-        self.cache.keep()
-        cached = len(items) - len(unseen)
-        _log.info(
-            "%d batches inspected, %d unchanged since the last time, in %s",
-            len(unseen),
-            cached,
-            clock,
-        )
+    def _recall(self, items: Sequence[Inspected]) -> None:
+        """Gives items their evidence if it is cached."""
+        for item in items:
+            item.key = self.cache.key(item.source)
+        cached = self.cache.evidence({item.source.path: item.key for item in items})
+        for item in items:
+            item.found = cached.get(item.source.path)
 
-    def _not_cached(
-        self, items: Iterable[Inspected], take: Callable[[Inspected], None]
-    ) -> Iterator[Inspected]:
-        """Yields the items without cached evidence, and takes the others."""
-        rest = iter(items)
-        while some := list(islice(rest, _AT_ONCE)):
-            unseen = [item for item in some if item.found is None]
-            for item in unseen:
-                item.key = self.cache.key(item.source)
-            cached = self.cache.evidence({item.source.path: item.key for item in unseen})
-            for item in unseen:
-                item.found = cached.get(item.source.path)
-                if item.found:
-                    take(item)
-                else:
-                    yield item
+    def _noted(
+        self,
+        item: Inspected,
+        found: Evidence | SourceError,
+        shared_features: dict[object, Features],
+    ) -> Evidence | SourceError:
+        """Caches what was found, and returns it with shared features."""
+        if isinstance(found, Evidence):
+            found = _shared(found, shared_features)
+            self.cache.note(item.source, item.key, found)
+        return found
 
 
 def _signed(source: Source) -> Inspected:

@@ -1,16 +1,18 @@
 """Judges batches as their evidence comes, so that evidence is not kept: it is the larger part."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from cpexport.cellprofiler.batch_file import BatchFile
 from cpexport.cellprofiler.features import RELATIONSHIP
 from cpexport.errors import SourceError
+from cpexport.files.spool import Spool
 from cpexport.imagesets import ImageSets, union
 from cpexport.loading.completeness import judge, not_readable
 from cpexport.loading.inspection import Inspected
-from cpexport.sources.base import Batch, Evidence, Source
+from cpexport.sources.base import Batch, Evidence, Source, State
 from cpexport.sources.error_containment import contained
 
 Again = Callable[[Source], Evidence | SourceError]
@@ -21,18 +23,16 @@ _KEPT: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class _Judged:
-    """A batch, and what its judgement depends on.
+class _Asked:
+    """What the judgement of CSV outputs depends on, if other outputs of their run may change it.
 
-    asked: the tables that it lacks, if a CSV output of the run may have them.
-    missed: those of them that other outputs had when it was judged.
+    tables: those that they lack and others may have.
+    missed: those of them that other outputs had when these were judged.
     """
 
-    batch: Batch
-    pipeline: str | None = None
-    asked: frozenset[str] = frozenset()
-    missed: frozenset[str] = frozenset()
-    evidence: Evidence | None = None
+    pipeline: str | None
+    tables: frozenset[str]
+    missed: frozenset[str]
 
 
 class Judge:
@@ -51,69 +51,92 @@ class Judge:
     ) -> None:
         self._plan, self._same_pictures = plan, same_pictures
         self._tables = {pipeline: set(names) for pipeline, names in tables.items()}
-        self._judged: dict[int, _Judged] = {}
-        self._kept = 0
+        self._batches: Spool[Batch] = Spool()
+        if plan is not None:
+            # Sources have it as a hint.
+            self._batches.share(plan.pipeline)
+        # The places of batches that may have to be judged again, and the evidence of some.
+        self._asked: dict[_Asked, array[int]] = {}
+        self._evidence: dict[int, Evidence] = {}
+        self.errors: dict[int, SourceError] = {}
+        """Why sources cannot be read, by their place among all."""
         self.skipping: list[ImageSets] = []
         """The image sets of SQLite outputs whose pipeline skips image sets."""
 
     def take(self, item: Inspected) -> None:
-        """Judges an item by what is known so far, and frees its evidence."""
-        evidence = item.found
-        if isinstance(evidence, Evidence):
-            item.found = None
-            pipeline = _pipeline(evidence)
+        """Judges an item by what is known so far."""
+        place, found = len(self._batches), item.found
+        if isinstance(found, Evidence):
+            pipeline = _pipeline(found)
             if item.source.format == "spreadsheet":
-                self._tables.setdefault(pipeline, set()).update(evidence.tables)
-            elif item.source.format == "database" and evidence.pipeline and evidence.pipeline.skips:
-                self.skipping.append(evidence.present)
-            self._judge(item, evidence)
+                self._tables.setdefault(pipeline, set()).update(found.tables)
+            elif item.source.format == "database" and found.pipeline and found.pipeline.skips:
+                self.skipping.append(found.present)
+            self._batches.append(self._judged(place, item.source, item.signature, found))
+        elif found is not None:
+            self.errors[place] = found
+            self._batches.append(Batch(item.source, State.UNREADABLE))
 
-    def batches(self, items: Sequence[Inspected], again: Again) -> list[Batch]:
+    def batches(self, again: Again) -> Spool[Batch]:
         """Returns the batches of all items, in their order.
 
         CSV outputs that lack tables which only later ones had are judged again. Sources that cannot
         be read are judged last: only the others show whether anything is missing without them.
         """
-        for item in items:
-            judged = self._judged.get(id(item))
-            if judged and judged.asked & self._siblings(judged.pipeline) != judged.missed:
-                found = judged.evidence or again(item.source)
-                del self._judged[id(item)]
-                if isinstance(found, SourceError):
-                    item.found = found
-                else:
-                    self._judge(item, found)
-        complete = union(judged.batch.complete for judged in self._judged.values())
-        missing = self._plan is None or not self._plan.planned <= complete
-        return [
-            not_readable(item.source, item.found, missing)
-            if isinstance(item.found, SourceError)
-            else self._judged[id(item)].batch
-            for item in items
-        ]
+        for place in self._judged_too_early():
+            batch = self._batches[place]
+            found = self._evidence.get(place) or again(batch.source)
+            if isinstance(found, SourceError):
+                self.errors[place] = found
+            else:
+                judged = self._judged(place, batch.source, batch.signature, found)
+                self._batches[place] = judged
+        if self.errors:
+            complete = union(
+                batch.complete
+                for place, batch in enumerate(self._batches)
+                if place not in self.errors
+            )
+            missing = self._plan is None or not self._plan.planned <= complete
+            for place, error in self.errors.items():
+                self._batches[place] = not_readable(self._batches[place].source, error, missing)
+        return self._batches
 
-    def _judge(self, item: Inspected, evidence: Evidence) -> None:
-        """Judges an item; what goes wrong is found instead of its evidence."""
+    def _judged_too_early(self) -> list[int]:
+        """The places of batches that lack tables which only later ones had."""
+        return sorted(
+            place
+            for asked, places in self._asked.items()
+            if asked.tables & self._siblings(asked.pipeline) != asked.missed
+            for place in places
+        )
+
+    def _judged(self, place: int, source: Source, signature: str, evidence: Evidence) -> Batch:
+        """Judges the source at a place; if that fails, the batch only stands for the error."""
         try:
-            with contained(item.source):
-                self._judged[id(item)] = self._by_now(item, evidence)
+            with contained(source):
+                batch = self._by_now(place, source, evidence)
         except SourceError as error:
-            item.found = error
+            self.errors[place] = error
+            return Batch(source, State.UNREADABLE)
+        self._batches.share(batch.features)
+        return replace(batch, signature=signature)
 
-    def _by_now(self, item: Inspected, evidence: Evidence) -> _Judged:
-        pipeline, asked = _pipeline(evidence), _asked(item.source, evidence)
+    def _by_now(self, place: int, source: Source, evidence: Evidence) -> Batch:
+        """Judges evidence by the tables that are known by now."""
+        pipeline, asked = _pipeline(evidence), _asked(source, evidence)
         tables: set[str] = set()
-        if item.source.format == "spreadsheet":
+        if source.format == "spreadsheet":
             tables |= self._siblings(pipeline)
             if evidence.pipeline:
                 tables.update(filter(evidence.pipeline.exports_table, evidence.missing_tables))
-        batch = judge(item.source, evidence, self._plan, tables, same_pictures=self._same_pictures)
-        batch = replace(batch, signature=item.signature)
-        if not asked:
-            return _Judged(batch)
-        self._kept += 1
-        kept = evidence if self._kept <= _KEPT else None
-        return _Judged(batch, pipeline, asked, asked & self._siblings(pipeline), kept)
+        batch = judge(source, evidence, self._plan, tables, same_pictures=self._same_pictures)
+        if asked:
+            group = _Asked(pipeline, asked, asked & self._siblings(pipeline))
+            self._asked.setdefault(group, array("q")).append(place)
+            if len(self._evidence) < _KEPT:
+                self._evidence[place] = evidence
+        return batch
 
     def _siblings(self, pipeline: str | None) -> set[str]:
         """The tables that other CSV outputs of the same pipeline have; of all, if it is unknown."""

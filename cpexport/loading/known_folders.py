@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cpexport.files.digest_set import DigestSet
 from cpexport.files.walk import Listed
 from cpexport.jobs.stamps import Stamps
 from cpexport.loading.cache_file import CacheFile
@@ -26,6 +27,7 @@ FOLDERS: Final = (
     "folders (state TEXT, signature TEXT, stamp TEXT, sources INTEGER, UNIQUE (state, signature))"
 )
 """The table of the cache: a row for each source, with the number of sources in its folder."""
+_INSERTED: Final = "INSERT OR IGNORE INTO folders VALUES (?, ?, ?, ?)"
 _LENGTH: Final = 64
 # Half of the digits of a SHA-256 are enough to tell signatures apart.
 _USED: Final = 32
@@ -51,7 +53,7 @@ class KnownFolders:
         """Forgets which folders were passed over, before they are walked again."""
         self._passed = np.zeros(len(self._states), bool)
         self._next = 0
-        self._above: set[str] = set()
+        self._above = DigestSet()
 
     def skip(self, listed: Listed) -> bool:
         """Whether all batches of a folder are known, and it is as it was."""
@@ -71,7 +73,9 @@ class KnownFolders:
             return False
         self._passed[place:last] = True
         self._next = last
-        self._above.add(listed.real.rpartition(os.sep)[0])
+        above = listed.real
+        while above and self._above.add(above := above.rpartition(os.sep)[0]):
+            pass
         return True
 
     @property
@@ -80,54 +84,129 @@ class KnownFolders:
         texts = self._rows.filter(pa.array(self._passed))["stamp"]
         return frozenset(pc.unique(texts).to_pylist()) - {""}
 
-    def known(self, others: Iterable[str]) -> Collection[str]:
+    def known(self, others: "Signatures") -> "Signatures":
         """The signatures of the batches in folders that were passed over, and those of others."""
-        passed = self._rows.filter(pa.array(self._passed))["signature"]
-        return Signatures(passed, pa.array(list(others), pa.string()))
+        others.extend(self._rows.filter(pa.array(self._passed))["signature"])
+        return others
 
     def allow(self, found: Found) -> bool:
         """Whether nothing that was found can concern a folder that was passed over."""
         if not self._passed.any():
             return True
-        jobs = [place.folder.path for place in found.listed if place.is_a_jobs]
-        beginnings = tuple(os.path.join(os.path.realpath(path), "") for path in jobs)  # noqa: PTH118
-        above_jobs = any(f"{folder}{os.sep}".startswith(beginnings) for folder in self._above)
-        return not above_jobs and all(place.is_plain for place in found.listed)
+        jobs = (place.folder.path for place in found.listed if place.is_a_jobs)
+        above_jobs = any(os.path.realpath(path) in self._above for path in jobs)
+        return found.traits.plain and not above_jobs
 
-    def note(self, found: Found, items: Sequence[Inspected], stamps: Stamps) -> None:
+    def noting(self, found: Found, stamps: Stamps) -> "FolderNotes":
         """Stores the folders that are new, if their batches depend on nothing elsewhere."""
-        states = np.array([place.state for place in found.listed], f"S{_USED}")
-        new = (~np.isin(states, self._cached)).tolist()
-        reported = {Path(left.path).parent for left in found.not_read}
-        places = [
-            place
-            for place, is_new in zip(found.listed, new, strict=True)
-            if is_new and _is_a_batches(place) and place.folder.path not in reported
-        ]
-        if not places or not all(place.is_plain for place in found.listed):
-            return
-        homes = _homes(items)
-        rows: dict[str, list[Any]] = {name: [] for name in _NOTHING.column_names}
-        if 2 * (int(self._passed.sum()) + len(states)) < len(self._cached):
+        states = len(found.listed)
+        kept = None
+        if 2 * (int(self._passed.sum()) + states) < len(self._cached):
             # Most of what is stored was changed or deleted since.
+            kept = self._rows.filter(pa.array(self._passed))
+        return FolderNotes(self._file, found, stamps, self._cached, kept)
+
+
+class FolderNotes:
+    """Stores the folders with the batches of some sources, which come in the order of `found`.
+
+    cached: the states that are stored already.
+    kept: all that shall stay stored; None for everything.
+    """
+
+    def __init__(
+        self,
+        file: CacheFile,
+        found: Found,
+        stamps: Stamps,
+        cached: _Texts,
+        kept: pa.Table | None,
+    ) -> None:
+        self._file, self._cached, self._kept = file, cached, kept
+        self._is_worth_it, self._apart = found.traits.plain, found.traits.apart
+        self._reported = {Path(left.path).parent for left in found.not_read}
+        self._places = _stamped(found.listed, stamps)
+        self._homes: dict[Path, list[str]] = {}
+        self._rows: dict[str, list[Any]] = {name: [] for name in _NOTHING.column_names}
+
+    def take(self, item: Inspected) -> None:
+        """Takes the next source."""
+        if not self._is_worth_it:
+            return
+        files = item.source.evidence_files or ()
+        folders = {file.parent for file in (*item.source.files, *files)}
+        if self._apart and self._homes.keys().isdisjoint(folders):
+            # No later source is in the same folder.
+            self._store()
+        for folder in folders or {item.source.path}:
+            alone = len(folders) == 1
+            self._homes.setdefault(folder, []).append(item.signature if alone and files else "")
+
+    def close(self) -> None:
+        """Stores what is left, after the last source."""
+        self._store()
+        self._write()
+
+    def _store(self) -> None:
+        """Stores the folders of the sources that came since the last time."""
+        while self._homes:
+            place, stamp = next(self._places, (None, ""))
+            if place is None:
+                self._homes.clear()
+            elif signatures := self._homes.pop(place.folder.path, []):
+                is_whole = all(signatures) and bool(stamp) == place.folder.stamped
+                if is_whole and self._is_new(place):
+                    self._add(place, signatures, stamp)
+
+    def _is_new(self, place: Place) -> bool:
+        """Whether a folder is not stored yet, and has nothing that belongs to no batch."""
+        folder = place.folder
+        if not place.state or folder.unread or folder.packed or folder.batch_file:
+            return False
+        at = self._cached.searchsorted(place.state)
+        if at < len(self._cached) and self._cached[at] == place.state:
+            return False
+        return folder.path not in self._reported
+
+    def _add(self, place: Place, signatures: Sequence[str], stamp: str) -> None:
+        for signature in signatures:
+            row = (place.state.decode(), signature, stamp, len(signatures))
+            for column, value in zip(self._rows.values(), row, strict=True):
+                column.append(value)
+        if len(self._rows["state"]) >= _FEW:
+            self._write()
+
+    def _write(self) -> None:
+        rows, self._rows = self._rows, {name: [] for name in self._rows}
+        if self._kept is not None and rows["state"]:
             self._file.write("DELETE FROM folders WHERE ?", {"all": [1]})
-            rows = self._rows.filter(pa.array(self._passed)).to_pydict()
-        for place in places:
-            signatures = homes.get(place.folder.path, [])
-            stamp = stamps.sha256.get(place.folder.path, "")
-            if all(signatures) and bool(stamp) == place.folder.stamped:
-                for signature in signatures:
-                    row = (place.state.decode(), signature, stamp, len(signatures))
-                    for column, value in zip(rows.values(), row, strict=True):
-                        column.append(value)
-        self._file.write("INSERT OR IGNORE INTO folders VALUES (?, ?, ?, ?)", rows)
+            self._file.write(_INSERTED, self._kept.to_pydict())
+            self._kept = None
+        self._file.write(_INSERTED, rows)
+
+
+def _stamped(places: Iterable[Place], stamps: Stamps) -> Iterator[tuple[Place, str]]:
+    """Each place with the digest in its stamp; empty without one."""
+    digests = stamps.each()
+    for place in places:
+        yield place, next(digests, "") if place.folder.stamped else ""
 
 
 class Signatures(Collection[str]):
-    """Signatures of sources, sorted in one array: there can be a million."""
+    """Signatures of sources, sorted in one array when one is looked up: there can be a million."""
 
-    def __init__(self, *texts: pa.ChunkedArray | pa.Array) -> None:
-        self._texts = np.sort(np.concatenate([_fixed(some, _LENGTH, _LENGTH) for some in texts]))
+    def __init__(self) -> None:
+        self._sorted = np.empty(0, f"S{_LENGTH}")
+        self._parts: list[_Texts] = []
+        self._new: list[str] = []
+
+    def append(self, signature: str) -> None:
+        self._new.append(signature)
+        if len(self._new) >= _FEW:
+            self._pack()
+
+    def extend(self, texts: pa.ChunkedArray | pa.Array) -> None:
+        self._parts.append(_fixed(texts, _LENGTH, _LENGTH))
 
     def __len__(self) -> int:
         return len(self._texts)
@@ -136,9 +215,22 @@ class Signatures(Collection[str]):
         return (text.decode() for text in self._texts)
 
     def __contains__(self, signature: object) -> bool:
-        wanted = str(signature).encode()
-        place = np.searchsorted(self._texts, wanted)
-        return bool(place < len(self._texts) and self._texts[place] == wanted)
+        texts, wanted = self._texts, str(signature).encode()
+        place = np.searchsorted(texts, wanted)
+        return bool(place < len(texts) and texts[place] == wanted)
+
+    def _pack(self) -> None:
+        self.extend(pa.array(self._new, pa.string()))
+        self._new = []
+
+    @property
+    def _texts(self) -> _Texts:
+        if self._new:
+            self._pack()
+        if self._parts:
+            self._sorted = np.sort(np.concatenate([self._sorted, *self._parts]))
+            self._parts = []
+        return self._sorted
 
 
 def _read(file: CacheFile) -> pa.Table:
@@ -167,24 +259,6 @@ def _loaded(signatures: pa.ChunkedArray, known: Known) -> npt.NDArray[np.bool_]:
         some = known.settled_signatures()
     loaded = (_fixed(texts, _LENGTH, _USED) for texts in some)
     return np.isin(wanted, np.concatenate([wanted[:0], *loaded]))
-
-
-def _is_a_batches(place: Place) -> bool:
-    """Whether a folder has nothing that belongs to no batch."""
-    folder = place.folder
-    return bool(place.state) and not (folder.unread or folder.packed or folder.batch_file)
-
-
-def _homes(items: Iterable[Inspected]) -> dict[Path, list[str]]:
-    """The signatures of the sources in each folder; an empty one for what depends on more."""
-    homes: dict[Path, list[str]] = {}
-    for item in items:
-        files = item.source.evidence_files or ()
-        folders = {file.parent for file in (*item.source.files, *files)}
-        for folder in folders or {item.source.path}:
-            alone = len(folders) == 1
-            homes.setdefault(folder, []).append(item.signature if alone and files else "")
-    return homes
 
 
 def _fixed(texts: pa.ChunkedArray | pa.Array, length: int, used: int) -> _Texts:

@@ -7,6 +7,7 @@ same gaps.
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import chain
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.cellprofiler.image_set_names import Name, named
 from cpexport.cellprofiler.same_image import compared
 from cpexport.errors import RERUN, LeftOut, SourceError
-from cpexport.imagesets import NONE, ImageSets, in_common
+from cpexport.imagesets import NONE, ImageSets, in_common, overlapping
 from cpexport.loading import lost_features
 from cpexport.loading.completeness import shown_by_numbers
 from cpexport.loading.missing_features import unloaded
@@ -75,13 +76,13 @@ def lost(
     Batches that do not say what they were to run are named unless all planned image sets are
     present.
     """
-    errors = {id(batch): error for batch, error in damaged}
+    errors = {batch.source.path: error for batch, error in damaged}
     left_out = []
     for batch in batches:
         missing_sets = (batch.image_sets - present) | batch.unexpected | batch.mismatched_images
         unknown = (batch.unnumbered or not batch.image_sets) and not _all_present(plan, present)
         reason = "; ".join(filter(None, [batch.reason, batch.unnumbered]))
-        if error := errors.get(id(batch)):
+        if error := errors.get(batch.source.path):
             reason = str(error)
             if not missing_sets and error.advice == RERUN:
                 reason = f"{error.path}: {error.problem}; no image set is missing without it"
@@ -120,19 +121,19 @@ def left_out(
     types: the object types that it has.
     others: images that it would get in addition to those that it has.
     """
-    batches = found.batches
+    some, damaged = found.facts.not_whole, tuple(damaged)
     lines = [
         *found.left_out,
-        *lost(batches, found.plan, present, damaged),
-        *(line for batch in batches for line in batch.left_out),
+        *lost(_perhaps_lost(found, present, damaged), found.plan, present, damaged),
+        *(line for batch in some for line in batch.left_out),
     ]
-    unwanted = {n for batch in batches for n in batch.features if not sink.shape.keeps(n)}
+    unwanted = {n for features in found.facts.features for n in features if not sink.shape.keeps(n)}
     lines += covered(
-        batches,
+        found,
         lambda batch: chain(
             [sink.ledger.pictures(batch.image_sets - batch.complete)], others(batch)
         ),
-        unwanted.union(types, _found_none(batches, sink)),
+        unwanted.union(types, _found_none(some, sink)),
         {line.path for line in lines},
     )
     known = found.known
@@ -148,16 +149,22 @@ def _found_none(batches: Iterable[Batch], sink: Sink) -> Iterator[str]:
     features = sink.layout().features.get(IMAGE, {})
     asked = {name for batch in batches if not batch.complete for name in batch.features}
     counts = {name: f"Count_{name}" for name in sorted(asked) if f"Count_{name}" in features}
-    if counts:
-        parts = list(sink.read(IMAGE, list(counts.values())))
-        for name, feature in counts.items():
-            values = [part[feature].to_numpy(zero_copy_only=False) for part in parts]
-            if not any(np.any(some != 0) for some in values):
-                yield name
+    for part in sink.read(IMAGE, list(counts.values())) if counts else ():
+        values = {name: part[of].to_numpy(zero_copy_only=False) for name, of in counts.items()}
+        counts = {name: of for name, of in counts.items() if not np.any(values[name] != 0)}
+    yield from counts
+
+
+def _perhaps_lost(
+    found: Survey, present: ImageSets, damaged: Collection[tuple[Batch, SourceError]]
+) -> Sequence[Batch]:
+    """The batches that `lost` may return: whole ones are loaded unless something went wrong."""
+    all_loaded = found.facts.whole <= present and not damaged
+    return found.facts.not_whole if all_loaded else found.batches
 
 
 def covered(
-    batches: Sequence[Batch], others: Others, types: Iterable[str], reported: Collection[str]
+    found: Survey, others: Others, types: Iterable[str], reported: Collection[str]
 ) -> list[LeftOut]:
     """Returns batches that lack image sets whose numbers other batches have complete, although the
     other batches do not cover them: the images differ, or a batch has object types of its own.
@@ -168,25 +175,32 @@ def covered(
     """
     with_other_images = [
         LeftOut(str(batch.source.path), f"{batch.reason}; {why}" if batch.reason else why)
-        for batch in batches
+        for batch in found.facts.not_whole
         if str(batch.source.path) not in reported
         if (lacking := batch.image_sets - batch.complete)
         if (why := _other_pictures(batch, others(batch), lacking))
     ]
     paths = {*reported, *(left.path for left in with_other_images)}
-    with_own_types = (left for left in unloaded(batches, types) if left.path not in paths)
-    return [*with_other_images, *with_own_types]
+    own = unloaded(found.facts.not_whole, found.batches, types)
+    return [*with_other_images, *(left for left in own if left.path not in paths)]
 
 
 def other_outputs(batches: Sequence[Batch]) -> Others:
     """Finds, for each batch, the images of the batches that have complete what it lacks."""
-    sharing: dict[int, list[Batch]] = {}
-    for first, second, both in in_common([batch.image_sets for batch in batches]):
-        one, other = batches[first], batches[second]
-        for lacks, has in ((one, other), (other, one)):
-            if (both - lacks.complete) & has.complete:
-                sharing.setdefault(id(lacks), []).append(has)
-    return lambda batch: (pictures_of(other) for other in sharing.get(id(batch), ()))
+
+    @cache
+    def sharing() -> dict[Path, list[Batch]]:
+        places = overlapping(batch.image_sets for batch in batches)
+        some = [batches[place] for place in places]
+        having: dict[Path, list[Batch]] = {}
+        for first, second, both in in_common([batch.image_sets for batch in some]):
+            one, other = some[first], some[second]
+            for lacks, has in ((one, other), (other, one)):
+                if (both - lacks.complete) & has.complete:
+                    having.setdefault(lacks.source.path, []).append(has)
+        return having
+
+    return lambda batch: (pictures_of(other) for other in sharing().get(batch.source.path, ()))
 
 
 def contradicted(batches: Sequence[Batch], *, same_pictures: bool) -> list[LeftOut]:
@@ -195,7 +209,8 @@ def contradicted(batches: Sequence[Batch], *, same_pictures: bool) -> list[LeftO
 
     `same_pictures` is whether image sets with one number are known to have the same images.
     """
-    by_age = sorted((batch for batch in batches if batch.complete), key=lambda batch: batch.age)
+    sharing = (batches[place] for place in overlapping(batch.complete for batch in batches))
+    by_age = sorted(sharing, key=lambda batch: batch.age)
     contradictions: dict[str, LeftOut] = {}
     for older, newer, both in in_common([batch.complete for batch in by_age]):
         old, new = by_age[older], by_age[newer]

@@ -5,12 +5,16 @@ under one number stop the load, and so does a newer output that lacks what an ol
 (`succession`).
 """
 
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, overload
+
+import numpy as np
 
 from cpexport.errors import SourceError
-from cpexport.imagesets import NONE, ImageSets, in_common, union
+from cpexport.files.spool import Spool
+from cpexport.imagesets import NONE, ImageSets, in_common, overlapping, union
 from cpexport.loading.succession import Succession, is_same_output
 from cpexport.sinks.ledger import Entry
 from cpexport.sources.base import Batch, fingerprint
@@ -26,6 +30,18 @@ class Older:
     pipeline: str | None
 
 
+@dataclass(frozen=True)
+class Newer:
+    """An output that replaces older ones."""
+
+    path: str
+    pipeline: str | None
+
+
+def newer_of(batch: Batch) -> Newer:
+    return Newer(str(batch.source.path), batch.pipeline)
+
+
 @dataclass(frozen=True, slots=True)
 class LoadStep:
     """One batch, and the image sets to load from it.
@@ -39,16 +55,57 @@ class LoadStep:
     older: tuple[Older, ...] = ()
 
 
+class Steps(Sequence[LoadStep]):
+    """The steps of a load, of which only some bytes each are in memory.
+
+    batches: the batches of a survey.
+    order: the places in `batches` of those that have a step.
+    changed: what other outputs change in a step, by place: the image sets, and the older outputs.
+        All other steps load everything that is complete.
+    """
+
+    def __init__(
+        self,
+        batches: Sequence[Batch],
+        order: Sequence[int] = (),
+        changed: Mapping[int, tuple[ImageSets, tuple[Older, ...]]] | None = None,
+    ) -> None:
+        self._batches, self._order, self._changed = batches, order, changed or {}
+
+    @overload
+    def __getitem__(self, index: int) -> LoadStep: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Steps": ...
+    def __getitem__(self, index: int | slice) -> "LoadStep | Steps":
+        if isinstance(index, slice):
+            return Steps(self._batches, self._order[index], self._changed)
+        place = self._order[index]
+        batch = self._batches[place]
+        image_sets, older = self._changed.get(place, (batch.complete, ()))
+        return LoadStep(batch, image_sets, older)
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def with_rows(self, some: bool) -> "Steps":
+        """The steps with image sets to load, or else those without."""
+        changed = self._changed
+        order = array(
+            "q", (p for p in self._order if (p not in changed or bool(changed[p][0])) == some)
+        )
+        return Steps(self._batches, order, changed)
+
+
 @dataclass(frozen=True)
 class LoadPlan:
     """The steps of a load, in order of image set.
 
     already_loaded: batches whose content is in the destination or in another step. They are copies,
-        or the same files with new times.
+        or the same files with new times. Their steps have no image sets.
     """
 
-    steps: tuple[LoadStep, ...]
-    already_loaded: tuple[LoadStep, ...]
+    steps: Steps
+    already_loaded: Steps
 
 
 class Loaded(Protocol):
@@ -67,31 +124,48 @@ def planned(batches: Sequence[Batch], ledger: Loaded, succession: Succession) ->
             one image set number, or nothing tells whether they are the same.
         LossError: a newer output lacks what an older one has.
     """
-    split, already_loaded = _split(batches, ledger)
-    split.sort(key=lambda one: one[0].age)
-    fresh, loaded = [batch for batch, _ in split], [held for _, held in split]
-    for batch, entries in zip(fresh, loaded, strict=True):
-        if entries:
-            succession.check_loaded(batch, entries)
+    fresh, copies, held = _split(batches, ledger)
+    # Only what shares image sets with others is compared, from the oldest to the newest.
+    shared = {fresh[index] for index in overlapping(batches[place].complete for place in fresh)}
+    several = {place: batches[place] for place in fresh if place in shared or place in held}
+    by_age = sorted(several, key=lambda place: several[place].age)
+    for place in by_age:
+        if place in held:
+            succession.check_loaded(several[place], held[place])
     # For each batch, what newer outputs have of it, and what it has of older outputs.
-    newer: list[list[ImageSets]] = [[] for _ in fresh]
-    older: list[list[tuple[ImageSets, Older]]] = [[] for _ in fresh]
-    for old, new, shared in in_common([batch.complete for batch in fresh]):
-        succession.check_between(fresh[new], fresh[old], shared)
-        newer[old].append(shared)
-        older[new].append((shared, _older(fresh[old])))
-    steps = []
-    for index, batch in enumerate(fresh):
-        for entry in loaded[index]:
+    newer: dict[int, list[ImageSets]] = {place: [] for place in several}
+    older: dict[int, list[tuple[ImageSets, Older]]] = {place: [] for place in several}
+    for first, second, both in in_common([several[place].complete for place in by_age]):
+        old, new = by_age[first], by_age[second]
+        succession.check_between(several[new], several[old], both)
+        newer[old].append(both)
+        older[new].append((both, _older(several[old])))
+    changed: dict[int, tuple[ImageSets, tuple[Older, ...]]] = {}
+    for place, batch in several.items():
+        for entry in held.get(place, ()):
             if entry.age > batch.age:
-                newer[index].append(entry.loaded)
+                newer[place].append(entry.loaded)
             elif not is_same_output(entry, batch):
-                older[index].append((entry.loaded, _older(entry)))
-        image_sets = batch.complete - union(newer[index])
-        replaced = tuple(output for shared, output in older[index] if shared & image_sets)
-        steps.append(LoadStep(batch, image_sets, replaced))
-    steps.sort(key=lambda step: (step.batch.complete.first, str(step.batch.source.path)))
-    return LoadPlan(tuple(steps), tuple(already_loaded))
+                older[place].append((entry.loaded, _older(entry)))
+        image_sets = batch.complete - union(newer[place])
+        replaced = tuple(output for shared, output in older[place] if shared & image_sets)
+        changed[place] = image_sets, replaced
+    order = _by_image_set(fresh, batches, several)
+    without_rows = dict.fromkeys(copies, (NONE, ()))
+    return LoadPlan(Steps(batches, order, changed), Steps(batches, copies, without_rows))
+
+
+def _by_image_set(
+    places: Sequence[int], batches: Sequence[Batch], several: Mapping[int, Batch]
+) -> Sequence[int]:
+    """The places of batches in order of their first image sets, and then of their paths: only
+    `several` can share any."""
+    ours = np.array(places, np.int64)
+    firsts = np.fromiter((batches[place].complete.first for place in places), np.int64, len(ours))
+    paths = sorted(several, key=lambda place: str(several[place].source.path))
+    rank = {place: number for number, place in enumerate(paths)}
+    ranks = np.fromiter((rank.get(place, 0) for place in places), np.int64, len(ours))
+    return array("q", ours[np.lexsort((ranks, firsts))].tobytes())
 
 
 @dataclass(frozen=True)
@@ -109,20 +183,18 @@ class Replacement:
         return {"path": self.path, "by": self.by}
 
 
-def replacements(replaced: Iterable[tuple[Older, Batch]]) -> tuple[Replacement, ...]:
+def replacements(replaced: Iterable[tuple[Older, Newer]]) -> tuple[Replacement, ...]:
     """The replaced outputs, each with the output that replaces it."""
-    return tuple(Replacement(older.path, str(newer.source.path)) for older, newer in replaced)
+    return tuple(Replacement(older.path, newer.path) for older, newer in replaced)
 
 
-def other_pipelines(replaced: Iterable[tuple[Older, str | None]]) -> list[str]:
-    """Notes on outputs that another pipeline's output replaced, one note per pair of pipelines.
-
-    Each item is a replaced output and the pipeline of the output that replaced it.
-    """
+def other_pipelines(replaced: Iterable[tuple[Older, Newer]]) -> list[str]:
+    """Notes on outputs that another pipeline's output replaced, one note per pair of pipelines."""
     paths_by_pipelines: dict[tuple[str, str], list[str]] = {}
-    for older, pipeline in replaced:
-        if older.pipeline and pipeline and older.pipeline != pipeline:
-            paths_by_pipelines.setdefault((older.pipeline, pipeline), []).append(older.path)
+    for older, newer in replaced:
+        if older.pipeline and newer.pipeline and older.pipeline != newer.pipeline:
+            pipelines = older.pipeline, newer.pipeline
+            paths_by_pipelines.setdefault(pipelines, []).append(older.path)
     return [
         f"{paths[0]}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''}: replaced by "
         f"outputs of another pipeline (SHA-256 {new[:8]}, before {old[:8]})"
@@ -140,37 +212,47 @@ _Held = tuple[Entry, ...]
 
 def _split(
     batches: Sequence[Batch], ledger: Loaded
-) -> tuple[list[tuple[Batch, _Held]], list[LoadStep]]:
+) -> tuple["array[int]", "array[int]", dict[int, _Held]]:
     """Separates the batches to load from those whose content the ledger or another batch has.
 
-    The former come with the entries that hold some of their image sets. Only a batch that shares
-    its format and image sets with another can be a copy; only such a batch is read for its
-    fingerprint.
+    Returns the places of both, and the entries that hold some of the image sets of those to load.
+    Only a batch that shares its format and image sets with another can be a copy; only such a batch
+    is read for its fingerprint.
     """
-    batches_like: dict[tuple[str, ImageSets], int] = {}
-    for batch in batches:
-        key = (batch.source.format, batch.image_sets)
-        batches_like[key] = batches_like.get(key, 0) + bool(batch.complete)
-    fresh: list[tuple[Batch, _Held]] = []
-    already_loaded: list[LoadStep] = []
-    by_content: dict[str, Batch] = {}
-    for batch in batches:
+    alike = _alike(batches)
+    fresh, copies = array("q"), array("q")
+    held: dict[int, _Held] = {}
+    by_content: dict[str, ImageSets] = {}
+    for place, batch in enumerate(batches):
         if not batch.complete:
             continue
-        key = (batch.source.format, batch.image_sets)
-        held = ledger.holding(batch.complete)
-        loaded = _loaded_alike(batch, held)
-        if loaded or batches_like[key] > 1:
+        entries = ledger.holding(batch.complete)
+        loaded = _loaded_alike(batch, entries)
+        if loaded or _kind(batch) in alike:
             with contained(batch.source):
                 content = fingerprint(batch.source)
             other = by_content.get(content)
-            copied = other is not None and batch.complete <= other.complete
+            copied = other is not None and batch.complete <= other
             if copied or (loaded is not None and loaded.fingerprint == content):
-                already_loaded.append(LoadStep(batch, NONE))
+                copies.append(place)
                 continue
-            by_content[content] = batch
-        fresh.append((batch, held))
-    return fresh, already_loaded
+            by_content[content] = batch.complete
+        fresh.append(place)
+        if entries:
+            held[place] = entries
+    return fresh, copies, held
+
+
+def _alike(batches: Iterable[Batch]) -> frozenset[int]:
+    """The kinds of complete batches that more than one of them has."""
+    kinds = np.fromiter((_kind(batch) for batch in batches if batch.complete), np.int64)
+    found, counts = np.unique(kinds, return_counts=True)
+    return frozenset(found[counts > 1].tolist())
+
+
+def _kind(batch: Batch) -> int:
+    """The same number for batches of one format and the same image sets."""
+    return hash((batch.source.format, batch.image_sets))
 
 
 def _loaded_alike(batch: Batch, held: _Held) -> Entry | None:
@@ -197,23 +279,24 @@ def planned_of_readable(
         CollisionError, LossError: as `planned`.
     """
     damaged: list[tuple[Batch, SourceError]] = []
-    rest = list(batches)
     while True:
         try:
-            return planned(rest, ledger, succession), damaged
+            return planned(batches, ledger, succession), damaged
         except SourceError as error:
             unreadable = [
                 batch
-                for batch in rest
+                for batch in batches
                 if error.path in map(str, (batch.source.path, *batch.source.files))
             ]
             if not unreadable:
                 raise
             damaged += [(batch, error) for batch in unreadable]
-            rest = without(rest, unreadable)
+            batches = without(batches, unreadable)
 
 
-def without(batches: Iterable[Batch], others: Iterable[Batch]) -> list[Batch]:
-    """Returns the batches that are not among `others`, which are the same objects."""
-    excluded = {id(other) for other in others}
-    return [batch for batch in batches if id(batch) not in excluded]
+def without(batches: Sequence[Batch], others: Iterable[Batch]) -> Sequence[Batch]:
+    """Returns the batches whose paths are not those of `others`."""
+    excluded = {batch.source.path for batch in others}
+    if not excluded:
+        return batches
+    return Spool(batch for batch in batches if batch.source.path not in excluded)

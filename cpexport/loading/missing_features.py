@@ -23,19 +23,22 @@ _SHOWN, _SENTENCES = 3, 10
 
 @dataclass(frozen=True)
 class Lacking:
-    """The paths of batches that lack features of an object type which other batches have.
+    """Batches that lack features of an object type which other batches have.
 
-    If `features` is empty, they lack the whole table.
+    features: if there are none, the batches lack the whole table.
+    first: the path of one of the batches.
+    batches: how many there are.
     """
 
     object: str
     features: tuple[str, ...]
-    batches: tuple[str, ...]
+    first: str
+    batches: int
 
     def __str__(self) -> str:
-        first, *more = self.batches
-        who = f"{first} lacks" if not more else f"{len(self.batches)} batches lack"
-        like = f" (such as {first})" if more else ""
+        first, several = self.first, self.batches > 1
+        who = f"{self.batches} batches lack" if several else f"{first} lacks"
+        like = f" (such as {first})" if several else ""
         if not self.features:
             return f"{who} the table of {self.object} that other batches have{like}"
         listed = ", ".join(self.features[:_SHOWN])
@@ -47,19 +50,38 @@ class Lacking:
         )
 
 
-def unloaded(batches: Sequence[Batch], known: Iterable[str] = ()) -> tuple[LeftOut, ...]:
+@dataclass
+class _Alike:
+    """Batches with equal features: the path of the first, and how many there are."""
+
+    features: Features
+    first: str
+    batches: int = 0
+
+
+def unloaded(
+    batches: Iterable[Batch], others: Iterable[Batch], known: Iterable[str] = ()
+) -> tuple[LeftOut, ...]:
     """Returns batches without any complete image set that have object types no other batch has.
 
     Their image sets may be complete in other batches, so no other check reports these tables.
     `known` are object types that are loaded already or not wanted.
     """
-    loaded = {name for batch in batches if batch.complete for name in batch.features}
-    lacked = {name for one in batches for name, sets in one.missing_tables.items() if sets}
-    loaded |= {name for batch in batches if batch.complete for name in _counted(batch)} - lacked
-    loaded |= NOT_OBJECTS | set(known)
+    candidates = [batch for batch in batches if not batch.complete and batch.features]
+    if not candidates:
+        return ()
+    loaded: set[str] = set()
+    counted: set[str] = set()
+    lacked: set[str] = set()
+    for batch in others:
+        lacked.update(name for name, sets in batch.missing_tables.items() if sets)
+        if batch.complete:
+            loaded |= batch.features.keys()
+            counted.update(_counted(batch))
+    loaded |= (counted - lacked) | NOT_OBJECTS | set(known)
     left_out = []
-    for batch in batches:
-        if not batch.complete and (types := batch.features.keys() - loaded):
+    for batch in candidates:
+        if types := batch.features.keys() - loaded:
             what = f"no other output has {', '.join(sorted(types))}"
             reason = f"{batch.reason}; {what}" if batch.reason else what
             left_out.append(LeftOut(str(batch.source.path), reason))
@@ -86,39 +108,36 @@ def lacking(
     Batches with equal features share one mapping of them (`survey`), so they are compared together.
     """
     loaded = loaded or {}
-    paths_by_features: dict[int, tuple[Features, list[str]]] = {}
+    groups: dict[int, _Alike] = {}
     for batch in batches:
         if batch.complete:
-            features = batch.features
-            paths_by_features.setdefault(id(features), (features, []))[1].append(
-                str(batch.source.path)
-            )
-    if len(paths_by_features) + bool(loaded) < 2:
+            path = str(batch.source.path)
+            groups.setdefault(id(batch.features), _Alike(batch.features, path)).batches += 1
+    if len(groups) + bool(loaded) < 2:
         return ()
     objects = loaded.keys() - NOT_OBJECTS
     wanted_by_type = {
         name: {f for f in types if is_column(f) and not is_aggregate(f, objects)}
-        for name, types in joined(
-            [*(types for types, _ in paths_by_features.values()), loaded]
-        ).items()
+        for name, types in joined([*(group.features for group in groups.values()), loaded]).items()
         if keeps(name)
     }
-    batches_by_gap: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for features, paths in paths_by_features.values():
+    gaps: dict[tuple[str, tuple[str, ...]], list[_Alike]] = {}
+    for group in groups.values():
         for name, wanted in wanted_by_type.items():
-            own = features.get(name)
+            own = group.features.get(name)
             if own is None:
-                batches_by_gap.setdefault((name, ()), []).extend(paths)
+                gaps.setdefault((name, ()), []).append(group)
             elif missing := sorted(wanted - own.keys()):
-                batches_by_gap.setdefault((name, tuple(missing)), []).extend(paths)
+                gaps.setdefault((name, tuple(missing)), []).append(group)
     return tuple(
-        Lacking(name, types, tuple(paths)) for (name, types), paths in batches_by_gap.items()
+        Lacking(name, types, some[0].first, sum(group.batches for group in some))
+        for (name, types), some in gaps.items()
     )
 
 
 def sentences(found: Sequence[Lacking]) -> tuple[str, ...]:
     """Describes the gaps for the user in a limited number of lines, the most common gaps first."""
-    by_batches = sorted(found, key=lambda gap: -len(gap.batches))
+    by_batches = sorted(found, key=lambda gap: -gap.batches)
     lines = [str(gap) for gap in by_batches[:_SENTENCES]]
     if more := len(by_batches) - len(lines):
         lines.append(f"{more} more such differences between batches")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future, wait
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Generic, TypeVar
 
 from cpexport.errors import SourceError
@@ -29,14 +30,16 @@ written."""
 
 
 def inspected_ahead(
-    pool: WorkerPool, sources: Sequence[Source]
+    pool: WorkerPool, sources: Sequence[Source], share: float = 1
 ) -> Iterator[Evidence | SourceError]:
     """Yields the evidence of each source, or what is wrong with it, in order.
+
+    share: how large a part of all sources these are.
 
     Raises:
         CpexportError: workers end before they get a call.
     """
-    pool.fit(sum(size(source) for source in sources))
+    pool.fit(round(sum(size(source) for source in sources) / share))
     calls = _Calls(pool, sources, lambda source: partial(look_at, source), lambda source: source)
     for _, evidence in calls:
         yield evidence
@@ -121,11 +124,13 @@ class _Calls(Generic[_T, _R]):
         room: Callable[[Iterable[_R]], bool] = lambda answers: True,
     ) -> None:
         self._pool, self._call, self._source, self._room = pool, call, source, room
-        self._waiting, self._sent = deque(tasks), deque[_Sent[_T, _R]]()
+        self._waiting, self._sent = iter(tasks), deque[_Sent[_T, _R]]()
 
     def __iter__(self) -> Iterator[tuple[_T, _R | SourceError]]:
-        while self._waiting or self._sent:
+        while True:
             self._fill()
+            if not self._sent:
+                return
             sent = self._sent.popleft()
             source = self._source(sent.task)
             try:
@@ -150,8 +155,8 @@ class _Calls(Generic[_T, _R]):
             yield sent.task, answer
 
     def _fill(self) -> None:
-        while self._waiting and self._has_room:
-            task = self._waiting.popleft()
+        while self._has_room and (next_ := list(islice(self._waiting, 1))):
+            (task,) = next_
             self._sent.append(_Sent(task, self._pool.submit(self._call(task)), again=False))
 
     @property

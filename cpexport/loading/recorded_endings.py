@@ -6,6 +6,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from cpexport.files.spool import Spool
 from cpexport.jobs.split import STATUS, STATUS_SUFFIXES, unfinished
 from cpexport.jobs.underway import read_recorded
 from cpexport.loading.completeness import UNFINISHED, UNSAID
@@ -16,25 +17,25 @@ from cpexport.sources.base import Batch
 
 def with_recorded_endings(found: Survey) -> Survey:
     """Returns the survey with the reasons that `check` gives for jobs which recorded their end."""
-    records = {id(b): path for b in found.batches if (path := _record_of(b)) is not None}
+    records = {
+        place: record
+        for place, batch in enumerate(found.batches)
+        if (record := _record_of(batch)) is not None
+    }
     if not records:
         return found
     logs = [plan.path.parent / "logs" for plan in found.plans]
     history = read_recorded(records.values(), logs)
     broken = {record.path: record for record in history.broken}
-
-    def told(batch: Batch) -> Batch:
-        record = records.get(id(batch))
-        if record is None:
-            return batch
+    batches = Spool.of(found.batches)
+    for place, record in records.items():
+        batch = batches[place]
         attempt = history.of(batch.source.path, record.stem)
         if attempt is not None:
-            return replace(batch, reason=how_it_ended(attempt, batch.reason))
-        if record in broken:
-            return replace(batch, reason=unsaid(broken[record], batch.reason))
-        return batch
-
-    return replace(found, batches=tuple(map(told, found.batches)))
+            batches[place] = replace(batch, reason=how_it_ended(attempt, batch.reason))
+        elif record in broken:
+            batches[place] = replace(batch, reason=unsaid(broken[record], batch.reason))
+    return replace(found, batches=batches)
 
 
 def _record_of(batch: Batch) -> Path | None:

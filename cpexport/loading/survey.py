@@ -4,33 +4,29 @@ Both `load` and `check` begin with this survey, so both mean the same by complet
 """
 
 import logging
+from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from cpexport._stopwatch import Stopwatch
 from cpexport.cellprofiler.batch_file import BatchFile, BatchFileFoundError, digest
 from cpexport.cellprofiler.flagged_image_sets import without_rows
 from cpexport.cellprofiler.image_identity import Pictures
-from cpexport.errors import LeftOut, SourceError
-from cpexport.imagesets import NONE, ImageSets, union
+from cpexport.errors import LeftOut
+from cpexport.files.spool import Picked, Spool
+from cpexport.imagesets import NONE, ImageSets, Union, union
 from cpexport.jobs.found_plans import read_plans
 from cpexport.jobs.plan import SavedPlan
 from cpexport.jobs.stamps import Stamps, read_stamps
 from cpexport.loading.batch_file_of_jobs import planned_with, read_and_check
 from cpexport.loading.cache_file import CacheFile
 from cpexport.loading.evidence_cache import EVIDENCE, SHARED, EvidenceCache
-from cpexport.loading.inspection import (
-    Inspected,
-    Inspector,
-    Known,
-    Look,
-    NoneKnown,
-    one_by_one,
-)
+from cpexport.loading.inspection import Inspector, Known, Look, NoneKnown, one_by_one
 from cpexport.loading.judging import Judge
-from cpexport.loading.known_folders import FOLDERS, KnownFolders
+from cpexport.loading.known_folders import FOLDERS, KnownFolders, Signatures
 from cpexport.loading.progress import Progress, ProgressEvent
 from cpexport.sources.base import Batch, Source
 from cpexport.sources.detect import Found, find
@@ -44,6 +40,7 @@ from cpexport.sources.find_batch_file import (
 )
 from cpexport.sources.folder import TEMPORARY
 from cpexport.sources.no_output import holds_measurements, is_left_over
+from cpexport.tables.layout import Features
 
 _log = logging.getLogger(__name__)
 
@@ -61,12 +58,39 @@ class Survey:
     """
 
     plan: BatchFile | None
-    batches: tuple[Batch, ...]
+    batches: Sequence[Batch]
     known: Collection[str] = ()
     plans: tuple[SavedPlan, ...] = ()
     histories: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+
+    @cached_property
+    def facts(self) -> "Facts":
+        """What the batches have in common, from one look at all of them."""
+        others, features, image_sets = array("q"), dict[int, Features](), Union()
+        for place, batch in enumerate(self.batches):
+            features[id(batch.features)] = batch.features
+            if batch.is_whole:
+                image_sets.add(batch.image_sets)
+            else:
+                others.append(place)
+        return Facts(Picked(self.batches, others), image_sets.all, tuple(features.values()))
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What some batches have in common.
+
+    not_whole: the batches for which a report may need a line: those that lack image sets, or have
+        something to tell.
+    whole: the image sets of all others.
+    features: all features of batches; those with equal features mostly share one mapping of them.
+    """
+
+    not_whole: Sequence[Batch]
+    whole: ImageSets
+    features: tuple[Features, ...]
 
 
 def survey(
@@ -137,38 +161,60 @@ class _Surveying:
             near = next_to(outputs)
             candidates = replace(candidates, not_read=(*candidates.not_read, *near.not_read))
             path = the_one(near.batch_files) or planned_with(read.plans)
-        stamps = read_stamps(found.stamps)
+        stamps = read_stamps(found.stamped)
         _log.info("files below %s listed in %s", ", ".join(map(str, outputs)), clock)
         plan = _plan(path, read.plans, stamps)
         if plan and folders.stamps and folders.stamps != {digest(plan.path)}:
             return None
-        judging = Judge(plan, self.tables, self.same_pictures)
-        items = inspector.inspected(_sources(found, plan, candidates), judging.take)
-        if renamed := [Path(e.path) for e in _errors(items) if isinstance(e, BatchFileFoundError)]:
+        judging, known = self._judged(found, plan, candidates, inspector, folders, stamps)
+        if renamed := [
+            Path(error.path)
+            for error in judging.errors.values()
+            if isinstance(error, BatchFileFoundError)
+        ]:
             # Renamed batch files show only now: opening every file to find them would take as long
             # as inspecting it.
             found = found.retold(batch_files=renamed)
             plan = plan or read_and_check(the_one(renamed), read.plans, stamps)
-            judging = Judge(plan, self.tables, self.same_pictures)
-            items = inspector.inspected(_sources(found, plan, candidates), judging.take)
-            _check_any_output(items, renamed, outputs)
-        folders.note(found, items, stamps)
-        batches = judging.batches([item for item in items if not item.known], inspector.again)
-        known = folders.known(item.signature for item in items if item.known)
+            judging, known = self._judged(found, plan, candidates, inspector, folders, stamps)
+        batches, known = judging.batches(inspector.again), folders.known(known)
+        if renamed and not (batches or known):
+            _check_any_output(renamed, outputs)
         return Survey(
             plan,
-            tuple(batches),
+            batches,
             known,
             read.plans,
             found.histories,
             (
                 *notes_on(plan, [*candidates.batch_files, *renamed]),
                 *read.notes,
-                *_left_over(found, [item.source for item in items]),
+                *_left_over(found, plan),
                 *_without_rows(batches, judging.skipping, None if known else plan),
             ),
             (*found.left_out, *read.left_out, *stamps.left_out),
         )
+
+    def _judged(
+        self,
+        found: Found,
+        plan: BatchFile | None,
+        candidates: Candidates,
+        inspector: Inspector,
+        folders: KnownFolders,
+        stamps: Stamps,
+    ) -> tuple[Judge, Signatures]:
+        """Inspects and judges all sources; returns also the signatures of those that are known."""
+        judging, known = Judge(plan, self.tables, self.same_pictures), Signatures()
+        notes = folders.noting(found, stamps)
+        for item in inspector.inspected(_sources(found, plan, candidates)):
+            notes.take(item)
+            if item.known:
+                known.append(item.signature)
+            else:
+                judging.take(item)
+        notes.close()
+        return judging, known
 
 
 def _plan(path: Path | None, plans: Iterable[SavedPlan], stamps: Stamps) -> BatchFile | None:
@@ -190,9 +236,12 @@ def _kept_temporary(found: Found) -> list[Path]:
     ]
 
 
-def _sources(found: Found, plan: BatchFile | None, candidates: Candidates) -> list[Source]:
+def _sources(found: Found, plan: BatchFile | None, candidates: Candidates) -> Spool[Source]:
     """Returns all sources; those that stand for unreadable batch files come last."""
-    return [*found.sources(plan.pipeline if plan else None), *candidates.not_read]
+    sources = found.sources(plan.pipeline if plan else None)
+    for not_read in candidates.not_read:
+        sources.append(not_read)
+    return sources
 
 
 def pictures_of(batch: Batch) -> Pictures:
@@ -215,26 +264,29 @@ def _without_rows(
         yield note
 
 
-def _errors(items: Iterable[Inspected]) -> list[SourceError]:
-    return [item.found for item in items if isinstance(item.found, SourceError)]
+def _check_any_output(renamed: Collection[Path], outputs: Iterable[Path]) -> None:
+    """Refuses a batch file that was given as outputs."""
+    for path in set(outputs) & set(renamed):
+        raise BatchFileFoundError(path)
 
 
-def _check_any_output(
-    items: Sequence[Inspected], renamed: Collection[Path], outputs: Iterable[Path]
-) -> None:
-    """Refuses a batch file that was given as outputs, if no output was found."""
-    if not items:
-        for path in set(outputs) & set(renamed):
-            raise BatchFileFoundError(path)
-
-
-def _left_over(found: Found, sources: Iterable[Source]) -> Iterator[str]:
+def _left_over(found: Found, plan: BatchFile | None) -> Iterator[str]:
     """Notes on temporary files of killed jobs, in folders that also hold other output."""
     if not found.temporary:
         return
-    paths = {path for source in sources if source.files for path in (source.path, *source.files)}
-    homes = paths | {path.parent for path in paths}
-    for path in found.temporary:
-        home = path.parent.parent if path.parent.name in TEMPORARY else path.parent
-        if path not in paths and home in homes and is_left_over(path):
+    homes = {path: _home(path) for path in found.temporary}
+    wanted = {*homes, *homes.values()}
+    paths: set[Path] = set()
+    for source in found.sources(plan.pipeline if plan else None):
+        if source.files:
+            files = {source.path, *source.files}
+            paths |= (files | {path.parent for path in files}) & wanted
+    for path, home in homes.items():
+        if path not in paths and home in paths and is_left_over(path):
             yield f"{path}: left over from a killed job, not read"
+
+
+def _home(temporary: Path) -> Path:
+    """The folder of the job that wrote a temporary file."""
+    home = temporary.parent
+    return home.parent if home.name in TEMPORARY else home

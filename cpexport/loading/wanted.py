@@ -10,7 +10,7 @@ from cpexport.derived.wells import Wells
 from cpexport.errors import SourceError, UsageError
 from cpexport.loading.survey import survey
 from cpexport.sinks.registry import open_sink
-from cpexport.sources.base import Batch
+from cpexport.sources.base import Batch, features_of
 from cpexport.spelling import closest, suggest
 from cpexport.tables.layout import Layout
 from cpexport.tables.options import LAYOUTS, TableOptions
@@ -28,7 +28,7 @@ def check_object_types(
     """
     if shape is None or not shape.only:
         return
-    features_of_outputs = [batch.features for batch in batches if batch.features]
+    features_of_outputs = [features for features in features_of(batches) if features]
     existing = {name for features in features_of_outputs for name in features} | layout.types
     # Object types that image sets count exist, even if no job left a table of them.
     existing |= {
@@ -56,8 +56,11 @@ def check_wells(wells: Wells | None, batches: Iterable[Batch], layout: Layout) -
     Raises:
         UsageError: lists the metadata that exist.
     """
-    features_of_outputs = [batch.features[IMAGE] for batch in batches if batch.complete]
-    if wells is None or not features_of_outputs:
+    if wells is None:
+        return
+    complete = features_of(batch for batch in batches if batch.complete)
+    features_of_outputs = [features[IMAGE] for features in complete]
+    if not features_of_outputs:
         return
     existing = {
         *layout.features.get(IMAGE, ()),

@@ -1,7 +1,7 @@
 """Writes batches to a destination, one transaction per batch: the loop of a load."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -17,7 +17,7 @@ from cpexport.derived.cpa_properties import describe
 from cpexport.derived.group_renumbering import number_groups
 from cpexport.errors import NumbersError, SourceError
 from cpexport.loading.decode import Decoded, decode
-from cpexport.loading.load_plan import LoadStep, Older
+from cpexport.loading.load_plan import LoadStep, Newer, Older, newer_of
 from cpexport.loading.lost_features import recorded
 from cpexport.loading.missing_features import absent
 from cpexport.loading.prefetch import decoded_ahead
@@ -30,7 +30,7 @@ from cpexport.loading.withdrawal import Withdrawn, withdraw
 from cpexport.loading.workers import WorkerPool
 from cpexport.sinks.base import Sink
 from cpexport.sinks.ledger import Count, Entry
-from cpexport.sources.base import Batch, fingerprint
+from cpexport.sources.base import Batch, features_of, fingerprint
 from cpexport.sources.error_containment import contained
 from cpexport.tables.layout import Features, joined, table_of
 
@@ -60,10 +60,9 @@ class LoadWriter:
         # Features of the sink's layout that must be text, as no column of numbers holds all values.
         self._texts: Features = {}
         self.rows: dict[str, int] = {}
-        self.loaded: list[Batch] = []
-        self.already: list[Batch] = []
-        self.superseded: list[Batch] = []
-        self.replaced: dict[str, tuple[Older, Batch]] = {}
+        self.loaded = self.already = 0
+        self.superseded: list[str] = []
+        self.replaced: dict[str, tuple[Older, Newer]] = {}
         self.damaged: list[tuple[Batch, SourceError]] = []
         self.image_sets = self.values = self.unmapped = 0
 
@@ -74,8 +73,9 @@ class LoadWriter:
         """
         if steps:
             self._attempts(lambda _: self._sink.upgrade())
-        self._prepare(joined([self._features, *(step.batch.features for step in steps)]))
-        self._of_run = joined([self._of_run, *(step.batch.features for step in steps)])
+        features = features_of(step.batch for step in steps)
+        self._prepare(joined([self._features, *features]))
+        self._of_run = joined([self._of_run, *features])
         before = len(self.damaged)
         ahead = decoded_ahead(self._pool, steps, lambda: self._features, self._decode)
         for done, (step, decoded) in enumerate(ahead):
@@ -163,14 +163,14 @@ class LoadWriter:
     def _prepare_sink(self) -> None:
         self._sink.prepare(joined([self._sink.shape.shaped(self._features), self._texts]))
 
-    def enter(self, steps: Sequence[LoadStep], entered: list[Batch]) -> None:
+    def enter(self, steps: Iterable[LoadStep]) -> Iterator[Batch]:
         """Enters batches without rows in the ledger, so that the next load can skip them.
 
-        Adds them to the list `entered`; batches that can no longer be read are damaged.
+        Yields them; batches that can no longer be read are damaged.
         """
-        if steps:
-            self._attempts(lambda _: self._sink.upgrade())
-        for step in steps:
+        for done, step in enumerate(steps):
+            if not done:
+                self._attempts(lambda _: self._sink.upgrade())
             try:
                 with contained(step.batch.source):
                     entry = _entry(step, fingerprint(step.batch.source), {}, self._prefix)
@@ -178,7 +178,7 @@ class LoadWriter:
                 self._leave_out(step.batch, error)
                 continue
             self._enter(step.batch, entry)
-            entered.append(step.batch)
+            yield step.batch
 
     def _enter(self, batch: Batch, entry: Entry) -> None:
         """Enters a batch without rows in the ledger."""
@@ -237,10 +237,12 @@ class LoadWriter:
         self._progress(ProgressEvent("loaded", done, total, self.image_sets, self.values))
 
     def _count(self, step: LoadStep, decoded: Decoded, written: bool) -> None:
-        (self.loaded if written else self.already).append(step.batch)
+        self.already += not written
         if written:
+            self.loaded += 1
             self.image_sets += len(step.image_sets)
-            self.replaced |= {older.signature: (older, step.batch) for older in step.older}
+            newer = newer_of(step.batch)
+            self.replaced |= {older.signature: (older, newer) for older in step.older}
             self.values += decoded.values
             self.unmapped += decoded.unmapped
             for name, rows in decoded.written.items():

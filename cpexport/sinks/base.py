@@ -45,7 +45,7 @@ class LedgerStore(Protocol):
     """
 
     def read(self) -> Ledger:
-        """The batches that the destination holds, all at once: for reports that name each."""
+        """The batches that the destination holds, as they are now: their entries lie on disk."""
 
     def summary(self) -> Summary:
         """All batches added up. Costs what the batches since `stored_summary` cost, unless older

@@ -4,7 +4,7 @@ import hashlib
 import json
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Self
@@ -12,7 +12,7 @@ from typing import Self
 import pyarrow as pa
 
 from cpexport.cellprofiler.pipeline_use import PipelineUse, pipelines_used
-from cpexport.imagesets import ImageSets
+from cpexport.imagesets import ImageSets, union
 
 
 @dataclass(frozen=True)
@@ -115,13 +115,9 @@ class Entry:
 
 @dataclass(frozen=True)
 class Ledger:
-    """All entries of one destination and prefix."""
+    """All entries of one destination and prefix; they can lie on disk."""
 
-    entries: tuple[Entry, ...] = ()
-
-    def unknown(self) -> "Ledger":
-        """The same entries without fingerprints, so that no batch is recognized as loaded."""
-        return Ledger(tuple(replace(entry, fingerprint="") for entry in self.entries))
+    entries: Sequence[Entry] = ()
 
     @cached_property
     def by_signature(self) -> Mapping[str, Entry]:
@@ -149,8 +145,7 @@ class Ledger:
     @cached_property
     def loaded(self) -> ImageSets:
         """The image sets that the destination holds."""
-        ranges = [r for entry in self.entries for r in entry.loaded.ranges]
-        return ImageSets.from_ranges(ranges)
+        return union(entry.loaded for entry in self.entries)
 
     @cached_property
     def pipelines(self) -> tuple[PipelineUse, ...]:

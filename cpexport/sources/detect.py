@@ -6,7 +6,7 @@ sources.
 """
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,6 +15,8 @@ from pathlib import Path
 from cpexport.cellprofiler.batch_file import NAME
 from cpexport.cellprofiler.pipeline import Pipeline
 from cpexport.errors import LeftOut, SourceError
+from cpexport.files.digest_set import DigestSet
+from cpexport.files.spool import Spool
 from cpexport.files.walk import Listed, ReportFiles, is_text, walk
 from cpexport.jobs.split import PLAN, STAMP, STATUS, STATUS_SUFFIXES
 from cpexport.sources.base import Source
@@ -27,7 +29,7 @@ from cpexport.sources.named_file import PACKED, place_of
 from cpexport.sources.packed import may_be_data
 from cpexport.sources.spreadsheet.file_groups import csv_folder, header_of
 from cpexport.sources.sqlite.file import FileKind, contents
-from cpexport.sources.stray_tables import all_apart, put_together
+from cpexport.sources.stray_tables import Traits, put_together, traits
 from cpexport.sources.unread import unread_output
 
 _MOVE = "move it out of OUTPUTS"
@@ -43,16 +45,14 @@ class Found:
     batch_files: files that are named like a batch file.
     plans: files that can contain a plan.
     histories: folders with jobs' status files.
-    stamps: the files in jobs' folders that identify their batch file.
     not_read: files that can be jobs' data and are not read, each with the reason.
     named: files that the user named and that are no batch, each with the reason.
     """
 
-    listed: tuple[Place, ...]
+    listed: Sequence[Place]
     batch_files: tuple[Path, ...]
     plans: tuple[Path, ...] = ()
     histories: tuple[Path, ...] = ()
-    stamps: tuple[Path, ...] = ()
     not_read: tuple[LeftOut, ...] = ()
     named: tuple[LeftOut, ...] = ()
 
@@ -65,7 +65,9 @@ class Found:
         for path in outputs:
             added.setdefault(path.parent, []).append(path)
         excluded = set(batch_files)
-        places = []
+        if not added and not excluded:
+            return self
+        places: Spool[Place] = Spool()
         for place in self.listed:
             folder = place.folder
             hdf5 = [path for path in folder.hdf5 if path not in excluded]
@@ -73,14 +75,22 @@ class Found:
             hdf5 = sorted([*hdf5, *added.get(folder.path, [])])
             folder = replace(folder, hdf5=hdf5, batch_file=batch_file)
             places.append(replace(place, folder=folder))
-        return replace(self, listed=tuple(places))
+        return replace(self, listed=places)
 
     @cached_property
-    def _together(self) -> tuple[list[Place], list[LeftOut]]:
-        """Places with all files of their jobs, and the files that belong to no job."""
-        if all_apart(self.listed):
-            return list(self.listed), []
-        places = [place.copied() for place in self.listed]
+    def traits(self) -> Traits:
+        """What the places have in common, from one look at all of them."""
+        return traits(self.listed)
+
+    @cached_property
+    def _together(self) -> tuple[Sequence[Place], list[LeftOut]]:
+        """Places with all files of their jobs, and the files that belong to no job.
+
+        All of them are in memory only if a table may belong to a job in another folder.
+        """
+        if self.traits.apart:
+            return self.listed, []
+        places = list(self.listed)
         return places, put_together(places)
 
     @property
@@ -89,7 +99,7 @@ class Found:
         places, unowned = self._together
         unread = [
             left
-            for place in places
+            for place in (places if self.traits.unread else ())
             if (left := unread_output(place.folder.unread)) and not sources_of(place)
         ]
         named = self.named
@@ -101,20 +111,30 @@ class Found:
     @property
     def temporary(self) -> tuple[Path, ...]:
         """CellProfiler's temporary files, in which it keeps measurements during a run."""
-        return tuple(path for place in self.listed for path in place.folder.temporary)
+        return self.traits.temporary
 
-    def sources(self, hint: Pipeline | None = None) -> list[Source]:
+    @property
+    def stamped(self) -> Iterator[Path]:
+        """The folders of planned jobs, in the order of `listed`."""
+        return (place.folder.path for place in self.listed if place.folder.stamped)
+
+    def sources(self, hint: Pipeline | None = None) -> Spool[Source]:
         """Returns one source per batch, sorted by path; folders without outputs come last.
 
         `hint` is the batch file's pipeline.
         """
         places, _ = self._together
-        sources: list[Source] = []
+        sources: Spool[Source] = Spool()
+        sources.share(hint)
+        homes = DigestSet()
         for place in places:
-            sources += sources_of(place, hint)
-        homes = {home for source in sources for home in (source.path, source.path.parent)}
-        for place in places:
-            sources += empty_sources(place.folder, homes)
+            for source in sources_of(place, hint):
+                sources.append(source)
+                homes.add(str(source.path))
+                homes.add(str(source.path.parent))
+        for place in places if self.traits.traces else ():
+            for empty in empty_sources(place.folder, homes):
+                sources.append(empty)
         return sources
 
 
@@ -130,9 +150,9 @@ def find(
     Raises:
         SourceError: one of OUTPUTS does not exist, or cannot be listed.
     """
-    finding = _Finding(skip)
     # Folders come first: a file that is also named directly belongs to the batches of its folder.
     tops = sorted(outputs, key=lambda top: not top.is_dir())
+    finding = _Finding(skip, frozenset(_homes(top for top in tops if not top.is_dir())))
     for top in tops:
         if not top.exists():
             raise SourceError(top, "does not exist", "name the folder that holds the jobs' outputs")
@@ -146,21 +166,35 @@ def find(
     return finding.found()
 
 
+def _homes(files: Iterable[Path]) -> Iterator[str]:
+    """The folders, without links, of files that the user named."""
+    for file in files:
+        yield os.path.realpath(file.parent)
+        yield os.path.dirname(os.path.realpath(file))  # noqa: PTH120
+
+
 def _named_like_data(name: str) -> bool:
     return suffix(name) in DATA_SUFFIXES or name in (PLAN, STAMP)
 
 
 @dataclass
 class _Finding:
-    """The result so far, keyed by paths without links, so that nothing is found twice."""
+    """The result so far, by paths without links, so that nothing is found twice.
+
+    homes: the folders, without links, of files that the user named; `listed` has these.
+    seen: the folders and named files with a place.
+    nameless: places whose path is not UTF-8.
+    """
 
     skip: Callable[[Listed], bool]
-    places: dict[str, Place] = field(default_factory=dict)
+    homes: frozenset[str]
+    places: Spool[Place] = field(default_factory=Spool)
+    seen: DigestSet = field(default_factory=DigestSet)
     listed: dict[str, Listed] = field(default_factory=dict)
+    nameless: list[Place] = field(default_factory=list)
     batch_files: dict[str, Path] = field(default_factory=dict)
     plans: dict[str, Path] = field(default_factory=dict)
     histories: dict[str, Path] = field(default_factory=dict)
-    stamps: dict[str, Path] = field(default_factory=dict)
     not_read: list[LeftOut] = field(default_factory=list)
     named: list[LeftOut] = field(default_factory=list)
 
@@ -175,9 +209,11 @@ class _Finding:
 
     def take(self, listed: Listed) -> None:
         """Adds a folder."""
-        if listed.real in self.listed or self.skip(listed):
+        if listed.real in self.seen or self.skip(listed):
             return
-        self.listed[listed.real] = listed
+        self.seen.add(listed.real)
+        if listed.real in self.homes:
+            self.listed[listed.real] = listed
         self.not_read += [
             LeftOut(str(path), f"{why}; {_READABLE if why.startswith('cannot') else _MOVE}")
             for path, why in listed.closed
@@ -202,16 +238,18 @@ class _Finding:
         rest = [file for file in folder.csv if file not in sql_files] if sql_files else folder.csv
         csv = csv_folder(rest)
         strays = sql_strays(rest)
-        self.places[listed.real] = Place(
-            folder, csv.groups, list(csv.strays), jobs, strays, state=listed.state
-        )
+        self._add(Place(folder, csv.groups, list(csv.strays), jobs, strays, state=listed.state))
+
+    def _add(self, place: Place) -> None:
+        if is_text(str(place.folder.path)):
+            self.places.append(place)
+        else:
+            self.nameless.append(place)
 
     def _special(self, name: str) -> dict[str, Path] | None:
         """Returns where to record a file of this name if it describes jobs, else None."""
         if name == PLAN:
             return self.plans
-        if name == STAMP:
-            return self.stamps
         return self.batch_files if name.lower() == NAME.lower() else None
 
     def take_file(self, top: Path) -> None:
@@ -223,25 +261,21 @@ class _Finding:
         if (home and top.name in home.names) or (linked and linked_name in linked.names):
             return
         place = place_of(top)
-        if isinstance(place, Place):
-            self.places.setdefault(real, place)
-        else:
+        if not isinstance(place, Place):
             self.named.append(place)
+        elif self.seen.add(real):
+            self._add(place)
 
     def found(self) -> Found:
         """Returns the complete result, after the last folder and file."""
-        places = []
-        for place in self.places.values():
-            if is_text(str(place.folder.path)):
-                places.append(place)
-            elif place.is_a_jobs or sources_of(place):
+        for place in self.nameless:
+            if place.is_a_jobs or sources_of(place):
                 self.not_read.append(LeftOut(str(place.folder.path), _NOT_UTF8))
         return Found(
-            tuple(places),
+            self.places,
             tuple(self.batch_files.values()),
             tuple(self.plans.values()),
             tuple(self.histories.values()),
-            tuple(self.stamps.values()),
             tuple(self.not_read),
             tuple(self.named),
         )

@@ -1,6 +1,6 @@
 """The jobs' files in one folder below OUTPUTS, as far as names and headers show."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cpexport.cellprofiler.features import IMAGE
@@ -25,21 +25,6 @@ class Place:
     sql_strays: list[Path] = field(default_factory=list)
     companions: list[Path] = field(default_factory=list)
     state: bytes = b""
-
-    def copied(self) -> "Place":
-        """Returns a copy that can be changed independently."""
-        groups = {
-            prefix: replace(group, files=list(group.files), adopted=list(group.adopted))
-            for prefix, group in self.groups.items()
-        }
-        jobs = {job: list(files) for job, files in self.jobs.items()}
-        return replace(
-            self,
-            groups=groups,
-            strays=list(self.strays),
-            jobs=jobs,
-            companions=list(self.companions),
-        )
 
     @property
     def is_a_jobs(self) -> bool:

@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 from cpexport.cellprofiler.pipeline import Pipeline
+from cpexport.files.digest_set import DigestSet
 from cpexport.files.opening import read_small
 from cpexport.sources.base import Source
 from cpexport.sources.companions import Companions
@@ -79,16 +79,16 @@ def _with_companions(batches: Sequence[_Compared], place: Place) -> list[Source]
     return [replace(batch, companions=companions) for batch in batches]
 
 
-def empty_sources(folder: Folder, homes: set[Path]) -> list[Source]:
+def empty_sources(folder: Folder, homes: DigestSet) -> list[Source]:
     """Returns the source of a job's folder with nothing but traces of the job, or none.
 
-    `homes` are the folders that have a source; this one's is added.
+    `homes` are the paths of folders that have a source; this one's is added.
     """
     status = read_done_file(folder.done[0]) if folder.done else None
     home = folder.path.parent if folder.path.name in TEMPORARY else folder.path
-    if folder.batch_file or home in homes or not (folder.temporary or status or folder.begun):
+    traces = folder.temporary or status or folder.begun
+    if folder.batch_file or not traces or not homes.add(str(home)):
         return []
-    homes.add(home)
     return [EmptySource(home, status, tuple(folder.temporary), _server_file(folder))]
 
 

@@ -4,24 +4,55 @@ ExportToSpreadsheet can write into folders named after metadata, while Experimen
 them (CellProfiler 4.2.8, modules/exporttospreadsheet.py, make_full_filename).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from cpexport.cellprofiler.features import EXPERIMENT
 from cpexport.errors import LeftOut
+from cpexport.files.digest_set import DigestSet
 from cpexport.sources.adoption import adopt
 from cpexport.sources.folder_content import Place
 from cpexport.sources.spreadsheet.file_groups import CsvGroup
 
 
-def all_apart(places: Sequence[Place]) -> bool:
-    """Whether no table can belong to a job in another folder, as in most runs: `put_together` would
-    then change nothing."""
-    if not all(place.is_plain for place in places):
-        return False
-    jobs = {place.folder.path for place in places if place.is_a_jobs}
-    homes = {path.parent for path in jobs}
-    return jobs.isdisjoint(up for home in homes for up in (home, *home.parents))
+@dataclass(frozen=True)
+class Traits:
+    """What some places have in common.
+
+    plain: whether all of them are.
+    apart: whether, in addition, no table can belong to a job in another folder, as in most runs:
+        `put_together` would then change nothing.
+    unread: whether any has outputs in unsupported formats.
+    traces: whether any may have traces of a job without its outputs.
+    temporary: CellProfiler's temporary files in them.
+    """
+
+    plain: bool
+    apart: bool
+    unread: bool
+    traces: bool
+    temporary: tuple[Path, ...]
+
+
+def traits(places: Iterable[Place]) -> Traits:
+    """Looks at each place once."""
+    plain, unread, traces = True, False, False
+    temporary: list[Path] = []
+    jobs, above = DigestSet(), DigestSet()
+    for place in places:
+        folder = place.folder
+        plain = plain and place.is_plain
+        unread = unread or bool(folder.unread)
+        traces = traces or bool(folder.temporary or folder.done or folder.begun)
+        temporary += folder.temporary
+        if place.is_a_jobs:
+            jobs.add(str(folder.path))
+            for up in folder.path.parents:
+                # Where one folder is known, those above it are.
+                if not above.add(str(up)):
+                    break
+    return Traits(plain, plain and jobs.isdisjoint(above), unread, traces, tuple(temporary))
 
 
 def put_together(places: Sequence[Place]) -> list[LeftOut]:

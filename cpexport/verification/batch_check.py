@@ -227,7 +227,7 @@ class BatchVerifier:
         if len(rows) != 1:
             return [Difference(table, "", f"must have one row and has {len(rows)}")]
         if "properties" in self._sink.ledger.metadata():
-            ages = [entry.age[0] for entry in self._ledger.entries if entry.loaded]
+            ages = (entry.age[0] for entry in self._ledger.entries if entry.loaded)
             expected[MODIFIED] = max(ages)
         else:
             # A load that was killed has left the value of the load before.

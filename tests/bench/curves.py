@@ -23,6 +23,7 @@ from bench.tiny import write_batches, write_run
 ROOT = Path(__file__).parent.parent.parent
 HOME = ROOT / "build" / "bench" / "curves"
 CHECK, LOAD, NOTHING, ADD = "check", "load", "nothing new", "add one batch"
+DRY, CHECK_TO = "load --dry-run", "check --to"
 KINDS = ("sqlite", "parquet", "mariadb")
 
 
@@ -74,8 +75,31 @@ _BARS = (
     _Bar(LOAD, "memory", 1_000, 100_000, 1.2),
     _Bar(ADD, "CPU", 1_000, 100_000, 1.3),
 )
-# Seconds of CPU, and batches.
-_NOTHING_NEW = (5.0, 100_000)
+
+
+@dataclass(frozen=True)
+class _Limit:
+    """That a measure of so many batches is at most this."""
+
+    what: str
+    measure: str
+    batches: int
+    bound: float
+
+    def line(self, points: Sequence[Point], kind: str) -> str:
+        begin = f"{self.what}, {kind}, {self.measure} of {self.batches:,}:"
+        for point in points:
+            if (point.what, point.kind, point.batches) == (self.what, kind, self.batches):
+                value = {"s of CPU": point.cpu, "MB": point.memory}[self.measure]
+                met = "met" if value <= self.bound else "not met"
+                return f"{begin} measured {value:.3g}, bound at most {self.bound:g}: {met}"
+        return f"{begin} not measured, bound {self.bound:g}"
+
+
+_LIMITS = (
+    _Limit(NOTHING, "s of CPU", 100_000, 5),
+    *(_Limit(what, "MB", 1_000_000, 1000) for what in (CHECK, LOAD, NOTHING)),
+)
 
 
 @click.command()
@@ -96,8 +120,12 @@ def main(sizes: tuple[int, ...], kinds: tuple[str, ...]) -> None:
                 points.append(point)
                 click.echo(point.line(), err=True)
             shutil.rmtree(home)
-    lines = [bar.line(points, kind) for bar in _BARS for kind in _kinds_of(bar, kinds)]
-    lines += [_nothing_new(points, kind) for kind in kinds]
+    bars: tuple[_Bar | _Limit, ...] = (*_BARS, *_LIMITS)
+    lines = [
+        bar.line(points, kind)
+        for bar in bars
+        for kind in (("outputs",) if bar.what == CHECK else kinds)
+    ]
     written = {"points": [asdict(point) for point in points], "bars": lines}
     (HOME.parent / "curves.json").write_text(json.dumps(written, indent=1))
     click.echo("| what | where | batches | wall s | CPU s | CPU ms a batch | memory MB |")
@@ -134,6 +162,9 @@ def _measured(home: Path, size: int, urls: dict[str, str]) -> Iterator[Point]:
         yield _run(home, NOTHING, kind, size, "load", outputs, *to)
         one = str(home / "one" / f"batch_{size + 1}")
         yield _run(home, ADD, kind, size, "load", one, *to, "--batch", plan)
+        yield _run(home, DRY, kind, size, "load", outputs, *to, "--dry-run")
+        there = ("--to", url.format(home), "--prefix", f"n{size}_")
+        yield _run(home, CHECK_TO, kind, size, "check", *there, "--batch", plan)
 
 
 def _run(home: Path, what: str, kind: str, size: int, *words: str) -> Point:
@@ -146,20 +177,6 @@ def _run(home: Path, what: str, kind: str, size: int, *words: str) -> Point:
     if found["status"] not in (0, 3):
         raise click.ClickException(f"{what} of {size} batches failed: {' '.join(words)}")
     return Point(what, kind, size, found["wall"], found["cpu"], found["memory"])
-
-
-def _kinds_of(bar: _Bar, kinds: Sequence[str]) -> Sequence[str]:
-    return ("outputs",) if bar.what == CHECK else kinds
-
-
-def _nothing_new(points: Sequence[Point], kind: str) -> str:
-    bound, batches = _NOTHING_NEW
-    begin = f"{NOTHING}, {kind}, s of CPU at {batches:,}:"
-    for point in points:
-        if (point.what, point.kind, point.batches) == (NOTHING, kind, batches):
-            met = "met" if point.cpu <= bound else "not met"
-            return f"{begin} measured {point.cpu:.3g}, bound at most {bound:g}: {met}"
-    return f"{begin} not measured, bound {bound:g}"
 
 
 if __name__ == "__main__":

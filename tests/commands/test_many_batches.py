@@ -1,5 +1,6 @@
 """What a load costs does not grow with what the destination holds. Counted, not timed."""
 
+import gc
 import os
 import shutil
 from collections.abc import Callable
@@ -20,9 +21,13 @@ from cpexport._sqlite_adbc import Connection
 from cpexport.errors import CollisionError
 from cpexport.files import walk
 from cpexport.loading import evidence_cache, judging, known_folders
+from cpexport.loading.progress import ProgressEvent
 from cpexport.loading.survey import survey
 from cpexport.sources import detect
+from cpexport.sources.base import Batch
+from cpexport.sources.folder_content import Place
 from cpexport.sources.spreadsheet import file_groups
+from cpexport.sources.spreadsheet.source import SpreadsheetSource
 
 MARKS = ("ModuleError_01LoadData", "ExecutionTime_01LoadData")
 """What a job writes of an image set that it has measured."""
@@ -125,6 +130,22 @@ def test_a_batch_is_found_in_the_ledger_by_whole_keys(
         for sql, step in plans
         if not any(key in step for key in keys) and "count(" not in sql
     ] == []
+
+
+def test_a_load_keeps_only_some_batches_in_memory(tmp_path: Path) -> None:
+    alive = []
+
+    def count(done: ProgressEvent) -> None:
+        kept = (Batch, SpreadsheetSource, Place)
+        alive.append((done.what, sum(isinstance(one, kept) for one in gc.get_objects())))
+
+    write_batches(tmp_path / "outputs", 1, 30)
+    gc.collect()
+    assert (
+        load([tmp_path / "outputs"], f"sqlite:///{tmp_path}/a.sqlite", progress=count).loaded == 30
+    )
+
+    assert max(number for what, number in alive if what == "loaded") < 15
 
 
 @pytest.mark.parametrize("few", [0, 1000])

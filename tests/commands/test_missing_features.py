@@ -151,7 +151,7 @@ def test_it_takes_as_long_as_there_are_batches(tmp_path: Path) -> None:
     began = time.perf_counter()
     found = lacking(batches)
 
-    assert [len(each.batches) for each in found] == [10_000, 10_000]
+    assert [each.batches for each in found] == [10_000, 10_000]
     assert time.perf_counter() - began < 5
 
 

@@ -28,11 +28,6 @@ _IS_NAMED = SETTINGS.c.name == sa.bindparam("of_name")
 
 
 @cache
-def counts() -> sa.Select[Any]:
-    return sa.select(TABLES)
-
-
-@cache
 def batches(one_run: bool) -> sa.Select[Any]:
     return sa.select(*_ENTRY).where(in_scope(BATCHES, one_run)).order_by(BATCHES.c.batch_id)
 
@@ -102,11 +97,6 @@ def without_content() -> sa.Update:
 @cache
 def tables() -> sa.Select[Any]:
     return sa.select(TABLES.c.table_name).where(TABLES.c.batch_id == sa.bindparam("batch"))
-
-
-@cache
-def owners(one_run: bool) -> sa.Select[Any]:
-    return sa.select(SETS.c.number, SETS.c.batch_id).where(in_scope(SETS, one_run))
 
 
 @cache
@@ -233,5 +223,5 @@ def completed() -> sa.Select[Any]:
 
 
 def _within(table: sa.Table, ranges: int) -> sa.ColumnElement[bool]:
-    """The condition that selects so many ranges of batches; all of them for 0."""
-    return in_ranges(table.c.batch_id, ranges) if ranges else sa.true()
+    """The condition that selects so many ranges of batches."""
+    return in_ranges(table.c.batch_id, ranges)

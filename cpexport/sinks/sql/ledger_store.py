@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 import pyarrow as pa
 
 from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.files.spool import Spool
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.in_place import deleted
 from cpexport.sinks.ledger import Entry, Ledger
@@ -66,7 +67,11 @@ class SqlLedger:
         return bool(self._numbered)
 
     def read(self) -> Ledger:
-        return ledger_tables.read(self._db, self.scope()) if self.exists else Ledger()
+        entries: Spool[Entry] = Spool()
+        for entry in self.entries():
+            entries.share(entry.recorded)
+            entries.append(entry)
+        return Ledger(entries)
 
     def summary(self) -> Summary:
         if self._summary is None:

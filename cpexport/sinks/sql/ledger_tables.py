@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from cpexport.cellprofiler.image_identity import Pictures, from_identities
 from cpexport.imagesets import ImageSets
-from cpexport.sinks.ledger import Count, Entry, Ledger
+from cpexport.sinks.ledger import Count, Entry
 from cpexport.sinks.sql import ledger_queries as queries
 from cpexport.sinks.sql import ledger_upgrade, schema
 from cpexport.sinks.sql.database import Database
@@ -25,30 +25,6 @@ from cpexport.sinks.sql.statements import (
     values_of,
 )
 from cpexport.tables.layout import Column, Layout
-
-
-@checked
-def read(db: Database, scope: Scope) -> Ledger:
-    """All entries in the scope, in the order in which they were written."""
-    counts: dict[int, dict[str, Count]] = {}
-    for batch, table, rows, missing, infinite, columns in fetch(db, queries.counts()):
-        count = Count(rows, missing, infinite, json.loads(columns))
-        counts.setdefault(batch, {})[table] = count
-    owned: dict[int, list[int]] = {}
-    for number, batch in fetch(db, queries.owners(scope.one_run), **values_of(scope)):
-        owned.setdefault(batch, []).append(number)
-    batches = fetch(db, queries.batches(scope.one_run), **values_of(scope))
-    added = ledger_upgrade.Added.read(db)
-    return Ledger(
-        tuple(
-            added.to(
-                row[0],
-                entry_of(row, [], counts.get(row[0], {})),
-                ImageSets.of(owned.get(row[0], ())),
-            )
-            for row in batches
-        )
-    )
 
 
 @checked

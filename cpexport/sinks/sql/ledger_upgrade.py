@@ -86,8 +86,8 @@ class Added:
     recorded: Mapping[int, RecordedFeatures]
 
     @classmethod
-    def read(cls, db: Database, batches: ImageSets | None = None) -> Self:
-        """What they say about these batches, by `batch_id`; about all without `batches`."""
+    def read(cls, db: Database, batches: ImageSets) -> Self:
+        """What they say about these batches, by `batch_id`."""
         names = db.names()
         measured: dict[int, dict[str, float]] = {}
         replaced: dict[int, dict[str, int]] = {}
@@ -96,7 +96,7 @@ class Added:
         if MEASURED.name in names:
             for (value,) in fetch(db, queries.unmeasured()):
                 unmeasured = int(value)
-        for count, ranges in [(0, {})] if batches is None else ranges_of(batches):
+        for count, ranges in ranges_of(batches):
             if MEASURED.name in names:
                 for batch, feature, value in fetch(db, queries.measured(count), **ranges):
                     measured.setdefault(batch, {})[feature] = math.nan if value is None else value

@@ -53,6 +53,10 @@ class SpreadsheetSource:
     unread: tuple[Path, ...] = ()
     format: str = "spreadsheet"
 
+    def __reduce__(self) -> tuple[type["SpreadsheetSource"], tuple[object, ...]]:
+        # Faster than the way of dataclasses with slots: see `files.spool`.
+        return type(self), tuple(getattr(self, name) for name in self.__slots__)
+
     @property
     def evidence_files(self) -> tuple[Path, ...]:
         return (
