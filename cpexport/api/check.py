@@ -5,7 +5,15 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from cpexport.api.arguments import FilePath, check_range, path, paths, url
+from cpexport.api.arguments import (
+    FilePath,
+    Words,
+    check_range,
+    key_features,
+    path,
+    paths,
+    url,
+)
 from cpexport.commands import check as checks
 from cpexport.commands.check import CheckReport
 from cpexport.commands.watch import RunProgress, follow_check
@@ -22,6 +30,7 @@ def check(
     prefix: str = "",
     run: str | None = None,
     same_pictures: bool = False,
+    key: Words | None = None,
     images_per_batch: int | None = None,
     resubmit: FilePath | None = None,
     scheduler: str | None = None,
@@ -60,6 +69,8 @@ def check(
     same_pictures: image sets with one number have the same images, although their files moved.
     resubmit: a new folder for the files that run the missing image sets again, which
         `report.resubmission` describes. Jobs that wait or run are not in it.
+    key: the metadata that identifies image sets whose jobs count from 1, such as
+        `Plate,Well,Site`; by default found where the numbers of jobs mean different images.
     images_per_batch: the most image sets of each of these jobs, from 1; by default as planned.
     scheduler: slurm, sge, lsf, pbs or shell; by default as planned, else slurm.
     max_attempts: so many failed attempts, from 1, split a range into single image sets.
@@ -100,6 +111,7 @@ def check(
         folders,
         batch_file,
         same_pictures=same_pictures,
+        key=key_features(key),
         reader=Reader(),
         progress=progress or silent,
     )

@@ -27,6 +27,7 @@ def load(
     table_number: bool = False,
     path_map: Words | Mapping[str, str] = (),
     same_pictures: bool = False,
+    key: Words | None = None,
     replace: bool = False,
     wells: Words | None = None,
     plate: str | None = None,
@@ -69,6 +70,8 @@ def load(
     path_map: `CLUSTER=LOCAL` texts or a mapping: image paths below a folder of the cluster get the
         local one.
     same_pictures: image sets with one number have the same images, although their files moved.
+    key: the metadata that identifies image sets whose jobs count from 1, such as
+        `Plate,Well,Site`; by default found where the numbers of jobs mean different images.
     replace: newer outputs replace older ones that have more features.
     wells: any of mean, median and std: tables of wells to make.
     plate, well: the image features that name the plate and the well; by default `Metadata_Plate`
@@ -107,6 +110,7 @@ def load(
         table_number=table_number,
         path_map=path_map,
         same_pictures=same_pictures,
+        key=key,
         replace=replace,
         wells=wells,
         plate=plate,
@@ -144,6 +148,7 @@ def dry_run(
     table_number: bool = False,
     path_map: Words | Mapping[str, str] = (),
     same_pictures: bool = False,
+    key: Words | None = None,
     replace: bool = False,
     wells: Words | None = None,
     plate: str | None = None,
@@ -178,6 +183,7 @@ def dry_run(
         table_number=table_number,
         path_map=path_map,
         same_pictures=same_pictures,
+        key=key,
         replace=replace,
         wells=wells,
         plate=plate,

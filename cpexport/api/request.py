@@ -3,7 +3,16 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from cpexport.api.arguments import FilePath, Words, check_range, comma_list, pairs, path, paths
+from cpexport.api.arguments import (
+    FilePath,
+    Words,
+    check_range,
+    comma_list,
+    key_features,
+    pairs,
+    path,
+    paths,
+)
 from cpexport.cellprofiler.column_names import LONGEST
 from cpexport.derived.cpa_properties import check_replaceable
 from cpexport.derived.wells import Wells
@@ -22,6 +31,7 @@ def load_request(
     batch: FilePath | None,
     prefix: str,
     same_pictures: bool,
+    key: Words | None = None,
     objects: Words | None = None,
     aggregate: Words | None = None,
     max_column_length: int | None = None,
@@ -68,6 +78,7 @@ def load_request(
         shape=shape,
         paths=read_path_map(mapped, batch_file) if mapped else None,
         wells=tables_of_wells,
+        key=key_features(key),
         consent=Consent(same_pictures, replace),
         allow_empty=allow_empty,
     )

@@ -48,6 +48,7 @@ _LISTS = ("list", "commands", "array")
 )
 @job_options.size("as planned, else one image set or one group")
 @options.same_pictures
+@options.key
 @job_options.again
 @options.watch(
     "Check again at this interval, and draw progress, until all image sets are complete."

@@ -104,6 +104,7 @@ def properties(
 @options.batch
 @options.prefix
 @options.same_pictures
+@options.key
 @options.jobs
 @options.report_format()
 @options.missing_ok
@@ -191,6 +192,7 @@ def _print_file(context: click.Context, _: click.Parameter, name: str | None) ->
 @options.shape
 @options.path_map
 @options.same_pictures
+@options.key
 @options.replace
 @option(
     "--dialect",

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 @options.shape
 @options.path_map
 @options.same_pictures
+@options.key
 @options.replace
 @options.wells
 @options.plate_and_well

@@ -215,6 +215,14 @@ same_pictures = option(
     help="Accept image sets with the same number as the same images, even if the files were moved "
     "or renamed.",
 )
+key = option(
+    "--key",
+    group=screens.SAME_NUMBER,
+    metavar="METADATA,...",
+    show_default="found where jobs count their image sets from 1",
+    help="Metadata that identifies an image set, such as Plate,Well,Site, where each job counts "
+    "its own from 1.",
+)
 replace = option(
     "--replace",
     group=screens.SAME_NUMBER,

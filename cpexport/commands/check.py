@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +24,7 @@ from cpexport.loading.completeness import shown_by_numbers
 from cpexport.loading.how_jobs_ended import trouble
 from cpexport.loading.left_out import contradicted, covered, lost, other_outputs, uncertain
 from cpexport.loading.missing_features import lacking, sentences
+from cpexport.loading.numbering import Numbering
 from cpexport.loading.progress import Progress
 from cpexport.loading.survey import Survey, survey
 from cpexport.outcome import stamped, status
@@ -159,12 +160,14 @@ def check(
     batch_file: Path | None = None,
     *,
     same_pictures: bool = False,
+    key: tuple[str, ...] = (),
     reader: Reader | None = None,
     progress: Progress = lambda done: None,
 ) -> CheckReport:
     """Compares the batch file with the outputs below `outputs`, by default next to the batch file.
 
     same_pictures: whether an image set's number alone identifies it in the batch file.
+    key: the features that identify image sets whose jobs count from 1; empty to find them.
     reader: the reader of an earlier check, which reads only records of jobs that have changed.
 
     Raises:
@@ -175,7 +178,15 @@ def check(
         if batch_file is None:
             raise UsageError("name the batch file with --batch, or the folder of the outputs")
         outputs = [batch_file.parent]
-    found = survey(outputs, batch_file, same_pictures=same_pictures, progress=progress)
+    look = partial(
+        survey,
+        outputs,
+        batch_file,
+        same_pictures=same_pictures,
+        numbering=Numbering(key),
+        progress=progress,
+    )
+    found = look()
     if found.plan is None:
         _check_not_empty(found, outputs)
     clock = Stopwatch()
@@ -185,7 +196,7 @@ def check(
     _log.info(what, len(history.attempts), clock)
     if not history.complete <= union(batch.complete for batch in found.batches):
         # Jobs have ended since their outputs were inspected.
-        found = survey(outputs, batch_file, same_pictures=same_pictures, progress=progress)
+        found = look()
     skipped = union(batch.skipped for batch in found.batches)
     done = union(batch.complete - batch.skipped for batch in found.batches)
     duplicate = repeated(batch.complete - batch.skipped for batch in found.batches)

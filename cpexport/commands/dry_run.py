@@ -18,6 +18,7 @@ from cpexport.loading.load_plan import (
     replacements,
 )
 from cpexport.loading.missing_features import lacking, sentences
+from cpexport.loading.numbering import LedgerNumbers, Numbering
 from cpexport.loading.progress import Progress
 from cpexport.loading.recorded_endings import with_recorded_endings
 from cpexport.loading.request import LoadRequest
@@ -164,6 +165,7 @@ def _one(request: LoadRequest, progress: Progress) -> DryRun:
                 for pipeline, names in ledger.csv_tables.items()
             },
             same_pictures=request.consent.same_pictures,
+            numbering=Numbering(request.key, LedgerNumbers(sink.ledger)),
             progress=progress,
         )
         found = with_recorded_endings(found)

@@ -15,6 +15,7 @@ from cpexport.errors import UsageError
 from cpexport.loading.inspection import NoneKnown
 from cpexport.loading.left_out import check_not_empty
 from cpexport.loading.load_plan import LoadPlan, planned_of_readable, without
+from cpexport.loading.numbering import LedgerNumbers, Numbering
 from cpexport.loading.prefetch import inspected_ahead
 from cpexport.loading.progress import Progress
 from cpexport.loading.recorded_endings import with_recorded_endings
@@ -104,6 +105,7 @@ def _survey(request: LoadRequest, sink: Sink, pool: WorkerPool, progress: Progre
         },
         look=partial(inspected_ahead, pool),
         same_pictures=request.consent.same_pictures,
+        numbering=Numbering(request.key, LedgerNumbers(sink.ledger)),
         progress=progress,
     )
 

@@ -16,6 +16,7 @@ from cpexport.loading.decode import Decoded, decode
 from cpexport.loading.left_out import left_out, missing
 from cpexport.loading.load_plan import LoadStep
 from cpexport.loading.matching import Matched, matches
+from cpexport.loading.numbering import LedgerNumbers, Numbering
 from cpexport.loading.prefetch import decoded_ahead, fingerprinted_ahead, inspected_ahead
 from cpexport.loading.progress import Progress, ProgressEvent
 from cpexport.loading.recorded_endings import with_recorded_endings
@@ -72,6 +73,7 @@ def verify(
             },
             look=partial(inspected_ahead, pool),
             same_pictures=request.consent.same_pictures,
+            numbering=Numbering(request.key, LedgerNumbers(sink.ledger)),
             progress=progress,
         )
         found = with_recorded_endings(found)

@@ -21,6 +21,7 @@ class LoadRequest:
     shape: how the tables look; None to keep the destination's choice, or CellProfiler's default.
     paths: how image paths change; None for the destination's mapping, or none.
     wells: tables of wells to make in addition to the existing ones.
+    key: the features that identify image sets whose jobs count from 1; empty to find them.
     consent: what the user allows; it is not stored.
     run: the run that all of `outputs` belong to, if the destination numbers runs.
     allow_empty: whether jobs may still run, so that an empty result is no error.
@@ -33,6 +34,7 @@ class LoadRequest:
     shape: TableOptions | None = None
     paths: PathMap | None = None
     wells: Wells | None = None
+    key: tuple[str, ...] = ()
     consent: Consent = field(default_factory=Consent)
     run: str | None = None
     allow_empty: bool = False

@@ -27,10 +27,12 @@ from cpexport.loading.inspection import (
     Known,
     Look,
     NoneKnown,
+    look_at,
     one_by_one,
 )
 from cpexport.loading.judging import Judge
 from cpexport.loading.known_folders import FOLDERS, KnownFolders
+from cpexport.loading.numbering import Numbering, renumbered
 from cpexport.loading.progress import Progress, ProgressEvent
 from cpexport.sources.base import Batch, Source
 from cpexport.sources.detect import Found, find
@@ -77,6 +79,7 @@ def survey(
     tables: Mapping[str | None, Collection[str]] | None = None,
     look: Look = one_by_one,
     same_pictures: bool = False,
+    numbering: Numbering | None = None,
     progress: Progress = lambda done: None,
 ) -> Survey:
     """Returns all batches below `outputs`, compared with the batch file.
@@ -86,6 +89,7 @@ def survey(
     tables: the tables that known CSV outputs have, by pipeline.
     look: inspects all other sources.
     same_pictures: whether an image set's number alone identifies it in the batch file.
+    numbering: how image sets are numbered whose jobs count from 1.
 
     Raises:
         UsageError: several batch files were found.
@@ -96,7 +100,9 @@ def survey(
     known = known or NoneKnown()
     # A file that is named directly may lie in a folder that would be passed over.
     passed_over = known if all(path.is_dir() for path in outputs) else NoneKnown()
-    surveying = _Surveying(outputs, batch_file, tables or {}, same_pictures, progress)
+    surveying = _Surveying(
+        outputs, batch_file, tables or {}, same_pictures, numbering or Numbering(), progress
+    )
     with closing(CacheFile(outputs, (EVIDENCE, SHARED, FOLDERS))) as file:
         inspector = Inspector(known, EvidenceCache(file), look, progress)
         for some in (passed_over, NoneKnown()):
@@ -113,6 +119,7 @@ class _Surveying:
     batch_file: Path | None
     tables: Mapping[str | None, Collection[str]]
     same_pictures: bool
+    numbering: Numbering
     progress: Progress
 
     def result(self, inspector: Inspector, folders: KnownFolders) -> Survey | None:
@@ -154,6 +161,14 @@ class _Surveying:
             _check_any_output(items, renamed, outputs)
         folders.note(found, items, stamps)
         batches = judging.batches([item for item in items if not item.known], inspector.again)
+        placed = None
+        if self.numbering.may_apply(batches, plan):
+            placed = renumbered(items, inspector.again, plan, self.numbering)
+        if placed:
+            items, judging = placed.items, Judge(plan, self.tables, self.same_pictures)
+            for item in items:
+                judging.take(item)
+            batches = judging.batches([item for item in items if not item.known], look_at)
         known = folders.known(item.signature for item in items if item.known)
         return Survey(
             plan,
@@ -162,6 +177,7 @@ class _Surveying:
             read.plans,
             found.histories,
             (
+                *([placed.note] if placed else ()),
                 *notes_on(plan, [*candidates.batch_files, *renamed]),
                 *read.notes,
                 *_left_over(found, [item.source for item in items]),

@@ -28,8 +28,11 @@ show whether it still holds, so no batch removes it; a script does, as it reuses
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
+KEY = "key"
+"""The setting with the features that identify image sets whose jobs count from 1."""
+
 OWN = (
-    *("schema", "shape", "made", "views", "layout", "changing", "experiment_id", "view"),
+    *(KEY, "schema", "shape", "made", "views", "layout", "changing", "experiment_id", "view"),
     *("measured", queries.UNMEASURED),
 )
 """The settings that say what a destination is, or is becoming; no batch invalidates them."""

@@ -22,6 +22,7 @@ from cpexport.sinks.ledger import Entry
 from cpexport.sinks.opening import Opening
 from cpexport.sinks.sql import (
     experiment_tables,
+    ledger_numbers,
     ledger_options,
     ledger_settings,
     ledger_tables,
@@ -154,6 +155,7 @@ class LedgerSink:
         The entry comes before the rows: of two processes that write the same batch, the second must
         wait here for the first.
         """
+        ledger_numbers.write(self._db, scope, entry)
         owners = self._delete_replaced(layout, scope, entry, allow)
         number = ledger_tables.write(self._db, scope, entry, pictures)
         ledger_upgrade.write(self._db, number, entry, owners)

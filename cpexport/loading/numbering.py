@@ -1,0 +1,244 @@
+"""Numbers the image sets of jobs that count their own from 1.
+
+Many labs give each job an image set list of its own. Then the number of an image set says nothing,
+and its metadata identifies it: the *key*, such as plate, well and site. Each key gets a number for
+the whole run: its place in the batch file, or the one that the destination has for it, or else the
+next free one, in order of the keys.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import Final, Protocol
+
+from cpexport.cellprofiler.batch_file import BatchFile
+from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_keys import described, in_order, keys_of, usual_key
+from cpexport.errors import SourceError
+from cpexport.imagesets import NONE, ImageSets
+from cpexport.loading.inspection import Inspected
+from cpexport.loading.judging import Again
+from cpexport.sinks.base import LedgerStore
+from cpexport.sources.base import Batch, Evidence
+from cpexport.sources.renumbered import RenumberedSource
+
+_ADVICE: Final = "name the metadata that identifies each image set with --key"
+
+
+class Numbers(Protocol):
+    """The numbers that a destination has given to keys."""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The features of the keys; empty if image sets have the numbers of their jobs."""
+
+    @property
+    def loaded(self) -> ImageSets:
+        """The image sets that the destination has."""
+
+    def of(self, keys: Collection[str], features: Sequence[str]) -> Mapping[str, int]:
+        """The numbers of those of the keys that have one; `features` are the features of the
+        keys."""
+
+
+class NoNumbers:
+    """The numbers of no destination."""
+
+    key: tuple[str, ...] = ()
+    loaded: ImageSets = NONE
+
+    def of(self, keys: Collection[str], features: Sequence[str]) -> Mapping[str, int]:
+        return {}
+
+
+@dataclass(frozen=True)
+class LedgerNumbers:
+    """The numbers of a destination, by its ledger."""
+
+    ledger: LedgerStore
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return self.ledger.key()
+
+    @property
+    def loaded(self) -> ImageSets:
+        return self.ledger.summary().loaded
+
+    def of(self, keys: Collection[str], features: Sequence[str]) -> Mapping[str, int]:
+        if self.key == tuple(features):
+            return self.ledger.numbers_of(keys)
+        # Until now, image sets had the numbers of their jobs.
+        pictures = self.ledger.pictures(self.loaded)
+        known = zip(keys_of(pictures, features), pictures.numbers.tolist(), strict=True)
+        return {key: number for key, number in known if key is not None and key in keys}
+
+
+@dataclass(frozen=True)
+class Numbering:
+    """How image sets are numbered.
+
+    key: the features that identify image sets, if the user names them.
+    numbers: what the destination has.
+    """
+
+    key: tuple[str, ...] = ()
+    numbers: Numbers = field(default_factory=NoNumbers)
+
+    def may_apply(self, batches: Iterable[Batch], plan: BatchFile | None) -> bool:
+        """Whether the batches may have to be numbered, as far as their own numbers show.
+
+        They must be if there is a key. Otherwise they may be if all jobs count from 1, and there is
+        no batch file.
+        """
+        if self.key or self.numbers.key:
+            return True
+        firsts = [batch.image_sets.first for batch in batches if batch.image_sets]
+        several = len(firsts) > 1 or bool(firsts and self.numbers.loaded)
+        return plan is None and several and set(firsts) == {1}
+
+
+@dataclass(frozen=True)
+class Renumbered:
+    """Sources with the numbers of their run, and the features of the keys that gave them."""
+
+    items: list[Inspected]
+    key: tuple[str, ...]
+
+    @property
+    def note(self) -> str:
+        names = ", ".join(self.key)
+        return f"each job counts its image sets from 1; they are told apart by {names}"
+
+
+def renumbered(
+    items: Sequence[Inspected], again: Again, plan: BatchFile | None, numbering: Numbering
+) -> Renumbered | None:
+    """Returns the items with the numbers of their run; None if their own numbers are right.
+
+    They are wrong if the user names a key, if the destination has one, or if metadata says that the
+    same numbers mean different image sets. Items that are known stay as they are.
+    """
+    numbers = numbering.numbers
+    key = numbering.key or numbers.key
+    found = _Found.read(items, again, key)
+    if not key:
+        if not found.identifies(numbers):
+            return None
+        key = found.key
+    given = _given(found.all_keys, key, plan, numbers)
+    placed = [
+        _placed(item, found.evidence.get(place), found.keys.get(place, ()), given, key)
+        for place, item in enumerate(items)
+    ]
+    return Renumbered(placed, key)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The evidence of new items, and the keys of their image sets, in the order of the items."""
+
+    key: tuple[str, ...]
+    evidence: Mapping[int, Evidence]
+    keys: Mapping[int, list[str | None]]
+
+    @classmethod
+    def read(cls, items: Iterable[Inspected], again: Again, key: tuple[str, ...]) -> "_Found":
+        evidence: dict[int, Evidence] = {}
+        for place, item in enumerate(items):
+            found = item.found
+            if not item.known and not isinstance(found, SourceError):
+                found = found or again(item.source)
+            if isinstance(found, Evidence):
+                evidence[place] = found
+        if not key:
+            first = next((e.pictures for e in evidence.values() if len(e.pictures)), Pictures())
+            key = usual_key(first.columns)
+        keys = {place: keys_of(e.pictures, key) for place, e in evidence.items()}
+        return cls(key, evidence, keys)
+
+    @property
+    def all_keys(self) -> set[str]:
+        return {key for keys in self.keys.values() for key in keys if key is not None}
+
+    def identifies(self, numbers: Numbers) -> bool:
+        """Whether the key tells all image sets apart, and their numbers do not."""
+        if not self.key or any(None in keys for keys in self.keys.values()):
+            return False
+        if any(len(set(keys)) < len(keys) for keys in self.keys.values()):
+            return False
+        return self._differ(numbers)
+
+    def _differ(self, numbers: Numbers) -> bool:
+        """Whether two image sets have the same number and different keys."""
+        key_of: dict[int, str] = {}
+        for number, key in self._numbered():
+            if key_of.setdefault(number, key) != key:
+                return True
+        taken = [number for number in key_of if number in numbers.loaded]
+        known = numbers.of(key_of.values(), self.key) if taken else {}
+        return any(known.get(key_of[number]) != number for number in taken)
+
+    def _numbered(self) -> Iterator[tuple[int, str]]:
+        for place, keys in self.keys.items():
+            numbers = self.evidence[place].pictures.numbers.tolist()
+            yield from ((n, key) for n, key in zip(numbers, keys, strict=True) if key is not None)
+
+
+def _given(
+    keys: Collection[str], features: Sequence[str], plan: BatchFile | None, numbers: Numbers
+) -> Mapping[str, int]:
+    """The number of each key."""
+    given = dict(numbers.of(keys, features))
+    taken = numbers.loaded
+    if plan is not None:
+        planned = keys_of(plan.pictures, features)
+        places = zip(planned, plan.pictures.numbers.tolist(), strict=True)
+        given = {key: number for key, number in places if key is not None} | given
+        taken |= plan.planned
+    free = (number for number in count(1) if number not in taken)
+    new = in_order(key for key in keys if key not in given)
+    return given | dict(zip(new, free, strict=False))
+
+
+def _placed(
+    item: Inspected,
+    evidence: Evidence | None,
+    keys: Sequence[str | None],
+    given: Mapping[str, int],
+    features: Sequence[str],
+) -> Inspected:
+    """The item with the numbers of its run, or with the reason that it cannot have them."""
+    if evidence is None:
+        return item
+    own = evidence.pictures.numbers.tolist()
+    problem = _problem(own, keys, evidence.pictures, features)
+    if problem:
+        return replace(item, found=SourceError(item.source.path, problem, _ADVICE))
+    rows = [(n, given[key], key) for n, key in zip(own, keys, strict=True) if key is not None]
+    pairs = tuple((number, new) for number, new, _ in rows)
+    source = RenumberedSource(item.source, pairs, tuple(key for *_, key in rows), tuple(features))
+    return replace(item, source=source, found=source.renumbered(evidence))
+
+
+def _problem(
+    own: Sequence[int], keys: Sequence[str | None], pictures: Pictures, features: Sequence[str]
+) -> str:
+    """Why a batch's image sets cannot be numbered by their keys; empty if they can."""
+    if lacking := [name for name in features if name not in pictures.columns]:
+        return f"has no {lacking[0]}, by which image sets are told apart" if own else ""
+    if None in keys:
+        number = own[keys.index(None)]
+        empty = [name for name in features if not _value(pictures, name, keys.index(None))]
+        return f"its image set {number} has no {empty[0]}, by which image sets are told apart"
+    first: dict[str | None, int] = {}
+    for number, key in zip(own, keys, strict=True):
+        if key in first:
+            names = f"{' '.join(features)} ({described(key or '')})"
+            return f"its image sets {first[key]} and {number} have the same {names}"
+        first[key] = number
+    return ""
+
+
+def _value(pictures: Pictures, feature: str, row: int) -> str:
+    return pictures.columns[feature][row].as_py() or ""
