@@ -59,6 +59,18 @@ def pairs(words: Words | Mapping[str, str]) -> tuple[str, ...]:
     return word_list(words)
 
 
+def lists_of(plan: FilePath | Iterable[FilePath], batch: FilePath | None) -> tuple[Path, ...]:
+    """LoadData's lists.
+
+    Raises:
+        UsageError: there is a batch file, too.
+    """
+    lists = paths(plan)
+    if lists and batch is not None:
+        raise UsageError("--batch and --plan exclude each other; leave one out")
+    return lists
+
+
 def key_features(words: Words | None) -> tuple[str, ...]:
     """The metadata that identifies image sets, from words with or without `Metadata_`.
 

@@ -20,6 +20,7 @@ def load(
     to: FilePath | None = None,
     *,
     batch: FilePath | None = None,
+    plan: FilePath | Iterable[FilePath] = (),
     prefix: str = "",
     objects: Words | None = None,
     aggregate: Words | None = None,
@@ -62,6 +63,7 @@ def load(
         .parquet; by default NAME.sqlite in the working folder, after the first of `outputs`.
     batch: the batch file, Batch_data.h5; by default found near `outputs`, or by their plan.
         Without any, only gaps in the numbers show that image sets are missing.
+    plan: LoadData's list of image sets, `load_data.csv`, or several, where there is no batch file.
     prefix: begins the names of all tables, for example `MyExpt_`.
     objects: `separate` (the default), `combined`, `view` or `none`, and the object types wanted.
     aggregate: any of mean, median and std: per-image aggregates of object features.
@@ -103,6 +105,7 @@ def load(
         folders,
         to,
         batch=batch,
+        plan=plan,
         prefix=prefix,
         objects=objects,
         aggregate=aggregate,
@@ -141,6 +144,7 @@ def dry_run(
     to: FilePath | None = None,
     *,
     batch: FilePath | None = None,
+    plan: FilePath | Iterable[FilePath] = (),
     prefix: str = "",
     objects: Words | None = None,
     aggregate: Words | None = None,
@@ -176,6 +180,7 @@ def dry_run(
         folders,
         to,
         batch=batch,
+        plan=plan,
         prefix=prefix,
         objects=objects,
         aggregate=aggregate,

@@ -9,6 +9,7 @@ from cpexport.api.arguments import (
     check_range,
     comma_list,
     key_features,
+    lists_of,
     pairs,
     path,
     paths,
@@ -29,6 +30,7 @@ def load_request(
     to: str,
     *,
     batch: FilePath | None,
+    plan: FilePath | Iterable[FilePath] = (),
     prefix: str,
     same_pictures: bool,
     key: Words | None = None,
@@ -52,7 +54,7 @@ def load_request(
         UsageError: there are no outputs, or an option is invalid.
         SourceError: the batch file, which `path_map` needs, cannot be read.
     """
-    folders, batch_file = paths(outputs), path(batch)
+    folders, batch_file, lists = paths(outputs), path(batch), lists_of(plan, batch)
     if not folders:
         raise UsageError("name the folder that holds the jobs' outputs")
     if (plate or well) and not (wells or properties):
@@ -74,6 +76,7 @@ def load_request(
         outputs=folders,
         to=to,
         batch_file=batch_file,
+        lists=lists,
         prefix=prefix,
         shape=shape,
         paths=read_path_map(mapped, batch_file) if mapped else None,

@@ -16,6 +16,7 @@ def verify(
     to: FilePath,
     *,
     batch: FilePath | None = None,
+    plan: FilePath | Iterable[FilePath] = (),
     prefix: str = "",
     same_pictures: bool = False,
     key: Words | None = None,
@@ -51,6 +52,12 @@ def verify(
     where = url(to, defaults_file)
     assert where is not None
     request = load_request(
-        outputs, where, batch=batch, prefix=prefix, same_pictures=same_pictures, key=key
+        outputs,
+        where,
+        batch=batch,
+        plan=plan,
+        prefix=prefix,
+        same_pictures=same_pictures,
+        key=key,
     )
     return replace(verify_runs(request, processes(jobs), progress or silent), missing_ok=missing_ok)

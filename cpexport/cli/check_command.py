@@ -33,6 +33,7 @@ _LISTS = ("list", "commands", "array")
 )
 @click.argument("outputs", nargs=-1, type=click.Path(path_type=Path), metavar="[OUTPUTS...]")
 @options.batch
+@options.lists
 @options.to("Check what this destination holds, instead of OUTPUTS")
 @options.prefix
 @option(

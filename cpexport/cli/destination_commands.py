@@ -102,6 +102,7 @@ def properties(
 @options.outputs
 @options.to("Destination URL to compare with OUTPUTS", required=True)
 @options.batch
+@options.lists
 @options.prefix
 @options.same_pictures
 @options.key
@@ -188,6 +189,7 @@ def _print_file(context: click.Context, _: click.Parameter, name: str | None) ->
     help="Print SQL queries to start from, and exit.",
 )
 @options.batch
+@options.lists
 @options.prefix
 @options.shape
 @options.path_map

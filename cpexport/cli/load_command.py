@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 @options.outputs
 @options.to("Destination URL", default="sqlite:///NAME.sqlite, with the name of OUTPUTS")
 @options.batch
+@options.lists
 @options.prefix
 @options.shape
 @options.path_map

@@ -51,6 +51,14 @@ batch = option(
     show_default="found next to or below OUTPUTS, or in their plan",
     help="Batch file, Batch_data.h5.",
 )
+lists = option(
+    "--plan",
+    group=screens.SOURCE,
+    type=_path,
+    multiple=True,
+    metavar="FILE",
+    help="List of image sets that LoadData reads, load_data.csv, if there is no batch file.",
+)
 
 
 def to(

@@ -85,7 +85,7 @@ class CheckReport:
         Raises:
             UsageError: there is no batch file.
         """
-        if self.plan is None:
+        if self.plan is None or self.plan.is_list:
             raise UsageError("this needs the batch file; name it with --batch")
         return self.plan
 
@@ -127,7 +127,7 @@ class CheckReport:
             "complete": len(self.complete),
             "skipped": self.skipped.to_list(),
             "missing": self.missing.to_list(),
-            "missing_is": "what the batch file plans" if self.plan else GAPS,
+            "missing_is": _missing_is(self.plan),
             "missing_names": {str(n): str(name) for n, name in self.names.items()},
             "unexpected": self.unexpected.to_list(),
             "misplaced": self.mismatched_images.to_list(),
@@ -161,6 +161,7 @@ def check(
     *,
     same_pictures: bool = False,
     key: tuple[str, ...] = (),
+    lists: Sequence[Path] = (),
     reader: Reader | None = None,
     progress: Progress = lambda done: None,
 ) -> CheckReport:
@@ -168,6 +169,7 @@ def check(
 
     same_pictures: whether an image set's number alone identifies it in the batch file.
     key: the features that identify image sets whose jobs count from 1; empty to find them.
+    lists: LoadData's lists of the image sets to run, if there is no batch file.
     reader: the reader of an earlier check, which reads only records of jobs that have changed.
 
     Raises:
@@ -184,6 +186,7 @@ def check(
         batch_file,
         same_pictures=same_pictures,
         numbering=Numbering(key),
+        lists=lists,
         progress=progress,
     )
     found = look()
@@ -227,6 +230,12 @@ def check(
             PipelineUse(batch.pipeline, batch.version, 1, batch.complete) for batch in found.batches
         ),
     )
+
+
+def _missing_is(plan: BatchFile | None) -> str:
+    if plan is None:
+        return GAPS
+    return f"what {'the list' if plan.is_list else 'the batch file'} plans"
 
 
 def _check_not_empty(found: Survey, outputs: Sequence[Path]) -> None:

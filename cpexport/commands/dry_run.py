@@ -166,6 +166,7 @@ def _one(request: LoadRequest, progress: Progress) -> DryRun:
             },
             same_pictures=request.consent.same_pictures,
             numbering=Numbering(request.key, LedgerNumbers(sink.ledger)),
+            lists=request.lists,
             progress=progress,
         )
         found = with_recorded_endings(found)

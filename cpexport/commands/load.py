@@ -106,6 +106,7 @@ def _survey(request: LoadRequest, sink: Sink, pool: WorkerPool, progress: Progre
         look=partial(inspected_ahead, pool),
         same_pictures=request.consent.same_pictures,
         numbering=Numbering(request.key, LedgerNumbers(sink.ledger)),
+        lists=request.lists,
         progress=progress,
     )
 

@@ -224,9 +224,9 @@ def _skipped(sink: Sink, found: Survey) -> ImageSets:
     """The image sets that FlagImage skipped.
 
     With a batch file, its pipeline shows which image sets in the destination were skipped; without
-    one, only the batches of this load are known.
+    its pipeline, only the batches of this load are known.
     """
-    if found.plan is None:
+    if found.plan is None or found.plan.is_list:
         return ImageSets.from_ranges(r for batch in found.batches for r in batch.skipped.ranges)
     features = sink.layout().features.get(IMAGE, {})
     return skipped_there(found.plan.pipeline, features, lambda columns: sink.read(IMAGE, columns))

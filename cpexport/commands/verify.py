@@ -74,6 +74,7 @@ def verify(
             look=partial(inspected_ahead, pool),
             same_pictures=request.consent.same_pictures,
             numbering=Numbering(request.key, LedgerNumbers(sink.ledger)),
+            lists=request.lists,
             progress=progress,
         )
         found = with_recorded_endings(found)

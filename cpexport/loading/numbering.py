@@ -11,9 +11,12 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Final, Protocol
 
+import numpy as np
+
 from cpexport.cellprofiler.batch_file import BatchFile
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.cellprofiler.image_keys import described, in_order, keys_of, usual_key
+from cpexport.cellprofiler.image_set_list import key_of
 from cpexport.errors import SourceError
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.loading.inspection import Inspected
@@ -88,10 +91,10 @@ class Numbering:
     def may_apply(self, batches: Iterable[Batch], plan: BatchFile | None) -> bool:
         """Whether the batches may have to be numbered, as far as their own numbers show.
 
-        They must be if there is a key. Otherwise they may be if all jobs count from 1, and there is
-        no batch file.
+        They must be if there is a key, or a list of LoadData. Otherwise they may be if all jobs
+        count from 1, and there is no batch file.
         """
-        if self.key or self.numbers.key:
+        if self.key or self.numbers.key or (plan and plan.is_list):
             return True
         firsts = [batch.image_sets.first for batch in batches if batch.image_sets]
         several = len(firsts) > 1 or bool(firsts and self.numbers.loaded)
@@ -100,9 +103,10 @@ class Numbering:
 
 @dataclass(frozen=True)
 class Renumbered:
-    """Sources with the numbers of their run, and the features of the keys that gave them."""
+    """Sources and the batch file with the numbers of their run, and the features of the keys."""
 
     items: list[Inspected]
+    plan: BatchFile | None
     key: tuple[str, ...]
 
     @property
@@ -120,10 +124,11 @@ def renumbered(
     same numbers mean different image sets. Items that are known stay as they are.
     """
     numbers = numbering.numbers
-    key = numbering.key or numbers.key
+    listed = plan is not None and plan.is_list
+    key = _key(plan, numbering)
     found = _Found.read(items, again, key)
     if not key:
-        if not found.identifies(numbers):
+        if listed or not found.identifies(numbers):
             return None
         key = found.key
     given = _given(found.all_keys, key, plan, numbers)
@@ -131,7 +136,22 @@ def renumbered(
         _placed(item, found.evidence.get(place), found.keys.get(place, ()), given, key)
         for place, item in enumerate(items)
     ]
-    return Renumbered(placed, key)
+    return Renumbered(placed, _planned(plan, key, given) if plan else None, key)
+
+
+def numbered_plan(plan: BatchFile, numbering: Numbering) -> BatchFile:
+    """The batch file with the numbers that a destination gives its image sets."""
+    key = _key(plan, numbering)
+    if not key:
+        return plan
+    return _planned(plan, key, _given((), key, plan, numbering.numbers))
+
+
+def _key(plan: BatchFile | None, numbering: Numbering) -> tuple[str, ...]:
+    """The features of the keys; empty if neither the user, the destination nor a list has one."""
+    if key := numbering.key or numbering.numbers.key:
+        return key
+    return key_of(plan) if plan and plan.is_list else ()
 
 
 @dataclass(frozen=True)
@@ -189,16 +209,46 @@ def _given(
     keys: Collection[str], features: Sequence[str], plan: BatchFile | None, numbers: Numbers
 ) -> Mapping[str, int]:
     """The number of each key."""
-    given = dict(numbers.of(keys, features))
-    taken = numbers.loaded
-    if plan is not None:
-        planned = keys_of(plan.pictures, features)
-        places = zip(planned, plan.pictures.numbers.tolist(), strict=True)
-        given = {key: number for key, number in places if key is not None} | given
-        taken |= plan.planned
-    free = (number for number in count(1) if number not in taken)
-    new = in_order(key for key in keys if key not in given)
+    places = dict(_places(plan, features)) if plan else {}
+    given = dict(numbers.of({*keys, *places}, features))
+    taken, loaded = set(given.values()), numbers.loaded
+    for key, number in places.items():
+        if key not in given and number not in taken and number not in loaded:
+            given[key] = number
+            taken.add(number)
+    free = (n for n in count(1) if n not in taken and n not in loaded)
+    new = in_order(key for key in {*keys, *places} if key not in given)
     return given | dict(zip(new, free, strict=False))
+
+
+def _places(plan: BatchFile, features: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """Yields the key and the number of each planned image set.
+
+    Raises:
+        SourceError: an image set has no key.
+    """
+    keys = keys_of(plan.pictures, features)
+    for key, number in zip(keys, plan.pictures.numbers.tolist(), strict=True):
+        if key is None:
+            problem = f"its image set {number} lacks one of {', '.join(features)}"
+            raise SourceError(plan.path, problem, _ADVICE)
+        yield key, number
+
+
+def _planned(plan: BatchFile, features: Sequence[str], given: Mapping[str, int]) -> BatchFile:
+    """The batch file with the numbers that the destination gives its image sets."""
+    new = {number: given[key] for key, number in _places(plan, features)}
+    if all(number == place for place, number in new.items()):
+        return plan
+
+    def moved(pictures: Pictures) -> Pictures:
+        numbers = np.array([new[number] for number in pictures.numbers.tolist()], np.int64)
+        return replace(pictures, numbers=numbers).take(np.argsort(numbers))
+
+    planned = ImageSets.of(new.values())
+    return replace(
+        plan, planned=planned, pictures=moved(plan.pictures), grouping=moved(plan.grouping)
+    )
 
 
 def _placed(

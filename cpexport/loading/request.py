@@ -17,6 +17,7 @@ class LoadRequest:
         and can be written NAME=FOLDER.
     to: the destination URL.
     batch_file: the batch file of the jobs; None to find it near the outputs.
+    lists: LoadData's lists of the image sets to run, if there is no batch file.
     prefix: table name prefix.
     shape: how the tables look; None to keep the destination's choice, or CellProfiler's default.
     paths: how image paths change; None for the destination's mapping, or none.
@@ -30,6 +31,7 @@ class LoadRequest:
     outputs: tuple[Path, ...]
     to: str
     batch_file: Path | None = None
+    lists: tuple[Path, ...] = ()
     prefix: str = ""
     shape: TableOptions | None = None
     paths: PathMap | None = None

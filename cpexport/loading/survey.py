@@ -13,6 +13,7 @@ from cpexport._stopwatch import Stopwatch
 from cpexport.cellprofiler.batch_file import BatchFile, BatchFileFoundError, digest
 from cpexport.cellprofiler.flagged_image_sets import without_rows
 from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_set_list import read_lists
 from cpexport.errors import LeftOut, SourceError
 from cpexport.imagesets import NONE, ImageSets, union
 from cpexport.jobs.found_plans import read_plans
@@ -80,6 +81,7 @@ def survey(
     look: Look = one_by_one,
     same_pictures: bool = False,
     numbering: Numbering | None = None,
+    lists: Sequence[Path] = (),
     progress: Progress = lambda done: None,
 ) -> Survey:
     """Returns all batches below `outputs`, compared with the batch file.
@@ -90,6 +92,7 @@ def survey(
     look: inspects all other sources.
     same_pictures: whether an image set's number alone identifies it in the batch file.
     numbering: how image sets are numbered whose jobs count from 1.
+    lists: LoadData's lists of the image sets to run, if there is no batch file.
 
     Raises:
         UsageError: several batch files were found.
@@ -101,7 +104,13 @@ def survey(
     # A file that is named directly may lie in a folder that would be passed over.
     passed_over = known if all(path.is_dir() for path in outputs) else NoneKnown()
     surveying = _Surveying(
-        outputs, batch_file, tables or {}, same_pictures, numbering or Numbering(), progress
+        outputs,
+        batch_file,
+        tables or {},
+        same_pictures,
+        numbering or Numbering(),
+        lists,
+        progress,
     )
     with closing(CacheFile(outputs, (EVIDENCE, SHARED, FOLDERS))) as file:
         inspector = Inspector(known, EvidenceCache(file), look, progress)
@@ -120,6 +129,7 @@ class _Surveying:
     tables: Mapping[str | None, Collection[str]]
     same_pictures: bool
     numbering: Numbering
+    lists: Sequence[Path]
     progress: Progress
 
     def result(self, inspector: Inspector, folders: KnownFolders) -> Survey | None:
@@ -139,14 +149,14 @@ class _Surveying:
             return None
         candidates = sorted_by_content(found.batch_files)
         found = found.retold(outputs=(*candidates.outputs, *_kept_temporary(found)))
-        path = self.batch_file or the_one(candidates.batch_files)
-        if path is None:
+        path = None if self.lists else self.batch_file or the_one(candidates.batch_files)
+        if path is None and not self.lists:
             near = next_to(outputs)
             candidates = replace(candidates, not_read=(*candidates.not_read, *near.not_read))
             path = the_one(near.batch_files) or planned_with(read.plans)
         stamps = read_stamps(found.stamps)
         _log.info("files below %s listed in %s", ", ".join(map(str, outputs)), clock)
-        plan = _plan(path, read.plans, stamps)
+        plan = read_lists(self.lists) if self.lists else _plan(path, read.plans, stamps)
         if plan and folders.stamps and folders.stamps != {digest(plan.path)}:
             return None
         judging = Judge(plan, self.tables, self.same_pictures)
@@ -165,7 +175,8 @@ class _Surveying:
         if self.numbering.may_apply(batches, plan):
             placed = renumbered(items, inspector.again, plan, self.numbering)
         if placed:
-            items, judging = placed.items, Judge(plan, self.tables, self.same_pictures)
+            items, plan = placed.items, placed.plan
+            judging = Judge(plan, self.tables, self.same_pictures)
             for item in items:
                 judging.take(item)
             batches = judging.batches([item for item in items if not item.known], look_at)
@@ -208,7 +219,8 @@ def _kept_temporary(found: Found) -> list[Path]:
 
 def _sources(found: Found, plan: BatchFile | None, candidates: Candidates) -> list[Source]:
     """Returns all sources; those that stand for unreadable batch files come last."""
-    return [*found.sources(plan.pipeline if plan else None), *candidates.not_read]
+    pipeline = plan.pipeline if plan and not plan.is_list else None
+    return [*found.sources(pipeline), *candidates.not_read]
 
 
 def pictures_of(batch: Batch) -> Pictures:
