@@ -23,6 +23,8 @@ TABLE_NUMBER: Final = "TableNumber"
 IMAGE_NUMBER: Final = "ImageNumber"
 OBJECT_NUMBER: Final = "ObjectNumber"
 NUMBER: Final = "Number_Object_Number"
+SOURCE_NUMBER: Final = "SourceImageNumber"
+"""The image feature with the number that a job gave its image set, if the run has another one."""
 NO_FEATURE: Final = ""
 """The feature of a column that is not one: it numbers the rows of a CSV file."""
 

@@ -58,6 +58,7 @@ class CheckReport:
     pipelines: those that made the complete image sets.
     resubmission: the plan that runs what is missing, if one was asked for.
     missing_ok: whether the exit status is 0 even if something is missing or left out.
+    keyed: the names of incomplete image sets that are told apart by their metadata.
     """
 
     plan: BatchFile | None
@@ -77,6 +78,7 @@ class CheckReport:
     pipelines: tuple[PipelineUse, ...] = ()
     resubmission: "Resubmission | None" = None
     missing_ok: bool = False
+    keyed: Mapping[int, Name] = field(default_factory=dict, repr=False)
 
     @property
     def batch_file(self) -> BatchFile:
@@ -100,8 +102,11 @@ class CheckReport:
 
     @cached_property
     def names(self) -> Mapping[int, Name]:
-        """The names of the missing image sets, if there is a batch file."""
-        return named(self.plan.pictures, self.missing) if self.plan else {}
+        """The names of the missing image sets, if there is a batch file, or if image sets are told
+        apart by their metadata."""
+        if self.plan:
+            return named(self.plan.pictures, self.missing)
+        return {n: name for n, name in self.keyed.items() if n in self.missing}
 
     @property
     def is_complete(self) -> bool:
@@ -229,6 +234,7 @@ def check(
         pipelines_used(
             PipelineUse(batch.pipeline, batch.version, 1, batch.complete) for batch in found.batches
         ),
+        keyed=found.names,
     )
 
 

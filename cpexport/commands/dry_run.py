@@ -209,7 +209,7 @@ def _one(request: LoadRequest, progress: Progress) -> DryRun:
                 *left_out(found, sink, kept, present, layout.types, unreadable, others),
                 *(LeftOut(out.entry.path, out.reason) for out in taken_out),
             ),
-            missing(found.plan, present, ran),
+            missing(found, present, ran),
             new,
             {parts[0].name: tuple(len(p.schema) for p in parts) for parts in tables.values()},
             (

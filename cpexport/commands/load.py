@@ -11,7 +11,7 @@ from cpexport._stopwatch import Stopwatch
 from cpexport.commands.load_report import LoadReport, report_on
 from cpexport.derived.analyses import join_analyses
 from cpexport.derived.wells import make_wells
-from cpexport.errors import UsageError
+from cpexport.errors import NumberTakenError, UsageError
 from cpexport.loading.inspection import NoneKnown
 from cpexport.loading.left_out import check_not_empty
 from cpexport.loading.load_plan import LoadPlan, planned_of_readable, without
@@ -34,6 +34,9 @@ from cpexport.tables.layout import object_of
 
 _log = logging.getLogger(__name__)
 
+# How often a load begins again because another one has numbered image sets meanwhile.
+_ATTEMPTS = 5
+
 
 def load(
     request: LoadRequest,
@@ -55,7 +58,26 @@ def load(
             are the same, or a newer output lacks what an older one has; nothing was changed.
         SinkError: the destination cannot be written. Batches that were committed before stay.
     """
-    began, prefix, run = time.monotonic(), request.prefix, request.run
+    began = time.monotonic()
+    for _ in range(_ATTEMPTS):
+        try:
+            report = _loaded(request, workers, progress)
+            break
+        except NumberTakenError as error:
+            _log.info("beginning again: %s", error)
+    else:
+        report = _loaded(request, workers, progress)
+    return replace(report, seconds=time.monotonic() - began)
+
+
+def _loaded(request: LoadRequest, workers: ExecutorSpec, progress: Progress) -> LoadReport:
+    """Loads once; see `load`.
+
+    Raises:
+        NumberTakenError: another load has numbered image sets meanwhile. Batches that were
+            committed before stay.
+    """
+    prefix, run = request.prefix, request.run
     with (
         open_sink(request.to, prefix, request.shape, run, request.paths) as sink,
         scratch_folder() as scratch,
@@ -78,7 +100,7 @@ def load(
     if run is None:
         report = _with_computed_tables(request, report)
     _log_result(report)
-    return replace(report, seconds=time.monotonic() - began)
+    return report
 
 
 def _log_result(report: LoadReport) -> None:

@@ -162,7 +162,7 @@ def report_on(
         summary.ran,
         (batch.entry.image_sets for batch in withdrawn),
     )
-    gaps = missing(found.plan, loaded, ran)
+    gaps = missing(found, loaded, ran)
     skipped = _skipped(sink, found) & loaded
     replaced = replacements(writer.replaced.values())
     return LoadReport(

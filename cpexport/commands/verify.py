@@ -109,7 +109,7 @@ def verify(
                 replace(difference, run=run or "")
                 for difference in [*verifier.structure, *verifying.differences, *unexplained]
             ),
-            missing={run or "": missing(found.plan, ledger.loaded, ran)},
+            missing={run or "": missing(found, ledger.loaded, ran)},
             seconds=time.monotonic() - began,
             pipelines=ledger.pipelines,
         )

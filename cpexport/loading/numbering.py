@@ -17,7 +17,8 @@ from cpexport.cellprofiler.batch_file import BatchFile
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.cellprofiler.image_keys import described, in_order, keys_of, usual_key
 from cpexport.cellprofiler.image_set_list import key_of
-from cpexport.errors import SourceError
+from cpexport.cellprofiler.image_set_names import Name
+from cpexport.errors import SourceError, UsageError
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.loading.inspection import Inspected
 from cpexport.loading.judging import Again
@@ -108,11 +109,16 @@ class Renumbered:
     items: list[Inspected]
     plan: BatchFile | None
     key: tuple[str, ...]
+    given: Mapping[str, int] = field(repr=False)
+
+    def names(self, image_sets: ImageSets) -> Mapping[int, Name]:
+        """The names of these image sets, by their keys."""
+        return {n: Name(described(k)) for k, n in self.given.items() if n in image_sets}
 
     @property
     def note(self) -> str:
         names = ", ".join(self.key)
-        return f"each job counts its image sets from 1; they are told apart by {names}"
+        return f"image sets are told apart by {names}, not by the numbers that their jobs gave them"
 
 
 def renumbered(
@@ -136,7 +142,7 @@ def renumbered(
         _placed(item, found.evidence.get(place), found.keys.get(place, ()), given, key)
         for place, item in enumerate(items)
     ]
-    return Renumbered(placed, _planned(plan, key, given) if plan else None, key)
+    return Renumbered(placed, _planned(plan, key, given) if plan else None, key, given)
 
 
 def numbered_plan(plan: BatchFile, numbering: Numbering) -> BatchFile:
@@ -148,7 +154,14 @@ def numbered_plan(plan: BatchFile, numbering: Numbering) -> BatchFile:
 
 
 def _key(plan: BatchFile | None, numbering: Numbering) -> tuple[str, ...]:
-    """The features of the keys; empty if neither the user, the destination nor a list has one."""
+    """The features of the keys; empty if neither the user, the destination nor a list has one.
+
+    Raises:
+        UsageError: the user names others than the destination has.
+    """
+    if numbering.key and numbering.numbers.key not in ((), numbering.key):
+        names = ", ".join(numbering.numbers.key)
+        raise UsageError(f"the destination's image sets are told apart by {names}; leave out --key")
     if key := numbering.key or numbering.numbers.key:
         return key
     return key_of(plan) if plan and plan.is_list else ()

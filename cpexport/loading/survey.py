@@ -6,7 +6,7 @@ Both `load` and `check` begin with this survey, so both mean the same by complet
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cpexport._stopwatch import Stopwatch
@@ -14,6 +14,7 @@ from cpexport.cellprofiler.batch_file import BatchFile, BatchFileFoundError, dig
 from cpexport.cellprofiler.flagged_image_sets import without_rows
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.cellprofiler.image_set_list import read_lists
+from cpexport.cellprofiler.image_set_names import Name
 from cpexport.errors import LeftOut, SourceError
 from cpexport.imagesets import NONE, ImageSets, union
 from cpexport.jobs.found_plans import read_plans
@@ -61,6 +62,7 @@ class Survey:
     histories: the folders in which jobs record their attempts.
     notes: for the user, for example about batch files.
     left_out: files that may be data but belong to no batch.
+    names: the names of incomplete image sets that were numbered by their metadata.
     """
 
     plan: BatchFile | None
@@ -70,6 +72,7 @@ class Survey:
     histories: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    names: Mapping[int, Name] = field(default_factory=dict)
 
 
 def survey(
@@ -195,6 +198,7 @@ class _Surveying:
                 *_without_rows(batches, judging.skipping, None if known else plan),
             ),
             (*found.left_out, *read.left_out, *stamps.left_out),
+            placed.names(union(b.image_sets - b.complete for b in batches)) if placed else {},
         )
 
 

@@ -22,6 +22,7 @@ from cpexport.cellprofiler.features import (
     IMAGE_NUMBER,
     INTEGER,
     RELATIONSHIP,
+    SOURCE_NUMBER,
 )
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.errors import AS_WRITTEN, SourceError
@@ -30,8 +31,6 @@ from cpexport.sources.base import Evidence, Opened, Source
 from cpexport.tables.casts import together
 from cpexport.tables.layout import Features
 
-SOURCE_NUMBER: Final = "SourceImageNumber"
-"""The image feature with the number that the job gave an image set."""
 # TrackObjects (CellProfiler 4.2.8, trackobjects.py, F_PARENT_IMAGE_NUMBER); 0 is no image set.
 _REFERS: Final = "TrackObjects_ParentImageNumber_"
 _PAIRED: Final = ("image_number1", "image_number2")

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from cpexport.cellprofiler.image_keys import digest, keys_of
 from cpexport.errors import NumberTakenError, SinkError
-from cpexport.imagesets import ImageSets
+from cpexport.imagesets import NONE, ImageSets
 from cpexport.sinks.ledger import Entry
 from cpexport.sinks.sql import ledger_queries as queries
 from cpexport.sinks.sql import ledger_settings, ledger_tables
@@ -39,8 +39,11 @@ def numbers_of(db: Database, scope: Scope, keys: Collection[str]) -> dict[str, i
     return numbers
 
 
-def write(db: Database, scope: Scope, entry: Entry) -> None:
+def write(db: Database, scope: Scope, entry: Entry) -> ImageSets:
     """Enters the numbers of a batch's image sets, within its transaction.
+
+    Returns the image sets that had the numbers of their jobs until now, if this batch is the first
+    with keys.
 
     Raises:
         NumberTakenError: another process has given one of the numbers, or another number to one of
@@ -48,8 +51,8 @@ def write(db: Database, scope: Scope, entry: Entry) -> None:
         SinkError: the destination's image sets have other keys.
     """
     if not entry.key:
-        return
-    stored = key(db, scope)
+        return NONE
+    stored, before = key(db, scope), NONE
     if not stored:
         ledger_settings.enter(db, scope, ledger_settings.KEY, json.dumps(entry.key))
         before = _loaded(db, scope) - entry.loaded
@@ -74,6 +77,7 @@ def write(db: Database, scope: Scope, entry: Entry) -> None:
             "run the command again",
         )
     _insert(db, scope, new)
+    return before
 
 
 def _loaded(db: Database, scope: Scope) -> ImageSets:

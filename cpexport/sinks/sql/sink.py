@@ -12,7 +12,7 @@ from typing import Self
 
 import pyarrow as pa
 
-from cpexport.cellprofiler.features import IMAGE
+from cpexport.cellprofiler.features import IMAGE, IMAGE_NUMBER, INTEGER, SOURCE_NUMBER
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.errors import SinkError
 from cpexport.imagesets import ImageSets
@@ -155,7 +155,10 @@ class LedgerSink:
         The entry comes before the rows: of two processes that write the same batch, the second must
         wait here for the first.
         """
-        ledger_numbers.write(self._db, scope, entry)
+        if before := ledger_numbers.write(self._db, scope, entry):
+            numbers = pa.array(before, INTEGER)
+            columns = {IMAGE_NUMBER: numbers, SOURCE_NUMBER: numbers}
+            self._tables.renumber(layout, scope, columns)
         owners = self._delete_replaced(layout, scope, entry, allow)
         number = ledger_tables.write(self._db, scope, entry, pictures)
         ledger_upgrade.write(self._db, number, entry, owners)
