@@ -10,6 +10,9 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+import pyarrow as pa
+
 from cpexport.cellprofiler.image_identity import METADATA, Pictures
 from cpexport.cellprofiler.image_set_names import places_and_parts
 
@@ -32,6 +35,16 @@ def keys_of(pictures: Pictures, features: Sequence[str]) -> list[str | None]:
         return [None] * len(pictures)
     texts = [pictures.columns[feature].to_pylist() for feature in features]
     return [_key(values) for values in zip(*texts, strict=True)]
+
+
+def pictures_of_keys(keys: Sequence[tuple[int, str]], features: Sequence[str]) -> Pictures:
+    """The metadata of image sets, from their numbers, ascending, and their keys."""
+    values = [json.loads(key) for _, key in keys]
+    columns = {
+        feature: pa.array([row[place] for row in values], pa.string())
+        for place, feature in enumerate(features)
+    }
+    return Pictures(np.array([number for number, _ in keys], np.int64), columns)
 
 
 def digest(key: str) -> str:

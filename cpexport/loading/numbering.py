@@ -15,9 +15,15 @@ import numpy as np
 
 from cpexport.cellprofiler.batch_file import BatchFile
 from cpexport.cellprofiler.image_identity import Pictures
-from cpexport.cellprofiler.image_keys import described, in_order, keys_of, usual_key
+from cpexport.cellprofiler.image_keys import (
+    described,
+    in_order,
+    keys_of,
+    pictures_of_keys,
+    usual_key,
+)
 from cpexport.cellprofiler.image_set_list import key_of
-from cpexport.cellprofiler.image_set_names import Name
+from cpexport.cellprofiler.image_set_names import Name, named
 from cpexport.errors import SourceError, UsageError
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.loading.inspection import Inspected
@@ -113,7 +119,8 @@ class Renumbered:
 
     def names(self, image_sets: ImageSets) -> Mapping[int, Name]:
         """The names of these image sets, by their keys."""
-        return {n: Name(described(k)) for k, n in self.given.items() if n in image_sets}
+        keys = sorted((n, key) for key, n in self.given.items() if n in image_sets)
+        return dict(named(pictures_of_keys(keys, self.key), image_sets))
 
     @property
     def note(self) -> str:

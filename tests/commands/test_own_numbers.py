@@ -192,8 +192,8 @@ def test_a_site_that_is_not_complete_is_missing_by_its_name(tmp_path: Path, cpex
     ran = cpexport("load", "tree", "--to", "a.sqlite", "--format", "json")
     said = json.loads(ran.out)
 
-    assert (said["missing"], said["missing_names"]) == ([[3, 3]], {"3": "P1 A02 1"})
-    assert ("3 (P1 A02 1)" in cpexport("check", "tree").out, ran.status) == (True, 3)
+    assert (said["missing"], said["missing_names"]) == ([[3, 3]], {"3": "P1 A02 site 1"})
+    assert ("3 (P1 A02 site 1)" in cpexport("check", "tree").out, ran.status) == (True, 3)
     shutil.rmtree(tree / "P1_A02_1")
     site(tree, "P1", "A02", 1, time=NEW)
     assert cpexport("load", "tree", "--to", "a.sqlite").status == 0
