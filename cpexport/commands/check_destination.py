@@ -13,7 +13,8 @@ from cpexport.commands.check import CheckReport
 from cpexport.commands.seen import Seen
 from cpexport.errors import LeftOut, UsageError
 from cpexport.imagesets import NONE, ImageSets
-from cpexport.loading.numbering import LedgerNumbers, Numbering, numbered_plan
+from cpexport.loading.given_numbers import LedgerNumbers
+from cpexport.loading.numbering import Numbering, numbered_plan
 from cpexport.sinks.base import Sink
 from cpexport.sinks.registry import open_sink
 from cpexport.spelling import closest, suggest

@@ -9,6 +9,7 @@ from cpexport.commands.run_names import named
 from cpexport.commands.runs import check_named, in_turn
 from cpexport.errors import LeftOut, SourceError
 from cpexport.imagesets import NONE, ImageSets
+from cpexport.loading.given_numbers import LedgerNumbers
 from cpexport.loading.left_out import Missing, check_not_empty, left_out, missing, other_outputs
 from cpexport.loading.load_plan import (
     LoadStep,
@@ -18,7 +19,7 @@ from cpexport.loading.load_plan import (
     replacements,
 )
 from cpexport.loading.missing_features import lacking, sentences
-from cpexport.loading.numbering import LedgerNumbers, Numbering
+from cpexport.loading.numbering import Numbering
 from cpexport.loading.progress import Progress
 from cpexport.loading.recorded_endings import with_recorded_endings
 from cpexport.loading.request import LoadRequest

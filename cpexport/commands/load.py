@@ -12,10 +12,11 @@ from cpexport.commands.load_report import LoadReport, report_on
 from cpexport.derived.analyses import join_analyses
 from cpexport.derived.wells import make_wells
 from cpexport.errors import NumberTakenError, UsageError
+from cpexport.loading.given_numbers import LedgerNumbers
 from cpexport.loading.inspection import NoneKnown
 from cpexport.loading.left_out import check_not_empty
 from cpexport.loading.load_plan import LoadPlan, planned_of_readable, without
-from cpexport.loading.numbering import LedgerNumbers, Numbering
+from cpexport.loading.numbering import Numbering
 from cpexport.loading.prefetch import inspected_ahead
 from cpexport.loading.progress import Progress
 from cpexport.loading.recorded_endings import with_recorded_endings

@@ -13,10 +13,11 @@ from cpexport.commands.verify_report import VerifyReport
 from cpexport.errors import LeftOut, SinkError, SourceError
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.loading.decode import Decoded, decode
+from cpexport.loading.given_numbers import LedgerNumbers
 from cpexport.loading.left_out import left_out, missing
 from cpexport.loading.load_plan import LoadStep
 from cpexport.loading.matching import Matched, matches
-from cpexport.loading.numbering import LedgerNumbers, Numbering
+from cpexport.loading.numbering import Numbering
 from cpexport.loading.prefetch import decoded_ahead, fingerprinted_ahead, inspected_ahead
 from cpexport.loading.progress import Progress, ProgressEvent
 from cpexport.loading.recorded_endings import with_recorded_endings

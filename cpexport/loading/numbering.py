@@ -9,9 +9,10 @@ next free one, in order of the keys.
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from cpexport.cellprofiler.batch_file import BatchFile
 from cpexport.cellprofiler.image_identity import Pictures
@@ -24,64 +25,16 @@ from cpexport.cellprofiler.image_keys import (
 )
 from cpexport.cellprofiler.image_set_list import key_of
 from cpexport.cellprofiler.image_set_names import Name, named
+from cpexport.cellprofiler.same_image import judged
 from cpexport.errors import SourceError, UsageError
-from cpexport.imagesets import NONE, ImageSets
+from cpexport.imagesets import ImageSets
+from cpexport.loading.given_numbers import NoNumbers, Numbers
 from cpexport.loading.inspection import Inspected
 from cpexport.loading.judging import Again
-from cpexport.sinks.base import LedgerStore
 from cpexport.sources.base import Batch, Evidence
 from cpexport.sources.renumbered import RenumberedSource
 
 _ADVICE: Final = "name the metadata that identifies each image set with --key"
-
-
-class Numbers(Protocol):
-    """The numbers that a destination has given to keys."""
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        """The features of the keys; empty if image sets have the numbers of their jobs."""
-
-    @property
-    def loaded(self) -> ImageSets:
-        """The image sets that the destination has."""
-
-    def of(self, keys: Collection[str], features: Sequence[str]) -> Mapping[str, int]:
-        """The numbers of those of the keys that have one; `features` are the features of the
-        keys."""
-
-
-class NoNumbers:
-    """The numbers of no destination."""
-
-    key: tuple[str, ...] = ()
-    loaded: ImageSets = NONE
-
-    def of(self, keys: Collection[str], features: Sequence[str]) -> Mapping[str, int]:
-        return {}
-
-
-@dataclass(frozen=True)
-class LedgerNumbers:
-    """The numbers of a destination, by its ledger."""
-
-    ledger: LedgerStore
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        return self.ledger.key()
-
-    @property
-    def loaded(self) -> ImageSets:
-        return self.ledger.summary().loaded
-
-    def of(self, keys: Collection[str], features: Sequence[str]) -> Mapping[str, int]:
-        if self.key == tuple(features):
-            return self.ledger.numbers_of(keys)
-        # Until now, image sets had the numbers of their jobs.
-        pictures = self.ledger.pictures(self.loaded)
-        known = zip(keys_of(pictures, features), pictures.numbers.tolist(), strict=True)
-        return {key: number for key, number in known if key is not None and key in keys}
 
 
 @dataclass(frozen=True)
@@ -207,22 +160,50 @@ class _Found:
             return False
         if any(len(set(keys)) < len(keys) for keys in self.keys.values()):
             return False
-        return self._differ(numbers)
+        return self._clash(numbers)
 
-    def _differ(self, numbers: Numbers) -> bool:
-        """Whether two image sets have the same number and different keys."""
-        key_of: dict[int, str] = {}
-        for number, key in self._numbered():
-            if key_of.setdefault(number, key) != key:
-                return True
-        taken = [number for number in key_of if number in numbers.loaded]
-        known = numbers.of(key_of.values(), self.key) if taken else {}
-        return any(known.get(key_of[number]) != number for number in taken)
+    def _clash(self, numbers: Numbers) -> bool:
+        """Whether the same numbers have different keys, and all of these have different images.
 
-    def _numbered(self) -> Iterator[tuple[int, str]]:
+        Where some have the same images, metadata was changed, and does not identify them.
+        """
+        clashes = [different.all() for different in self._clashing(numbers)]
+        return bool(clashes) and all(clashes)
+
+    def _clashing(self, numbers: Numbers) -> Iterator[npt.NDArray[np.bool_]]:
+        """Yields, for image sets with the number and not the key of another one, whether their
+        images differ; the other one belongs to another job here, or to the destination."""
+        first: dict[int, tuple[int, int]] = {}
         for place, keys in self.keys.items():
-            numbers = self.evidence[place].pictures.numbers.tolist()
-            yield from ((n, key) for n, key in zip(numbers, keys, strict=True) if key is not None)
+            pictures = self.evidence[place].pictures
+            rows_by_other: dict[int, list[tuple[int, int]]] = {}
+            for row, number in enumerate(pictures.numbers.tolist()):
+                other, other_row = first.setdefault(number, (place, row))
+                if self.keys[other][other_row] != keys[row]:
+                    rows_by_other.setdefault(other, []).append((row, other_row))
+            for other, rows in rows_by_other.items():
+                yield _different(pictures, self.evidence[other].pictures, rows)
+        held = numbers.pictures(ImageSets.of(first) & numbers.loaded)
+        places = {number: row for row, number in enumerate(held.numbers.tolist())}
+        held_keys = keys_of(held, self.key)
+        for place, keys in self.keys.items() if places else ():
+            pictures = self.evidence[place].pictures
+            pairs = [
+                (row, places[number])
+                for row, number in enumerate(pictures.numbers.tolist())
+                if number in places and held_keys[places[number]] != keys[row]
+            ]
+            if pairs:
+                yield _different(pictures, held, pairs)
+
+
+def _different(
+    ours: Pictures, theirs: Pictures, rows: Sequence[tuple[int, int]]
+) -> npt.NDArray[np.bool_]:
+    """Whether the images of these pairs of rows differ, as far as anything shows."""
+    left, right = np.array(rows).T
+    different, _ = judged(ours.take(left), theirs.take(right))
+    return different
 
 
 def _given(

@@ -276,6 +276,18 @@ def test_plates_without_metadata_stop_as_before(tmp_path: Path) -> None:
         load([tmp_path / "tree"], f"sqlite:///{tmp_path / 'a.sqlite'}")
 
 
+def test_the_same_images_with_other_metadata_are_no_other_image_sets(tmp_path: Path) -> None:
+    tree, to = tmp_path / "tree", f"sqlite:///{tmp_path / 'a.sqlite'}"
+    site(tree, "P1", "A01", 1)
+    site(tree, "P1", "A01", 1, time=NEW, copy="_again", Metadata_Well="H12")
+    report = load([tree], to)
+
+    assert (report.loaded, report.image_sets) == (1, 1)
+    assert numbered(tmp_path / "a.sqlite") == {1: ("P1", "H12", "1")}
+    site(tree, "P1", "A01", 1, time=NEW + 9, copy="_later", Metadata_Well="G12")
+    assert (load([tree], to).image_sets, len(numbered(tmp_path / "a.sqlite"))) == (1, 1)
+
+
 def runs(seeds: Iterable[int]) -> Iterator[FuzzRun]:
     """Random runs whose image sets plate, well and site tell apart."""
     for seed in seeds:
