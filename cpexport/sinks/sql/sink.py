@@ -138,8 +138,10 @@ class LedgerSink:
             if self.ledger.holds(entry.signature):
                 yield None
                 return
+            before = self._layout.current()
             layout = self._tables.grow(self._layout)
             scope = self._scope_of_run()
+            self._number(before, layout, scope, entry)
             self._enter(layout, scope, entry, pictures, allow)
             counts = RowCountCheck(self.name, entry, layout, self.ledger.prefix)
             yield self._writer(layout, scope, entry, counts)
@@ -155,14 +157,19 @@ class LedgerSink:
         The entry comes before the rows: of two processes that write the same batch, the second must
         wait here for the first.
         """
-        if before := ledger_numbers.write(self._db, scope, entry):
-            numbers = pa.array(before, INTEGER)
-            columns = {IMAGE_NUMBER: numbers, SOURCE_NUMBER: numbers}
-            self._tables.renumber(layout, scope, columns)
         owners = self._delete_replaced(layout, scope, entry, allow)
         number = ledger_tables.write(self._db, scope, entry, pictures)
         ledger_upgrade.write(self._db, number, entry, owners)
         experiment_tables.keep_measured(self._db, scope, {})
+
+    def _number(self, before: Layout, layout: Layout, scope: Scope, entry: Entry) -> None:
+        """Enters the numbers that a batch gives image sets, and the numbers that jobs gave those
+        which were there `before` any had a key."""
+        as_jobs = ledger_numbers.write(self._db, scope, entry)
+        if as_jobs and (IMAGE, SOURCE_NUMBER) not in before.by_feature:
+            numbers = pa.array(as_jobs, INTEGER)
+            columns = {IMAGE_NUMBER: numbers, SOURCE_NUMBER: numbers}
+            self._tables.renumber(layout, scope, columns)
 
     def _writer(
         self, layout: Layout, scope: Scope, entry: Entry, counts: RowCountCheck
