@@ -4,6 +4,7 @@ import csv
 import json
 import random
 import shutil
+import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -286,6 +287,42 @@ def test_the_same_images_with_other_metadata_are_no_other_image_sets(tmp_path: P
     assert numbered(tmp_path / "a.sqlite") == {1: ("P1", "H12", "1")}
     site(tree, "P1", "A01", 1, time=NEW + 9, copy="_later", Metadata_Well="G12")
     assert (load([tree], to).image_sets, len(numbered(tmp_path / "a.sqlite"))) == (1, 1)
+
+
+def test_runs_number_their_image_sets_independently(tmp_path: Path, cpexport: Run) -> None:
+    screen(tmp_path / "one", ["P1"])
+    site(tmp_path / "two", "P9", "A01", 1)
+    words = ("one", "two", "--table-number", "--to", "a.sqlite")
+    assert cpexport("load", *words).status == 0
+    screen(tmp_path / "two", ["P2"])
+    assert cpexport("load", *words).status == 0
+    columns = "TableNumber, ImageNumber, Image_SourceImageNumber, Image_Metadata_Plate"
+    found = rows(tmp_path / "a.sqlite", f"SELECT {columns} FROM Per_Image ORDER BY 1, 2")
+
+    assert found == [
+        *((1, number, 1, "P1") for number in range(1, 5)),
+        (2, 1, 1, "P9"),
+        *((2, number, 1, "P2") for number in range(2, 6)),
+    ]
+    assert cpexport("verify", *words[:2], "--to", "a.sqlite").status == 0
+
+
+def test_what_an_import_script_brought_goes_on_with_its_numbers(
+    tmp_path: Path, cpexport: Run
+) -> None:
+    screen(tmp_path / "tree", ["P2"])
+    assert cpexport("script", "tree", "--out", "import", "--dialect", "sqlite").status == 0
+    subprocess.run(
+        ["sqlite3", "../a.sqlite", ".read import.sql"], cwd=tmp_path / "import", check=True
+    )
+    before = numbered(tmp_path / "a.sqlite")
+    screen(tmp_path / "tree", ["P1"])
+    assert cpexport("load", "tree", "--to", "a.sqlite").status == 0
+
+    assert len(before) == 4
+    assert before.items() <= numbered(tmp_path / "a.sqlite").items()
+    assert sorted(numbered(tmp_path / "a.sqlite").values()) == list(IN_ORDER.values())
+    assert cpexport("verify", "tree", "--to", "a.sqlite").status == 0
 
 
 def runs(seeds: Iterable[int]) -> Iterator[FuzzRun]:

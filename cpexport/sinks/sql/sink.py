@@ -166,8 +166,15 @@ class LedgerSink:
         """Enters the numbers that a batch gives image sets, and the numbers that jobs gave those
         which were there `before` any had a key."""
         as_jobs = ledger_numbers.write(self._db, scope, entry)
-        if as_jobs and (IMAGE, SOURCE_NUMBER) not in before.by_feature:
-            numbers = pa.array(as_jobs, INTEGER)
+        if not as_jobs:
+            return
+        numbers = pa.array(as_jobs, INTEGER)
+        if (IMAGE, SOURCE_NUMBER) in before.by_feature:
+            # A script brought them, or another run has such numbers.
+            read = self._tables.read(before, scope, IMAGE, [SOURCE_NUMBER], as_jobs)
+            rows = pa.Table.from_batches(read)
+            numbers = rows[IMAGE_NUMBER].filter(rows[SOURCE_NUMBER].is_null()).combine_chunks()
+        if len(numbers):
             columns = {IMAGE_NUMBER: numbers, SOURCE_NUMBER: numbers}
             self._tables.renumber(layout, scope, columns)
 
