@@ -201,6 +201,10 @@ class RetryError(SinkError):
     """Another writer was in the way and nothing was kept: the operation can be tried again."""
 
 
+class NumberTakenError(SinkError):
+    """Another process has numbered image sets since this one looked; nothing was kept."""
+
+
 class OutcomeUnknownError(SinkError):
     """The connection was lost during a commit: the batch is stored completely, or not at all.
 

@@ -157,6 +157,10 @@ INSERT INTO cpexport_columns VALUES
   ('_cpexport_measured', 1, 'batch_id', 'INTEGER', NULL, NULL, NULL, NULL),
   ('_cpexport_measured', 2, 'feature', 'VARCHAR(255)', NULL, NULL, NULL, NULL),
   ('_cpexport_measured', 3, 'value', 'DOUBLE', NULL, NULL, NULL, NULL),
+  ('_cpexport_numbers', 1, 'prefix', 'VARCHAR(64)', NULL, NULL, NULL, NULL),
+  ('_cpexport_numbers', 2, 'table_number', 'INTEGER', NULL, NULL, NULL, NULL),
+  ('_cpexport_numbers', 3, 'digest', 'VARCHAR(64)', NULL, NULL, NULL, NULL),
+  ('_cpexport_numbers', 4, 'number', 'INTEGER', NULL, NULL, NULL, NULL),
   ('_cpexport_replaced', 1, 'batch_id', 'INTEGER', NULL, NULL, NULL, NULL),
   ('_cpexport_replaced', 2, 'by_batch_id', 'INTEGER', NULL, NULL, NULL, NULL),
   ('_cpexport_replaced', 3, 'set_count', 'INTEGER', NULL, NULL, NULL, NULL),
@@ -282,6 +286,7 @@ INSERT INTO cpexport_tables VALUES
   ('_cpexport_feature_sets', 1),
   ('_cpexport_features', 1),
   ('_cpexport_measured', 1),
+  ('_cpexport_numbers', 1),
   ('_cpexport_replaced', 1),
   ('_cpexport_runs', 1),
   ('_cpexport_sets', 1),
@@ -399,6 +404,13 @@ CREATE TABLE IF NOT EXISTS _cpexport_measured (
 	feature VARCHAR(255) NOT NULL,
 	value DOUBLE,
 	PRIMARY KEY (batch_id, feature)
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS _cpexport_numbers (
+	prefix VARCHAR(64) NOT NULL,
+	table_number INTEGER NOT NULL,
+	digest VARCHAR(64) NOT NULL,
+	number INTEGER NOT NULL,
+	PRIMARY KEY (prefix, table_number, digest)
 )ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
 CREATE TABLE IF NOT EXISTS _cpexport_replaced (
 	batch_id INTEGER NOT NULL,
@@ -829,7 +841,7 @@ DELETE FROM _cpexport_measured WHERE @new AND batch_id = @id;
 DELETE FROM _cpexport_features WHERE @new AND batch_id = @id;
 DELETE FROM _cpexport_batches WHERE @new AND batch_id = @id;
 DELETE FROM _cpexport_script WHERE @new AND prefix = '' AND table_number = 0 AND signature = '<sha>';
-DELETE FROM _cpexport_settings WHERE @new AND prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'views', 'layout', 'changing', 'experiment_id', 'view', 'measured', 'unmeasured', 'indexes', 'wells', 'experiment_first');
+DELETE FROM _cpexport_settings WHERE @new AND prefix = '' AND table_number = 0 AND name NOT IN ('key', 'schema', 'shape', 'made', 'views', 'layout', 'changing', 'experiment_id', 'view', 'measured', 'unmeasured', 'indexes', 'wells', 'experiment_first');
 SET @id = COALESCE(@id, (SELECT COALESCE(MAX(batch_id), 0) + 1 FROM _cpexport_batches));
 DELETE FROM cpexport_lines;
 LOAD DATA LOCAL INFILE 'data/1_1_Sets.csv' INTO TABLE cpexport_lines CHARACTER SET binary
@@ -954,7 +966,7 @@ INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SEL
 INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'force_bioformats', 'no' FROM DUAL WHERE @whole;
 INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'use_legacy_fetcher', 'no' FROM DUAL WHERE @whole;
 INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'process_3D', 'False' FROM DUAL WHERE @whole;
-DELETE FROM _cpexport_settings WHERE @whole AND prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'views', 'layout', 'changing', 'experiment_id', 'view', 'measured', 'unmeasured', 'indexes', 'wells', 'experiment_first');
+DELETE FROM _cpexport_settings WHERE @whole AND prefix = '' AND table_number = 0 AND name NOT IN ('key', 'schema', 'shape', 'made', 'views', 'layout', 'changing', 'experiment_id', 'view', 'measured', 'unmeasured', 'indexes', 'wells', 'experiment_first');
 INSERT INTO _cpexport_settings SELECT '', 0, 'groups', 'Metadata_Plate,Metadata_Well,Metadata_Site' FROM DUAL WHERE @whole;
 INSERT INTO _cpexport_settings SELECT '', 0, 'groups of', 'the image sets that are there' FROM DUAL WHERE @whole;
 INSERT INTO _cpexport_settings SELECT '', 0, 'group features', 'Group_Number,Group_Index,Group_Length' FROM DUAL WHERE @whole;

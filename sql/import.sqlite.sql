@@ -83,6 +83,16 @@ CREATE TABLE IF NOT EXISTS _cpexport_measured (
 DROP TABLE IF EXISTS temp.cpexport_check;
 CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "the tables are from another version of cpexport" CHECK (ok));
 INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["batch_id", "feature", "value"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('_cpexport_measured'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('_cpexport_measured'))) = 3 OR '_cpexport_measured' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
+CREATE TABLE IF NOT EXISTS _cpexport_numbers (
+	prefix TEXT NOT NULL,
+	table_number INTEGER NOT NULL,
+	digest TEXT NOT NULL,
+	number INTEGER NOT NULL,
+	PRIMARY KEY (prefix, table_number, digest)
+);
+DROP TABLE IF EXISTS temp.cpexport_check;
+CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "the tables are from another version of cpexport" CHECK (ok));
+INSERT INTO temp.cpexport_check SELECT coalesce(((SELECT count(*) FROM json_each('["prefix", "table_number", "digest", "number"]') WHERE value NOT IN (SELECT name FROM pragma_table_info('_cpexport_numbers'))) = 0 AND ((SELECT count(*) FROM (SELECT name FROM pragma_table_info('_cpexport_numbers'))) = 4 OR '_cpexport_numbers' IN (SELECT table_name FROM _cpexport_columns WHERE prefix = ''))), 0);
 CREATE TABLE IF NOT EXISTS _cpexport_replaced (
 	batch_id INTEGER NOT NULL,
 	by_batch_id INTEGER NOT NULL,
@@ -557,7 +567,7 @@ DELETE FROM _cpexport_measured WHERE (SELECT new FROM cpexport_batch) AND batch_
 DELETE FROM _cpexport_features WHERE (SELECT new FROM cpexport_batch) AND batch_id = (SELECT id FROM cpexport_batch);
 DELETE FROM _cpexport_batches WHERE (SELECT new FROM cpexport_batch) AND batch_id = (SELECT id FROM cpexport_batch);
 DELETE FROM _cpexport_script WHERE (SELECT new FROM cpexport_batch) AND prefix = '' AND table_number = 0 AND signature = '<sha>';
-DELETE FROM _cpexport_settings WHERE (SELECT new FROM cpexport_batch) AND prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'views', 'layout', 'changing', 'experiment_id', 'view', 'measured', 'unmeasured', 'indexes', 'wells', 'experiment_first');
+DELETE FROM _cpexport_settings WHERE (SELECT new FROM cpexport_batch) AND prefix = '' AND table_number = 0 AND name NOT IN ('key', 'schema', 'shape', 'made', 'views', 'layout', 'changing', 'experiment_id', 'view', 'measured', 'unmeasured', 'indexes', 'wells', 'experiment_first');
 UPDATE cpexport_batch SET id = (SELECT coalesce(max(batch_id), 0) + 1 FROM _cpexport_batches) WHERE id IS NULL;
 DROP TABLE IF EXISTS temp.cpexport_check;
 CREATE TEMP TABLE cpexport_check (ok CONSTRAINT "data/1_1_Sets.csv has changed since it was written, or is missing" CHECK (ok));
@@ -635,7 +645,7 @@ INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cp
 INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'force_bioformats', 'no' WHERE (SELECT whole FROM cpexport_whole);
 INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'use_legacy_fetcher', 'no' WHERE (SELECT whole FROM cpexport_whole);
 INSERT INTO Experiment_Properties SELECT (SELECT CAST(value AS INTEGER) FROM _cpexport_settings WHERE prefix = '' AND table_number = 0 AND name = 'experiment_id'), 'None', 'process_3D', 'False' WHERE (SELECT whole FROM cpexport_whole);
-DELETE FROM _cpexport_settings WHERE (SELECT whole FROM cpexport_whole) AND prefix = '' AND table_number = 0 AND name NOT IN ('schema', 'shape', 'made', 'views', 'layout', 'changing', 'experiment_id', 'view', 'measured', 'unmeasured', 'indexes', 'wells', 'experiment_first');
+DELETE FROM _cpexport_settings WHERE (SELECT whole FROM cpexport_whole) AND prefix = '' AND table_number = 0 AND name NOT IN ('key', 'schema', 'shape', 'made', 'views', 'layout', 'changing', 'experiment_id', 'view', 'measured', 'unmeasured', 'indexes', 'wells', 'experiment_first');
 INSERT INTO _cpexport_settings SELECT '', 0, 'groups', 'Metadata_Plate,Metadata_Well,Metadata_Site' WHERE (SELECT whole FROM cpexport_whole);
 INSERT INTO _cpexport_settings SELECT '', 0, 'groups of', 'the image sets that are there' WHERE (SELECT whole FROM cpexport_whole);
 INSERT INTO _cpexport_settings SELECT '', 0, 'group features', 'Group_Number,Group_Index,Group_Length' WHERE (SELECT whole FROM cpexport_whole);

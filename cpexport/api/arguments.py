@@ -59,6 +59,38 @@ def pairs(words: Words | Mapping[str, str]) -> tuple[str, ...]:
     return word_list(words)
 
 
+def lists_of(plan: FilePath | Iterable[FilePath], batch: FilePath | None) -> tuple[Path, ...]:
+    """LoadData's lists.
+
+    Raises:
+        UsageError: there is a batch file, too.
+    """
+    lists = paths(plan)
+    if lists and batch is not None:
+        raise UsageError("--batch and --plan exclude each other; leave one out")
+    return lists
+
+
+def key_features(words: Words | None) -> tuple[str, ...]:
+    """The metadata that identifies image sets, from words with or without `Metadata_`.
+
+    >>> key_features("Plate,Well"), key_features(None)
+    (('Metadata_Plate', 'Metadata_Well'), ())
+
+    Raises:
+        UsageError: a word is empty, or is there twice.
+    """
+    if words is None:
+        return ()
+    names = [word.strip() for word in (comma_list(words) or "").split(",")]
+    if not all(names):
+        raise UsageError("--key needs names of metadata, such as Plate,Well,Site")
+    key = tuple(n if n.startswith("Metadata_") else f"Metadata_{n}" for n in names)
+    if repeated := [name for name in key if key.count(name) > 1]:
+        raise UsageError(f"--key names {repeated[0]} twice")
+    return key
+
+
 def url(to: FilePath | None, defaults_file: FilePath | None = None) -> str | None:
     """The URL of a destination that is named by a URL or a file name; None without one.
 

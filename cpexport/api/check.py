@@ -5,7 +5,16 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from cpexport.api.arguments import FilePath, check_range, path, paths, url
+from cpexport.api.arguments import (
+    FilePath,
+    Words,
+    check_range,
+    key_features,
+    lists_of,
+    path,
+    paths,
+    url,
+)
 from cpexport.commands import check as checks
 from cpexport.commands.check import CheckReport
 from cpexport.commands.watch import RunProgress, follow_check
@@ -18,10 +27,12 @@ def check(
     outputs: FilePath | Iterable[FilePath] = (),
     *,
     batch: FilePath | None = None,
+    plan: FilePath | Iterable[FilePath] = (),
     to: FilePath | None = None,
     prefix: str = "",
     run: str | None = None,
     same_pictures: bool = False,
+    key: Words | None = None,
     images_per_batch: int | None = None,
     resubmit: FilePath | None = None,
     scheduler: str | None = None,
@@ -54,12 +65,15 @@ def check(
         the batch file.
     batch: the batch file, Batch_data.h5; by default found near `outputs`, or by their plan.
         Without any, only gaps in the numbers show that image sets are missing.
+    plan: LoadData's list of image sets, `load_data.csv`, or several, where there is no batch file.
     to: a destination to compare with `batch`, by its ledger, instead of `outputs`.
     prefix, run, defaults_file: with `to`, its table name prefix, the planned run if it numbers
         runs, and the option file of its server.
     same_pictures: image sets with one number have the same images, although their files moved.
     resubmit: a new folder for the files that run the missing image sets again, which
         `report.resubmission` describes. Jobs that wait or run are not in it.
+    key: the metadata that identifies image sets whose jobs count from 1, such as
+        `Plate,Well,Site`; by default found where the numbers of jobs mean different images.
     images_per_batch: the most image sets of each of these jobs, from 1; by default as planned.
     scheduler: slurm, sge, lsf, pbs or shell; by default as planned, else slurm.
     max_attempts: so many failed attempts, from 1, split a range into single image sets.
@@ -80,6 +94,7 @@ def check(
         OSError: the folder `resubmit` cannot be written.
     """
     folders, batch_file, folder = paths(outputs), path(batch), path(resubmit)
+    lists = lists_of(plan, batch)
     check_range("watch", watch, 0, above=True)
     check_range("images-per-batch", images_per_batch, 1)
     check_range("max-attempts", max_attempts, 1)
@@ -90,7 +105,7 @@ def check(
     where = url(to, defaults_file)
     if where is not None:
         found = _of_destination(
-            where, folders, batch_file, folder, watch, prefix, run, same_pictures
+            where, folders, batch_file, lists, folder, watch, prefix, run, same_pictures
         )
         return replace(found, missing_ok=missing_ok)
     if watch is not None and folder:
@@ -100,6 +115,8 @@ def check(
         folders,
         batch_file,
         same_pictures=same_pictures,
+        key=key_features(key),
+        lists=lists,
         reader=Reader(),
         progress=progress or silent,
     )
@@ -117,6 +134,7 @@ def _of_destination(
     to: str,
     outputs: tuple[Path, ...],
     batch_file: Path | None,
+    lists: tuple[Path, ...],
     folder: Path | None,
     watch: float | None,
     prefix: str,
@@ -129,6 +147,8 @@ def _of_destination(
     if outputs or folder or watch:
         what = "OUTPUTS" if outputs else "--resubmit" if folder else "--watch"
         raise UsageError(f"--to checks a destination only; leave out {what}")
-    if batch_file is None:
+    if batch_file is None and not lists:
         raise UsageError("--to needs the batch file; name it with --batch")
-    return check_destination(to, batch_file, prefix=prefix, run=run, same_pictures=same_pictures)
+    return check_destination(
+        to, batch_file, lists, prefix=prefix, run=run, same_pictures=same_pictures
+    )

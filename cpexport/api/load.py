@@ -20,6 +20,7 @@ def load(
     to: FilePath | None = None,
     *,
     batch: FilePath | None = None,
+    plan: FilePath | Iterable[FilePath] = (),
     prefix: str = "",
     objects: Words | None = None,
     aggregate: Words | None = None,
@@ -27,6 +28,7 @@ def load(
     table_number: bool = False,
     path_map: Words | Mapping[str, str] = (),
     same_pictures: bool = False,
+    key: Words | None = None,
     replace: bool = False,
     wells: Words | None = None,
     plate: str | None = None,
@@ -62,6 +64,7 @@ def load(
         .parquet; by default NAME.sqlite in the working folder, after the first of `outputs`.
     batch: the batch file, Batch_data.h5; by default found near `outputs`, or by their plan.
         Without any, only gaps in the numbers show that image sets are missing.
+    plan: LoadData's list of image sets, `load_data.csv`, or several, where there is no batch file.
     prefix: begins the names of all tables, for example `MyExpt_`.
     objects: `separate` (the default), `combined`, `view` or `none`, and the object types wanted.
     aggregate: any of mean, median and std: per-image aggregates of object features.
@@ -70,6 +73,8 @@ def load(
     path_map: `CLUSTER=LOCAL` texts or a mapping: image paths below a folder of the cluster get the
         local one.
     same_pictures: image sets with one number have the same images, although their files moved.
+    key: the metadata that identifies image sets whose jobs count from 1, such as
+        `Plate,Well,Site`; by default found where the numbers of jobs mean different images.
     replace: newer outputs replace older ones that have more features.
     wells: any of mean, median and std: tables of wells to make.
     plate, well: the image features that name the plate and the well; by default `Metadata_Plate`
@@ -103,6 +108,7 @@ def load(
         folders,
         to,
         batch=batch,
+        plan=plan,
         prefix=prefix,
         objects=objects,
         aggregate=aggregate,
@@ -110,6 +116,7 @@ def load(
         table_number=table_number,
         path_map=path_map,
         same_pictures=same_pictures,
+        key=key,
         replace=replace,
         wells=wells,
         plate=plate,
@@ -141,6 +148,7 @@ def dry_run(
     to: FilePath | None = None,
     *,
     batch: FilePath | None = None,
+    plan: FilePath | Iterable[FilePath] = (),
     prefix: str = "",
     objects: Words | None = None,
     aggregate: Words | None = None,
@@ -148,6 +156,7 @@ def dry_run(
     table_number: bool = False,
     path_map: Words | Mapping[str, str] = (),
     same_pictures: bool = False,
+    key: Words | None = None,
     replace: bool = False,
     wells: Words | None = None,
     plate: str | None = None,
@@ -176,6 +185,7 @@ def dry_run(
         folders,
         to,
         batch=batch,
+        plan=plan,
         prefix=prefix,
         objects=objects,
         aggregate=aggregate,
@@ -183,6 +193,7 @@ def dry_run(
         table_number=table_number,
         path_map=path_map,
         same_pictures=same_pictures,
+        key=key,
         replace=replace,
         wells=wells,
         plate=plate,

@@ -3,7 +3,17 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from cpexport.api.arguments import FilePath, Words, check_range, comma_list, pairs, path, paths
+from cpexport.api.arguments import (
+    FilePath,
+    Words,
+    check_range,
+    comma_list,
+    key_features,
+    lists_of,
+    pairs,
+    path,
+    paths,
+)
 from cpexport.cellprofiler.column_names import LONGEST
 from cpexport.derived.cpa_properties import check_replaceable
 from cpexport.derived.wells import Wells
@@ -20,8 +30,10 @@ def load_request(
     to: str,
     *,
     batch: FilePath | None,
+    plan: FilePath | Iterable[FilePath] = (),
     prefix: str,
     same_pictures: bool,
+    key: Words | None = None,
     objects: Words | None = None,
     aggregate: Words | None = None,
     max_column_length: int | None = None,
@@ -43,7 +55,7 @@ def load_request(
         UsageError: there are no outputs, or an option is invalid.
         SourceError: the batch file, which `path_map` needs, cannot be read.
     """
-    folders, batch_file = paths(outputs), path(batch)
+    folders, batch_file, lists = paths(outputs), path(batch), lists_of(plan, batch)
     if not folders:
         raise UsageError("name the folder that holds the jobs' outputs")
     if (plate or well) and not (wells or properties):
@@ -65,10 +77,12 @@ def load_request(
         outputs=folders,
         to=to,
         batch_file=batch_file,
+        lists=lists,
         prefix=prefix,
         shape=shape,
         paths=read_path_map(mapped, batch_file) if mapped else None,
         wells=tables_of_wells,
+        key=key_features(key),
         consent=Consent(same_pictures, replace),
         indexes=indexes,
         allow_empty=allow_empty,

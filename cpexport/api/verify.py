@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from cpexport.api.arguments import FilePath, check_range, url
+from cpexport.api.arguments import FilePath, Words, check_range, url
 from cpexport.api.request import load_request
 from cpexport.commands.runs import verify_runs
 from cpexport.commands.verify_report import VerifyReport
@@ -16,8 +16,10 @@ def verify(
     to: FilePath,
     *,
     batch: FilePath | None = None,
+    plan: FilePath | Iterable[FilePath] = (),
     prefix: str = "",
     same_pictures: bool = False,
+    key: Words | None = None,
     defaults_file: FilePath | None = None,
     jobs: int | None = 1,
     missing_ok: bool = False,
@@ -49,5 +51,13 @@ def verify(
     check_range("jobs", jobs, 1)
     where = url(to, defaults_file)
     assert where is not None
-    request = load_request(outputs, where, batch=batch, prefix=prefix, same_pictures=same_pictures)
+    request = load_request(
+        outputs,
+        where,
+        batch=batch,
+        plan=plan,
+        prefix=prefix,
+        same_pictures=same_pictures,
+        key=key,
+    )
     return replace(verify_runs(request, processes(jobs), progress or silent), missing_ok=missing_ok)

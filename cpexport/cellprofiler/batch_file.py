@@ -39,6 +39,7 @@ class BatchFile:
     path_mappings: folders as named on the computer that made the file, each with the cluster's
     name.
     measured: whether a job has written measurements into this very file.
+    is_list: whether it stands for a list of LoadData (`image_set_list`), which has no pipeline.
     """
 
     path: Path
@@ -50,6 +51,7 @@ class BatchFile:
     version: str | None
     path_mappings: tuple[tuple[str, str], ...] = ()
     measured: bool = False
+    is_list: bool = False
 
     @cached_property
     def groups(self) -> dict[int, tuple[str, ...]]:

@@ -25,6 +25,8 @@ OBJECT_NUMBER: Final = "ObjectNumber"
 PLACES: Final = ("Metadata_Plate", "Metadata_Well")
 """The image features that usually name the plate and the well of an image set."""
 NUMBER: Final = "Number_Object_Number"
+SOURCE_NUMBER: Final = "SourceImageNumber"
+"""The image feature with the number that a job gave its image set, if the run has another one."""
 NO_FEATURE: Final = ""
 """The feature of a column that is not one: it numbers the rows of a CSV file."""
 

@@ -41,6 +41,22 @@ class Name:
         return f"{self.place} {self.part}".strip()
 
 
+def places_and_parts(features: Iterable[str]) -> tuple[str, ...]:
+    """The features that give the plate, the well, and the part of a well; empty without a well."""
+    tags = {_tag(feature): feature for feature in features}
+
+    def first(known: Iterable[str]) -> tuple[str, ...]:
+        return tuple(tags[tag] for tag in known if tag in tags)[:1]
+
+    well = first(_WELL)
+    if not well and (row := first(_ROW)) and (column := first(_COLUMN)):
+        well = row + column
+    if not well:
+        return ()
+    parts = (feature for known in _PARTS.values() for feature in first(known))
+    return (*first(_PLATES), *well, *parts)
+
+
 def named(pictures: Pictures, image_sets: ImageSets) -> Mapping[int, Name]:
     """The names of image sets, as far as the pictures give one. They are made when they are asked
     for, as a million may be missing."""
@@ -83,11 +99,7 @@ class _Names(Mapping[int, Name]):
 def _named(pictures: Pictures, image_sets: ImageSets) -> dict[int, Name]:
     selected = pictures.select(list(image_sets))
     texts = {name: column.to_pylist() for name, column in selected.columns.items()}
-    tags = {
-        re.sub(r"[^a-z0-9]", "", name.removeprefix("Metadata_").lower()): values
-        for name, values in texts.items()
-        if name.startswith("Metadata_")
-    }
+    tags = {_tag(name): values for name, values in texts.items() if name.startswith("Metadata_")}
     channels = sorted(n.removeprefix(FILE) for n in texts if n.startswith(FILE))
     plates, wells = _first(tags, _PLATES), _first(tags, _WELL)
     rows, columns = _first(tags, _ROW), _first(tags, _COLUMN)
@@ -169,6 +181,15 @@ def _file(texts: Mapping[str, list[str | None]], channel: str, place: int) -> st
         if value not in FIRST:
             parts.append(f"{feature.removesuffix(f'_{channel}').lower()} {value}")
     return " ".join(parts) if parts[0] else ""
+
+
+def _tag(feature: str) -> str:
+    """The name of metadata without what labs spell differently.
+
+    >>> _tag("Metadata_Plate_ID")
+    'plateid'
+    """
+    return re.sub(r"[^a-z0-9]", "", feature.removeprefix("Metadata_").lower())
 
 
 def _first(tags: Mapping[str, list[str | None]], names: Iterable[str]) -> list[str | None]:

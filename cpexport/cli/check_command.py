@@ -33,6 +33,7 @@ _LISTS = ("list", "commands", "array")
 )
 @click.argument("outputs", nargs=-1, type=click.Path(path_type=Path), metavar="[OUTPUTS...]")
 @options.batch
+@options.lists
 @options.to("Check what this destination holds, instead of OUTPUTS")
 @options.prefix
 @option(
@@ -48,6 +49,7 @@ _LISTS = ("list", "commands", "array")
 )
 @job_options.size("as planned, else one image set or one group")
 @options.same_pictures
+@options.key
 @job_options.again
 @options.watch(
     "Check again at this interval, and draw progress, until all image sets are complete."

@@ -102,8 +102,10 @@ def properties(
 @options.outputs
 @options.to("Destination URL to compare with OUTPUTS", required=True)
 @options.batch
+@options.lists
 @options.prefix
 @options.same_pictures
+@options.key
 @options.jobs
 @options.report_format()
 @options.missing_ok
@@ -189,11 +191,13 @@ def _print_file(context: click.Context, _: click.Parameter, name: str | None) ->
     help="Print SQL queries to start from, and exit.",
 )
 @options.batch
+@options.lists
 @options.prefix
 @options.shape
 @options.path_map
 @options.indexes
 @options.same_pictures
+@options.key
 @options.replace
 @option(
     "--dialect",

@@ -37,11 +37,13 @@ if TYPE_CHECKING:
 @options.outputs
 @options.to("Destination URL", default="sqlite:///NAME.sqlite, with the name of OUTPUTS")
 @options.batch
+@options.lists
 @options.prefix
 @options.shape
 @options.path_map
 @options.indexes
 @options.same_pictures
+@options.key
 @options.replace
 @options.wells
 @options.plate_and_well

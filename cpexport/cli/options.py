@@ -51,6 +51,14 @@ batch = option(
     show_default="found next to or below OUTPUTS, or in their plan",
     help="Batch file, Batch_data.h5.",
 )
+lists = option(
+    "--plan",
+    group=screens.SOURCE,
+    type=_path,
+    multiple=True,
+    metavar="FILE",
+    help="List of image sets that LoadData reads, load_data.csv, if there is no batch file.",
+)
 
 
 def to(
@@ -222,6 +230,14 @@ same_pictures = option(
     is_flag=True,
     help="Accept image sets with the same number as the same images, even if the files were moved "
     "or renamed.",
+)
+key = option(
+    "--key",
+    group=screens.SAME_NUMBER,
+    metavar="METADATA,...",
+    show_default="found where jobs count their image sets from 1",
+    help="Metadata that identifies an image set, such as Plate,Well,Site, where each job counts "
+    "its own from 1.",
 )
 replace = option(
     "--replace",

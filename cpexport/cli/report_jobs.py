@@ -149,7 +149,7 @@ def _sums(found: CheckReport) -> list[list[str]]:
 def _missing(found: CheckReport) -> list[str]:
     if found.plan is None:
         known = any(seen.image_sets for seen in found.batches)
-        return ["missing", "", missing_text(found.missing, {}, planned=False, known=known)]
+        return ["missing", "", missing_text(found.missing, found.names, planned=False, known=known)]
     names = missing_text(found.missing, found.names, planned=True) if found.missing else ""
     return ["missing", str(len(found.missing)), names]
 

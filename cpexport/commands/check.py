@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -25,6 +25,7 @@ from cpexport.loading.completeness import shown_by_numbers
 from cpexport.loading.how_jobs_ended import trouble
 from cpexport.loading.left_out import contradicted, covered, lost, other_outputs, uncertain
 from cpexport.loading.missing_features import lacking, sentences
+from cpexport.loading.numbering import Numbering
 from cpexport.loading.progress import Progress
 from cpexport.loading.survey import Survey, survey
 from cpexport.outcome import stamped, status
@@ -59,6 +60,7 @@ class CheckReport:
     pipelines: those that made the complete image sets.
     resubmission: the plan that runs what is missing, if one was asked for.
     missing_ok: whether the exit status is 0 even if something is missing or left out.
+    keyed: the names of incomplete image sets that are told apart by their metadata.
     """
 
     plan: BatchFile | None
@@ -78,6 +80,7 @@ class CheckReport:
     pipelines: tuple[PipelineUse, ...] = ()
     resubmission: "Resubmission | None" = None
     missing_ok: bool = False
+    keyed: Mapping[int, Name] = field(default_factory=dict, repr=False)
 
     @property
     def batch_file(self) -> BatchFile:
@@ -86,7 +89,7 @@ class CheckReport:
         Raises:
             UsageError: there is no batch file.
         """
-        if self.plan is None:
+        if self.plan is None or self.plan.is_list:
             raise UsageError("this needs the batch file; name it with --batch")
         return self.plan
 
@@ -101,8 +104,11 @@ class CheckReport:
 
     @cached_property
     def names(self) -> Mapping[int, Name]:
-        """The names of the missing image sets, if there is a batch file."""
-        return named(self.plan.pictures, self.missing) if self.plan else {}
+        """The names of the missing image sets, if there is a batch file, or if image sets are told
+        apart by their metadata."""
+        if self.plan:
+            return named(self.plan.pictures, self.missing)
+        return {n: name for n, name in self.keyed.items() if n in self.missing}
 
     @property
     def is_complete(self) -> bool:
@@ -128,7 +134,7 @@ class CheckReport:
             "complete": len(self.complete),
             "skipped": self.skipped.to_list(),
             "missing": self.missing.to_list(),
-            "missing_is": "what the batch file plans" if self.plan else GAPS,
+            "missing_is": _missing_is(self.plan),
             "missing_names": {str(n): str(name) for n, name in self.names.items()},
             "unexpected": self.unexpected.to_list(),
             "misplaced": self.mismatched_images.to_list(),
@@ -161,12 +167,16 @@ def check(
     batch_file: Path | None = None,
     *,
     same_pictures: bool = False,
+    key: tuple[str, ...] = (),
+    lists: Sequence[Path] = (),
     reader: Reader | None = None,
     progress: Progress = lambda done: None,
 ) -> CheckReport:
     """Compares the batch file with the outputs below `outputs`, by default next to the batch file.
 
     same_pictures: whether an image set's number alone identifies it in the batch file.
+    key: the features that identify image sets whose jobs count from 1; empty to find them.
+    lists: LoadData's lists of the image sets to run, if there is no batch file.
     reader: the reader of an earlier check, which reads only records of jobs that have changed.
 
     Raises:
@@ -177,7 +187,16 @@ def check(
         if batch_file is None:
             raise UsageError("name the batch file with --batch, or the folder of the outputs")
         outputs = [batch_file.parent]
-    found = survey(outputs, batch_file, same_pictures=same_pictures, progress=progress)
+    look = partial(
+        survey,
+        outputs,
+        batch_file,
+        same_pictures=same_pictures,
+        numbering=Numbering(key),
+        lists=lists,
+        progress=progress,
+    )
+    found = look()
     if found.plan is None:
         _check_not_empty(found, outputs)
     clock = Stopwatch()
@@ -187,7 +206,7 @@ def check(
     _log.info(what, len(history.attempts), clock)
     if history.complete and not history.complete <= union(b.complete for b in found.batches):
         # Jobs have ended since their outputs were inspected.
-        found = survey(outputs, batch_file, same_pictures=same_pictures, progress=progress)
+        found = look()
     sums = _Sums.of(found.batches)
     done, skipped = sums.done.all, sums.skipped.all
     present = done | skipped
@@ -217,6 +236,7 @@ def check(
         pipelines_used(
             PipelineUse(batch.pipeline, batch.version, 1, batch.complete) for batch in found.batches
         ),
+        keyed=found.names,
     )
 
 
@@ -239,6 +259,12 @@ class _Sums:
             sums.unexpected.add(batch.unexpected)
             sums.mismatched.add(batch.mismatched_images)
         return sums
+
+
+def _missing_is(plan: BatchFile | None) -> str:
+    if plan is None:
+        return GAPS
+    return f"what {'the list' if plan.is_list else 'the batch file'} plans"
 
 
 def _check_not_empty(found: Survey, outputs: Sequence[Path]) -> None:

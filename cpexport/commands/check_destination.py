@@ -1,18 +1,21 @@
 """Compares the image sets of a batch file with the ledger of a destination."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cpexport.cellprofiler.batch_file import BatchFile, read_batch_file
 from cpexport.cellprofiler.features import IMAGE
 from cpexport.cellprofiler.flagged_image_sets import skipped_there
+from cpexport.cellprofiler.image_set_list import read_lists
 from cpexport.cellprofiler.same_image import ImageDifference, compared
 from cpexport.commands.check import CheckReport
 from cpexport.commands.seen import Seen
 from cpexport.errors import LeftOut, UsageError
 from cpexport.files.spool import Spool
 from cpexport.imagesets import NONE, ImageSets
+from cpexport.loading.given_numbers import LedgerNumbers
+from cpexport.loading.numbering import Numbering, numbered_plan
 from cpexport.sinks.base import Sink
 from cpexport.sinks.ledger import Entry
 from cpexport.sinks.registry import open_sink
@@ -23,13 +26,15 @@ _log = logging.getLogger(__name__)
 
 def check_destination(
     to: str,
-    batch_file: Path,
+    batch_file: Path | None,
+    lists: Sequence[Path] = (),
     *,
     prefix: str = "",
     run: str | None = None,
     same_pictures: bool = False,
 ) -> CheckReport:
-    """Compares the batch file with the ledger of a destination; reads no outputs.
+    """Compares the batch file, or LoadData's lists, with the ledger of a destination; reads no
+    outputs.
 
     run: the name of the planned run, if the destination numbers runs.
     same_pictures: whether an image set's number alone identifies it in the batch file.
@@ -39,11 +44,12 @@ def check_destination(
         SourceError: the batch file cannot be read.
         SinkError: the destination cannot be read.
     """
-    plan = read_batch_file(batch_file)
+    plan = read_batch_file(batch_file) if batch_file else read_lists(lists)
     with open_sink(to, prefix, run=run, writing=False) as sink:
         summary, runs = sink.ledger.summary(), sink.ledger.runs()
-        _log.info("comparing %s with the ledger of %s", batch_file, sink.name)
+        _log.info("comparing %s with the ledger of %s", plan.path, sink.name)
         _check_run(sink, run, runs)
+        plan = numbered_plan(plan, Numbering(numbers=LedgerNumbers(sink.ledger)))
         features = sink.layout().features.get(IMAGE, {})
         skipped = skipped_there(plan.pipeline, features, lambda columns: sink.read(IMAGE, columns))
         loaded = summary.loaded

@@ -10,6 +10,7 @@ from cpexport.commands.run_names import named
 from cpexport.commands.runs import check_named, in_turn
 from cpexport.errors import LeftOut, SourceError
 from cpexport.imagesets import NONE, ImageSets, union
+from cpexport.loading.given_numbers import LedgerNumbers
 from cpexport.loading.inspection import NoneKnown
 from cpexport.loading.left_out import Missing, check_not_empty, left_out, missing, other_outputs
 from cpexport.loading.load_plan import (
@@ -22,6 +23,7 @@ from cpexport.loading.load_plan import (
     replacements,
 )
 from cpexport.loading.missing_features import lacking, sentences
+from cpexport.loading.numbering import Numbering
 from cpexport.loading.progress import Progress
 from cpexport.loading.recorded_endings import with_recorded_endings
 from cpexport.loading.request import LoadRequest
@@ -182,6 +184,8 @@ def _one(request: LoadRequest, progress: Progress) -> DryRun:
                 for pipeline, names in summary.csv_tables.items()
             },
             same_pictures=request.consent.same_pictures,
+            numbering=Numbering(request.key, LedgerNumbers(sink.ledger)),
+            lists=request.lists,
             progress=progress,
         )
         found = with_recorded_endings(found)
@@ -226,7 +230,7 @@ def _one(request: LoadRequest, progress: Progress) -> DryRun:
                 *left_out(found, sink, kept(), present, layout.types, unreadable, others),
                 *(LeftOut(out.entry.path, out.reason) for out in taken_out),
             ),
-            missing(found.plan, present, ran),
+            missing(found, present, ran),
             new,
             {parts[0].name: tuple(len(p.schema) for p in parts) for parts in tables.values()},
             (

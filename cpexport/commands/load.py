@@ -12,10 +12,12 @@ from cpexport._stopwatch import Stopwatch
 from cpexport.commands.load_report import LoadReport, report_on
 from cpexport.derived.analyses import join_analyses
 from cpexport.derived.wells import make_wells
-from cpexport.errors import UsageError
+from cpexport.errors import NumberTakenError, UsageError
+from cpexport.loading.given_numbers import LedgerNumbers
 from cpexport.loading.inspection import NoneKnown
 from cpexport.loading.left_out import check_not_empty
 from cpexport.loading.load_plan import LoadPlan, planned_of_readable, without
+from cpexport.loading.numbering import Numbering
 from cpexport.loading.prefetch import inspected_ahead
 from cpexport.loading.progress import Progress
 from cpexport.loading.recorded_endings import with_recorded_endings
@@ -33,6 +35,9 @@ from cpexport.sources.base import Batch
 from cpexport.tables.layout import object_of
 
 _log = logging.getLogger(__name__)
+
+# How often a load begins again because another one has numbered image sets meanwhile.
+_ATTEMPTS = 5
 
 
 def load(
@@ -55,7 +60,26 @@ def load(
             are the same, or a newer output lacks what an older one has; nothing was changed.
         SinkError: the destination cannot be written. Batches that were committed before stay.
     """
-    began, prefix, run = time.monotonic(), request.prefix, request.run
+    began = time.monotonic()
+    for _ in range(_ATTEMPTS):
+        try:
+            report = _loaded(request, workers, progress)
+            break
+        except NumberTakenError as error:
+            _log.info("beginning again: %s", error)
+    else:
+        report = _loaded(request, workers, progress)
+    return replace(report, seconds=time.monotonic() - began)
+
+
+def _loaded(request: LoadRequest, workers: ExecutorSpec, progress: Progress) -> LoadReport:
+    """Loads once; see `load`.
+
+    Raises:
+        NumberTakenError: another load has numbered image sets meanwhile. Batches that were
+            committed before stay.
+    """
+    prefix, run = request.prefix, request.run
     with (
         open_sink(request.to, prefix, request.shape, run, request.paths) as sink,
         scratch_folder() as scratch,
@@ -78,7 +102,7 @@ def load(
     if run is None:
         report = _with_computed_tables(request, report)
     _log_result(report)
-    return replace(report, seconds=time.monotonic() - began)
+    return report
 
 
 def _log_result(report: LoadReport) -> None:
@@ -105,6 +129,8 @@ def _survey(request: LoadRequest, sink: Sink, pool: WorkerPool, progress: Progre
         },
         look=partial(inspected_ahead, pool),
         same_pictures=request.consent.same_pictures,
+        numbering=Numbering(request.key, LedgerNumbers(sink.ledger)),
+        lists=request.lists,
         progress=progress,
     )
 

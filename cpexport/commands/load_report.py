@@ -162,7 +162,7 @@ def report_on(
         summary.ran,
         (batch.entry.image_sets for batch in withdrawn),
     )
-    gaps = missing(found.plan, loaded, ran)
+    gaps = missing(found, loaded, ran)
     skipped = _skipped(sink, found) & loaded
     replaced = replacements(writer.replaced.values())
     return LoadReport(
@@ -224,9 +224,9 @@ def _skipped(sink: Sink, found: Survey) -> ImageSets:
     """The image sets that FlagImage skipped.
 
     With a batch file, its pipeline shows which image sets in the destination were skipped; without
-    one, only the batches of this load are known.
+    its pipeline, only the batches of this load are known.
     """
-    if found.plan is None:
+    if found.plan is None or found.plan.is_list:
         return union(batch.skipped for batch in found.batches)
     features = sink.layout().features.get(IMAGE, {})
     return skipped_there(found.plan.pipeline, features, lambda columns: sink.read(IMAGE, columns))

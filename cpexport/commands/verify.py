@@ -18,9 +18,11 @@ from cpexport.errors import LeftOut, SinkError, SourceError
 from cpexport.files.spool import Picked, Spool
 from cpexport.imagesets import NONE, ImageSets, union
 from cpexport.loading.decode import Decoded, decode
+from cpexport.loading.given_numbers import LedgerNumbers
 from cpexport.loading.left_out import left_out, missing
 from cpexport.loading.load_plan import LoadStep
 from cpexport.loading.matching import Matched, Matches, matches
+from cpexport.loading.numbering import Numbering
 from cpexport.loading.prefetch import decoded_ahead, fingerprinted_ahead, inspected_ahead
 from cpexport.loading.progress import Progress, ProgressEvent
 from cpexport.loading.recorded_endings import with_recorded_endings
@@ -77,6 +79,8 @@ def verify(
             },
             look=partial(inspected_ahead, pool),
             same_pictures=request.consent.same_pictures,
+            numbering=Numbering(request.key, LedgerNumbers(sink.ledger)),
+            lists=request.lists,
             progress=progress,
         )
         found = with_recorded_endings(found)
@@ -113,7 +117,7 @@ def verify(
                 replace(difference, run=run or "")
                 for difference in [*verifier.structure, *verifying.differences, *unexplained]
             ),
-            missing={run or "": missing(found.plan, ledger.loaded, ran)},
+            missing={run or "": missing(found, ledger.loaded, ran)},
             seconds=time.monotonic() - began,
             pipelines=ledger.pipelines,
             notes=tuple(_notes_on_indexes(sink)),

@@ -93,7 +93,7 @@ def groups_of_run(sink: Sink, plan: BatchFile | None) -> Groups:
     summary = sink.ledger.summary()
     # All jobs of a run group alike, so those that do not say by what are grouped as the others.
     tags = summary.group_tags - {None} or summary.group_tags
-    if plan is not None and summary.loaded <= plan.planned:
+    if plan is not None and not plan.is_list and summary.loaded <= plan.planned:
         pictures, tags = plan.grouping, frozenset([plan.group_tags])
         of = f"{_BY_PLAN}{digest(plan.path)}"
     else:

@@ -262,6 +262,6 @@ def _groups(evidence: Evidence, plan: BatchFile | None) -> Mapping[int, tuple[st
 
 def _tags(evidence: Evidence, plan: BatchFile | None) -> tuple[str, ...] | None:
     """The features by which the run is grouped, according to the job, or else to the batch file."""
-    if evidence.group_tags is None and plan is not None:
+    if evidence.group_tags is None and plan is not None and not plan.is_list:
         return plan.group_tags
     return evidence.group_tags

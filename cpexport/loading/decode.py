@@ -38,7 +38,7 @@ from cpexport.sinks.ledger import Count
 from cpexport.sources.base import Batch, fingerprint, signature
 from cpexport.sources.error_containment import contained
 from cpexport.tables.aggregates import aggregated
-from cpexport.tables.casts import align, numbers_as_promised
+from cpexport.tables.casts import numbers_as_promised, together
 from cpexport.tables.layout import Features, children_as_child, joined
 from cpexport.tables.options import AGGREGATES, COMBINED, TableOptions
 from cpexport.tables.side_by_side import side_by_side
@@ -220,7 +220,7 @@ def _shaped(
     parts_by_type: dict[str, list[pa.RecordBatch]] = {}
     for name, rows in parts:
         parts_by_type.setdefault(name, []).append(rows)
-    tables = {name: _whole(batches) for name, batches in parts_by_type.items()}
+    tables = {name: together(batches) for name, batches in parts_by_type.items()}
     objects = {name: t for name, t in tables.items() if name not in NOT_OBJECTS}
     for name, rows in tables.items():
         if name == IMAGE and shape.aggregate:
@@ -229,16 +229,6 @@ def _shaped(
             yield name, rows
     if objects and shape.layout == COMBINED:
         yield OBJECT, side_by_side(objects)
-
-
-def _whole(parts: list[pa.RecordBatch]) -> pa.RecordBatch:
-    """Joins all parts of a table; each column gets the widest type of its parts."""
-    if len(parts) == 1:
-        return parts[0]
-    types = joined({"": {f.name: f.type for f in part.schema}} for part in parts)[""]
-    schema = pa.schema([pa.field(name, type) for name, type in types.items()])
-    table = pa.Table.from_batches([align(part, schema) for part in parts])
-    return pa.RecordBatch.from_arrays([c.combine_chunks() for c in table.columns], schema=schema)
 
 
 def _write(rows: pa.RecordBatch, path: Path) -> None:

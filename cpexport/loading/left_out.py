@@ -52,14 +52,17 @@ class Missing:
     known: bool = True
 
 
-def missing(plan: BatchFile | None, present: ImageSets, ran: Iterable[ImageSets]) -> Missing:
+def missing(found: Survey, present: ImageSets, ran: Iterable[ImageSets]) -> Missing:
     """Returns the image sets that are missing, given those that are `present`.
 
     `ran` are the image sets that each job was to run.
     """
+    plan = found.plan
     if plan is None:
         shown = shown_by_numbers(ran)
-        return Missing(shown - present, known=bool(shown))
+        lacking = shown - present
+        names = {number: name for number, name in found.names.items() if number in lacking}
+        return Missing(lacking, names=names, known=bool(shown))
     missing_sets = plan.planned - present
     return Missing(missing_sets, len(plan.planned), named(plan.pictures, missing_sets))
 

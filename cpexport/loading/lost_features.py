@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 
 from cpexport.cellprofiler.column_names import is_kept
 from cpexport.cellprofiler.column_order import full_name, is_aggregate
-from cpexport.cellprofiler.features import IMAGE, NOT_OBJECTS, NUMBER, is_column
+from cpexport.cellprofiler.features import IMAGE, NOT_OBJECTS, NUMBER, SOURCE_NUMBER, is_column
 from cpexport.errors import SourceError
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.ledger import RecordedFeatures
@@ -35,7 +35,11 @@ def names(features: Features) -> Names:
 
 def recorded(batch: Batch) -> RecordedFeatures:
     """Returns the features that an output has, as the ledger keeps them."""
-    features = {name: tuple(sorted(types)) for name, types in batch.features.items()}
+    # The number that the job gave an image set comes from no feature of the job.
+    features = {
+        name: tuple(sorted(feature for feature in types if feature != SOURCE_NUMBER))
+        for name, types in batch.features.items()
+    }
     return RecordedFeatures(features, counted_none(batch))
 
 

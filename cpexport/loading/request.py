@@ -17,10 +17,12 @@ class LoadRequest:
         and can be written NAME=FOLDER.
     to: the destination URL.
     batch_file: the batch file of the jobs; None to find it near the outputs.
+    lists: LoadData's lists of the image sets to run, if there is no batch file.
     prefix: table name prefix.
     shape: how the tables look; None to keep the destination's choice, or CellProfiler's default.
     paths: how image paths change; None for the destination's mapping, or none.
     wells: tables of wells to make in addition to the existing ones.
+    key: the features that identify image sets whose jobs count from 1; empty to find them.
     consent: what the user allows; it is not stored.
     run: the run that all of `outputs` belong to, if the destination numbers runs.
     indexes: whether loads make indexes for queries; None for the destination's choice, or else yes.
@@ -30,10 +32,12 @@ class LoadRequest:
     outputs: tuple[Path, ...]
     to: str
     batch_file: Path | None = None
+    lists: tuple[Path, ...] = ()
     prefix: str = ""
     shape: TableOptions | None = None
     paths: PathMap | None = None
     wells: Wells | None = None
+    key: tuple[str, ...] = ()
     consent: Consent = field(default_factory=Consent)
     run: str | None = None
     indexes: bool | None = None

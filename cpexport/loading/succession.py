@@ -109,8 +109,9 @@ class Succession:
                 self._sink.name,
                 f"image set {number} has different images in {path} and in {other} "
                 f"({comparison.different[number]})",
-                f"{self._as_runs(path, other)}; if files were only moved or renamed, add "
-                "--same-pictures; if one of them ran with another batch file, name the right "
+                f"{self._as_runs(path, other)}; if each job counts its image sets from 1, name the "
+                "metadata that tells them apart with --key; if files were only moved or renamed, "
+                "add --same-pictures; if one of them ran with another batch file, name the right "
                 "one with --batch; if they are two analyses of one run, load one with its "
                 "own --prefix",
             )

@@ -7,7 +7,7 @@ import logging
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,7 +15,9 @@ from cpexport._stopwatch import Stopwatch
 from cpexport.cellprofiler.batch_file import BatchFile, BatchFileFoundError, digest
 from cpexport.cellprofiler.flagged_image_sets import without_rows
 from cpexport.cellprofiler.image_identity import Pictures
-from cpexport.errors import LeftOut
+from cpexport.cellprofiler.image_set_list import read_lists
+from cpexport.cellprofiler.image_set_names import Name
+from cpexport.errors import LeftOut, SourceError
 from cpexport.files.spool import Picked, Spool
 from cpexport.imagesets import NONE, ImageSets, Union, union
 from cpexport.jobs.found_plans import read_plans
@@ -24,9 +26,10 @@ from cpexport.jobs.stamps import Stamps, read_stamps
 from cpexport.loading.batch_file_of_jobs import planned_with, read_and_check
 from cpexport.loading.cache_file import CacheFile
 from cpexport.loading.evidence_cache import EVIDENCE, SHARED, EvidenceCache
-from cpexport.loading.inspection import Inspector, Known, Look, NoneKnown, one_by_one
-from cpexport.loading.judging import Judge
+from cpexport.loading.inspection import Inspector, Known, Look, NoneKnown, look_at, one_by_one
+from cpexport.loading.judging import Again, Judge
 from cpexport.loading.known_folders import FOLDERS, KnownFolders, Signatures
+from cpexport.loading.numbering import Numbering, renumbered
 from cpexport.loading.progress import Progress, ProgressEvent
 from cpexport.sources.base import Batch, Source
 from cpexport.sources.detect import Found, find
@@ -55,6 +58,7 @@ class Survey:
     histories: the folders in which jobs record their attempts.
     notes: for the user, for example about batch files.
     left_out: files that may be data but belong to no batch.
+    names: the names of incomplete image sets that were numbered by their metadata.
     """
 
     plan: BatchFile | None
@@ -64,6 +68,7 @@ class Survey:
     histories: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    names: Mapping[int, Name] = field(default_factory=dict)
 
     @cached_property
     def facts(self) -> "Facts":
@@ -101,6 +106,8 @@ def survey(
     tables: Mapping[str | None, Collection[str]] | None = None,
     look: Look = one_by_one,
     same_pictures: bool = False,
+    numbering: Numbering | None = None,
+    lists: Sequence[Path] = (),
     progress: Progress = lambda done: None,
 ) -> Survey:
     """Returns all batches below `outputs`, compared with the batch file.
@@ -110,6 +117,8 @@ def survey(
     tables: the tables that known CSV outputs have, by pipeline.
     look: inspects all other sources.
     same_pictures: whether an image set's number alone identifies it in the batch file.
+    numbering: how image sets are numbered whose jobs count from 1.
+    lists: LoadData's lists of the image sets to run, if there is no batch file.
 
     Raises:
         UsageError: several batch files were found.
@@ -120,7 +129,15 @@ def survey(
     known = known or NoneKnown()
     # A file that is named directly may lie in a folder that would be passed over.
     passed_over = known if all(path.is_dir() for path in outputs) else NoneKnown()
-    surveying = _Surveying(outputs, batch_file, tables or {}, same_pictures, progress)
+    surveying = _Surveying(
+        outputs,
+        batch_file,
+        tables or {},
+        same_pictures,
+        numbering or Numbering(),
+        lists,
+        progress,
+    )
     with closing(CacheFile(outputs, (EVIDENCE, SHARED, FOLDERS))) as file:
         inspector = Inspector(known, EvidenceCache(file), look, progress)
         for some in (passed_over, NoneKnown()):
@@ -137,6 +154,8 @@ class _Surveying:
     batch_file: Path | None
     tables: Mapping[str | None, Collection[str]]
     same_pictures: bool
+    numbering: Numbering
+    lists: Sequence[Path]
     progress: Progress
 
     def result(self, inspector: Inspector, folders: KnownFolders) -> Survey | None:
@@ -156,14 +175,14 @@ class _Surveying:
             return None
         candidates = sorted_by_content(found.batch_files)
         found = found.retold(outputs=(*candidates.outputs, *_kept_temporary(found)))
-        path = self.batch_file or the_one(candidates.batch_files)
-        if path is None:
+        path = None if self.lists else self.batch_file or the_one(candidates.batch_files)
+        if path is None and not self.lists:
             near = next_to(outputs)
             candidates = replace(candidates, not_read=(*candidates.not_read, *near.not_read))
             path = the_one(near.batch_files) or planned_with(read.plans)
         stamps = read_stamps(found.stamped)
         _log.info("files below %s listed in %s", ", ".join(map(str, outputs)), clock)
-        plan = _plan(path, read.plans, stamps)
+        plan = read_lists(self.lists) if self.lists else _plan(path, read.plans, stamps)
         if plan and folders.stamps and folders.stamps != {digest(plan.path)}:
             return None
         judging, known = self._judged(found, plan, candidates, inspector, folders, stamps)
@@ -180,6 +199,8 @@ class _Surveying:
         batches, known = judging.batches(inspector.again), folders.known(known)
         if renamed and not (batches or known):
             _check_any_output(renamed, outputs)
+        numbered = self._numbered(batches, judging.errors, plan, inspector.again)
+        plan, batches = numbered.plan, numbered.batches
         return Survey(
             plan,
             batches,
@@ -187,13 +208,39 @@ class _Surveying:
             read.plans,
             found.histories,
             (
+                *numbered.notes,
                 *notes_on(plan, [*candidates.batch_files, *renamed]),
                 *read.notes,
                 *_left_over(found, plan),
                 *_without_rows(batches, judging.skipping, None if known else plan),
             ),
             (*found.left_out, *read.left_out, *stamps.left_out),
+            numbered.names,
         )
+
+    def _numbered(
+        self,
+        batches: Spool[Batch],
+        errors: Mapping[int, SourceError],
+        plan: BatchFile | None,
+        again: Again,
+    ) -> "_Numbered":
+        """Gives image sets other numbers if those of their jobs mean different images, and judges
+        the batches again.
+
+        errors: why sources cannot be read, by place.
+        """
+        found = None
+        if self.numbering.may_apply(batches, plan):
+            found = renumbered(batches, again, errors, plan, self.numbering)
+        if found is None:
+            return _Numbered(plan, batches)
+        judging = Judge(found.plan, self.tables, self.same_pictures)
+        for item in found.items(batches, again, errors):
+            judging.take(item)
+        batches = judging.batches(look_at)
+        incomplete = union(batch.image_sets - batch.complete for batch in batches)
+        return _Numbered(found.plan, batches, (found.note,), found.names(incomplete))
 
     def _judged(
         self,
@@ -217,6 +264,17 @@ class _Surveying:
         return judging, known
 
 
+@dataclass(frozen=True)
+class _Numbered:
+    """The batch file and the batches with the numbers of the run, and the names of image sets that
+    metadata tells apart."""
+
+    plan: BatchFile | None
+    batches: Spool[Batch]
+    notes: tuple[str, ...] = ()
+    names: Mapping[int, Name] = field(default_factory=dict)
+
+
 def _plan(path: Path | None, plans: Iterable[SavedPlan], stamps: Stamps) -> BatchFile | None:
     clock = Stopwatch()
     plan = read_and_check(path, plans, stamps)
@@ -238,7 +296,7 @@ def _kept_temporary(found: Found) -> list[Path]:
 
 def _sources(found: Found, plan: BatchFile | None, candidates: Candidates) -> Spool[Source]:
     """Returns all sources; those that stand for unreadable batch files come last."""
-    sources = found.sources(plan.pipeline if plan else None)
+    sources = found.sources(plan.pipeline if plan and not plan.is_list else None)
     for not_read in candidates.not_read:
         sources.append(not_read)
     return sources
@@ -277,7 +335,7 @@ def _left_over(found: Found, plan: BatchFile | None) -> Iterator[str]:
     homes = {path: _home(path) for path in found.temporary}
     wanted = {*homes, *homes.values()}
     paths: set[Path] = set()
-    for source in found.sources(plan.pipeline if plan else None):
+    for source in found.sources(plan.pipeline if plan and not plan.is_list else None):
         if source.files:
             files = {source.path, *source.files}
             paths |= (files | {path.parent for path in files}) & wanted

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -32,6 +33,7 @@ from cpexport.sinks.base import Sink
 from cpexport.sinks.ledger import Count, Entry
 from cpexport.sources.base import Batch, features_of, fingerprint
 from cpexport.sources.error_containment import contained
+from cpexport.sources.renumbered import RenumberedSource
 from cpexport.tables.layout import Features, joined, table_of
 
 _log = logging.getLogger(__name__)
@@ -274,4 +276,13 @@ def _entry(step: LoadStep, fingerprint: str, counts: Mapping[str, Count], prefix
         cpexport=__version__,
         counts={table_of(name, prefix): n for name, n in (empty | dict(counts)).items()},
         recorded=recorded(batch),
+        **_numbers(step),
     )
+
+
+def _numbers(step: LoadStep) -> dict[str, Any]:
+    """The fields of an entry about image sets whose jobs count from 1."""
+    source = step.batch.source
+    if not isinstance(source, RenumberedSource):
+        return {}
+    return {"key": source.features, "numbers": source.numbers(step.image_sets)}

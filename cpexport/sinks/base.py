@@ -89,6 +89,13 @@ class LedgerStore(Protocol):
     def pictures(self, image_sets: ImageSets) -> Pictures:
         """What identifies the images of these image sets, for those that are loaded."""
 
+    def key(self) -> tuple[str, ...]:
+        """The features that identify image sets whose jobs count from 1; empty if image sets have
+        the numbers of their jobs."""
+
+    def numbers_of(self, keys: Collection[str]) -> Mapping[str, int]:
+        """The numbers of those of the keys that have one, by key."""
+
     def metadata(self) -> dict[str, str]:
         """What `Transaction.set_metadata` stored. The next batch removes all of it except
         `ledger_schema.KEPT`."""

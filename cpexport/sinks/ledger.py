@@ -88,6 +88,8 @@ class Entry:
     measured_kept: False if version 0.1.0 loaded the batch, which did not keep `measured`.
     replaced: the number of image sets that each newer batch replaced, by that batch's signature.
     recorded: the features that the output had when it was loaded; None if version 0.1.0 loaded it.
+    key: the features that identify image sets, if the job counts its own from 1. `numbers` has the
+        number of each of `loaded` by its key. Reading the ledger gives neither.
     """
 
     path: str
@@ -111,6 +113,8 @@ class Entry:
     measured_kept: bool = True
     replaced: Mapping[str, int] = field(default_factory=dict)
     recorded: RecordedFeatures | None = None
+    key: tuple[str, ...] = ()
+    numbers: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

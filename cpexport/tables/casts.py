@@ -1,11 +1,14 @@
 """Casts values to the types of their columns: integers, real numbers, text, each wider in turn."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from cpexport.cellprofiler.features import INTEGER, REAL, TEXT, promised_type
 from cpexport.errors import WidthError
+from cpexport.tables.layout import joined
 
 
 def align(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
@@ -22,6 +25,16 @@ def align(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
         if type != wanted:
             batch = batch.set_column(place, name, widened(batch.column(place), wanted, name))
     return batch
+
+
+def together(parts: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    """Joins all parts of a table; each column gets the widest type of its parts."""
+    if len(parts) == 1:
+        return parts[0]
+    types = joined({"": {f.name: f.type for f in part.schema}} for part in parts)[""]
+    schema = pa.schema([pa.field(name, type) for name, type in types.items()])
+    table = pa.Table.from_batches([align(part, schema) for part in parts])
+    return pa.RecordBatch.from_arrays([c.combine_chunks() for c in table.columns], schema=schema)
 
 
 def widened(array: pa.Array, type: pa.DataType, name: str) -> pa.Array:

@@ -11,6 +11,7 @@ from cpexport.sinks.sql.ledger_schema import (
     FEATURE_SETS,
     FEATURES,
     MEASURED,
+    NUMBERS,
     REPLACED,
     RUNS,
     SETS,
@@ -21,6 +22,8 @@ from cpexport.sinks.sql.statements import in_ranges, in_scope
 
 SIGNATURES = 100
 """How many signatures `settled` takes."""
+DIGESTS = 100
+"""How many digests `numbers` takes."""
 _ENTRY = [column for column in BATCHES.columns if column.name not in ("prefix", "table_number")]
 UNMEASURED = "unmeasured"
 """The setting with the last `batch_id` for which jobs' measurements of the run were not kept."""
@@ -148,6 +151,22 @@ def settings(one_run: bool) -> sa.Select[Any]:
 @cache
 def setting() -> sa.Select[Any]:
     return sa.select(SETTINGS.c.value).where(in_scope(SETTINGS, True), _IS_NAMED)
+
+
+@cache
+def numbers() -> sa.Select[Any]:
+    """The numbers of keys with these digests."""
+    c = NUMBERS.c
+    among = c.digest.in_([sa.bindparam(f"digest_{place}") for place in range(DIGESTS)])
+    return sa.select(c.digest, c.number).where(in_scope(NUMBERS, True), among)
+
+
+@cache
+def number_within() -> sa.Select[Any]:
+    """The first number of a key in a range."""
+    c = NUMBERS.c
+    within = c.number.between(sa.bindparam("first"), sa.bindparam("last"))
+    return sa.select(c.number).where(in_scope(NUMBERS, True), within).limit(1)
 
 
 @cache

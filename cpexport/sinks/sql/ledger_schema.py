@@ -134,6 +134,18 @@ FEATURE_SETS = sa.Table(
 """Sets of features, as `RecordedFeatures.as_json` writes them, with the first batch of each. Most
 batches of a run have the same."""
 
+NUMBERS = sa.Table(
+    "_cpexport_numbers",
+    _own,
+    sa.Column("prefix", _NAME, primary_key=True),
+    sa.Column("table_number", sa.Integer, primary_key=True),
+    sa.Column("digest", _NAME, primary_key=True),
+    sa.Column("number", sa.Integer, nullable=False),
+    **MYSQL,
+)
+"""The image set that has a key, by the key's digest, where jobs number their own image sets. It
+stays when the image set is replaced."""
+
 SCRIPTED = sa.Table(
     "_cpexport_script",
     sa.MetaData(),

@@ -31,8 +31,11 @@ INDEXES = "indexes"
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
+KEY = "key"
+"""The setting with the features that identify image sets whose jobs count from 1."""
+
 OWN = (
-    *("schema", "shape", "made", "views", "layout", "changing", "experiment_id", "view"),
+    *(KEY, "schema", "shape", "made", "views", "layout", "changing", "experiment_id", "view"),
     *("measured", queries.UNMEASURED, INDEXES),
 )
 """The settings that say what a destination is, or is becoming; no batch invalidates them."""

@@ -12,6 +12,7 @@ from cpexport.sinks.ledger import Entry, Ledger
 from cpexport.sinks.sql import (
     experiment_tables,
     ledger_entries,
+    ledger_numbers,
     ledger_options,
     ledger_settings,
     ledger_tables,
@@ -127,6 +128,12 @@ class SqlLedger:
         if not self.exists:
             return Pictures()
         return ledger_tables.pictures(self._db, self.scope(), image_sets)
+
+    def key(self) -> tuple[str, ...]:
+        return ledger_numbers.key(self._db, self.scope()) if self.exists else ()
+
+    def numbers_of(self, keys: Collection[str]) -> Mapping[str, int]:
+        return ledger_numbers.numbers_of(self._db, self.scope(), keys) if self.key() else {}
 
     def metadata(self) -> dict[str, str]:
         return ledger_settings.settings(self._db, self.scope()) if self.exists else {}

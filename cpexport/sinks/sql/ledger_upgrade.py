@@ -1,5 +1,6 @@
 """What version 0.2.0 added to the ledger: measurements of whole runs, which batches replaced which,
-and the features of each batch. `upgraded` adds it to a destination that an older version made."""
+the features of each batch, and the numbers of image sets whose jobs count from 1. `upgraded` adds
+it to a destination that an older version made."""
 
 import math
 from collections import Counter
@@ -14,7 +15,14 @@ from cpexport.imagesets import ImageSets
 from cpexport.sinks.ledger import Entry, RecordedFeatures
 from cpexport.sinks.sql import ledger_queries as queries
 from cpexport.sinks.sql.database import Database
-from cpexport.sinks.sql.ledger_schema import FEATURE_SETS, FEATURES, MEASURED, REPLACED, SETTINGS
+from cpexport.sinks.sql.ledger_schema import (
+    FEATURE_SETS,
+    FEATURES,
+    MEASURED,
+    NUMBERS,
+    REPLACED,
+    SETTINGS,
+)
 from cpexport.sinks.sql.statements import (
     deleted,
     execute,
@@ -46,7 +54,7 @@ def finite(value: float) -> float | None:
 
 def complete(db: Database) -> bool:
     """Whether a destination has all that version 0.2.0 added."""
-    tables = MEASURED, REPLACED, FEATURES, FEATURE_SETS
+    tables = MEASURED, REPLACED, FEATURES, FEATURE_SETS, NUMBERS
     return {*(table.name for table in tables), VIEW} <= db.names()
 
 
@@ -61,7 +69,7 @@ def upgraded(db: Database, make: Callable[[sa.Table], None]) -> None:
     if REPLACED.name not in names:
         make(REPLACED)
         _replaced_before(db)
-    for table in (FEATURE_SETS, FEATURES):
+    for table in (FEATURE_SETS, FEATURES, NUMBERS):
         if table.name not in names:
             make(table)
     if VIEW not in names:

@@ -12,7 +12,7 @@ from typing import Final, Self
 
 import pyarrow as pa
 
-from cpexport.cellprofiler.features import IMAGE
+from cpexport.cellprofiler.features import IMAGE, IMAGE_NUMBER, INTEGER, SOURCE_NUMBER
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.errors import SinkError
 from cpexport.imagesets import ImageSets
@@ -22,6 +22,7 @@ from cpexport.sinks.ledger import Entry
 from cpexport.sinks.opening import Opening
 from cpexport.sinks.sql import (
     experiment_tables,
+    ledger_numbers,
     ledger_options,
     ledger_settings,
     ledger_tables,
@@ -141,8 +142,10 @@ class LedgerSink:
             if self.ledger.holds(entry.signature):
                 yield None
                 return
+            before = self._layout.current()
             layout = self._tables.grow(self._layout)
             scope = self._scope_of_run()
+            self._number(before, layout, scope, entry)
             self._enter(layout, scope, entry, pictures, allow)
             counts = RowCountCheck(self.name, entry, layout, self.ledger.prefix)
             yield self._writer(layout, scope, entry, counts)
@@ -162,6 +165,22 @@ class LedgerSink:
         number = ledger_tables.write(self._db, scope, entry, pictures)
         ledger_upgrade.write(self._db, number, entry, owners)
         experiment_tables.keep_measured(self._db, scope, {})
+
+    def _number(self, before: Layout, layout: Layout, scope: Scope, entry: Entry) -> None:
+        """Enters the numbers that a batch gives image sets, and the numbers that jobs gave those
+        which were there `before` any had a key."""
+        as_jobs = ledger_numbers.write(self._db, scope, entry)
+        if not as_jobs:
+            return
+        numbers = pa.array(as_jobs, INTEGER)
+        if (IMAGE, SOURCE_NUMBER) in before.by_feature:
+            # A script brought them, or another run has such numbers.
+            read = self._tables.read(before, scope, IMAGE, [SOURCE_NUMBER], as_jobs)
+            rows = pa.Table.from_batches(read)
+            numbers = rows[IMAGE_NUMBER].filter(rows[SOURCE_NUMBER].is_null()).combine_chunks()
+        if len(numbers):
+            columns = {IMAGE_NUMBER: numbers, SOURCE_NUMBER: numbers}
+            self._tables.renumber(layout, scope, columns)
 
     def _writer(
         self, layout: Layout, scope: Scope, entry: Entry, counts: RowCountCheck

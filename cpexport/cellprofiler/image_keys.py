@@ -1,0 +1,82 @@
+"""Metadata that identifies image sets, where their numbers do not: plate, well and site.
+
+A job that has an image set list of its own counts from 1, so all jobs have an image set 1. The
+metadata that tells them apart is the *key*; a lab chooses its own tags, so it is found by
+`image_set_names`, or named by the user.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from cpexport.cellprofiler.image_identity import METADATA, Pictures
+from cpexport.cellprofiler.image_set_names import places_and_parts
+
+_NUMBER = re.compile(r"(\d+)")
+_WHOLE = re.compile(r"(-?\d+)\.0+")
+
+
+def usual_key(features: Iterable[str]) -> tuple[str, ...]:
+    """The features that give plate, well and site; empty without a well.
+
+    >>> usual_key(["Metadata_Site", "Metadata_Well", "Metadata_Plate", "FileName_DNA"])
+    ('Metadata_Plate', 'Metadata_Well', 'Metadata_Site')
+    """
+    return places_and_parts(feature for feature in features if feature.startswith(METADATA))
+
+
+def keys_of(pictures: Pictures, features: Sequence[str]) -> list[str | None]:
+    """The key of each image set, as JSON; None for one without a value of some feature."""
+    if not features or any(feature not in pictures.columns for feature in features):
+        return [None] * len(pictures)
+    texts = [pictures.columns[feature].to_pylist() for feature in features]
+    return [_key(values) for values in zip(*texts, strict=True)]
+
+
+def pictures_of_keys(keys: Sequence[tuple[int, str]], features: Sequence[str]) -> Pictures:
+    """The metadata of image sets, from their numbers, ascending, and their keys."""
+    values = [json.loads(key) for _, key in keys]
+    columns = {
+        feature: pa.array([row[place] for row in values], pa.string())
+        for place, feature in enumerate(features)
+    }
+    return Pictures(np.array([number for number, _ in keys], np.int64), columns)
+
+
+def digest(key: str) -> str:
+    """A short text that stands for a key: 64 hexadecimal digits."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def in_order(keys: Iterable[str]) -> list[str]:
+    """Sorts keys as people do: P2 before P10.
+
+    >>> in_order(['["P10","A01"]', '["P2","B01"]', '["P2","A01"]'])
+    ['["P2","A01"]', '["P2","B01"]', '["P10","A01"]']
+    """
+    return sorted(keys, key=_natural)
+
+
+def described(key: str) -> str:
+    """A key for people: `P1 A01 1`."""
+    return " ".join(json.loads(key))
+
+
+def _key(values: Sequence[str | None]) -> str | None:
+    if not all(values):
+        return None
+    # A database has 1.0 where a CSV file has 1.
+    texts = [whole[1] if (whole := _WHOLE.fullmatch(v)) else v for v in values if v]
+    return json.dumps(texts, ensure_ascii=False, separators=(",", ":"))
+
+
+def _natural(key: str) -> tuple[list[list[tuple[int, int, str]]], str]:
+    parts = [
+        [(0, int(piece), "") if piece.isdecimal() else (1, 0, piece) for piece in _NUMBER.split(v)]
+        for v in json.loads(key)
+    ]
+    return parts, key

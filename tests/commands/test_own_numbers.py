@@ -1,0 +1,373 @@
+"""Jobs that count their own image sets from 1: metadata tells the image sets of a run apart."""
+
+import csv
+import json
+import random
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fuzz.cases import Options, random_case
+from fuzz.model import Run as FuzzRun
+from fuzz.outputs import Outputs
+from support.background_loads import Load
+from support.calls import load, verify
+from support.csv_outputs import NEW, OLD, image, nucleus, output
+from support.fixtures import Ran, rows, traces
+from support.own_numbers import KEY, counted_from_1, write_list
+
+import cpexport as package
+from cpexport.errors import CollisionError, SourceError, UsageError
+
+Run = Callable[..., Ran]
+NOTE = "told apart by Metadata_Plate, Metadata_Well, Metadata_Site"
+
+
+def site(
+    home: Path, plate: str, well: str, number: int, *, time: int = OLD, cells: int = 1, **more: Any
+) -> Path:
+    """The output of a job with one image set, number 1; `cells` is how many it counts."""
+    name = f"{plate}_{well}_{number}"
+    folder = home / f"{name}{more.pop('copy', '')}"
+    row = {
+        **image(1, f"{name}.tif", digest=name.ljust(32, "0"), Count_Cells=cells),
+        **{"Metadata_Plate": plate, "Metadata_Well": well, "Metadata_Site": number},
+        **more,
+    }
+    return output(folder, [row], time, Cells=[nucleus(1, 1, len(name) + number)])
+
+
+def screen(home: Path, plates: Iterable[str] = ("P1", "P2")) -> Path:
+    for plate in plates:
+        for well in ("A01", "A02"):
+            for number in (1, 2):
+                site(home, plate, well, number)
+    return home
+
+
+def numbered(database: Path) -> dict[int, tuple[str, ...]]:
+    """Plate, well and site of each image set, by its number."""
+    columns = ", ".join(f"Image_{name}" for name in KEY)
+    found = rows(database, f"SELECT ImageNumber, {columns} FROM Per_Image ORDER BY 1")
+    return {number: tuple(map(str, key)) for number, *key in found}
+
+
+IN_ORDER = dict(
+    enumerate(
+        ((p, w, s) for p in ("P1", "P2") for w in ("A01", "A02") for s in ("1", "2")), start=1
+    )
+)
+
+
+def load_data(path: Path, keys: Iterable[tuple[str, ...]]) -> Path:
+    with path.open("w", newline="") as stream:
+        out = csv.writer(stream)
+        out.writerow(["Image_FileName_DNA", *KEY])
+        out.writerows([f"{'_'.join(key)}.tif", *key] for key in keys)
+    return path
+
+
+def test_each_image_set_has_a_number_by_plate_well_and_site(tmp_path: Path, cpexport: Run) -> None:
+    screen(tmp_path / "tree")
+    ran = cpexport("load", "tree", "--to", "a.sqlite")
+    again = cpexport("load", "tree", "--to", "a.sqlite", "--format", "json")
+    database = tmp_path / "a.sqlite"
+
+    assert (ran.status, ran.err.count(NOTE)) == (0, 1)
+    assert numbered(database) == IN_ORDER
+    assert rows(database, "SELECT DISTINCT Image_SourceImageNumber FROM Per_Image") == [(1,)]
+    assert rows(database, "SELECT count(DISTINCT ImageNumber), count(*) FROM Per_Cells") == [(8, 8)]
+    assert json.loads(again.out)["batches"]["already"] == 8
+    assert cpexport("verify", "tree", "--to", "a.sqlite").status == 0
+
+
+@pytest.mark.parametrize("to", ["duckdb:///a.duckdb", "parquet:a.parquet"])
+def test_other_destinations_number_alike(to: str, tmp_path: Path, cpexport: Run) -> None:
+    screen(tmp_path / "tree")
+    assert cpexport("load", "tree", "--to", to).status == 0
+    found = package.read(to.replace("a.", f"{tmp_path}/a."), "Per_Image")
+
+    assert dict(zip(found["ImageNumber"], found["Image_Metadata_Well"], strict=True)) == {
+        number: well for number, (_, well, _) in IN_ORDER.items()
+    }
+    assert cpexport("verify", "tree", "--to", to).status == 0
+
+
+def test_later_image_sets_come_after_those_that_are_there(tmp_path: Path) -> None:
+    tree, to = tmp_path / "tree", f"sqlite:///{tmp_path / 'a.sqlite'}"
+    screen(tree, ["P2"])
+    load([tree], to)
+    first = numbered(tmp_path / "a.sqlite")
+    screen(tree, ["P1"])
+    load([tree], to)
+    now = numbered(tmp_path / "a.sqlite")
+
+    assert [key[0] for key in first.values()] == ["P2"] * 4
+    assert {number: now[number] for number in first} == first
+    assert [now[number] for number in range(5, 9)] == list(IN_ORDER.values())[:4]
+    assert verify([tree], to).differences == ()
+
+
+def test_a_single_job_that_came_first_keeps_its_number(tmp_path: Path) -> None:
+    tree, to = tmp_path / "tree", f"sqlite:///{tmp_path / 'a.sqlite'}"
+    site(tree, "P2", "A02", 2)
+    load([tree], to)
+    screen(tree)
+    report = load([tree], to)
+
+    assert (report.loaded, report.already) == (7, 1)
+    assert numbered(tmp_path / "a.sqlite")[1] == ("P2", "A02", "2")
+    assert sorted(numbered(tmp_path / "a.sqlite").values()) == list(IN_ORDER.values())
+    assert verify([tree], to).differences == ()
+
+
+def test_loads_at_once_give_each_image_set_one_number(tmp_path: Path) -> None:
+    screen(tmp_path / "one", ["P1"])
+    screen(tmp_path / "both")
+    screen(tmp_path / "other", ["P2"])
+    to = tmp_path / "a.sqlite"
+    loads = [Load(to, [str(tmp_path / name)]) for name in ("other", "both", "one")]
+    ends = [one.end()[0] for one in loads]
+
+    assert ends == [0, 0, 0]
+    assert sorted(numbered(to).values()) == list(IN_ORDER.values())
+    assert sorted(numbered(to)) == list(range(1, 9))
+
+
+def test_the_list_of_load_data_plans_the_run(tmp_path: Path, cpexport: Run) -> None:
+    tree = screen(tmp_path / "tree")
+    order = [("P3", "B01", "1"), *reversed(list(IN_ORDER.values()))]
+    load_data(tmp_path / "load_data.csv", order)
+    shutil.rmtree(tree / "P1_A01_2")
+    words = ("--plan", "load_data.csv", "--format", "json")
+    checked = cpexport("check", "tree", *words)
+    loaded = cpexport("load", "tree", "--to", "a.sqlite", *words)
+    stored = cpexport("check", "--to", "a.sqlite", *words)
+
+    want = {number: key for number, key in enumerate(order, 1) if number not in (1, 8)}
+    assert numbered(tmp_path / "a.sqlite") == want
+    for ran in (checked, loaded, stored):
+        said = json.loads(ran.out)
+        assert (said["planned"], said["missing"], ran.status) == (9, [[1, 1], [8, 8]], 3)
+        assert said["missing_names"] == {"1": "P3 B01 site 1", "8": "P1 A01 site 2"}
+    assert cpexport("verify", "tree", "--to", "a.sqlite", *words[:2]).status == 3
+
+
+def test_a_list_that_comes_later_finds_the_numbers_that_were_given(
+    tmp_path: Path, cpexport: Run
+) -> None:
+    screen(tmp_path / "tree")
+    assert cpexport("load", "tree", "--to", "a.sqlite").status == 0
+    given = numbered(tmp_path / "a.sqlite")
+    load_data(tmp_path / "load_data.csv", [*reversed(list(IN_ORDER.values())), ("P3", "B01", "1")])
+    words = ("--to", "a.sqlite", "--plan", "load_data.csv")
+    site(tmp_path / "tree", "P3", "B01", 1)
+
+    assert "9 (P3 B01 site 1)" in cpexport("check", *words).out
+    assert cpexport("load", "tree", *words).status == 0
+    assert numbered(tmp_path / "a.sqlite") == given | {9: ("P3", "B01", "1")}
+    assert cpexport("check", *words).status == 0
+
+
+def test_of_two_outputs_of_one_site_the_newer_one_is_there_once(tmp_path: Path) -> None:
+    tree, to = screen(tmp_path / "tree"), f"sqlite:///{tmp_path / 'a.sqlite'}"
+    site(tree, "P2", "A01", 1, time=NEW, copy="_again", Intensity_Sum=7.5)
+    site(tree, "P2", "A02", 1, time=NEW, copy="_failed", cells=3)
+    report = load([tree], to)
+
+    assert (report.image_sets, report.left_out) == (8, ())
+    assert numbered(tmp_path / "a.sqlite") == IN_ORDER
+    assert rows(
+        tmp_path / "a.sqlite", "SELECT ImageNumber FROM Per_Image WHERE Image_Intensity_Sum = 7.5"
+    ) == [(5,)]
+
+
+def test_a_site_that_is_not_complete_is_missing_by_its_name(tmp_path: Path, cpexport: Run) -> None:
+    tree = screen(tmp_path / "tree")
+    shutil.rmtree(tree / "P1_A02_1")
+    site(tree, "P1", "A02", 1, cells=4)
+    ran = cpexport("load", "tree", "--to", "a.sqlite", "--format", "json")
+    said = json.loads(ran.out)
+
+    assert (said["missing"], said["missing_names"]) == ([[3, 3]], {"3": "P1 A02 site 1"})
+    assert ("3 (P1 A02 site 1)" in cpexport("check", "tree").out, ran.status) == (True, 3)
+    shutil.rmtree(tree / "P1_A02_1")
+    site(tree, "P1", "A02", 1, time=NEW)
+    assert cpexport("load", "tree", "--to", "a.sqlite").status == 0
+    assert numbered(tmp_path / "a.sqlite") == IN_ORDER
+
+
+def test_other_images_under_one_key_stop_the_load(tmp_path: Path) -> None:
+    tree, to = screen(tmp_path / "tree"), f"sqlite:///{tmp_path / 'a.sqlite'}"
+    site(tree, "P1", "A01", 1, time=NEW, copy="_other", MD5Digest_DNA="f" * 32)
+
+    with pytest.raises(CollisionError, match="P1_A01_1_other"):
+        load([tree], to)
+    assert not (tmp_path / "a.sqlite").exists()
+
+
+def test_a_job_without_the_metadata_is_left_out(tmp_path: Path, cpexport: Run) -> None:
+    tree = screen(tmp_path / "tree")
+    site(tree, "P3", "A01", 1, Metadata_Site="")
+    ran = cpexport("load", "tree", "--to", "a.sqlite", "--key", "Plate,Well,Site")
+
+    assert ran.status == 3
+    assert "its image set 1 has no Metadata_Site, by which image sets are told apart" in ran.out
+    assert numbered(tmp_path / "a.sqlite") == IN_ORDER
+
+
+def test_two_image_sets_of_a_job_with_one_key_are_named(tmp_path: Path, cpexport: Run) -> None:
+    screen(tmp_path / "tree")
+    ran = cpexport("load", "tree", "--to", "a.sqlite", "--key", "Metadata_Plate,Well")
+
+    assert ran.status == 1
+    assert "P1_A01_2" in ran.err
+    wells = [image(n, f"{n}.tif", digest=str(n) * 32, Metadata_Well="B01") for n in (1, 2)]
+    output(tmp_path / "more" / "a", [{**one, "Metadata_Plate": "P9"} for one in wells])
+    site(tmp_path / "more", "P8", "A01", 1)
+    ran = cpexport("load", "more", "--to", "b.sqlite", "--key", "Plate,Well")
+    assert "its image sets 1 and 2 have the same Metadata_Plate Metadata_Well (P9 B01)" in ran.out
+    assert ran.status == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("--key", "Plate,,Well"), "--key needs names of metadata"),
+        (("--key", "Well,Metadata_Well"), "--key names Metadata_Well twice"),
+        (("--plan", "load_data.csv", "--batch", "Batch_data.h5"), "exclude each other"),
+        (("--plan", "gone.csv"), "gone.csv: cannot be read"),
+        (("--plan", "text.csv"), "text.csv: not a list of image sets"),
+        (("--plan", "same.csv"), "two rows have the same Metadata_Plate, Metadata_Well"),
+    ],
+)
+def test_what_makes_no_sense_changes_nothing(
+    words: tuple[str, ...], problem: str, tmp_path: Path, cpexport: Run
+) -> None:
+    screen(tmp_path / "tree", ["P1"])
+    (tmp_path / "text.csv").write_text("remember,the\nmilk,please\n")
+    load_data(tmp_path / "same.csv", [("P1", "A01", "1"), ("P1", "A01", "1")])
+    before = traces(tmp_path)
+    ran = cpexport("load", "tree", "--to", "a.sqlite", *words)
+
+    assert ran.status in (1, 2)
+    assert problem in ran.err
+    assert traces(tmp_path) == before
+
+
+def test_another_key_than_that_of_the_destination_is_refused(tmp_path: Path) -> None:
+    tree, to = screen(tmp_path / "tree", ["P1"]), f"sqlite:///{tmp_path / 'a.sqlite'}"
+    load([tree], to)
+    screen(tree, ["P2"])
+
+    with pytest.raises(UsageError, match="told apart by Metadata_Plate, Metadata_Well"):
+        package.load(tree, to, key="Plate,Well")
+
+
+def test_plates_without_metadata_stop_as_before(tmp_path: Path) -> None:
+    for plate in ("P1", "P2"):
+        images = [image(1, "a.tif", digest=plate.ljust(32, "0"), Count_Cells=1)]
+        output(tmp_path / "tree" / plate, images, Cells=[nucleus(1, 1, 5)])
+
+    with pytest.raises(CollisionError, match="different images"):
+        load([tmp_path / "tree"], f"sqlite:///{tmp_path / 'a.sqlite'}")
+
+
+def test_the_same_images_with_other_metadata_are_no_other_image_sets(tmp_path: Path) -> None:
+    tree, to = tmp_path / "tree", f"sqlite:///{tmp_path / 'a.sqlite'}"
+    site(tree, "P1", "A01", 1)
+    site(tree, "P1", "A01", 1, time=NEW, copy="_again", Metadata_Well="H12")
+    report = load([tree], to)
+
+    assert (report.loaded, report.image_sets) == (1, 1)
+    assert numbered(tmp_path / "a.sqlite") == {1: ("P1", "H12", "1")}
+    site(tree, "P1", "A01", 1, time=NEW + 9, copy="_later", Metadata_Well="G12")
+    assert (load([tree], to).image_sets, len(numbered(tmp_path / "a.sqlite"))) == (1, 1)
+
+
+def test_runs_number_their_image_sets_independently(tmp_path: Path, cpexport: Run) -> None:
+    screen(tmp_path / "one", ["P1"])
+    site(tmp_path / "two", "P9", "A01", 1)
+    words = ("one", "two", "--table-number", "--to", "a.sqlite")
+    assert cpexport("load", *words).status == 0
+    screen(tmp_path / "two", ["P2"])
+    assert cpexport("load", *words).status == 0
+    columns = "TableNumber, ImageNumber, Image_SourceImageNumber, Image_Metadata_Plate"
+    found = rows(tmp_path / "a.sqlite", f"SELECT {columns} FROM Per_Image ORDER BY 1, 2")
+
+    assert found == [
+        *((1, number, 1, "P1") for number in range(1, 5)),
+        (2, 1, 1, "P9"),
+        *((2, number, 1, "P2") for number in range(2, 6)),
+    ]
+    assert cpexport("verify", *words[:2], "--to", "a.sqlite").status == 0
+
+
+def test_what_an_import_script_brought_goes_on_with_its_numbers(
+    tmp_path: Path, cpexport: Run
+) -> None:
+    screen(tmp_path / "tree", ["P2"])
+    assert cpexport("script", "tree", "--out", "import", "--dialect", "sqlite").status == 0
+    subprocess.run(
+        ["sqlite3", "../a.sqlite", ".read import.sql"], cwd=tmp_path / "import", check=True
+    )
+    before = numbered(tmp_path / "a.sqlite")
+    screen(tmp_path / "tree", ["P1"])
+    assert cpexport("load", "tree", "--to", "a.sqlite").status == 0
+
+    assert len(before) == 4
+    assert before.items() <= numbered(tmp_path / "a.sqlite").items()
+    assert sorted(numbered(tmp_path / "a.sqlite").values()) == list(IN_ORDER.values())
+    assert cpexport("verify", "tree", "--to", "a.sqlite").status == 0
+
+
+def runs(seeds: Iterable[int]) -> Iterator[FuzzRun]:
+    """Random runs whose image sets plate, well and site tell apart."""
+    for seed in seeds:
+        for run in random_case(seed, Options(kills=False)).runs:
+            keys = {tuple(str(one.image.get(name, "")) for name in KEY) for one in run.planned}
+            if len(keys) == len(run.planned) and all(all(key) for key in keys):
+                style = replace(run.style, flat=False)
+                yield replace(run, batch_file="none", style=style)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 7, 9])
+def test_own_numbers_change_nothing_else(seed: int, tmp_path: Path) -> None:
+    """The same random run, with numbers of the whole run and with own numbers of each job."""
+    run = next(runs(random.Random(seed).sample(range(10_000), 50)))
+    plan = write_list(run, tmp_path / "load_data.csv")
+    reports, contents = [], []
+    for name, changed in (("plain", lambda job: job), ("own", counted_from_1)):
+        outputs = Outputs(replace(run, jobs=tuple(map(changed, run.jobs))), tmp_path / name)
+        for job in outputs.run.jobs:
+            outputs.write(job)
+        to = tmp_path / name / "screen.sqlite"
+        try:
+            report = package.load(outputs.folder, to, plan=plan)
+        except SourceError:
+            continue
+        assert package.verify(outputs.folder, to, plan=plan).different == 0
+        reports.append((report.missing, report.image_sets, report.rows))
+        contents.append(measurements(to))
+
+    assert reports[0] == reports[-1]
+    assert contents[0] == contents[-1]
+
+
+def measurements(database: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """The rows of all tables that are not the ledger's, without the numbers that jobs gave."""
+    found = {}
+    names = (
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_%' ESCAPE '\\'"
+    )
+    for (table,) in rows(database, names):
+        columns = [
+            name for (name,) in rows(database, f"SELECT name FROM pragma_table_info('{table}')")
+        ]
+        kept = ", ".join(f'"{name}"' for name in columns if not name.endswith("SourceImageNumber"))
+        found[table] = sorted(rows(database, f'SELECT {kept} FROM "{table}"'), key=repr)
+    return found
