@@ -17,6 +17,7 @@ from cpexport.cli import (
     help_command,
     job_options,
     load_command,
+    module_command,
     options,
     screens,
 )
@@ -167,6 +168,7 @@ def runner() -> int:
     return DONE
 
 
+commands.add_command(module_command.module)
 commands.add_command(check_command.check)
 commands.add_command(load_command.load)
 commands.add_command(destination_commands.verify)

@@ -346,9 +346,8 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
                 yield "%s cannot be written; choose another folder that all jobs share" % folder
                 return
             os.makedirs(folder, exist_ok=True)
-        words = [self.found_command(), "module", "--check-command"]
-        if self.action == LOAD:
-            words += self.destination()
+        words = [self.found_command(), "module"]
+        words += self.destination() + self.prefix_words() if self.action == LOAD else ["--help"]
         ran = run(words)
         if ran.returncode == 2 and "No such command" in ran.stderr:
             yield (
