@@ -34,10 +34,12 @@ See also
 See also **ExportToDatabase** and **CreateBatchFiles**.
 """
 
+import atexit
+import contextlib
 import errno
-import json
 import logging
 import os
+import platform
 import re
 import shlex
 import shutil
@@ -45,9 +47,10 @@ import subprocess
 import sys
 import time
 import types
+import weakref
+from pathlib import Path, PurePath
 
 import h5py
-
 from cellprofiler_core.module import Module
 from cellprofiler_core.preferences import (
     ABSOLUTE_FOLDER_NAME,
@@ -82,6 +85,10 @@ PAUSES = (5, 30)
 # CellProfiler adds Exit_Status and the time to the file after `post_run`: 32 KB each.
 MARGIN = 1 << 20
 COMPLETE = "Complete"
+# The exit statuses of cpexport: all is loaded, or what is complete is and the rest is named; and
+# wrong words, which stay wrong.
+DONE = (0, 3)
+WRONG = 2
 # A user with a password, or an option that is one.
 PASSWORD = re.compile(r"://[^/@]*:[^/]*@|[?&]pass(word|wd)=", re.IGNORECASE)
 # The variables that a bundled Python sets for itself, and that break any other Python.
@@ -90,7 +97,7 @@ FOREIGN = ("PYTHONHOME", "PYTHONPATH", "PYTHONEXECUTABLE", "__PYVENV_LAUNCHER__"
 
 class ExportToCpexport(Module):
     module_name = "ExportToCpexport"
-    category = ["File Processing"]
+    category = "File Processing"
     variable_revision_number = 1
 
     def create_settings(self):
@@ -98,10 +105,10 @@ class ExportToCpexport(Module):
             "Output file location",
             dir_choices=FOLDERS,
             allow_metadata=False,
-            doc="""\
+            doc=f"""\
 The folder of the measurement file. Jobs of a cluster usually have an output folder each (option
-``-o``), so choose *{}*. If jobs share a folder, a job whose file name is taken adds the numbers of
-its image sets to the name.""".format(DEFAULT_OUTPUT_FOLDER_NAME),
+``-o``), so choose *{DEFAULT_OUTPUT_FOLDER_NAME}*. If jobs share a folder, a job whose file name is
+taken adds the numbers of its image sets to the name.""",
         )
         self.directory.dir_choice = DEFAULT_OUTPUT_FOLDER_NAME
         self.file_name = Text(
@@ -112,14 +119,14 @@ its image sets to the name.""".format(DEFAULT_OUTPUT_FOLDER_NAME),
         self.action = Choice(
             "What to do with the measurement file",
             [KEEP, LOAD, SCRIPT],
-            doc="""\
+            doc=f"""\
 As soon as a job has ended:
 
--  *{}*: nothing more. Load all files later with ``cpexport load``.
--  *{}*: load this job's image sets with ``cpexport load``. Jobs that end at the same time wait
+-  *{KEEP}*: nothing more. Load all files later with ``cpexport load``.
+-  *{LOAD}*: load this job's image sets with ``cpexport load``. Jobs that end at the same time wait
    for each other.
--  *{}*: add them to a folder of CSV files with a script that imports them, with
-   ``cpexport script``. This is for servers that jobs cannot reach.""".format(KEEP, LOAD, SCRIPT),
+-  *{SCRIPT}*: add them to a folder of CSV files with a script that imports them, with
+   ``cpexport script``. This is for servers that jobs cannot reach.""",
         )
         self.database = Choice(
             "Database type", [SQLITE, SERVER], doc="Where to load: a file, or a database server."
@@ -136,7 +143,7 @@ same folder: **CreateBatchFiles** stores its full path, with its path mappings a
         self.sqlite_file = Text(
             "Name of the SQLite database file",
             "DefaultDB.db",
-            doc="*(Used only with SQLite)* The file is made by the first job that ends.",
+            doc="*(Used only with SQLite)* The first job that ends makes the file.",
         )
         self.url = Text(
             "Database URL",
@@ -157,7 +164,7 @@ batch files are read by many people, so no password may be in it: name an option
         self.script_folder = Text(
             "Name of the import script's folder",
             "import",
-            doc="*(Used only with an import script)* The folder is made by the first job that ends.",
+            doc="*(Used only with an import script)* The first job that ends makes the folder.",
         )
         self.dialect = Choice(
             "Client that runs the import script",
@@ -256,7 +263,7 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
             shown.append(self.properties)
             if self.properties.value and self.database == SERVER:
                 shown.append(self.shared)
-        return shown + [self.command]
+        return [*shown, self.command]
 
     def upgrade_settings(self, setting_values, variable_revision_number, module_name):
         """Returns settings of an older revision as this one has them; there is none yet."""
@@ -272,8 +279,9 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
 
     def validate_module_warnings(self, pipeline):
         modules = pipeline.modules()
-        later = modules[modules.index(self) + 1 :] if self in modules else []
-        if any(not (m.is_create_batch_module() or m.should_stop_writing_measurements()) for m in later):
+        for module in modules[modules.index(self) + 1 :]:
+            if module.is_create_batch_module() or module.should_stop_writing_measurements():
+                continue
             raise ValidationError(
                 "Place ExportToCpexport after all modules that measure", self.directory
             )
@@ -281,7 +289,7 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
     def wrong_settings(self):
         """Yields settings that are wrong whatever the computer, each with what is wrong."""
         name = self.file_name.value
-        if os.path.basename(name) != name or not name.lower().endswith((".h5", ".hdf5")):
+        if PurePath(name).name != name or not name.lower().endswith((".h5", ".hdf5")):
             yield self.file_name, "name a file that ends in .h5, without a folder"
         if self.action == KEEP:
             return
@@ -289,16 +297,19 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
             yield self.command, "name the cpexport command, or its full path"
         if self.action == SCRIPT:
             folder = self.script_folder.value
-            if os.path.basename(folder) != folder or not folder:
+            if not folder or PurePath(folder).name != folder:
                 yield self.script_folder, "name a folder without a path"
         elif self.database == SQLITE:
             file = self.sqlite_file.value
-            if os.path.basename(file) != file or not file:
+            if not file or PurePath(file).name != file:
                 yield self.sqlite_file, "name a file without a folder"
         elif PASSWORD.search(self.url.value):
-            yield self.url, (
-                "the URL has a password, which everyone who reads the pipeline would see; write "
-                "it into an option file, and name that file instead"
+            yield (
+                self.url,
+                (
+                    "the URL has a password, which everyone who reads the pipeline would see; "
+                    "write it into an option file, and name that file instead"
+                ),
             )
         elif not self.url.value.startswith("mysql"):
             yield self.url, "write mysql+pymysql://HOST/DATABASE"
@@ -308,18 +319,20 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
     def prepare_run(self, workspace):
         """Finds early what would fail at the end, and arranges that CellProfiler keeps the file.
 
-        A run that is started here ends if something is wrong. The job of a batch file goes on: its
-        measurements are kept whatever happens to the load.
+        A run that is started here ends if something is wrong. The job of a batch file goes on
+        without cpexport: its measurements are kept whatever happens to the load.
         """
         pipeline = workspace.pipeline
         if pipeline.test_mode:
             return True
         in_batch_mode = pipeline.in_batch_mode()
-        problems = ["%s: %s" % (setting.text, text) for setting, text in self.wrong_settings()]
-        if problems or not in_batch_mode:
-            problems = problems or list(self.problems_here())
-        elif self.action != KEEP and not self.found_command():
+        problems = [f"{setting.text}: {text}" for setting, text in self.wrong_settings()]
+        if not is_writable(self.folder):
+            problems.append(f"{self.folder} cannot be written; choose another output file location")
+        if in_batch_mode and self.action != KEEP and not self.found_command():
             LOGGER.warning("ExportToCpexport: %s", self.not_found())
+        elif not problems and not in_batch_mode and self.action != KEEP:
+            problems += self.problems_of_destination()
         if problems:
             for problem in problems:
                 LOGGER.error("ExportToCpexport: %s", problem)
@@ -330,32 +343,26 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
             self.keep_when_closed(workspace.measurements.hdf5_dict)
         return True
 
-    def problems_here(self):
-        """Yields what would make this run fail on this computer."""
-        folder = self.directory.get_absolute_path()
-        if not is_writable(folder):
-            yield "%s cannot be written; choose another output file location" % folder
-        if self.action == KEEP:
-            return
-        if not self.found_command():
+    def problems_of_destination(self):
+        """Yields what would make a load fail on this computer."""
+        command = self.found_command()
+        if not command:
             yield self.not_found()
             return
         if self.needs_shared():
-            folder = self.shared.get_absolute_path()
-            if not is_writable(folder):
-                yield "%s cannot be written; choose another folder that all jobs share" % folder
+            if not is_writable(self.shared_folder):
+                yield (
+                    f"{self.shared_folder} cannot be written; choose another folder that all jobs "
+                    "share"
+                )
                 return
-            os.makedirs(folder, exist_ok=True)
-        words = [self.found_command(), "module"]
-        words += self.destination() + self.prefix_words() if self.action == LOAD else ["--help"]
-        ran = run(words)
+            self.shared_folder.mkdir(parents=True, exist_ok=True)
+        asked = self.destination() + self.prefix_words() if self.action == LOAD else ["--help"]
+        ran = run([command, "module", *asked])
         if ran.returncode == 2 and "No such command" in ran.stderr:
-            yield (
-                "%s is too old for this module; install the cpexport that the module came with"
-                % words[0]
-            )
+            yield f"{command} is too old for this module; install the cpexport that it came with"
         elif ran.returncode:
-            yield last_line(ran.stderr) or "%s ended with %d" % (shlex.join(words), ran.returncode)
+            yield last_line(ran.stderr) or f"{command} ended with {ran.returncode}"
 
     def run(self, workspace):
         # Only a file with an image set that came this far is worth keeping if the job fails.
@@ -368,33 +375,44 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
         """
         measurements = workspace.measurements
         measurements.flush()
-        store = measurements.hdf5_dict
+        store, numbers = measurements.hdf5_dict, list(measurements.get_image_numbers())
         if not hasattr(store, "kept_by_cpexport"):
-            self.keep_of_windows(store, measurements.get_image_numbers())
+            self.keep_of_windows(store, numbers)
         elif store.is_temporary:
-            folder = self.directory.get_absolute_path()
-            os.makedirs(folder, exist_ok=True)
-            part = self.part_of(folder, measurements.get_image_numbers())
-            reserve(part, store.filename)
+            part = self.part_of(numbers)
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                reserve(part, Path(store.filename))
+            except OSError as error:
+                remove(part)
+                raise RuntimeError(
+                    f"the measurements cannot be kept in {self.folder}: "
+                    f"{error.strerror or error}; free some space there, or choose another output "
+                    "file location"
+                ) from error
 
     def prepare_to_create_batch(self, workspace, fn_alter_path):
         """Stores the paths as the computers of the cluster see them."""
         self.directory.alter_for_create_batch_files(fn_alter_path)
         # Jobs have other default output folders, so the folder they share is named in full.
-        folder = fn_alter_path(self.shared.get_absolute_path())
-        self.shared.join_parts(ABSOLUTE_FOLDER_NAME, folder)
+        self.shared.join_parts(ABSOLUTE_FOLDER_NAME, fn_alter_path(str(self.shared_folder)))
         for setting in (self.option_file, self.command):
-            if os.path.dirname(setting.value):
+            if Path(setting.value).name != setting.value:
                 setting.value = fn_alter_path(setting.value)
         return True
 
     # The measurement file
 
+    @property
+    def folder(self):
+        """Where the measurement file goes."""
+        return Path(self.directory.get_absolute_path())
+
     def keep_when_closed(self, store):
         """Replaces the method of this store that deletes its file.
 
         A job's file gets its Exit_Status after the `post_run` of all modules, and is deleted as it
-        is closed (cellprofiler_core, `Pipeline.run_with_yield` and `HDF5Dict.close`).
+        is closed (cellprofiler_core 4.2.8, `Pipeline.run_with_yield` and `HDF5Dict.close`).
         """
         module, close = self, store.close
         self.came_here = False
@@ -403,42 +421,49 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
             if not hasattr(store, "hdf5_file"):
                 return
             status, numbers = exit_status_and_numbers(store)
+            file = Path(store.filename)
             if not store.is_temporary:
                 close()
                 # The caller keeps the file: cpexport's run_batch.py, for example.
                 if status == COMPLETE:
-                    module.deliver(store.filename)
+                    module.deliver(file)
             elif status == COMPLETE or (module.came_here and numbers):
                 store.is_temporary = False
                 close()
-                module.keep(store.filename, numbers, status)
+                module.keep(file, numbers, status)
             else:
                 close()
 
         store.kept_by_cpexport = True
         store.close = types.MethodType(keep_and_close, store)
+        # A run that an error ends before its file is closed: nothing would close it then, as the
+        # store and its new method refer to each other.
+        still_open = weakref.ref(store)
+        atexit.register(lambda: still_open() is None or still_open().close())
 
-    def part_of(self, folder, numbers):
+    def part_of(self, numbers):
         """The file that a job writes before its file gets its name; each job has its own."""
-        stem, ending = os.path.splitext(self.file_name.value)
-        return os.path.join(folder, "%s_%s%s.part" % (stem, ends(numbers), ending))
+        name = PurePath(self.file_name.value)
+        return self.folder / f"{name.stem}_{ends(numbers)}{name.suffix}.part"
 
     def keep(self, temporary, numbers, status):
         """Moves the closed file of a job to its place, and hands it over."""
-        folder = self.directory.get_absolute_path()
-        part = self.part_of(folder, numbers)
+        part = self.part_of(numbers)
         try:
-            os.makedirs(folder, exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
             move(temporary, part)
             make_durable(part)
             kept = self.named(part, numbers) if status == COMPLETE else part
         except OSError as error:
+            place = part
+            if temporary.exists():
+                place = temporary
+                remove(part)
             # CellProfiler then ends with an exit status that is not 0.
-            place = temporary if os.path.exists(temporary) else part
             raise RuntimeError(
-                "ExportToCpexport: the measurements could not be kept in %s: %s; they are in %s: "
-                "copy that file before the job's temporary folder is removed"
-                % (folder, error.strerror or error, place)
+                f"ExportToCpexport: the measurements could not be kept in {self.folder}: "
+                f"{error.strerror or error}; they are in {place}: copy that file before the job's "
+                "temporary folder is removed"
             ) from error
         LOGGER.info("ExportToCpexport: the measurements are in %s", kept)
         self.deliver(kept)
@@ -446,9 +471,8 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
     def keep_of_windows(self, store, numbers):
         """Copies the merged measurements, which CellProfiler's windows still use, and hands the
         copy over."""
-        folder = self.directory.get_absolute_path()
-        os.makedirs(folder, exist_ok=True)
-        part = self.part_of(folder, numbers)
+        part = self.part_of(numbers)
+        self.folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(store.filename, part)
         make_durable(part)
         problem = self.deliver(self.named(part, numbers))
@@ -460,18 +484,18 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
 
         The file of an earlier run of the same image sets is replaced; that of another job is not.
         """
-        name = os.path.join(os.path.dirname(part), self.file_name.value)
+        name = self.folder / self.file_name.value
         if link(part, name):
             return name
-        if image_numbers_of(name) != list(numbers):
-            taken, name = name, part[: -len(".part")]
+        if image_numbers_of(name) != sorted(numbers):
+            taken, name = name, part.with_suffix("")
             LOGGER.warning(
                 "ExportToCpexport: %s is of another job, so this job's file is %s; give each job "
                 "an output folder of its own (-o)",
                 taken,
                 name,
             )
-        os.replace(part, name)
+        part.replace(name)
         return name
 
     # What happens to it then
@@ -485,12 +509,10 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
         if self.action == KEEP:
             return None
         words = self.words(kept)
-        problem = "unknown"
-        for pause in (0,) + PAUSES:
-            if pause:
-                LOGGER.warning(
-                    "ExportToCpexport: %s; trying again in %d seconds", problem, pause
-                )
+        problem = None
+        for pause in (0, *PAUSES):
+            if problem:
+                LOGGER.warning("ExportToCpexport: %s; trying again in %d seconds", problem, pause)
                 time.sleep(pause)
             command = self.found_command()
             if not command:
@@ -498,79 +520,85 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
                 break
             try:
                 if self.needs_shared():
-                    os.makedirs(self.shared.get_absolute_path(), exist_ok=True)
-                ran = run([command] + words[1:])
-            except (OSError, ValueError) as error:
-                problem = "%s: %s" % (command, error)
+                    self.shared_folder.mkdir(parents=True, exist_ok=True)
+                ran = run([command, *words[1:]])
+            except OSError as error:
+                problem = f"{command}: {error}"
                 continue
             log(ran.stdout, logging.INFO)
-            if ran.returncode in (0, 3):
+            if ran.returncode in DONE:
                 log(ran.stderr, logging.WARNING)
                 return None
-            problem = last_line(ran.stderr) or "%s ended with %d" % (command, ran.returncode)
-            if ran.returncode == 2:
+            problem = last_line(ran.stderr) or f"{command} ended with {ran.returncode}"
+            if ran.returncode == WRONG:
                 break
         problem = (
-            "ExportToCpexport: not loaded: %s. The measurements are safe in %s. To load them "
-            "later, run: %s" % (problem, kept, shlex.join(words))
+            f"ExportToCpexport: not loaded: {problem}. The measurements are safe in {kept}. To "
+            f"load them later, run: {shlex.join(words)}"
         )
         LOGGER.error(problem)
         return problem
 
     def words(self, kept):
         """The words of the command that hands a kept file to cpexport."""
-        kept = os.path.abspath(kept)
         command = self.found_command() or self.command.value
         if self.action == SCRIPT:
-            words = [command, "script", kept, "--out"]
-            words.append(os.path.join(self.shared.get_absolute_path(), self.script_folder.value))
-            words += ["--dialect", DIALECTS[self.dialect.value]]
+            folder = self.shared_folder / self.script_folder.value
+            dialect = DIALECTS[self.dialect.value]
+            words = [command, "script", kept.absolute(), "--out", folder, "--dialect", dialect]
         else:
-            words = [command, "load", kept] + self.destination()
+            words = [command, "load", kept.absolute(), *self.destination()]
             if self.properties.value:
                 words += ["--properties", self.properties_file()]
         objects = [LAYOUTS[self.layout.value]]
         if not self.all_objects.value and objects != ["none"]:
-            objects += list(self.objects.value)
+            objects += self.objects.value
         words += ["--objects", ",".join(objects)]
         chosen = (("mean", self.means), ("median", self.medians), ("std", self.deviations))
         aggregates = [word for word, setting in chosen if setting.value]
         if aggregates:
             words += ["--aggregate", ",".join(aggregates)]
         # A job has no use for more cores than its own.
-        return words + self.prefix_words() + ["--jobs", "1"]
+        return [str(word) for word in [*words, *self.prefix_words(), "--jobs", "1"]]
 
     def prefix_words(self):
         return ["--prefix", self.prefix.value] if self.prefix.value else []
 
     def destination(self):
+        """The options that name the database."""
         if self.database == SQLITE:
-            file = os.path.join(self.shared.get_absolute_path(), self.sqlite_file.value)
-            # The characters that end a path in a URL.
+            file = str(self.shared_folder / self.sqlite_file.value)
+            # The characters that mean something else in a URL.
             for character in "%?#":
-                file = file.replace(character, "%%%02X" % ord(character))
-            return ["--to", "sqlite:///" + file]
-        words = ["--to", self.url.value]
-        return words + (["--defaults-file", self.option_file.value] if self.option_file.value else [])
+                file = file.replace(character, f"%{ord(character):02X}")
+            return ["--to", f"sqlite:///{file}"]
+        option_file = self.option_file.value
+        return ["--to", self.url.value, *(["--defaults-file", option_file] if option_file else [])]
 
     def properties_file(self):
+        """CellProfiler Analyst's file, under the name that ExportToDatabase gives it."""
         if self.database == SQLITE:
-            stem = os.path.splitext(self.sqlite_file.value)[0]
+            stem = PurePath(self.sqlite_file.value).stem
         else:
             stem = self.url.value.partition("?")[0].rstrip("/").rpartition("/")[2]
-        name = "_".join(part for part in (stem, self.prefix.value.rstrip("_")) if part)
-        return os.path.join(self.shared.get_absolute_path(), name + ".properties")
+        prefix = self.prefix.value.rstrip("_")
+        return self.shared_folder / f"{stem}{'_' if prefix else ''}{prefix}.properties"
+
+    @property
+    def shared_folder(self):
+        """The folder that all jobs share."""
+        return Path(self.shared.get_absolute_path())
 
     def needs_shared(self):
         return self.action == SCRIPT or self.database == SQLITE or self.properties.value
 
     def found_command(self):
-        return shutil.which(os.path.expanduser(self.command.value.strip()))
+        return shutil.which(str(Path(self.command.value.strip()).expanduser()))
 
     def not_found(self):
         return (
-            "no command %s on %s; install cpexport there, and write its full path into the "
-            "setting '%s'" % (self.command.value, os.uname().nodename, self.command.text)
+            f"no command {self.command.value} on {platform.node()}; install cpexport there, and "
+            f"write its full path into the setting '{self.command.text}'"
         )
 
 
@@ -579,15 +607,15 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
 
 def is_writable(folder):
     """Whether a folder can be written, or made."""
-    folder = os.path.abspath(folder)
-    while not os.path.exists(folder):
-        folder = os.path.dirname(folder)
-    return os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
+    folder = folder.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
 
 
 def ends(numbers):
     """The first and last number of a job's image sets: `4_6`, or `4` if it has one."""
-    return "_".join(str(n) for n in sorted({min(numbers), max(numbers)})) if len(numbers) else "0"
+    return "_".join(str(n) for n in sorted({min(numbers), max(numbers)})) if numbers else "none"
 
 
 def exit_status_and_numbers(store):
@@ -609,7 +637,7 @@ def image_numbers_of(path):
             index = runs[sorted(runs)[-1]]["Image/ImageNumber/index"][:, 0]
             # CellProfiler marks image sets of other jobs by -1.
             return sorted({int(number) for number in index if number >= 0})
-    except (OSError, KeyError, RuntimeError):
+    except (OSError, KeyError, IndexError, RuntimeError):
         return []
 
 
@@ -618,28 +646,34 @@ def reserve(part, temporary):
 
     So a full disk fails the job, and not only the last step after it.
     """
-    if os.stat(temporary).st_dev == os.stat(os.path.dirname(part)).st_dev:
+    same = temporary.stat().st_dev == part.parent.stat().st_dev
+    if same or not hasattr(os, "posix_fallocate"):
         return
-    with open(part, "ab") as stream:
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(stream.fileno(), 0, os.path.getsize(temporary) + MARGIN)
+    with part.open("ab") as stream:
+        os.posix_fallocate(stream.fileno(), 0, temporary.stat().st_size + MARGIN)
 
 
 def move(temporary, part):
     """Moves a file, also to another file system; `temporary` stays until `part` is durable."""
     try:
-        os.replace(temporary, part)
+        temporary.replace(part)
         return
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
     # In place, as room was reserved for it.
-    with open(temporary, "rb") as source, open(part, "r+b" if os.path.exists(part) else "wb") as to:
-        shutil.copyfileobj(source, to, 1 << 24)
-        to.truncate()
-        to.flush()
-        os.fsync(to.fileno())
-    os.unlink(temporary)
+    with temporary.open("rb") as source, part.open("r+b" if part.exists() else "wb") as target:
+        shutil.copyfileobj(source, target, 1 << 24)
+        target.truncate()
+        target.flush()
+        os.fsync(target.fileno())
+    temporary.unlink()
+
+
+def remove(part):
+    """Removes a file that is not whole, if it can."""
+    with contextlib.suppress(OSError):
+        part.unlink()
 
 
 def make_durable(part):
@@ -649,17 +683,21 @@ def make_durable(part):
     """
     mask = os.umask(0)
     os.umask(mask)
-    os.chmod(part, 0o666 & ~mask)
-    for path in (part, os.path.dirname(part)):
-        try:
-            descriptor = os.open(path, os.O_RDONLY)
-        except OSError:
-            # Windows opens no folders.
-            continue
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    part.chmod(0o666 & ~mask)
+    sync(part)
+
+
+def sync(path):
+    """Waits until a file, or the names in a folder, are on disk."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except PermissionError:
+        # Windows opens no folders.
+        return
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def link(part, name):
@@ -670,11 +708,11 @@ def link(part, name):
         return False
     except OSError:
         # A file system without hard links.
-        if os.path.exists(name):
+        if name.exists():
             return False
-        os.replace(part, name)
+        part.replace(name)
         return True
-    os.unlink(part)
+    part.unlink()
     return True
 
 
@@ -693,9 +731,8 @@ def run(words):
         words,
         env=environment,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        universal_newlines=True,
+        capture_output=True,
+        check=False,
         encoding="utf-8",
         errors="replace",
     )

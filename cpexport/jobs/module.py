@@ -32,6 +32,10 @@ _PREFERENCES = (
     "~/Library/Preferences/CellProfilerLocal.cfg",
 )
 _PLUGINS = re.compile(r"^PluginDirectoryCP4=(.+)$", re.MULTILINE)
+# How the first or second line of a command that pip installed names its Python.
+_BY_ENV = re.compile(r"#!\s*\S*/env\s+\S*python")
+_PYTHON = re.compile(r"#!\s*(\S*python\S*)")
+_BY_SHELL = re.compile(r"'''exec' \"?([^\"]*python[^\" ]*)")
 # For CellProfiler's own Python. Its last line is the answer: loading modules prints warnings.
 _ASK = f"""
 import json, sys
@@ -161,12 +165,8 @@ def _python(command: Path) -> list[str] | None:
             lines = [stream.readline(4096).decode("utf-8", "replace") for _ in range(2)]
     except OSError:
         return None
+    if _BY_ENV.match(lines[0]):
+        return lines[0].removeprefix("#!").split()
     # A long path does not fit a #! line: then a shell runs the second one.
-    match = re.match(r"#!\s*(\S*python\S*)", lines[0]) or re.match(
-        r"'''exec' \"?([^\"]*python[^\" ]*)", lines[1]
-    )
-    return [match[1]] if match else lines[0].removeprefix("#!").split() if _by_env(lines[0]) else None
-
-
-def _by_env(line: str) -> bool:
-    return re.match(r"#!\s*\S*env\s+\S*python", line) is not None
+    match = _PYTHON.match(lines[0]) or _BY_SHELL.match(lines[1])
+    return [match[1]] if match else None
