@@ -11,7 +11,7 @@ from cpexport.commands.check import CheckReport
 from cpexport.imagesets import ImageSets
 from cpexport.jobs.history import History
 from cpexport.jobs.plan import Plan, numbered
-from cpexport.jobs.preflight import Problem
+from cpexport.jobs.problem import Problem
 from cpexport.jobs.records import Attempt
 from cpexport.jobs.scheduler_options import partition
 from cpexport.jobs.schedulers import SCHEDULERS

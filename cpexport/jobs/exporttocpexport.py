@@ -533,8 +533,8 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
             if ran.returncode == WRONG:
                 break
         problem = (
-            f"ExportToCpexport: not loaded: {problem}. The measurements are safe in {kept}. To "
-            f"load them later, run: {shlex.join(words)}"
+            f"ExportToCpexport: cpexport failed: {problem}. The measurements are safe in {kept}. "
+            f"To load them later, run: {shlex.join(words)}"
         )
         LOGGER.error(problem)
         return problem

@@ -1,12 +1,15 @@
 """The module ExportToCpexport in the jobs of the real CellProfiler 4 or 5 that is on the PATH."""
 
+import json
 import os
 import shlex
 import shutil
+import sqlite3
 import stat
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.resources import as_file, files
 from pathlib import Path
 
 import h5py
@@ -15,8 +18,13 @@ from jobs_at_once import Job, run_jobs
 from real import Ran, cpexport, own_python, program, run
 from screen import MEASURE, Field, pipeline_text, write_list
 from screens import WHOLE, Screen, drawn, home, needs_cellprofiler, own, prepared
+from support import module_answers
 from support.fixtures import closeness, columns
 from support.servers import PASSWORD, USER, Database, another
+from support.stand_in_cellprofiler import CreateBatchFiles, Measurements, loaded_module
+
+from cpexport import read
+from cpexport.api.arguments import url
 
 __all__ = ["drawn", "home", "own"]
 
@@ -77,6 +85,18 @@ def test_cellprofiler_finds_the_installed_module(plugins: Path) -> None:
 
     assert ran.status == WHOLE, ran.err
     assert str(plugins / "exporttocpexport.py") in ran.out
+
+
+def test_the_stand_in_of_the_usual_tests_behaves_as_cellprofiler(tmp_path: Path) -> None:
+    with as_file(files("cpexport.jobs") / "exporttocpexport.py") as plugin:
+        ran = run([*own_python(), module_answers.__file__, plugin, tmp_path], tmp_path)
+    assert ran.status == 0, ran.err
+    real = json.loads(ran.out.splitlines()[-1])
+    with loaded_module(tmp_path) as plugin_module:
+        ours = module_answers.answers(plugin_module, CreateBatchFiles, Measurements)
+
+    assert real.pop("run") == [False, False, [], ["module", "message"], True]
+    assert json.loads(json.dumps(ours)) == real
 
 
 class TestFile:
@@ -254,17 +274,12 @@ def of_server(database: Database, folder: Path) -> dict[str, str]:
 
 def read_back(to: list[object], folder: Path) -> Path:
     """A copy of what a destination holds now, as SQLite."""
-    import sqlite3
-
-    import cpexport as package
-
     folder.mkdir()
-    words = [str(word) for word in to]
-    options = {"defaults_file": words[3]} if len(words) > 2 else {}
+    where = url(*(str(word) for word in to[1::2]))
+    assert where
     with sqlite3.connect(folder / "copy.sqlite") as connection:
         for table in _TABLES:
-            frame = package.read(words[1], table, **options)
-            frame.to_sql(table, connection, index=False)
+            read(where, table).to_sql(table, connection, index=False)
     return folder / "copy.sqlite"
 
 
@@ -393,7 +408,7 @@ def check_repeatable(job: Job, said: str) -> None:
     assert (job.status, job.done) == (0, "Complete"), job.log
     assert job.files == ["done.txt", "measurements.h5"]
     assert said in job.log
-    (line,) = {part for part in job.log.splitlines() if "not loaded: " in part}
+    (line,) = {part for part in job.log.splitlines() if "cpexport failed: " in part}
     ran: Ran = run(shlex.split(line.partition("later, run: ")[2]), job.folder)
     assert ran.status == WHOLE, ran.err
 
