@@ -3,7 +3,16 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from cpexport.api.arguments import FilePath, Words, check_range, comma_list, pairs, path, paths
+from cpexport.api.arguments import (
+    FilePath,
+    Words,
+    check_range,
+    comma_list,
+    listed,
+    pairs,
+    path,
+    paths,
+)
 from cpexport.cellprofiler.column_names import LONGEST
 from cpexport.derived.cpa_properties import check_replaceable
 from cpexport.derived.wells import Wells
@@ -24,6 +33,7 @@ def load_request(
     same_pictures: bool,
     objects: Words | None = None,
     aggregate: Words | None = None,
+    leave_out: Words = (),
     max_column_length: int | None = None,
     table_number: bool = False,
     path_map: Words | Mapping[str, str] = (),
@@ -51,9 +61,10 @@ def load_request(
         _check_properties(Path(properties), to)
     check_range("max-column-length", max_column_length, SHORTEST, LONGEST)
     shape = None
-    if objects or aggregate or max_column_length or table_number:
+    without = listed(leave_out)
+    if objects or aggregate or without or max_column_length or table_number:
         words = comma_list(objects), comma_list(aggregate)
-        shape = TableOptions.parse(*words, max_column_length, table_number)
+        shape = TableOptions.parse(*words, max_column_length, table_number, without)
     mapped, kinds = pairs(path_map), comma_list(wells)
     tables_of_wells = None
     if kinds is not None:

@@ -198,7 +198,8 @@ def _notes_on_outputs(sink: Sink, found: Survey, writer: LoadWriter) -> Iterator
     superseded = {id(batch) for batch in writer.superseded}
     used = [batch for batch in found.batches if id(batch) not in superseded]
     features = sink.shape.unshaped(sink.layout().features)
-    yield from sentences(lacking(used, sink.shape.keeps, features))
+    shape = sink.shape
+    yield from sentences(lacking(used, shape.keeps, features, shape.keeps_feature))
     for batch in writer.superseded:
         yield f"{batch.source.path}: newer outputs have its image sets"
     yield from kept(found.batches, () if writer.loaded else found.known, sink.ledger)

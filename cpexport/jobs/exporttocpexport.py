@@ -60,6 +60,7 @@ from cellprofiler_core.preferences import (
 )
 from cellprofiler_core.setting import Binary, ValidationError
 from cellprofiler_core.setting.choice import Choice
+from cellprofiler_core.setting.multichoice import MeasurementMultiChoice
 from cellprofiler_core.setting.subscriber import LabelListSubscriber
 from cellprofiler_core.setting.text import Directory, Text
 
@@ -84,6 +85,8 @@ FOLDERS = [ABSOLUTE_FOLDER_NAME, DEFAULT_OUTPUT_FOLDER_NAME, DEFAULT_OUTPUT_SUBF
 PAUSES = (5, 30)
 # CellProfiler adds Exit_Status and the time to the file after `post_run`: 32 KB each.
 MARGIN = 1 << 20
+# Linux takes words of 128 KB.
+LONGEST_WORD = 100_000
 COMPLETE = "Complete"
 # The exit statuses of cpexport: all is loaded, or what is complete is and the rest is named; and
 # wrong words, which stay wrong.
@@ -193,6 +196,17 @@ database if each has a prefix of its own. Leave it empty for no prefix.""",
             [],
             doc="*(Used only if not all objects are exported)* The measurement file has them all.",
         )
+        self.leaves_out = Binary(
+            "Leave out some measurements?",
+            False,
+            doc="Select *Yes* to choose measurements that get no columns.",
+        )
+        self.left_out = MeasurementMultiChoice(
+            "Press button to select measurements to leave out",
+            doc="""\
+*(Used only if some measurements are left out)* The measurement file has them all. Names of images,
+metadata, groups and object numbers always stay in the tables.""",
+        )
         self.means = Binary(
             "Calculate the per-image mean values of object measurements?",
             False,
@@ -238,6 +252,8 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
             self.layout,
             self.all_objects,
             self.objects,
+            self.leaves_out,
+            self.left_out,
             self.means,
             self.medians,
             self.deviations,
@@ -258,6 +274,7 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
         shown += [self.prefix, self.layout]
         if self.layout.value != "No object tables":
             shown += [self.all_objects] + ([] if self.all_objects.value else [self.objects])
+        shown += [self.leaves_out] + ([self.left_out] if self.leaves_out.value else [])
         shown += [self.means, self.medians, self.deviations]
         if self.action == LOAD:
             shown.append(self.properties)
@@ -554,12 +571,27 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
         if not self.all_objects.value and objects != ["none"]:
             objects += self.objects.value
         words += ["--objects", ",".join(objects)]
+        if self.leaves_out.value and self.left_out.get_selections():
+            words += ["--leave-out", self.features_left_out(kept)]
         chosen = (("mean", self.means), ("median", self.medians), ("std", self.deviations))
         aggregates = [word for word, setting in chosen if setting.value]
         if aggregates:
             words += ["--aggregate", ",".join(aggregates)]
         # A job has no use for more cores than its own.
         return [str(word) for word in [*words, *self.prefix_words(), "--jobs", "1"]]
+
+    def features_left_out(self, kept):
+        """The columns of the measurements to leave out; a file of them if they are very many."""
+        chosen = self.left_out
+        columns = [
+            f"{chosen.get_measurement_object(choice)}_{chosen.get_measurement_feature(choice)}"
+            for choice in chosen.get_selections()
+        ]
+        if sum(map(len, columns)) < LONGEST_WORD:
+            return ",".join(columns)
+        file = kept.absolute().with_name("left_out.txt")
+        file.write_text("\n".join(columns), "utf-8")
+        return f"@{file}"
 
     def prefix_words(self):
         return ["--prefix", self.prefix.value] if self.prefix.value else []

@@ -79,8 +79,10 @@ def lacking(
     batches: Iterable[Batch],
     keeps: Callable[[str], bool] = lambda name: True,
     loaded: Features | None = None,
+    keeps_feature: Callable[[str, str], bool] = lambda name, feature: True,
 ) -> tuple[Lacking, ...]:
-    """Returns what batches lack that other batches have, in the object types that one `keeps`.
+    """Returns what batches lack that other batches have, in the object types and features that one
+    keeps.
 
     `loaded` are the features of earlier batches. Only batches with a complete image set count.
     Batches with equal features share one mapping of them (`survey`), so they are compared together.
@@ -97,7 +99,11 @@ def lacking(
         return ()
     objects = loaded.keys() - NOT_OBJECTS
     wanted_by_type = {
-        name: {f for f in types if is_column(f) and not is_aggregate(f, objects)}
+        name: {
+            f
+            for f in types
+            if is_column(f) and not is_aggregate(f, objects) and keeps_feature(name, f)
+        }
         for name, types in joined(
             [*(types for types, _ in paths_by_features.values()), loaded]
         ).items()

@@ -74,8 +74,9 @@ class LoadWriter:
         """
         if steps:
             self._attempts(lambda _: self._sink.upgrade())
-        self._prepare(joined([self._features, *(step.batch.features for step in steps)]))
-        self._of_run = joined([self._of_run, *(step.batch.features for step in steps)])
+        came = self._sink.shape.without_left_out(joined(step.batch.features for step in steps))
+        self._prepare(joined([self._features, came]))
+        self._of_run = joined([self._of_run, came])
         before = len(self.damaged)
         ahead = decoded_ahead(self._pool, steps, lambda: self._features, self._decode)
         for done, (step, decoded) in enumerate(ahead):

@@ -30,9 +30,11 @@ def answers(
     place = "Elsewhere...|/shared/a folder"
     values = [place, "a.h5", plugin.LOAD, plugin.SERVER, place, "b.db", "mysql+pymysql://h/d"]
     values += ["/home/me/my.cnf", "import", "SQLite", "", "Single object view", "No"]
-    values += ["Nuclei, Cells", "Yes", "No", "Yes", "Yes", "/shared/bin/cpexport"]
+    values += ["Nuclei, Cells", "Yes", "Nuclei|AreaShape_Area,Cells|Texture_Contrast_DNA_3_00_256"]
+    values += ["Yes", "No", "Yes", "Yes", "/shared/bin/cpexport"]
     module.set_settings_from_values(values, 1, "ExportToCpexport")
     found["set"] = [setting.value for setting in module.settings()]
+    found["left_out"] = [module.features_left_out(None), module.words(Path("/x.h5"))]
     found["same"] = [module.action == plugin.LOAD, module.action == plugin.KEEP]
     found["folders"] = []
     for value in ("Default Output Folder|", "Default Output Folder sub-folder|a/b", place):

@@ -92,6 +92,22 @@ class LabelListSubscriber(Setting):
         self._value = value.split(", ") if value else []
 
 
+class MeasurementMultiChoice(Setting):
+    """Measurements such as `Nuclei|AreaShape_Area`, stored as one text."""
+
+    def __init__(self, text: str, value: str = "", doc: str = "") -> None:
+        super().__init__(text, value, doc)
+
+    def get_selections(self) -> tuple[str, ...] | list[str]:
+        return self.value.split(",") if self.value else ()
+
+    def get_measurement_object(self, choice: str) -> str:
+        return choice.partition("|")[0]
+
+    def get_measurement_feature(self, choice: str) -> str:
+        return choice.partition("|")[2]
+
+
 class Directory(Text):
     """A folder: how it is chosen, and the path that belongs to the choice."""
 
@@ -288,6 +304,7 @@ def loaded_module(output: Path, *, headless: bool = True) -> Iterator[Any]:
         },
         ".setting": {"Binary": Binary, "ValidationError": ValidationError},
         ".setting.choice": {"Choice": Choice},
+        ".setting.multichoice": {"MeasurementMultiChoice": MeasurementMultiChoice},
         ".setting.subscriber": {"LabelListSubscriber": LabelListSubscriber},
         ".setting.text": {"Directory": Directory, "Text": Text},
     }

@@ -193,12 +193,15 @@ class TestLoad:
         job.module.layout.value = "Single object view"
         job.module.all_objects.value = False
         job.module.objects.value = "Nuclei, Cells"
+        job.module.leaves_out.value = True
+        job.module.left_out.value = "Nuclei|Texture_A,Image|ExecutionTime_01LoadData"
         words = job.module.words(Path("/x/measurements.h5"))
         job.module.layout.value = "No object tables"
         job.ended(1, 2)
         job.ended(3, 4, status=None)
 
         assert words[words.index("--objects") + 1] == "view,Nuclei,Cells"
+        assert words[words.index("--leave-out") + 1].startswith("Nuclei_Texture_A,Image_Exec")
         assert words[words.index("--aggregate") + 1] == "mean"
         shared = tmp_path / "50% of #1?"
         assert {path.name for path in shared.iterdir()} == {
@@ -206,7 +209,16 @@ class TestLoad:
             "DefaultDB_MyExpt.properties",
         }
         copy = Path(shutil.copy(shared / "DefaultDB.db", tmp_path / "copy.db"))
-        assert columns(copy, "MyExpt_Per_Image")["ImageNumber"] == [1, 2, 3, 4]
+        images = columns(copy, "MyExpt_Per_Image")
+        assert images["ImageNumber"] == [1, 2, 3, 4]
+        assert "Image_ExecutionTime_01LoadData" not in images
+
+    def test_very_many_measurements_to_leave_out_go_into_a_file(self, job: Job) -> None:
+        job.module.left_out.value = ",".join(f"Nuclei|Texture_{n}" for n in range(9000))
+        word = job.module.features_left_out(job.home / "measurements.h5")
+
+        lines = Path(word.removeprefix("@")).read_text("utf-8").splitlines()
+        assert (len(lines), lines[0]) == (9000, "Nuclei_Texture_0")
 
     def test_a_script_grows_with_each_job(self, job: Job) -> None:
         job.module.action.value = job.plugin.SCRIPT
