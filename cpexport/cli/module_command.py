@@ -71,7 +71,7 @@ def module(
     if install is not None:
         click.echo(f"installed: {modules.install(install)}")
         click.echo(
-            f"for jobs: cellprofiler ... --plugins-directory {install.absolute()}, or cpexport "
+            f"for jobs: cellprofiler ... --plugins-directory {install}, or cpexport "
             "plan --plugins-directory; for the windows: File > Preferences > CellProfiler "
             "plugins directory",
             err=True,
