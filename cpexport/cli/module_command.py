@@ -17,10 +17,7 @@ _folder = click.Path(path_type=Path)
     section=screens.ON_CLUSTER,
     examples=(
         Example("Install it", "cpexport module --install plugins"),
-        Example(
-            "Ask CellProfiler whether it finds it",
-            "cpexport module --check --plugins-directory plugins",
-        ),
+        Example("Check that jobs can load into a file", "cpexport module --to screen.sqlite"),
         Example("Print it", "cpexport module > exporttocpexport.py"),
     ),
 )
@@ -56,9 +53,9 @@ def module(
     defaults_file: Path | None,
     prefix: str,
 ) -> int:
-    """Install, check or print the CellProfiler module ExportToCpexport.
+    """Install, check or print the CellProfiler module.
 
-    A pipeline with the module keeps each job's measurement file, and adds it to a database as the
+    A pipeline with the module, ExportToCpexport, keeps each job's measurement file, and adds it to a database as the
     job ends. Without an option, the module is printed.
     """
     from cpexport.api.arguments import url
