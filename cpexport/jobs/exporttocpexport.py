@@ -93,7 +93,7 @@ COMPLETE = "Complete"
 DONE = (0, 3)
 WRONG = 2
 # A user with a password, or an option that is one.
-PASSWORD = re.compile(r"://[^/@]*:[^/]*@|[?&]pass(word|wd)=", re.IGNORECASE)
+PASSWORD = re.compile(r"://[^/@]*:.*@|[?&]pass(word|wd)=", re.IGNORECASE)
 # The variables that a bundled Python sets for itself, and that break any other Python.
 FOREIGN = ("PYTHONHOME", "PYTHONPATH", "PYTHONEXECUTABLE", "__PYVENV_LAUNCHER__")
 
@@ -336,8 +336,9 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
     def prepare_run(self, workspace):
         """Finds early what would fail at the end, and arranges that CellProfiler keeps the file.
 
-        A run that is started here ends if something is wrong. The job of a batch file goes on
-        without cpexport: its measurements are kept whatever happens to the load.
+        A run that is started here ends if something is wrong. Two go on: a job of a batch file
+        without cpexport, as its measurements are kept whatever happens to the load, and the run
+        that makes a batch file for computers with other paths.
         """
         pipeline = workspace.pipeline
         if pipeline.test_mode:
@@ -349,7 +350,12 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
         if in_batch_mode and self.action != KEEP and not self.found_command():
             LOGGER.warning("ExportToCpexport: %s", self.not_found())
         elif not problems and not in_batch_mode and self.action != KEEP:
-            problems += self.problems_of_destination()
+            found = list(self.problems_of_destination())
+            if runs_elsewhere(pipeline):
+                for problem in found:
+                    LOGGER.warning("ExportToCpexport: on this computer: %s", problem)
+            else:
+                problems += found
         if problems:
             for problem in problems:
                 LOGGER.error("ExportToCpexport: %s", problem)
@@ -376,7 +382,7 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
             self.shared_folder.mkdir(parents=True, exist_ok=True)
         asked = self.destination() + self.prefix_words() if self.action == LOAD else ["--help"]
         ran = run([command, "module", *asked])
-        if ran.returncode == 2 and "No such command" in ran.stderr:
+        if ran.returncode == WRONG and "No such command" in ran.stderr:
             yield f"{command} is too old for this module; install the cpexport that it came with"
         elif ran.returncode:
             yield last_line(ran.stderr) or f"{command} ended with {ran.returncode}"
@@ -390,6 +396,8 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
 
         CellProfiler counts a job in which this raises as failed.
         """
+        if workspace.pipeline.test_mode:
+            return
         measurements = workspace.measurements
         measurements.flush()
         store, numbers = measurements.hdf5_dict, list(measurements.get_image_numbers())
@@ -542,7 +550,8 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
             except OSError as error:
                 problem = f"{command}: {error}"
                 continue
-            log(ran.stdout, logging.INFO)
+            # The report names what this job left out of the database.
+            log(ran.stdout, logging.WARNING if "Left out:" in ran.stdout else logging.INFO)
             if ran.returncode in DONE:
                 log(ran.stderr, logging.WARNING)
                 return None
@@ -604,8 +613,10 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
             for character in "%?#":
                 file = file.replace(character, f"%{ord(character):02X}")
             return ["--to", f"sqlite:///{file}"]
-        option_file = self.option_file.value
-        return ["--to", self.url.value, *(["--defaults-file", option_file] if option_file else [])]
+        words = ["--to", self.url.value]
+        if self.option_file.value:
+            words += ["--defaults-file", str(Path(self.option_file.value).expanduser())]
+        return words
 
     def properties_file(self):
         """CellProfiler Analyst's file, under the name that ExportToDatabase gives it."""
@@ -632,6 +643,16 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
             f"no command {self.command.value} on {platform.node()}; install cpexport there, and "
             f"write its full path into the setting '{self.command.text}'"
         )
+
+
+def runs_elsewhere(pipeline):
+    """Whether the jobs run on computers that have other paths, according to CreateBatchFiles."""
+    return any(
+        mapping.local_directory.value != mapping.remote_directory.value
+        for module in pipeline.modules()
+        if module.is_create_batch_module()
+        for mapping in module.mappings
+    )
 
 
 # Files

@@ -376,6 +376,26 @@ class TestBadInput:
         assert said in said_by(screen)
         assert "secret" not in said_by(screen)
 
+    def test_path_mappings_apply_to_its_paths(
+        self, drawn: Drawn, plugins: Path, tmp_path: Path
+    ) -> None:
+        settings = {
+            ("ExportToCpexport", _ACTION): _LOAD,
+            ("ExportToCpexport", "Path of the cpexport command"): f"{tmp_path}/bin/cpexport",
+            ("CreateBatchFiles", "Local root path"): str(tmp_path),
+            ("CreateBatchFiles", "Cluster root path"): "/cluster",
+        }
+        modules = ["ExportToCpexport", "CreateBatchFiles"]
+        words = ("--plugins-directory", plugins)
+        screen = prepared(tmp_path / "screen", *drawn, modules, settings, *words)
+
+        assert f"on this computer: no command {tmp_path}/bin/cpexport on" in said_by(screen)
+        with h5py.File(screen.batch_file) as file:
+            (measurements,) = file["Measurements"].values()
+            text = measurements["Experiment/Pipeline_Pipeline/data"][-1].decode()
+        assert "    Folder that all jobs share:Elsewhere...|/cluster/screen\n" in text
+        assert "    Path of the cpexport command:/cluster/bin/cpexport\n" in text
+
     def test_a_load_that_fails_can_be_repeated(
         self, drawn: Drawn, plugins: Path, tmp_path: Path
     ) -> None:

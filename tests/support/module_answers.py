@@ -15,6 +15,16 @@ from pathlib import Path
 from typing import Any
 
 
+class _Pipeline:
+    """The modules of a pipeline."""
+
+    def __init__(self, modules: list[Any]) -> None:
+        self._modules = modules
+
+    def modules(self) -> list[Any]:
+        return self._modules
+
+
 def answers(
     plugin: Any, create: Callable[[], Any], measurements: Callable[[], Any]
 ) -> dict[str, Any]:
@@ -56,6 +66,14 @@ def answers(
     except plugin.ValidationError as error:
         found["invalid"] = [str(error), error.setting is module.url, isinstance(error, ValueError)]
     found["batch"] = [create().is_create_batch_module(), module.is_create_batch_module()]
+    mappings = create().mappings
+    found["elsewhere"] = [len(mappings)]
+    for path in ("/data", "/mnt/data"):
+        mappings[0].local_directory.value = "/data"
+        mappings[0].remote_directory.value = path
+        maker = create()
+        maker.mappings = mappings
+        found["elsewhere"].append(plugin.runs_elsewhere(_Pipeline([module, maker])))
     found["stops"] = module.should_stop_writing_measurements()
     return {**found, **of_measurements(plugin, measurements)}
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -254,7 +254,9 @@ class CreateBatchFiles(Module):
     """The last module of a pipeline for jobs."""
 
     def create_settings(self) -> None:
-        pass
+        self.mappings = [
+            SimpleNamespace(local_directory=Text("", ""), remote_directory=Text("", ""))
+        ]
 
     def is_create_batch_module(self) -> bool:
         return True

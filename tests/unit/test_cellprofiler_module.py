@@ -294,6 +294,7 @@ class TestSettings:
         [
             ({"file_name": "a/b.h5"}, "name a file that ends in .h5, without a folder"),
             ({"url": "mysql+pymysql://me:secret@server/x"}, "the URL has a password"),
+            ({"url": "mysql+pymysql://me:a/secret@server/x"}, "the URL has a password"),
             ({"url": "mysql+pymysql://server/x?passwd=secret"}, "the URL has a password"),
             ({"url": "server"}, "write mysql+pymysql://HOST/DATABASE"),
             ({"database": "SQLite", "sqlite_file": "../x.db"}, "name a file without a folder"),
@@ -343,6 +344,21 @@ class TestSettings:
         assert not job.is_prepared
         assert said in pipeline.errors[0]
         assert job.files == ["text.db"]
+
+    def test_a_batch_file_for_other_computers_is_made_without_the_command(
+        self, job: Job, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        job.module.action.value = job.plugin.LOAD
+        job.module.command.value = "/cluster/bin/cpexport"
+        create = CreateBatchFiles()
+        workspace = Workspace(Pipeline([job.module, create]), Measurements())
+        here = job.module.prepare_run(workspace)
+        create.mappings[0].remote_directory.value = "/cluster"
+        elsewhere = job.module.prepare_run(workspace)
+        workspace.measurements.close()
+
+        assert (here, elsewhere) == (False, True)
+        assert "on this computer: no command /cluster/bin/cpexport" in caplog.text
 
     def test_only_settings_that_count_are_shown(self, job: Job) -> None:
         shown = {}
