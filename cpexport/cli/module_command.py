@@ -55,8 +55,8 @@ def module(
 ) -> int:
     """Install, check or print the CellProfiler module.
 
-    A pipeline with the module, ExportToCpexport, keeps each job's measurement file, and adds it to a
-    database as the job ends. Without an option, the module is printed.
+    A pipeline with the module, ExportToCpexport, keeps each job's measurement file, and adds it to
+    a database as the job ends. Without an option, the module is printed.
     """
     from cpexport.api.arguments import url
     from cpexport.commands.module import check_destination, check_module
