@@ -291,7 +291,7 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
 
     def validate_module(self, pipeline):
         """Marks the setting that is wrong, as far as its text shows."""
-        for setting, problem in self.wrong_settings():
+        for setting, problem in self.wrong_settings(pipeline):
             raise ValidationError(problem, setting)
 
     def validate_module_warnings(self, pipeline):
@@ -303,15 +303,20 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
                 "Place ExportToCpexport after all modules that measure", self.directory
             )
 
-    def wrong_settings(self):
+    def wrong_settings(self, pipeline):
         """Yields settings that are wrong whatever the computer, each with what is wrong."""
+        if any(isinstance(m, ExportToCpexport) and m is not self for m in pipeline.modules()):
+            yield self.action, "a pipeline takes one ExportToCpexport; remove the others"
         name = self.file_name.value
         if PurePath(name).name != name or not name.lower().endswith((".h5", ".hdf5")):
             yield self.file_name, "name a file that ends in .h5, without a folder"
-        if self.action == KEEP:
-            return
-        if not self.command.value.strip():
-            yield self.command, "name the cpexport command, or its full path"
+        if self.action != KEEP:
+            if not self.command.value.strip():
+                yield self.command, "name the cpexport command, or its full path"
+            yield from self.wrong_destination()
+
+    def wrong_destination(self):
+        """Yields settings of the database or the script that are wrong whatever the computer."""
         if self.action == SCRIPT:
             folder = self.script_folder.value
             if not folder or PurePath(folder).name != folder:
@@ -344,7 +349,7 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
         if pipeline.test_mode:
             return True
         in_batch_mode = pipeline.in_batch_mode()
-        problems = [f"{setting.text}: {text}" for setting, text in self.wrong_settings()]
+        problems = [f"{setting.text}: {text}" for setting, text in self.wrong_settings(pipeline)]
         if not is_writable(self.folder):
             problems.append(f"{self.folder} cannot be written; choose another output file location")
         if in_batch_mode and self.action != KEEP and not self.found_command():

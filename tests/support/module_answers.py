@@ -62,7 +62,7 @@ def answers(
     found["altered"] = [module.option_file.value, module.command.value]
     try:
         module.url.value = "mysql+pymysql://me:secret@h/d"
-        module.validate_module(None)
+        module.validate_module(_Pipeline([module]))
     except plugin.ValidationError as error:
         found["invalid"] = [str(error), error.setting is module.url, isinstance(error, ValueError)]
     found["batch"] = [create().is_create_batch_module(), module.is_create_batch_module()]

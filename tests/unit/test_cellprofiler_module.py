@@ -307,12 +307,12 @@ class TestSettings:
         job.module.action.value = job.plugin.LOAD
         job.module.database.value = job.plugin.SERVER
         job.module.url.value = "mysql+pymysql://server:3307/x?ssl_disabled=true"
-        assert list(job.module.wrong_settings()) == []
+        job.module.validate_module(Pipeline([job.module]))
         for name, value in changes.items():
             getattr(job.module, name).value = value
 
         with pytest.raises(ValidationError, match=re.escape(said)):
-            job.module.validate_module(None)
+            job.module.validate_module(Pipeline([job.module]))
         pipeline, made = job.prepared(1)
         made.close()
         assert not job.is_prepared
@@ -359,6 +359,11 @@ class TestSettings:
 
         assert (here, elsewhere) == (False, True)
         assert "on this computer: no command /cluster/bin/cpexport" in caplog.text
+
+    def test_a_pipeline_takes_one(self, job: Job) -> None:
+        pipeline = Pipeline([job.module, job.plugin.ExportToCpexport()])
+        with pytest.raises(ValidationError, match="a pipeline takes one ExportToCpexport"):
+            job.module.validate_module(pipeline)
 
     def test_only_settings_that_count_are_shown(self, job: Job) -> None:
         shown = {}
