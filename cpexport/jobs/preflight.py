@@ -186,7 +186,7 @@ def _modules(batch_file: BatchFile, kept: bool) -> Iterator[Problem]:
     if not exports and not kept:
         yield Problem(
             f"{batch_file.path}: the pipeline exports nothing, so jobs would leave no output; "
-            "give --keep-measurements, or add ExportToSpreadsheet"
+            "give --keep-measurements, or add ExportToSpreadsheet or ExportToCpexport"
         )
 
 
@@ -213,7 +213,7 @@ def _database(batch_file: BatchFile, module: Module) -> Iterator[Problem]:
                 if shared
                 else "a job finds no tables in its own folder and fails"
             )
-            + "; use ExportToSpreadsheet instead, or only --keep-measurements",
+            + "; use ExportToCpexport or ExportToSpreadsheet instead, or only --keep-measurements",
             fatal=not shared,
         )
 
