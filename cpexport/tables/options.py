@@ -4,6 +4,7 @@ The choices are the same as in ExportToDatabase (CellProfiler 4.2.8, exporttodat
 A destination keeps its options: later loads write into the same tables.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
@@ -221,10 +222,13 @@ class TableOptions:
 
     @property
     def _leave_out(self) -> str:
-        """The option as on the command line; of thousands of features, only the first few."""
+        """The option as on the command line; of many features the first few, and a digest."""
         if not self.leave_out:
             return ""
-        more = f" and {len(self.leave_out) - _SHOWN} more" if len(self.leave_out) > _SHOWN else ""
+        more = ""
+        if len(self.leave_out) > _SHOWN:
+            digest = hashlib.sha256("\n".join(self.leave_out).encode()).hexdigest()[:8]
+            more = f" and {len(self.leave_out) - _SHOWN} more (sha256 {digest}...)"
         return f"--leave-out {','.join(self.leave_out[:_SHOWN])}{more}"
 
     @property
