@@ -91,7 +91,7 @@ docs: $(VENV)/.docs  ## build the documents into build/site; fetches packages on
 docs-refresh: venv schedulers servers r  ## write what commands print now into the documents
 	CPEXPORT_DOCS=refresh $(VENV)/bin/pytest tests/docs/test_pages.py tests/docs/test_pictures.py $(PYTEST_ARGS)
 
-conformance: venv  ## run plans by the real CellProfiler 4 that is on the PATH
+conformance: venv  ## run plans, and the module, by the real CellProfiler 4 or 5 on the PATH
 	CPEXPORT_CONFORMANCE=1 $(VENV)/bin/pytest tests/conformance $(PYTEST_ARGS)
 
 clients: .venv-clients/.ready  ## let CytoTable and pycytominer read what was loaded; 1 GB in .venv-clients

@@ -48,6 +48,28 @@ def word_list(words: Words) -> tuple[str, ...]:
     return (words,) if isinstance(words, str) else tuple(words)
 
 
+def listed(words: Words) -> tuple[str, ...]:
+    """The words of a list with commas, or of the file that `@FILE` names, one a line.
+
+    >>> listed("Nuclei_Texture_*,Cells_Texture_*"), listed(["a", "b"])
+    (('Nuclei_Texture_*', 'Cells_Texture_*'), ('a', 'b'))
+
+    Raises:
+        UsageError: the file cannot be read, or is not text.
+    """
+    if not isinstance(words, str):
+        return tuple(words)
+    if words.startswith("@"):
+        try:
+            lines = Path(words[1:]).read_text("utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            why = (isinstance(error, OSError) and error.strerror) or "not text in UTF-8"
+            raise UsageError(f"{words[1:]}: cannot be read: {why}") from error
+    else:
+        lines = words.split(",")
+    return tuple(line.strip() for line in lines if line.strip())
+
+
 def pairs(words: Words | Mapping[str, str]) -> tuple[str, ...]:
     """The pairs of a mapping, or words, as `KEY=VALUE`.
 

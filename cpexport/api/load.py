@@ -24,6 +24,7 @@ def load(
     prefix: str = "",
     objects: Words | None = None,
     aggregate: Words | None = None,
+    leave_out: Words = (),
     max_column_length: int | None = None,
     table_number: bool = False,
     path_map: Words | Mapping[str, str] = (),
@@ -68,6 +69,7 @@ def load(
     prefix: begins the names of all tables, for example `MyExpt_`.
     objects: `separate` (the default), `combined`, `view` or `none`, and the object types wanted.
     aggregate: any of mean, median and std: per-image aggregates of object features.
+    leave_out: features that get no columns, such as Nuclei_AreaShape_Area or Nuclei_Texture_*.
     max_column_length: the longest column name, from 10 to 64 characters.
     table_number: whether the destination numbers its runs.
     path_map: `CLUSTER=LOCAL` texts or a mapping: image paths below a folder of the cluster get the
@@ -112,6 +114,7 @@ def load(
         prefix=prefix,
         objects=objects,
         aggregate=aggregate,
+        leave_out=leave_out,
         max_column_length=max_column_length,
         table_number=table_number,
         path_map=path_map,
@@ -152,6 +155,7 @@ def dry_run(
     prefix: str = "",
     objects: Words | None = None,
     aggregate: Words | None = None,
+    leave_out: Words = (),
     max_column_length: int | None = None,
     table_number: bool = False,
     path_map: Words | Mapping[str, str] = (),
@@ -189,6 +193,7 @@ def dry_run(
         prefix=prefix,
         objects=objects,
         aggregate=aggregate,
+        leave_out=leave_out,
         max_column_length=max_column_length,
         table_number=table_number,
         path_map=path_map,

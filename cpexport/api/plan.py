@@ -30,6 +30,7 @@ def plan(
     scheduler: str | None = None,
     check_images: bool = False,
     keep_measurements: bool = False,
+    plugins_directory: FilePath | None = None,
     time: str | int | None = None,
     memory: str | int | None = None,
     partition: str | None = None,
@@ -63,6 +64,7 @@ def plan(
     scheduler: with `out`: slurm (the default), sge, lsf, pbs or shell.
     check_images: whether to look for every image.
     keep_measurements: with `out`: whether each job keeps its measurements as an .h5 file.
+    plugins_directory: the folder of CellProfiler's plugins that every job gets.
     time, merge_time: limits of a job and of the last job, which loads: minutes, or a text such as
         H:MM:SS or D-H:MM:SS.
     memory, merge_memory: likewise, in MiB, or a text such as 4000M or 4G.
@@ -106,6 +108,7 @@ def plan(
         container=container,
         options=_options(option),
         keep_measurements=keep_measurements,
+        plugins=str(plugins.absolute()) if (plugins := path(plugins_directory)) else None,
         to=absolute(url(to, defaults_file) or file_url("sqlite", home / "screen.sqlite"))
         if folder
         else None,

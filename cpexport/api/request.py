@@ -9,6 +9,7 @@ from cpexport.api.arguments import (
     check_range,
     comma_list,
     key_features,
+    listed,
     lists_of,
     pairs,
     path,
@@ -36,6 +37,7 @@ def load_request(
     key: Words | None = None,
     objects: Words | None = None,
     aggregate: Words | None = None,
+    leave_out: Words = (),
     max_column_length: int | None = None,
     table_number: bool = False,
     path_map: Words | Mapping[str, str] = (),
@@ -64,9 +66,10 @@ def load_request(
         _check_properties(Path(properties), to)
     check_range("max-column-length", max_column_length, SHORTEST, LONGEST)
     shape = None
-    if objects or aggregate or max_column_length or table_number:
+    without = listed(leave_out)
+    if objects or aggregate or without or max_column_length or table_number:
         words = comma_list(objects), comma_list(aggregate)
-        shape = TableOptions.parse(*words, max_column_length, table_number)
+        shape = TableOptions.parse(*words, max_column_length, table_number, without)
     mapped, kinds = pairs(path_map), comma_list(wells)
     tables_of_wells = None
     if kinds is not None:

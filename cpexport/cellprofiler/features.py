@@ -102,12 +102,22 @@ def promised_type(object_name: str, feature: str) -> pa.DataType:
             return TEXT
         if _WHOLE_IMAGE.match(feature):
             return INTEGER
-        return REAL if _MEASURED_IMAGE.match(feature) else NULL
+        return REAL if is_measured_of_images(feature) else NULL
     if is_repeated(feature) or object_name == OBJECT:
         return NULL
     if feature == _CLASS:
         return TEXT
     return INTEGER if _WHOLE_OBJECT.match(feature) else REAL
+
+
+@lru_cache(_NAMES)
+def is_measured_of_images(feature: str) -> bool:
+    """Whether a feature of images has a category of CellProfiler's own modules that is a number.
+
+    >>> is_measured_of_images("Intensity_MeanIntensity_DNA"), is_measured_of_images("URL_DNA")
+    (True, False)
+    """
+    return _MEASURED_IMAGE.match(feature) is not None
 
 
 @lru_cache(_NAMES)

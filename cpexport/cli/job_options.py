@@ -57,6 +57,13 @@ how_jobs_run = all_of(
         help="Keep each job's measurement file (.h5), which CellProfiler 4 deletes.",
     ),
     option(
+        "--plugins-directory",
+        group=screens.JOBS,
+        type=click.Path(path_type=Path),
+        metavar="FOLDER",
+        help="Folder of CellProfiler's plugins. Jobs do not read the preferences of its windows.",
+    ),
+    option(
         "--time",
         group=screens.JOBS,
         metavar="TIME",

@@ -18,6 +18,7 @@ from cpexport.cli import (
     info_command,
     job_options,
     load_command,
+    module_command,
     options,
     screens,
 )
@@ -168,6 +169,7 @@ def runner() -> int:
     return DONE
 
 
+commands.add_command(module_command.module)
 commands.add_command(check_command.check)
 commands.add_command(load_command.load)
 commands.add_command(info_command.info)

@@ -172,6 +172,15 @@ shape = all_of(
         "Per_Image: mean,median,std.",
     ),
     option(
+        "--leave-out",
+        group=screens.TABLES,
+        default="",
+        metavar="FEATURES",
+        show_default="none",
+        help="Features that get no columns, for example Nuclei_Texture_*,Cells_AreaShape_Area; or "
+        "@FILE with one a line. Names of images, metadata and groups always stay.",
+    ),
+    option(
         "--max-column-length",
         group=screens.TABLES,
         type=Number(int, 10, 64),

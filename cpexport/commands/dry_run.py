@@ -236,7 +236,12 @@ def _one(request: LoadRequest, progress: Progress) -> DryRun:
             (
                 *found.notes,
                 *sentences(
-                    lacking((step.batch for step in steps), sink.shape.keeps, loaded_features)
+                    lacking(
+                        (step.batch for step in steps),
+                        sink.shape.keeps,
+                        loaded_features,
+                        sink.shape.keeps_feature,
+                    )
                 ),
                 *sink.notes,
                 *other_pipelines(replaced.values()),

@@ -198,7 +198,8 @@ def _notes_on_outputs(sink: Sink, found: Survey, writer: LoadWriter) -> Iterator
     superseded = set(writer.superseded)
     used = (batch for batch in found.batches if str(batch.source.path) not in superseded)
     features = sink.shape.unshaped(sink.layout().features)
-    yield from sentences(lacking(used, sink.shape.keeps, features))
+    shape = sink.shape
+    yield from sentences(lacking(used, shape.keeps, features, shape.keeps_feature))
     for path in writer.superseded:
         yield f"{path}: newer outputs have its image sets"
     yield from kept(found.facts.not_whole, () if writer.loaded else found.known, sink.ledger)

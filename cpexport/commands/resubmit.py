@@ -11,7 +11,7 @@ from cpexport.commands.check import CheckReport
 from cpexport.imagesets import ImageSets
 from cpexport.jobs.history import History
 from cpexport.jobs.plan import Plan, numbered
-from cpexport.jobs.preflight import Problem
+from cpexport.jobs.problem import Problem
 from cpexport.jobs.records import Attempt
 from cpexport.jobs.scheduler_options import partition
 from cpexport.jobs.schedulers import SCHEDULERS
@@ -125,7 +125,8 @@ def missing(found: CheckReport, home: Path, size: int | None = None) -> Plan:
     """
     size = size or _planned_size(found)
     jobs = [(job, None, None) for job in _split(found, found.missing, size)]
-    return numbered(found.batch_file, home, jobs, Settings(size=size))
+    plugins = found.plans[-1].settings.plugins if found.plans else None
+    return numbered(found.batch_file, home, jobs, Settings(size=size, plugins=plugins))
 
 
 def resubmitted(

@@ -75,7 +75,7 @@ class Plan:
         done file: without one CellProfiler exits with 0 even if it failed (CellProfiler 4.2.8,
         __main__.py, run_pipeline_headless).
         """
-        return command(self.batch_file, task.job, task.folder)
+        return command(self.batch_file, task.job, task.folder, self.settings.plugins)
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as `cpexport plan --format json` prints it."""
@@ -183,11 +183,14 @@ def numbered(
     return replace(planned, pipelines=(use,))
 
 
-def command(batch_file: Path, job: Job, folder: Path) -> tuple[str, ...]:
+def command(
+    batch_file: Path, job: Job, folder: Path, plugins: str | None = None
+) -> tuple[str, ...]:
     """The words of the command that runs a job and writes to a folder."""
     return (
         *("cellprofiler", "-c", "-r", "-p", str(batch_file), *job.selection),
         *("-o", str(folder), "-t", str(folder / "tmp"), "-d", str(folder / "done.txt")),
+        *(("--plugins-directory", plugins) if plugins else ()),
     )
 
 

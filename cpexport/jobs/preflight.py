@@ -9,9 +9,6 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from pathlib import Path
 
 from cpexport.cellprofiler.batch_file import BatchFile
@@ -22,6 +19,8 @@ from cpexport.imagesets import ImageSets
 from cpexport.jobs.image_folders import file_of, list_of
 from cpexport.jobs.path_mappings import wrong_paths
 from cpexport.jobs.plan import Plan
+from cpexport.jobs.plugins import plugin_problems, uses_module
+from cpexport.jobs.problem import Problem
 from cpexport.jobs.scheduler_options import partition
 from cpexport.jobs.schedulers.slurm import most_minutes
 from cpexport.jobs.settings import Settings, clock
@@ -30,17 +29,6 @@ from cpexport.jobs.settings import Settings, clock
 _LITTLE = 64 * 2**20
 _EACH = 2**20
 _SOME = 5
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What is wrong and what to do; `fatal` if the jobs would certainly run in vain."""
-
-    text: str
-    fatal: bool = False
-
-    def __str__(self) -> str:
-        return self.text
 
 
 def problems(
@@ -58,7 +46,7 @@ def problems(
         *_batch_file(batch_file),
         *_program(plan.settings, printed),
         *_version(batch_file),
-        *_unshipped(batch_file),
+        *plugin_problems(batch_file, plan.settings, printed=printed),
         *_time(plan),
         *(Problem(f"{batch_file.path}: {reason}") for reason in wrong_paths(batch_file)),
         *_modules(batch_file, plan.settings.keep_measurements),
@@ -129,27 +117,6 @@ def _time(plan: Plan) -> Iterator[Problem]:
         )
 
 
-def _unshipped(batch_file: BatchFile) -> Iterator[Problem]:
-    """Finds modules of plugins: without them CellProfiler still runs the pipeline and says
-    Complete."""
-    names = dict.fromkeys(m.name for m in batch_file.pipeline.modules if m.enabled)
-    plugins = [name for name in names if name not in shipped()]
-    if plugins:
-        yield Problem(
-            f"{batch_file.path}: CellProfiler does not include {', '.join(plugins)}: if jobs "
-            "do not find these plugins, CellProfiler skips them and still reports Complete; "
-            "make sure that jobs find them through --plugins-directory or the preferences of "
-            "their user"
-        )
-
-
-@cache
-def shipped() -> frozenset[str]:
-    """The names of the modules that CellProfiler 2.1 to 5 ships."""
-    text = resources.files("cpexport").joinpath("cellprofiler_modules.txt").read_text("utf-8")
-    return frozenset(line for line in text.splitlines() if line and not line.startswith("#"))
-
-
 def _version(batch_file: BatchFile) -> Iterator[Problem]:
     """Compares the version that made the batch file with the one on this machine, if any."""
     if batch_file.version is None:
@@ -193,7 +160,7 @@ def _version(batch_file: BatchFile) -> Iterator[Problem]:
 
 def _modules(batch_file: BatchFile, kept: bool) -> Iterator[Problem]:
     """Finds settings of modules that make batch jobs fail or leave nothing."""
-    exports = False
+    exports = uses_module(batch_file.pipeline)
     for module in batch_file.pipeline.modules:
         if module.enabled and module.name == "CreateBatchFiles":
             if module.setting("in distributed mode") == "Yes":
@@ -219,7 +186,7 @@ def _modules(batch_file: BatchFile, kept: bool) -> Iterator[Problem]:
     if not exports and not kept:
         yield Problem(
             f"{batch_file.path}: the pipeline exports nothing, so jobs would leave no output; "
-            "give --keep-measurements, or add ExportToSpreadsheet"
+            "give --keep-measurements, or add ExportToSpreadsheet or ExportToCpexport"
         )
 
 
@@ -246,7 +213,7 @@ def _database(batch_file: BatchFile, module: Module) -> Iterator[Problem]:
                 if shared
                 else "a job finds no tables in its own folder and fails"
             )
-            + "; use ExportToSpreadsheet instead, or only --keep-measurements",
+            + "; use ExportToCpexport or ExportToSpreadsheet instead, or only --keep-measurements",
             fatal=not shared,
         )
 

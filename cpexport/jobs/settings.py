@@ -21,6 +21,7 @@ class Settings:
     time, memory: limits of one job, in minutes and MiB.
     modules: environment modules to load before `cellprofiler` is called.
     container: image of the container in which `cellprofiler` is called.
+    plugins: folder of CellProfiler's plugins, which every job gets.
     options: words that go to the scheduler unchanged.
     to: destination URL to which the last job loads the outputs of the others.
     merge_time, merge_memory: limits of the last job, in minutes and MiB.
@@ -37,6 +38,7 @@ class Settings:
     container: str | None = None
     options: tuple[str, ...] = ()
     keep_measurements: bool = False
+    plugins: str | None = None
     to: str | None = None
     merge_time: int | None = None
     merge_memory: int | None = None

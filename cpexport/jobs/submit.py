@@ -7,7 +7,8 @@ from pathlib import Path
 from cpexport.cellprofiler.batch_file import BatchFile
 from cpexport.errors import PreflightError
 from cpexport.jobs.plan import Plan
-from cpexport.jobs.preflight import Problem, problems
+from cpexport.jobs.preflight import problems
+from cpexport.jobs.problem import Problem
 from cpexport.jobs.templates import write
 
 _log = logging.getLogger(__name__)

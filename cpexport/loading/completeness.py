@@ -15,6 +15,8 @@ from cpexport.cellprofiler.batch_file import BatchFile
 from cpexport.cellprofiler.same_image import compared
 from cpexport.errors import RERUN, LeftOut, RunningError, SourceError
 from cpexport.imagesets import NONE, ImageSets
+from cpexport.jobs.module import NAME
+from cpexport.jobs.plugins import uses_module, without_plugin
 from cpexport.jobs.split import PART
 from cpexport.sources import output_time
 from cpexport.sources.base import Batch, Evidence, Source, State, newest_file
@@ -77,7 +79,7 @@ def judge(
     unexpected, mismatched = _reject_unplanned(verdict, evidence, plan, notes, same_pictures)
     _reject_cut_groups(verdict, evidence, plan, notes)
     complete = evidence.present - verdict.rejected
-    state, job_reasons = _state(evidence, complete)
+    state, job_reasons = _state(evidence, complete, plan)
     return Batch(
         source,
         state,
@@ -143,12 +145,18 @@ def not_readable(source: Source, error: SourceError, missing: bool = True) -> Ba
     return Batch(source, State.UNREADABLE, reason)
 
 
-def _state(evidence: Evidence, complete: ImageSets) -> tuple[State, list[str]]:
+def _state(
+    evidence: Evidence, complete: ImageSets, plan: BatchFile | None
+) -> tuple[State, list[str]]:
     status = evidence.exit_status
     unknown = UNFINISHED if evidence.always_reports_exit else UNSAID
     ending = f"the job reported {status}" if status else unknown
     if not evidence.present:
-        return State.FAILED, [ending, evidence.empty_reason]
+        reason = evidence.empty_reason
+        if status == "Complete" and plan and uses_module(plan.pipeline) and NAME not in reason:
+            # A job that runs the module keeps a file, or does not report Complete.
+            reason = f"{reason}: {without_plugin(NAME)}"
+        return State.FAILED, [ending, reason]
     if status == "Failure":
         return State.FAILED, [ending]
     whole = complete == evidence.present

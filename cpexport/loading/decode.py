@@ -185,6 +185,7 @@ class _Tally:
                 yield name, rows.select(EXPERIMENTS.names)
             elif self._shape.keeps(name):
                 check_object_numbers(name, rows)
+                rows = self._without_left_out(name, rows)
                 rows = _settled(name, rows)
                 if name == IMAGE:
                     selected = pictures.select(rows[IMAGE_NUMBER].to_numpy())
@@ -196,6 +197,11 @@ class _Tally:
             else:
                 # The ledger records all tables of an output, also those that are not loaded.
                 self.counts[name] = Count(0)
+
+    def _without_left_out(self, name: str, rows: pa.RecordBatch) -> pa.RecordBatch:
+        if not self._shape.leave_out:
+            return rows
+        return rows.select([f for f in rows.schema.names if self._shape.keeps_feature(name, f)])
 
     def _add(self, name: str, rows: pa.RecordBatch) -> None:
         count = _count(rows)

@@ -101,8 +101,10 @@ def lacking(
     batches: Iterable[Batch],
     keeps: Callable[[str], bool] = lambda name: True,
     loaded: Features | None = None,
+    keeps_feature: Callable[[str, str], bool] = lambda name, feature: True,
 ) -> tuple[Lacking, ...]:
-    """Returns what batches lack that other batches have, in the object types that one `keeps`.
+    """Returns what batches lack that other batches have, in the object types and features that one
+    keeps.
 
     `loaded` are the features of earlier batches. Only batches with a complete image set count.
     Batches with equal features share one mapping of them (`survey`), so they are compared together.
@@ -117,7 +119,11 @@ def lacking(
         return ()
     objects = loaded.keys() - NOT_OBJECTS
     wanted_by_type = {
-        name: {f for f in types if is_column(f) and not is_aggregate(f, objects)}
+        name: {
+            f
+            for f in types
+            if is_column(f) and not is_aggregate(f, objects) and keeps_feature(name, f)
+        }
         for name, types in joined([*(group.features for group in groups.values()), loaded]).items()
         if keeps(name)
     }

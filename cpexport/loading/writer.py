@@ -75,9 +75,10 @@ class LoadWriter:
         """
         if steps:
             self._attempts(lambda _: self._sink.upgrade())
-        features = features_of(step.batch for step in steps)
-        self._prepare(joined([self._features, *features]))
-        self._of_run = joined([self._of_run, *features])
+        came = joined(features_of(step.batch for step in steps))
+        came = self._sink.shape.without_left_out(came)
+        self._prepare(joined([self._features, came]))
+        self._of_run = joined([self._of_run, came])
         before = len(self.damaged)
         ahead = decoded_ahead(self._pool, steps, lambda: self._features, self._decode)
         for done, (step, decoded) in enumerate(ahead):

@@ -9,6 +9,8 @@ from cpexport.cellprofiler.hdf5.measurement_file import MeasurementFile
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.errors import RunningError, SourceError
 from cpexport.imagesets import ImageSets
+from cpexport.jobs.plugins import not_found_by_job, without_plugin
+from cpexport.jobs.split import LOG
 from cpexport.sources.base import Evidence, Nothing
 
 
@@ -56,6 +58,8 @@ class EmptySource:
                 "cpexport does not read; run the jobs with ExportToSpreadsheet or "
                 "--keep-measurements"
             )
+        if name := not_found_by_job(self.path / LOG):
+            return f"it left no .h5 and no CSV: {without_plugin(name)}"
         names = ", ".join(file.name for file in self.temporary)
         only = f", only CellProfiler's own temporary file ({names})" if names else ""
         return f"it left no .h5 and no CSV{only}"

@@ -4,6 +4,7 @@ The choices are the same as in ExportToDatabase (CellProfiler 4.2.8, exporttodat
 A destination keeps its options: later loads write into the same tables.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
@@ -26,6 +27,7 @@ from cpexport.cellprofiler.features import (
 from cpexport.errors import UsageError
 from cpexport.spelling import closest, suggest
 from cpexport.tables.layout import Features
+from cpexport.tables.left_out_features import is_left_out
 from cpexport.tables.path_map import PathMap
 
 SHORTEST: Final = 10
@@ -41,6 +43,9 @@ LAYOUTS: Final = (SEPARATE, COMBINED, VIEW, _NONE)
 AGGREGATES: Final = {"mean": "Mean", "median": "Median", "std": "StDev"}
 """The words of `--aggregate` in CellProfiler's order, each with the start of its column names."""
 
+# How many features that are left out a message names.
+_SHOWN: Final = 5
+
 
 @dataclass(frozen=True)
 class TableOptions:
@@ -50,6 +55,7 @@ class TableOptions:
     number), `view` (separate tables and one view of all) or `none`.
     only: the object types to load; empty for all.
     aggregate: keys of `AGGREGATES`.
+    leave_out: features that get no columns, as patterns (`left_out_features.is_left_out`).
     max_column_length: the longest column name, from 10 to 64 characters.
     numbered: whether the destination holds several runs, each with its own `TableNumber`.
     paths: how the paths of images are changed.
@@ -61,6 +67,7 @@ class TableOptions:
     max_column_length: int = LONGEST
     numbered: bool = False
     paths: PathMap = field(default_factory=PathMap)
+    leave_out: tuple[str, ...] = ()
 
     @classmethod
     def parse(
@@ -69,6 +76,7 @@ class TableOptions:
         aggregate: str | None,
         max_column_length: int | None,
         numbered: bool = False,
+        leave_out: Iterable[str] = (),
     ) -> Self:
         """Returns the options for these words of the command line; None gives the default.
 
@@ -86,7 +94,9 @@ class TableOptions:
         only = tuple(sorted(word for word in words if word not in LAYOUTS))
         chosen = tuple(kind for kind in AGGREGATES if kind in kinds)
         longest = LONGEST if max_column_length is None else max_column_length
-        return cls((layouts or [SEPARATE])[0], only, chosen, longest, numbered)
+        without = tuple(sorted(set(leave_out)))
+        layout = (layouts or [SEPARATE])[0]
+        return cls(layout, only, chosen, longest, numbered, leave_out=without)
 
     def __str__(self) -> str:
         """The command-line options that give these options."""
@@ -112,17 +122,23 @@ class TableOptions:
             "--max-column-length": f"--max-column-length {self.max_column_length}",
             "--table-number": "--table-number" if self.numbered else "",
             "--path-map": str(self.paths) if self.paths.pairs else "",
+            "--leave-out": self._leave_out,
         }
 
     def as_json(self) -> str:
         """The text that `from_json` reads."""
-        return json.dumps(asdict(self))
+        values = asdict(self)
+        if not self.leave_out:
+            # So that versions without it read the options of most destinations.
+            del values["leave_out"]
+        return json.dumps(values)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Returns the options that `as_json` wrote."""
         values = json.loads(text)
-        lists = {name: tuple(values[name]) for name in ("only", "aggregate")}
+        values.setdefault("leave_out", ())
+        lists = {name: tuple(values[name]) for name in ("only", "aggregate", "leave_out")}
         paths = PathMap(tuple((cluster, local) for cluster, local in values["paths"]["pairs"]))
         return cls(**values | lists | {"paths": paths})
 
@@ -153,9 +169,23 @@ class TableOptions:
             return True
         return self.layout != _NONE and (not self.only or name in self.only)
 
+    def keeps_feature(self, name: str, feature: str) -> bool:
+        """Whether a feature of an object type, or of images, gets a column."""
+        return not is_left_out(self.leave_out, name, feature)
+
+    def without_left_out(self, features: Features) -> Features:
+        """Returns these features of jobs without those that get no columns."""
+        if not self.leave_out:
+            return features
+        return {
+            name: {f: type for f, type in types.items() if self.keeps_feature(name, f)}
+            for name, types in features.items()
+        }
+
     def shaped(self, features: Features) -> Features:
         """Returns the features of the destination's tables for these features of jobs."""
-        kept = {name: dict(types) for name, types in features.items() if self.keeps(name)}
+        wanted = self.without_left_out(features)
+        kept = {name: dict(types) for name, types in wanted.items() if self.keeps(name)}
         image = kept.get(IMAGE)
         if image is not None:
             for name, types in kept.items():
@@ -189,6 +219,17 @@ class TableOptions:
             if name is not None:
                 by_type.setdefault(name, {})[column[len(name) + 1 :]] = type
         return by_type
+
+    @property
+    def _leave_out(self) -> str:
+        """The option as on the command line; of many features the first few, and a digest."""
+        if not self.leave_out:
+            return ""
+        more = ""
+        if len(self.leave_out) > _SHOWN:
+            digest = hashlib.sha256("\n".join(self.leave_out).encode()).hexdigest()[:8]
+            more = f" and {len(self.leave_out) - _SHOWN} more (sha256 {digest}...)"
+        return f"--leave-out {','.join(self.leave_out[:_SHOWN])}{more}"
 
     @property
     def _begins(self) -> list[str]:

@@ -78,16 +78,21 @@ class TestWhereCellProfilerIs:
         assert "on the PATH" not in ran.err
 
 
+def with_plugin(path: Path, name: str) -> Path:
+    """Makes a module of a batch file's pipeline one that CellProfiler does not include."""
+    with h5py.File(path, "a") as file:
+        (run,) = file["Measurements"].values()
+        texts = run["Experiment/Pipeline_Pipeline/data"]
+        for place, text in enumerate(texts.asstr()[:]):
+            named = text.replace("MeasureTexture:[", f"{name}:[", 1)
+            assert named != text
+            texts[place] = named
+    return path
+
+
 class TestModules:
     def test_those_that_it_does_not_ship_are_named(self, copy: Copy, cpexport: Run) -> None:
-        path = copy("10_ranges", "Batch_data.h5", "run/Batch_data.h5")
-        with h5py.File(path, "a") as file:
-            (run,) = file["Measurements"].values()
-            texts = run["Experiment/Pipeline_Pipeline/data"]
-            for place, text in enumerate(texts.asstr()[:]):
-                named = text.replace("MeasureTexture:[", "RunCellpose:[", 1)
-                assert named != text
-                texts[place] = named
+        path = with_plugin(copy("10_ranges", "Batch_data.h5", "run/Batch_data.h5"), "RunCellpose")
         ran = cpexport("plan", path, "--format", "array")
 
         assert ran.status == 0
@@ -112,6 +117,60 @@ class TestModules:
 
         assert path.is_file()
         assert "does not include" not in ran.err
+
+
+class TestPlugins:
+    @pytest.fixture
+    def batch_file(self, copy: Copy) -> Path:
+        path = copy("10_ranges", "Batch_data.h5", "run/Batch_data.h5")
+        return with_plugin(path, "ExportToCpexport")
+
+    def test_a_folder_without_them_is_refused(
+        self, batch_file: Path, nowhere: dict[str, str], cpexport: Run, tmp_path: Path
+    ) -> None:
+        out = ("--out", tmp_path / "run")
+        plugins = ("--plugins-directory", tmp_path / "plugins")
+        ran = cpexport("plan", batch_file, *out, *plugins, env=nowhere)
+        install = f"run: cpexport module --install {tmp_path / 'plugins'}"
+
+        assert (ran.status, (tmp_path / "run" / "task.sh").exists()) == (1, False)
+        assert f"has no exporttocpexport.py, which the pipeline of {batch_file.name}" in ran.err
+        assert install in ran.err
+        assert cpexport("module", "--install", tmp_path / "plugins").status == 0
+        assert "plugins" not in cpexport("plan", batch_file, *plugins, env=nowhere).err
+        with (tmp_path / "plugins" / "exporttocpexport.py").open("a") as file:
+            file.write("# Changed\n")
+        assert "of another version of cpexport" in cpexport("plan", batch_file, *plugins).err
+
+    def test_jobs_get_their_folder_and_keep_it_when_they_run_again(
+        self, batch_file: Path, nowhere: dict[str, str], cpexport: Run, tmp_path: Path
+    ) -> None:
+        plugins = tmp_path / "my plugins"
+        cpexport("module", "--install", plugins)
+        words = ("--plugins-directory", plugins, "--keep-measurements", "--out", tmp_path / "jobs")
+        planned = cpexport("plan", batch_file, *words, env=nowhere)
+        again = cpexport("check", tmp_path / "jobs", "--format", "commands", env=nowhere)
+
+        assert planned.status == 0, planned.err
+        assert "keeps the measurements, so leave out --keep-measurements" in planned.err
+        line = f"--plugins-directory '{plugins}'"
+        assert line in (tmp_path / "jobs" / "task.sh").read_text("utf-8")
+        assert again.out.count(line) == len(again.out.splitlines())
+
+    def test_a_job_that_did_not_find_one_is_named(
+        self, batch_file: Path, cpexport: Run, tmp_path: Path
+    ) -> None:
+        said, silent = tmp_path / "jobs" / "said", tmp_path / "jobs" / "silent"
+        for job, status in ((said, "Failure"), (silent, "Complete")):
+            job.mkdir(parents=True)
+            (job / "done.txt").write_text(f"{status}\n")
+        text = "Traceback:\nValueError: Could not find the RunCellpose module\n"
+        (said / "job.log").write_text(text)
+        ran = cpexport("check", tmp_path / "jobs", "--batch", batch_file)
+
+        report = " ".join(ran.out.split())
+        assert "CellProfiler did not find the module RunCellpose, so it skipped it" in report
+        assert "CellProfiler did not find the module ExportToCpexport" in report
 
 
 class TestMappings:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,17 @@ def answer_of(ran: Ran) -> Any:
 
 def cellprofiler(*words: object, cwd: Path) -> Ran:
     """Runs the CellProfiler that is on the PATH."""
-    return run(["cellprofiler", *words], cwd)
+    return run([*program(), *words], cwd)
+
+
+@cache
+def program() -> tuple[str, ...]:
+    """The words that call CellProfiler. CellProfiler 5 gets readers of TIFF that need no Java: it
+    would fetch Bio-Formats from the network."""
+    said = run(["cellprofiler", "--version"], Path.cwd()).out.strip().splitlines()
+    version = said[-1] if said else ""
+    readers = ("-e", "imageio_reader", "imageio_reader_v3") if version.startswith("5") else ()
+    return ("cellprofiler", *readers)
 
 
 def own_python() -> list[str]:

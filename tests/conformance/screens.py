@@ -50,15 +50,20 @@ def prepared(
     listed: Sequence[Field],
     modules: Sequence[str],
     settings: dict[tuple[str, str], str],
+    *words: object,
 ) -> Screen:
-    """Writes a list and a pipeline of these modules, and has CellProfiler run it."""
+    """Writes a list and a pipeline of these modules, and has CellProfiler run it.
+
+    `words` are more words of its command line.
+    """
     home.mkdir()
     write_list(home / "images.csv", listed, images)
     place = {("LoadData", "Input data file location"): f"Elsewhere...|{home}"}
     pipeline = home / "screen.cppipe"
     pipeline.write_text(pipeline_text(["LoadData", *MEASURE, *modules], {**place, **settings}))
     # Its exit status is no sign where it only makes a batch file.
-    ran = cellprofiler("-c", "-r", "-p", pipeline, "-o", home, "-t", home / "tmp", cwd=home)
+    options = ("-p", pipeline, "-o", home, "-t", home / "tmp", *words)
+    ran = cellprofiler("-c", "-r", *options, cwd=home)
     (home / "cellprofiler.log").write_text(ran.out + ran.err)
     return Screen(home, images, listed)
 

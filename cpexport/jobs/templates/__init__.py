@@ -112,6 +112,9 @@ def _texts(plan: Plan, folder: Path, batch_file: BatchFile) -> dict[str, str]:
         "to": shlex.quote(settings.to or file_url("sqlite", folder / "screen.sqlite")),
         "cpexport": shlex.join([sys.executable, "-m", "cpexport"]),
         "run": _run(plan, folder, 'sh "$here/keep.sh"' if keep else "cellprofiler", batch_file),
+        "plugins": f" --plugins-directory {shlex.quote(settings.plugins)}"
+        if settings.plugins
+        else "",
         "measurements": ' "$part/measurements.h5"' if settings.keep_measurements else "",
         "modules": "",
         "scheduler_word": settings.scheduler,
@@ -145,7 +148,8 @@ def _run(plan: Plan, folder: Path, words: str, batch_file: BatchFile) -> str:
     image = plan.settings.container
     if image is None:
         return f'    exec {words} "$@"'
-    folders = folders_read(batch_file)
+    plugins = plan.settings.plugins
+    folders = [*folders_read(batch_file), *([plugins] if plugins else [])]
     for folder_to_bind in (folder, plan.outputs, plan.batch_file.parent, *folders):
         if {":", ","} & set(str(folder_to_bind)):
             raise UsageError(

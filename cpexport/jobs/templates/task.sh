@@ -150,7 +150,7 @@ else
     # behind would keep it open, and the job waiting.
     echo "the messages of CellProfiler are in $part/job.log"
     # In the background, because a shell handles no signal while it waits for a command.
-    (run -c -r -p "$batch_file" "$@" -o "$part" -t "$temporary" -d "$part/done.txt"@measurements@) \
+    (run -c -r -p "$batch_file" "$@" -o "$part" -t "$temporary" -d "$part/done.txt"@plugins@@measurements@) \
         </dev/null >"$part/job.log" 2>&1 &
     child=$!
     wait "$child"

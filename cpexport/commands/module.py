@@ -1,0 +1,76 @@
+"""Checks whether CellProfiler finds the module ExportToCpexport, and can use it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cpexport import __version__
+from cpexport.jobs import module
+from cpexport.jobs.module import CellProfiler
+from cpexport.outcome import DONE, FAILED
+from cpexport.sinks.registry import open_sink
+
+
+@dataclass(frozen=True)
+class ModuleReport:
+    """Whether CellProfiler finds the module.
+
+    asked: the plugins folder that was searched; None if none is known.
+    cellprofiler: what CellProfiler says.
+    problem: what is wrong, and what to do; None if CellProfiler loads the module of this version.
+    """
+
+    asked: Path | None
+    cellprofiler: CellProfiler
+    problem: str | None
+
+    @property
+    def lines(self) -> tuple[tuple[str, str], ...]:
+        """The report: names and values."""
+        found = self.cellprofiler
+        return (
+            ("cpexport", __version__),
+            ("CellProfiler", f"{found.version or 'unknown'} ({found.command or 'not found'})"),
+            ("plugins folder", str(self.asked or "none")),
+            ("module", str(found.file or "not found")),
+        )
+
+    @property
+    def exit_status(self) -> int:
+        """0: CellProfiler loads the module of this version. 1: it does not."""
+        return FAILED if self.problem else DONE
+
+
+def check_module(plugins: Path | None) -> ModuleReport:
+    """Asks the CellProfiler on the PATH for the module in a plugins folder.
+
+    `plugins` is by default the folder in the preferences of CellProfiler's windows.
+    """
+    asked = plugins or module.plugins_of_windows()
+    found = module.ask(asked)
+    return ModuleReport(asked, found, _problem(asked, found))
+
+
+def _problem(asked: Path | None, found: CellProfiler) -> str | None:
+    install = f"run: cpexport module --install {asked or 'FOLDER'}"
+    if found.command is None:
+        return "cellprofiler is not on the PATH; activate its environment"
+    if found.version is None:
+        return f"{found.command}: cannot be asked: {found.error}"
+    if found.error:
+        return f"CellProfiler could not load the module: {found.error}; {install}"
+    if found.file is None:
+        return f"CellProfiler finds no module ExportToCpexport; {install}"
+    if not module.is_current(found.file):
+        return f"{found.file} is of another version of cpexport; {install}"
+    return None
+
+
+def check_destination(to: str, prefix: str) -> str:
+    """Opens a destination as a load does, without writing; returns its name.
+
+    Raises:
+        UsageError: not a URL, or an unsupported kind, or one whose package is not installed.
+        SinkError: it cannot be reached or written.
+    """
+    with open_sink(to, prefix) as sink:
+        return sink.name
