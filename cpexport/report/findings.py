@@ -1,0 +1,97 @@
+"""The sentences at the top of a report: what a reader should look at first."""
+
+from collections.abc import Iterator, Sequence
+
+from cpexport.cellprofiler.image_set_names import listed, named
+from cpexport.commands.check import GAPS
+from cpexport.report.build import ReportData
+from cpexport.report.markup import number, percent
+from cpexport.report.run_state import RunState, State
+from cpexport.report.well_values import ShownMetric
+from cpexport.spelling import counted
+
+_SETS = 8
+_PLATES = 4
+_WELLS = 3
+_METRICS = 6
+
+
+def findings(data: ReportData) -> Iterator[str]:
+    """Yields a sentence for each thing that needs attention; none if nothing does."""
+    for run in data.runs:
+        yield from _incomplete(run, f"{run.run}: " if len(data.runs) > 1 else "")
+    yield from _whole_plates(data)
+    yield from _batches(data)
+    keys = [shown for shown in data.metrics if shown.metric.is_key][:_METRICS]
+    names = [plate.title for plate in data.screen.plates]
+    for shown in keys:
+        yield from _edges(shown, names)
+    for shown in keys:
+        yield from _outliers(shown, data)
+    if data.found.trouble:
+        yield data.found.trouble
+
+
+def _incomplete(run: RunState, begin: str) -> Iterator[str]:
+    gaps = "" if run.plan else f", which are {GAPS}"
+    words = {
+        State.MISSING: f"without any output{gaps}",
+        State.FAILED: "failed",
+        State.RUNNING: "in jobs that wait or run",
+    }
+    for state, what in words.items():
+        if image_sets := run.by_state[state]:
+            names = named(run.plan.pictures, image_sets) if run.plan else {}
+            some = ", ".join(listed(image_sets, names)[:_SETS])
+            more = ", ..." if len(listed(image_sets, names)) > _SETS else ""
+            yield f"{begin}{counted(len(image_sets), 'image set')} {what}: {some}{more}"
+    for image_sets, what in (
+        (run.found.unexpected, "are not in the batch file"),
+        (run.found.mismatched_images, "have other images than in the batch file"),
+    ):
+        if image_sets:
+            yield f"{begin}{counted(len(image_sets), 'image set')} {what}: {image_sets}"
+
+
+def _whole_plates(data: ReportData) -> Iterator[str]:
+    empty = [
+        plate.title
+        for plate in data.screen.plates
+        if plate.incomplete and not plate.states.get(State.COMPLETE)
+    ]
+    if empty and len(data.screen.plates) > 1:
+        yield f"{counted(len(empty), 'plate')} without any complete image set: {_some(empty)}"
+
+
+def _batches(data: ReportData) -> Iterator[str]:
+    failed = sum(data.facts.states[state] for state in ("failed", "unreadable"))
+    if failed and data.facts.errors:
+        yield f"{counted(failed, 'batch')} failed, most often because: {data.facts.errors[0].reason}"
+
+
+def _edges(shown: ShownMetric, names: Sequence[str]) -> Iterator[str]:
+    found = [
+        f"{name} ({percent(edge.change)})"
+        for name, edge in zip(names, shown.quality.edges, strict=True)
+        if edge.matters
+    ]
+    if found:
+        yield f"{shown.metric.title}: wells at the edge differ from inner wells on {_some(found)}"
+
+
+def _outliers(shown: ShownMetric, data: ReportData) -> Iterator[str]:
+    wells = list(data.screen.wells) if shown.quality.outliers else []
+    plates = [plate.title for plate in data.screen.plates for _ in plate.wells]
+    found = [
+        f"{plates[one.well]} {wells[one.well].name} ({number(one.value)})"
+        for one in shown.quality.outliers
+    ]
+    if found:
+        more = shown.quality.more + max(len(found) - _WELLS, 0)
+        others = f" and {more:,} more" if more else ""
+        yield f"{shown.metric.title}: far from the median of the plate in {', '.join(found[:_WELLS])}{others}"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _PLATES
+    return ", ".join(names[:_PLATES]) + (f" and {more} more" if more > 0 else "")
