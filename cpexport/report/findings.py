@@ -19,7 +19,7 @@ _METRICS = 6
 def findings(data: ReportData) -> Iterator[str]:
     """Yields a sentence for each thing that needs attention; none if nothing does."""
     for run in data.runs:
-        yield from _incomplete(run, f"{run.run}: " if len(data.runs) > 1 else "")
+        yield from _incomplete(data, run, f"{run.run}: " if len(data.runs) > 1 else "")
     yield from _whole_plates(data)
     yield from _batches(data)
     keys = [shown for shown in data.metrics if shown.metric.is_key][:_METRICS]
@@ -32,7 +32,7 @@ def findings(data: ReportData) -> Iterator[str]:
         yield data.found.trouble
 
 
-def _incomplete(run: RunState, begin: str) -> Iterator[str]:
+def _incomplete(data: ReportData, run: RunState, begin: str) -> Iterator[str]:
     gaps = "" if run.plan else f", which are {GAPS}"
     words = {
         State.MISSING: f"without any output{gaps}",
@@ -42,15 +42,29 @@ def _incomplete(run: RunState, begin: str) -> Iterator[str]:
     for state, what in words.items():
         if image_sets := run.by_state[state]:
             names = named(run.plan.pictures, image_sets) if run.plan else {}
-            some = ", ".join(listed(image_sets, names)[:_SETS])
-            more = ", ..." if len(listed(image_sets, names)) > _SETS else ""
-            yield f"{begin}{counted(len(image_sets), 'image set')} {what}: {some}{more}"
+            entries = listed(image_sets, names)
+            where = f": {', '.join(entries)}"
+            if len(entries) > _SETS:
+                where = f", on {_by_plate(data, run, state)}" if data.screen.plates else ""
+            yield f"{begin}{_counted(len(image_sets), 'image set')} {what}{where}"
     for image_sets, what in (
         (run.found.unexpected, "are not in the batch file"),
         (run.found.mismatched_images, "have other images than in the batch file"),
     ):
         if image_sets:
-            yield f"{begin}{counted(len(image_sets), 'image set')} {what}: {image_sets}"
+            yield f"{begin}{_counted(len(image_sets), 'image set')} {what}: {image_sets}"
+
+
+def _by_plate(data: ReportData, run: RunState, state: State) -> str:
+    """The plates with image sets of a run in a state, and how many; those with the most first."""
+    index = data.runs.index(run)
+    found = {
+        plate.title: count
+        for plate in data.screen.plates
+        if (count := sum(well.states.get(state, 0) for well in plate.wells if well.run == index))
+    }
+    ordered = sorted(found.items(), key=lambda item: -item[1])
+    return _some([f"{name} ({count:,})" for name, count in ordered])
 
 
 def _whole_plates(data: ReportData) -> Iterator[str]:
@@ -60,13 +74,13 @@ def _whole_plates(data: ReportData) -> Iterator[str]:
         if plate.incomplete and not plate.states.get(State.COMPLETE)
     ]
     if empty and len(data.screen.plates) > 1:
-        yield f"{counted(len(empty), 'plate')} without any complete image set: {_some(empty)}"
+        yield f"{_counted(len(empty), 'plate')} without any complete image set: {_some(empty)}"
 
 
 def _batches(data: ReportData) -> Iterator[str]:
     failed = sum(data.facts.states[state] for state in ("failed", "unreadable"))
     if failed and data.facts.errors:
-        yield f"{counted(failed, 'batch')} failed, most often because: {data.facts.errors[0].reason}"
+        yield f"{_counted(failed, 'batch')} failed, most often because: {data.facts.errors[0].reason}"
 
 
 def _edges(shown: ShownMetric, names: Sequence[str]) -> Iterator[str]:
@@ -90,6 +104,10 @@ def _outliers(shown: ShownMetric, data: ReportData) -> Iterator[str]:
         more = shown.quality.more + max(len(found) - _WELLS, 0)
         others = f" and {more:,} more" if more else ""
         yield f"{shown.metric.title}: far from the median of the plate in {', '.join(found[:_WELLS])}{others}"
+
+
+def _counted(number: int, what: str) -> str:
+    return counted(number, what).replace(str(number), f"{number:,}", 1)
 
 
 def _some(names: Sequence[str]) -> str:

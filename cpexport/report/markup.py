@@ -60,11 +60,11 @@ def table(
     caption: str = "",
     class_: str | None = None,
 ) -> Html:
-    """A table; the first cell of each row is its heading. Numbers are aligned to the right."""
+    """A table that scrolls by itself if it is too wide; the first cell of a row is its heading."""
     head = element("tr", *(element("th", title, scope="col") for title in titles))
     body = []
     for first, *others in rows:
-        cells = (element("td", cell, class_="n" if _is_number(cell) else None) for cell in others)
+        cells = (element("td", cell) for cell in others)
         body.append(element("tr", element("th", first, scope="row"), *cells))
     return element(
         "div",
@@ -101,9 +101,3 @@ def percent(part: float) -> str:
     ('-18 %', '+50 %')
     """
     return "\u2013" if part != part else f"{part * 100:+.0f} %"
-
-
-def _is_number(cell: object) -> bool:
-    return isinstance(cell, int | float) or bool(
-        re.fullmatch(r"[-+\u2013]?[0-9.,e+-]*( %| s| min| h)?", str(cell))
-    )

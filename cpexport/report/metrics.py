@@ -12,8 +12,8 @@ from cpexport.spelling import closest, suggest
 from cpexport.tables.layout import Layout
 
 SETS: Final = "image sets"
-MOST_VALUES: Final = 130_000
-"""The most values of wells in one file: 20 plates of 384 wells have 16 features, in 0.7 MB."""
+MOST_VALUES: Final = 100_000
+"""The most values of wells in one file: 20 plates of 384 wells have 13 features, in 0.5 MB."""
 _MOST_FEATURES: Final = 100
 _FEWEST: Final = 6
 

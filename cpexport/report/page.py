@@ -119,9 +119,12 @@ def _glance(data: ReportData) -> Html:
         element("h2", "At a glance", class_="unseen"),
         state_bar(states),
         element("div", *figures, class_="figures"),
-        element("h3", "What to look at"),
-        look,
-        element("dl", *_about(data)),
+        element(
+            "div",
+            element("div", element("h3", "What to look at"), look),
+            element("dl", *_about(data)),
+            class_="two",
+        ),
         class_="glance",
     )
 
@@ -172,7 +175,8 @@ def _plates(data: ReportData) -> Html:
             class_="tools",
         ),
         element("p", id="at", role="status", aria_live="polite", class_="unseen"),
-        element("div", element("div", *maps, class_="plates"), _panel(), class_="board"),
+        element("div", *maps, class_="plates"),
+        _panel(),
         _incomplete(data),
         _plate_table(data),
     )

@@ -1,6 +1,7 @@
 """The data of a page for its script: plates, wells and values as compact JSON."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -8,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from cpexport.cellprofiler.image_identity import FILE, Pictures
+from cpexport.imagesets import ImageSets, union
 from cpexport.report.build import ReportData
 from cpexport.report.markup import clean
 from cpexport.report.reruns import commands
@@ -36,8 +38,8 @@ def page_data(data: ReportData, outputs: tuple[Path, ...] = ()) -> dict[str, Any
     """What the script needs.
 
     Keys: `states`, the words by number; `plates`, the drawn ones, each with a name and its wells
-    (name, pieces, run; a piece is a state, image sets and places of batches); `metrics`, each with
-    a value for each drawn well; `batches` and `files` by run; `commands` by place of a drawn well.
+    (name, one piece or several, run if it is not the first); `metrics`, each with a value for each
+    drawn well; `batches` and `files` by run; `commands` by place of a drawn well.
     """
     batches = [_Batches(run) for run in data.runs]
     drawn: list[int] = []
@@ -59,18 +61,24 @@ def page_data(data: ReportData, outputs: tuple[Path, ...] = ()) -> dict[str, Any
 
 
 def _well(well: Well, batches: "_Batches") -> list[Any]:
-    pieces: list[list[Any]] = []
     complete = [piece for piece in well.pieces if piece.state is State.COMPLETE]
+    pieces = []
     if complete:
-        image_sets = [r for piece in complete for r in piece.image_sets.ranges]
-        owners = sorted({p.batch for p in complete if batches.has(p.batch)})
-        text = str(type(well.image_sets).from_ranges(image_sets))
-        pieces.append([0, text, *([owners] if owners else [])])
+        image_sets = union(piece.image_sets for piece in complete)
+        pieces.append(_piece("", image_sets, [piece.batch for piece in complete], batches))
     for piece in well.pieces:
         if piece.state is not State.COMPLETE:
-            own = [piece.batch] if batches.has(piece.batch) else []
-            pieces.append([int(piece.state), str(piece.image_sets), own])
-    return [clean(well.name), pieces, *([well.run] if well.run else [])]
+            state = f"{int(piece.state)}:"
+            pieces.append(_piece(state, piece.image_sets, [piece.batch], batches))
+    run = [well.run] if well.run else []
+    return [clean(well.name), pieces[0] if len(pieces) == 1 else pieces, *run]
+
+
+def _piece(state: str, image_sets: ImageSets, owners: list[int], batches: "_Batches") -> str:
+    """Image sets as short as a file of thousands of wells needs them: `3:1-4@7` failed in batch 7,
+    `1-4` are complete."""
+    listed = ",".join(str(owner) for owner in sorted({*owners}) if batches.has(owner))
+    return f"{state}{image_sets}" + (f"@{listed}" if listed else "")
 
 
 class _Batches:
@@ -104,15 +112,22 @@ class _Batches:
 
 
 def _metric(shown: ShownMetric, drawn: np.ndarray) -> dict[str, Any]:
-    values, metric = shown.values[drawn], shown.metric
-    low, high = _ends(shown.values)
+    """A metric. Its values are whole numbers of steps, which are short in a file."""
+    values = shown.values[drawn]
+    power = 0 if shown.metric.whole else _power(shown.values)
+    steps = np.round(values * 10.0**-power)
     return {
-        "t": clean(metric.title),
-        "c": clean(metric.column),
-        "k": metric.kind,
-        "r": [low, high],
-        "v": [_rounded(value, metric.whole) for value in values.tolist()],
+        "t": clean(shown.metric.title),
+        "r": _ends(shown.values),
+        "p": power,
+        "v": [int(step) if math.isfinite(step) else None for step in steps.tolist()],
     }
+
+
+def _power(values: Floats) -> int:
+    """The power of 10 that is a step: so small that all values have four digits or more."""
+    most = np.abs(values[np.isfinite(values)]).max(initial=0)
+    return math.floor(math.log10(most)) - 3 if most and math.isfinite(math.log10(most)) else 0
 
 
 def _ends(values: Floats) -> tuple[float | None, float | None]:
@@ -127,15 +142,6 @@ def _ends(values: Floats) -> tuple[float | None, float | None]:
         first if first >= low - room else low,
         last if last <= high + room else high,
     )
-
-
-def _rounded(value: float, whole: bool) -> float | int | None:
-    """A value with five digits, all of a whole number; None without one."""
-    if not np.isfinite(value):
-        return None
-    if whole or value.is_integer():
-        return int(value)
-    return float(f"{value:.5g}")
 
 
 def _files(pictures: Pictures) -> dict[str, list[str]]:

@@ -94,7 +94,8 @@ def _grid(rows: int, columns: int) -> str:
 
 def _square(well: Well, x: int, y: int) -> Html:
     # Short, as a file has thousands of them: width and height are in the style sheet.
-    return Html(f"<rect x={x} y={y} class=s{int(well.state)} />")
+    state = "" if well.state is State.COMPLETE else f" class=s{int(well.state)}"
+    return Html(f"<rect x={x} y={y}{state} />")
 
 
 def _parts(plate: Plate, places: list[tuple[int, int]]) -> Html:

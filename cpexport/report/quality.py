@@ -66,7 +66,8 @@ class Edge:
 
 @dataclass(frozen=True)
 class Outlier:
-    """A well far from the median of its plate, in robust standard deviations."""
+    """A well far from the median of its plate, in robust standard deviations. If the edge of the
+    plate matters, wells at the edge and inner wells have medians of their own."""
 
     well: int
     value: float
@@ -107,16 +108,23 @@ def judge(
     named: the most outliers to name.
     """
     has = np.isfinite(values)
+    edges = tuple(
+        _edge(values[place], (has & edge)[place], (has & on_plate & ~edge)[place])
+        for place in plates
+    )
     outliers: list[Outlier] = []
-    for place in plates:
-        outliers += _outliers(values, np.arange(place.start, place.stop)[has[place]])
+    for place, found in zip(plates, edges, strict=True):
+        wells = np.arange(place.start, place.stop)
+        if found.matters:
+            # Else every well at the edge would be outlying.
+            outliers += _outliers(values, wells[(has & edge)[place]])
+            outliers += _outliers(values, wells[(has & ~edge)[place]])
+        else:
+            outliers += _outliers(values, wells[has[place]])
     outliers.sort(key=lambda outlier: -abs(outlier.deviations))
     return Quality(
         tuple(Spread.of(values[place][has[place]]) for place in plates),
-        tuple(
-            _edge(values[place], (has & edge)[place], (has & on_plate & ~edge)[place])
-            for place in plates
-        ),
+        edges,
         tuple(outliers[:named]),
         max(len(outliers) - named, 0),
         tuple(

@@ -35,7 +35,8 @@ def quality_section(data: ReportData) -> Html:
             "p",
             "All statistics are of wells. An edge well is in the first or last row or column of a ",
             f"plate of {data.screen.format} wells. An outlying well is more than {OUTLYING:g} robust ",
-            "standard deviations (1.4826 MAD) from the median of its plate.",
+            "standard deviations (1.4826 MAD) from the median of its plate; on a plate with an edge ",
+            "effect, from that of the edge or of the inner wells.",
         ),
         element(
             "p",
@@ -57,7 +58,7 @@ def _block(place: int, shown: ShownMetric, data: ReportData, open_: bool) -> Htm
         element("p", f"The first {_MOST_PLATES} of {len(plates)} plates.")
         if len(plates) > _MOST_PLATES
         else "",
-        _outliers(quality, data),
+        element("div", _outliers(quality, data)),
         _drift(quality, data.times),
         class_="metric",
         data_metric=place,
@@ -71,7 +72,7 @@ def _by_plate(plates: Sequence[Plate], quality: Quality) -> Html:
     titles = ["Plate", "Wells", "Median", "Quartiles", "Edge", "Inner", "Edge effect"]
     return joined(
         [
-            boxes(names, quality.spreads[: len(plates)]),
+            element("div", boxes(names, quality.spreads[: len(plates)])),
             table(
                 [*titles, *(["Z\u2032"] if with_z else [])],
                 (

@@ -1,10 +1,11 @@
 """The values of wells that a report shows: chosen, read from a destination, and judged."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from cpexport.cellprofiler.features import IMAGE, TABLE_NUMBER
 from cpexport.cellprofiler.image_set_names import PlaceFeatures
@@ -117,30 +118,40 @@ class WellValues:
 
     def judged(self, screen: Screen) -> tuple[ShownMetric, ...]:
         """The metrics with their values on the screen, and what these show."""
-        wells = list(screen.wells)
-        numbers = [list(well.places) for well in wells]
-        most = max((n for some in numbers for n in some), default=-1) + 1
-        self.measured.wells.to_length(max(most, len(self.measured.wells.rows)))
+        wells = [well.places for well in screen.wells]
+        spellings = np.array([number for some in wells for number in some], np.int64)
+        owners = np.repeat(np.arange(len(wells)), [len(some) for some in wells])
+        self.measured.wells.to_length(int(spellings.max(initial=-1)) + 1)
         judging = _Judging.of(screen, self._control_masks(screen))
+
+        def by_well(values: npt.NDArray[Any]) -> Floats:
+            """Adds up the values of wells that are spelled in several ways."""
+            found: Floats = np.bincount(owners, values[spellings], len(wells)).astype(np.float64)
+            return found
+
         return tuple(
-            judging.shown(metric, self._values(metric, numbers), self._drift(metric))
+            judging.shown(metric, self._values(metric, by_well), self._drift(metric))
             for metric in self.metrics
         )
 
-    def _values(self, metric: Metric, wells: Sequence[Sequence[int]]) -> Floats:
+    def _values(self, metric: Metric, by_well: Callable[[npt.NDArray[Any]], Floats]) -> Floats:
         """The value of a metric in each well; NaN without one."""
-        if metric.kind == "well":
-            own = self.table_values.get(metric.column, {})
-            found = [[own[n] for n in some if n in own] for some in wells]
-            return np.array([one[0] if len(one) == 1 else np.nan for one in found], np.float64)
         sums = self.measured.wells
         if metric.kind == "rows":
-            return np.array([sums.rows[some].sum() for some in wells], np.float64)
-        place = self.measured.features.index(metric.feature)
-        total = np.array([sums.sums[place, some].sum() for some in wells], np.float64)
-        count = np.array([sums.counts[place, some].sum() for some in wells], np.float64)
-        divided = np.full(len(wells), np.nan)
-        np.divide(total, count if metric.kind == "mean" else 1, out=divided, where=count > 0)
+            return by_well(sums.rows)
+        if metric.kind == "well":
+            total, counts = np.zeros(len(sums.rows)), np.zeros(len(sums.rows))
+            for well, value in self.table_values.get(metric.column, {}).items():
+                total[well], counts[well] = value, 1
+        else:
+            place = self.measured.features.index(metric.feature)
+            total, counts = sums.sums[place], sums.counts[place].astype(np.float64)
+        added, count = by_well(total), by_well(counts)
+        if metric.kind == "well":
+            # A mean of two rows of such a table would be no mean of objects.
+            added[count > 1] = np.nan
+        divided = np.full(len(added), np.nan)
+        np.divide(added, count if metric.kind == "mean" else 1, out=divided, where=count > 0)
         return divided
 
     def _drift(self, metric: Metric) -> Sequence[float]:

@@ -30,6 +30,16 @@
     return Number.isInteger(value) ? value.toLocaleString("en") : String(Number(value.toPrecision(4)));
   };
 
+  // `3:1-4@7`: image sets 1-4 failed in batch 7; without a state they are complete.
+  const piece = (text) => {
+    const [, state, sets, owners] = /^(?:(\d):)?([^@]*)(?:@(.*))?$/.exec(text);
+    return [Number(state || 0), sets, owners ? owners.split(",").map(Number) : []];
+  };
+  for (const one of data.metrics) {
+    const [factor, digits] = [10 ** Math.abs(one.p), Math.max(-one.p, 0)];
+    one.v = one.v.map((step) => (step === null ? null : Number((one.p < 0 ? step / factor : step * factor).toFixed(Math.min(digits, 99)))));
+  }
+
   // The maps, with the place of each well in the data and on the plate.
   const wells = [];
   const maps = [...document.querySelectorAll("svg[data-plate]")].map((svg) => {
@@ -38,7 +48,7 @@
     const own = [...svg.querySelectorAll("rect")].map((rect, place) => {
       const [column, row] = ["x", "y"].map((name) => Math.floor(Number(rect.getAttribute(name)) / 12));
       const [name, pieces, run] = plate.w[place];
-      const well = { rect, svg, plate, name, pieces, run: run || 0, column, row, at: wells.length };
+      const well = { rect, svg, plate, name, pieces: [pieces].flat().map(piece), run: run || 0, column, row, at: wells.length };
       grid.set(`${column},${row}`, well);
       wells.push(well);
       return well;
@@ -124,8 +134,8 @@
   document.addEventListener("click", (event) => {
     const well = byRect.get(event.target);
     if (well) {
-      point(well);
       show(well);
+      tip.hidden = true;
     }
   });
 
@@ -174,7 +184,7 @@
   const batchesOf = (well) => {
     const parts = [];
     for (const [, , owners] of well.pieces) {
-      for (const owner of owners || []) {
+      for (const owner of owners) {
         const batch = data.batches[well.run][owner];
         parts.push(element("p", {}, element("code", {}, batch.p), ` ${batch.s}${batch.r ? `: ${batch.r}` : ""}`));
         if (batch.l) parts.push(element("pre", {}, batch.l.join("\n")));
@@ -203,7 +213,7 @@
     panel.replaceChildren(
       element("h3", {}, element("span", {}, `${well.plate.n} ${well.name}`), close),
       ...listed("Image sets", well.pieces.map(([state, sets, owners]) => {
-        const why = state === 4 && !(owners || []).length ? ": no batch has them" : "";
+        const why = state === 4 && !owners.length ? ": no batch has them" : "";
         return `${sets} ${data.states[state]}${why}`;
       })),
       ...listed("Values", some.map(([title, value]) => `${title}: ${shown(value)}`)),
