@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cpexport.api.arguments import FilePath, Words, comma_list, path, paths, url
-
 from cpexport.imagesets import ImageSets
 from cpexport.loading.progress import Progress, silent
 from cpexport.outcome import status
@@ -137,7 +136,7 @@ def report(
     data = build(request, progress or silent)
     text = page(data, folders)
     write(text, file)
-    files = (file, *(write_files(data, file) if mqc else ()))
+    files = (file, *(write_files(data, text, file) if mqc else ()))
     states = added_up(data.runs)
     done = data.runs
     missing = [r for one in done for state in list(State)[2:] for r in one.by_state[state].ranges]

@@ -18,6 +18,7 @@ from cpexport.cli import (
     job_options,
     load_command,
     options,
+    report_command,
     screens,
 )
 from cpexport.cli.logs import LoggedCommand
@@ -170,6 +171,7 @@ def runner() -> int:
 commands.add_command(check_command.check)
 commands.add_command(load_command.load)
 commands.add_command(destination_commands.verify)
+commands.add_command(report_command.report)
 commands.add_command(destination_commands.script)
 commands.add_command(destination_commands.properties)
 commands.add_command(help_command.help)

@@ -16,7 +16,7 @@ def batches_section(data: ReportData) -> Html:
     return element(
         "section",
         element("h2", "Batches", id="batches"),
-        element("p", f"A batch is one job\u2019s output. {counted(total, 'batch')}: {states or 'none'}."),
+        element("p", "A batch is one job\u2019s output. ", f"{counted(total, 'batch')}: {states}."),
         _attempts(facts),
         _errors(facts),
         _notes(data),
@@ -60,7 +60,12 @@ def _error(kind: ErrorKind) -> Html:
             element("b", f"{counted(len(kind.batches), 'batch')} {kind.state}"),
             f": {kind.reason}",
         ),
-        element("p", f"{', '.join(kind.batches[:_PATHS])}", f" and {more:,} more" if more > 0 else "", lacking),
+        element(
+            "p",
+            f"{', '.join(kind.batches[:_PATHS])}",
+            f" and {more:,} more" if more > 0 else "",
+            lacking,
+        ),
         element("pre", "\n".join(kind.log)) if kind.log else "",
         element("p", "Log: ", element("code", kind.log_file)) if kind.log_file else "",
     )

@@ -139,7 +139,8 @@ def _of_destination(request: ReportRequest, to: str, checked: CheckReport | None
             files.append(_some_files(run, pictures))
     with open_(run=request.run) as sink:
         values.take_well_tables(sink, places)
-        notes = [*sink.notes, *(f"{table} {what}" for table, what in wrong_wells(sink, request.prefix))]
+    with open_() as sink:
+        wrong = [f"{table} {what}" for table, what in wrong_wells(sink, request.prefix)]
     on_plates = screen(states, located, places, request.format)
     return ReportData(
         destination.rpartition("/")[2] or destination,
@@ -151,7 +152,7 @@ def _of_destination(request: ReportRequest, to: str, checked: CheckReport | None
         values.unshown,
         tuple(values.measured.times),
         tuple(files),
-        (*(note for run in states for note in run.found.notes), *notes),
+        (*(note for run in states for note in run.found.notes), *wrong),
     )
 
 

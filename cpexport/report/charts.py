@@ -21,9 +21,8 @@ def state_bar(states: Mapping[State, int]) -> Html:
         if count:
             # A state with few image sets is seen, too.
             width = max(count / total * 1000, 4)
-            parts.append(
-                element("rect", x=f"{at:.1f}", y=0, width=f"{width:.1f}", height=24, class_=f"s{int(state)}")
-            )
+            ends = {"x": f"{at:.1f}", "width": f"{width:.1f}"}
+            parts.append(element("rect", y=0, height=24, class_=f"s{int(state)}", **ends))
             at += width
     says = ", ".join(f"{count:,} {WORDS[state]}" for state, count in states.items() if count)
     return element(

@@ -80,7 +80,8 @@ def _whole_plates(data: ReportData) -> Iterator[str]:
 def _batches(data: ReportData) -> Iterator[str]:
     failed = sum(data.facts.states[state] for state in ("failed", "unreadable"))
     if failed and data.facts.errors:
-        yield f"{_counted(failed, 'batch')} failed, most often because: {data.facts.errors[0].reason}"
+        why = data.facts.errors[0].reason
+        yield f"{_counted(failed, 'batch')} failed, most often because: {why}"
 
 
 def _edges(shown: ShownMetric, names: Sequence[str]) -> Iterator[str]:
@@ -102,8 +103,8 @@ def _outliers(shown: ShownMetric, data: ReportData) -> Iterator[str]:
     ]
     if found:
         more = shown.quality.more + max(len(found) - _WELLS, 0)
-        others = f" and {more:,} more" if more else ""
-        yield f"{shown.metric.title}: far from the median of the plate in {', '.join(found[:_WELLS])}{others}"
+        where = ", ".join(found[:_WELLS]) + (f" and {more:,} more" if more else "")
+        yield f"{shown.metric.title}: far from the median of the plate in {where}"
 
 
 def _counted(number: int, what: str) -> str:

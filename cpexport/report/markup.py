@@ -82,13 +82,13 @@ def table(
 
 
 def number(value: float, whole: bool = False) -> str:
-    """A number for people: whole ones with commas, others with four digits; `–` for no value.
+    """A number for people: whole ones with commas, others with four digits; `-` for no value.
 
     >>> number(1234567, whole=True), number(12.34567), number(float("nan"))
-    ('1,234,567', '12.35', '–')
+    ('1,234,567', '12.35', '-')
     """
     if value != value:
-        return "\u2013"
+        return "-"
     if whole or (float(value).is_integer() and abs(value) < 1e6):
         return f"{value:,.0f}"
     return f"{value:.4g}"
@@ -98,6 +98,8 @@ def percent(part: float) -> str:
     """A part as a percentage with its sign.
 
     >>> percent(-0.184), percent(0.5)
-    ('-18 %', '+50 %')
+    ('-18\xa0%', '+50\xa0%')
     """
-    return "\u2013" if part != part else f"{part * 100:+.0f} %"
+    if part != part:
+        return "-"
+    return "0\u00a0%" if abs(part) < 0.005 else f"{part * 100:+.0f}\u00a0%"

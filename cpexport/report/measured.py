@@ -106,7 +106,7 @@ class Measured:
         """
         times = TimeLine.of(list(sink.ledger.entries()), len(self.times))
         self.times += times.labels
-        tags = [n for n in (where_from.plate, where_from.well, where_from.row, where_from.column)]
+        tags = [where_from.plate, where_from.well, where_from.row, where_from.column]
         tags += where_from.parts.values()
         asked = dict.fromkeys([*filter(None, tags), *(c.feature for c in controls), *self.features])
         located = []

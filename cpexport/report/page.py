@@ -41,7 +41,7 @@ def page(data: ReportData, outputs: tuple[Path, ...] = ()) -> str:
         element("style", Html(style)),
     ]
     body = [*sections(data), *scripts(data, script, outputs)]
-    return f"<!doctype html>\n<html lang=\"en\">\n{joined(head, chr(10))}\n{joined(body, chr(10))}\n</html>\n"
+    return "\n".join(["<!doctype html>", '<html lang="en">', *head, *body, "</html>", ""])
 
 
 def sections(data: ReportData) -> Iterator[Html]:
@@ -60,7 +60,7 @@ def sections(data: ReportData) -> Iterator[Html]:
     )
     yield element(
         "footer",
-        element("p", f"Made by cpexport {__version__}, {datetime.now().astimezone():%Y-%m-%d %H:%M %Z}."),
+        element("p", f"Made by cpexport {__version__}, {_now():%Y-%m-%d %H:%M %Z}."),
     )
 
 
@@ -75,6 +75,10 @@ def scripts(data: ReportData, script: str, outputs: tuple[Path, ...]) -> Iterato
 def asset(name: str) -> str:
     """A file that is a part of every page."""
     return files("cpexport.report").joinpath("assets", name).read_text("utf-8")
+
+
+def _now() -> datetime:
+    return datetime.now().astimezone()
 
 
 def _policy(script: str) -> str:
@@ -196,11 +200,12 @@ def _said_of_plates(data: ReportData) -> Iterator[str]:
     )
     if len(screen.drawn) < len(screen.plates):
         yield (
-            f"The maps show {len(screen.drawn)} of {len(screen.plates)} plates: those that lack the "
-            "most image sets. The tables have all plates."
+            f"The maps show {len(screen.drawn)} of {len(screen.plates)} plates: those that lack "
+            "the most image sets. The tables have all plates."
         )
     if image_sets > screen.placed:
-        yield f"{image_sets - screen.placed:,} of {image_sets:,} image sets have no well in their metadata."
+        nowhere = image_sets - screen.placed
+        yield f"{nowhere:,} of {image_sets:,} image sets have no well in their metadata."
     without = sum(well.position is None for well in screen.wells)
     if without:
         yield (

@@ -107,9 +107,7 @@ def within(numbers: Numbers, image_sets: ImageSets) -> npt.NDArray[np.bool_]:
     return inside
 
 
-def chosen_features(
-    features: Sequence[str], plate: str | None, well: str | None
-) -> PlaceFeatures:
+def chosen_features(features: Sequence[str], plate: str | None, well: str | None) -> PlaceFeatures:
     """The features that name plates and wells: those that were named, else the usual ones.
 
     Raises:
@@ -119,7 +117,9 @@ def chosen_features(
     for option, name in (("plate", plate), ("well", well)):
         if name is not None and name not in features:
             present = sorted(f for f in features if f.startswith("Metadata_"))
-            message = f"no image feature {name}; --{option} can be {', '.join(present) or 'left out'}"
+            message = (
+                f"no image feature {name}; --{option} can be {', '.join(present) or 'left out'}"
+            )
             raise UsageError(suggest(message, closest(name, present)))
     return replace(found, plate=plate or found.plate, well=well or found.well)
 

@@ -28,9 +28,7 @@ def drawn(plate: Plate, index: int, format: int) -> Html:
     width = columns * CELL
     return element(
         "figure",
-        element(
-            "figcaption", element("b", plate.title), " ", element("span", summary(plate))
-        ),
+        element("figcaption", element("b", plate.title), " ", element("span", summary(plate))),
         element(
             "svg",
             _labels(rows, columns),

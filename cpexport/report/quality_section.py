@@ -33,10 +33,10 @@ def quality_section(data: ReportData) -> Html:
         title,
         element(
             "p",
-            "All statistics are of wells. An edge well is in the first or last row or column of a ",
-            f"plate of {data.screen.format} wells. An outlying well is more than {OUTLYING:g} robust ",
-            "standard deviations (1.4826 MAD) from the median of its plate; on a plate with an edge ",
-            "effect, from that of the edge or of the inner wells.",
+            "All statistics are of wells. An edge well is in the first or last row or column of a "
+            f"plate of {data.screen.format} wells. An outlying well is more than {OUTLYING:g} "
+            "robust standard deviations (1.4826 MAD) from the median of its plate; on a plate with "
+            "an edge effect, from that of the edge or of the inner wells.",
         ),
         element(
             "p",
@@ -49,17 +49,24 @@ def quality_section(data: ReportData) -> Html:
 
 
 def _block(place: int, shown: ShownMetric, data: ReportData, open_: bool) -> Html:
-    plates = data.screen.plates
-    quality = shown.quality
+    plates, quality = data.screen.plates, shown.quality
+    some = plates[:_MOST_PLATES]
     return element(
         "div",
         element("h3", shown.metric.title),
-        _by_plate(plates[:_MOST_PLATES], quality),
-        element("p", f"The first {_MOST_PLATES} of {len(plates)} plates.")
-        if len(plates) > _MOST_PLATES
-        else "",
-        element("div", _outliers(quality, data)),
-        _drift(quality, data.times),
+        element(
+            "div",
+            boxes([plate.title for plate in some], quality.spreads[: len(some)]),
+            _outliers(quality, data),
+            _drift(quality, data.times),
+        ),
+        element(
+            "div",
+            _by_plate(some, quality),
+            element("p", f"The first {_MOST_PLATES} of {len(plates)} plates.")
+            if len(plates) > _MOST_PLATES
+            else "",
+        ),
         class_="metric",
         data_metric=place,
         hidden=not open_,
@@ -70,31 +77,26 @@ def _by_plate(plates: Sequence[Plate], quality: Quality) -> Html:
     names = [plate.title for plate in plates]
     with_z = any(math.isfinite(z) for z in quality.z_prime)
     titles = ["Plate", "Wells", "Median", "Quartiles", "Edge", "Inner", "Edge effect"]
-    return joined(
-        [
-            element("div", boxes(names, quality.spreads[: len(plates)])),
-            table(
-                [*titles, *(["Z\u2032"] if with_z else [])],
-                (
-                    [
-                        name,
-                        spread.wells,
-                        number(spread.median),
-                        f"{number(spread.quarter)} to {number(spread.three_quarters)}",
-                        number(edge.edge),
-                        number(edge.inner),
-                        element("strong", percent(edge.change), class_="flag")
-                        if edge.matters
-                        else percent(edge.change),
-                        *([number(z)] if with_z else []),
-                    ]
-                    for name, spread, edge, z in zip(
-                        names, quality.spreads, quality.edges, quality.z_prime, strict=False
-                    )
-                ),
-                "Wells by plate",
-            ),
-        ]
+    return table(
+        [*titles, *(["Z\u2032"] if with_z else [])],
+        (
+            [
+                name,
+                spread.wells,
+                number(spread.median),
+                f"{number(spread.quarter)} to {number(spread.three_quarters)}",
+                number(edge.edge),
+                number(edge.inner),
+                element("strong", percent(edge.change), class_="flag")
+                if edge.matters
+                else percent(edge.change),
+                *([number(z)] if with_z else []),
+            ]
+            for name, spread, edge, z in zip(
+                names, quality.spreads, quality.edges, quality.z_prime, strict=False
+            )
+        ),
+        "Wells by plate",
     )
 
 
@@ -131,7 +133,7 @@ def _drift(quality: Quality, times: Sequence[str]) -> Html:
     chart = line(quality.drift, list(_when(times)))
     quarter = max(len(known) // 4, 1)
     begin, end = (sum(some) / quarter for some in (known[:quarter], known[-quarter:]))
-    change = percent((end - begin) / abs(begin)) if begin else "\u2013"
+    change = percent((end - begin) / abs(begin)) if begin else "-"
     return element(
         "figure",
         element(

@@ -5,7 +5,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final
+from itertools import pairwise
+from typing import Any, Final
 
 import numpy as np
 
@@ -110,7 +111,7 @@ class Screen:
     def slices(self) -> list[slice]:
         """The wells of each plate, as places in `wells`."""
         ends = np.cumsum([0, *(len(plate.wells) for plate in self.plates)]).tolist()
-        return [slice(*pair) for pair in zip(ends[:-1], ends[1:], strict=True)]
+        return [slice(*pair) for pair in pairwise(ends)]
 
     @cached_property
     def drawn(self) -> tuple[int, ...]:
@@ -152,12 +153,17 @@ def screen(
     plates = []
     for plate in sorted(wells, key=natural):
         on_plate = wells[plate]
-        ordered = sorted(on_plate, key=lambda key: (key[0], key[1] if not key[0] else natural(key[1])))
+        ordered = sorted(on_plate, key=_row_major)
         own = (pieces.well(names[on_plate[key][0]], key[1], on_plate[key]) for key in ordered)
         plates.append(Plate(plate, tuple(well for well in own if well)))
     return Screen(
         tuple(plate for plate in plates if plate.wells), format, pieces.placed, tuple(runs)
     )
+
+
+def _row_major(key: tuple[bool, object]) -> tuple[bool, Any]:
+    """Sorts wells by position, then those without one by name."""
+    return key[0], natural(key[1]) if key[0] else key[1]
 
 
 def natural(text: object) -> list[tuple[int, str]]:

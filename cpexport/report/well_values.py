@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from cpexport.cellprofiler.features import IMAGE, TABLE_NUMBER
 from cpexport.cellprofiler.image_set_names import PlaceFeatures
-from cpexport.derived.places import PLACES, Places as StoredPlaces
+from cpexport.derived.places import PLACES
+from cpexport.derived.places import Places as StoredPlaces
 from cpexport.errors import UsageError
 from cpexport.report.measured import (
     Controls,
@@ -76,7 +77,8 @@ class WellValues:
         images = layout.features.get(IMAGE, {})
         where_from = chosen_features(list(images), request.plate, request.well)
         features = measured_features(layout)
-        tables = well_table_columns(sink, request.prefix)
+        # The rows of several runs in these tables are not told apart by the names of their plates.
+        tables = {} if layout.numbered else well_table_columns(sink, request.prefix)
         columns = {name: table for table, names in tables.items() for name in names}
         for feature in features:
             columns.pop(layout.by_feature[IMAGE, feature].name, None)
@@ -172,12 +174,9 @@ class WellValues:
             if chosen is None:
                 return None
             own = controls.wells if controls else set()
-            masks.append(
-                np.array(
-                    [w.position in chosen.positions or bool(own & {*w.places}) for w in screen.wells],
-                    bool,
-                )
-            )
+            at, wells = chosen.positions, screen.wells
+            mask = [well.position in at or bool(own & {*well.places}) for well in wells]
+            masks.append(np.array(mask, bool))
         return masks[0], masks[1]
 
 
@@ -205,9 +204,7 @@ class _Judging:
         return cls(screen.slices, edge, on_plate, controls)
 
     def shown(self, metric: Metric, values: Floats, drift: Sequence[float]) -> ShownMetric:
-        judged = judge(
-            values, self.plates, self.edge, self.on_plate, self.controls, drift, _NAMED
-        )
+        judged = judge(values, self.plates, self.edge, self.on_plate, self.controls, drift, _NAMED)
         return ShownMetric(metric, values, judged)
 
 
