@@ -31,6 +31,13 @@ _MOST_FILES: Final = 2_000
 """The most image sets whose file names are shown."""
 
 
+NO_WELLS: Final = (
+    "without a batch file, nothing says which wells image sets are in; name it with --batch, or "
+    "load the outputs and name the destination with --to"
+)
+"""The note about outputs without a batch file."""
+
+
 @dataclass(frozen=True)
 class ReportData:
     """All that a report shows.
@@ -101,12 +108,7 @@ def _of_outputs(request: ReportRequest, found: CheckReport) -> ReportData:
     pictures = found.plan.pictures if found.plan else Pictures()
     located = _planned(run, places, request)
     on_plates = screen([run], [located], places, request.format)
-    notes: tuple[str, ...] = ()
-    if found.plan is None:
-        notes = (
-            "without a batch file, nothing says which wells image sets are in: name it with "
-            "--batch, or load the outputs and name the destination with --to",
-        )
+    notes = () if found.plan else (NO_WELLS,)
     named = request.outputs[0] if request.outputs else found.batch_file.path.absolute().parent
     return ReportData(
         named.absolute().name or str(named),

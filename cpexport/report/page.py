@@ -12,7 +12,7 @@ from typing import Final
 from cpexport import __version__
 from cpexport.report import plate_map
 from cpexport.report.batches_section import batches_section
-from cpexport.report.build import ReportData
+from cpexport.report.build import NO_WELLS, ReportData
 from cpexport.report.charts import state_bar
 from cpexport.report.findings import findings
 from cpexport.report.markup import Html, element, joined, table
@@ -116,7 +116,7 @@ def _glance(data: ReportData) -> Html:
     look = (
         element("ul", *(element("li", sentence) for sentence in sentences))
         if sentences
-        else element("p", "Nothing is missing, and no well or plate stands out.")
+        else element("p", "Nothing shows that image sets are missing, and no well stands out.")
     )
     return element(
         "section",
@@ -158,11 +158,7 @@ def _plates(data: ReportData) -> Html:
     screen = data.screen
     title = element("h2", "Plates", id="plates")
     if not screen.plates:
-        note = (
-            "No image set has a well, so there are no plate maps. cpexport looks for metadata such "
-            "as Metadata_Plate and Metadata_Well; name other features with --plate and --well."
-        )
-        return element("section", title, element("p", note))
+        return element("section", title, element("p", "There are no plate maps: ", _no_wells(data)))
     maps = (
         plate_map.drawn(screen.plates[index], place, screen.format)
         for place, index in enumerate(screen.drawn)
@@ -184,6 +180,15 @@ def _plates(data: ReportData) -> Html:
         _incomplete(data),
         _plate_table(data),
     )
+
+
+def _no_wells(data: ReportData) -> str:
+    if data.found.plan or data.destination:
+        return (
+            "no image set has a well. cpexport looks for metadata such as Metadata_Plate and "
+            "Metadata_Well; name other features with --plate and --well."
+        )
+    return f"{NO_WELLS}."
 
 
 def _paragraph(text: str) -> Html:

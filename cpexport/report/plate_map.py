@@ -13,7 +13,7 @@ from cpexport.report.screen import Plate, Well
 from cpexport.report.wells import FORMATS, Position
 
 CELL: Final = 12
-_LEFT, _TOP, _GAP = 22, 16, 6
+_LEFT, _TOP, _GAP = 22, 16, 13
 _INNER: Final = CELL - 1
 _LARGEST: Final = 2.4
 """The most pixels of a unit."""
@@ -36,7 +36,7 @@ def drawn(plate: Plate, index: int, format: int) -> Html:
             *(_square(well, x, y) for well, (y, x) in zip(plate.wells, places, strict=True)),
             _parts(plate, places),
             _marks(plate, places),
-            element("text", "other", x=0, y=rows * CELL + _GAP - 1, class_="l") if others else "",
+            element("text", "other", x=0, y=rows * CELL + _GAP - 3, class_="l") if others else "",
             viewBox=f"{-_LEFT} {-_TOP} {width + _LEFT + 2} {height + _TOP + 2}",
             role="img",
             tabindex="0",

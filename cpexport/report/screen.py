@@ -194,8 +194,8 @@ class _Pieces:
         self.placed += len(order)
         wells, starts = np.unique(where.wells[order], return_index=True)
         lists = [array[order].tolist() for array in arrays]
-        ends = [*starts.tolist()[1:], len(order)]
-        for well, start, end in zip(wells.tolist(), starts.tolist(), ends, strict=True):
+        ends = pairwise([*starts.tolist(), len(order)])
+        for well, (start, end) in zip(wells.tolist(), ends, strict=True):
             rows = list(zip(*(values[start:end] for values in lists), strict=True))
             self.by_well[well] = index, rows
 

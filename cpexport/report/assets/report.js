@@ -158,8 +158,11 @@
       if (!cursor || cursor.svg !== map.svg) point(map.own[0] || null);
       if (cursor) announce(cursor);
     });
+    // A frame around the map helps at the keyboard only.
+    map.svg.addEventListener("pointerdown", () => { map.svg.style.outline = "none"; });
     map.svg.addEventListener("blur", () => point(null));
     map.svg.addEventListener("keydown", (event) => {
+      map.svg.style.outline = "";
       if (!cursor || cursor.svg !== map.svg) return;
       if (event.key in STEPS) point(moved(map, STEPS[event.key]));
       else if (event.key === "Home") point(map.own[0]);
