@@ -3,11 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cpexport.api.arguments import FilePath, Words, comma_list, path, paths, url
 from cpexport.imagesets import ImageSets
 from cpexport.loading.progress import Progress, silent
 from cpexport.outcome import status
+
+if TYPE_CHECKING:
+    from cpexport.commands.check import CheckReport
+    from cpexport.reporting.request import ReportRequest
 
 
 @dataclass(frozen=True)
@@ -106,16 +111,15 @@ def report(
         SinkError: the destination cannot be read, or is empty.
         OSError: a file cannot be written; an older report is as it was.
     """
-    from cpexport.report.build import build
-    from cpexport.report.multiqc import check_replaceable_files, write_files
-    from cpexport.report.page import MARK, page
-    from cpexport.report.request import ControlWells, ReportRequest
-    from cpexport.report.run_state import State, added_up
-    from cpexport.report.write import check_replaceable, write
+    from cpexport.reporting.build import build
+    from cpexport.reporting.multiqc import check_replaceable_files, write_files
+    from cpexport.reporting.page import page
+    from cpexport.reporting.request import ControlWells, ReportRequest
+    from cpexport.reporting.run_state import State, added_up
+    from cpexport.reporting.write import write
 
-    file = Path(out)
-    folders = paths(outputs)
-    listed = comma_list(features)
+    file, folders = Path(out), paths(outputs)
+    listed = comma_list(features) or ""
     request = ReportRequest(
         folders,
         path(batch),
@@ -126,11 +130,11 @@ def report(
         plate,
         well,
         plate_format,
-        tuple(filter(None, map(str.strip, (listed or "").split(",")))),
+        tuple(filter(None, map(str.strip, listed.split(",")))),
         None if positive is None else ControlWells.parse("positive", positive),
         None if negative is None else ControlWells.parse("negative", negative),
     )
-    check_replaceable(file, MARK)
+    check_report_file(file)
     if mqc:
         check_replaceable_files(file)
     data = build(request, progress or silent)
@@ -138,9 +142,9 @@ def report(
     write(text, file)
     files = (file, *(write_files(data, text, file) if mqc else ()))
     states = added_up(data.runs)
-    done = data.runs
-    missing = [r for one in done for state in list(State)[2:] for r in one.by_state[state].ranges]
-    plans = [one.plan for one in done]
+    runs, lacking = data.runs, (State.RUNNING, State.FAILED, State.MISSING)
+    missing = [r for one in runs for state in lacking for r in one.by_state[state].ranges]
+    plans = [one.plan for one in runs]
     return ReportFile(
         file,
         files,
@@ -150,7 +154,35 @@ def report(
         ImageSets.from_ranges(missing),
         len(data.screen.plates),
         sum(len(one.wells) for one in data.screen.plates),
-        all(one.found.is_complete for one in done),
+        all(one.found.is_complete for one in runs),
         data.notes,
         missing_ok,
     )
+
+
+def check_report_file(file: Path | None) -> None:
+    """Checks that a report can be written to a file.
+
+    Raises:
+        UsageError: it is a folder, or a file that cpexport did not write.
+    """
+    from cpexport.reporting.page import MARK
+    from cpexport.reporting.write import check_replaceable
+
+    if file is not None:
+        check_replaceable(file, MARK)
+
+
+def write_report(
+    file: Path | None, request: "ReportRequest", found: "CheckReport | None" = None
+) -> None:
+    """Writes the report of another command, if a file is named.
+
+    found: the check of the request's outputs, or of its destination, if it was made already.
+    """
+    from cpexport.reporting.build import build
+    from cpexport.reporting.page import page
+    from cpexport.reporting.write import write
+
+    if file is not None:
+        write(page(build(request, found=found), request.outputs), file)

@@ -49,6 +49,7 @@ _LISTS = ("list", "commands", "array")
 @job_options.size("as planned, else one image set or one group")
 @options.same_pictures
 @job_options.again
+@options.report_file("with --watch, each time")
 @options.watch(
     "Check again at this interval, and draw progress, until all image sets are complete."
 )

@@ -9,10 +9,10 @@ import math
 from pathlib import Path
 from typing import Any, Final
 
-from cpexport.report.build import ReportData
-from cpexport.report.markup import clean, element
-from cpexport.report.run_state import WORDS, State
-from cpexport.report.write import check_replaceable, write
+from cpexport.reporting.build import ReportData
+from cpexport.reporting.markup import clean, element
+from cpexport.reporting.run_state import WORDS, State
+from cpexport.reporting.write import check_replaceable, write
 
 _HTML: Final = "cpexport_mqc.html"
 _JSON: Final = "cpexport_mqc.json"

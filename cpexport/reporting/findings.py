@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 
 from cpexport.cellprofiler.image_set_names import listed, named
 from cpexport.commands.check import GAPS
-from cpexport.report.build import ReportData
-from cpexport.report.markup import number, percent
-from cpexport.report.run_state import RunState, State
-from cpexport.report.well_values import ShownMetric
+from cpexport.reporting.build import ReportData
+from cpexport.reporting.markup import number, percent
+from cpexport.reporting.run_state import RunState, State
+from cpexport.reporting.well_values import ShownMetric
 from cpexport.spelling import counted
 
 _SETS = 8

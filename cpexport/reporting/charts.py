@@ -4,9 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from cpexport.report.markup import Html, element, joined, number
-from cpexport.report.quality import Spread
-from cpexport.report.run_state import WORDS, State
+from cpexport.reporting.markup import Html, element, joined, number
+from cpexport.reporting.quality import Spread
+from cpexport.reporting.run_state import WORDS, State
 
 _WIDTH: Final = 640
 _LABEL: Final = 110

@@ -15,12 +15,12 @@ from cpexport.derived.wells import wrong_wells
 from cpexport.errors import UsageError
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.loading.progress import Progress, silent
-from cpexport.report.batch_facts import BatchFacts, facts
-from cpexport.report.places import Located, Numbers, Places, chosen_features
-from cpexport.report.request import ReportRequest
-from cpexport.report.run_state import RunState, State, of_ledger
-from cpexport.report.screen import Screen, screen
-from cpexport.report.well_values import ShownMetric, WellValues, of_states
+from cpexport.reporting.batch_facts import BatchFacts, facts
+from cpexport.reporting.places import Located, Numbers, Places, chosen_features
+from cpexport.reporting.request import ReportRequest
+from cpexport.reporting.run_state import RunState, State, of_ledger
+from cpexport.reporting.screen import Screen, screen
+from cpexport.reporting.well_values import ShownMetric, WellValues, of_states
 from cpexport.sinks.base import Sink
 from cpexport.sinks.contents import check_has_image_sets, check_has_run
 from cpexport.sinks.registry import open_sink
@@ -72,8 +72,12 @@ class ReportData:
         return self.runs[0].found
 
 
-def build(request: ReportRequest, progress: Progress = silent) -> ReportData:
+def build(
+    request: ReportRequest, progress: Progress = silent, found: CheckReport | None = None
+) -> ReportData:
     """Collects what a report shows; reads every image set of a destination once.
+
+    found: the check of the request's outputs, or of its destination, if it was made already.
 
     Raises:
         UsageError: options make no sense together, or a run or a feature does not exist.
@@ -81,8 +85,7 @@ def build(request: ReportRequest, progress: Progress = silent) -> ReportData:
         SinkError: the destination cannot be read, or is empty.
     """
     request.check()
-    found = None
-    if request.outputs or request.to is None:
+    if found is None and (request.outputs or request.to is None):
         found = check(
             request.outputs,
             request.batch_file,

@@ -14,7 +14,7 @@ from cpexport.commands.check import CheckReport
 from cpexport.commands.seen import Seen
 from cpexport.imagesets import NONE, ImageSets, union
 from cpexport.jobs.scheduler_commands import WAITING
-from cpexport.report.places import Numbers, within
+from cpexport.reporting.places import Numbers, within
 from cpexport.sinks.base import Sink
 from cpexport.sources.base import State as BatchState
 

@@ -10,12 +10,12 @@ import numpy as np
 
 from cpexport.cellprofiler.image_identity import FILE, Pictures
 from cpexport.imagesets import ImageSets, union
-from cpexport.report.build import ReportData
-from cpexport.report.markup import clean
-from cpexport.report.reruns import commands
-from cpexport.report.run_state import NO_BATCH, WORDS, RunState, State
-from cpexport.report.screen import Well
-from cpexport.report.well_values import ShownMetric
+from cpexport.reporting.build import ReportData
+from cpexport.reporting.markup import clean
+from cpexport.reporting.reruns import commands
+from cpexport.reporting.run_state import NO_BATCH, WORDS, RunState, State
+from cpexport.reporting.screen import Well
+from cpexport.reporting.well_values import ShownMetric
 from cpexport.tables.aggregates import Floats
 
 _PATHS: Final = 150_000

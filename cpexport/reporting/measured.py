@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from cpexport.cellprofiler.features import IMAGE, IMAGE_NUMBER
 from cpexport.cellprofiler.image_set_names import PlaceFeatures
-from cpexport.report.places import NOWHERE, Located, Numbers, Places
+from cpexport.reporting.places import NOWHERE, Located, Numbers, Places
 from cpexport.sinks.base import Sink
 from cpexport.sinks.ledger import Entry
 from cpexport.tables.aggregates import Floats, numbers

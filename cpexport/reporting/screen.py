@@ -11,9 +11,9 @@ from typing import Any, Final
 import numpy as np
 
 from cpexport.imagesets import ImageSets
-from cpexport.report.places import NOWHERE, Located, Place, Places, within
-from cpexport.report.run_state import RunState, State
-from cpexport.report.wells import FORMATS, Position, plate_format, positions
+from cpexport.reporting.places import NOWHERE, Located, Place, Places, within
+from cpexport.reporting.run_state import RunState, State
+from cpexport.reporting.wells import FORMATS, Position, plate_format, positions
 
 MOST_WELLS: Final = 25_000
 """The most wells that are drawn: 65 plates of 384."""

@@ -3,12 +3,12 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from cpexport.report.build import ReportData
-from cpexport.report.charts import boxes, line
-from cpexport.report.markup import Html, element, joined, number, percent, table
-from cpexport.report.quality import OUTLYING, Quality
-from cpexport.report.screen import Plate
-from cpexport.report.well_values import ShownMetric
+from cpexport.reporting.build import ReportData
+from cpexport.reporting.charts import boxes, line
+from cpexport.reporting.markup import Html, element, joined, number, percent, table
+from cpexport.reporting.quality import OUTLYING, Quality
+from cpexport.reporting.screen import Plate
+from cpexport.reporting.well_values import ShownMetric
 
 _MOST_PLATES = 60
 

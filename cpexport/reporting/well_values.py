@@ -12,13 +12,13 @@ from cpexport.cellprofiler.image_set_names import PlaceFeatures
 from cpexport.derived.places import PLACES
 from cpexport.derived.places import Places as StoredPlaces
 from cpexport.errors import UsageError
-from cpexport.report.measured import (
+from cpexport.reporting.measured import (
     Controls,
     Measured,
     read_well_table,
     well_table_columns,
 )
-from cpexport.report.metrics import (
+from cpexport.reporting.metrics import (
     NUMBER_OF_SETS,
     Metric,
     matching,
@@ -26,11 +26,11 @@ from cpexport.report.metrics import (
     metrics,
     room,
 )
-from cpexport.report.places import Located, Places, chosen_features
-from cpexport.report.quality import Mask, Quality, at_edge, judge
-from cpexport.report.request import ControlWells, ReportRequest
-from cpexport.report.run_state import State
-from cpexport.report.screen import Screen
+from cpexport.reporting.places import Located, Places, chosen_features
+from cpexport.reporting.quality import Mask, Quality, at_edge, judge
+from cpexport.reporting.request import ControlWells, ReportRequest
+from cpexport.reporting.run_state import State
+from cpexport.reporting.screen import Screen
 from cpexport.sinks.base import Sink
 from cpexport.tables.aggregates import Floats
 from cpexport.tables.layout import Layout

@@ -10,9 +10,9 @@ from cpexport.errors import SourceError
 from cpexport.imagesets import ImageSets
 from cpexport.jobs.plan import command
 from cpexport.jobs.split import Job, folder_for, split
-from cpexport.report.build import ReportData
-from cpexport.report.run_state import State
-from cpexport.report.screen import Well
+from cpexport.reporting.build import ReportData
+from cpexport.reporting.run_state import State
+from cpexport.reporting.screen import Well
 
 MOST: Final = 200
 """The most wells whose commands are written into a report."""

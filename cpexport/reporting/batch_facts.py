@@ -10,7 +10,7 @@ import numpy as np
 
 from cpexport.commands.seen import Seen
 from cpexport.imagesets import ImageSets, union
-from cpexport.report.run_state import RunState
+from cpexport.reporting.run_state import RunState
 
 # Numbers, and names that have numbers, differ between errors of the same kind.
 _VARIES = re.compile(r"[\w./\\-]*[0-9][\w./\\-]*")

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Final
 
 from cpexport import __version__
-from cpexport.report import plate_map
-from cpexport.report.batches_section import batches_section
-from cpexport.report.build import NO_WELLS, ReportData
-from cpexport.report.charts import state_bar
-from cpexport.report.findings import findings
-from cpexport.report.markup import Html, element, joined, table
-from cpexport.report.page_data import as_script, page_data
-from cpexport.report.quality_section import quality_section
-from cpexport.report.run_state import WORDS, State, added_up
+from cpexport.reporting import plate_map
+from cpexport.reporting.batches_section import batches_section
+from cpexport.reporting.build import NO_WELLS, ReportData
+from cpexport.reporting.charts import state_bar
+from cpexport.reporting.findings import findings
+from cpexport.reporting.markup import Html, element, joined, table
+from cpexport.reporting.page_data import as_script, page_data
+from cpexport.reporting.quality_section import quality_section
+from cpexport.reporting.run_state import WORDS, State, added_up
 from cpexport.spelling import counted
 
 MARK: Final = '<meta name="generator" content="cpexport'
@@ -74,7 +74,7 @@ def scripts(data: ReportData, script: str, outputs: tuple[Path, ...]) -> Iterato
 @cache
 def asset(name: str) -> str:
     """A file that is a part of every page."""
-    return files("cpexport.report").joinpath("assets", name).read_text("utf-8")
+    return files("cpexport.reporting").joinpath("assets", name).read_text("utf-8")
 
 
 def _now() -> datetime:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from cpexport.errors import UsageError
-from cpexport.report.wells import FORMATS, Position, selected
+from cpexport.reporting.wells import FORMATS, Position, selected
 
 _BY_METADATA = re.compile(r"(Metadata_\w+)=(.*)")
 _KINDS: Final = ("positive", "negative")

@@ -1,8 +1,8 @@
 """The batches of a run as HTML: states, durations, attempts, and errors by kind."""
 
-from cpexport.report.batch_facts import BatchFacts, ErrorKind, duration
-from cpexport.report.build import ReportData
-from cpexport.report.markup import Html, element, joined, table
+from cpexport.reporting.batch_facts import BatchFacts, ErrorKind, duration
+from cpexport.reporting.build import ReportData
+from cpexport.reporting.markup import Html, element, joined, table
 from cpexport.spelling import counted
 
 _PATHS = 5
