@@ -26,9 +26,11 @@ class Sums:
     """
 
     features: int
-    sums: Floats = field(default_factory=lambda: np.zeros((0, 0)))
-    counts: Numbers = field(default_factory=lambda: np.zeros((0, 0), np.int64))
-    rows: Numbers = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def __post_init__(self) -> None:
+        self.sums: Floats = np.zeros((self.features, 0))
+        self.counts: Numbers = np.zeros((self.features, 0), np.int64)
+        self.rows: Numbers = np.zeros(0, np.int64)
 
     def add(self, keys: Numbers, values: Sequence[Floats]) -> None:
         """Adds the values of some rows, an array for each feature. Rows with negative keys do not
@@ -48,7 +50,7 @@ class Sums:
         if length > len(self.rows):
             more = max(length, 2 * len(self.rows)) - len(self.rows)
             self.rows = np.pad(self.rows, (0, more))
-            width = ((0, self.features - len(self.sums)), (0, more))
+            width = ((0, 0), (0, more))
             self.sums, self.counts = np.pad(self.sums, width), np.pad(self.counts, width)
 
     def to_length(self, length: int) -> None:

@@ -158,7 +158,10 @@ class TestArguments:
             ({"jobs": 0}, "--jobs is a number from 1, not 0"),
             ({"watch": 0}, "--watch is a number above 0, not 0"),
             ({"max_column_length": 65}, "--max-column-length is a number from 10 to 64, not 65"),
-            ({"plate": "Metadata_Plate"}, "--plate and --well need --wells, --properties or --report"),
+            (
+                {"plate": "Metadata_Plate"},
+                "--plate and --well need --wells, --properties or --report",
+            ),
             ({"aggregate": ["mode"]}, "--aggregate"),
             ({"defaults_file": "my.cnf"}, "--defaults-file needs --to mysql"),
         ],
