@@ -160,7 +160,7 @@ class TestArguments:
             ({"max_column_length": 65}, "--max-column-length is a number from 10 to 64, not 65"),
             (
                 {"plate": "Metadata_Plate"},
-                "--plate and --well need --wells, --properties or --report",
+                "--plate and --well need --wells, --properties or",
             ),
             ({"aggregate": ["mode"]}, "--aggregate"),
             ({"defaults_file": "my.cnf"}, "--defaults-file needs --to mysql"),

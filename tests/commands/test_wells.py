@@ -395,7 +395,7 @@ class TestFeatures:
             (("--wells", ""), "--wells needs mean, median or std"),
             (
                 ("--well", "Metadata_Well"),
-                "--plate and --well need --wells, --properties or --report",
+                "--plate and --well need --wells, --properties or",
             ),
         ],
     )

@@ -93,7 +93,7 @@ class TestQuality:
     def test_an_edge_effect_is_not_taken_for_outlying_wells(self) -> None:
         rows, columns = np.divmod(np.arange(96), 12)
         edge = (rows % 7 == 0) | (columns % 11 == 0)
-        values = np.where(edge, 60.0, 100.0) + np.arange(96) % 5
+        values = np.where(edge, 60.0, 100.0) + np.arange(96.0) % 5
         values[50] = 20
         found = judge(values, [slice(0, 96)], edge, np.full(96, True), None, (), 10)
 
@@ -106,7 +106,7 @@ class TestQuality:
         none = np.full(4, False)
         found = judge(values, [slice(0, 3), slice(3, 4)], none, none, None, (), 10)
 
-        assert [(one.wells, one.median) for one in found.spreads][0] == (2, 2)
+        assert (found.spreads[0].wells, found.spreads[0].median) == (2, 2)
         assert found.spreads[1].wells == 0
         assert not found.edges[0].matters
 

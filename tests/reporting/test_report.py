@@ -166,8 +166,8 @@ class TestStates:
         self, home: Path, tmp_path: Path
     ) -> None:
         out = tmp_path / "r.html"
-        controls = {"positive": "A01-D01", "negative": "A06-D06"}
-        cpexport.report(to=home / "s.sqlite", out=out, plate_format=24, **controls)
+        to = home / "s.sqlite"
+        cpexport.report(to=to, out=out, plate_format=24, positive="A01-D01", negative="A06-D06")
         text = Reader(out).text
 
         assert re.search(r"Nuclei per image set: wells at the edge .* on P3 \(-3\d\s%\)", text)
@@ -221,13 +221,11 @@ class TestHostileNames:
         assert "\u202e" not in hostile.read_text("utf-8")
 
     def test_wells_without_a_position_are_shown_and_counted(self, hostile: Path) -> None:
-        assert (
-            "12 wells with names that are no position on a plate of 96 wells"
-            in Reader(hostile).text
-        )
-        assert [well[0] for well in Reader(hostile).data["plates"][0]["w"]] == [
-            *("A01", "B02", "17", "<b>", "AF48")
-        ]
+        shown = Reader(hostile)
+
+        assert "12 wells with names that are no position on a plate of 96 wells" in shown.text
+        names = [well[0] for well in shown.data["plates"][0]["w"]]
+        assert names == ["A01", "B02", "17", "<b>", "AF48"]
 
 
 class TestSize:
@@ -315,7 +313,7 @@ class TestBadInput:
         cpexport.load(tmp_path / "o", tmp_path / "s.sqlite")
         from cpexport.reporting import build
 
-        read, reads = build._of_destination, []
+        read, reads = build._of_destination, list[int]()
 
         def and_load(*words: Any) -> Any:
             data = read(*words)
