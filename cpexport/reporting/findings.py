@@ -80,8 +80,8 @@ def _whole_plates(data: ReportData) -> Iterator[str]:
 def _batches(data: ReportData) -> Iterator[str]:
     failed = sum(data.facts.states[state] for state in ("failed", "unreadable"))
     if failed and data.facts.errors:
-        why = data.facts.errors[0].reason
-        yield f"{_counted(failed, 'batch')} failed, most often because: {why}"
+        often = ", most often" if len(data.facts.errors) > 1 else ""
+        yield f"{_counted(failed, 'batch')} failed{often}: {data.facts.errors[0].reason}"
 
 
 def _edges(shown: ShownMetric, names: Sequence[str]) -> Iterator[str]:

@@ -24,7 +24,7 @@ from cpexport.sql_script.manifest import ScriptOptions
 Copy = Callable[..., Path]
 Run = Callable[..., Ran]
 
-FUNCTIONS = ("check", "load", "plan", "verify")
+FUNCTIONS = ("check", "load", "plan", "report", "verify")
 # A terminal's business; and callbacks, which only Python has.
 OF_THE_TERMINAL = {"format", "quiet", "verbose", "log_file", "dry_run"}
 OF_PYTHON = {"progress", "passed", "looked"}

@@ -13,7 +13,7 @@ import cpexport
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-HOSTILE = "</script><img src=x onerror=alert(1)>"
+HOSTILE = "P2</script><img src=x onerror=alert(1)>"
 COUNT = "Nuclei per image set"
 
 
@@ -83,4 +83,4 @@ def test_it_is_readable_in_the_dark_on_paper_and_without_a_script(
         assert not seen.page.locator("nav").is_visible()
         assert seen.page.locator("svg[data-plate] rect").count() == 192
         names = seen.page.locator("svg[role=img]").evaluate_all("all => all.map(a => a.ariaLabel)")
-        assert "P1: 144 complete, 48 missing. Arrow keys go from well to well." in names
+        assert "P1: 144 complete, 16 failed, 32 missing. Arrow keys go from well to well." in names

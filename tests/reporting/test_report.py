@@ -143,8 +143,8 @@ class TestStates:
         found = cpexport.check(home / "outputs", batch=home / "Batch_data.h5", report=out)
         states = Reader(out).states()
 
-        assert states == {"complete": len(found.complete), "missing": 48 + 24}
-        assert states["missing"] == len(found.missing)
+        assert states == {"complete": len(found.complete), "failed": 24, "missing": 48}
+        assert states["failed"] + states["missing"] == len(found.missing)
 
     def test_a_failed_job_is_told_from_a_missing_one_and_from_a_complete_one(
         self, small: Path, tmp_path: Path

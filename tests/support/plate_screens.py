@@ -18,8 +18,8 @@ Values = npt.NDArray[np.float64] | Numbers | Sequence[str]
 class PlateScreen:
     """A screen whose third plate has an edge effect, and whose counts fall from plate to plate.
 
-    per_job: image sets of each job. `lost` and `cut` are the jobs, from 0, that left nothing, or
-    only the first half of their image sets.
+    per_job: image sets of each job. `lost` are the jobs, from 0, that left nothing; `cut` were
+    killed when they had run half of their image sets.
     """
 
     plates: Sequence[str]
@@ -46,12 +46,15 @@ class PlateScreen:
         for job, start in enumerate(range(0, self.size, self.per_job)):
             if job in self.lost:
                 continue
-            kept = slice(start, start + self.per_job // (2 if job in self.cut else 1))
-            columns = {name: column[kept] for name, column in {**names, **values}.items()}
-            columns |= {"ModuleError_01LoadData": np.zeros(len(numbers[kept]), np.int64)}
-            columns |= {"ExecutionTime_01LoadData": np.ones(len(numbers[kept]))}
-            path = outputs / f"batch_{start + 1}_{min(start + self.per_job, self.size)}.h5"
-            _write(path, numbers[kept], columns, f"2026-11-22T{job // 60:02}:{job % 60:02}:00")
+            own = slice(start, min(start + self.per_job, self.size))
+            run = slice(start, start + self.per_job // (2 if job in self.cut else 1))
+            columns: dict[str, Values] = {name: column[own] for name, column in names.items()}
+            columns |= {name: column[run] for name, column in values.items()}
+            columns |= {"ModuleError_01LoadData": np.zeros(len(numbers[run]), np.int64)}
+            columns |= {"ExecutionTime_01LoadData": np.ones(len(numbers[run]))}
+            path = outputs / f"batch_{own.start + 1}_{own.stop}.h5"
+            ended = f"2026-11-22T{job // 60:02}:{job % 60:02}:00"
+            _write(path, numbers[own], columns, ended, whole=job not in self.cut)
         return folder
 
     def _names(self) -> dict[str, Values]:
@@ -90,11 +93,20 @@ class PlateScreen:
         }
 
 
-def _write(path: Path, numbers: Numbers, columns: Mapping[str, Values], ended: str) -> None:
-    """Writes a measurement file; one without an end is a batch file."""
+def _write(
+    path: Path,
+    numbers: Numbers,
+    columns: Mapping[str, Values],
+    ended: str,
+    *,
+    whole: bool = True,
+) -> None:
+    """Writes a measurement file; one without an end is a batch file. Columns can have values of the
+    first image sets only."""
     metadata = {"CellProfiler_Version": "4.2.8.1", "Pipeline_Pipeline": PIPELINE}
     if ended:
         metadata |= {"Run_Timestamp": ended, "Modification_Timestamp": ended}
+    if ended and whole:
         metadata |= {"Exit_Status": "Complete"}
     with h5py.File(path, "w", libver="earliest") as file:
         file["Version"] = np.array([1])
@@ -106,11 +118,11 @@ def _write(path: Path, numbers: Numbers, columns: Mapping[str, Values], ended: s
 
 
 def _feature(run: h5py.Group, name: str, values: Values, numbers: Numbers) -> None:
-    place = np.arange(len(numbers))
+    place = np.arange(len(values))
     group = run.create_group(name)
     if isinstance(values, np.ndarray):
         group.create_dataset("data", data=values)
     else:
         texts = [text.encode() for text in values]
         group.create_dataset("data", data=texts, dtype=h5py.special_dtype(vlen=str))
-    group.create_dataset("index", data=np.stack([numbers, place, place + 1], 1))
+    group.create_dataset("index", data=np.stack([numbers[: len(place)], place, place + 1], 1))

@@ -223,6 +223,8 @@
       ...batchesOf(well),
       ...listed("Files", filesOf(well)),
       ...(command ? [element("h4", {}, "Run again"), element("pre", {}, command)] : []));
+    // On the side where it does not hide the well.
+    panel.classList.toggle("left", well.rect.getBoundingClientRect().left > innerWidth / 2);
     panel.hidden = false;
     panel.setAttribute("aria-label", `Well ${well.plate.n} ${well.name}`);
   };
