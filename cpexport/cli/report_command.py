@@ -23,9 +23,8 @@ if TYPE_CHECKING:
             "cpexport report outputs --to screen.sqlite",
         ),
         Example(
-            "Choose features and control wells",
-            "cpexport report --to screen.sqlite --features 'Count_*,Intensity_Mean*' "
-            "--positive A01-A02 --negative A03-B01",
+            "Choose features",
+            "cpexport report --to screen.sqlite --features 'Count_*,Intensity_*'",
         ),
     ),
 )
