@@ -85,14 +85,21 @@ def lacking(
     `loaded` are the features of earlier batches. Only batches with a complete image set count.
     Batches with equal features share one mapping of them (`survey`), so they are compared together.
     """
+    complete = ((str(batch.source.path), batch.features) for batch in batches if batch.complete)
+    return compared(complete, keeps, loaded)
+
+
+def compared(
+    outputs: Iterable[tuple[str, Features]],
+    keeps: Callable[[str], bool] = lambda name: True,
+    loaded: Features | None = None,
+) -> tuple[Lacking, ...]:
+    """Returns what outputs, each with its path and its features, lack that others have; see
+    `lacking`."""
     loaded = loaded or {}
     paths_by_features: dict[int, tuple[Features, list[str]]] = {}
-    for batch in batches:
-        if batch.complete:
-            features = batch.features
-            paths_by_features.setdefault(id(features), (features, []))[1].append(
-                str(batch.source.path)
-            )
+    for path, features in outputs:
+        paths_by_features.setdefault(id(features), (features, []))[1].append(path)
     if len(paths_by_features) + bool(loaded) < 2:
         return ()
     objects = loaded.keys() - NOT_OBJECTS

@@ -18,7 +18,7 @@ from cpexport.loading.progress import Progress, silent
 from cpexport.reporting.batch_facts import BatchFacts, facts
 from cpexport.reporting.places import Located, Numbers, Places, chosen_features
 from cpexport.reporting.request import ReportRequest
-from cpexport.reporting.run_state import RunState, State, of_ledger
+from cpexport.reporting.run_state import RunState, State, lacking_features, of_ledger
 from cpexport.reporting.screen import Screen, screen
 from cpexport.reporting.well_values import ShownMetric, WellValues, of_states
 from cpexport.sinks.base import Sink
@@ -127,6 +127,7 @@ def _of_outputs(request: ReportRequest, found: CheckReport) -> ReportData:
 def _of_destination(request: ReportRequest, to: str, checked: CheckReport | None) -> ReportData:
     open_ = partial(open_sink, to, request.prefix, writing=False)
     places, located, states, files = Places(), list[Located](), list[RunState](), list[Pictures]()
+    notes: list[str] = []
     with open_(run=request.run) as sink:
         check_has_image_sets(sink, request.prefix)
         if request.run is not None:
@@ -138,6 +139,8 @@ def _of_destination(request: ReportRequest, to: str, checked: CheckReport | None
             begin = f"{name} \u00b7 " if len(runs) > 1 else ""
             loaded = values.take(sink, places, begin)
             run = RunState.of(checked, name) if checked else _state(request, sink, name)
+            notes += run.found.notes
+            notes += () if checked else lacking_features(sink.ledger.entries())
             located.append(loaded.completed(_planned(run, places, request)))
             states.append(run)
             pictures = run.plan.pictures.select if run.plan else _pictures_in(sink)
@@ -145,7 +148,7 @@ def _of_destination(request: ReportRequest, to: str, checked: CheckReport | None
     with open_(run=request.run) as sink:
         values.take_well_tables(sink, places)
     with open_() as sink:
-        wrong = [f"{table} {what}" for table, what in wrong_wells(sink, request.prefix)]
+        notes += [f"{table} {what}" for table, what in wrong_wells(sink, request.prefix)]
     on_plates = screen(states, located, places, request.format)
     return ReportData(
         destination.rpartition("/")[2] or destination,
@@ -157,7 +160,7 @@ def _of_destination(request: ReportRequest, to: str, checked: CheckReport | None
         values.unshown,
         tuple(values.measured.times),
         tuple(files),
-        (*(note for run in states for note in run.found.notes), *wrong),
+        tuple(notes),
     )
 
 

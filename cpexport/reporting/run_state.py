@@ -8,15 +8,20 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from cpexport.cellprofiler.batch_file import BatchFile
+from cpexport.cellprofiler.features import NULL
 from cpexport.commands.check import CheckReport
 from cpexport.commands.seen import Seen
 from cpexport.imagesets import NONE, ImageSets, union
 from cpexport.jobs.scheduler_commands import WAITING
+from cpexport.loading.missing_features import compared, sentences
 from cpexport.reporting.places import Numbers, within
 from cpexport.sinks.base import Sink
+from cpexport.sinks.ledger import Entry
 from cpexport.sources.base import State as BatchState
+from cpexport.tables.layout import Features
 
 NO_BATCH: Final = -1
 """Stands for the batch of an image set that no batch ran."""
@@ -129,6 +134,26 @@ def of_ledger(sink: Sink, run: str = "") -> RunState:
     )
     pipelines = sink.ledger.summary().pipelines
     return RunState.of(CheckReport(None, loaded, NONE, NONE, batches, pipelines=pipelines), run)
+
+
+def lacking_features(entries: Iterable[Entry]) -> tuple[str, ...]:
+    """Sentences on what some batches of a ledger lack that others have, as `check` has them.
+
+    Batches that version 0.1.0 loaded do not count: it did not record their features.
+    """
+    recorded = [(e.path, e.recorded) for e in entries if e.loaded and e.recorded]
+    every: dict[str, dict[str, pa.DataType]] = {}
+    for _, one in recorded:
+        for name, names in one.features.items():
+            every.setdefault(name, {}).update(dict.fromkeys(names, NULL))
+    features: dict[int, Features] = {}
+    for _, one in recorded:
+        if id(one) not in features:
+            # A batch without any such objects has no table of them, and lacks nothing.
+            none = {name: every[name] for name in one.counted_none if name in every}
+            own = {name: dict.fromkeys(names, NULL) for name, names in one.features.items()}
+            features[id(one)] = {**none, **own}
+    return sentences(compared((path, features[id(one)]) for path, one in recorded))
 
 
 def added_up(runs: Iterable[RunState]) -> dict[State, int]:

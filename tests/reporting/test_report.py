@@ -329,6 +329,18 @@ class TestBadInput:
         assert written.complete == 2
 
 
+class TestBatches:
+    def test_features_that_some_lack_are_named(self, tmp_path: Path) -> None:
+        for number, more in ((1, {"Intensity_B": 1.0}), (2, {}), (3, {"Intensity_B": 2.0})):
+            values = {"Intensity_A": 1.0, **more}
+            h5_job(tmp_path / "o" / f"{number}.h5", {number: values})
+        cpexport.load(tmp_path / "o", tmp_path / "s.sqlite")
+        cpexport.report(to=tmp_path / "s.sqlite", out=tmp_path / "r.html")
+        lacks = "2.h5 lacks 1 feature of Image that other batches have: Intensity_B"
+
+        assert lacks in Reader(tmp_path / "r.html").text
+
+
 class TestFiles:
     def test_a_report_is_replaced_whole_or_not_at_all(self, home: Path, tmp_path: Path) -> None:
         out = tmp_path / "r.html"
