@@ -128,7 +128,7 @@ def load(
         done = load_runs(request, processes(jobs), show)
         return dataclasses.replace(done, missing_ok=missing_ok)
 
-    def told(done: LoadReport) -> None:
+    def finish_pass(done: LoadReport) -> None:
         tell(done)
         if done.loaded or done.already:
             # Of several runs, each has its own outputs and batch file.
@@ -138,9 +138,9 @@ def load(
 
     if watch is None:
         done = once()
-        told(done)
+        finish_pass(done)
     else:
-        done = follow_load(once, watch, show, told)
+        done = follow_load(once, watch, show, finish_pass)
     if file := path(properties):
         found = cpa_properties.properties(to, file.parent, prefix=prefix, plate=plate, well=well)
         cpa_properties.write(found, file)

@@ -73,7 +73,8 @@ def _error(kind: ErrorKind) -> Html:
 
 def _notes(data: ReportData) -> Html:
     """Notes, among them the columns that some batches lack, and what is left out."""
-    lines = [*data.notes, *(f"{left.path}: {left.reason}" for left in data.found.left_out)]
+    left_out = (left for run in data.runs for left in run.found.left_out)
+    lines = [*data.notes, *(f"{left.path}: {left.reason}" for left in left_out)]
     if not lines:
         return Html()
     items = (element("li", note) for note in dict.fromkeys(lines))

@@ -166,7 +166,7 @@ def _plates(data: ReportData) -> Html:
     return element(
         "section",
         title,
-        *map(_paragraph, _said_of_plates(data)),
+        *map(_paragraph, _plate_notes(data)),
         element(
             "p",
             element("label", "Show ", for_="metric"),
@@ -195,7 +195,7 @@ def _paragraph(text: str) -> Html:
     return element("p", text)
 
 
-def _said_of_plates(data: ReportData) -> Iterator[str]:
+def _plate_notes(data: ReportData) -> Iterator[str]:
     """Yields what readers must know before they look at the maps."""
     screen = data.screen
     image_sets = sum(len(run.image_sets) for run in data.runs)

@@ -111,19 +111,22 @@ class WellValues:
         return self.measured.take(sink, places, self.where_from, plate_prefix, controls)
 
     def take_well_tables(self, sink: Sink, places: Places) -> None:
-        """Reads the chosen columns of tables of wells."""
+        """Reads the chosen columns of tables of wells. They can have wells that no image set is in
+        any more."""
         for table, columns in self.from_table.items():
             for well, row in read_well_table(sink, table, self.key_columns, columns, places):
                 for column, value in zip(columns, row, strict=True):
                     if isinstance(value, int | float):
                         self.table_values.setdefault(column, {})[well] = float(value)
+        self.measured.wells.to_length(len(places.wells))
 
     def judged(self, screen: Screen) -> tuple[ShownMetric, ...]:
         """The metrics with their values on the screen, and what these show."""
         wells = [well.places for well in screen.wells]
         spellings = np.array([number for some in wells for number in some], np.int64)
         owners = np.repeat(np.arange(len(wells)), [len(some) for some in wells])
-        self.measured.wells.to_length(int(spellings.max(initial=-1)) + 1)
+        most = int(spellings.max(initial=-1)) + 1
+        self.measured.wells.to_length(max(most, len(self.measured.wells.rows)))
         judging = _Judging.of(screen, self._control_masks(screen))
 
         def by_well(values: npt.NDArray[Any]) -> Floats:
