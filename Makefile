@@ -34,7 +34,7 @@ PYTEST = $(VENV)/bin/pytest -n 4 --dist worksteal $(PYTEST_ARGS)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL = help
-.PHONY: help venv schedulers servers r demo test test-mysql check lowest release-check man coverage docs \
+.PHONY: help venv schedulers servers r browser demo test test-mysql check lowest release-check man coverage docs \
 	docs-refresh conformance clients bench bench-curves bench-million fuzz days faults clean
 
 help:  ## list the targets
@@ -52,17 +52,20 @@ servers:  ## install MariaDB from Debian if root, for the tests that use it
 r:  ## install R and sqlite3 from Debian if root, for the tests of the documents
 	@sh tests/install_r.sh
 
+browser:  ## install Chromium from Debian if root, for the tests that open reports
+	@sh tests/install_browser.sh
+
 demo: venv  ## run the commands of the README on the small run in examples/
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" sh examples/demo.sh
 
-test: venv schedulers servers r  ## run the tests; as root this installs packages of Debian
+test: venv schedulers servers r browser  ## run the tests; as root this installs packages of Debian
 	$(PYTEST)
 
 test-mysql: venv  ## run the tests that need Oracle's MySQL, got from Debian's next suite if it can be
 	@sh tests/fetch_mysql.sh
 	$(PYTEST) -m mysql
 
-check: venv schedulers servers r  ## all that a change has to pass: style, types, imports, tests
+check: venv schedulers servers r browser  ## all that a change has to pass: style, types, imports, tests
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
@@ -88,7 +91,7 @@ docs: $(VENV)/.docs  ## build the documents into build/site; fetches packages on
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict
 	@echo "open build/site/index.html; to search it, too: python3 -m http.server -d build/site"
 
-docs-refresh: venv schedulers servers r  ## write what commands print now into the documents
+docs-refresh: venv schedulers servers r browser  ## write what commands print now into the documents
 	CPEXPORT_DOCS=refresh $(VENV)/bin/pytest tests/docs/test_pages.py tests/docs/test_pictures.py $(PYTEST_ARGS)
 
 conformance: venv  ## run plans, and the module, by the real CellProfiler 4 or 5 on the PATH
@@ -115,7 +118,7 @@ fuzz: venv servers  ## load FUZZ_CASES random screens every way, and compare wit
 	PYTHONPATH=tests $(VENV)/bin/python -m fuzz --cases $(FUZZ_CASES) --processes $(FUZZ_PROCESSES) \
 		$(if $(FUZZ_SEED),--seed $(FUZZ_SEED))
 
-coverage: venv schedulers servers r  ## which branches the tests take; twice the time of make test
+coverage: venv schedulers servers r browser  ## which branches the tests take; twice the time of make test
 	rm -rf build/coverage
 	mkdir -p build/coverage
 	-$(VENV)/bin/coverage run -m pytest -n 4 --dist worksteal $(PYTEST_ARGS)

@@ -1,6 +1,6 @@
 """Checks what CellProfiler's batch jobs left, and loads it into one database.
 
-`load`, `check`, `verify`, `plan` and `dry_run` are the commands as functions; `read` and
+`load`, `check`, `verify`, `report`, `plan` and `dry_run` are the commands as functions; `read` and
 `read_batches` give the tables. Each imports what it needs when it is first used, so importing the
 package takes no time.
 """
@@ -16,6 +16,8 @@ if _typing.TYPE_CHECKING:
     from cpexport.api.plan import plan as plan
     from cpexport.api.read import read as read
     from cpexport.api.read import read_batches as read_batches
+    from cpexport.api.report import ReportFile as ReportFile
+    from cpexport.api.report import report as report
     from cpexport.api.verify import verify as verify
     from cpexport.commands.check import CheckReport as CheckReport
     from cpexport.commands.dry_run import DryRun as DryRun
@@ -53,6 +55,7 @@ __all__ = [
     "Plan",
     "PreflightError",
     "ProgressEvent",
+    "ReportFile",
     "RetryError",
     "RunProgress",
     "SinkError",
@@ -66,6 +69,7 @@ __all__ = [
     "plan",
     "read",
     "read_batches",
+    "report",
     "verify",
 ]
 
@@ -76,6 +80,7 @@ _MODULES: _typing.Final = {
         "api.load": ["dry_run", "load"],
         "api.plan": ["plan"],
         "api.read": ["read", "read_batches"],
+        "api.report": ["ReportFile", "report"],
         "api.verify": ["verify"],
         "commands.check": ["CheckReport"],
         "commands.dry_run": ["DryRun"],

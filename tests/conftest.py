@@ -11,6 +11,7 @@ pytest_plugins = [
     "support.clusters",
     "support.grid_engine",
     "support.site",
+    "support.browser",
     "contracts.sink",
 ]
 

@@ -15,12 +15,14 @@ from cpexport.api.arguments import (
     paths,
     url,
 )
+from cpexport.api.report import check_report_file, write_report
 from cpexport.commands import check as checks
 from cpexport.commands.check import CheckReport
 from cpexport.commands.watch import RunProgress, follow_check
 from cpexport.errors import UsageError
 from cpexport.jobs.record_reader import Reader
 from cpexport.loading.progress import Progress, silent
+from cpexport.reporting.request import ReportRequest
 
 
 def check(
@@ -41,6 +43,7 @@ def check(
     mem_factor: float = 2.0,
     defaults_file: FilePath | None = None,
     watch: float | None = None,
+    report: FilePath | None = None,
     missing_ok: bool = False,
     progress: Progress | None = None,
     looked: Callable[[RunProgress], None] | None = None,
@@ -80,6 +83,8 @@ def check(
     time_factor, mem_factor: how limits grow for jobs that ran out of time or memory, from 1.
     watch: look again every so many seconds until nothing is missing, or all jobs have ended; above
         0.
+    report: an HTML file with plate maps to write, as `cpexport.report` does; with `watch`, each
+        time.
     missing_ok: whether `report.exit_status` is 0 even if something is missing.
     progress: is called after every step, and may raise an exception to stop.
     looked: is called with how far the run is, each time that `watch` has looked.
@@ -91,10 +96,11 @@ def check(
             select a group on a command line.
         PreflightError: all jobs that `resubmit` plans would run in vain; nothing was written.
         SinkError: the destination `to` cannot be read.
-        OSError: the folder `resubmit` cannot be written.
+        OSError: the folder `resubmit` or the file `report` cannot be written.
     """
     folders, batch_file, folder = paths(outputs), path(batch), path(resubmit)
     lists = lists_of(plan, batch)
+    page = path(report)
     check_range("watch", watch, 0, above=True)
     check_range("images-per-batch", images_per_batch, 1)
     check_range("max-attempts", max_attempts, 1)
@@ -102,11 +108,14 @@ def check(
     check_range("mem-factor", mem_factor, 1)
     if run is not None and to is None:
         raise UsageError("--run needs --to")
+    check_report_file(page)
     where = url(to, defaults_file)
+    shown = ReportRequest(folders, batch_file, where, prefix, run, same_pictures)
     if where is not None:
         found = _of_destination(
             where, folders, batch_file, lists, folder, watch, prefix, run, same_pictures
         )
+        write_report(page, shown, found)
         return replace(found, missing_ok=missing_ok)
     if watch is not None and folder:
         raise UsageError("--watch and --resubmit exclude each other; leave one out")
@@ -120,7 +129,16 @@ def check(
         reader=Reader(),
         progress=progress or silent,
     )
-    found = look() if watch is None else follow_check(look, watch, looked or (lambda now: None))
+
+    def look_and_write() -> CheckReport:
+        found = look()
+        write_report(page, shown, found)
+        return found
+
+    if watch is None:
+        found = look_and_write()
+    else:
+        found = follow_check(look_and_write, watch, looked or (lambda now: None))
     found = replace(found, missing_ok=missing_ok)
     if folder is None:
         return found

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 
 from cpexport.api.arguments import FilePath, Words, check_range, path, paths, url
+from cpexport.api.report import write_report
 from cpexport.api.request import load_request
 from cpexport.commands import dry_run as dry_runs
 from cpexport.commands.dry_run import DryRun
@@ -13,6 +14,7 @@ from cpexport.commands.watch import follow_load
 from cpexport.derived import cpa_properties
 from cpexport.loading.progress import Progress, silent
 from cpexport.loading.workers import processes
+from cpexport.reporting.request import ReportRequest
 
 
 def load(
@@ -36,6 +38,7 @@ def load(
     well: str | None = None,
     indexes: bool | None = None,
     properties: FilePath | None = None,
+    report: FilePath | None = None,
     defaults_file: FilePath | None = None,
     jobs: int | None = 1,
     watch: float | None = None,
@@ -84,6 +87,8 @@ def load(
     indexes: whether this and later loads make indexes for queries, in SQLite and on servers; by
         default as for the destination's first load, which makes them.
     properties: a .properties file to write at the end, for CellProfiler Analyst.
+    report: an HTML file with plate maps to write at the end, as `cpexport.report` does; with
+        `watch`, after each pass.
     defaults_file: the option file of a MySQL or MariaDB server; by default ~/.my.cnf.
     jobs: how many processes decode batches, from 1; None for one per core if there is much to read.
         Processes import the script that calls this, so the call must be below
@@ -101,6 +106,7 @@ def load(
         CollisionError: different images have one image set number, or a newer output lacks what an
             older one has; nothing was changed.
         SinkError: the destination cannot be written. Batches that were loaded before stay.
+        OSError: the file `report` cannot be written; what was loaded stays.
     """
     check_range("jobs", jobs, 1)
     check_range("watch", watch, 0, above=True)
@@ -126,24 +132,33 @@ def load(
         well=well,
         properties=properties,
         indexes=indexes,
+        report=report,
         allow_empty=watch is not None,
     )
 
     show, tell = progress or silent, passed or (lambda report: None)
 
     def once() -> LoadReport:
-        report = load_runs(request, processes(jobs), show)
-        return dataclasses.replace(report, missing_ok=missing_ok)
+        done = load_runs(request, processes(jobs), show)
+        return dataclasses.replace(done, missing_ok=missing_ok)
+
+    def finish_pass(done: LoadReport) -> None:
+        tell(done)
+        if done.loaded or done.already:
+            # Of several runs, each has its own outputs and batch file.
+            seen = ((), None) if done.runs else (folders, path(batch))
+            shown = ReportRequest(*seen, to, prefix, None, same_pictures, plate, well)
+            write_report(path(report), shown)
 
     if watch is None:
-        report = once()
-        tell(report)
+        done = once()
+        finish_pass(done)
     else:
-        report = follow_load(once, watch, show, tell)
+        done = follow_load(once, watch, show, finish_pass)
     if file := path(properties):
         found = cpa_properties.properties(to, file.parent, prefix=prefix, plate=plate, well=well)
         cpa_properties.write(found, file)
-    return report
+    return done
 
 
 def dry_run(
@@ -167,6 +182,7 @@ def dry_run(
     well: str | None = None,
     indexes: bool | None = None,
     properties: FilePath | None = None,
+    report: FilePath | None = None,
     defaults_file: FilePath | None = None,
     missing_ok: bool = False,
     progress: Progress | None = None,
@@ -204,6 +220,7 @@ def dry_run(
         plate=plate,
         well=well,
         properties=properties,
+        report=report,
     )
     runs = dry_runs.dry_run(request, progress or silent)
     return tuple(dataclasses.replace(run, missing_ok=missing_ok) for run in runs)

@@ -15,6 +15,7 @@ from cpexport.api.arguments import (
     path,
     paths,
 )
+from cpexport.api.report import check_report_file
 from cpexport.cellprofiler.column_names import LONGEST
 from cpexport.derived.cpa_properties import check_replaceable
 from cpexport.derived.wells import Wells
@@ -47,11 +48,13 @@ def load_request(
     well: str | None = None,
     properties: FilePath | None = None,
     indexes: bool | None = None,
+    report: FilePath | None = None,
     allow_empty: bool = False,
 ) -> LoadRequest:
     """Returns the request that these options make; they are named as on the command line.
 
-    `properties` is the file that will be written after the load, which is checked before it.
+    `properties` and `report` are files that will be written after the load; they are checked before
+    it.
 
     Raises:
         UsageError: there are no outputs, or an option is invalid.
@@ -60,8 +63,9 @@ def load_request(
     folders, batch_file, lists = paths(outputs), path(batch), lists_of(plan, batch)
     if not folders:
         raise UsageError("name the folder that holds the jobs' outputs")
-    if (plate or well) and not (wells or properties):
-        raise UsageError("--plate and --well need --wells or --properties")
+    if (plate or well) and not (wells or properties or report):
+        raise UsageError("--plate and --well need --wells, --properties or --report")
+    check_report_file(path(report))
     if properties:
         _check_properties(Path(properties), to)
     check_range("max-column-length", max_column_length, SHORTEST, LONGEST)

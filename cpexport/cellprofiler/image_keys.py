@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pyarrow as pa
 
-from cpexport.cellprofiler.image_identity import METADATA, Pictures
-from cpexport.cellprofiler.image_set_names import places_and_parts
+from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_set_names import PlaceFeatures
 
 _NUMBER = re.compile(r"(\d+)")
 _WHOLE = re.compile(r"(-?\d+)\.0+")
@@ -26,7 +26,7 @@ def usual_key(features: Iterable[str]) -> tuple[str, ...]:
     >>> usual_key(["Metadata_Site", "Metadata_Well", "Metadata_Plate", "FileName_DNA"])
     ('Metadata_Plate', 'Metadata_Well', 'Metadata_Site')
     """
-    return places_and_parts(feature for feature in features if feature.startswith(METADATA))
+    return PlaceFeatures.among(features).key
 
 
 def keys_of(pictures: Pictures, features: Sequence[str]) -> list[str | None]:

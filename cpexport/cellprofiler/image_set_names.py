@@ -7,10 +7,11 @@ Labs choose their own metadata tags, so the usual ones are recognized in any spe
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from heapq import merge
 from itertools import groupby
 from operator import itemgetter
+from typing import Self
 
 from cpexport.cellprofiler.image_identity import FILE, FIRST, Pictures, planes
 from cpexport.imagesets import ImageSets
@@ -31,6 +32,47 @@ _AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
+class PlaceFeatures:
+    """The metadata features that say where an image set is; each is empty if there is none.
+
+    row, column: of the well, for labs that do not name the well as a whole.
+    parts: the features of the site, the field and the time point, by the word for it in a name.
+
+    >>> found = PlaceFeatures.among(["Metadata_plate_id", "Metadata_WellRow", "Metadata_FOV"])
+    >>> found.plate, found.well, found.row, found.parts
+    ('Metadata_plate_id', '', 'Metadata_WellRow', {'field': 'Metadata_FOV'})
+    """
+
+    plate: str = ""
+    well: str = ""
+    row: str = ""
+    column: str = ""
+    parts: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def among(cls, features: Iterable[str]) -> Self:
+        """Finds them among the image features of an output or a destination."""
+        tags = {
+            re.sub(r"[^a-z0-9]", "", name.removeprefix("Metadata_").lower()): name
+            for name in features
+            if name.startswith("Metadata_")
+        }
+
+        def first(words: Iterable[str]) -> str:
+            return next((tags[word] for word in words if word in tags), "")
+
+        parts = {word: name for word, known in _PARTS.items() if (name := first(known))}
+        return cls(first(_PLATES), first(_WELL), first(_ROW), first(_COLUMN), parts)
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """All of them that identify an image set together; empty without a well."""
+        row_and_column = (self.row, self.column) if self.row and self.column else ()
+        well = (self.well,) if self.well else row_and_column
+        return (*filter(None, [self.plate]), *well, *self.parts.values()) if well else ()
+
+
+@dataclass(frozen=True)
 class Name:
     """One image set's name: its `place`, such as `P1 B02`, and its `part`, such as `site 1`."""
 
@@ -39,22 +81,6 @@ class Name:
 
     def __str__(self) -> str:
         return f"{self.place} {self.part}".strip()
-
-
-def places_and_parts(features: Iterable[str]) -> tuple[str, ...]:
-    """The features that give the plate, the well, and the part of a well; empty without a well."""
-    tags = {_tag(feature): feature for feature in features}
-
-    def first(known: Iterable[str]) -> tuple[str, ...]:
-        return tuple(tags[tag] for tag in known if tag in tags)[:1]
-
-    well = first(_WELL)
-    if not well and (row := first(_ROW)) and (column := first(_COLUMN)):
-        well = row + column
-    if not well:
-        return ()
-    parts = (feature for known in _PARTS.values() for feature in first(known))
-    return (*first(_PLATES), *well, *parts)
 
 
 def named(pictures: Pictures, image_sets: ImageSets) -> Mapping[int, Name]:
@@ -99,17 +125,15 @@ class _Names(Mapping[int, Name]):
 def _named(pictures: Pictures, image_sets: ImageSets) -> dict[int, Name]:
     selected = pictures.select(list(image_sets))
     texts = {name: column.to_pylist() for name, column in selected.columns.items()}
-    tags = {_tag(name): values for name, values in texts.items() if name.startswith("Metadata_")}
     channels = sorted(n.removeprefix(FILE) for n in texts if n.startswith(FILE))
-    plates, wells = _first(tags, _PLATES), _first(tags, _WELL)
-    rows, columns = _first(tags, _ROW), _first(tags, _COLUMN)
-    parts = {word: _first(tags, known) for word, known in _PARTS.items()}
+    features = PlaceFeatures.among(texts)
+    plates, wells = texts.get(features.plate, []), texts.get(features.well, [])
+    rows, columns = texts.get(features.row, []), texts.get(features.column, [])
+    parts = {word: texts[name] for word, name in features.parts.items()}
     names: dict[int, Name] = {}
     for place, number in enumerate(selected.numbers.tolist()):
-        well = _at(wells, place) or _well(_at(rows, place), _at(columns, place))
-        part = " ".join(
-            f"{word} {v}" for word, values in parts.items() if (v := _at(values, place))
-        )
+        well = _at(wells, place) or well_of(_at(rows, place), _at(columns, place))
+        part = part_of({word: _at(values, place) for word, values in parts.items()})
         name = Name(" ".join(filter(None, (_at(plates, place), well))), part)
         if not well:
             file = next((f for c in channels if (f := _file(texts, c, place))), "")
@@ -183,25 +207,27 @@ def _file(texts: Mapping[str, list[str | None]], channel: str, place: int) -> st
     return " ".join(parts) if parts[0] else ""
 
 
-def _tag(feature: str) -> str:
-    """The name of metadata without what labs spell differently.
-
-    >>> _tag("Metadata_Plate_ID")
-    'plateid'
-    """
-    return re.sub(r"[^a-z0-9]", "", feature.removeprefix("Metadata_").lower())
-
-
-def _first(tags: Mapping[str, list[str | None]], names: Iterable[str]) -> list[str | None]:
-    return next((tags[name] for name in names if name in tags), [])
-
-
 def _at(values: Sequence[str | None], place: int) -> str:
     return (values[place] or "") if values else ""
 
 
-def _well(row: str, column: str) -> str:
-    """`B02` from `B` and `2`; numbered rows are kept as numbers, because some labs count from 0."""
+def part_of(values: Mapping[str, str]) -> str:
+    """The part of a well, such as `site 1`, from a value for each word; empty values do not count.
+
+    >>> part_of({"site": "1", "field": "", "time": "3"})
+    'site 1 time 3'
+    """
+    return " ".join(f"{word} {value}" for word, value in values.items() if value)
+
+
+def well_of(row: str, column: str) -> str:
+    """The well of a row and a column; empty if one of them is.
+
+    Numbered rows are kept as numbers, because some labs count from 0.
+
+    >>> well_of("B", "2"), well_of("1", "2"), well_of("B", "")
+    ('B02', 'row 1 column 2', '')
+    """
     if not (row and column):
         return ""
     if row.isalpha():

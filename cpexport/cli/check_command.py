@@ -51,6 +51,7 @@ _LISTS = ("list", "commands", "array")
 @options.same_pictures
 @options.key
 @job_options.again
+@options.report_file("with --watch, each time")
 @options.watch(
     "Check again at this interval, and draw progress, until all image sets are complete."
 )

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Also write this .properties file, with which CellProfiler Analyst opens the destination.",
 )
+@options.report_file("with --watch, after each pass")
 @option(
     "--dry-run",
     group=screens.PROCESS,

@@ -20,6 +20,7 @@ from cpexport.cli import (
     load_command,
     module_command,
     options,
+    report_command,
     screens,
 )
 from cpexport.cli.logs import LoggedCommand
@@ -174,6 +175,7 @@ commands.add_command(check_command.check)
 commands.add_command(load_command.load)
 commands.add_command(info_command.info)
 commands.add_command(destination_commands.verify)
+commands.add_command(report_command.report)
 commands.add_command(destination_commands.script)
 commands.add_command(destination_commands.properties)
 commands.add_command(help_command.help)

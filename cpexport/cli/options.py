@@ -34,6 +34,17 @@ def report_format(*others: str, help: str = "Format of the report.") -> OptionDe
     )
 
 
+def report_file(when: str) -> OptionDecorator:
+    """`--report FILE`, which is written at the end or, as `when` says, more often."""
+    return option(
+        "--report",
+        group=screens.RESULT,
+        type=_path,
+        metavar="FILE",
+        help=f"Also write an HTML file with plate maps, as cpexport report does; {when}.",
+    )
+
+
 jobs = option(
     "--jobs",
     group=screens.PROCESS,

@@ -109,12 +109,22 @@ def lacking(
     `loaded` are the features of earlier batches. Only batches with a complete image set count.
     Batches with equal features share one mapping of them (`survey`), so they are compared together.
     """
+    complete = ((str(batch.source.path), batch.features) for batch in batches if batch.complete)
+    return compared(complete, keeps, loaded, keeps_feature)
+
+
+def compared(
+    outputs: Iterable[tuple[str, Features]],
+    keeps: Callable[[str], bool] = lambda name: True,
+    loaded: Features | None = None,
+    keeps_feature: Callable[[str, str], bool] = lambda name, feature: True,
+) -> tuple[Lacking, ...]:
+    """Returns what outputs, each with its path and its features, lack that others have; see
+    `lacking`."""
     loaded = loaded or {}
     groups: dict[int, _Alike] = {}
-    for batch in batches:
-        if batch.complete:
-            path = str(batch.source.path)
-            groups.setdefault(id(batch.features), _Alike(batch.features, path)).batches += 1
+    for path, features in outputs:
+        groups.setdefault(id(features), _Alike(features, path)).batches += 1
     if len(groups) + bool(loaded) < 2:
         return ()
     objects = loaded.keys() - NOT_OBJECTS

@@ -24,7 +24,15 @@ SUBJECTS = (
     Subject(
         "The command line",
         "The command was not understood, and nothing was changed. The exit status is 2.",
-        ("cli/", "commands/", "destination_url", "tables/", "loading/wanted", "derived/"),
+        (
+            "cli/",
+            "commands/",
+            "destination_url",
+            "tables/",
+            "loading/wanted",
+            "derived/",
+            "reporting/",
+        ),
         ("UsageError",),
     ),
     Subject(

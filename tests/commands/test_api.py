@@ -24,7 +24,7 @@ from cpexport.sql_script.manifest import ScriptOptions
 Copy = Callable[..., Path]
 Run = Callable[..., Ran]
 
-FUNCTIONS = ("check", "load", "plan", "verify")
+FUNCTIONS = ("check", "load", "plan", "report", "verify")
 # A terminal's business; and callbacks, which only Python has.
 OF_THE_TERMINAL = {"format", "quiet", "verbose", "log_file", "dry_run"}
 OF_PYTHON = {"progress", "passed", "looked"}
@@ -158,7 +158,10 @@ class TestArguments:
             ({"jobs": 0}, "--jobs is a number from 1, not 0"),
             ({"watch": 0}, "--watch is a number above 0, not 0"),
             ({"max_column_length": 65}, "--max-column-length is a number from 10 to 64, not 65"),
-            ({"plate": "Metadata_Plate"}, "--plate and --well need --wells or --properties"),
+            (
+                {"plate": "Metadata_Plate"},
+                "--plate and --well need --wells, --properties or",
+            ),
             ({"aggregate": ["mode"]}, "--aggregate"),
             ({"defaults_file": "my.cnf"}, "--defaults-file needs --to mysql"),
         ],

@@ -393,7 +393,10 @@ class TestFeatures:
         [
             (("--wells", "mode"), "--wells takes mean, median, std, not mode"),
             (("--wells", ""), "--wells needs mean, median or std"),
-            (("--well", "Metadata_Well"), "--plate and --well need --wells or --properties"),
+            (
+                ("--well", "Metadata_Well"),
+                "--plate and --well need --wells, --properties or",
+            ),
         ],
     )
     def test_words_that_make_no_sense_are_refused(

@@ -52,7 +52,8 @@ def test_what_the_page_about_jobs_quotes_is_what_the_program_says() -> None:
 def test_every_option_of_the_commands_is_on_a_page(cpexport: Callable[..., Ran]) -> None:
     text = "\n".join(page.text for page in PAGES)
     options = set()
-    for command in ("load", "check", "plan", "verify", "script", "properties", "runner"):
+    names = ("load", "check", "plan", "verify", "report", "script", "properties", "runner")
+    for command in names:
         options |= set(re.findall(r"(--[a-z-]+)", cpexport(command, "--help").out))
 
     assert len(options) > 40

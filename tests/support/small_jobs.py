@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-_PIPELINE = """\
+PIPELINE = """\
 CellProfiler Pipeline: http://www.cellprofiler.org
 Version:5
 DateRevision:4281
@@ -48,7 +48,7 @@ def csv_job(
         header = list(dict.fromkeys(["ImageNumber", "ObjectNumber", *features]))
         numbered = [{**row, "Number_Object_Number": row["ObjectNumber"]} for row in objects_of_type]
         _table(folder / f"{name}.csv", [*header, "Number_Object_Number"], numbered)
-    metadata = {"CellProfiler_Version": "4.2.8.1", "Pipeline_Pipeline": _PIPELINE}
+    metadata = {"CellProfiler_Version": "4.2.8.1", "Pipeline_Pipeline": PIPELINE}
     lines = [("Key", "Value"), *metadata.items(), ("Run_Timestamp", started)]
     with (folder / "Experiment.csv").open("w", newline="") as file:
         csv.writer(file).writerows(lines)
@@ -60,7 +60,7 @@ def h5_job(file: Path, images: Mapping[int, Values], started: str = STARTED) -> 
     file.parent.mkdir(parents=True, exist_ok=True)
     metadata = {
         "CellProfiler_Version": "4.2.8.1",
-        "Pipeline_Pipeline": _PIPELINE,
+        "Pipeline_Pipeline": PIPELINE,
         "Run_Timestamp": started,
         "Modification_Timestamp": started,
         "Exit_Status": "Complete",

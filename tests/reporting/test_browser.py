@@ -1,0 +1,86 @@
+"""A report in a real browser: what pointer and keys do, and that it asks for no other file."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from support.browser import opened
+from support.plate_screens import PlateScreen
+
+import cpexport
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+HOSTILE = "P2</script><img src=x onerror=alert(1)>"
+COUNT = "Nuclei per image set"
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = PlateScreen(["P1", HOSTILE], sites=2, per_job=32, lost=(1,), cut=(4,)).write(
+        tmp_path_factory.mktemp("screen")
+    )
+    to, out = home / "s.sqlite", home / "r.html"
+    cpexport.load(home / "outputs", to)
+    cpexport.report(home / "outputs", batch=home / "Batch_data.h5", to=to, out=out)
+    return out
+
+
+def test_a_click_shows_a_well_and_escape_hides_it(browser: "Browser", page: Path) -> None:
+    with opened(browser, page) as seen:
+        seen.well(0, 16).click()
+        text = seen.text("#well")
+
+        assert text.startswith("P1 B05")
+        assert "33-34 missing: no batch has them" in text
+        assert "33: P1_B05_s1.tif" in text
+        assert re.search(r"Run again cellprofiler -c -r -p \S+ -f 33 -l 34 -o", text)
+        seen.page.keyboard.press("Escape")
+        assert not seen.page.locator("#well").is_visible()
+
+
+def test_keys_go_from_well_to_well_and_are_announced(browser: "Browser", page: Path) -> None:
+    with opened(browser, page) as seen:
+        seen.page.locator("svg[data-plate]").nth(1).focus()
+        for key in ("ArrowRight", "ArrowDown", "ArrowLeft", "ArrowUp", "ArrowUp", "ArrowRight"):
+            seen.page.keyboard.press(key)
+        said = f"{HOSTILE} A02. Image sets complete: 195-196"
+        assert seen.page.locator("#at").text_content() == said
+        seen.page.keyboard.press("End")
+        seen.page.keyboard.press("Enter")
+
+        assert seen.text("#well").startswith(f"{HOSTILE} H12")
+
+
+def test_a_feature_colors_the_wells_and_shows_its_quality(browser: "Browser", page: Path) -> None:
+    with opened(browser, page) as seen:
+        seen.page.select_option("#metric", label=COUNT)
+        colors = seen.page.eval_on_selector_all(
+            "svg[data-plate] rect", "all => all.map((one) => getComputedStyle(one).fill)"
+        )
+        missing = seen.page.locator("svg[data-plate] rect.nil").count()
+        seen.well(0, 0).hover()
+
+        assert len(set(colors)) > 50
+        # Wells B05 to C08, and half of the fifth job.
+        assert missing == 16 + 8
+        assert re.fullmatch(rf"P1 A01 {COUNT}: [\d.]+ complete: 1-2", seen.text("#tip"))
+        assert seen.text(".metric:visible h3") == COUNT
+        assert seen.page.locator("#legend .scale").is_visible()
+
+
+def test_it_is_readable_in_the_dark_on_paper_and_without_a_script(
+    browser: "Browser", page: Path
+) -> None:
+    with opened(browser, page, color_scheme="dark", java_script_enabled=False) as seen:
+        background = seen.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert background == "rgb(20, 25, 27)"
+        seen.page.emulate_media(media="print")
+        background = seen.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert background == "rgb(255, 255, 255)"
+        assert not seen.page.locator("nav").is_visible()
+        assert seen.page.locator("svg[data-plate] rect").count() == 192
+        names = seen.page.locator("svg[role=img]").evaluate_all("all => all.map(a => a.ariaLabel)")
+        assert "P1: 144 complete, 16 failed, 32 missing. Arrow keys go from well to well." in names
