@@ -106,6 +106,7 @@ bench: .venv-bench/.ready servers  ## measure how fast it is, beside floors and 
 	-@$(MAKE) --no-print-directory .venv-clients/.ready
 	@PYTHONPATH=tests .venv-bench/bin/python -m bench \
 		--unit $(BENCH_UNIT) --rounds $(BENCH_ROUNDS) --peers $(BENCH_PEERS)
+	@PYTHONPATH=tests .venv-bench/bin/python -m bench.queries
 	@PYTHONPATH=tests .venv-bench/bin/python -m bench.curves $(BENCH_CURVES)
 
 bench-curves: .venv-bench/.ready servers  ## measure only how cost grows with the number of batches

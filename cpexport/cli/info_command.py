@@ -13,7 +13,7 @@ from cpexport.outcome import DONE
     cls=Command,
     section=screens.IN_DATABASE,
     examples=(
-        Example("List tables, rows and batches", "cpexport info --to screen.sqlite"),
+        Example("List tables and their rows", "cpexport info --to screen.sqlite"),
         Example(
             "Where a feature is, and the query that reads it",
             "cpexport info --to screen.sqlite --column Nuclei_AreaShape_Area",

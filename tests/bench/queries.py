@@ -65,13 +65,13 @@ def _client(url: str) -> Iterator[Ask]:
         folder = url.removeprefix("parquet:")
         with closing(duckdb.connect()) as files:
             for table in ("Per_Image", "Per_Cells", "Per_Nuclei"):
-                files.sql(f"CREATE VIEW {table} AS FROM '{folder}/{table}/*.parquet'")
-            yield lambda sql: files.sql(sql).fetchall()
+                files.execute(f"CREATE VIEW {table} AS FROM '{folder}/{table}/*.parquet'")
+            yield lambda sql: files.execute(sql).fetchall()
         return
     parsed = make_url(url)
     if parsed.drivername == "duckdb":
         with closing(duckdb.connect(str(parsed.database), read_only=True)) as file:
-            yield lambda sql: file.sql(sql).fetchall()
+            yield lambda sql: file.execute(sql).fetchall()
     elif parsed.drivername == "sqlite":
         with closing(sqlite3.connect(str(parsed.database))) as sqlite:
             yield lambda sql: sqlite.execute(sql).fetchall()
@@ -82,7 +82,7 @@ def _client(url: str) -> Iterator[Ask]:
 
             def ask(sql: str) -> Sequence[Any]:
                 cursor.execute(sql)
-                return cursor.fetchall()
+                return list(cursor.fetchall())
 
             yield ask
 

@@ -31,7 +31,9 @@ def entries(name: str) -> dict[str, str]:
     """The options on a screen, each with its help text in one line."""
     begun = re.split(r"^  (?=-)", text(name), flags=re.MULTILINE)[1:]
     shown = [entry.partition("\n\n")[0] for entry in begun]
-    return {re.findall("--[a-z-]+", e.split("  ")[0])[-1]: " ".join(e.split()) for e in shown}
+    # Of the two names of a choice, `--indexes / --no-indexes`, the first one counts.
+    names = (re.findall("--[a-z-]+", e.split("  ")[0].partition(" / ")[0])[-1] for e in shown)
+    return dict(zip(names, (" ".join(e.split()) for e in shown), strict=True))
 
 
 @pytest.mark.parametrize("name", NAMES)
