@@ -56,9 +56,9 @@ class ImageSets:
 
     ranges: tuple[tuple[int, int], ...] = ()
 
-    def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
         # A million are pickled; the way of dataclasses with slots takes several times as long.
-        return type(self), (self.ranges,) if self.ranges else ()
+        return (type(self), (self.ranges,)) if self.ranges else (_none, ())
 
     def __post_init__(self) -> None:
         for first, last in self.ranges:
@@ -255,6 +255,10 @@ class ImageSets:
         True
         """
         return self <= other
+
+
+def _none() -> ImageSets:
+    return NONE
 
 
 def _check(first: int, last: int) -> None:

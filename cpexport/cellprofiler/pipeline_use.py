@@ -41,15 +41,29 @@ def pipelines_used(outputs: Iterable[PipelineUse]) -> tuple[PipelineUse, ...]:
     >>> pipelines_used([one, PipelineUse("ab", "4.2.8", 1, ImageSets.span(5, 6))])
     (PipelineUse(sha256='ab', cellprofiler='4.2.8', batches=2, image_sets=ImageSets('1-6')),)
     """
-    same: dict[tuple[str | None, str | None], tuple[list[int], Union]] = {}
+    uses = PipelineUses()
     for output in outputs:
-        if output.image_sets:
-            batches, image_sets = same.setdefault(
-                (output.sha256, output.cellprofiler), ([0], Union())
-            )
-            batches[0] += output.batches
-            image_sets.add(output.image_sets)
-    return tuple(
-        PipelineUse(sha256, version, batches, image_sets.all)
-        for (sha256, version), ((batches,), image_sets) in same.items()
-    )
+        uses.add(output)
+    return uses.all
+
+
+class PipelineUses:
+    """Uses of pipelines that are added up one by one."""
+
+    def __init__(self) -> None:
+        self._batches: dict[tuple[str | None, str | None], int] = {}
+        self._image_sets: dict[tuple[str | None, str | None], Union] = {}
+
+    def add(self, use: PipelineUse) -> None:
+        if use.image_sets:
+            key = use.sha256, use.cellprofiler
+            self._batches[key] = self._batches.get(key, 0) + use.batches
+            self._image_sets.setdefault(key, Union()).add(use.image_sets)
+
+    @property
+    def all(self) -> tuple[PipelineUse, ...]:
+        """As `pipelines_used` returns them."""
+        return tuple(
+            PipelineUse(*key, batches, self._image_sets[key].all)
+            for key, batches in self._batches.items()
+        )

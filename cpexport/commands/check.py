@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from cpexport._stopwatch import Stopwatch
 from cpexport.cellprofiler.batch_file import BatchFile
 from cpexport.cellprofiler.image_set_names import Name, named
-from cpexport.cellprofiler.pipeline_use import PipelineUse, pipelines_used
+from cpexport.cellprofiler.pipeline_use import PipelineUse, PipelineUses
 from cpexport.commands.seen import Seen, seen, seen_in_queue, with_replacements
 from cpexport.errors import LeftOut, UsageError
-from cpexport.files.spool import Spool
-from cpexport.imagesets import NONE, ImageSets, Union, repeated, union
+from cpexport.files.spool import Picked, Spool
+from cpexport.imagesets import NONE, ImageSets, Union, overlapping, repeated, union
 from cpexport.jobs.history import History
 from cpexport.jobs.logs import Logs
 from cpexport.jobs.plan import SavedPlan
@@ -210,32 +210,31 @@ def check(
     sums = _Sums.of(found.batches)
     done, skipped = sums.done.all, sums.skipped.all
     present = done | skipped
-    some = found.facts.not_whole
+    some, sharing = found.facts.not_whole, overlapping(b.complete for b in found.batches)
+    several = found.batches if len(found.facts.features) > 1 else ()
     left_out = (
         *found.left_out,
         *(left for batch in some for left in batch.left_out),
         *uncertain(some, found.plan, present),
-        *_not_loaded(found, present, same_pictures),
+        *_not_loaded(found, present, sharing, same_pictures),
     )
     reports = Spool(seen(batch, history, logs, present) for batch in found.batches)
     return CheckReport(
         found.plan,
         done,
         sums.unexpected.all,
-        repeated(batch.complete - batch.skipped for batch in found.batches),
+        repeated(b.complete - b.skipped for b in Picked(found.batches, sharing)),
         with_replacements(reports, {left.path for left in left_out}),
         found.plans,
         found.histories,
         history,
         skipped - done,
         trouble(history, found.histories),
-        (*found.notes, *sentences(lacking(found.batches)), *map(str, history.broken)),
+        (*found.notes, *sentences(lacking(several)), *map(str, history.broken)),
         left_out,
         sums.mismatched.all,
         tuple(seen_in_queue(history, logs, present)),
-        pipelines_used(
-            PipelineUse(batch.pipeline, batch.version, 1, batch.complete) for batch in found.batches
-        ),
+        sums.pipelines.all,
         keyed=found.names,
     )
 
@@ -243,12 +242,13 @@ def check(
 @dataclass(frozen=True)
 class _Sums:
     """The image sets of all batches: complete ones, those that FlagImage skipped, and those that
-    the batch file does not list, or lists with other images."""
+    the batch file does not list, or lists with other images; and the pipelines."""
 
     done: Union = field(default_factory=Union)
     skipped: Union = field(default_factory=Union)
     unexpected: Union = field(default_factory=Union)
     mismatched: Union = field(default_factory=Union)
+    pipelines: PipelineUses = field(default_factory=PipelineUses)
 
     @classmethod
     def of(cls, batches: Iterable[Batch]) -> Self:
@@ -258,6 +258,7 @@ class _Sums:
             sums.skipped.add(batch.skipped)
             sums.unexpected.add(batch.unexpected)
             sums.mismatched.add(batch.mismatched_images)
+            sums.pipelines.add(PipelineUse(batch.pipeline, batch.version, 1, batch.complete))
         return sums
 
 
@@ -279,10 +280,13 @@ def _check_not_empty(found: Survey, outputs: Sequence[Path]) -> None:
         )
 
 
-def _not_loaded(found: Survey, present: ImageSets, same_pictures: bool) -> Iterator[LeftOut]:
+def _not_loaded(
+    found: Survey, present: ImageSets, sharing: Sequence[int], same_pictures: bool
+) -> Iterator[LeftOut]:
     """Yields what a load would leave out although all its image set numbers are `present`.
 
-    Batches that lack numbers are left to the list of missing image sets.
+    `sharing` are the places of batches that share complete image sets with others. Batches that
+    lack numbers are left to the list of missing image sets.
     """
     some = found.facts.not_whole
     reported = {left.path for left in lost(some, found.plan, present)}
@@ -290,4 +294,4 @@ def _not_loaded(found: Survey, present: ImageSets, same_pictures: bool) -> Itera
     yield from covered(found, other_outputs(found.batches), (), reported)
     # With a batch file, all images have already been compared with it.
     same_pictures = same_pictures or found.plan is not None
-    yield from contradicted(found.batches, same_pictures=same_pictures)
+    yield from contradicted(Picked(found.batches, sharing), same_pictures=same_pictures)

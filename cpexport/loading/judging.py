@@ -13,6 +13,7 @@ from cpexport.imagesets import ImageSets, union
 from cpexport.loading.completeness import judge, not_readable
 from cpexport.loading.inspection import Inspected
 from cpexport.sources.base import Batch, Evidence, Source, State
+from cpexport.sources.companions import NOTHING
 from cpexport.sources.error_containment import contained
 
 Again = Callable[[Source], Evidence | SourceError]
@@ -52,6 +53,7 @@ class Judge:
         self._plan, self._same_pictures = plan, same_pictures
         self._tables = {pipeline: set(names) for pipeline, names in tables.items()}
         self._batches: Spool[Batch] = Spool()
+        self._batches.share(NOTHING)
         if plan is not None:
             # Sources have it as a hint.
             self._batches.share(plan.pipeline)

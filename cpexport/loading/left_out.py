@@ -210,10 +210,10 @@ def contradicted(batches: Sequence[Batch], *, same_pictures: bool) -> list[LeftO
     """Returns batches that share complete image sets with an older batch that has other images, or
     more object types and features. No load accepts both without the user's consent.
 
+    `batches` are those that share any with another: all of them are in memory at once.
     `same_pictures` is whether image sets with one number are known to have the same images.
     """
-    sharing = (batches[place] for place in overlapping(batch.complete for batch in batches))
-    by_age = sorted(sharing, key=lambda batch: batch.age)
+    by_age = sorted(batches, key=lambda batch: batch.age)
     contradictions: dict[str, LeftOut] = {}
     for older, newer, both in in_common([batch.complete for batch in by_age]):
         old, new = by_age[older], by_age[newer]

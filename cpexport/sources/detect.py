@@ -20,6 +20,7 @@ from cpexport.files.spool import Spool
 from cpexport.files.walk import Listed, ReportFiles, is_text, walk
 from cpexport.jobs.split import PLAN, STAMP, STATUS, STATUS_SUFFIXES
 from cpexport.sources.base import Source
+from cpexport.sources.companions import NOTHING
 from cpexport.sources.error_containment import contained
 from cpexport.sources.folder import DATA_SUFFIXES, sorted_by_kind, suffix
 from cpexport.sources.folder_content import Place
@@ -126,6 +127,7 @@ class Found:
         places, _ = self._together
         sources: Spool[Source] = Spool()
         sources.share(hint)
+        sources.share(NOTHING)
         homes = DigestSet()
         for place in places:
             for source in sources_of(place, hint):
