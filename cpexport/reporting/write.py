@@ -15,8 +15,10 @@ def check_replaceable(file: Path, mark: str) -> None:
     """Checks that a file does not exist, or that cpexport wrote it: its beginning has the mark.
 
     Raises:
-        UsageError: another program wrote it, or it is a folder.
+        UsageError: another program wrote it, it is a folder, or its folder does not exist.
     """
+    if not file.parent.is_dir():
+        raise UsageError(f"{file}: its folder does not exist; make it, or name another file")
     if file.is_dir():
         raise UsageError(f"{file}: is a folder; name a file")
     if not file.exists():

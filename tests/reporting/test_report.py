@@ -270,6 +270,7 @@ class TestBadInput:
             ({"to": "s.sqlite", "plate": "Metadata_Plat"}, "Did you mean Metadata_Plate"),
             ({"to": "s.sqlite", "run": "a"}, "no run a"),
             ({"to": "s.sqlite", "out": "s.sqlite"}, "cpexport did not write it"),
+            ({"to": "s.sqlite", "out": "none/r.html"}, "its folder does not exist"),
         ],
     )
     def test_is_refused_in_one_line_and_nothing_is_written(
