@@ -100,13 +100,19 @@ def check_text_lengths(rows: pa.RecordBatch, table: Table, file: str) -> None:
     Raises:
         SinkError: one does not.
     """
-    bounded = {name for name, type in types(schema.data_table(table)).items() if type == "TEXT"}
+    sql_types = types(schema.data_table(table))
     for column in table.columns:
-        if column.name in bounded:
-            longest = pc.max(pc.binary_length(rows[column.name].cast(TEXT))).as_py() or 0
-            if longest > LONGEST_TEXT:
-                raise SinkError(
-                    file,
-                    f"{column.name} has a text of {longest} bytes, but TEXT allows {LONGEST_TEXT}",
-                    "load into SQLite instead",
-                )
+        type = sql_types[column.name]
+        if type == "TEXT":
+            length, most, unit = pc.binary_length, LONGEST_TEXT, "bytes"
+        elif type == f"VARCHAR({schema.PLACE_LENGTH})":
+            length, most, unit = pc.utf8_length, schema.PLACE_LENGTH, "characters"
+        else:
+            continue
+        longest = pc.max(length(rows[column.name].cast(TEXT))).as_py() or 0
+        if longest > most:
+            raise SinkError(
+                file,
+                f"{column.name} has a text of {longest} {unit}, but {type} allows {most}",
+                "load into SQLite instead",
+            )
