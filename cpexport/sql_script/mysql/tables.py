@@ -100,13 +100,20 @@ def check_text_lengths(rows: pa.RecordBatch, table: Table, file: str) -> None:
     Raises:
         SinkError: one does not.
     """
-    bounded = {name for name, type in types(schema.data_table(table)).items() if type == "TEXT"}
+    kinds = types(schema.data_table(table))
     for column in table.columns:
-        if column.name in bounded:
-            longest = pc.max(pc.binary_length(rows[column.name].cast(TEXT))).as_py() or 0
-            if longest > LONGEST_TEXT:
-                raise SinkError(
-                    file,
-                    f"{column.name} has a text of {longest} bytes, but TEXT allows {LONGEST_TEXT}",
-                    "load into SQLite instead",
-                )
+        values, kind = rows[column.name], kinds.get(column.name, "")
+        if kind == "TEXT":
+            longest = pc.max(pc.binary_length(values.cast(TEXT))).as_py() or 0
+            limit, unit = LONGEST_TEXT, "bytes"
+        elif schema.is_place(column):
+            longest = pc.max(pc.utf8_length(values.cast(TEXT))).as_py() or 0
+            limit, unit = PLACE_LENGTH, "characters"
+        else:
+            continue
+        if longest > limit:
+            raise SinkError(
+                file,
+                f"{column.name} has a text of {longest} {unit}, but {kind} allows {limit}",
+                "load into SQLite instead",
+            )
