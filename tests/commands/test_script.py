@@ -155,7 +155,7 @@ def test_a_text_too_long_for_a_column_is_refused(tmp_path: Path, copy: Callable[
     outputs = copy("11_h5_and_csv", "outputs/batch_1_6")
     (file,) = outputs.glob("*.h5")
     rewritten(file, "Image", "Metadata_Plate", lambda values: ["x" * 70_000] * len(values))
-    with pytest.raises(SinkError, match="Image_Metadata_Plate has a text of 70000 bytes"):
+    with pytest.raises(SinkError, match="Image_Metadata_Plate has a text of 70000 characters"):
         written(outputs, tmp_path / "out")
 
 
