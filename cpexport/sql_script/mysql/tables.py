@@ -100,19 +100,20 @@ def check_text_lengths(rows: pa.RecordBatch, table: Table, file: str) -> None:
     Raises:
         SinkError: one does not.
     """
-    sql_types = types(schema.data_table(table))
+    kinds = types(schema.data_table(table))
     for column in table.columns:
-        type = sql_types[column.name]
-        if type == "TEXT":
-            length, most, unit = pc.binary_length, LONGEST_TEXT, "bytes"
-        elif type == f"VARCHAR({schema.PLACE_LENGTH})":
-            length, most, unit = pc.utf8_length, schema.PLACE_LENGTH, "characters"
+        values, kind = rows[column.name], kinds.get(column.name, "")
+        if kind == "TEXT":
+            longest = pc.max(pc.binary_length(values.cast(TEXT))).as_py() or 0
+            limit, unit = LONGEST_TEXT, "bytes"
+        elif schema.is_place(column):
+            longest = pc.max(pc.utf8_length(values.cast(TEXT))).as_py() or 0
+            limit, unit = PLACE_LENGTH, "characters"
         else:
             continue
-        longest = pc.max(length(rows[column.name].cast(TEXT))).as_py() or 0
-        if longest > most:
+        if longest > limit:
             raise SinkError(
                 file,
-                f"{column.name} has a text of {longest} {unit}, but {type} allows {most}",
+                f"{column.name} has a text of {longest} {unit}, but {kind} allows {limit}",
                 "load into SQLite instead",
             )
