@@ -18,7 +18,6 @@ from support.fixtures import rows, unpacked
 from support.servers import Database
 
 from cpexport.errors import SinkError
-from cpexport.files import disks
 from cpexport.sinks.sqlite import connection
 
 COUNT = "SELECT count(*) FROM Per_Cells"
@@ -93,31 +92,30 @@ def reading(file: Path) -> Iterator[Callable[[], int]]:
             process.kill()
 
 
-def test_a_file_takes_a_load_while_somebody_reads_it(tmp_path: Path) -> None:
+def test_a_file_that_was_given_a_log_takes_a_load_while_somebody_reads_it(tmp_path: Path) -> None:
     file = tmp_path / "x.sqlite"
     first, second = jobs(tmp_path)
     load([first], f"sqlite:///{file}")
+    with closing(sqlite3.connect(file)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
     with reading(file) as count:
         load([first, second], f"sqlite:///{file}")
         assert count() == 25
 
     assert rows(file, COUNT) == [(43,)]
     assert rows(file, "PRAGMA integrity_check") == [("ok",)]
+    assert rows(file, "PRAGMA journal_mode") == [("wal",)]
 
 
-def test_where_a_disk_allows_no_log_the_reader_is_named(
+def test_a_reader_that_a_load_cannot_wait_for_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "x.sqlite"
     first, second = jobs(tmp_path)
     load([first], f"sqlite:///{file}")
-    # No disk of a network is at hand, so no kind of disk can have a log now; and a second is long
-    # enough to wait.
-    monkeypatch.setattr(disks, "_LOCAL", frozenset())
+    # A second is long enough to wait.
     monkeypatch.setattr(connection, "_BUSY_MS", 1000)
     monkeypatch.setattr(connection, "_PRAGMAS", ("busy_timeout = 1000", "synchronous = EXTRA"))
-    load([first], f"sqlite:///{file}")
-    assert rows(file, "PRAGMA journal_mode") == [("delete",)]
     with reading(file), pytest.raises(SinkError, match=r"it was read by process \d+ \(python"):
         load([first, second], f"sqlite:///{file}")
 

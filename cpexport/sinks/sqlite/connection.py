@@ -15,7 +15,7 @@ from cpexport import _sqlite_adbc
 from cpexport._wait_notice import waiting_for
 from cpexport.cellprofiler.features import INTEGER, NULL, TABLE_NUMBER, TEXT
 from cpexport.errors import ChangedError, SinkError
-from cpexport.files.disks import is_local, readers
+from cpexport.files.locks import readers
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.in_place import deleted, identity
 from cpexport.sinks.sql.database import Query, collected, quoted, spans
@@ -42,18 +42,14 @@ class Connection:
     """Statements and transactions on one SQLite file; all errors are `SinkError`.
 
     The file is opened when first needed. Only a transaction with `create` makes it; if that fails,
-    the file is removed again. Unless it is for `writing`, the file can be read-only. `shared`
-    is whether it may have a write-ahead log; see `let_others_read`.
+    the file is removed again. Unless it is for `writing`, the file can be read-only.
 
     Raises:
         SinkError: the path cannot be a database, or is for `writing` and read-only.
     """
 
-    def __init__(
-        self, path: Path, name: str, *, writing: bool = True, shared: bool = False
-    ) -> None:
+    def __init__(self, path: Path, name: str, *, writing: bool = True) -> None:
         self.path, self.name, self.writing = path, name, writing
-        self._shared = shared and writing
         self._connection: _sqlite_adbc.Connection | None = None
         self._made = False
         # The file that was opened, and whether it had or got tables.
@@ -207,8 +203,6 @@ class Connection:
             raise SinkError(
                 self.name, "does not exist", "check --to, or load outputs into it first"
             )
-        if self._shared and self._has_log() and not is_local(self.path):
-            self.let_others_read()
         self._begin()
         try:
             yield
@@ -222,28 +216,8 @@ class Connection:
             self._names = None
         self._check_place()
 
-    def let_others_read(self) -> None:
-        """Lets others read the file from now on while a process writes to it, and write while
-        others read: by a write-ahead log, which needs memory that all processes share, and so a
-        disk of this machine.
-
-        The end of a load does this, as a log makes large loads slower by a third, and must not be
-        left behind if the first batch fails. A file that others are reading now keeps its journal.
-        """
-        if not self._shared:
-            return
-        self._shared = False
-        wanted = "wal" if is_local(self.path) else "delete"
-        ((mode,),) = self.rows("PRAGMA journal_mode")
-        if mode not in ("wal", "delete") or mode == wanted:
-            return
-        with suppress(SinkError):
-            self.rows("PRAGMA busy_timeout = 1000")
-            self.rows(f"PRAGMA journal_mode = {wanted}")
-        self.rows(f"PRAGMA busy_timeout = {_BUSY_MS}")
-
     def _commit(self) -> None:
-        """Commits. With a rollback journal, that waits until all who read have ended.
+        """Commits. That waits until all who read have ended.
 
         Raises:
             SinkError: they have not; the error names them.

@@ -26,7 +26,7 @@ from cpexport.tables.layout import Layout
 def open_sqlite(path: str, opening: Opening) -> LedgerSink:
     """Opens a SQLite file; see `registry.open_sink`. The first batch makes it; if that batch fails,
     the file is removed again."""
-    file = Connection(Path(path), f"sqlite:///{path}", writing=opening.writing, shared=True)
+    file = Connection(Path(path), f"sqlite:///{path}", writing=opening.writing)
     ledger = SqlLedger(file, opening.prefix, opening.run)
     return LedgerSink.opened(
         file, ledger, opening, lambda shape: SqliteTableStore(file, opening.prefix, shape)
@@ -74,7 +74,6 @@ class SqliteTableStore(FileTableStore[Connection]):
                 ddl.make_indexes(self._file, self.missing_indexes(layout.current()))
         if missing or grown:
             self._file.optimize()
-        self._file.let_others_read()
 
     def _make_object_view(self, layout: Layout) -> None:
         ddl.make_object_view(self._file, layout, self.prefix, self.shape)
