@@ -43,10 +43,10 @@ SUBJECTS = (
         ("jobs/", "loading/batch_file_of_jobs"),
     ),
     Subject(
-        "Batch files",
-        "The batch file lists the image sets that are wanted. Without the right one it is not "
-        "known what is missing.",
-        ("cellprofiler/batch_file", "sources/find_batch_file"),
+        "Batch files and lists",
+        "The batch file, or LoadData's list, has the image sets that are wanted. Without the right "
+        "one it is not known what is missing.",
+        ("cellprofiler/batch_file", "cellprofiler/image_set_list", "sources/find_batch_file"),
     ),
     Subject("Measurement files (.h5)", _FILE, ("cellprofiler/hdf5", "sources/hdf5")),
     Subject("CSV files of ExportToSpreadsheet", _FILE, ("sources/spreadsheet",)),
