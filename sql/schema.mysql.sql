@@ -55,6 +55,14 @@ CREATE TABLE _cpexport_measured (
 	PRIMARY KEY (batch_id, feature)
 )ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
 
+CREATE TABLE _cpexport_numbers (
+	prefix VARCHAR(64) NOT NULL,
+	table_number INTEGER NOT NULL,
+	digest VARCHAR(64) NOT NULL,
+	number INTEGER NOT NULL,
+	PRIMARY KEY (prefix, table_number, digest)
+)ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+
 CREATE TABLE _cpexport_replaced (
 	batch_id INTEGER NOT NULL,
 	by_batch_id INTEGER NOT NULL,

@@ -55,6 +55,14 @@ CREATE TABLE _cpexport_measured (
 	PRIMARY KEY (batch_id, feature)
 );
 
+CREATE TABLE _cpexport_numbers (
+	prefix TEXT NOT NULL,
+	table_number INTEGER NOT NULL,
+	digest TEXT NOT NULL,
+	number INTEGER NOT NULL,
+	PRIMARY KEY (prefix, table_number, digest)
+);
+
 CREATE TABLE _cpexport_replaced (
 	batch_id INTEGER NOT NULL,
 	by_batch_id INTEGER NOT NULL,

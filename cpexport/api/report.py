@@ -166,10 +166,10 @@ def check_report_file(file: Path | None) -> None:
     Raises:
         UsageError: it is a folder, or a file that cpexport did not write.
     """
-    from cpexport.reporting.page import MARK
-    from cpexport.reporting.write import check_replaceable
-
     if file is not None:
+        from cpexport.reporting.page import MARK
+        from cpexport.reporting.write import check_replaceable
+
         check_replaceable(file, MARK)
 
 
@@ -180,9 +180,9 @@ def write_report(
 
     found: the check of the request's outputs, or of its destination, if it was made already.
     """
-    from cpexport.reporting.build import build
-    from cpexport.reporting.page import page
-    from cpexport.reporting.write import write
-
     if file is not None:
+        from cpexport.reporting.build import build
+        from cpexport.reporting.page import page
+        from cpexport.reporting.write import write
+
         write(page(build(request, found=found), request.outputs), file)

@@ -60,7 +60,7 @@ class CheckReport:
     pipelines: those that made the complete image sets.
     resubmission: the plan that runs what is missing, if one was asked for.
     missing_ok: whether the exit status is 0 even if something is missing or left out.
-    keyed: the names of incomplete image sets that are told apart by their metadata.
+    keyed: the names of incomplete image sets that are identified by their metadata.
     """
 
     plan: BatchFile | None
@@ -104,8 +104,8 @@ class CheckReport:
 
     @cached_property
     def names(self) -> Mapping[int, Name]:
-        """The names of the missing image sets, if there is a batch file, or if image sets are told
-        apart by their metadata."""
+        """The names of the missing image sets, if there is a batch file, or if metadata identifies
+        image sets."""
         if self.plan:
             return named(self.plan.pictures, self.missing)
         return {n: name for n, name in self.keyed.items() if n in self.missing}

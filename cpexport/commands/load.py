@@ -12,7 +12,7 @@ from cpexport._stopwatch import Stopwatch
 from cpexport.commands.load_report import LoadReport, report_on
 from cpexport.derived.analyses import join_analyses
 from cpexport.derived.wells import make_wells
-from cpexport.errors import NumberTakenError, UsageError
+from cpexport.errors import CollisionError, LossError, NumberTakenError, UsageError
 from cpexport.loading.given_numbers import LedgerNumbers
 from cpexport.loading.inspection import NoneKnown
 from cpexport.loading.left_out import check_not_empty
@@ -37,7 +37,7 @@ from cpexport.tables.layout import object_of
 _log = logging.getLogger(__name__)
 
 # How often a load begins again because another one has numbered image sets meanwhile.
-_ATTEMPTS = 5
+_ATTEMPTS = 6
 
 
 def load(
@@ -61,15 +61,15 @@ def load(
         SinkError: the destination cannot be written. Batches that were committed before stay.
     """
     began = time.monotonic()
-    for _ in range(_ATTEMPTS):
+    for attempt in range(_ATTEMPTS):
         try:
             report = _loaded(request, workers, progress)
-            break
+            return replace(report, seconds=time.monotonic() - began)
         except NumberTakenError as error:
+            if attempt == _ATTEMPTS - 1:
+                raise error.__cause__ or error from None
             _log.info("beginning again: %s", error)
-    else:
-        report = _loaded(request, workers, progress)
-    return replace(report, seconds=time.monotonic() - began)
+    raise AssertionError("an attempt returns or raises")
 
 
 def _loaded(request: LoadRequest, workers: ExecutorSpec, progress: Progress) -> LoadReport:
@@ -93,7 +93,13 @@ def _loaded(request: LoadRequest, workers: ExecutorSpec, progress: Progress) -> 
         _reshape(sink)
         succession = Succession(sink, request.consent)
         writer = LoadWriter(sink, succession, prefix, scratch, pool, progress)
-        _write(found.batches, writer, sink, succession)
+        try:
+            _write(found.batches, writer, sink, succession)
+        except CollisionError as error:
+            if isinstance(error, LossError) or not found.by_metadata:
+                raise
+            # Another load may have numbered image sets after this one looked.
+            raise NumberTakenError(sink.name, error.problem, error.advice) from error
         if not request.allow_empty:
             _check_any_readable(found, writer)
         withdrawn = writer.withdraw()

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cpexport.cellprofiler.batch_file import BatchFile
-from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_identity import METADATA, Pictures
 from cpexport.cellprofiler.image_keys import (
     described,
     in_order,
@@ -94,7 +94,7 @@ class Renumbered:
     @property
     def note(self) -> str:
         names = ", ".join(self.key)
-        return f"image sets are told apart by {names}, not by the numbers that their jobs gave them"
+        return f"image sets are identified by {names}, not by the numbers that their jobs gave them"
 
 
 def renumbered(
@@ -149,7 +149,7 @@ def _key(plan: BatchFile | None, numbering: Numbering) -> tuple[str, ...]:
     """
     if numbering.key and numbering.numbers.key not in ((), numbering.key):
         names = ", ".join(numbering.numbers.key)
-        raise UsageError(f"the destination's image sets are told apart by {names}; leave out --key")
+        raise UsageError(f"the destination's image sets are identified by {names}; leave out --key")
     if key := numbering.key or numbering.numbers.key:
         return key
     return key_of(plan) if plan and plan.is_list else ()
@@ -220,10 +220,15 @@ class _Keys:
 def _different(
     ours: Pictures, theirs: Pictures, rows: Sequence[tuple[int, int]]
 ) -> npt.NDArray[np.bool_]:
-    """Whether the images of these pairs of rows differ, as far as anything shows."""
+    """Whether the images of these pairs of rows differ, as far as files show: metadata alone can be
+    wrong."""
     left, right = np.array(rows).T
-    different, _ = judged(ours.take(left), theirs.take(right))
+    different, _ = judged(_files(ours).take(left), _files(theirs).take(right))
     return different
+
+
+def _files(pictures: Pictures) -> Pictures:
+    return pictures.without([name for name in pictures.columns if name.startswith(METADATA)])
 
 
 def _given(
@@ -297,11 +302,11 @@ def _problem(
 ) -> str:
     """Why a batch's image sets cannot be numbered by their keys; empty if they can."""
     if lacking := [name for name in features if name not in pictures.columns]:
-        return f"has no {lacking[0]}, by which image sets are told apart" if own else ""
+        return f"has no {lacking[0]}, which identifies image sets" if own else ""
     if None in keys:
         number = own[keys.index(None)]
         empty = [name for name in features if not _value(pictures, name, keys.index(None))]
-        return f"its image set {number} has no {empty[0]}, by which image sets are told apart"
+        return f"its image set {number} has no {empty[0]}, which identifies image sets"
     first: dict[str | None, int] = {}
     for number, key in zip(own, keys, strict=True):
         if key in first:

@@ -59,6 +59,7 @@ class Survey:
     notes: for the user, for example about batch files.
     left_out: files that may be data but belong to no batch.
     names: the names of incomplete image sets that were numbered by their metadata.
+    by_metadata: whether metadata numbered the image sets.
     """
 
     plan: BatchFile | None
@@ -69,6 +70,7 @@ class Survey:
     notes: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     names: Mapping[int, Name] = field(default_factory=dict)
+    by_metadata: bool = False
 
     @cached_property
     def facts(self) -> "Facts":
@@ -216,6 +218,7 @@ class _Surveying:
             ),
             (*found.left_out, *read.left_out, *stamps.left_out),
             numbered.names,
+            bool(numbered.notes),
         )
 
     def _numbered(

@@ -127,7 +127,7 @@ class _Lookup:
         known[known] = self.own[places[known]] == numbers[known]
         if not known.all():
             number = int(numbers[~known][0])
-            problem = f"refers to image set {number}, of which it has no row"
+            problem = f"refers to image set {number}, but has no row for it"
             raise SourceError(self._path, problem, AS_WRITTEN)
         return self.new[places]
 

@@ -24,7 +24,7 @@ import cpexport as package
 from cpexport.errors import CollisionError, SourceError, UsageError
 
 Run = Callable[..., Ran]
-NOTE = "told apart by Metadata_Plate, Metadata_Well, Metadata_Site"
+NOTE = "identified by Metadata_Plate, Metadata_Well, Metadata_Site"
 
 
 def site(
@@ -216,7 +216,7 @@ def test_a_job_without_the_metadata_is_left_out(tmp_path: Path, cpexport: Run) -
     ran = cpexport("load", "tree", "--to", "a.sqlite", "--key", "Plate,Well,Site")
 
     assert ran.status == 3
-    assert "its image set 1 has no Metadata_Site, by which image sets are told apart" in ran.out
+    assert "its image set 1 has no Metadata_Site, which identifies image sets" in ran.out
     assert numbered(tmp_path / "a.sqlite") == IN_ORDER
 
 
@@ -264,7 +264,7 @@ def test_another_key_than_that_of_the_destination_is_refused(tmp_path: Path) -> 
     load([tree], to)
     screen(tree, ["P2"])
 
-    with pytest.raises(UsageError, match="told apart by Metadata_Plate, Metadata_Well"):
+    with pytest.raises(UsageError, match="identified by Metadata_Plate, Metadata_Well"):
         package.load(tree, to, key="Plate,Well")
 
 

@@ -9,6 +9,9 @@ import cpexport
 PACKAGE = Path(cpexport.__file__).parent
 # These read the package's own files, and those of the system.
 OWN = {"jobs/templates/__init__.py", "jobs/preflight.py", "jobs/processes.py", "files/memory.py"}
+OWN |= {"files/locks.py", "jobs/plugins.py"}
+# The one runs in CellProfiler's Python, where there is no cpexport; the other installs it.
+OWN |= {"jobs/exporttocpexport.py", "jobs/module.py"}
 OPENING = {"files/opening.py"}
 OPENERS = {"open", "os.open", "h5py.File", "pa.OSFile", "pa.memory_map"}
 # h5py opens a file that was opened before, and is compared with it.

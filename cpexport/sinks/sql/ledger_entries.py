@@ -63,6 +63,12 @@ def after(db: Database, scope: Scope, last: int) -> Iterator[list[tuple[int, Ent
             yield entries(db, scope, ours)
 
 
+def counted_image_sets(db: Database, scope: Scope) -> int:
+    """How many image sets the batches in the scope own."""
+    ((count,),) = fetch(db, queries.counted_image_sets(scope.one_run), **values_of(scope))
+    return int(count)
+
+
 def holding(db: Database, scope: Scope, image_sets: ImageSets) -> tuple[Entry, ...]:
     """The entries that own some of these image sets, each with only those in `loaded`."""
     owners = ledger_tables.batches_of(db, scope, image_sets)

@@ -61,7 +61,7 @@ def write(db: Database, scope: Scope, entry: Entry) -> ImageSets:
         _insert(db, scope, {key: number for key, number in pairs if key is not None})
     elif stored != entry.key:
         names = ", ".join(stored)
-        problem = f"its image sets are told apart by {names}, not by {', '.join(entry.key)}"
+        problem = f"its image sets are identified by {names}, not by {', '.join(entry.key)}"
         raise SinkError(db.name, problem, f"add --key {','.join(stored)}")
     else:
         # On servers, a second process waits here, and then sees what the first one wrote.

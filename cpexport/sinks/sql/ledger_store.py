@@ -1,12 +1,14 @@
 """Reads a destination's ledger from SQL tables, for one prefix and, if named, one run."""
 
-from collections.abc import Collection, Iterator, Mapping
+from array import array
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.files.spool import Spool
-from cpexport.imagesets import ImageSets
+from cpexport.imagesets import LARGEST, ImageSets
 from cpexport.sinks.in_place import deleted
 from cpexport.sinks.ledger import Entry, Ledger
 from cpexport.sinks.sql import (
@@ -69,10 +71,26 @@ class SqlLedger:
 
     def read(self) -> Ledger:
         entries: Spool[Entry] = Spool()
-        for entry in self.entries():
-            entries.share(entry.recorded)
-            entries.append(entry)
+        batches, owned = array("q"), 0
+        for some in ledger_entries.after(self._db, self.scope(), 0) if self.exists else ():
+            for batch, entry in some:
+                batches.append(batch)
+                owned += len(entry.loaded)
+                entries.share(entry.recorded)
+                entries.append(entry)
+        if batches and owned != ledger_entries.counted_image_sets(self._db, self.scope()):
+            # Another program gave a batch image sets that it did not complete.
+            self._add_strange(entries, batches)
         return Ledger(entries)
+
+    def _add_strange(self, entries: Spool[Entry], batches: Sequence[int]) -> None:
+        """Gives entries all image sets that the ledger says they own."""
+        everything = ImageSets.span(1, LARGEST)
+        owned: dict[int, list[int]] = {}
+        for number, batch in ledger_tables.owners(self._db, self.scope(), everything):
+            owned.setdefault(batch, []).append(number)
+        for place, batch in enumerate(batches):
+            entries[place] = replace(entries[place], loaded=ImageSets.of(owned.get(batch, ())))
 
     def summary(self) -> Summary:
         if self._summary is None:

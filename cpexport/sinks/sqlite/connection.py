@@ -158,6 +158,8 @@ class Connection:
         with suppress(SinkError):
             for pragma in ("analysis_limit = 1000", "busy_timeout = 1000", "optimize = 0x10002"):
                 self.rows(f"PRAGMA {pragma}")
+            # The ledger grows while a load goes on, and counts of before would mislead it.
+            self.run("DELETE FROM sqlite_stat1 WHERE tbl LIKE '\\_cpexport\\_%' ESCAPE '\\'")
         with suppress(SinkError):
             self.rows(f"PRAGMA busy_timeout = {_BUSY_MS}")
 
