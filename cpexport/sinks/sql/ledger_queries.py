@@ -145,7 +145,8 @@ def newest_version() -> sa.Select[Any]:
 
 @cache
 def settings(one_run: bool) -> sa.Select[Any]:
-    return sa.select(SETTINGS.c.name, SETTINGS.c.value).where(in_scope(SETTINGS, one_run))
+    stored = sa.select(SETTINGS.c.name, SETTINGS.c.value).where(in_scope(SETTINGS, one_run))
+    return stored.order_by(SETTINGS.c.table_number, SETTINGS.c.name)
 
 
 @cache
