@@ -85,9 +85,11 @@ def lists_of(plan: FilePath | Iterable[FilePath], batch: FilePath | None) -> tup
     """LoadData's lists.
 
     Raises:
-        UsageError: there is a batch file, too.
+        UsageError: there is a batch file, too, or it is a list.
     """
     lists = paths(plan)
+    if batch is not None and os.fspath(batch).lower().endswith((".csv", ".csv.gz")):
+        raise UsageError(f"{os.fspath(batch)}: not a batch file; name a list with --plan")
     if lists and batch is not None:
         raise UsageError("--batch and --plan exclude each other; leave one out")
     return lists

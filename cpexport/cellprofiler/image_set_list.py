@@ -5,10 +5,11 @@ modules/loaddata.py). Columns of images are named `Image_FileName_DNA` or `FileN
 """
 
 import gzip
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import io
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -23,17 +24,10 @@ from cpexport.files.opening import open_regular
 from cpexport.imagesets import LARGEST, NONE, ImageSets
 
 _ADVICE: Final = "name a list of image sets that LoadData can read"
+# A list of a million image sets has some 300 MB.
+_LARGEST: Final = 2 << 30
 _IMAGE: Final = "Image_"
 _TELLING: Final = (FILE, METADATA, "URL_")
-
-
-def is_list(path: Path) -> bool:
-    """Whether a file is a list by its name, and not a batch file.
-
-    >>> [is_list(Path(name)) for name in ("load_data.csv", "a.csv.gz", "Batch_data.h5")]
-    [True, True, False]
-    """
-    return path.name.lower().endswith((".csv", ".csv.gz"))
 
 
 def read_lists(paths: Sequence[Path]) -> BatchFile:
@@ -96,30 +90,40 @@ def _repeated(pictures: Pictures, key: Sequence[str]) -> str:
 
 
 def _read(path: Path) -> pa.Table:
+    content = _content(path)
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise SourceError(path, "is UTF-16", "save it as UTF-8")
     try:
-        with _opened(path) as stream:
-            names = csv.open_csv(stream).schema.names
+        names = csv.open_csv(io.BytesIO(content)).schema.names
         as_text = csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()))
-        with _opened(path) as stream:
-            rows = csv.read_csv(stream, convert_options=as_text)
-    except OSError as error:
-        raise SourceError(path, f"cannot be read: {error.strerror or error}", _ADVICE) from error
+        rows = csv.read_csv(io.BytesIO(content), convert_options=as_text)
     except pa.ArrowInvalid as error:
         raise SourceError(path, f"not a list of image sets: {error}", _ADVICE) from error
+    if len(names) == 1 and (found := next((c for c in ";\t" if c in names[0]), "")):
+        between = "semicolons" if found == ";" else "tabs"
+        problem = f"has {between} between its columns, and LoadData reads commas"
+        raise SourceError(path, problem, "save it with commas")
     rows = rows.rename_columns([name.removeprefix(_IMAGE) for name in names])
     if not any(name.startswith(_TELLING) for name in rows.column_names):
         problem = "not a list of image sets: no column begins with Image_FileName_ or Metadata_"
         raise SourceError(path, problem, _ADVICE)
     if repeated := [n for n in rows.column_names if rows.column_names.count(n) > 1]:
         raise SourceError(path, f"has two columns {repeated[0]}", _ADVICE)
+    if not rows.num_rows:
+        raise SourceError(path, "lists no image sets", _ADVICE)
     return rows
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO | gzip.GzipFile]:
-    with open_regular(path) as stream:
-        if path.suffix.lower() == ".gz":
-            with gzip.GzipFile(fileobj=stream) as unpacked:
-                yield unpacked
-        else:
-            yield stream
+def _content(path: Path) -> bytes:
+    """The whole file, unpacked: pyarrow waits for ever if reading a stream fails."""
+    try:
+        with open_regular(path) as stream:
+            unpacked = gzip.GzipFile(fileobj=stream) if path.suffix.lower() == ".gz" else stream
+            content = unpacked.read(_LARGEST + 1)
+    except (EOFError, zlib.error) as error:
+        raise SourceError(path, "is cut off or damaged", "copy it again") from error
+    except OSError as error:
+        raise SourceError(path, f"cannot be read: {error.strerror or error}", _ADVICE) from error
+    if len(content) > _LARGEST:
+        raise SourceError(path, f"is larger than {_LARGEST >> 30} GB", _ADVICE)
+    return content

@@ -132,7 +132,11 @@ def compared(
         name: {
             f
             for f in types
-            if is_column(f) and not is_aggregate(f, objects) and keeps_feature(name, f)
+            # A destination has the numbers of objects even if an output has only `ObjectNumber`.
+            if f != NUMBER
+            and is_column(f)
+            and not is_aggregate(f, objects)
+            and keeps_feature(name, f)
         }
         for name, types in joined([*(group.features for group in groups.values()), loaded]).items()
         if keeps(name)

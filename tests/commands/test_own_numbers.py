@@ -1,6 +1,7 @@
 """Jobs that count their own image sets from 1: metadata tells the image sets of a run apart."""
 
 import csv
+import gzip
 import json
 import random
 import shutil
@@ -240,6 +241,7 @@ def test_two_image_sets_of_a_job_with_one_key_are_named(tmp_path: Path, cpexport
         (("--key", "Plate,,Well"), "--key needs names of metadata"),
         (("--key", "Well,Metadata_Well"), "--key names Metadata_Well twice"),
         (("--plan", "load_data.csv", "--batch", "Batch_data.h5"), "exclude each other"),
+        (("--batch", "same.csv"), "same.csv: not a batch file; name a list with --plan"),
         (("--plan", "gone.csv"), "gone.csv: cannot be read"),
         (("--plan", "text.csv"), "text.csv: not a list of image sets"),
         (("--plan", "same.csv"), "two rows have the same Metadata_Plate, Metadata_Well"),
@@ -255,6 +257,38 @@ def test_what_makes_no_sense_changes_nothing(
     ran = cpexport("load", "tree", "--to", "a.sqlite", *words)
 
     assert ran.status in (1, 2)
+    assert problem in ran.err
+    assert traces(tmp_path) == before
+
+
+ROWS = b"Image_FileName_DNA,Metadata_Plate,Metadata_Well\n" + b"a.tif,P1,A01\n" * 99
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("cut.csv.gz", gzip.compress(ROWS)[:40], "is cut off or damaged"),
+        ("plain.csv.gz", ROWS, "Not a gzipped file"),
+        ("semicolons.csv", ROWS.replace(b",", b";"), "has semicolons between its columns"),
+        ("tabs.csv", ROWS.replace(b",", b"\t"), "has tabs between its columns"),
+        ("header.csv", ROWS.split(b"a.tif")[0], "lists no image sets"),
+        ("utf16.csv", ROWS.decode().encode("utf-16"), "is UTF-16; save it as UTF-8"),
+        ("latin.csv", ROWS.replace(b"A01", b"\xe4"), "invalid UTF8"),
+    ],
+)
+def test_a_list_of_another_kind_is_refused_by_its_reason(
+    name: str, content: bytes, problem: str, tmp_path: Path, cpexport: Run
+) -> None:
+    site(tmp_path / "tree", "P1", "A01", 1)
+    (tmp_path / name).write_bytes(content)
+    before = traces(tmp_path)
+    ran = cpexport("load", "tree", "--to", "a.sqlite", "--plan", name)
+
+    assert (ran.status, ran.err.count("\n"), ran.err.startswith(f"cpexport: {name}: ")) == (
+        1,
+        1,
+        True,
+    )
     assert problem in ran.err
     assert traces(tmp_path) == before
 
