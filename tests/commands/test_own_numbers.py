@@ -23,6 +23,8 @@ from support.own_numbers import KEY, counted_from_1, write_list
 
 import cpexport as package
 from cpexport.errors import CollisionError, SourceError, UsageError
+from cpexport.loading.writer import LoadWriter
+from cpexport.sources.base import Batch
 
 Run = Callable[..., Ran]
 NOTE = "identified by Metadata_Plate, Metadata_Well, Metadata_Site"
@@ -137,6 +139,61 @@ def test_loads_at_once_give_each_image_set_one_number(tmp_path: Path) -> None:
     assert ends == [0, 0, 0]
     assert sorted(numbered(to).values()) == list(IN_ORDER.values())
     assert sorted(numbered(to)) == list(range(1, 9))
+
+
+def test_a_number_that_another_load_gives_meanwhile_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other load stores site 2 of A02 under the number that site 1 would have had."""
+    tree, to = screen(tmp_path / "tree", ["P1"]), f"sqlite:///{tmp_path / 'a.sqlite'}"
+    shutil.rmtree(tree / "P1_A02_1")
+    site(tree, "P1", "A02", 1, cells=9)
+    site(tmp_path / "copy", "P1", "A02", 2)
+    real, others = LoadWriter._put, [tmp_path / "copy"]
+
+    def put(self: LoadWriter, batch: Batch, *rest: Any) -> bool:
+        if batch.source.path.name == "P1_A02_2" and others:
+            load([others.pop()], to)
+        return real(self, batch, *rest)
+
+    monkeypatch.setattr(LoadWriter, "_put", put)
+    load([tree], to)
+
+    assert numbered(tmp_path / "a.sqlite") == {
+        1: ("P1", "A01", "1"),
+        2: ("P1", "A01", "2"),
+        3: ("P1", "A02", "2"),
+    }
+    assert rows(tmp_path / "a.sqlite", "SELECT count(*) FROM Per_Cells") == [(3,)]
+
+
+def test_rows_tracks_and_pairs_follow_where_the_list_has_another_order(
+    tmp_path: Path, cpexport: Run
+) -> None:
+    wells = ["A01", "A02", "A03"]
+    images = [
+        {**image(n, f"P1_{well}_1.tif"), "Count_Cells": 1, "Metadata_Plate": "P1"}
+        | {"Metadata_Well": well, "Metadata_Site": "1"}
+        for n, well in enumerate(wells, 1)
+    ]
+    parent = "TrackObjects_ParentImageNumber_5"
+    cells = [nucleus(n, 1, 10 * n, **{parent: n - 1}) for n in (1, 2, 3)]
+    folder = output(tmp_path / "tree" / "job", images, Cells=cells)
+    header = "Module,Module Number,Relationship,First Object Name,First Image Number,"
+    header += "First Object Number,Second Object Name,Second Image Number,Second Object Number"
+    pair = "TrackObjects,5,Parent,Cells,1,1,Cells,2,1"
+    (folder / "Object relationships.csv").write_text(f"{header}\n{pair}\n")
+    load_data(tmp_path / "load_data.csv", [("P1", well, "1") for well in reversed(wells)])
+    words = ("tree", "--to", "a.sqlite", "--plan", "load_data.csv")
+    assert cpexport("load", *words).status == 0
+
+    query = f"SELECT ImageNumber, Cells_AreaShape_Area, Cells_{parent} FROM Per_Cells ORDER BY 1"
+    assert rows(tmp_path / "a.sqlite", query) == [(1, 30, 2), (2, 20, 3), (3, 10, 0)]
+    query = "SELECT image_number1, image_number2 FROM Per_Relationships"
+    assert rows(tmp_path / "a.sqlite", query) == [(3, 2)]
+    query = "SELECT ImageNumber, Image_SourceImageNumber FROM Per_Image ORDER BY rowid"
+    assert rows(tmp_path / "a.sqlite", query) == [(1, 3), (2, 2), (3, 1)]
+    assert cpexport("verify", *words).status == 0
 
 
 def test_the_list_of_load_data_plans_the_run(tmp_path: Path, cpexport: Run) -> None:
