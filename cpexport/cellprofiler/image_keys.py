@@ -1,7 +1,7 @@
 """Metadata that identifies image sets, where their numbers do not: plate, well and site.
 
 A job that has an image set list of its own counts from 1, so all jobs have an image set 1. The
-metadata that tells them apart is the *key*; a lab chooses its own tags, so it is found by
+metadata that identifies them is the *key*; a lab chooses its own tags, so it is found by
 `image_set_names`, or named by the user.
 """
 

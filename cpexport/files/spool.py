@@ -17,7 +17,7 @@ _BLOCK: Final = 1 << 16
 
 
 class Spool(Sequence[_T], Generic[_T]):
-    """A sequence of values of which only some bytes each are in memory.
+    """A sequence of values that lie in a file, with some bytes each in memory.
 
     Every access returns an equal copy, never the same object: what distinguishes two items must be
     in their values. If temporary files cannot be written, the items stay in memory.

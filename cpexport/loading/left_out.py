@@ -147,8 +147,8 @@ def left_out(
 
 
 def _found_none(batches: Iterable[Batch], sink: Sink) -> Iterator[str]:
-    """Yields the object types of incomplete batches that every image set in a destination counts,
-    and of which none has any: the destination lacks nothing without their tables."""
+    """Yields the object types of incomplete batches that all image sets in a destination count as
+    0: the destination lacks nothing without their tables."""
     features = sink.layout().features.get(IMAGE, {})
     asked = {name for batch in batches if not batch.complete for name in batch.features}
     counts = {name: f"Count_{name}" for name in sorted(asked) if f"Count_{name}" in features}

@@ -56,7 +56,7 @@ class LoadStep:
 
 
 class Steps(Sequence[LoadStep]):
-    """The steps of a load, of which only some bytes each are in memory.
+    """The steps of a load, in a file, with some bytes each in memory.
 
     batches: the batches of a survey.
     order: the places in `batches` of those that have a step.

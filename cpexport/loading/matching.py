@@ -29,7 +29,7 @@ class Matched:
 
 
 class Matches(Sequence[Matched]):
-    """Batches with their entries, of which only some bytes each are in memory.
+    """Batches with their entries, in a file, with some bytes each in memory.
 
     batches: the batches that could be read.
     known: which of them the ledger knows.
