@@ -33,8 +33,10 @@ def test_the_picture_of_a_check_that_watches(
     site.fail({"3-4": ["exit 7"], "15-16": ["late"], "17-18": ["late"], "19-20": ["late"]})
     background(["sh", str(site.run / "submit.sh")])
 
+    # The three jobs that wait hold the run here: no later picture differs, and no earlier
+    # one has as many complete image sets.
     def half_done(text: str) -> bool:
-        return re.search(r"running +6\b", text) is not None
+        return all(re.search(rf"{words}\b", text) for words in ("complete +12", "running +6"))
 
     words = ["check", "run", "--watch", "1"]
     is_what_is_shown("watch", words, site.home, {**os.environ, **site.environment}, half_done)
