@@ -14,7 +14,8 @@ from cpexport.cellprofiler.pipeline_use import PipelineUse, PipelineUses
 from cpexport.commands.seen import Seen, seen, seen_in_queue, with_replacements
 from cpexport.errors import LeftOut, UsageError
 from cpexport.files.spool import Picked, Spool
-from cpexport.imagesets import NONE, ImageSets, Union, overlapping, repeated, union
+from cpexport.imageset_overlaps import overlapping, repeated
+from cpexport.imagesets import NONE, ImageSets, Union, union
 from cpexport.jobs.history import History
 from cpexport.jobs.logs import Logs
 from cpexport.jobs.plan import SavedPlan

@@ -19,7 +19,8 @@ from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.cellprofiler.image_set_names import Name, named
 from cpexport.cellprofiler.same_image import compared
 from cpexport.errors import RERUN, LeftOut, SourceError
-from cpexport.imagesets import NONE, ImageSets, in_common, overlapping
+from cpexport.imageset_overlaps import in_common, overlapping
+from cpexport.imagesets import NONE, ImageSets
 from cpexport.loading import lost_features
 from cpexport.loading.completeness import shown_by_numbers
 from cpexport.loading.missing_features import unloaded

@@ -14,7 +14,8 @@ import numpy as np
 
 from cpexport.errors import SourceError
 from cpexport.files.spool import Spool
-from cpexport.imagesets import NONE, ImageSets, in_common, overlapping, union
+from cpexport.imageset_overlaps import in_common, overlapping
+from cpexport.imagesets import NONE, ImageSets, union
 from cpexport.loading.succession import Succession, is_same_output
 from cpexport.sinks.ledger import Entry
 from cpexport.sources.base import Batch, fingerprint

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cpexport import imagesets
-from cpexport.imagesets import ImageSets, repeated
+from cpexport.imageset_overlaps import repeated
+from cpexport.imagesets import ImageSets
 
 # Few enough that sets touch, overlap and fill gaps often.
 numbers = st.integers(1, 60)
