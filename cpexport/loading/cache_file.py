@@ -1,7 +1,8 @@
 """A SQLite file in the user's cache folder. It only saves time, and may be deleted at any time.
 
-The folder is `$XDG_CACHE_HOME/cpexport` or `~/.cache/cpexport`. Of the user's own files only those
-are read that no one else can write, and everything in them is checked as data.
+The folder is `$XDG_CACHE_HOME/cpexport`, else `~/.cache/cpexport` (Linux) or what the system has
+for caches. The program reads only files that no other user can write, and checks everything in them
+as data.
 """
 
 import os
@@ -15,6 +16,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 import xxhash
+from platformdirs import user_cache_path
 
 from cpexport import _sqlite_adbc
 from cpexport.files.opening import open_regular
@@ -39,8 +41,10 @@ class CacheFile:
 
     def __init__(self, outputs: Iterable[Path], tables: Iterable[str]) -> None:
         places = "\0".join(sorted(str(path.resolve()) for path in outputs))
-        self._path = _home() / f"{digest(places)}-{_code()}.sqlite"
+        home = user_cache_path("cpexport", appauthor=False)
+        self._path = home / f"{digest(places)}-{_code()}.sqlite"
         self._tables = tuple(tables)
+        # A user without a name and HOME has no home: `~` stays as it is, and nothing is cached.
         self._usable = self._path.is_absolute()
         self._connection: _sqlite_adbc.Connection | None = None
 
@@ -58,7 +62,7 @@ class CacheFile:
         """Executes a statement for each row of some columns, which commits; makes the file."""
         if not self._usable or not next(iter(rows.values())):
             return
-        if self._connection is None and self._path.exists() and not _trusted(self._path):
+        if self._connection is None and not _trusted(self._path):
             self._remove()
         try:
             self._write(sql, rows)
@@ -127,14 +131,6 @@ def _trusted(path: Path) -> bool:
     page, pages = int.from_bytes(header[16:18]), int.from_bytes(header[28:32])
     whole = found.st_size == pages * (page if page > 1 else 65_536)
     return whole and found.st_size > 0
-
-
-def _home() -> Path:
-    chosen = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    # A user without a name and HOME has no home: `~` stays as it is, and nothing is cached.
-    # Path.expanduser would raise an error.
-    home = Path(os.path.expanduser("~/.cache"))  # noqa: PTH111
-    return (chosen if chosen.is_absolute() else home) / "cpexport"
 
 
 @cache

@@ -1,16 +1,23 @@
 """Retries a whole transaction, a few times, when it conflicts with another writer."""
 
 import logging
-import random
-import time
 from collections.abc import Callable
 from typing import TypeVar
+
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_random_exponential,
+)
 
 from cpexport.errors import OutcomeUnknownError, RetryError
 
 _MOST = 6
-# Seconds; doubled each time, and shortened at random so that two writers do not collide repeatedly.
-_PAUSE = 0.2
+# The longest first pause in seconds. It doubles each time, and is shortened at random so that two
+# writers do not collide repeatedly.
+_PAUSE = 0.4
 
 _log = logging.getLogger(__name__)
 
@@ -39,19 +46,22 @@ class Retry:
             RetryError, OutcomeUnknownError: every attempt failed.
         """
         unknown = False
-        for attempt in range(_MOST):
-            if attempt:
-                self.again += 1
-                time.sleep(random.uniform(0, _PAUSE * 2**attempt))
-            try:
-                return do(unknown)
-            except OutcomeUnknownError as error:
-                unknown = True
-                if attempt == _MOST - 1:
+        for attempt in Retrying(
+            retry=retry_if_exception_type((RetryError, OutcomeUnknownError)),
+            stop=stop_after_attempt(_MOST),
+            wait=wait_random_exponential(multiplier=_PAUSE),
+            before_sleep=self._note,
+            reraise=True,
+        ):
+            with attempt:
+                try:
+                    return do(unknown)
+                except OutcomeUnknownError:
+                    unknown = True
                     raise
-                _log.info("trying again: %s", error)
-            except RetryError as error:
-                if attempt == _MOST - 1:
-                    raise
-                _log.info("trying again: %s", error)
-        raise AssertionError("an attempt returns or raises")
+        raise AssertionError("the last attempt returns or raises")
+
+    def _note(self, state: RetryCallState) -> None:
+        self.again += 1
+        assert state.outcome is not None
+        _log.info("trying again: %s", state.outcome.exception())

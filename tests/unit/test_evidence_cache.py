@@ -183,11 +183,12 @@ def test_where_nothing_can_be_remembered_all_is_looked_at(
 ) -> None:
     outputs = unpacked("10_ranges") / "outputs"
     (tmp_path / "file").write_text("")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
 
-    assert complete(outputs) == complete(outputs)
-
-    assert len(looks.since()) == 8
+    # A file where the folder should be, and a name that no file system takes.
+    for place in ("file", 300 * "x"):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / place))
+        assert complete(outputs) == complete(outputs)
+        assert len(looks.since()) == 8
 
 
 def test_check_says_the_same_when_it_remembers(
