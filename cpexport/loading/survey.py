@@ -176,7 +176,7 @@ class _Surveying:
         if not folders.allow(found):
             return None
         candidates = sorted_by_content(found.batch_files)
-        found = found.retold(outputs=(*candidates.outputs, *_kept_temporary(found)))
+        found = found.corrected(outputs=(*candidates.outputs, *_kept_temporary(found)))
         path = None if self.lists else self.batch_file or the_one(candidates.batch_files)
         if path is None and not self.lists:
             near = next_to(outputs)
@@ -195,7 +195,7 @@ class _Surveying:
         ]:
             # Renamed batch files show only now: opening every file to find them would take as long
             # as inspecting it.
-            found = found.retold(batch_files=renamed)
+            found = found.corrected(batch_files=renamed)
             plan = plan or read_and_check(the_one(renamed), read.plans, stamps)
             judging, known = self._judged(found, plan, candidates, inspector, folders, stamps)
         batches, known = judging.batches(inspector.again), folders.known(known)

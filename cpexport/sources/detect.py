@@ -57,7 +57,9 @@ class Found:
     not_read: tuple[LeftOut, ...] = ()
     named: tuple[LeftOut, ...] = ()
 
-    def retold(self, outputs: Collection[Path] = (), batch_files: Collection[Path] = ()) -> "Found":
+    def corrected(
+        self, outputs: Collection[Path] = (), batch_files: Collection[Path] = ()
+    ) -> "Found":
         """Returns a corrected copy after files were opened.
 
         `outputs` are measurement files of jobs, whatever their names; `batch_files` are not.

@@ -136,7 +136,7 @@ class MysqlTableStore(SqlTableStore):
             self._too_short.setdefault(table, set()).add(column)
             raise WidthError(column)
 
-    def grow(self, layout: GrowingLayout) -> Layout:
+    def apply_pending(self, layout: GrowingLayout) -> Layout:
         return layout.current()
 
     def layout_version(self) -> object:
@@ -190,22 +190,22 @@ class MysqlTableStore(SqlTableStore):
 
     def _change(self, layout: GrowingLayout) -> None:
         """Changes the tables if they lack columns that were prepared, while no process writes."""
-        old, new = layout.grown()
+        old, new = layout.pending()
         if new != old:
             check_names(new, self.prefix, self.shape)
         if not layout.is_begun():
             ddl.make_own(self._server.aside)
             self._server.forget_names()
-        old, new = layout.grown()
+        old, new = layout.pending()
         if not self._usable:
             column_types.check_usable(self._server, old)
             self._usable = True
         if new == old and not self._setting("changing") and not self._too_short:
             return
         with self._server.transaction(_ALONE):
-            old, new = layout.grown()
+            old, new = layout.pending()
             if new != old:
-                layout.check_ours(new)
+                layout.check_new_names(new)
                 taken = views.views_of_parts(old).keys()
                 layout.check_free(views.views_of_parts(new).keys() - taken)
                 # By the other connection: tables that this transaction has read could not be

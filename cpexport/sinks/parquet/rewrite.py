@@ -85,7 +85,7 @@ def renumber(
     _rewrite_each(folder, files, stored(table), [IMAGE_NUMBER], replaced)
 
 
-def grow(folder: Folder, db: Database, prefix: str, before: Table, after: Table) -> None:
+def add_columns(folder: Folder, db: Database, prefix: str, before: Table, after: Table) -> None:
     """Gives all files of a table its new columns and types. They must be alike, as most readers
     take the columns from one file.
 

@@ -198,8 +198,8 @@ class ParquetTableStore(TableStore):
                 raise
         _settle(self._file, self._folder)
 
-    def grow(self, layout: GrowingLayout) -> Layout:
-        return layout.grow(self._change)
+    def apply_pending(self, layout: GrowingLayout) -> Layout:
+        return layout.apply_pending(self._change)
 
     def _change(self, old: Layout, new: Layout) -> None:
         make_own(self._file)
@@ -211,7 +211,7 @@ class ParquetTableStore(TableStore):
         for name, table in new.tables.items():
             before = old.tables.get(name)
             if before is not None and stored(before) != stored(table):
-                rewrite.grow(self._folder, self._file, self.prefix, before, table)
+                rewrite.add_columns(self._folder, self._file, self.prefix, before, table)
         ledger_tables.write_layout(self._file, self.prefix, new)
 
     def layout_version(self) -> object:

@@ -50,5 +50,5 @@ class FileTableStore(SqlTableStore, Generic[_File]):
     def batch(self, layout: GrowingLayout) -> AbstractContextManager[None]:
         return self._file.transaction(create=True)
 
-    def grow(self, layout: GrowingLayout) -> Layout:
-        return layout.grow(self._change)
+    def apply_pending(self, layout: GrowingLayout) -> Layout:
+        return layout.apply_pending(self._change)

@@ -72,7 +72,7 @@ class GrowingLayout:
         """See `base.Sink.prepare`."""
         self._features, self._pending = features, None
 
-    def grown(self) -> tuple[Layout, Layout]:
+    def pending(self) -> tuple[Layout, Layout]:
         """The layout as it is, and the one with all columns that were prepared.
 
         Raises:
@@ -88,16 +88,16 @@ class GrowingLayout:
         self._pending = old, new.widened(self._features)
         return self._pending
 
-    def grow(self, change: Callable[[Layout, Layout], None]) -> Layout:
+    def apply_pending(self, change: Callable[[Layout, Layout], None]) -> Layout:
         """Changes the tables, if they lack what was prepared. `change` gets the layout as it is and
         the one to make, and changes both tables and ledger, within the open transaction.
 
         Returns the layout as it then is.
         """
-        old, new = self.grown()
+        old, new = self.pending()
         with naming(self._db.name, old):
             if new != old:
-                self.check_ours(new)
+                self.check_new_names(new)
                 change(old, new)
                 if self._shape.layout == VIEW:
                     self.note_view()
@@ -109,7 +109,7 @@ class GrowingLayout:
         """Notes in the ledger that the view of all objects is as this version makes it."""
         ledger_settings.note(self._db, Scope(self._prefix), {"view": object_view.FORM})
 
-    def check_ours(self, layout: Layout) -> None:
+    def check_new_names(self, layout: Layout) -> None:
         """Checks that the tables that a layout adds would not take the names of others.
 
         Raises:

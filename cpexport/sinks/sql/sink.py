@@ -71,7 +71,7 @@ class LedgerSink:
             shape = _agreed_shape(database, ledger, opening)
             sink = cls(database, ledger, tables(shape))
             if database.exists:
-                sink._layout.check_ours(Layout().extended({IMAGE: {}}, ledger.prefix))
+                sink._layout.check_new_names(Layout().extended({IMAGE: {}}, ledger.prefix))
         except BaseException:
             database.close()
             raise
@@ -131,7 +131,7 @@ class LedgerSink:
         self._layout.prepare(features)
 
     def pending_layout(self) -> Layout:
-        return self._layout.grown()[1]
+        return self._layout.pending()[1]
 
     @contextmanager
     def batch(
@@ -143,7 +143,7 @@ class LedgerSink:
                 yield None
                 return
             before = self._layout.current()
-            layout = self._tables.grow(self._layout)
+            layout = self._tables.apply_pending(self._layout)
             scope = self._scope_of_run()
             self._number(before, layout, scope, entry)
             self._enter(layout, scope, entry, pictures, allow)

@@ -62,7 +62,7 @@ class TableStore(ABC):
         change within a transaction, they grow before it begins."""
 
     @abstractmethod
-    def grow(self, layout: GrowingLayout) -> Layout:
+    def apply_pending(self, layout: GrowingLayout) -> Layout:
         """Makes the tables as the batch needs them, unless `batch` has; returns the layout."""
 
     @abstractmethod
