@@ -22,6 +22,7 @@ from cpexport.commands.watch import RunProgress, follow_check
 from cpexport.errors import UsageError
 from cpexport.jobs.record_reader import Reader
 from cpexport.loading.progress import Progress, silent
+from cpexport.loading.whole_batches import WholeBatches
 from cpexport.reporting.request import ReportRequest
 
 
@@ -130,13 +131,14 @@ def check(
         progress=progress or silent,
     )
 
-    def look_and_write() -> CheckReport:
-        found = look()
+    def look_and_write(whole: WholeBatches) -> CheckReport:
+        # A report shows all batches.
+        found = look() if page else look(whole=whole)
         write_report(page, shown, found)
         return found
 
     if watch is None:
-        found = look_and_write()
+        found = look_and_write(WholeBatches())
     else:
         found = follow_check(look_and_write, watch, looked or (lambda now: None))
     found = replace(found, missing_ok=missing_ok)

@@ -29,6 +29,7 @@ from cpexport.loading.missing_features import lacking, sentences
 from cpexport.loading.numbering import Numbering
 from cpexport.loading.progress import Progress
 from cpexport.loading.survey import Survey, survey
+from cpexport.loading.whole_batches import WholeBatches
 from cpexport.outcome import stamped, status
 from cpexport.sources.base import Batch
 from cpexport.sources.find_batch_file import NotReadSource
@@ -171,6 +172,7 @@ def check(
     key: tuple[str, ...] = (),
     lists: Sequence[Path] = (),
     reader: Reader | None = None,
+    whole: WholeBatches | None = None,
     progress: Progress = lambda done: None,
 ) -> CheckReport:
     """Compares the batch file with the outputs below `outputs`, by default next to the batch file.
@@ -179,6 +181,8 @@ def check(
     key: the features that identify image sets whose jobs count from 1; empty to find them.
     lists: LoadData's lists of the image sets to run, if there is no batch file.
     reader: the reader of an earlier check, which reads only records of jobs that have changed.
+    whole: what earlier checks found whole. The report counts those image sets, but does not list
+        the batches. This check adds what it finds.
 
     Raises:
         UsageError: there are neither outputs nor a batch file, or several batch files.
@@ -188,10 +192,12 @@ def check(
         if batch_file is None:
             raise UsageError("name the batch file with --batch, or the folder of the outputs")
         outputs = [batch_file.parent]
+    whole = WholeBatches() if whole is None else whole
     look = partial(
         survey,
         outputs,
         batch_file,
+        known=whole,
         same_pictures=same_pictures,
         numbering=Numbering(key),
         lists=lists,
@@ -205,10 +211,15 @@ def check(
     history, logs = read_history(found.histories, reader, folders), Logs(folders)
     what = "%d attempts of jobs read from their records, and schedulers asked, in %s"
     _log.info(what, len(history.attempts), clock)
-    if history.complete and not history.complete <= union(b.complete for b in found.batches):
+    in_sight = union((whole.complete, whole.skipped, *(b.complete for b in found.batches)))
+    if history.complete and not history.complete <= in_sight:
         # Jobs have ended since their outputs were inspected.
         found = look()
     sums = _Sums.of(found.batches)
+    sums.done.add(whole.complete)
+    sums.skipped.add(whole.skipped)
+    if not found.by_metadata:
+        whole.add(found.batches)
     done, skipped = sums.done.all, sums.skipped.all
     present = done | skipped
     some, sharing = found.facts.not_whole, overlapping(b.complete for b in found.batches)

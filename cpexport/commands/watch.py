@@ -14,6 +14,7 @@ from cpexport.jobs.history import History
 from cpexport.jobs.record_reader import Reader
 from cpexport.jobs.underway import read_history
 from cpexport.loading.progress import Progress, ProgressEvent
+from cpexport.loading.whole_batches import WholeBatches
 from cpexport.sources.base import State
 from cpexport.spelling import counted
 
@@ -89,21 +90,27 @@ def _idle(missing: ImageSets, history: History) -> str:
 
 
 def follow_check(
-    look: Callable[[], CheckReport],
+    look: Callable[[WholeBatches], CheckReport],
     seconds: float,
     draw: Callable[[RunProgress], None],
     clock: Callable[[], float] = time.monotonic,
 ) -> CheckReport:
-    """Draws how far a run is every `seconds` seconds; returns the last check.
+    """Draws how far a run is every `seconds` seconds; returns the last check, of all batches.
 
     It ends when nothing is missing, or when the scheduler says in two checks in a row that all jobs
-    have ended, as files can arrive late.
+    have ended, as files can arrive late. `look` gets the batches that it need not open again.
     """
     began: tuple[float, int] | None = None
-    was_over = False
+    was_over, whole = False, WholeBatches()
     while True:
-        found = look()
+        is_first = began is None
+        found = look(whole)
         now = standing(found)
+        if (not found.missing or (now.over and was_over)) and not is_first:
+            # A batch may have changed since it was found whole.
+            whole = WholeBatches()
+            found = look(whole)
+            now = standing(found)
         began = began or (clock(), len(now.complete))
         draw(replace(now, eta=_eta(now, clock() - began[0], len(now.complete) - began[1])))
         if not found.missing or (now.over and was_over):

@@ -15,13 +15,15 @@ from support.fixtures import Ran, rows
 from support.site import Case, Site, program
 
 from cpexport.cellprofiler.batch_file import read_batch_file
-from cpexport.commands.check import CheckReport
+from cpexport.commands.check import CheckReport, check
 from cpexport.commands.seen import Seen
 from cpexport.commands.watch import RunProgress, follow_check, standing
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.jobs.history import History
 from cpexport.jobs.records import Attempt
+from cpexport.loading.evidence_cache import EvidenceCache
 from cpexport.loading.survey import survey
+from cpexport.loading.whole_batches import WholeBatches
 from cpexport.sources.base import Source, signature
 
 
@@ -199,12 +201,73 @@ class TestStanding:
     def test_the_time_left_is_by_what_was_done_meanwhile(
         self, found: Callable[..., CheckReport]
     ) -> None:
-        looks = iter([found("1-4"), found("1-14"), found("1-24")])
+        looks = iter([found("1-4"), found("1-14"), found("1-24"), found("1-24")])
         times = iter([0.0, 0.0, 20.0, 40.0])
         drawn: list[RunProgress] = []
-        follow_check(lambda: next(looks), 0, drawn.append, lambda: next(times))
+        follow_check(lambda whole: next(looks), 0, drawn.append, lambda: next(times))
 
         assert [now.eta for now in drawn] == [None, 20.0, 0.0]
+
+
+class TestLaterLooks:
+    """A look at a run with a million batches opens only those that are new or not whole."""
+
+    @pytest.fixture
+    def outputs(self, copy: Callable[..., Path]) -> Path:
+        """Two of four jobs have ended."""
+        outputs = copy("10_ranges", "outputs", "outputs")
+        copy("10_ranges", "Batch_data.h5")
+        for name in ("batch_13_18", "batch_19_24"):
+            (outputs / name).rename(outputs.parent / name)
+        return outputs
+
+    @pytest.fixture
+    def opened(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        names: list[str] = []
+
+        def key(self: EvidenceCache, source: Source) -> str:
+            names.append(source.path.name)
+            return ""
+
+        monkeypatch.setattr(EvidenceCache, "key", key)
+        return names
+
+    def test_they_count_the_batches_that_they_do_not_open(
+        self, outputs: Path, opened: list[str]
+    ) -> None:
+        whole = WholeBatches()
+        first = check([outputs], outputs.parent / "Batch_data.h5", whole=whole)
+        before, opened[:] = set(opened), []
+        (outputs.parent / "batch_19_24").rename(outputs / "batch_19_24")
+        later = check([outputs], outputs.parent / "Batch_data.h5", whole=whole)
+
+        assert len(before) == 2
+        assert set(opened) == {"batch_19_24"}
+        assert (str(first.missing), str(later.missing)) == ("13-24", "13-18")
+        assert str(later.complete) == "1-12,19-24"
+
+    def test_the_last_look_sees_what_was_lost_meanwhile(self, outputs: Path) -> None:
+        looks: list[CheckReport] = []
+
+        def look(whole: WholeBatches) -> CheckReport:
+            looks.append(check([outputs], outputs.parent / "Batch_data.h5", whole=whole))
+            return looks[-1]
+
+        def draw(now: RunProgress) -> None:
+            if len(looks) == 1:
+                for name in ("batch_13_18", "batch_19_24"):
+                    (outputs.parent / name).rename(outputs / name)
+                (outputs / "batch_1_6").rename(outputs.parent / "batch_1_6")
+            elif len(looks) == 3:
+                (outputs.parent / "batch_1_6").rename(outputs / "batch_1_6")
+            drawn.append(str(now.complete))
+
+        drawn: list[str] = []
+        last = follow_check(look, 0, draw)
+
+        assert drawn == ["1-12", "7-24", "1-24"]
+        assert not last.missing
+        assert len(last.batches) == 4
 
 
 def test_an_interrupt_ends_a_watch_at_once(running: Site) -> None:
