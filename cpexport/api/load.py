@@ -2,8 +2,10 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 from cpexport.api.arguments import FilePath, Words, check_range, path, paths, url
+from cpexport.api.executors import executors
 from cpexport.api.report import write_report
 from cpexport.api.request import load_request
 from cpexport.commands import dry_run as dry_runs
@@ -13,7 +15,7 @@ from cpexport.commands.runs import destination, load_runs
 from cpexport.commands.watch import follow_load
 from cpexport.derived import cpa_properties
 from cpexport.loading.progress import Progress, silent
-from cpexport.loading.workers import processes
+from cpexport.loading.workers import ExecutorSpec
 from cpexport.reporting.request import ReportRequest
 
 
@@ -41,6 +43,8 @@ def load(
     report: FilePath | None = None,
     defaults_file: FilePath | None = None,
     jobs: int | None = 1,
+    dask: str | None = None,
+    dask_option: Words | Mapping[str, str] = (),
     watch: float | None = None,
     missing_ok: bool = False,
     progress: Progress | None = None,
@@ -93,6 +97,9 @@ def load(
     jobs: how many processes decode batches, from 1; None for one per core if there is much to read.
         Processes import the script that calls this, so the call must be below
         `if __name__ == "__main__":` there.
+    dask: the Dask cluster that decodes batches instead: a scheduler's address or file, or slurm,
+        sge, pbs or lsf, where `jobs` is how many jobs to submit.
+    dask_option: arguments of that cluster of jobs, as a mapping or `NAME=VALUE` texts.
     watch: load again every so many seconds until all that `batch` plans is there, or all jobs have
         ended; above 0.
     missing_ok: whether `report.exit_status` is 0 even if something is missing.
@@ -138,8 +145,8 @@ def load(
 
     show, tell = progress or silent, passed or (lambda report: None)
 
-    def once() -> LoadReport:
-        done = load_runs(request, processes(jobs), show)
+    def once(workers: ExecutorSpec) -> LoadReport:
+        done = load_runs(request, workers, show)
         return dataclasses.replace(done, missing_ok=missing_ok)
 
     def finish_pass(done: LoadReport) -> None:
@@ -150,11 +157,12 @@ def load(
             shown = ReportRequest(*seen, to, prefix, None, same_pictures, plate, well)
             write_report(path(report), shown)
 
-    if watch is None:
-        done = once()
-        finish_pass(done)
-    else:
-        done = follow_load(once, watch, show, finish_pass)
+    with executors(jobs, dask, dask_option) as workers:
+        if watch is None:
+            done = once(workers)
+            finish_pass(done)
+        else:
+            done = follow_load(partial(once, workers), watch, show, finish_pass)
     if file := path(properties):
         found = cpa_properties.properties(to, file.parent, prefix=prefix, plate=plate, well=well)
         cpa_properties.write(found, file)

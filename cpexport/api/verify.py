@@ -1,14 +1,14 @@
 """Compares a destination with its outputs; implements `cpexport.verify`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from cpexport.api.arguments import FilePath, Words, check_range, url
+from cpexport.api.executors import executors
 from cpexport.api.request import load_request
 from cpexport.commands.runs import verify_runs
 from cpexport.commands.verify_report import VerifyReport
 from cpexport.loading.progress import Progress, silent
-from cpexport.loading.workers import processes
 
 
 def verify(
@@ -22,6 +22,8 @@ def verify(
     key: Words | None = None,
     defaults_file: FilePath | None = None,
     jobs: int | None = 1,
+    dask: str | None = None,
+    dask_option: Words | Mapping[str, str] = (),
     missing_ok: bool = False,
     progress: Progress | None = None,
 ) -> VerifyReport:
@@ -60,4 +62,6 @@ def verify(
         same_pictures=same_pictures,
         key=key,
     )
-    return replace(verify_runs(request, processes(jobs), progress or silent), missing_ok=missing_ok)
+    with executors(jobs, dask, dask_option) as workers:
+        report = verify_runs(request, workers, progress or silent)
+    return replace(report, missing_ok=missing_ok)

@@ -106,7 +106,7 @@ def properties(
 @options.prefix
 @options.same_pictures
 @options.key
-@options.jobs
+@options.workers
 @options.report_format()
 @options.missing_ok
 @options.quiet
@@ -221,7 +221,7 @@ def _print_file(context: click.Context, _: click.Parameter, name: str | None) ->
     help="Write files that CellProfiler Analyst imports without a client, and a .properties file.",
 )
 @options.report_format()
-@options.jobs
+@options.workers
 @options.missing_ok
 @options.quiet_if_nothing_new
 @options.verbose
@@ -233,6 +233,8 @@ def script(
     analyst: bool,
     format: str,
     jobs: int | None,
+    dask: str | None,
+    dask_option: tuple[str, ...],
     missing_ok: bool,
     quiet: bool,
     verbose: bool,
@@ -243,18 +245,18 @@ def script(
     OUTPUTS are folders that hold batches (one job's output each) in any layout, or single files.
     Use this for a server that you cannot reach: give the folder to its administrator.
     """
+    from cpexport.api.executors import executors
     from cpexport.api.request import load_request
     from cpexport.cli.progress import progress_bar
     from cpexport.cli.report_loads import script_text
     from cpexport.cli.tables import terminal_width
     from cpexport.commands.script import script
-    from cpexport.loading.workers import processes
     from cpexport.sql_script.manifest import ScriptOptions
 
     form = ScriptOptions.parse(dialect, old_names=old_names, analyst=analyst)
     request = load_request(**words, to="")
-    with progress_bar(quiet) as progress:
-        done = script(request, out, form, processes(jobs), progress)
+    with progress_bar(quiet) as progress, executors(jobs, dask, dask_option) as workers:
+        done = script(request, out, form, workers, progress)
     loaded = replace(done.loaded, missing_ok=missing_ok)
     done = replace(done, loaded=loaded)
     if loaded.loaded or done.written or format == "json" or not quiet:

@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Only report what would be loaded, and into which tables.",
 )
-@options.jobs
+@options.workers
 @options.watch("Load again at this interval, until all planned image sets are loaded.")
 @options.missing_ok
 @options.quiet_if_nothing_new

@@ -53,6 +53,31 @@ jobs = option(
     show_default="one per core",
     help="Worker processes.",
 )
+_dask = option(
+    "--dask",
+    group=screens.PROCESS,
+    metavar="CLUSTER",
+    help=(
+        "Decode batches on a Dask cluster: the address of its scheduler, tcp://HOST:PORT, its "
+        "scheduler file, or slurm, sge, pbs or lsf to submit --jobs N jobs as workers."
+    ),
+)
+_dask_option = option(
+    "--dask-option",
+    group=screens.PROCESS,
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="What such a job needs, for example cores=8, memory=16GB or queue=long.",
+)
+
+
+def workers(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options that say who decodes batches."""
+    for add in (_dask_option, _dask, jobs):
+        command = add(command)
+    return command
+
+
 outputs = click.argument("outputs", nargs=-1, type=_path, metavar="OUTPUTS...")
 batch = option(
     "--batch",

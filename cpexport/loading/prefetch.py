@@ -13,7 +13,7 @@ from cpexport.imagesets import ImageSets
 from cpexport.loading.decode import Decoded
 from cpexport.loading.inspection import look_at
 from cpexport.loading.load_plan import LoadStep
-from cpexport.loading.workers import WorkerPool
+from cpexport.loading.workers import WorkerKilledError, WorkerPool
 from cpexport.sources.base import Batch, Evidence, Source, fingerprint, size
 from cpexport.sources.error_containment import contained
 from cpexport.tables.layout import Features
@@ -139,8 +139,8 @@ class _Calls(Generic[_T, _R]):
                     answer: _R | SourceError = sent.future.result()
             except SourceError as error:
                 answer = error
-            except BrokenExecutor:
-                if not sent.again:
+            except BrokenExecutor as error:
+                if not (sent.again or isinstance(error, WorkerKilledError)):
                     wait([other.future for other in self._sent])
                     future = self._pool.submit(self._call(sent.task))
                     self._sent.appendleft(_Sent(sent.task, future, again=True))

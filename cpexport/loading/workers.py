@@ -17,6 +17,11 @@ from cpexport._startup import begin
 from cpexport.errors import CpexportError
 from cpexport.loading.worker_log import PipeHandler, received, wanted_level
 
+
+class WorkerKilledError(BrokenExecutor):
+    """Workers were killed while they ran a call, and it is not worth another attempt."""
+
+
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
