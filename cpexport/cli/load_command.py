@@ -72,6 +72,8 @@ def load(
     format: str,
     dry_run: bool,
     jobs: int | None,
+    dask: str | None,
+    dask_option: tuple[str, ...],
     watch: float | None,
     quiet: bool,
     verbose: bool,
@@ -89,6 +91,7 @@ def load(
 
     if dry_run:
         return _dry_run(words, format, quiet, verbose)
+    how: dict[str, Any] = {"jobs": jobs, "dask": dask, "dask_option": dask_option, "watch": watch}
     passes: list[LoadReport] = []
 
     def passed(so_far: "LoadReport") -> None:
@@ -98,7 +101,7 @@ def load(
 
     try:
         with progress_bar(quiet) as progress:
-            report = load(**words, jobs=jobs, watch=watch, progress=progress, passed=passed)
+            report = load(**words, **how, progress=progress, passed=passed)
     except KeyboardInterrupt:
         if not passes:
             raise

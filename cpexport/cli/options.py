@@ -58,8 +58,8 @@ _dask = option(
     group=screens.PROCESS,
     metavar="CLUSTER",
     help=(
-        "Decode batches on a Dask cluster: the address of its scheduler, tcp://HOST:PORT, its "
-        "scheduler file, or slurm, sge, pbs or lsf to submit --jobs N jobs as workers."
+        "Decode batches on a Dask cluster: its scheduler's address (tcp://HOST:8786) or file "
+        "(dask.json); or slurm, sge, pbs or lsf, to submit --jobs N jobs as workers."
     ),
 )
 _dask_option = option(

@@ -10,7 +10,6 @@ import importlib.metadata
 import logging
 import re
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +24,7 @@ from urllib.parse import urlsplit
 from cpexport import __version__
 from cpexport._wait_notice import waiting_for
 from cpexport.errors import CpexportError, UsageError
+from cpexport.loading.scratch import scratch_folder
 from cpexport.loading.workers import ExecutorSpec, WorkerKilledError
 
 _log = logging.getLogger(__name__)
@@ -42,7 +42,6 @@ _ANSWER: Final = 30
 # Seconds between looks at which workers there are, and at whether a scheduler is back.
 _LOOK: Final = 2.0
 _PAUSE: Final = 0.1
-_MARK: Final = "cpexport-dask-"
 _WHOLE: Final = re.compile(r"[0-9]{1,9}")
 
 
@@ -52,7 +51,8 @@ def dask_workers(
 ) -> Iterator[ExecutorSpec]:
     """Connects to a Dask cluster, and gives its workers as executors.
 
-    where: the address of a scheduler (`tcp://HOST:PORT`), its scheduler file, or one of `CLUSTERS`.
+    where: the address of a scheduler (`tcp://HOST:PORT`), its scheduler file (`dask.json`), or one
+        of `CLUSTERS`.
     options: arguments of the class in dask-jobqueue, by name.
     jobs: how many jobs to submit, if `where` is one of `CLUSTERS`; by default 1.
 
@@ -77,8 +77,8 @@ def dask_workers(
         client = stack.enter_context(_client(distributed, where, arguments))
         with waiting_for(f"the first worker of Dask's scheduler {where}"):
             client.wait_for_workers(1)
-        mark = stack.enter_context(tempfile.NamedTemporaryFile(prefix=_MARK))
-        connection = _Connection(client, where, Path(mark.name))
+        mark = stack.enter_context(scratch_folder())
+        connection = _Connection(client, where, mark)
         stack.enter_context(_reporting(client, where))
         yield ExecutorSpec(partial(_DaskExecutor, connection), connection.number)
 
@@ -96,12 +96,18 @@ def _address(where: str) -> dict[str, Any]:
     """The arguments of Dask's Client for an address or a scheduler file."""
     if "://" in where:
         return {"address": where}
-    if Path(where).is_file():
-        return {"scheduler_file": where}
-    raise UsageError(
-        f"--dask {where}: neither an address such as tcp://HOST:8786, nor a scheduler file, nor "
-        f"one of {', '.join(CLUSTERS)}"
-    )
+    if not where.endswith(".json"):
+        raise UsageError(
+            f"--dask {where}: neither an address such as tcp://HOST:8786, nor a scheduler file "
+            f"such as dask.json, nor one of {', '.join(CLUSTERS)}"
+        )
+    until = time.monotonic() + _ANSWER
+    with waiting_for(f"{where}, which Dask's scheduler writes as it starts"):
+        while not Path(where).is_file() and time.monotonic() < until:
+            time.sleep(_PAUSE)
+    if not Path(where).is_file():
+        raise UsageError(f"--dask {where}: there is no such file; start the scheduler first")
+    return {"scheduler_file": where}
 
 
 def _cluster(name: str, options: Mapping[str, str]) -> Any:
@@ -113,6 +119,8 @@ def _cluster(name: str, options: Mapping[str, str]) -> Any:
     if "cores" in values:
         # Decoding takes a process of its own: threads of one process wait for each other.
         values.setdefault("processes", values["cores"])
+    # A page about the scheduler would take a port that other schedulers here want.
+    values["scheduler_options"] = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
     kind = getattr(_imported("dask_jobqueue"), CLUSTERS[name])
     try:
         return kind(**values)
@@ -158,7 +166,7 @@ class UnfitWorkerError(Exception):
 class _Call:
     """A call for a worker, with what the worker must have.
 
-    mark: a file next to the scratch folder.
+    mark: a folder next to the scratch folder.
     """
 
     call: Callable[[], Any]
@@ -169,7 +177,7 @@ class _Call:
         has, host = importlib.metadata.version("cpexport"), socket.gethostname()
         if has != self.version:
             raise UnfitWorkerError(_own_address(), _other_version(host, has))
-        if not self.mark.is_file():
+        if not self.mark.is_dir():
             raise UnfitWorkerError(_own_address(), _not_shared(host, self.mark.parent))
         return self.call()
 

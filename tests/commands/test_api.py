@@ -127,7 +127,7 @@ class TestArguments:
         assert by_place in (["outputs"], ["outputs", "to"], ["batch"])
 
     def test_a_dry_run_has_those_of_the_load(self) -> None:
-        of_load = set(arguments_of("load")) - {"jobs", "watch", "passed"}
+        of_load = set(arguments_of("load")) - {"jobs", "dask", "dask_option", "watch", "passed"}
 
         assert set(arguments_of("dry_run")) == of_load
 

@@ -55,15 +55,21 @@ def test_a_load_by_dask_is_equal_and_verifies(
 ) -> None:
     database = tmp_path / "screen.sqlite"
 
-    loaded = cpexport("load", outputs(), "--to", database, "--dask", cluster.scheduler_file)
-    again = cpexport("load", outputs(), "--to", database, "--dask", cluster.address)
-    verified = cpexport("verify", outputs(), "--to", database, "--dask", cluster.address)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+
+    def run(command: str, where: object) -> Ran:
+        words = (command, outputs(), "--to", database, "--dask", where)
+        return cpexport(*words, env={"TMPDIR": str(scratch)})
+
+    loaded, again = run("load", cluster.scheduler_file), run("load", cluster.address)
+    verified = run("verify", cluster.address)
 
     assert (loaded.status, again.status, verified.status) == (0, 0, 0), loaded.err + verified.err
     assert "4 loaded, 0 already loaded" in loaded.out
     assert "0 loaded, 4 already loaded" in again.out
     assert values_of(database) == expected
-    assert not list(Path(os.environ.get("TMPDIR", "/tmp")).glob("cpexport-dask-*"))
+    assert not list(scratch.iterdir())
 
 
 def test_a_script_takes_dask_too(cluster: DaskCluster, cpexport: Run, tmp_path: Path) -> None:
@@ -154,7 +160,10 @@ class TestTrouble:
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (("--dask", "nothing"), "neither an address such as tcp://HOST:8786, nor a scheduler file"),
+        (
+            ("--dask", "nothing"),
+            "neither an address such as tcp://HOST:8786, nor a scheduler file such",
+        ),
         (("--dask", "slurm"), "cores"),
         (("--dask", "slurm", "--dask-option", "cores"), "write NAME=VALUE"),
         (("--dask-option", "cores=2"), "--dask-option needs --dask"),
