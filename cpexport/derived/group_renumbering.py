@@ -43,26 +43,41 @@ class Groups:
         return pa.array(self.new[feature][np.searchsorted(self.numbers, numbers)])
 
 
-def number_groups(sink: Sink, plan: BatchFile | None) -> None:
+def number_groups(sink: Sink, plan: BatchFile | None) -> str:
     """Numbers the groups over the whole run, by the batch file or else by the loaded image sets.
 
-    Does nothing if no batch was written since the last time, and no run has added a feature of
-    groups. If the features that group the run are unknown, the jobs' numbers stay.
+    Does nothing if no batch was written since the last time, no run has added a feature of groups,
+    and the numbers already come from a batch file or none is given. If the features that group the
+    run are unknown, the jobs' numbers stay.
+
+    Returns a note if the groups no longer have the numbers of a batch file; else an empty text.
     """
     features = ",".join(_features(sink))
     stored = sink.ledger.metadata()
-    if not features or (_GROUPS in stored and stored.get(_FEATURES) == features):
-        return
+    if not features or (
+        _GROUPS in stored
+        and stored.get(_FEATURES) == features
+        and (_is_by_plan(stored) or not _covers(plan, sink))
+    ):
+        return ""
     with sink.exclusive() as changes:
         groups = groups_of_run(sink, plan)
-        if _GROUPS in stored and not matches_stored(sink, groups):
-            # The stored numbers come from a batch file, and only that can number more features.
-            return
+        if _GROUPS in stored and _is_by_plan(stored) and not matches_stored(sink, groups):
+            # Only that batch file can number more features.
+            return ""
+        before = sink.ledger.stored_summary().computed.get(_COMPUTED, ["", ""])[1]
+        changed: list[dict[str, pa.Array]] = []
         if groups.new:
-            unnumbered = _unnumbered(sink, groups, features)
-            for columns in list(_changed(sink, groups, unnumbered)):
-                changes.renumber(columns)
+            changed += _changed(sink, groups, _unnumbered(sink, groups, features))
+        for columns in changed:
+            changes.renumber(columns)
         changes.set_metadata({_GROUPS: groups.by, _OF: groups.of, _FEATURES: features})
+    if changed and before.startswith(_BY_PLAN) and not groups.of.startswith(_BY_PLAN):
+        return (
+            "groups are now numbered by the image sets that are loaded, as there was no batch file "
+            "for them; to number them as before, run this again with --batch"
+        )
+    return ""
 
 
 def grouped(sink: Sink) -> dict[str, list[str]]:
@@ -93,7 +108,7 @@ def groups_of_run(sink: Sink, plan: BatchFile | None) -> Groups:
     summary = sink.ledger.summary()
     # All jobs of a run group alike, so those that do not say by what are grouped as the others.
     tags = summary.group_tags - {None} or summary.group_tags
-    if plan is not None and not plan.is_list and summary.loaded <= plan.planned:
+    if plan is not None and _covers(plan, sink):
         pictures, tags = plan.grouping, frozenset([plan.group_tags])
         of = f"{_BY_PLAN}{digest(plan.path)}"
     else:
@@ -114,6 +129,21 @@ def groups_of_run(sink: Sink, plan: BatchFile | None) -> Groups:
     return Groups(",".join(by) or "one group", of, pictures.numbers, new)
 
 
+def unlike_stored(sink: Sink, groups: Groups) -> str:
+    """Why the destination's groups are not numbered like these: a sentence for the user; empty if
+    they are."""
+    if matches_stored(sink, groups):
+        return ""
+    stored = sink.ledger.metadata()
+    if _GROUPS not in stored:
+        return "the last load did not finish; run cpexport load"
+    if not _is_by_plan(stored):
+        return "groups were numbered without this batch file; run cpexport load with --batch"
+    if groups.of.startswith(_BY_PLAN):
+        return "groups were numbered with another batch file; name that one with --batch"
+    return "groups were numbered with a batch file that was not found now; name it with --batch"
+
+
 def with_stored_features(sink: Sink, groups: Groups) -> Groups:
     """Only the features that were numbered when the destination was last loaded."""
     stored = sink.ledger.metadata().get(_FEATURES)
@@ -127,6 +157,15 @@ def matches_stored(sink: Sink, groups: Groups) -> bool:
     it has no features of groups."""
     stored = sink.ledger.metadata()
     return not _features(sink) or (stored.get(_GROUPS), stored.get(_OF)) == (groups.by, groups.of)
+
+
+def _is_by_plan(stored: Mapping[str, str]) -> bool:
+    return stored.get(_OF, "").startswith(_BY_PLAN)
+
+
+def _covers(plan: BatchFile | None, sink: Sink) -> bool:
+    """Whether there is a batch file, and it has all image sets of the destination."""
+    return plan is not None and not plan.is_list and sink.ledger.summary().loaded <= plan.planned
 
 
 def _features(sink: Sink) -> list[str]:

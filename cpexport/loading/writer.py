@@ -56,6 +56,7 @@ class LoadWriter:
         self._pool = pool
         self._decode = partial(decode, shape=sink.shape, scratch=scratch)
         self._attempts = Retry()
+        self._note = ""
         self._features = sink.shape.unshaped(sink.layout().features)
         # A batch can lack only features of its own run, not those of other runs in the same tables.
         self._of_run: Features = {} if sink.shape.numbered else self._features
@@ -204,7 +205,7 @@ class LoadWriter:
         """
         clock = Stopwatch()
         self._attempts(lambda _: self._sink.upgrade())
-        self._attempts(lambda _: number_groups(self._sink, found.plan))
+        self._note = self._attempts(lambda _: number_groups(self._sink, found.plan))
         self._attempts(lambda _: describe(self._sink, self._prefix))
         self._attempts(lambda _: keep_measured(self._sink, found.plan))
         self._attempts(lambda _: self._sink.renew_views())
@@ -214,7 +215,7 @@ class LoadWriter:
     @property
     def notes(self) -> tuple[str, ...]:
         """Notes for the user about how the load went."""
-        return self._attempts.notes
+        return (*self._attempts.notes, *filter(None, [self._note]))
 
     def _put(
         self,

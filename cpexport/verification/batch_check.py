@@ -16,7 +16,7 @@ from cpexport.cellprofiler.features import (
     is_column,
 )
 from cpexport.cellprofiler.group_numbers import FEATURES
-from cpexport.derived.group_renumbering import groups_of_run, matches_stored, with_stored_features
+from cpexport.derived.group_renumbering import groups_of_run, unlike_stored, with_stored_features
 from cpexport.errors import ChangedError, SinkError, WidthError
 from cpexport.imagesets import ImageSets
 from cpexport.loading.decode import Decoded
@@ -60,14 +60,7 @@ class BatchVerifier:
         self.structure = list(self._missing())
         self._gone = {(d.table, d.column) for d in self.structure}
         self._groups = with_stored_features(sink, groups_of_run(sink, plan))
-        self.unfinished = ""
-        if not matches_stored(sink, self._groups):
-            self.unfinished = (
-                "groups were numbered with a batch file that was not found now; name it with "
-                "--batch"
-            )
-            if "groups" not in sink.ledger.metadata():
-                self.unfinished = "the last load did not finish; run cpexport load"
+        self.unfinished = unlike_stored(sink, self._groups)
 
     def has(self, table: str, column: str = "") -> bool:
         """Whether a table, or one of its columns, can be read."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.calls import load, verify
 from support.fixtures import unpacked
-from support.servers import Database
+from support.servers import PASSWORD, USER, Database
 
 from cpexport.errors import ChangedError
 
@@ -98,3 +98,27 @@ def test_a_backup_under_another_name_is_whole_and_its_properties_follow(
 
     named = "SELECT DISTINCT value FROM Experiment_Properties WHERE field = 'db_name'"
     assert database.rows(named) == [(database.name,)]
+
+
+def test_views_outlive_the_account_that_made_them(database: Database, tmp_path: Path) -> None:
+    first, second = job(tmp_path / "1", "P1-A01-1"), job(tmp_path / "2", "P1-A01-2")
+    database.rows("DROP USER IF EXISTS importer@'%'")
+    database.rows(f"CREATE USER importer@'%' IDENTIFIED BY '{PASSWORD}'")
+    database.rows(f"GRANT ALL ON {database.name}.* TO importer@'%'")
+    load([first], database.url("").replace(f"{USER}:", "importer:"))
+    database.rows("DROP USER importer@'%'")
+
+    pairs = database.rows("SELECT count(*) FROM Per_RelationshipsView")
+    assert pairs[0][0] > 0
+    assert database.rows("SELECT count(*) FROM _cpexport_current") == [(1,)]
+    assert verify([first], database.url()).exit_status == 0
+
+    # As in a backup that was restored by someone else, or made by an earlier version.
+    database.rows("CREATE OR REPLACE VIEW _cpexport_current AS SELECT batch_id FROM _cpexport_sets")
+    database.rows("DROP VIEW Per_RelationshipsView")
+    load([first, second], database.url())
+
+    shown = "SELECT security_type FROM information_schema.views WHERE table_schema = DATABASE()"
+    assert {kind for (kind,) in database.rows(shown)} == {"INVOKER"}
+    assert database.rows("SELECT sum(owned) FROM _cpexport_current") == [(2,)]
+    assert database.rows("SELECT count(*) FROM Per_RelationshipsView") > pairs

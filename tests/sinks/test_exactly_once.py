@@ -3,11 +3,12 @@
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.calls import load
+from support.calls import load, verify
 from support.fixtures import Ran, content, rewritten, rows, tables, traces, values_of
 from support.reruns import EARLIER, FIRST, LATER, Copy, rerun
 
@@ -308,3 +309,31 @@ def test_outputs_of_several_formats_of_one_screen_are_one_screen(
         assert f"Per_{name}" in tables(database)
         counted = rows(database, f"SELECT sum(Image_Count_{name}) FROM Per_Image")
         assert rows(database, f"SELECT count(*) FROM Per_{name}") == counted
+
+
+def test_groups_lose_the_numbers_of_a_batch_file_with_a_note_and_get_them_back(
+    copy: Copy, loaded: Callable[..., LoadReport], case: Callable[[str], Path], tmp_path: Path
+) -> None:
+    outputs, again = copy("40_spreadsheet", "outputs", "first"), tmp_path / "again"
+    batch, database = case("40_spreadsheet") / "Batch_data.h5", tmp_path / "screen.sqlite"
+    numbers = "SELECT ImageNumber, Image_Group_Number FROM Per_Image ORDER BY 1"
+    # Without the first group, the others have other numbers by what is loaded.
+    shutil.rmtree(outputs / "P1-A01-1")
+    first = loaded(outputs, batch=batch)
+    before = rows(database, numbers)
+    shutil.copytree(outputs / "P1-A01-2", again / "P1-A01-2")
+    later = time.time() + 60
+    for file in (again / "P1-A01-2").iterdir():
+        os.utime(file, (later, later))
+    image = again / "P1-A01-2" / "Image.csv"
+    image.write_text(image.read_text("utf-8").replace("0.", "0.0", 1), "utf-8")
+    without = loaded(again)
+    changed = rows(database, numbers)
+    found = verify([again], f"sqlite:///{database}", batch_file=batch)
+    repaired = loaded(again, batch=batch)
+
+    assert not [note for note in (*first.notes, *repaired.notes) if "groups" in note]
+    assert [note for note in without.notes if "run this again with --batch" in note]
+    assert changed != before
+    assert "run cpexport load with --batch" in str(found.not_verified)
+    assert rows(database, numbers) == before

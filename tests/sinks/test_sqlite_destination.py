@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.calls import load
-from support.fixtures import rewritten, rows, tables
+from support.fixtures import Ran, rewritten, rows, tables
 from support.wide_tables import widen
 
 Copy = Callable[..., Path]
@@ -238,3 +238,19 @@ def test_numbers_keep_all_their_bits(copy: Copy, to: Path) -> None:
 
     found = {value for (value,) in rows(to, "SELECT Nuclei_AreaShape_Area FROM Per_Nuclei")}
     assert set(numbers.tolist()) <= found
+
+
+def test_an_output_does_not_become_a_destination(
+    cpexport: Callable[..., Ran], copy: Callable[..., Path]
+) -> None:
+    file = copy("20_sqlite", "separate.db", "outputs/separate.db")
+    outputs = file.parent
+    before = file.read_bytes()
+
+    for command in (("load", outputs), ("load", "--dry-run", outputs)):
+        ran = cpexport(*command, "--to", file)
+        assert ran.status not in (0, 3)
+        assert "a file that CellProfiler wrote" in ran.err
+
+    assert file.read_bytes() == before
+    assert list(file.parent.glob(f"{file.name}*")) == [file]

@@ -24,7 +24,13 @@ from cpexport.sinks.mysql.names import check_names
 from cpexport.sinks.mysql.row_size import room
 from cpexport.sinks.mysql.server_info import ServerInfo, facts
 from cpexport.sinks.opening import Opening
-from cpexport.sinks.sql import ledger_settings, ledger_tables, object_view, schema
+from cpexport.sinks.sql import (
+    ledger_settings,
+    ledger_tables,
+    ledger_upgrade,
+    object_view,
+    schema,
+)
 from cpexport.sinks.sql.batch import naming
 from cpexport.sinks.sql.database import quoted
 from cpexport.sinks.sql.growing_layout import GrowingLayout
@@ -34,6 +40,7 @@ from cpexport.sinks.sql.schema import is_place
 from cpexport.sinks.sql.scope import Scope
 from cpexport.sinks.sql.sink import LedgerSink
 from cpexport.sinks.sql.sql_table_store import SqlTableStore
+from cpexport.sinks.sql.statements import view_for
 from cpexport.tables.capacity import TableCapacity
 from cpexport.tables.layout import Layout
 from cpexport.tables.options import VIEW, TableOptions
@@ -170,6 +177,17 @@ class MysqlTableStore(SqlTableStore):
 
     def _views(self, layout: Layout) -> Iterable[str]:
         return views.statements(layout, self.prefix, self.shape)
+
+    def renew_views(self, layout: GrowingLayout) -> None:
+        """Makes all views again if one is missing, as in a restored backup, or reads with the
+        rights of the account that made it, which may be removed."""
+        super().renew_views(layout)
+        wanted = {name.lower() for name in (*self._views(layout.current()), ledger_upgrade.VIEW)}
+        if layout.is_begun() and not wanted <= views.with_rights_of_readers(self._server):
+            with self._server.transaction(_ALONE):
+                aside = self._server.aside
+                ddl.make_views(aside, layout.current(), self.prefix, self.shape)
+                aside.run(view_for(aside.dialect, ledger_upgrade.STATEMENT))
 
     def _indexes(self, layout: Layout) -> Mapping[str, Collection[tuple[str, ...]]]:
         return table_tuning.indexes(self._server, layout)

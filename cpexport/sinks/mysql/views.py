@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from cpexport.cellprofiler.features import OBJECT, RELATIONSHIP
 from cpexport.sinks.mysql.dialect import DIALECT
 from cpexport.sinks.sql import schema
-from cpexport.sinks.sql.database import quoted
+from cpexport.sinks.sql.database import Database, quoted
 from cpexport.sinks.sql.indexes import TableIndex
 from cpexport.sinks.sql.object_view import ObjectView, object_view
+from cpexport.sinks.sql.statements import view_for
 from cpexport.tables.layout import Layout, table_of
 from cpexport.tables.options import VIEW, TableOptions
 
@@ -25,8 +26,7 @@ def statements(layout: Layout, prefix: str, shape: TableOptions) -> dict[str, st
     views |= views_of_parts(layout)
     if view := _object_view(layout, prefix, shape):
         views[table_of(OBJECT, prefix)] = view.statement
-    again = "CREATE OR REPLACE VIEW"
-    return {name: made.replace("CREATE VIEW", again, 1) for name, made in views.items()}
+    return {name: view_for(DIALECT, made) for name, made in views.items()}
 
 
 def indexes(layout: Layout, prefix: str, shape: TableOptions) -> tuple[TableIndex, ...]:
@@ -55,3 +55,12 @@ def views_of_parts(layout: Layout) -> Mapping[str, str]:
             view = parts[0].name + WHOLE
             statements[view] = f"CREATE VIEW {quoted(view)} AS SELECT {listed} FROM {first}{joins}"
     return statements
+
+
+def with_rights_of_readers(db: Database) -> set[str]:
+    """The names, in lower case, of the database's views that read with the rights of the reader."""
+    rows = db.rows(
+        "SELECT table_name FROM information_schema.views "
+        "WHERE table_schema = DATABASE() AND security_type = 'INVOKER'"
+    )
+    return {name.lower() for (name,) in rows}

@@ -30,6 +30,7 @@ from cpexport.sinks.sql.statements import (
     fetch,
     inserted,
     ranges_of,
+    view_for,
 )
 
 VIEW = "_cpexport_current"
@@ -41,10 +42,8 @@ LEFT JOIN (SELECT batch_id, count(*) AS owned FROM _cpexport_sets GROUP BY batch
   ON s.batch_id = b.batch_id
 LEFT JOIN (SELECT batch_id, count(*) AS replaced_by FROM _cpexport_replaced GROUP BY batch_id) r
   ON r.batch_id = b.batch_id"""
-
 """Makes the view of batches: how many image sets each still owns, and how many batches have
 replaced some of its image sets."""
-SERVER_STATEMENT = STATEMENT.replace("CREATE VIEW", "CREATE OR REPLACE VIEW", 1)
 
 
 def finite(value: float) -> float | None:
@@ -74,7 +73,7 @@ def upgraded(db: Database, make: Callable[[sa.Table], None]) -> None:
             make(table)
     if VIEW not in names:
         # On MySQL, DDL is not part of a transaction: another process may make the view meanwhile.
-        db.run(SERVER_STATEMENT if db.dialect.name == "mysql" else STATEMENT)
+        db.run(view_for(db.dialect, STATEMENT))
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from cpexport.sinks.sql.database import Database, quoted
 from cpexport.sinks.sql.growing_layout import GrowingLayout
 from cpexport.sinks.sql.ledger_store import SqlLedger
 from cpexport.sinks.sql.scope import Scope
+from cpexport.sinks.sql.statements import view_for
 from cpexport.sinks.sql.table_store import TableStore
 from cpexport.sinks.summary import Summary
 
@@ -64,7 +65,7 @@ class SqlTransaction:
             return statement is None
         self._db.run(f"DROP VIEW IF EXISTS {quoted(name)}")
         if statement is not None:
-            self._db.run(statement)
+            self._db.run(view_for(self._db.dialect, statement))
             names = json.dumps(sorted(shown | {name}))
             ledger_settings.note(self._db, Scope(""), {"views": names})
         return True

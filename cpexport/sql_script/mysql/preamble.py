@@ -10,11 +10,12 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 
 from cpexport.sinks.mysql import views
-from cpexport.sinks.mysql.dialect import quoted
+from cpexport.sinks.mysql.dialect import DIALECT, quoted
 from cpexport.sinks.sql import ledger_schema, ledger_upgrade, schema
 from cpexport.sinks.sql.ledger_settings import INDEXES
 from cpexport.sinks.sql.object_view import FORM
 from cpexport.sinks.sql.schema import TYPE_NAMES
+from cpexport.sinks.sql.statements import view_for
 from cpexport.sql_script import stops
 from cpexport.sql_script.manifest import Manifest
 from cpexport.sql_script.mysql import tables as mysqltables
@@ -116,7 +117,7 @@ def tables(contents: Manifest) -> Iterator[str]:
     yield from _keys(contents)
     for index in views.indexes(contents.layout, contents.prefix, contents.shape):
         yield mysqltables.indexed(index.table, index.name, index.statement())
-    for statement in (*_views(contents).values(), ledger_upgrade.SERVER_STATEMENT):
+    for statement in (*_views(contents).values(), view_for(DIALECT, ledger_upgrade.STATEMENT)):
         yield f"SET @s = IF(@ok, {literal(statement)}, 'DO 0');\n{RUN}"
     if contents.shape.layout == VIEW:
         yield (
