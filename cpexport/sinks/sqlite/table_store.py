@@ -30,7 +30,7 @@ def open_sqlite(path: str, opening: Opening) -> LedgerSink:
     the file is removed again."""
     file = Connection(Path(path), f"sqlite:///{path}", writing=opening.writing)
     ledger = SqlLedger(file, opening.prefix, opening.run)
-    if opening.writing and not ledger.exists and file.exists:
+    if file.exists and not ledger.exists:
         _check_not_an_output(file)
     return LedgerSink.opened(
         file, ledger, opening, lambda shape: SqliteTableStore(file, opening.prefix, shape)
