@@ -702,9 +702,9 @@ SET @s = (SELECT GROUP_CONCAT(IF(i.c IS NULL, 'ADD', 'MODIFY'), ' COLUMN `',
   FROM cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c WHERE @ok AND w.t = 'Per_Experiment' AND COALESCE(CASE WHEN i.type = 'varchar' OR i.type LIKE '%text' THEN 'text' WHEN i.type LIKE '%int' THEN 'int' ELSE i.type END <> CASE WHEN REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') = 'varchar' OR REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') LIKE '%text' THEN 'text' WHEN REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') LIKE '%int' THEN 'int' ELSE REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int') END, 1));
 SET @s = COALESCE(CONCAT('ALTER TABLE `Per_Experiment` ', @s), 'DO 0');
 PREPARE s FROM @s; EXECUTE s;
-SET @s = IF(@ok, 'CREATE OR REPLACE VIEW `Per_RelationshipsView` AS SELECT T.module_number, T.relationship, T.object_name1, T.object_name2, R.image_number1, R.object_number1, R.image_number2, R.object_number2 FROM `Per_RelationshipTypes` T JOIN `Per_Relationships` R ON T.relationship_type_id = R.relationship_type_id', 'DO 0');
+SET @s = IF(@ok, 'CREATE OR REPLACE SQL SECURITY INVOKER VIEW `Per_RelationshipsView` AS SELECT T.module_number, T.relationship, T.object_name1, T.object_name2, R.image_number1, R.object_number1, R.image_number2, R.object_number2 FROM `Per_RelationshipTypes` T JOIN `Per_Relationships` R ON T.relationship_type_id = R.relationship_type_id', 'DO 0');
 PREPARE s FROM @s; EXECUTE s;
-SET @s = IF(@ok, 'CREATE OR REPLACE VIEW _cpexport_current AS SELECT b.batch_id, b.prefix, b.table_number, b.path, b.state, b.loaded_utc,\n  coalesce(s.owned, 0) AS owned, coalesce(r.replaced_by, 0) AS replaced_by\nFROM _cpexport_batches b\nLEFT JOIN (SELECT batch_id, count(*) AS owned FROM _cpexport_sets GROUP BY batch_id) s\n  ON s.batch_id = b.batch_id\nLEFT JOIN (SELECT batch_id, count(*) AS replaced_by FROM _cpexport_replaced GROUP BY batch_id) r\n  ON r.batch_id = b.batch_id', 'DO 0');
+SET @s = IF(@ok, 'CREATE OR REPLACE SQL SECURITY INVOKER VIEW _cpexport_current AS SELECT b.batch_id, b.prefix, b.table_number, b.path, b.state, b.loaded_utc,\n  coalesce(s.owned, 0) AS owned, coalesce(r.replaced_by, 0) AS replaced_by\nFROM _cpexport_batches b\nLEFT JOIN (SELECT batch_id, count(*) AS owned FROM _cpexport_sets GROUP BY batch_id) s\n  ON s.batch_id = b.batch_id\nLEFT JOIN (SELECT batch_id, count(*) AS replaced_by FROM _cpexport_replaced GROUP BY batch_id) r\n  ON r.batch_id = b.batch_id', 'DO 0');
 PREPARE s FROM @s; EXECUTE s;
 DELETE FROM cpexport_there;
 INSERT INTO cpexport_there SELECT i.table_name, i.column_name, LOWER(i.data_type)
@@ -984,7 +984,7 @@ PREPARE s FROM @s; EXECUTE s;
 DO 0 /* */;
 SET SESSION sql_mode = 'ANSI_QUOTES,STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION';
 SELECT IF(@left = 0,
-  CONCAT('cpexport: ', @loaded, ' of 1 batches loaded, the others were already loaded'),
+  CONCAT('cpexport: ', @loaded, ' of 1 batches imported, the others were already there'),
   CONCAT('cpexport: ', @left, ' of 1 batches left out, ', @loaded, ' loaded, ',
     1 - @left - @loaded, ' already loaded')) AS done FROM DUAL WHERE @all OR @left;
 DO RELEASE_LOCK(CONCAT('cpexport ', LEFT(SHA2(COALESCE(DATABASE(), ''), 256), 40)));

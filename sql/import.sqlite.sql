@@ -652,4 +652,4 @@ INSERT INTO _cpexport_settings SELECT '', 0, 'groups of', 'the image sets that a
 INSERT INTO _cpexport_settings SELECT '', 0, 'properties', 'described' WHERE (SELECT whole FROM cpexport_whole);
 CREATE INDEX IF NOT EXISTS "Per_IPlateWell" ON "Per_Image" ("Image_Metadata_Plate", "Image_Metadata_Well");
 COMMIT;
-SELECT 'cpexport: ' || count(*) || ' of 1 batches loaded, the others were already loaded' FROM cpexport_loaded WHERE n;
+SELECT 'cpexport: ' || count(*) || ' of 1 batches imported, the others were already there' FROM cpexport_loaded WHERE n;

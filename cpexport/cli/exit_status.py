@@ -63,8 +63,7 @@ def run(command: Callable[[], Any], *, json: bool = False) -> int:
         report = failure("Interrupted", interrupted(), _STOPPED, advice=_GO_ON)
     except PreflightError as error:
         for problem in error.problems:
-            text = f"problem: {problem}; no jobs were planned, because all would fail"
-            click.echo(text, err=True)
+            click.echo(f"problem: {problem}; nothing was planned", err=True)
         report = error.to_dict()
     except CpexportError as error:
         click.echo(f"cpexport: {error}", err=True)

@@ -35,7 +35,7 @@ def info(
 ) -> int:
     """Say what a destination holds, and where a column is.
 
-    This changes nothing. It needs no right to write.
+    This changes nothing. It needs no write access.
     """
     from cpexport.api.info import info
     from cpexport.cli.report_info import info_text

@@ -61,7 +61,7 @@ how_jobs_run = all_of(
         group=screens.JOBS,
         type=click.Path(path_type=Path),
         metavar="FOLDER",
-        help="Folder of CellProfiler's plugins. Jobs do not read the preferences of its windows.",
+        help="Folder of CellProfiler's plugins. Jobs ignore the one in CellProfiler's preferences.",
     ),
     option(
         "--time",
@@ -120,7 +120,7 @@ how_jobs_run = all_of(
         group=screens.LAST_JOB,
         metavar="TIME",
         callback=_read(minutes),
-        show_default="by the number of image sets, if --time is given",
+        show_default="from the number of image sets, if --time is given",
         help="Time limit of the last job.",
     ),
     option(
@@ -128,7 +128,7 @@ how_jobs_run = all_of(
         group=screens.LAST_JOB,
         metavar="SIZE",
         callback=_read(mebibytes),
-        show_default="from the number of image sets, if there is a --memory",
+        show_default="from the number of image sets, if --memory is given",
         help="Memory limit of the last job.",
     ),
 )
@@ -155,7 +155,7 @@ again = all_of(
         type=_count,
         metavar="N",
         default=3,
-        help="After so many failed attempts, split a job into single image sets.",
+        help="After this many failed attempts, split a job into single image sets.",
     ),
     option(
         "--time-factor",

@@ -119,7 +119,7 @@ def plan(
     quiet: bool,
     **words: Any,
 ) -> int:
-    """Plan the jobs of a batch file, to print or to submit.
+    """Plan jobs for a batch file, to print or to submit.
 
     BATCH_DATA.H5 is the file that CellProfiler's module CreateBatchFiles wrote.
     """

@@ -40,7 +40,7 @@ _folder = click.Path(path_type=Path)
     group=screens.PROCESS,
     type=_folder,
     metavar="FOLDER",
-    show_default="that in the preferences of CellProfiler's windows",
+    show_default="as set in CellProfiler's preferences",
     help="With --check: the folder that CellProfiler is to search.",
 )
 @options.to("Check that jobs can load into this URL, as the module does before a run")

@@ -238,8 +238,8 @@ indexes = option(
     "--indexes/--no-indexes",
     group=screens.TABLES,
     default=None,
-    show_default="as in the first load, which makes them",
-    help="Whether this and later loads make indexes for queries, of parents and of plate and well.",
+    show_default="as before; yes in a first load",
+    help="Index parents of objects, and plate and well, in this and later loads.",
 )
 
 wells = option(
@@ -273,7 +273,7 @@ same_pictures = option(
     "--same-pictures",
     group=screens.SAME_NUMBER,
     is_flag=True,
-    help="Accept image sets with the same number as the same images, even if the files were moved "
+    help="Treat image sets with the same number as the same images, even if the files were moved "
     "or renamed.",
 )
 key = option(
@@ -299,7 +299,7 @@ def _path_map(group: str, what: str) -> OptionDecorator:
 path_map = _path_map(
     screens.TABLES,
     "Replace the path prefix CLUSTER of image files with LOCAL, a path (also of Windows) or URL. "
-    "The word batch takes the mappings of the batch file.",
+    "'batch' takes the mappings in the batch file.",
 )
 path_map_of_properties = _path_map(
     screens.ANALYST,

@@ -86,8 +86,8 @@ def _again_table(again: Resubmission, width: int | None) -> str:
     jobs = counted(len(again.plan.tasks), "job")
     rows = [["run again", str(len(sets)), f"{sets} in {jobs}"]]
     if not again.plan.tasks:
-        made = f"; {again.folder} was not made" if again.folder else ""
-        rows = [["run again", "0", f"nothing to run again{made}"]]
+        made = "; no folder was made" if again.folder else ""
+        rows = [["run again", "0", f"nothing{made}"]]
     if again.busy:
         rows.append(["under way", str(len(again.busy)), str(again.busy)])
     rows += [

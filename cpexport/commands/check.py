@@ -12,7 +12,7 @@ from cpexport.cellprofiler.batch_file import BatchFile
 from cpexport.cellprofiler.image_set_names import Name, named
 from cpexport.cellprofiler.pipeline_use import PipelineUse, PipelineUses
 from cpexport.commands.seen import Seen, seen, seen_in_queue, with_replacements
-from cpexport.errors import LeftOut, UsageError
+from cpexport.errors import LeftOut, SourceError, UsageError
 from cpexport.files.spool import Picked, Spool
 from cpexport.imageset_overlaps import overlapping, repeated
 from cpexport.imagesets import NONE, ImageSets, Union, union
@@ -286,9 +286,10 @@ def _check_not_empty(found: Survey, outputs: Sequence[Path]) -> None:
         if isinstance(batch.source, NotReadSource):
             raise batch.source.error
     if not found.batches and not found.left_out:
-        raise UsageError(
-            f"{outputs[0]}: no batch file and no output of a job; name the batch file with "
-            "--batch, or another folder"
+        raise SourceError(
+            outputs[0],
+            "no batch file and no output of a job",
+            "name the batch file with --batch, or another folder",
         )
 
 

@@ -216,8 +216,8 @@ def _notes_on_sink(sink: Sink, writer: LoadWriter) -> Iterator[str]:
             yield f"{sink.name}: no table of {name}: the outputs only count these objects"
     if writer.unmapped:
         yield (
-            f"{sink.name}: {writer.unmapped} image paths are in no folder of --path-map and "
-            "stay unchanged"
+            f"{sink.name}: {writer.unmapped} image paths do not begin with a folder of "
+            "--path-map; they are unchanged"
         )
 
 

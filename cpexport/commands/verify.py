@@ -203,8 +203,8 @@ class _Verifying:
             batch = None if place is None else batches[place]
             if batch and not batch.complete and batch.reason:
                 why = f"loaded, but incomplete compared with the other outputs ({batch.reason})"
-            held = entry.loaded.words if entry.loaded else "no image set"
-            unseen.append(LeftOut(entry.path, f"{why}; the destination has {held} of it"))
+            held = f"its {entry.loaded.words}" if entry.loaded else "none of its image sets"
+            unseen.append(LeftOut(entry.path, f"{why}; the destination has {held}"))
         return unseen + self.damaged
 
     def lacking(self, left_out: Sequence[LeftOut]) -> tuple[LeftOut, ...]:

@@ -127,7 +127,8 @@ def _version(batch_file: BatchFile) -> Iterator[Problem]:
     if batch_file.measured:
         yield Problem(
             f"{batch_file.path}: contains measurements of a job, so it is not a batch file; name "
-            "the Batch_data.h5 that CreateBatchFiles wrote"
+            "the Batch_data.h5 that CreateBatchFiles wrote",
+            fatal=True,
         )
     if shutil.which("cellprofiler") is None:
         return

@@ -302,11 +302,11 @@ def _problem(
 ) -> str:
     """Why a batch's image sets cannot be numbered by their keys; empty if they can."""
     if lacking := [name for name in features if name not in pictures.columns]:
-        return f"has no {lacking[0]}, which identifies image sets" if own else ""
+        return f"has no {lacking[0]}, by which image sets are identified" if own else ""
     if None in keys:
         number = own[keys.index(None)]
         empty = [name for name in features if not _value(pictures, name, keys.index(None))]
-        return f"its image set {number} has no {empty[0]}, which identifies image sets"
+        return f"its image set {number} has no {empty[0]}, by which image sets are identified"
     first: dict[str | None, int] = {}
     for number, key in zip(own, keys, strict=True):
         if key in first:

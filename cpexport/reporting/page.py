@@ -264,8 +264,8 @@ def _incomplete(data: ReportData) -> Html:
         return Html()
     return element(
         "details",
-        element("summary", f"{counted(len(rows) + more, 'well')} without all image sets"),
-        table(["Well", "Image sets", "State", "Why"], rows, "Wells without all image sets"),
+        element("summary", f"{counted(len(rows) + more, 'incomplete well')}"),
+        table(["Well", "Image sets", "State", "Why"], rows, "Incomplete wells"),
         element("p", f"{more:,} more wells are not listed.") if more else "",
         open=len(rows) <= 20,
     )

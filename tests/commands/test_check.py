@@ -416,7 +416,7 @@ def test_nothing_to_run_again_makes_no_folder_and_says_so(
     batch = unpacked("11_h5_and_csv") / "Batch_data.h5"
     ran = cpexport("check", outputs, "--batch", batch, "--resubmit", "again3")
 
-    assert "run again  0  nothing to run again; again3 was not made" in ran.out
+    assert "run again  0  nothing; no folder was made" in ran.out
     assert not (tmp_path / "again3").exists()
 
 

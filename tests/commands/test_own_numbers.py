@@ -274,7 +274,7 @@ def test_a_job_without_the_metadata_is_left_out(tmp_path: Path, cpexport: Run) -
     ran = cpexport("load", "tree", "--to", "a.sqlite", "--key", "Plate,Well,Site")
 
     assert ran.status == 3
-    assert "its image set 1 has no Metadata_Site, which identifies image sets" in ran.out
+    assert "its image set 1 has no Metadata_Site, by which image sets are identified" in ran.out
     assert numbered(tmp_path / "a.sqlite") == IN_ORDER
 
 

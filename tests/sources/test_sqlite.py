@@ -204,9 +204,7 @@ class TestValues:
         aggregates, shortened = batch.notes
 
         assert aggregates.startswith("819 columns of MyExpt_Per_Image are not loaded")
-        assert shortened.startswith(
-            "43 columns have names of 64 characters, the most that the job allowed"
-        )
+        assert shortened.startswith("43 column names have 64 characters, the job's limit")
         assert len(batch.features["NucleiSegmentedFromTheDNAChannel"]) == 160
 
 

@@ -87,7 +87,7 @@ def run_between_readers(session: Session, sql: str) -> int:
                 "end that session, or wait until it has ended, and run the command again",
             )
         if who != told or now > again:
-            _log.warning("waiting: %s, and must end its transaction", held)
+            _log.warning("waiting for the end of a transaction: %s", held)
             told, again = who, now + _AGAIN
         if now - started > _LONG:
             timeout = min(2 * timeout, _LONGEST_TIMEOUT)
@@ -105,7 +105,7 @@ def _held(session: Session, sql: str) -> tuple[str, str]:
             found = {row[0]: _named(row) for row in rows if row[-1] == "" or row[-1] in names}
             if found:
                 return str(sorted(found)), f"{table} is in use by {', '.join(found.values())}"
-    return "", f"{table} is in use by another program, which this user has no right to see"
+    return "", f"{table} is in use by another program (this user may not see which)"
 
 
 def _named(row: tuple[Any, ...]) -> str:

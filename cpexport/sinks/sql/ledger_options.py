@@ -35,7 +35,7 @@ def agreed(
     raise SinkError(
         db.name,
         f"was created with {made}, but {requested} was requested",
-        "leave out the options for tables, load into another destination, or add another --prefix",
+        "remove the options that differ, load into another destination, or add another --prefix",
     )
 
 

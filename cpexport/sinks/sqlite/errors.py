@@ -10,6 +10,10 @@ from typing import Final
 from cpexport.errors import SinkError
 
 LOCKED: Final = "locked by another process"
+# The last words of an error quote the statement, so only the first ones count.
+_GONE = re.compile(
+    r"no such (?:table|column|view): (?:main\.)?(\S+)|table (\S+) has no column named"
+)
 _MAGIC = b"SQLite format 3\x00"
 
 
@@ -66,6 +70,10 @@ def reason(text: str) -> tuple[str, str]:
     if re.search(r"file is not a database|disk image is malformed|malformed database", text):
         return "damaged: not a whole SQLite database", (
             "restore it, or load its outputs into a new file"
+        )
+    if gone := _GONE.search(text):
+        return f"{gone[1] or gone[2]} is missing", (
+            "restore it from a backup, or load the outputs into a new file"
         )
     return f"SQLite reports: {text}", (
         "nothing of the batch was stored; correct the cause, or report this as a bug"

@@ -109,8 +109,8 @@ def notes(
     texts = []
     if image.left_out:
         texts.append(
-            f"{len(image.left_out)} columns of {image.name} are not loaded: their names do "
-            f"not begin with {IMAGE}_, like those for means, medians and deviations of objects"
+            f"{len(image.left_out)} columns of {image.name} are not loaded, such as means "
+            f"of objects: their names do not begin with {IMAGE}_"
         )
     for table in objects:
         if table.left_out:
@@ -127,8 +127,8 @@ def notes(
     )
     if shortened:
         texts.append(
-            f"{shortened} columns have names of {longest} characters, the most that the job "
-            "allowed: the features keep these names, which may be shortened"
+            f"{shortened} column names have {longest} characters, the job's limit, so CellProfiler "
+            "may have cut them; they are kept as they are"
         )
     return tuple(texts)
 

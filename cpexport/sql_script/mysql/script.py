@@ -82,7 +82,7 @@ def script(contents: Manifest, form: ScriptOptions) -> Iterator[str]:
     yield f"\n-- the run as a whole\nSET @ok = @all;\n{block(_whole(contents))}{end('@ok')}"
     yield "SET @ok = @ready;\n" + block(preamble.indexes(contents))
     yield f"""SELECT IF(@left = 0,
-  CONCAT('cpexport: ', @loaded, ' of {batches} batches loaded, the others were already loaded'),
+  CONCAT('cpexport: ', @loaded, ' of {batches} batches imported, the others were already there'),
   CONCAT('cpexport: ', @left, ' of {batches} batches left out, ', @loaded, ' loaded, ',
     {batches} - @left - @loaded, ' already loaded')) AS done FROM DUAL WHERE @all OR @left;
 DO RELEASE_LOCK({_LOCK});

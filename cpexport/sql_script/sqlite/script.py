@@ -130,8 +130,8 @@ def _last(contents: Manifest) -> Iterator[str]:
         yield f"{statement};\n"
     yield from preamble.indexes(contents)
     yield (
-        f"COMMIT;\nSELECT 'cpexport: ' || count(*) || ' of {len(contents.units)} batches loaded, "
-        "the others were already loaded' FROM cpexport_loaded WHERE n;\n"
+        f"COMMIT;\nSELECT 'cpexport: ' || count(*) || ' of {len(contents.units)} batches imported, "
+        "the others were already there' FROM cpexport_loaded WHERE n;\n"
     )
 
 
