@@ -4,9 +4,7 @@ LoadData reads one row per image set and counts rows from 1 (CellProfiler 4.2.8,
 modules/loaddata.py). Columns of images are named `Image_FileName_DNA` or `FileName_DNA`.
 """
 
-import gzip
 import io
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -20,7 +18,7 @@ from cpexport.cellprofiler.batch_file import BatchFile
 from cpexport.cellprofiler.image_identity import FILE, METADATA, Pictures, telling
 from cpexport.cellprofiler.image_keys import described, keys_of, usual_key
 from cpexport.errors import SourceError
-from cpexport.files.opening import open_regular
+from cpexport.files.unpacked import UnpackingError, open_unpacked
 from cpexport.imagesets import LARGEST, NONE, ImageSets
 
 _ADVICE: Final = "name a list of image sets that LoadData can read"
@@ -117,11 +115,10 @@ def _read(path: Path) -> pa.Table:
 def _content(path: Path) -> bytes:
     """The whole file, unpacked: pyarrow waits for ever if reading a stream fails."""
     try:
-        with open_regular(path) as stream:
-            unpacked = gzip.GzipFile(fileobj=stream) if path.suffix.lower() == ".gz" else stream
-            content = unpacked.read(_LARGEST + 1)
-    except (EOFError, zlib.error) as error:
-        raise SourceError(path, "is cut off or damaged", "copy it again") from error
+        with open_unpacked(path) as stream:
+            content = stream.read(_LARGEST + 1)
+    except UnpackingError as error:
+        raise SourceError(path, str(error.strerror), "copy it again") from error
     except OSError as error:
         raise SourceError(path, f"cannot be read: {error.strerror or error}", _ADVICE) from error
     if len(content) > _LARGEST:

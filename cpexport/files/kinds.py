@@ -10,11 +10,13 @@ from typing import Final
 
 from cpexport.errors import SourceError
 from cpexport.files.opening import open_regular
+from cpexport.files.unpacked import is_packed, open_unpacked
 
 HDF5: Final = b"\x89HDF\r\n\x1a\n"
 SQLITE: Final = b"SQLite format 3\x00"
 
 _FIRST = 512
+_GZIP: Final = b"\x1f\x8b"
 _LFS: Final = "run: git -C {folder} lfs pull"
 _KINDS: Final = (
     (b"version https://git-lfs.github.com/spec/", "is a git-lfs pointer", _LFS),
@@ -23,7 +25,7 @@ _KINDS: Final = (
     (SQLITE, "is a SQLite file", "rename it so that it ends in .sqlite"),
     (b"PK\x03\x04", "is an Excel workbook or a zip file", "save it as CSV UTF-8, or unzip it"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "is an Excel workbook", "save it as CSV UTF-8"),
-    (b"\x1f\x8b", "is compressed with gzip", "decompress it"),
+    (_GZIP, "is compressed with gzip", "decompress it"),
     (b"BZh", "is compressed with bzip2", "decompress it"),
     (b"\xfd7zXZ\x00", "is compressed with xz", "decompress it"),
     (b"\x28\xb5\x2f\xfd", "is compressed with zstd", "decompress it"),
@@ -40,6 +42,9 @@ def another_kind(path: Path, expected: bytes = b"") -> SourceError | None:
     try:
         with open_regular(path) as stream:
             first = stream.read(_FIRST)
+        if is_packed(path) and first.startswith(_GZIP):
+            with open_unpacked(path) as stream:
+                first = stream.read(_FIRST)
     except OSError:
         return None
     if expected and first.startswith(expected):

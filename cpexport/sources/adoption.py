@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cpexport.cellprofiler.features import EXPERIMENT, IMAGE, RELATIONSHIP
 from cpexport.errors import LeftOut, SourceError
+from cpexport.files.unpacked import plain_name, plain_stem
 from cpexport.sources.folder_content import Place
 from cpexport.sources.spreadsheet.csv_file import CsvFile
 from cpexport.sources.spreadsheet.csv_header import OBJECTS
@@ -106,7 +107,11 @@ def _adopt_sql_tables(places: Sequence[Place], by_path: Mapping[Path, Place]) ->
             candidates = next(
                 (f for up in ups for n in beginnings if (f := homes.get((up, n)))), []
             )
-            free = [files for files in candidates if all(file.name != path.name for file in files)]
+            free = [
+                files
+                for files in candidates
+                if all(plain_name(file) != plain_name(path) for file in files)
+            ]
             if len(free) == 1:
                 free[0].append(path)
             else:
@@ -143,7 +148,7 @@ def _candidates(
     own = [group for group in place.groups.values() if group.images]
     if own:
         return 0, own
-    stem = stray.path.stem
+    stem = plain_stem(stray.path)
     for distance, where in enumerate(stray.path.parents):
         if where not in by_path:
             break
@@ -159,7 +164,7 @@ def _home(stray: Stray, candidates: Sequence[CsvGroup]) -> CsvGroup | None:
     A job's own table of the same name excludes the job. An adopted one does not, because tables in
     different folders can each have some of the image sets.
     """
-    free = list(islice((g for g in candidates if not g.has_own(stray.path.stem)), _MOST + 1))
+    free = list(islice((g for g in candidates if not g.has_own(plain_stem(stray.path))), _MOST + 1))
     if len(free) > 1:
         fits = [group for group in free[:_MOST] if _fits(stray, group, True)]
         free = fits or [group for group in free[:_MOST] if _fits(stray, group, False)]

@@ -15,7 +15,7 @@ import xxhash
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.cellprofiler.pipeline import Pipeline
 from cpexport.errors import LeftOut
-from cpexport.files.opening import open_regular
+from cpexport.files.unpacked import open_unpacked, plain_name
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.sources.output_time import age
 from cpexport.tables.layout import Features
@@ -263,14 +263,15 @@ def _present_stats(source: Source) -> Iterator[os.stat_result]:
 
 
 def fingerprint(source: Source) -> str:
-    """The 128-bit XXH3 of a batch's file names and contents, independent of the folder.
+    """The 128-bit XXH3 of a batch's file names and contents, independent of the folder, and of
+    whether tables are compressed.
 
     Raises:
         OSError: a file cannot be read.
     """
     whole = xxhash.xxh3_128()
     for file in source.files:
-        with open_regular(file) as stream:
+        with open_unpacked(file) as stream:
             content = hashlib.file_digest(stream, xxhash.xxh3_128).hexdigest()
-        whole.update(f"{content} {file.name if len(source.files) > 1 else ''}\n".encode())
+        whole.update(f"{content} {plain_name(file) if len(source.files) > 1 else ''}\n".encode())
     return whole.hexdigest()

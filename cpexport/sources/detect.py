@@ -22,11 +22,11 @@ from cpexport.jobs.split import PLAN, STAMP, STATUS, STATUS_SUFFIXES
 from cpexport.sources.base import Source
 from cpexport.sources.companions import NOTHING
 from cpexport.sources.error_containment import contained
-from cpexport.sources.folder import DATA_SUFFIXES, sorted_by_kind, suffix
+from cpexport.sources.folder import DATA_SUFFIXES, names_csv, sorted_by_kind, suffix
 from cpexport.sources.folder_content import Place
 from cpexport.sources.folder_sources import empty_sources, sources_of
 from cpexport.sources.mysql_csv.file_names import sql_jobs, sql_strays
-from cpexport.sources.named_file import PACKED, place_of
+from cpexport.sources.named_file import place_of, why_packed
 from cpexport.sources.packed import may_be_data
 from cpexport.sources.spreadsheet.file_groups import csv_folder, header_of
 from cpexport.sources.sqlite.file import FileKind, contents
@@ -178,7 +178,7 @@ def _homes(files: Iterable[Path]) -> Iterator[str]:
 
 
 def _named_like_data(name: str) -> bool:
-    return suffix(name) in DATA_SUFFIXES or name in (PLAN, STAMP)
+    return suffix(name) in DATA_SUFFIXES or names_csv(name) or name in (PLAN, STAMP)
 
 
 @dataclass
@@ -234,7 +234,7 @@ class _Finding:
                 registry.setdefault(listed.real_path(name), path / name)
         utf8_names = [name for name in names if is_text(name)]
         folder = sorted_by_kind(path, utf8_names)
-        self.not_read += [LeftOut(str(file), PACKED) for file in folder.packed if may_be_data(file)]
+        self.not_read += [why_packed(file) for file in folder.packed if may_be_data(file)]
         if len(utf8_names) < len(names):
             self._leave_out_unnameable(path, set(names) - set(utf8_names))
         jobs = sql_jobs(folder.csv, folder.setups)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cpexport.cellprofiler.batch_file import NAME
 from cpexport.files.opening import read_small
+from cpexport.files.unpacked import is_packed, plain_name
 from cpexport.jobs.split import PART, STAMP, unfinished
 from cpexport.sources.hdf5.source import SUFFIXES as HDF5_SUFFIXES
 from cpexport.sources.mysql_csv.setup_sql import SETUP
@@ -76,6 +77,7 @@ class Folder:
 def sorted_by_kind(path: Path, names: Iterable[str]) -> Folder:
     """Returns the folder at `path` with its files `names` sorted by kind."""
     names = list(names)
+    present = frozenset(names)
     folder = Folder(path)
     pixels = holds_pixels(path)
     for name in names:
@@ -83,6 +85,9 @@ def sorted_by_kind(path: Path, names: Iterable[str]) -> Folder:
             folder.stamped = True
         elif name.lower() == NAME.lower():
             folder.batch_file = True
+        elif names_csv(name) and is_packed(Path(name)) and plain_name(Path(name)) in present:
+            # The same table twice: the one that needs no unpacking is read.
+            folder.packed.append(path / name)
         elif files := _kept(folder, name, names, pixels):
             files(folder).append(path / name)
     return folder
@@ -101,6 +106,11 @@ def suffix(name: str) -> str:
     """A file name's ending in lower case with its dot; empty if the name has no dot."""
     dot = name.rfind(".")
     return name[dot:].lower() if dot > 0 else ""
+
+
+def names_csv(name: str) -> bool:
+    """Whether a file's name is that of a table in CSV, compressed or not."""
+    return suffix(plain_name(Path(name))) in CSV_SUFFIXES
 
 
 _Files = Callable[[Folder], list[Path]]
@@ -147,7 +157,7 @@ _RULES: tuple[tuple[Callable[[str], object], _Files], ...] = (
     (lambda name: suffix(name) in DATABASE_SUFFIXES, _databases),
     (lambda name: "done" in name.lower(), _done),
     (
-        lambda name: suffix(name) in CSV_SUFFIXES and not _NOT_DATA.fullmatch(name),
+        lambda name: names_csv(name) and not _NOT_DATA.fullmatch(plain_name(Path(name))),
         lambda folder: folder.csv,
     ),
     (

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cpexport.cellprofiler.features import IMAGE
+from cpexport.files.unpacked import plain_stem
 from cpexport.sources.folder import Folder
 from cpexport.sources.mysql_csv.file_names import SqlJob
 from cpexport.sources.spreadsheet.file_groups import CsvGroup, Stray
@@ -49,7 +50,7 @@ class Place:
     def image_tables(self) -> list[Path]:
         """The CSV files that list image sets, judged by name, without "MySQL / CSV" files."""
         files = [path for group in self.groups.values() for path in group.files]
-        return [path for path in (*files, *self.companions) if path.stem.endswith(IMAGE)]
+        return [path for path in (*files, *self.companions) if plain_stem(path).endswith(IMAGE)]
 
     @property
     def brought(self) -> set[Path]:

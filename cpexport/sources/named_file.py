@@ -6,8 +6,9 @@ from cpexport.cellprofiler.features import EXPERIMENT, IMAGE, RELATIONSHIP
 from cpexport.errors import RERUN, LeftOut, SourceError
 from cpexport.files.kinds import HDF5, SQLITE
 from cpexport.files.opening import open_regular
+from cpexport.files.unpacked import is_packed, plain_name, plain_stem
 from cpexport.files.walk import is_hidden, is_regular, walk
-from cpexport.sources.folder import Folder, sorted_by_kind
+from cpexport.sources.folder import Folder, names_csv, sorted_by_kind
 from cpexport.sources.folder_content import Place
 from cpexport.sources.mysql_csv.file_names import sql_jobs
 from cpexport.sources.packed import may_be_data
@@ -40,7 +41,7 @@ def place_of(path: Path) -> Place | LeftOut:
         return LeftOut(str(path), reason)
     kind = sorted_by_kind(path.parent, [path.name])
     if kind.packed:
-        return LeftOut(str(path), PACKED) if may_be_data(path) else no_data(path)
+        return why_packed(path) if may_be_data(path) else no_data(path)
     if not kind.csv and path.suffix.lower() in CSV_SUFFIXES and not kind.done:
         kind.csv = [path]
     if not kind.csv:
@@ -49,7 +50,12 @@ def place_of(path: Path) -> Place | LeftOut:
     return _csv(path)
 
 
-PACKED = "a compressed file; decompress it, or move it out of OUTPUTS"
+def why_packed(path: Path) -> LeftOut:
+    """The reason why a compressed file that may be data is not read."""
+    if names_csv(path.name):
+        name = plain_name(path)
+        return LeftOut(str(path), f"{name} next to it is the same table; delete one of the two")
+    return LeftOut(str(path), "a compressed file; decompress it, or move it out of OUTPUTS")
 
 
 def no_data(path: Path) -> LeftOut:
@@ -69,11 +75,13 @@ def _start(path: Path) -> bytes:
 def _csv(path: Path) -> Place | LeftOut:
     """The batch of a CSV file, with the related files in its folder."""
     names = next(iter(walk(path.parent))).names
-    folder = sorted_by_kind(path.parent, {*names, path.name})
+    # Of two that would be one table, the one that the user named is meant.
+    other = {plain_name(path)} if is_packed(path) else set()
+    folder = sorted_by_kind(path.parent, {*names, path.name} - other)
     jobs = sql_jobs(folder.csv, folder.setups)
     for job, files in jobs.items():
         if path in files:
-            if path.name != job.file(IMAGE):
+            if plain_name(path) != job.file(IMAGE):
                 return LeftOut(str(path), f"rows of objects; name {job.file(IMAGE)} of its job")
             return Place(Folder(path, csv=files, setups=folder.setups), jobs={job: files})
     sql_files = {file for files in jobs.values() for file in files}
@@ -87,7 +95,7 @@ def _csv(path: Path) -> Place | LeftOut:
     csv = csv_folder([file for file in folder.csv if file not in sql_files])
     single_file = CsvGroup("", [path])
     group = next((g for g in csv.groups.values() if path in g.files), single_file)
-    if path.stem != f"{group.prefix}{IMAGE}" and group.holds(f"{group.prefix}{IMAGE}"):
+    if plain_stem(path) != f"{group.prefix}{IMAGE}" and group.holds(f"{group.prefix}{IMAGE}"):
         group = single_file
     strays = [s for s in csv.strays if isinstance(s.header, CsvFile) and s.kind != IMAGE]
     if len(csv.groups) > 1:

@@ -1,4 +1,7 @@
-"""Recognizes compressed files that contain a job's output. They are reported, but not loaded."""
+"""Recognizes compressed files that contain a job's output, and are reported and not loaded.
+
+Tables in CSV are the exception: `files.unpacked` reads them if they are compressed with gzip.
+"""
 
 import lzma
 import zipfile

@@ -324,8 +324,8 @@ ROWS = b"Image_FileName_DNA,Metadata_Plate,Metadata_Well\n" + b"a.tif,P1,A01\n" 
 @pytest.mark.parametrize(
     ("name", "content", "problem"),
     [
-        ("cut.csv.gz", gzip.compress(ROWS)[:40], "is cut off or damaged"),
-        ("plain.csv.gz", ROWS, "Not a gzipped file"),
+        ("cut.csv.gz", gzip.compress(ROWS)[:40], "is cut off in the middle"),
+        ("plain.csv.gz", ROWS, "not compressed with gzip, as its name says"),
         ("semicolons.csv", ROWS.replace(b",", b";"), "has semicolons between its columns"),
         ("tabs.csv", ROWS.replace(b",", b"\t"), "has tabs between its columns"),
         ("header.csv", ROWS.split(b"a.tif")[0], "lists no image sets"),

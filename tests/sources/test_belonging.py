@@ -403,8 +403,8 @@ class TestWhatIsLeftOut:
 
         assert "rows of image sets" in self.only_nuclei(job, "Image (1).csv")
 
-    @pytest.mark.parametrize("suffix", ["gz", "bz2", "xz", "zip"])
-    def test_a_compressed_table(self, suffix: str, job: Path) -> None:
+    @pytest.mark.parametrize("suffix", ["bz2", "xz", "zip"])
+    def test_a_table_compressed_by_another_program_than_gzip(self, suffix: str, job: Path) -> None:
         cells = objects(job / "Cells.csv", {1: 2})
         content = cells.read_bytes()
         cells.unlink()
@@ -414,7 +414,6 @@ class TestWhatIsLeftOut:
                 archive.writestr("Cells.csv", content)
         else:
             by: dict[str, Callable[[bytes], bytes]] = {
-                "gz": gzip.compress,
                 "bz2": bz2.compress,
                 "xz": lzma.compress,
             }

@@ -20,6 +20,7 @@ from support.fixtures import (
     unchanged,
     values_of,
 )
+from support.packed import compress, uncompress
 
 from cpexport.errors import SourceError
 from cpexport.imagesets import ImageSets
@@ -121,6 +122,22 @@ class TestCombined(SqlCsvContract):
     @pytest.fixture
     def folder(self, combined: Path) -> Path:
         return combined
+
+
+class TestCombinedAndCompressed(SqlCsvContract):
+    @pytest.fixture
+    def folder(self, combined: Path) -> Path:
+        compress(combined)
+        return combined
+
+    def source(self, folder: Path) -> Source:
+        paths = tuple(sorted(folder.glob("SQL_1_6_*.gz")))
+        return SqlCsvSource(folder, paths or (folder / f"{IMAGES}.gz",), SqlJob("SQL_", 1, 6))
+
+    def unmark(self, folder: Path, number: int) -> None:
+        uncompress(folder)
+        super().unmark(folder, number)
+        compress(folder)
 
 
 class TestSeparate(SqlCsvContract):

@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 import pytest
 from contracts.source import Copy, SourceContract
+from support.packed import compress, uncompress
 
 from cpexport.sources.base import Source
 from cpexport.sources.hdf5.source import Hdf5Source
@@ -54,6 +55,23 @@ class TestSpreadsheetSource(SourceContract):
         rows[number - 1][header.index("ModuleError_14FlagImage")] = ""
         with (folder / "Image.csv").open("w", newline="") as stream:
             csv.writer(stream).writerows([header, *rows])
+
+
+class TestSpreadsheetSourceOfCompressedFiles(TestSpreadsheetSource):
+    @pytest.fixture
+    def folder(self, copy: Copy) -> Path:
+        folder = copy("11_h5_and_csv", "outputs/batch_1_6", to="job")
+        (folder / "batch_1_6.h5").unlink()
+        compress(folder)
+        return folder
+
+    def source(self, folder: Path) -> Source:
+        return SpreadsheetSource(folder, tuple(sorted(folder.glob("*.csv.gz"))))
+
+    def unmark(self, folder: Path, number: int) -> None:
+        uncompress(folder)
+        super().unmark(folder, number)
+        compress(folder)
 
 
 class TestDatabaseSource(SourceContract):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cpexport.errors import SourceError
-from cpexport.files.opening import open_regular
+from cpexport.files.unpacked import open_unpacked, plain_name
 from cpexport.sources.mysql_csv.setup_sql import SETUP
 from cpexport.sources.spreadsheet.csv_file import open_csv
 
@@ -56,12 +56,12 @@ def sql_jobs(files: Iterable[Path], setups: Iterable[Path]) -> dict[SqlJob, list
     prefixes = {path.name.removesuffix(SETUP) for path in setups}
     files = list(files)
     for path in files:
-        match = _IMAGES.fullmatch(path.name)
-        if match and _job(path.name, prefixes) is None and _has_no_header(path):
+        match = _IMAGES.fullmatch(plain_name(path))
+        if match and _job(plain_name(path), prefixes) is None and _has_no_header(path):
             prefixes.add(match[1])
     jobs: dict[SqlJob, list[Path]] = {}
     for path in files:
-        job = _job(path.name, prefixes)
+        job = _job(plain_name(path), prefixes)
         if job is not None:
             jobs.setdefault(job, []).append(path)
     return dict(sorted(jobs.items()))
@@ -72,12 +72,14 @@ def sql_strays(files: Iterable[Path]) -> list[Path]:
 
     `files` belong to no job of their folder: their Image.CSV and SETUP.SQL are elsewhere.
     """
-    return [path for path in files if _TABLE.fullmatch(path.name) and _begins_with_a_row(path)]
+    return [
+        path for path in files if _TABLE.fullmatch(plain_name(path)) and _begins_with_a_row(path)
+    ]
 
 
 def _begins_with_a_row(path: Path) -> bool:
     try:
-        with open_regular(path) as stream:
+        with open_unpacked(path) as stream:
             return _ROW.match(stream.read(64)) is not None
     except OSError:
         return False

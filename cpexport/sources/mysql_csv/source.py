@@ -20,6 +20,7 @@ from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.cellprofiler.pipeline import Pipeline
 from cpexport.errors import RERUN, SourceError
 from cpexport.files.opening import read_text
+from cpexport.files.unpacked import plain_name
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.sources.base import Evidence
 from cpexport.sources.companions import NOTHING, Companions
@@ -71,7 +72,7 @@ class _Opened:
     def __init__(self, source: SqlCsvSource) -> None:
         self._source = source
         self._job = source.job
-        self._files = {path.name: path for path in source.files}
+        self._files = {plain_name(path): path for path in source.files}
         self._setup = read_setup(source.files[0].parent / source.job.setup)
         self._tables = tuple(name for name in self._setup.tables if name != IMAGE)
 
@@ -95,7 +96,7 @@ class _Opened:
         if images.cut:
             incomplete |= dict.fromkeys(lost, f"{images.path.name} is cut off")
         experiment = self._setup.experiment
-        own_setup = images.path.name in self._setup.loads
+        own_setup = plain_name(images.path) in self._setup.loads
         object_types = [name for table in self._tables for name in self._setup.objects(table)]
         return Evidence(
             present=images.present | lost,
@@ -194,7 +195,7 @@ class _Opened:
                     dict.fromkeys(images.present, f"{self._job.file(_PAIRS)} is missing")
                     | incomplete
                 )
-            elif path.stat().st_size and ends_cut(path):
+            elif ends_cut(path):
                 incomplete = dict.fromkeys(images.present, f"{path.name} is cut off") | incomplete
         return incomplete, seen
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from cpexport.errors import RERUN, SourceError
 from cpexport.files.kinds import another_kind
 from cpexport.files.memory import fits
-from cpexport.files.opening import open_regular
+from cpexport.files.unpacked import UnpackingError, is_packed, open_unpacked
 
 _PIECE = 1 << 24
 _HEADER = 1 << 24
@@ -48,7 +48,7 @@ def beginning(path: Path) -> tuple[int, bytes, bytes]:
         SourceError: the file cannot be read.
     """
     try:
-        with open_regular(path) as stream:
+        with open_unpacked(path) as stream:
             first, second = stream.readline(_HEADER), stream.readline(_HEADER)
             if _SEPARATOR.fullmatch(first):
                 return 1, second, stream.readline(_HEADER)
@@ -100,9 +100,10 @@ def content(path: Path) -> bytes | bytearray:
             fit in memory.
     """
     try:
-        with open_regular(path) as stream:
-            size = os.fstat(stream.fileno()).st_size
-            if not fits(size, _COPIES):
+        with open_unpacked(path) as stream:
+            # How large a compressed file will be is only known at its end.
+            size = None if is_packed(path) else os.fstat(stream.fileno()).st_size
+            if size is not None and not fits(size, _COPIES):
                 raise too_big(path, size)
             return _checked(path, stream, size)
     except OSError as error:
@@ -113,6 +114,10 @@ def content(path: Path) -> bytes | bytearray:
 
 def unreadable(path: Path, error: OSError) -> SourceError:
     """The error for a file that cannot be read, in the system's words."""
+    if isinstance(error, UnpackingError):
+        if kind := another_kind(path):
+            return kind
+        return SourceError(path, str(error.strerror), f"copy it again, or {RERUN}")
     return SourceError(
         path, f"cannot be read: {error.strerror}", "make it readable, or move it out of OUTPUTS"
     )
@@ -181,15 +186,39 @@ def _old_mac(path: Path) -> SourceError:
     return SourceError(path, problem, "save it as CSV UTF-8")
 
 
-def _checked(path: Path, stream: BufferedReader, size: int) -> bytes | bytearray:
-    """Returns the `size` bytes of a file; checks a large file piece by piece."""
-    if size <= _SMALL:
+def last_byte(path: Path) -> bytes:
+    """Returns the last byte of a file; nothing if it is empty.
+
+    Raises:
+        SourceError: the file cannot be read.
+    """
+    try:
+        with open_unpacked(path) as stream:
+            if not is_packed(path):
+                stream.seek(max(stream.seek(0, 2) - 1, 0))
+                return stream.read(1)
+            last = b""
+            while piece := stream.read(_PIECE):
+                last = piece[-1:]
+            return last
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def _checked(path: Path, stream: BufferedReader, size: int | None) -> bytes | bytearray:
+    """Returns the `size` bytes of a file; checks a large file piece by piece.
+
+    Without a size, the file must fit in memory as it is read.
+    """
+    if size is not None and size <= _SMALL:
         small = stream.read(size)
         _check_is_text(path, small, 0, len(small))
         return small
     text = bytearray()
     while piece := stream.read(_PIECE):
         text += piece
+        if size is None and not fits(len(text), _COPIES):
+            raise too_big(path, len(text))
         _check_is_text(path, text, len(text) - len(piece), len(text))
     return text
 

@@ -19,9 +19,9 @@ from pyarrow import csv as arrow_csv
 
 from cpexport.cellprofiler.features import IMAGE, IMAGE_NUMBER, INTEGER, NO_FEATURE, REAL, TEXT
 from cpexport.errors import AS_WRITTEN, SourceError
-from cpexport.files.opening import open_regular
 from cpexport.sources.spreadsheet.csv_bytes import (
     beginning,
+    last_byte,
     too_big,
     whole_lines,
     without_empty_rows,
@@ -279,11 +279,12 @@ def open_csv(path: Path) -> CsvFile | None:
 
 
 def ends_cut(path: Path) -> bool:
-    """Whether a file's last line has no line end, which CellProfiler always writes."""
-    with open_regular(path) as stream:
-        size = stream.seek(0, 2)
-        stream.seek(max(size - 1, 0))
-        return stream.read(1) != b"\n"
+    """Whether a file's last line has no line end, which CellProfiler always writes.
+
+    Raises:
+        SourceError: the file cannot be read.
+    """
+    return last_byte(path) not in (b"", b"\n")
 
 
 def relative_name(path: Path, other: Path) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from cpexport.cellprofiler.features import EXPERIMENT, IMAGE, RELATIONSHIP
 from cpexport.cellprofiler.pipeline import Pipeline
 from cpexport.errors import SourceError
+from cpexport.files.unpacked import plain_stem
 from cpexport.sources.spreadsheet.csv_file import CsvFile, ends_cut, relative_name
 from cpexport.sources.spreadsheet.csv_header import OBJECTS
 from cpexport.sources.spreadsheet.image_csv import ImageCsvRows
@@ -110,10 +111,10 @@ def chosen(
             names = object_types(header, prefix, rows, pipeline, away)
             if not names:
                 left_out[header.path] = (
-                    f"{header.path.stem} is not a valid name of an object type; {_AWAY}"
+                    f"{plain_stem(header.path)} is not a valid name of an object type; {_AWAY}"
                 )
                 continue
-            stem = header.path.stem
+            stem = plain_stem(header.path)
             own = not away and (
                 stem.removeprefix(prefix) in names
                 or len(header.objects) > 0
@@ -137,7 +138,7 @@ def chosen(
 
 def _named(headers: Sequence[CsvFile], kind: str, prefix: str) -> tuple[CsvFile, ...]:
     of_kind = tuple(h for h in headers if h.kind == kind)
-    return tuple(h for h in of_kind if h.path.stem == f"{prefix}{kind}") or of_kind
+    return tuple(h for h in of_kind if plain_stem(h.path) == f"{prefix}{kind}") or of_kind
 
 
 def _different(files: Sequence[CsvFile]) -> tuple[CsvFile, ...]:
@@ -161,8 +162,10 @@ def _relationships(
         if header.kind == RELATIONSHIP:
             folders.setdefault(header.path.parent, []).append(header)
     for files in folders.values():
-        own = [file for file in files if file.path.stem == f"{prefix}{_RELATIONSHIPS}"]
-        own = own or [file for file in files if name_given(file.path.stem, pipeline) is not None]
+        own = [file for file in files if plain_stem(file.path) == f"{prefix}{_RELATIONSHIPS}"]
+        own = own or [
+            file for file in files if name_given(plain_stem(file.path), pipeline) is not None
+        ]
         candidates = _different(own or files)
         if len(candidates) > 1 and len(own) < len(candidates):
             problem = f"has pairs of objects, and so has {candidates[1].path.name}"
@@ -221,7 +224,7 @@ def _surplus(name: str, candidates: Sequence[Candidate], prefix: str) -> dict[Pa
         return {}
 
     def exact(candidate: Candidate) -> bool:
-        return candidate.own and candidate.file.path.stem == f"{prefix}{name}"
+        return candidate.own and plain_stem(candidate.file.path) == f"{prefix}{name}"
 
     left_out: dict[Path, str] = {}
     ordered = sorted(
@@ -276,7 +279,7 @@ def _undecided(name: str, kept: Sequence[Candidate]) -> dict[Path, str]:
 
 def _unlike(candidate: Candidate) -> str:
     """What is wrong with a file's name, as the start of a reason; empty if nothing is."""
-    stem = candidate.file.path.stem
+    stem = plain_stem(candidate.file.path)
     if not is_type(stem):
         return f"{stem} is not a valid name of an object type; "
     return "" if candidate.own or candidate.adopted else f"Image.csv counts no {stem}; "

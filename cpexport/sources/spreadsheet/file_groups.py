@@ -8,6 +8,7 @@ from pathlib import Path
 from cpexport.cellprofiler.features import EXPERIMENT, IMAGE
 from cpexport.errors import SourceError
 from cpexport.files.kinds import HDF5, SQLITE, is_pointer
+from cpexport.files.unpacked import plain_name, plain_stem
 from cpexport.sources.spreadsheet.csv_bytes import first_lines, no_text
 from cpexport.sources.spreadsheet.csv_file import CsvFile, open_csv
 
@@ -48,13 +49,13 @@ class CsvGroup:
         """The path that stands for the job if other jobs share its folder."""
         stem = f"{self.prefix}{IMAGE}"
         first = self.files[0].with_name(f"{stem}.csv")
-        return next((path for path in self.files if path.stem == stem), first)
+        return next((path for path in self.files if plain_stem(path) == stem), first)
 
     @property
     def experiment_file(self) -> Path | None:
         """The job's own Experiment.csv."""
         stem = f"{self.prefix}{EXPERIMENT}"
-        return next((path for path in self.files if path.stem == stem), None)
+        return next((path for path in self.files if plain_stem(path) == stem), None)
 
     @property
     def is_experiment_only(self) -> bool:
@@ -63,11 +64,11 @@ class CsvGroup:
 
     def holds(self, stem: str) -> bool:
         """Whether a file has this name, without its suffix."""
-        return any(path.stem == stem for path in self.files)
+        return any(plain_stem(path) == stem for path in self.files)
 
     def has_own(self, stem: str) -> bool:
         """Whether a file that was not adopted has this name, without its suffix."""
-        return any(path.stem == stem and path not in self.adopted for path in self.files)
+        return any(plain_stem(path) == stem and path not in self.adopted for path in self.files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ def header_of(path: Path) -> Header | None:
 
 def _prefix(path: Path) -> list[str]:
     """The text before `Image` in the name of a table of image sets, damaged or not."""
-    match = _IMAGE_CSV.fullmatch(path.stem)
+    match = _IMAGE_CSV.fullmatch(plain_stem(path))
     if not match:
         return []
     header = header_of(path)
@@ -141,7 +142,7 @@ def _without_image(files: list[Path]) -> CsvFolder:
     if not headers and not any(map(_is_damaged, files)):
         return CsvFolder({})
     experiments = [p for p, h in headers.items() if isinstance(h, CsvFile) and h.kind == EXPERIMENT]
-    prefix = experiments[0].stem.removesuffix(EXPERIMENT) if experiments else ""
+    prefix = plain_stem(experiments[0]).removesuffix(EXPERIMENT) if experiments else ""
     if not all(path.name.startswith(prefix) for path in headers):
         prefix = ""
     return CsvFolder({prefix: CsvGroup(prefix, files, IMAGE in kinds)})
@@ -160,7 +161,7 @@ def _is_damaged(path: Path) -> bool:
     line, _ = first_lines(path)
     if line.startswith(_NO_TABLES):
         return True
-    if path.suffix.lower() != ".csv":
+    if not plain_name(path).lower().endswith(".csv"):
         return False
     text = _text(line)
     return not text or _TABLE.search(text) is not None or is_pointer(path)

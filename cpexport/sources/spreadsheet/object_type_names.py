@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from cpexport.cellprofiler.features import IMAGE
 from cpexport.cellprofiler.flagged_image_sets import MARKS
 from cpexport.cellprofiler.pipeline import Pipeline
+from cpexport.files.unpacked import plain_stem
 from cpexport.sources.spreadsheet.csv_file import CsvFile
 from cpexport.sources.spreadsheet.image_csv import ImageCsvRows
 
@@ -35,7 +36,7 @@ def object_types(
     A header line of object types decides, or the pipeline if the user named the files there.
     `adopted` files have another prefix; their name ends in the object type.
     """
-    stem = header.path.stem
+    stem = plain_stem(header.path)
     own = name_given(stem, pipeline)
     if own is None:
         own = stem.removeprefix(prefix)

@@ -8,6 +8,7 @@ import numpy as np
 from cpexport.cellprofiler.features import EXPERIMENT
 from cpexport.errors import AS_WRITTEN, RERUN, SourceError
 from cpexport.files.kinds import is_pointer
+from cpexport.files.unpacked import plain_stem
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.sources.spreadsheet.csv_bytes import first_lines, no_table, no_text
 from cpexport.sources.spreadsheet.csv_file import CsvFile, ends_cut, relative_name
@@ -62,7 +63,7 @@ def counted_type_of(path: Path, prefix: str, objects: Collection[str], rows: Ima
 
     `objects` are the types whose rows are in other files.
     """
-    name = path.stem.removeprefix(prefix)
+    name = plain_stem(path).removeprefix(prefix)
     if name in rows.counts:
         return name
     like = called_like(name, rows.counts)
@@ -79,7 +80,7 @@ def _side_by_side(tables: Tables) -> list[list[str]]:
 
 def _lost(path: Path, tables: Tables, rows: ImageCsvRows, prefix: str) -> ImageSets:
     """The image sets that should have rows in a file without a header."""
-    name = path.stem.removeprefix(prefix)
+    name = plain_stem(path).removeprefix(prefix)
     if is_pointer(path):
         return rows.present
     if counted := counted_type_of(path, prefix, tables.objects, rows):

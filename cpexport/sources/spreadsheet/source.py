@@ -18,6 +18,7 @@ from cpexport.cellprofiler.pipeline import Pipeline
 from cpexport.errors import RERUN, SourceError
 from cpexport.files.kinds import is_pointer
 from cpexport.files.opening import read_text
+from cpexport.files.unpacked import plain_name, plain_stem
 from cpexport.imagesets import ImageSets
 from cpexport.sources.base import Evidence
 from cpexport.sources.companions import NOTHING, Companions
@@ -93,7 +94,7 @@ class _Opened:
     @cached_property
     def _images(self) -> tuple[CsvFile, ...]:
         images = images_of(self._headers, self._prefix)
-        damaged = [p for p in self._damaged if p.stem == f"{self._prefix}{IMAGE}"]
+        damaged = [p for p in self._damaged if plain_stem(p) == f"{self._prefix}{IMAGE}"]
         if damaged:
             raise self._damaged[damaged[0]]
         if not images:
@@ -117,7 +118,7 @@ class _Opened:
 
     def _is_named_as_ours(self, path: Path, tables: Tables) -> bool:
         """Whether a file without a header has the name of a table that this job would write."""
-        name = path.stem.removeprefix(self._prefix)
+        name = plain_stem(path).removeprefix(self._prefix)
         named = counted_type_of(path, self._prefix, tables.objects, self._rows)
         return bool(named) or name == EXPERIMENT or "relation" in name.lower()
 
@@ -129,8 +130,8 @@ class _Opened:
         """Why the table of image sets is missing."""
         name, files = f"{self._prefix}{IMAGE}", self._source.files
         known = [header.path for header in self._headers]
-        for file in sorted(files, key=lambda file: file.stem != name):
-            if file.stem == name or not known:
+        for file in sorted(files, key=lambda file: plain_stem(file) != name):
+            if plain_stem(file) == name or not known:
                 return no_table(file)
         others = ", ".join(file.name for file in known[:3])
         problem = f"{name}.csv is missing next to {others}"
@@ -237,8 +238,9 @@ class _Opened:
     def _headless(self) -> list[Path]:
         """Files named like Image.csv in its folder, without a header of CellProfiler's."""
         known = {header.path for header in self._headers} | self._damaged.keys()
-        suffixes = {header.path.suffix for header in self._images}
-        return [p for p in self._source.files if p not in known and p.suffix in suffixes]
+        suffixes = {Path(plain_name(header.path)).suffix for header in self._images}
+        rest = [path for path in self._source.files if path not in known]
+        return [path for path in rest if Path(plain_name(path)).suffix in suffixes]
 
     @cached_property
     def _experiment(self) -> Mapping[str, str]:
