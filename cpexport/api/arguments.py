@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from cpexport.destination_url import destination_url
 from cpexport.errors import UsageError
+from cpexport.files.places import path_of
 
 FilePath: TypeAlias = str | os.PathLike[str]
 Words: TypeAlias = str | Iterable[str]
@@ -16,7 +17,7 @@ Words: TypeAlias = str | Iterable[str]
 
 def path(file: FilePath | None) -> Path | None:
     """The path of a file; None if there is none."""
-    return None if file is None else Path(file)
+    return None if file is None else path_of(file)
 
 
 def paths(files: FilePath | Iterable[FilePath]) -> tuple[Path, ...]:
@@ -26,8 +27,8 @@ def paths(files: FilePath | Iterable[FilePath]) -> tuple[Path, ...]:
     (['outputs'], 2)
     """
     if isinstance(files, str | os.PathLike):
-        return (Path(files),)
-    return tuple(map(Path, files))
+        return (path_of(files),)
+    return tuple(map(path_of, files))
 
 
 def comma_list(words: Words | None) -> str | None:

@@ -21,6 +21,7 @@ from cpexport.cellprofiler.hdf5.measurement_file import MeasurementFile
 from cpexport.cellprofiler.image_identity import Pictures, telling
 from cpexport.cellprofiler.pipeline import Pipeline
 from cpexport.errors import SourceError
+from cpexport.files.explained import unreadable
 from cpexport.files.opening import open_regular
 from cpexport.imagesets import LARGEST, ImageSets
 
@@ -172,7 +173,7 @@ def digest(path: Path) -> str:
         with open_regular(path) as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
-        raise SourceError(path, f"cannot be read: {error.strerror}", "make it readable") from error
+        raise unreadable(path, error, "make it readable") from error
 
 
 def _path_mappings(text: str | None) -> tuple[tuple[str, str], ...]:

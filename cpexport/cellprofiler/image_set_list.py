@@ -18,7 +18,8 @@ from cpexport.cellprofiler.batch_file import BatchFile
 from cpexport.cellprofiler.image_identity import FILE, METADATA, Pictures, telling
 from cpexport.cellprofiler.image_keys import described, keys_of, usual_key
 from cpexport.errors import SourceError
-from cpexport.files.unpacked import UnpackingError, open_unpacked
+from cpexport.files.explained import unreadable
+from cpexport.files.unpacked import open_unpacked
 from cpexport.imagesets import LARGEST, NONE, ImageSets
 
 _ADVICE: Final = "name a list of image sets that LoadData can read"
@@ -117,10 +118,8 @@ def _content(path: Path) -> bytes:
     try:
         with open_unpacked(path) as stream:
             content = stream.read(_LARGEST + 1)
-    except UnpackingError as error:
-        raise SourceError(path, str(error.strerror), "copy it again") from error
     except OSError as error:
-        raise SourceError(path, f"cannot be read: {error.strerror or error}", _ADVICE) from error
+        raise unreadable(path, error, _ADVICE) from error
     if len(content) > _LARGEST:
         raise SourceError(path, f"is larger than {_LARGEST >> 30} GB", _ADVICE)
     return content

@@ -13,6 +13,7 @@ from cpexport.commands.load_report import LoadReport, report_on
 from cpexport.derived.analyses import join_analyses
 from cpexport.derived.wells import make_wells
 from cpexport.errors import CollisionError, LossError, NumberTakenError, UsageError
+from cpexport.files.scratch import scratch_folder
 from cpexport.loading.given_numbers import LedgerNumbers
 from cpexport.loading.inspection import NoneKnown
 from cpexport.loading.left_out import check_not_empty
@@ -23,7 +24,6 @@ from cpexport.loading.progress import Progress
 from cpexport.loading.recorded_endings import with_recorded_endings
 from cpexport.loading.request import LoadRequest
 from cpexport.loading.retry import Retry
-from cpexport.loading.scratch import scratch_folder
 from cpexport.loading.succession import Succession
 from cpexport.loading.survey import Survey, survey
 from cpexport.loading.wanted import check_object_types, check_wells

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cpexport.errors import UsageError
+from cpexport.files.places import path_of
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,9 @@ def _given(argument: Path) -> Named | None:
     not exist.
     """
     name, equals, outputs = str(argument).partition("=")
-    if not equals or argument.exists() or ("/" in name and not Path(outputs).exists()):
+    if not equals or argument.exists() or ("/" in name and not path_of(outputs).exists()):
         return None
-    return Named(Path(outputs), name if outputs else "")
+    return Named(path_of(outputs), name if outputs else "")
 
 
 def _ends(path: Path) -> list[str]:

@@ -15,6 +15,8 @@ import numpy as np
 from cpexport._stopwatch import Stopwatch
 from cpexport.commands.verify_report import VerifyReport
 from cpexport.errors import LeftOut, SinkError, SourceError
+from cpexport.files.places import path_of
+from cpexport.files.scratch import scratch_folder
 from cpexport.files.spool import Picked, Spool
 from cpexport.imagesets import NONE, ImageSets, union
 from cpexport.loading.decode import Decoded, decode
@@ -27,7 +29,6 @@ from cpexport.loading.prefetch import decoded_ahead, fingerprinted_ahead, inspec
 from cpexport.loading.progress import Progress, ProgressEvent
 from cpexport.loading.recorded_endings import with_recorded_endings
 from cpexport.loading.request import LoadRequest
-from cpexport.loading.scratch import scratch_folder
 from cpexport.loading.survey import survey
 from cpexport.loading.workers import THREAD, ExecutorSpec, WorkerPool
 from cpexport.sinks.base import Sink
@@ -198,7 +199,7 @@ class _Verifying:
         places = {str(path): place for place, path in enumerate(resolved)}
         unseen = []
         for entry in entries:
-            place = places.get(str(Path(entry.path).resolve()))
+            place = places.get(str(path_of(entry.path).resolve()))
             why = "not among OUTPUTS" if place is None else "changed since it was loaded"
             batch = None if place is None else batches[place]
             if batch and not batch.complete and batch.reason:

@@ -2,6 +2,8 @@
 
 Anyone who can write into a folder of outputs can put anything there under the name of a job's file:
 a FIFO, whose opening waits for ever; a device, whose reading never ends; a file of any size.
+
+An object of a bucket is opened like a file: by ranges, or as a copy that is at hand (`staging`).
 """
 
 import errno
@@ -11,6 +13,11 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Final
 
+from cpexport.files.places import RemotePath
+from cpexport.files.remote_file import RemoteFile
+from cpexport.files.staging import copy_of
+
+_BUFFER: Final = 1 << 16
 SMALL: Final = 1 << 26
 """The most bytes of a file that is read whole: a plan, a job's record, a stamp, a setup."""
 
@@ -19,15 +26,19 @@ class NotRegularError(OSError):
     """A path leads to something else than a regular file."""
 
 
-def open_regular(path: Path, *, follow: bool = True) -> BufferedReader:
+def open_regular(path: Path, *, follow: bool = True, in_places: bool = False) -> BufferedReader:
     """Opens a regular file for reading; never waits for another process.
 
     `follow` is whether `path` may be a symbolic link. It may for files that discovery listed, as
-    workflow programs stage files as links, and for no others.
+    workflow programs stage files as links, and for no others. `in_places` is whether only some
+    places of the file are read.
 
     Raises:
         OSError: the file does not exist, cannot be read, is a link, or is not a regular file.
     """
+    if isinstance(path, RemotePath):
+        copy = copy_of(path, in_places=in_places)
+        return BufferedReader(RemoteFile(path), _BUFFER) if copy is None else open_regular(copy)
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags if follow else flags | os.O_NOFOLLOW)
@@ -42,6 +53,14 @@ def open_regular(path: Path, *, follow: bool = True) -> BufferedReader:
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def path_in_places(path: Path) -> Path | None:
+    """The path by which a library opens the file that `open_regular` opens to read places of it.
+
+    None for an object of a bucket without a copy, which only the opened file can read.
+    """
+    return copy_of(path, in_places=True) if isinstance(path, RemotePath) else path
 
 
 def read_small(path: Path, most: int = SMALL, *, follow: bool = True) -> bytes:

@@ -152,7 +152,7 @@ class _Pickler(pickle.Pickler):
 
     def reducer_override(self, value: Any) -> Any:
         # A path is made from one text in half the time that it takes from its parts.
-        return (Path, (str(value),)) if isinstance(value, Path) else NotImplemented
+        return (type(value), (str(value),)) if isinstance(value, Path) else NotImplemented
 
 
 class _Unpickler(pickle.Unpickler):

@@ -11,6 +11,8 @@ from typing import Final
 
 from zlib_ng import zlib_ng
 
+from cpexport.errors import RERUN
+from cpexport.files.explained import ExplainedError
 from cpexport.files.opening import open_regular
 
 GZIP: Final = ".gz"
@@ -23,7 +25,7 @@ _MOST_PER_BYTE: Final = 500
 _SMALL: Final = 1 << 27
 
 
-class UnpackingError(OSError):
+class UnpackingError(ExplainedError):
     """A compressed file is cut off or damaged, or expands to more than any table."""
 
 
@@ -125,4 +127,4 @@ class _Unpacked(io.RawIOBase):
         return content
 
     def _error(self, problem: str) -> UnpackingError:
-        return UnpackingError(errno.EIO, problem, str(self._path))
+        return UnpackingError(errno.EIO, problem, str(self._path), f"copy it again, or {RERUN}")

@@ -1,10 +1,12 @@
-"""Walks folders: lists the regular files of every folder below a given one, each folder once."""
+"""Walks folders: lists the regular files of every folder below a given one, each folder once.
+
+A prefix of a bucket is walked like a folder (`walk_bucket`).
+"""
 
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from operator import attrgetter
 from pathlib import Path
 from typing import Final
@@ -12,61 +14,18 @@ from typing import Final
 import xxhash
 
 from cpexport.errors import SourceError
+from cpexport.files.bucket_walk import walk_bucket
 from cpexport.files.digest_set import DigestSet
-
-SCRIPT = "cpexport-script.json"
-"""The file that marks a folder written by `cpexport script`, which contains no job's files."""
+from cpexport.files.listed import SCRIPT, SYSTEM_FOLDERS, Listed, ReportFiles, is_hidden
+from cpexport.files.places import RemotePath
 
 SETTLED: Final = 2.0
 """Seconds. A file written less than this ago may be written again within the same tick of the file
 system's clock."""
 
-ReportFiles = Callable[[int], None]
-"""A callback that repeatedly gets the number of files seen; it can raise to stop the walk."""
-
 _SYSTEM = ("/proc/", "/sys/")
-_SYSTEM_FOLDERS = frozenset({"__MACOSX", "lost+found"})
-_FIRST = frozenset(".~#" + "".join(name[0] for name in _SYSTEM_FOLDERS))
+_FIRST = frozenset(".~#" + "".join(name[0] for name in SYSTEM_FOLDERS))
 """How the names of hidden files and folders begin, except for those that end with a mark."""
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """One folder: the names of its regular files, in order, and what cannot be read in it.
-
-    `where` is its path as text: most folders of a large run are passed over before it is needed.
-    `closed` are a folder that cannot be listed, and FIFOs, sockets and devices, each with the
-    reason. `real` is the folder's path without links. `state` changes when the folder or one of its
-    files does, however it is changed; it is empty if a file was written just now or is a link, or
-    if the folder has anything but regular files.
-    """
-
-    where: str
-    real: str
-    names: tuple[str, ...]
-    closed: tuple[tuple[Path, str], ...] = field(default=())
-    state: bytes = b""
-
-    @property
-    def path(self) -> Path:
-        return Path(self.where)
-
-    def real_path(self, name: str) -> str:
-        """The path of one of its files without links."""
-        path = os.path.join(self.real, name)  # noqa: PTH118 - called for every file
-        return os.path.realpath(path) if os.path.islink(path) else path  # noqa: PTH114
-
-
-def is_hidden(name: str) -> bool:
-    """Whether a program keeps a file or folder of this name for itself.
-
-    On foreign disks, macOS puts `._Image.csv` next to `Image.csv`. While the file is open, Office
-    adds `~$Image.csv`, and editors add `.#Image.csv`, `#Image.csv#` or `Image.csv~`. File servers
-    keep old versions in folders such as `.snapshot`.
-    """
-    if name.startswith((".", "~$")) or name.endswith("~") or name in _SYSTEM_FOLDERS:
-        return True
-    return name.startswith("#") and name.endswith("#")
 
 
 def is_text(path: str) -> bool:
@@ -95,6 +54,9 @@ def walk(top: Path, report: ReportFiles = lambda files: None) -> Iterator[Listed
     Raises:
         SourceError: `top` cannot be listed.
     """
+    if isinstance(top, RemotePath):
+        yield from walk_bucket(top, report)
+        return
     seen = DigestSet()
     files = 0
     real_top = os.path.realpath(top)

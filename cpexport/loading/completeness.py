@@ -9,11 +9,11 @@ complete; `Failure` makes an image set incomplete only in a grouped run.
 from collections import ChainMap
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from cpexport.cellprofiler.batch_file import BatchFile
 from cpexport.cellprofiler.same_image import compared
 from cpexport.errors import RERUN, LeftOut, RunningError, SourceError
+from cpexport.files.places import path_of
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.jobs.module import NAME
 from cpexport.jobs.plugins import uses_module, without_plugin
@@ -131,7 +131,7 @@ def not_readable(source: Source, error: SourceError, missing: bool = True) -> Ba
     """
     needless = not missing and error.advice == RERUN
     advice = "no image set is missing without it" if needless else error.advice
-    damaged = Path(error.path)
+    damaged = path_of(error.path)
     # One of several batches in a folder is known by the path of one of its files.
     home = source.path.parent if damaged.parent == source.path.parent else source.path
     below_home = damaged != source.path and damaged.is_relative_to(home)

@@ -32,6 +32,7 @@ from cpexport.cellprofiler.features import (
 )
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.errors import SinkError, SourceError
+from cpexport.files.staging import at_hand
 from cpexport.imagesets import ImageSets
 from cpexport.loading.limits import check_object_numbers, check_text
 from cpexport.sinks.ledger import Count
@@ -115,6 +116,13 @@ def decode(
         SourceError: the batch is damaged, or its files changed since it was inspected.
         SinkError: the scratch folder is full.
     """
+    with at_hand(batch.source.files, whole=True):
+        return _decoded(batch, image_sets, types, shape, scratch)
+
+
+def _decoded(
+    batch: Batch, image_sets: ImageSets, types: Features, shape: TableOptions, scratch: Path
+) -> Decoded:
     source, clock = batch.source, Stopwatch()
     with contained(source):
         if signature(source) != batch.signature:

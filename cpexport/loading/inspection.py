@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from cpexport._stopwatch import Stopwatch
 from cpexport.errors import SourceError
+from cpexport.files.staging import at_hand
 from cpexport.loading.evidence_cache import EvidenceCache
 from cpexport.loading.limits import check_image_sets
 from cpexport.loading.progress import Progress, ProgressEvent
@@ -29,7 +30,7 @@ def look_at(source: Source) -> Evidence | SourceError:
     """
     clock = Stopwatch()
     try:
-        with contained(source):
+        with contained(source), at_hand(source.files):
             evidence = source.inspect()
             check_image_sets(evidence.present)
     except SourceError as error:

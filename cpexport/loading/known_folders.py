@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cpexport.files.digest_set import DigestSet
-from cpexport.files.walk import Listed
+from cpexport.files.listed import Listed
+from cpexport.files.places import path_of, real
 from cpexport.jobs.stamps import Stamps
 from cpexport.loading.cache_file import CacheFile
 from cpexport.loading.inspection import Inspected, Known
@@ -94,7 +95,7 @@ class KnownFolders:
         if not self._passed.any():
             return True
         jobs = (place.folder.path for place in found.listed if place.is_a_jobs)
-        above_jobs = any(os.path.realpath(path) in self._above for path in jobs)
+        above_jobs = any(real(path) in self._above for path in jobs)
         return found.traits.plain and not above_jobs
 
     def noting(self, found: Found, stamps: Stamps) -> "FolderNotes":
@@ -124,7 +125,7 @@ class FolderNotes:
     ) -> None:
         self._file, self._cached, self._kept = file, cached, kept
         self._is_worth_it, self._apart = found.traits.plain, found.traits.apart
-        self._reported = {Path(left.path).parent for left in found.not_read}
+        self._reported = {path_of(left.path).parent for left in found.not_read}
         self._places = _stamped(found.listed, stamps)
         self._homes: dict[Path, list[str]] = {}
         self._rows: dict[str, list[Any]] = {name: [] for name in _NOTHING.column_names}

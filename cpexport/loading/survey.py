@@ -18,6 +18,7 @@ from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.cellprofiler.image_set_list import read_lists
 from cpexport.cellprofiler.image_set_names import Name
 from cpexport.errors import LeftOut, SourceError
+from cpexport.files.places import path_of
 from cpexport.files.spool import Picked, Spool
 from cpexport.imagesets import NONE, ImageSets, Union, union
 from cpexport.jobs.found_plans import read_plans
@@ -189,7 +190,7 @@ class _Surveying:
             return None
         judging, known = self._judged(found, plan, candidates, inspector, folders, stamps)
         if renamed := [
-            Path(error.path)
+            path_of(error.path)
             for error in judging.errors.values()
             if isinstance(error, BatchFileFoundError)
         ]:

@@ -15,6 +15,7 @@ import xxhash
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.cellprofiler.pipeline import Pipeline
 from cpexport.errors import LeftOut
+from cpexport.files.places import state
 from cpexport.files.unpacked import open_unpacked, plain_name
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.sources.output_time import age
@@ -240,8 +241,7 @@ def signature(source: Source) -> str:
     """
     parts = []
     for file in source.files:
-        stat = file.stat()
-        parts.append(f"{file.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}")
+        parts.append(state(file))
     return hashlib.sha256(os.fsencode("\n".join(parts))).hexdigest()
 
 

@@ -16,8 +16,10 @@ from cpexport.cellprofiler.batch_file import NAME
 from cpexport.cellprofiler.pipeline import Pipeline
 from cpexport.errors import LeftOut, SourceError
 from cpexport.files.digest_set import DigestSet
+from cpexport.files.listed import Listed, ReportFiles
+from cpexport.files.places import real
 from cpexport.files.spool import Spool
-from cpexport.files.walk import Listed, ReportFiles, is_text, walk
+from cpexport.files.walk import is_text, walk
 from cpexport.jobs.split import PLAN, STAMP, STATUS, STATUS_SUFFIXES
 from cpexport.sources.base import Source
 from cpexport.sources.companions import NOTHING
@@ -173,8 +175,8 @@ def find(
 def _homes(files: Iterable[Path]) -> Iterator[str]:
     """The folders, without links, of files that the user named."""
     for file in files:
-        yield os.path.realpath(file.parent)
-        yield os.path.dirname(os.path.realpath(file))  # noqa: PTH120
+        yield real(file.parent)
+        yield os.path.dirname(real(file))  # noqa: PTH120
 
 
 def _named_like_data(name: str) -> bool:
@@ -258,16 +260,16 @@ class _Finding:
 
     def take_file(self, top: Path) -> None:
         """Adds a single file, unless its folder has been added."""
-        home = self.listed.get(os.path.realpath(top.parent))
-        real = os.path.realpath(top)
-        linked = self.listed.get(os.path.dirname(real))  # noqa: PTH120
-        linked_name = os.path.basename(real)  # noqa: PTH119
+        home = self.listed.get(real(top.parent))
+        own = real(top)
+        linked = self.listed.get(os.path.dirname(own))  # noqa: PTH120
+        linked_name = os.path.basename(own)  # noqa: PTH119
         if (home and top.name in home.names) or (linked and linked_name in linked.names):
             return
         place = place_of(top)
         if not isinstance(place, Place):
             self.named.append(place)
-        elif self.seen.add(real):
+        elif self.seen.add(own):
             self._add(place)
 
     def found(self) -> Found:

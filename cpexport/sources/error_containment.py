@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cpexport.errors import AS_WRITTEN, CpexportError, LimitError, SourceError, WidthError
+from cpexport.files.explained import unreadable
 from cpexport.sources.base import Source
 
 
@@ -54,8 +55,4 @@ def gone(path: Path, error: OSError) -> SourceError:
 
     Often a job has just renamed its folder.
     """
-    return SourceError(
-        path,
-        f"cannot be read: {error.strerror or error}",
-        "make it readable, or move it out of OUTPUTS",
-    )
+    return unreadable(path, error, "make it readable, or move it out of OUTPUTS")

@@ -5,9 +5,10 @@ from pathlib import Path
 from cpexport.cellprofiler.features import EXPERIMENT, IMAGE, RELATIONSHIP
 from cpexport.errors import RERUN, LeftOut, SourceError
 from cpexport.files.kinds import HDF5, SQLITE
+from cpexport.files.listed import is_hidden
 from cpexport.files.opening import open_regular
 from cpexport.files.unpacked import is_packed, plain_name, plain_stem
-from cpexport.files.walk import is_hidden, is_regular, walk
+from cpexport.files.walk import is_regular, walk
 from cpexport.sources.folder import Folder, names_csv, sorted_by_kind
 from cpexport.sources.folder_content import Place
 from cpexport.sources.mysql_csv.file_names import sql_jobs

@@ -13,7 +13,7 @@ from typing import Any, Self
 import pyarrow as pa
 
 from cpexport.errors import SinkError, UsageError
-from cpexport.files.walk import SCRIPT
+from cpexport.files.listed import SCRIPT
 from cpexport.sql_script import csv_writer
 from cpexport.sql_script.manifest import DATA, DataFile, ScriptOptions
 

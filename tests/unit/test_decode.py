@@ -9,9 +9,9 @@ import pytest
 
 from cpexport.cellprofiler.features import EXPERIMENT
 from cpexport.errors import SinkError, SourceError
+from cpexport.files.scratch import scratch_folder
 from cpexport.imagesets import ImageSets
 from cpexport.loading.decode import decode
-from cpexport.loading.scratch import scratch_folder
 from cpexport.loading.survey import survey
 from cpexport.tables.options import TableOptions
 

@@ -9,7 +9,7 @@ import cpexport
 PACKAGE = Path(cpexport.__file__).parent
 # These read the package's own files, and those of the system.
 OWN = {"jobs/templates/__init__.py", "jobs/preflight.py", "jobs/processes.py", "files/memory.py"}
-OWN |= {"files/locks.py", "jobs/plugins.py"}
+OWN |= {"files/locks.py", "files/scratch.py", "jobs/plugins.py"}
 # The one runs in CellProfiler's Python, where there is no cpexport; the other installs it.
 OWN |= {"jobs/exporttocpexport.py", "jobs/module.py"}
 OPENING = {"files/opening.py"}

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from cpexport.errors import SourceError
-from cpexport.files.walk import is_hidden, walk
+from cpexport.files.listed import is_hidden
+from cpexport.files.walk import walk
 
 
 def listed(top: Path) -> dict[str, tuple[str, ...]]:

@@ -1,11 +1,13 @@
 """Explains why an HDF5 file cannot be read: turns h5py's errors into errors with its path."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from cpexport.cellprofiler.hdf5.storage_check import NeverWrittenError
 from cpexport.errors import RERUN, RunningError, SourceError
+from cpexport.files.explained import ExplainedError, unreadable
 from cpexport.files.kinds import HDF5, another_kind
 from cpexport.files.opening import NotRegularError, open_regular
 
@@ -30,6 +32,8 @@ def reading(path: Path) -> Iterator[None]:
 def opening(path: Path, error: OSError) -> SourceError:
     """The error for a file that could not be opened."""
     text = str(error)
+    if isinstance(error, ExplainedError) and error.errno != errno.ENOENT:
+        return unreadable(path, error, "check the path")
     if isinstance(error, BlockingIOError) or "unable to lock file" in text:
         return RunningError(
             path, "locked: a job is still writing it", "wait until the job has ended"

@@ -10,6 +10,7 @@ image number means deleted.
 import os
 from collections.abc import Iterator
 from functools import cached_property
+from io import BufferedReader
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -27,7 +28,7 @@ from cpexport.cellprofiler.hdf5.link_check import dataset_in, group_in, members
 from cpexport.cellprofiler.hdf5.storage_check import check_texts
 from cpexport.cellprofiler.hdf5.types import arrow_type, shape_of, vector, whole_numbers
 from cpexport.errors import RERUN, SourceError
-from cpexport.files.opening import open_regular
+from cpexport.files.opening import open_regular, path_in_places
 
 _DIGITS = 10
 _PAIR = ("ImageNumber_First", "ObjectNumber_First", "ImageNumber_Second", "ObjectNumber_Second")
@@ -55,17 +56,18 @@ class MeasurementFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._own = open_regular(path)
+            self._own = open_regular(path, in_places=True)
         except OSError as error:
             raise opening(path, error) from error
         try:
-            self._file = h5py.File(path, "r")
+            place = path_in_places(path)
+            self._file = h5py.File(place or self._own, "r")
         except OSError as error:
             self._own.close()
             raise opening(path, error) from error
         try:
             with reading(path):
-                if not os.path.sameopenfile(self._own.fileno(), self._file.id.get_vfd_handle()):
+                if place and not _is_same(self._own, self._file):
                     raise OSError("the file was replaced while it was opened")
                 self._run = _run(self._file, path)
                 self._by_name = {
@@ -249,6 +251,10 @@ class MeasurementFile:
         if self._escaped:
             return value.decode("unicode_escape").encode("utf-16", "surrogatepass").decode("utf-16")
         return value.decode("utf-8")
+
+
+def _is_same(own: BufferedReader, file: h5py.File) -> bool:
+    return os.path.sameopenfile(own.fileno(), file.id.get_vfd_handle())
 
 
 def _run(file: h5py.File, path: Path) -> h5py.h5g.GroupID:

@@ -11,6 +11,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from cpexport.errors import RERUN, SourceError
+from cpexport.files import explained
 from cpexport.files.kinds import another_kind
 from cpexport.files.memory import fits
 from cpexport.files.unpacked import UnpackingError, is_packed, open_unpacked
@@ -114,13 +115,9 @@ def content(path: Path) -> bytes | bytearray:
 
 def unreadable(path: Path, error: OSError) -> SourceError:
     """The error for a file that cannot be read, in the system's words."""
-    if isinstance(error, UnpackingError):
-        if kind := another_kind(path):
-            return kind
-        return SourceError(path, str(error.strerror), f"copy it again, or {RERUN}")
-    return SourceError(
-        path, f"cannot be read: {error.strerror}", "make it readable, or move it out of OUTPUTS"
-    )
+    if isinstance(error, UnpackingError) and (kind := another_kind(path)):
+        return kind
+    return explained.unreadable(path, error, "make it readable, or move it out of OUTPUTS")
 
 
 def too_big(path: Path, size: int | None = None) -> SourceError:

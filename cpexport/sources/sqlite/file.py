@@ -12,7 +12,7 @@ import re
 import struct
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from enum import Enum, auto
 from pathlib import Path
 from types import TracebackType
@@ -23,8 +23,10 @@ import pyarrow as pa
 
 from cpexport import _sqlite_adbc
 from cpexport.errors import RERUN, RunningError, SourceError
+from cpexport.files.explained import unreadable
 from cpexport.files.kinds import SQLITE, another_kind, is_pointer
 from cpexport.files.opening import open_regular
+from cpexport.files.staging import local
 from cpexport.sources.sqlite.stored_tables import IMAGE_TABLE, MOST_TABLES, STORED, check_tables
 
 SUFFIXES = frozenset({".db", ".sqlite", ".sqlite3", ".db3"})
@@ -68,7 +70,10 @@ def contents(path: Path) -> FileKind:
     if start != SQLITE:
         return FileKind.EXPORT if is_pointer(path) else FileKind.OTHER
     try:
-        with closing(_sqlite_adbc.Connection(_uri(path, "immutable=1"))) as connection:
+        with (
+            local(path) as here,
+            closing(_sqlite_adbc.Connection(_uri(here, "immutable=1"))) as connection,
+        ):
             tables = connection.rows(
                 "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') LIMIT ?",
                 MOST_TABLES,
@@ -106,14 +111,16 @@ class DatabaseFile:
         # A database in WAL mode needs further files next to it, unless it is opened as immutable.
         # CellProfiler never uses WAL mode, so a user has changed the file.
         mode = "immutable=1" if header[18] == _WAL else "mode=ro"
-        with self._errors():
-            self._connection = _sqlite_adbc.Connection(_uri(path, mode))
+        with ExitStack() as stack, self._errors():
+            here = stack.enter_context(local(path))
+            self._connection = _sqlite_adbc.Connection(_uri(here, mode))
+            self._copy = stack.pop_all()
         try:
             for pragma in _PRAGMAS:
                 self.rows(f"PRAGMA {pragma}")
             check_tables(path, self.rows)
         except BaseException:
-            self._connection.close()
+            self._close()
             raise
 
     def __enter__(self) -> Self:
@@ -125,7 +132,11 @@ class DatabaseFile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._connection.close()
+        self._close()
+
+    def _close(self) -> None:
+        with self._copy:
+            self._connection.close()
 
     def tables(self) -> Mapping[str, Mapping[str, str]]:
         """Table to column to declared type, without views, columns in order."""
@@ -173,9 +184,8 @@ class DatabaseFile:
         try:
             yield
         except OSError as error:
-            problem = f"cannot be read: {error.strerror}"
-            raise SourceError(
-                self.path, problem, "make it readable, or move it out of OUTPUTS"
+            raise unreadable(
+                self.path, error, "make it readable, or move it out of OUTPUTS"
             ) from error
         except UnicodeDecodeError as error:
             raise SourceError(self.path, "damaged: text that is not UTF-8", RERUN) from error

@@ -1,0 +1,101 @@
+"""Copies objects of buckets to this machine while they are read, and deletes the copies after that.
+
+Each worker has the files of one batch at most, in a folder for temporary files (TMPDIR). A file of
+this machine is used where it is.
+"""
+
+import errno
+import shutil
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+from cpexport.files.buckets import BucketError
+from cpexport.files.places import RemotePath
+from cpexport.files.scratch import scratch_folder
+
+_PIECE: Final = 1 << 23
+
+
+class _Copies(threading.local):
+    """The files that this thread has at hand, each with its copy once it was opened.
+
+    The folder of the copies is made with the first one.
+    """
+
+    def __init__(self) -> None:
+        self.of: dict[Path, Path | None] = {}
+        self.stack, self.whole = ExitStack(), False
+        self.folder: Path | None = None
+
+
+_COPIES = _Copies()
+
+
+@contextmanager
+def at_hand(paths: Iterable[Path], *, whole: bool = False) -> Iterator[None]:
+    """Within it, whoever opens one of these files gets a copy of it, which is made only once.
+
+    whole: also for those who read a few places of a file, as of measurement files.
+    """
+    remote = [path for path in paths if isinstance(path, RemotePath)]
+    if not remote or _COPIES.of:
+        yield
+        return
+    with ExitStack() as stack:
+        _COPIES.of, _COPIES.whole, _COPIES.stack = dict.fromkeys(remote), whole, stack
+        try:
+            yield
+        finally:
+            _COPIES.of, _COPIES.folder = {}, None
+
+
+def copy_of(path: RemotePath, *, in_places: bool = False) -> Path | None:
+    """The copy of a file that is at hand; None if it is not, and is read where it lies.
+
+    in_places: whether only a few places of it are read.
+
+    Raises:
+        BucketError: the file cannot be read, or there is no room for it.
+    """
+    if path not in _COPIES.of or (in_places and not _COPIES.whole):
+        return None
+    copy = _COPIES.of[path]
+    if copy is None:
+        folder = _COPIES.folder or _COPIES.stack.enter_context(scratch_folder())
+        _COPIES.folder = folder
+        number = sum(copy is not None for copy in _COPIES.of.values())
+        copy = _COPIES.of[path] = _copied(path, folder / str(number))
+    return copy
+
+
+@contextmanager
+def local(path: Path) -> Iterator[Path]:
+    """The path of a file on this machine: a copy, if it lies in a bucket.
+
+    Raises:
+        BucketError: as `copy_of`.
+    """
+    if not isinstance(path, RemotePath):
+        yield path
+    elif (copy := copy_of(path)) is not None:
+        yield copy
+    else:
+        with scratch_folder() as folder:
+            yield _copied(path, folder / "copy")
+
+
+def _copied(path: RemotePath, target: Path) -> Path:
+    entry, bucket = path.entry(), path.bucket
+    room = shutil.disk_usage(target.parent).free
+    if entry.size > room:
+        problem = f"has {entry.size / 1e9:.1f} GB, and {target.parent.parent} has {room / 1e9:.1f}"
+        advice = "free some space there, or set TMPDIR to another folder"
+        raise BucketError(errno.ENOSPC, problem, str(path), advice)
+    with target.open("wb") as stream:
+        for start in range(0, entry.size, _PIECE):
+            stop = min(start + _PIECE, entry.size)
+            stream.write(bucket.read(path.key, start, stop, entry.tag))
+    return target
