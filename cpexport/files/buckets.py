@@ -22,10 +22,12 @@ SCHEMES: Final = ("s3", "gs", "az")
 """What begins the URLs of buckets."""
 
 _PAGE: Final = 1000
+# obstore does not ask again for an answer that is cut off in the middle.
 _TRIES: Final = 5
 # A request reads some megabytes at most.
 _CLIENT: Final = {"timeout": "120s", "connect_timeout": "10s", "allow_http": True}
 _STATUS: Final = re.compile(r"status code: (\d{3})")
+_GENERIC: Final = re.compile(r"^Generic \w+ error: ")
 _CODE: Final = re.compile(r"<Code>(\w+)</Code>")
 _CREDENTIALS: Final = {
     "s3": "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; for a public bucket, "
@@ -81,9 +83,21 @@ class Bucket:
         """
         import obstore
 
-        with self._errors(""):
-            for page in obstore.list(self._store, prefix or None, chunk_size=_PAGE):
-                yield [(each["path"], _entry(each)) for each in page]
+        last, rest = "", _TRIES
+        while True:
+            try:
+                with self._errors(""):
+                    pages = obstore.list(
+                        self._store, prefix or None, offset=last or None, chunk_size=_PAGE
+                    )
+                    for page in pages:
+                        yield [(each["path"], _entry(each)) for each in page]
+                        last, rest = page[-1]["path"], _TRIES
+                return
+            except BucketError as error:
+                rest -= 1
+                if not rest or error.errno != errno.EIO:
+                    raise
 
     def entry(self, key: str) -> Entry:
         """What is known of one object.
@@ -116,7 +130,6 @@ class Bucket:
                     problem = f"only {len(content)} of {stop - start} bytes came"
                     raise BucketError(errno.EIO, problem, self._named(key), _AGAIN)
             except BucketError as error:
-                # obstore does not ask again for an answer that is cut off in the middle.
                 if not rest or error.errno != errno.EIO:
                     raise
         raise AssertionError("the last try returns or raises")
@@ -201,5 +214,6 @@ def _store(scheme: str, name: str) -> "ObjectStore":
             return AzureStore(name, client_options=client)
         return S3Store(name, client_options=client, **aws_profile.settings())
     except (exceptions.BaseError, ValueError) as error:
-        problem = str(error).split("\n")[0]
-        raise UsageError(f"{scheme}://{name} cannot be opened: {problem}") from error
+        problem = _GENERIC.sub("", str(error).split("\n")[0])
+        advice = _CREDENTIALS[scheme]
+        raise UsageError(f"{scheme}://{name} cannot be opened: {problem}; {advice}") from error

@@ -54,6 +54,29 @@ def state(path: Path) -> str:
     return f"{path.resolve()}\0{known.st_size}\0{known.st_mtime_ns}{tag}"
 
 
+def listed(folder: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, os.stat_result]]:
+    """Yields the paths of the files in a folder that end so and are not hidden, each with what the
+    system says about it; of a bucket, only what was listed.
+
+    Raises:
+        OSError: the folder cannot be listed.
+    """
+    if isinstance(folder, RemotePath):
+        for name in listings.names(folder):
+            if name.endswith(suffixes):
+                yield str(folder / name), (folder / name).stat()
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") or not entry.name.endswith(suffixes):
+                continue
+            try:
+                yield entry.path, entry.stat()
+            except FileNotFoundError:
+                # Deleted since the folder was listed.
+                continue
+
+
 class RemotePath(PosixPath):
     """An object of a bucket, or all objects whose names begin with it and a slash: a folder.
 
@@ -107,7 +130,7 @@ class RemotePath(PosixPath):
         entry = self.entry()
         seconds = entry.modified // 10**9
         inode = int.from_bytes(entry.tag.encode()[:17].ljust(8, b"\0")[1:9], "big")
-        numbers = (S_IFREG | 0o444, inode, 0, 1, 0, 0, entry.size, *[seconds] * 3)
+        numbers = (S_IFREG | 0o444, inode, 0, 1, os.getuid(), 0, entry.size, *[seconds] * 3)
         return os.stat_result(numbers, {f"st_{n}_ns": entry.modified for n in ("mtime", "ctime")})
 
     def lstat(self) -> os.stat_result:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from cpexport.files.places import listed, path_of
 from cpexport.jobs.logs import MemoryByLog
 from cpexport.jobs.record_file import CHECK, SUBMITTED, RecordFile, read_record
 from cpexport.jobs.records import ANY, Attempt, Broken, Records
@@ -37,7 +38,7 @@ class Reader:
             for path, stat in entries:
                 before, file = self._cache.get(path, ((0, 0, 0, 0), RecordFile()))
                 if before != stat:
-                    file = read_record(Path(path))
+                    file = read_record(path_of(path))
                 cache[path] = (stat, file)
                 files.append(file)
                 if path.endswith(SUBMITTED):
@@ -62,15 +63,8 @@ def _together(files: Sequence[RecordFile]) -> Records:
 
 def _entries(folder: Path) -> Iterator[tuple[str, _Stat]]:
     """Lists the records in a folder once, each with what tells whether it has changed."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if not entry.name.startswith(".") and entry.name.endswith(STATUS_SUFFIXES):
-                try:
-                    stat = entry.stat()
-                except FileNotFoundError:
-                    # Deleted since the folder was listed.
-                    continue
-                yield entry.path, (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_uid)
+    for path, stat in listed(folder, STATUS_SUFFIXES):
+        yield path, (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_uid)
 
 
 def _in_order(files: Iterable[tuple[Attempt, ...]]) -> tuple[Attempt, ...]:

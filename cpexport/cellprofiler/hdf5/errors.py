@@ -17,6 +17,8 @@ def reading(path: Path) -> Iterator[None]:
     """Turns any error that h5py raises for a damaged file into a `SourceError` with its path."""
     try:
         yield
+    except ExplainedError as error:
+        raise unreadable(path, error, "check the path") from error
     except NeverWrittenError as error:
         never = "CellProfiler never writes this, so cpexport reads nothing from the file"
         raise SourceError(path, f"{error}; {never}", "move it out of OUTPUTS") from error

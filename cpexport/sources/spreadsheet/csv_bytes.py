@@ -103,9 +103,11 @@ def content(path: Path) -> bytes | bytearray:
     try:
         with open_unpacked(path) as stream:
             # How large a compressed file will be is only known at its end.
-            size = None if is_packed(path) else os.fstat(stream.fileno()).st_size
-            if size is not None and not fits(size, _COPIES):
-                raise too_big(path, size)
+            size = None if is_packed(path) else stream.seek(0, os.SEEK_END)
+            if size is not None:
+                stream.seek(0)
+                if not fits(size, _COPIES):
+                    raise too_big(path, size)
             return _checked(path, stream, size)
     except OSError as error:
         raise unreadable(path, error) from error
