@@ -3,19 +3,19 @@
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 from cpexport._stopwatch import Stopwatch
 from cpexport.api.arguments import FilePath, Words, check_range, path, url, word_list
 from cpexport.cellprofiler.batch_file import read_batch_file
 from cpexport.destination_url import file_url
 from cpexport.errors import UsageError
+from cpexport.files.places import path_of
 from cpexport.jobs import plan as plans
 from cpexport.jobs.plan import Plan
 from cpexport.jobs.preflight import problems
 from cpexport.jobs.scheduler_options import option_words
 from cpexport.jobs.settings import SCHEDULER_NAMES, Settings, mebibytes, minutes
-from cpexport.jobs.submit import check_not_fatal, prepare
+from cpexport.jobs.submit import check_not_fatal, check_on_disk, prepare
 from cpexport.sinks.registry import absolute
 
 _log = logging.getLogger(__name__)
@@ -83,7 +83,8 @@ def plan(
         PreflightError: all jobs would run in vain; nothing was written.
         OSError: the folder `out` cannot be written.
     """
-    batch_file, folder = Path(batch), path(out)
+    batch_file, folder = path_of(batch), path(out)
+    check_on_disk(batch_file)
     check_range("images-per-batch", images_per_batch, 1)
     check_range("at-once", at_once, 1)
     if scheduler is not None and scheduler not in SCHEDULER_NAMES:

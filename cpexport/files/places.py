@@ -42,6 +42,11 @@ def real(path: str | os.PathLike[str]) -> str:
     return str(path) if isinstance(path, RemotePath) else os.path.realpath(path)
 
 
+def is_on_disk(path: Path) -> bool:
+    """Whether programs other than this one can open a path."""
+    return not isinstance(path, RemotePath)
+
+
 def state(path: Path) -> str:
     """What changes when a file does: its size and time, and in a bucket also its tag.
 

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cpexport.cellprofiler.batch_file import BatchFile
-from cpexport.errors import PreflightError
+from cpexport.errors import PreflightError, UsageError
+from cpexport.files.places import is_on_disk
 from cpexport.jobs.plan import Plan
 from cpexport.jobs.preflight import problems
 from cpexport.jobs.problem import Problem
@@ -22,14 +23,28 @@ def prepare(
     Raises:
         PreflightError: all jobs would run in vain; nothing was written.
         SourceError: the batch file is damaged.
-        UsageError: the folder is not empty.
+        UsageError: the folder is not empty, or the batch file is in a bucket.
         OSError: the folder cannot be written.
     """
+    check_on_disk(batch_file.path)
     found = problems(plan, batch_file, check_images=check_images)
     check_not_fatal(found)
     write(plan, folder, batch_file)
     _log.info("%s: files for %d jobs written", folder, len(plan.tasks))
     return found
+
+
+def check_on_disk(batch_file: Path) -> None:
+    """Refuses a batch file that jobs could not open.
+
+    Raises:
+        UsageError: it is in a bucket.
+    """
+    if not is_on_disk(batch_file):
+        raise UsageError(
+            f"{batch_file}: jobs cannot read a batch file in a bucket; copy it to a disk, and name "
+            "the copy"
+        )
 
 
 def check_not_fatal(found: Iterable[Problem]) -> None:

@@ -10,11 +10,12 @@ import re
 import shutil
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from support.buckets import S3, s3
 from support.clusters import Slurm
 from support.fixtures import unpacked
 from support.page_reader import ROOT, Reader, has_r
@@ -117,6 +118,19 @@ def _mail(reader: Reader, request: pytest.FixtureRequest) -> None:
     reader.environment = {**reader.environment, "PATH": path}
 
 
+def _s3(reader: Reader, request: pytest.FixtureRequest) -> None:
+    """A server with the example in a bucket."""
+    store: S3 = request.getfixturevalue("bucket_of_pages")
+    store.upload(reader.home / "screen", "screen")
+    reader.environment = {**reader.environment, **store.environment}
+
+
+@pytest.fixture(scope="module")
+def bucket_of_pages() -> Iterator[S3]:
+    with s3() as store:
+        yield store
+
+
 def _r(reader: Reader, request: pytest.FixtureRequest) -> None:
     if not has_r():
         pytest.skip("R with DBI, RSQLite and jsonlite is not installed: make r, as root")
@@ -130,6 +144,7 @@ _NEEDS = {
     "snakemake": _program("snakemake"),
     "nextflow": _program("nextflow"),
     "mail": _mail,
+    "s3": _s3,
     "cytotable": _cytotable,
     "pycytominer": _module("pycytominer"),
 }

@@ -6,18 +6,20 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from contracts.source import Copy
 from support.buckets import NAME, S3, Answer, s3
 from support.calls import load, verify
-from support.fixtures import Ran, values_of
+from support.fixtures import Ran, traces, values_of
 from support.small_outputs import images, measurements, objects
 
 from cpexport.commands.load_report import LoadReport
 from cpexport.errors import UsageError
 from cpexport.files import aws_profile, buckets, staging
 from cpexport.files.places import path_of
+from cpexport.loading.evidence_json import to_json
 from cpexport.loading.succession import Consent
 from cpexport.sources.hdf5.source import Hdf5Source
 
@@ -55,7 +57,7 @@ def run(tmp_path: Path) -> Path:
     return run
 
 
-def loaded(url: str | Path, database: Path, **fields: object) -> LoadReport:
+def loaded(url: str | Path, database: Path, **fields: Any) -> LoadReport:
     return load([path_of(url)], f"sqlite:///{database}", **fields)
 
 
@@ -93,7 +95,7 @@ def test_a_sqlite_file_in_a_bucket(store: S3, tmp_path: Path, copy: Copy) -> Non
 
 
 def test_check_reads_a_large_measurement_file_by_ranges(
-    store: S3, tmp_path: Path, copy: Copy, cpexport: Run, monkeypatch: pytest.MonkeyPatch
+    store: S3, copy: Copy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = copy("11_h5_and_csv", "outputs/batch_1_6/batch_1_6.h5", to="h5/batch_1_6.h5")
     url = store.upload(file.parent, "ranges")
@@ -103,7 +105,7 @@ def test_check_reads_a_large_measurement_file_by_ranges(
     with staging.at_hand(there.files):
         evidence = there.inspect()
 
-    assert repr(evidence) == repr(here.inspect())
+    assert to_json(evidence, str) == to_json(here.inspect(), str)
     assert len(store.requests) > 3
     assert store.sent < 0.9 * file.stat().st_size
 
@@ -215,7 +217,7 @@ def test_an_upload_that_is_not_finished_is_a_file_that_is_not_there(
     store.request("PUT", f"/half/b1/Nuclei.csv?partNumber=1&uploadId={upload}", b"ImageNumber,")
     ran = cpexport("check", url)
 
-    assert f"{url}/b1\n    1: Nuclei.csv is missing" in ran.out
+    assert "1: the table of Nuclei is missing" in ran.out
     assert "complete  2  2-3" in ran.out
 
 
@@ -254,6 +256,20 @@ def test_an_object_whose_name_is_no_path_is_one_line(store: S3, cpexport: Run) -
 
     assert "has an object whose name cannot be read" in ran.err
     assert (ran.status, ran.err.count("\n")) == (1, 1)
+
+
+def test_jobs_are_not_planned_with_a_batch_file_in_a_bucket(
+    store: S3, copy: Copy, cpexport: Run, tmp_path: Path
+) -> None:
+    copy("10_ranges", "Batch_data.h5", to="plan/Batch_data.h5")
+    url = store.upload(tmp_path / "plan", "plan")
+    before = traces(tmp_path)
+    plan = cpexport("plan", f"{url}/Batch_data.h5", "--out", "run", "--format", "slurm")
+    again = cpexport("check", url, "--batch", f"{url}/Batch_data.h5", "--resubmit", "again")
+
+    assert all("jobs cannot read a batch file in a bucket" in ran.err for ran in (plan, again))
+    assert {plan.status, again.status} == {2}
+    assert traces(tmp_path) == before
 
 
 def test_without_the_package_a_line_says_what_to_install(
