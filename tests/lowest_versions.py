@@ -1,6 +1,6 @@
 """Prints constraints for pip: the oldest version of each package that pyproject.toml allows.
 
-Only of what the program itself uses, its extras for destinations included; not of test tools.
+Only of what the program itself uses, its extras included; not of test tools.
 """
 
 import re
@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 _PROJECT = Path(__file__).parents[1] / "pyproject.toml"
-_EXTRAS = ("duckdb", "mysql")
+_EXTRAS = ("cloud", "duckdb", "mysql")
 _BOUNDED = re.compile(r"([A-Za-z0-9_.-]+)>=([0-9.]+)")
 
 

@@ -30,10 +30,10 @@ _STATUS: Final = re.compile(r"status code: (\d{3})")
 _GENERIC: Final = re.compile(r"^Generic \w+ error: ")
 _CODE: Final = re.compile(r"<Code>(\w+)</Code>")
 _CREDENTIALS: Final = {
-    "s3": "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; for a public bucket, "
+    "s3": "AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; for a public bucket, "
     "set AWS_SKIP_SIGNATURE=true",
-    "gs": "set GOOGLE_APPLICATION_CREDENTIALS; for a public bucket, set GOOGLE_SKIP_SIGNATURE=true",
-    "az": "set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY; for a public container, "
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS; for a public bucket, set GOOGLE_SKIP_SIGNATURE=true",
+    "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY; for a public container, "
     "set AZURE_SKIP_SIGNATURE=true",
 }
 
@@ -44,6 +44,12 @@ class BucketError(ExplainedError):
 
 class MissingObjectError(BucketError, FileNotFoundError):
     """An object or a bucket does not exist."""
+
+    NUMBER = errno.ENOENT
+
+
+class BrokenOffError(BucketError):
+    """The server or the network failed, and may not fail the next time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +100,9 @@ class Bucket:
                         yield [(each["path"], _entry(each)) for each in page]
                         last, rest = page[-1]["path"], _TRIES
                 return
-            except BucketError as error:
+            except BrokenOffError:
                 rest -= 1
-                if not rest or error.errno != errno.EIO:
+                if not rest:
                     raise
 
     def entry(self, key: str) -> Entry:
@@ -128,9 +134,9 @@ class Bucket:
                     if len(content) == stop - start:
                         return content
                     problem = f"only {len(content)} of {stop - start} bytes came"
-                    raise BucketError(errno.EIO, problem, self._named(key), _AGAIN)
-            except BucketError as error:
-                if not rest or error.errno != errno.EIO:
+                    raise BrokenOffError(self._named(key), problem, _AGAIN)
+            except BrokenOffError:
+                if not rest:
                     raise
         raise AssertionError("the last try returns or raises")
 
@@ -148,38 +154,34 @@ class Bucket:
             raise self._explained(key, error) from error
 
     def _explained(self, key: str, error: Exception) -> BucketError:
-        number, problem, advice = self._words(error)
-        kind = MissingObjectError if number == errno.ENOENT else BucketError
-        return kind(number, problem, self._named(key), advice)
-
-    def _words(self, error: Exception) -> tuple[int, str, str]:
-        """An error as a number of the system, what is wrong, and what to do."""
+        """An error of obstore as one that says what is wrong, and what to do."""
         from obstore import exceptions
 
-        text = str(error)
+        named, text = self._named(key), str(error)
+        advice = f"set {_CREDENTIALS[self._scheme]}"
         status = found[1] if (found := _STATUS.search(text)) else ""
         code = found[1] if (found := _CODE.search(text)) else ""
         if code in ("NoSuchBucket", "ContainerNotFound"):
-            return errno.ENOENT, f"the bucket {self._url} does not exist", "check its name"
+            problem = f"the bucket {self._url} does not exist"
+            return MissingObjectError(named, problem, "check its name")
         if isinstance(error, FileNotFoundError):
-            return errno.ENOENT, "does not exist", "check the path"
+            return MissingObjectError(named, "does not exist", "check the path")
         if isinstance(error, exceptions.PreconditionError):
-            return errno.ESTALE, "was replaced after it was listed", "run the command again"
+            return BucketError(named, "was replaced after it was listed", "run the command again")
         if "169.254.169.254" in text or "credential" in text.lower():
-            return errno.EACCES, "no credentials were found", _CREDENTIALS[self._scheme]
+            return BucketError(named, "no credentials were found", advice)
         denied = exceptions.PermissionDeniedError, exceptions.UnauthenticatedError
         if isinstance(error, denied) or status in ("401", "403"):
-            because = f" ({code})" if code else ""
-            return errno.EACCES, f"access is denied{because}", _CREDENTIALS[self._scheme]
+            return BucketError(named, f"access is denied ({code or status})", advice)
         if status in ("301", "307", "308") or "redirect" in text:
             problem = f"the bucket {self._url} is in another region"
-            return errno.EINVAL, problem, "set AWS_REGION to the region of the bucket"
+            return BucketError(named, problem, "set AWS_REGION to the region of the bucket")
         if isinstance(error, exceptions.InvalidPathError | ValueError):
             what = text.split("\n")[0].removeprefix("Encountered object with invalid path: ")
             problem = f"has an object whose name cannot be read: {what}"
-            return errno.EINVAL, problem, "rename it, or name a folder without it"
+            return BucketError(named, problem, "rename it, or name a folder without it")
         why = f"the server answers {status}" if status else _last(text)
-        return errno.EIO, f"cannot be read: {why}", _AGAIN
+        return BrokenOffError(named, f"cannot be read: {why}", _AGAIN)
 
 
 _AGAIN: Final = "check the network and the server, and run the command again"
@@ -215,5 +217,6 @@ def _store(scheme: str, name: str) -> "ObjectStore":
         return S3Store(name, client_options=client, **aws_profile.settings())
     except (exceptions.BaseError, ValueError) as error:
         problem = _GENERIC.sub("", str(error).split("\n")[0])
-        advice = _CREDENTIALS[scheme]
-        raise UsageError(f"{scheme}://{name} cannot be opened: {problem}; {advice}") from error
+        raise UsageError(
+            f"{scheme}://{name} cannot be opened: {problem}; set {_CREDENTIALS[scheme]}"
+        ) from error

@@ -1,20 +1,27 @@
 """Errors of files that say what to do about them."""
 
+import errno
 import os
-from typing import Self
+from typing import ClassVar, Self
 
 from cpexport.errors import SourceError
 
 
 class ExplainedError(OSError):
-    """A file cannot be read; `strerror` is what is wrong, and `advice` what a user can do."""
+    """A file cannot be read; `problem` is what is wrong, and `advice` what a user can do."""
 
-    def __init__(self, number: int, problem: str, path: str, advice: str = "") -> None:
-        super().__init__(number, problem, path)
+    NUMBER: ClassVar[int] = errno.EIO
+
+    # OSError takes its arguments as the object is made, in another order.
+    def __new__(cls, path: str, problem: str, advice: str) -> Self:
+        return super().__new__(cls, cls.NUMBER, problem, path)
+
+    def __init__(self, path: str, problem: str, advice: str) -> None:
+        super().__init__(self.NUMBER, problem, path)
         self.problem, self.advice = problem, advice
 
     def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
-        return type(self), (self.errno, self.problem, self.filename, self.advice)
+        return type(self), (self.filename, self.problem, self.advice)
 
 
 def unreadable(path: str | os.PathLike[str], error: OSError, advice: str) -> SourceError:

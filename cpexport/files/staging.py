@@ -4,7 +4,6 @@ Each worker has the files of one batch at most, in a folder for temporary files 
 this machine is used where it is.
 """
 
-import errno
 import shutil
 import threading
 from collections.abc import Iterable, Iterator
@@ -99,7 +98,7 @@ def _copied(path: RemotePath, target: Path) -> Path:
     if entry.size > room:
         problem = f"has {entry.size / 1e9:.1f} GB, and {target.parent.parent} has {room / 1e9:.1f}"
         advice = "free some space there, or set TMPDIR to another folder"
-        raise BucketError(errno.ENOSPC, problem, str(path), advice)
+        raise BucketError(str(path), problem, advice)
     with target.open("wb") as stream:
         for start in range(0, entry.size, _PIECE):
             stop = min(start + _PIECE, entry.size)

@@ -52,6 +52,13 @@ SUBJECTS = (
     Subject("CSV files of ExportToSpreadsheet", _FILE, ("sources/spreadsheet",)),
     Subject("SQLite files of ExportToDatabase", _FILE, ("sources/sqlite",)),
     Subject('CSV files of "MySQL / CSV"', _FILE, ("sources/mysql_csv",)),
+    Subject(
+        "Buckets",
+        "What concerns a bucket or a listing ends the command, and nothing was changed. What "
+        "concerns one object costs its batch only. See [Read outputs from a "
+        "bucket](../how-to/buckets.md).",
+        ("files/aws_profile", "files/buckets", "files/staging"),
+    ),
     Subject("Any output", _FILE, ("sources/", "files/")),
     Subject(
         "A load",
