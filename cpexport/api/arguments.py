@@ -3,12 +3,12 @@
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, overload
 from urllib.parse import quote
 
 from cpexport.destination_url import destination_url
 from cpexport.errors import UsageError
-from cpexport.files.places import path_of
+from cpexport.files.places import is_on_disk, path_of
 
 FilePath: TypeAlias = str | os.PathLike[str]
 Words: TypeAlias = str | Iterable[str]
@@ -18,6 +18,24 @@ Words: TypeAlias = str | Iterable[str]
 def path(file: FilePath | None) -> Path | None:
     """The path of a file; None if there is none."""
     return None if file is None else path_of(file)
+
+
+@overload
+def new_path(file: FilePath) -> Path: ...
+@overload
+def new_path(file: None) -> None: ...
+@overload
+def new_path(file: FilePath | None) -> Path | None: ...
+def new_path(file: FilePath | None) -> Path | None:
+    """The path of a file or folder to write; None if there is none.
+
+    Raises:
+        UsageError: it is in a bucket.
+    """
+    place = path(file)
+    if place and not is_on_disk(place):
+        raise UsageError(f"{place}: cpexport does not write into buckets; name a path on a disk")
+    return place
 
 
 def paths(files: FilePath | Iterable[FilePath]) -> tuple[Path, ...]:
@@ -90,7 +108,7 @@ def lists_of(plan: FilePath | Iterable[FilePath], batch: FilePath | None) -> tup
     """
     lists = paths(plan)
     if batch is not None and os.fspath(batch).lower().endswith((".csv", ".csv.gz")):
-        raise UsageError(f"{os.fspath(batch)}: not a batch file; name a list with --plan")
+        raise UsageError(f"{path_of(batch)}: not a batch file; name a list with --plan")
     if lists and batch is not None:
         raise UsageError("--batch and --plan exclude each other; leave one out")
     return lists

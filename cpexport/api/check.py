@@ -11,6 +11,7 @@ from cpexport.api.arguments import (
     check_range,
     key_features,
     lists_of,
+    new_path,
     path,
     paths,
     url,
@@ -99,9 +100,9 @@ def check(
         SinkError: the destination `to` cannot be read.
         OSError: the folder `resubmit` or the file `report` cannot be written.
     """
-    folders, batch_file, folder = paths(outputs), path(batch), path(resubmit)
+    folders, batch_file, folder = paths(outputs), path(batch), new_path(resubmit)
     lists = lists_of(plan, batch)
-    page = path(report)
+    page = new_path(report)
     check_range("watch", watch, 0, above=True)
     check_range("images-per-batch", images_per_batch, 1)
     check_range("max-attempts", max_attempts, 1)

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
-from cpexport.api.arguments import FilePath, Words, check_range, path, paths, url
+from cpexport.api.arguments import FilePath, Words, check_range, new_path, path, paths, url
 from cpexport.api.executors import executors
 from cpexport.api.report import write_report
 from cpexport.api.request import load_request
@@ -155,7 +155,7 @@ def load(
             # Of several runs, each has its own outputs and batch file.
             seen = ((), None) if done.runs else (folders, path(batch))
             shown = ReportRequest(*seen, to, prefix, None, same_pictures, plate, well)
-            write_report(path(report), shown)
+            write_report(new_path(report), shown)
 
     with executors(jobs, dask, dask_option) as workers:
         if watch is None:
@@ -163,7 +163,7 @@ def load(
             finish_pass(done)
         else:
             done = follow_load(partial(once, workers), watch, show, finish_pass)
-    if file := path(properties):
+    if file := new_path(properties):
         found = cpa_properties.properties(to, file.parent, prefix=prefix, plate=plate, well=well)
         cpa_properties.write(found, file)
     return done

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from cpexport._stopwatch import Stopwatch
-from cpexport.api.arguments import FilePath, Words, check_range, path, url, word_list
+from cpexport.api.arguments import FilePath, Words, check_range, new_path, path, url, word_list
 from cpexport.cellprofiler.batch_file import read_batch_file
 from cpexport.destination_url import file_url
 from cpexport.errors import UsageError
@@ -83,7 +83,7 @@ def plan(
         PreflightError: all jobs would run in vain; nothing was written.
         OSError: the folder `out` cannot be written.
     """
-    batch_file, folder = path_of(batch), path(out)
+    batch_file, folder = path_of(batch), new_path(out)
     check_on_disk(batch_file)
     check_range("images-per-batch", images_per_batch, 1)
     check_range("at-once", at_once, 1)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cpexport.api.arguments import FilePath, Words, comma_list, path, paths, url
+from cpexport.api.arguments import FilePath, Words, comma_list, new_path, path, paths, url
 from cpexport.imagesets import ImageSets
 from cpexport.loading.progress import Progress, silent
 from cpexport.outcome import status
@@ -118,7 +118,7 @@ def report(
     from cpexport.reporting.run_state import State, added_up
     from cpexport.reporting.write import write
 
-    file, folders = Path(out), paths(outputs)
+    file, folders = new_path(out), paths(outputs)
     listed = comma_list(features) or ""
     request = ReportRequest(
         folders,

@@ -11,6 +11,7 @@ from cpexport.api.arguments import (
     key_features,
     listed,
     lists_of,
+    new_path,
     pairs,
     path,
     paths,
@@ -65,9 +66,9 @@ def load_request(
         raise UsageError("name the folder that holds the jobs' outputs")
     if (plate or well) and not (wells or properties or report):
         raise UsageError("--plate and --well need --wells, --properties or --report")
-    check_report_file(path(report))
+    check_report_file(new_path(report))
     if properties:
-        _check_properties(Path(properties), to)
+        _check_properties(new_path(properties), to)
     check_range("max-column-length", max_column_length, SHORTEST, LONGEST)
     shape = None
     without = listed(leave_out)

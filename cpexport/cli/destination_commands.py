@@ -245,6 +245,7 @@ def script(
     OUTPUTS are folders that hold batches (one job's output each) in any layout, or single files.
     Use this for a server that you cannot reach: give the folder to its administrator.
     """
+    from cpexport.api.arguments import new_path
     from cpexport.api.executors import executors
     from cpexport.api.request import load_request
     from cpexport.cli.progress import progress_bar
@@ -254,6 +255,7 @@ def script(
     from cpexport.sql_script.manifest import ScriptOptions
 
     form = ScriptOptions.parse(dialect, old_names=old_names, analyst=analyst)
+    new_path(out)
     request = load_request(**words, to="")
     with progress_bar(quiet) as progress, executors(jobs, dask, dask_option) as workers:
         done = script(request, out, form, workers, progress)

@@ -56,6 +56,8 @@ class Listing:
 
 
 _TOPS: dict[str, Listing] = {}
+# Folders that were asked for before they were listed: those that the user named.
+_FOLDERS: set[str] = set()
 _LOCK = threading.Lock()
 
 
@@ -70,7 +72,12 @@ def entry(path: Path) -> Entry | None:
 
 def is_folder(path: Path) -> bool:
     """Whether a listing has objects below this path."""
-    return any(str(path) in listing for listing in _of(str(path)))
+    return str(path) in _FOLDERS or any(str(path) in listing for listing in _of(str(path)))
+
+
+def note_folder(path: Path) -> None:
+    """Remembers that there are objects below this path."""
+    _FOLDERS.add(str(path))
 
 
 def names(path: Path) -> list[str]:

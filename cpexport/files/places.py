@@ -30,9 +30,10 @@ def path_of(text: str | os.PathLike[str]) -> Path:
     path = Path(text)
     if isinstance(path, RemotePath) or not path.parts:
         return path
-    if path.parts[0] in _BEGINNINGS and len(path.parts) > 1:
-        return RemotePath(path)
-    if path.parts[0] == "file:":
+    beginning = path.parts[0].lower()
+    if beginning in _BEGINNINGS and len(path.parts) > 1:
+        return RemotePath(beginning, *path.parts[1:])
+    if beginning == "file:":
         return Path(unquote(urlsplit("/" + "/".join(path.parts[1:])).path))
     return path
 
@@ -162,6 +163,7 @@ class RemotePath(PosixPath):
         try:
             for page in self.bucket.pages(self.key):
                 if any(key != self.key for key, _ in page):
+                    listings.note_folder(self)
                     return True
         except BucketError as error:
             raise _unlisted(self, error) from error

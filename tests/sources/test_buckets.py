@@ -272,6 +272,25 @@ def test_jobs_are_not_planned_with_a_batch_file_in_a_bucket(
     assert traces(tmp_path) == before
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("load", "run", "--to", "a.sqlite", "--report"),
+        ("load", "run", "--to", "a.sqlite", "--properties"),
+        ("plan", "Batch_data.h5", "--format", "slurm", "--out"),
+        ("script", "run", "--out"),
+        ("report", "run", "--out"),
+    ],
+)
+def test_nothing_is_written_into_a_bucket(words: tuple[str, ...], run: Path, cpexport: Run) -> None:
+    before = traces(run.parent)
+    ran = cpexport(*words, "S3://lab/new")
+    line = "cpexport: s3://lab/new: cpexport does not write into buckets; name a path on a disk\n"
+
+    assert (ran.status, ran.err) == (2, line)
+    assert traces(run.parent) == before
+
+
 def test_without_the_package_a_line_says_what_to_install(
     store: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
