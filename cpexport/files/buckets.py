@@ -125,7 +125,8 @@ class Bucket:
         import obstore
 
         options: Any = {"range": (start, stop)}
-        if tag:
+        # A weak tag matches nothing (RFC 9110, 13.1.1).
+        if tag and not tag.startswith("W/"):
             options["if_match"] = tag
         for rest in reversed(range(_TRIES)):
             try:

@@ -11,6 +11,8 @@ from pathlib import Path, PosixPath
 from stat import S_IFREG
 from urllib.parse import unquote, urlsplit
 
+import xxhash
+
 from cpexport.errors import SourceError
 from cpexport.files import listings
 from cpexport.files.buckets import SCHEMES, Bucket, BucketError, Entry, bucket
@@ -135,7 +137,7 @@ class RemotePath(PosixPath):
         """
         entry = self.entry()
         seconds = entry.modified // 10**9
-        inode = int.from_bytes(entry.tag.encode()[:17].ljust(8, b"\0")[1:9], "big")
+        inode = xxhash.xxh3_64_intdigest(entry.tag)
         numbers = (S_IFREG | 0o444, inode, 0, 1, os.getuid(), 0, entry.size, *[seconds] * 3)
         return os.stat_result(numbers, {f"st_{n}_ns": entry.modified for n in ("mtime", "ctime")})
 
