@@ -67,7 +67,8 @@ def load(
     call them as the command line does: `--table-number` is `table_number`.
 
     outputs: folders or files that hold job outputs, at any depth: one path or several, or URLs of
-        folders in buckets, such as `s3://bucket/run`. With `table_number` each is a run, and can be written `NAME=FOLDER`.
+        folders in buckets, such as `s3://bucket/run`. With `table_number` each is a run, and can be
+        written `NAME=FOLDER`.
     to: the destination: a URL as for `--to`, or a file name that ends in .sqlite, .db, .duckdb or
         .parquet; by default NAME.sqlite in the working folder, after the first of `outputs`.
     batch: the batch file, Batch_data.h5; by default found near `outputs`, or by their plan.

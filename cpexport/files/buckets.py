@@ -6,6 +6,7 @@ with pauses that grow (10 times within 3 minutes), and asks for listings page by
 
 import errno
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,11 +23,12 @@ SCHEMES: Final = ("s3", "gs", "az")
 """What begins the URLs of buckets."""
 
 _PAGE: Final = 1000
-# obstore does not ask again for an answer that is cut off in the middle.
+# Of all answers, obstore does not ask again for a page that is cut off in the middle.
 _TRIES: Final = 5
 # A request reads some megabytes at most.
 _CLIENT: Final = {"timeout": "120s", "connect_timeout": "10s", "allow_http": True}
 _STATUS: Final = re.compile(r"status code: (\d{3})")
+_CUT: Final = "response body error"
 _GENERIC: Final = re.compile(r"^Generic \w+ error: ")
 _CODE: Final = re.compile(r"<Code>(\w+)</Code>")
 _CREDENTIALS: Final = {
@@ -49,7 +51,7 @@ class MissingObjectError(BucketError, FileNotFoundError):
 
 
 class BrokenOffError(BucketError):
-    """The server or the network failed, and may not fail the next time."""
+    """An answer is cut off in the middle, and may not be the next time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class Bucket:
         """
         import obstore
 
-        last, rest = "", _TRIES
+        last, failed = "", 0
         while True:
             try:
                 with self._errors(""):
@@ -98,12 +100,13 @@ class Bucket:
                     )
                     for page in pages:
                         yield [(each["path"], _entry(each)) for each in page]
-                        last, rest = page[-1]["path"], _TRIES
+                        last, failed = page[-1]["path"], 0
                 return
             except BrokenOffError:
-                rest -= 1
-                if not rest:
+                failed += 1
+                if failed == _TRIES:
                     raise
+                time.sleep(2**failed / 10)
 
     def entry(self, key: str) -> Entry:
         """What is known of one object.
@@ -128,18 +131,12 @@ class Bucket:
         # A weak tag matches nothing (RFC 9110, 13.1.1).
         if tag and not tag.startswith("W/"):
             options["if_match"] = tag
-        for rest in reversed(range(_TRIES)):
-            try:
-                with self._errors(key):
-                    content = bytes(obstore.get(self._store, key, options=options).bytes())
-                    if len(content) == stop - start:
-                        return content
-                    problem = f"only {len(content)} of {stop - start} bytes came"
-                    raise BrokenOffError(self._named(key), problem, _AGAIN)
-            except BrokenOffError:
-                if not rest:
-                    raise
-        raise AssertionError("the last try returns or raises")
+        with self._errors(key):
+            content = bytes(obstore.get(self._store, key, options=options).bytes())
+        if len(content) != stop - start:
+            problem = f"only {len(content)} of {stop - start} bytes came"
+            raise BucketError(self._named(key), problem, _AGAIN)
+        return content
 
     def _named(self, key: str) -> str:
         return f"{self._url}/{key}" if key else self._url
@@ -182,7 +179,9 @@ class Bucket:
             problem = f"has an object whose name cannot be read: {what}"
             return BucketError(named, problem, "rename it, or name a folder without it")
         why = f"the server answers {status}" if status else _last(text)
-        return BrokenOffError(named, f"cannot be read: {why}", _AGAIN)
+        if _CUT in text:
+            return BrokenOffError(named, f"cannot be read: {why}", _AGAIN)
+        return BucketError(named, f"cannot be read: {why}", _AGAIN)
 
 
 _AGAIN: Final = "check the network and the server, and run the command again"

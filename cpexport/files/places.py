@@ -137,7 +137,7 @@ class RemotePath(PosixPath):
         """
         entry = self.entry()
         seconds = entry.modified // 10**9
-        inode = xxhash.xxh3_64_intdigest(entry.tag)
+        inode = xxhash.xxh3_64_intdigest(entry.tag.encode())
         numbers = (S_IFREG | 0o444, inode, 0, 1, os.getuid(), 0, entry.size, *[seconds] * 3)
         return os.stat_result(numbers, {f"st_{n}_ns": entry.modified for n in ("mtime", "ctime")})
 

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 from cpexport import __version__
 from cpexport._wait_notice import waiting_for
 from cpexport.errors import CpexportError, UsageError
-from cpexport.loading.scratch import scratch_folder
+from cpexport.files.scratch import scratch_folder
 from cpexport.loading.workers import ExecutorSpec, WorkerKilledError
 
 _log = logging.getLogger(__name__)
