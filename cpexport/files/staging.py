@@ -7,6 +7,7 @@ this machine is used where it is.
 import shutil
 import threading
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
@@ -22,16 +23,20 @@ _PIECE: Final = 1 << 23
 _WORTH: Final = 1 << 25
 
 
-class _Copies(threading.local):
-    """The files that this thread has at hand, each with its copy once it was opened.
+_AT_ONCE: Final = 8
+"""Most of the time of a small file is waiting for its first byte."""
 
-    The folder of the copies is made with the first one.
+
+class _Copies(threading.local):
+    """The files that this thread has at hand, and their copies, which the first opening begins.
+
+    whole: as in `at_hand`. `stack` closes what the copies need.
     """
 
     def __init__(self) -> None:
-        self.of: dict[Path, Path | None] = {}
+        self.paths: tuple[RemotePath, ...] = ()
+        self.made: dict[Path, Future[Path]] = {}
         self.stack, self.whole = ExitStack(), False
-        self.folder: Path | None = None
 
 
 _COPIES = _Copies()
@@ -43,16 +48,16 @@ def at_hand(paths: Iterable[Path], *, whole: bool = False) -> Iterator[None]:
 
     whole: also for those who read a few places of a large file, as of measurement files.
     """
-    remote = [path for path in paths if isinstance(path, RemotePath)]
-    if not remote or _COPIES.of:
+    remote = tuple(path for path in paths if isinstance(path, RemotePath))
+    if not remote or _COPIES.paths:
         yield
         return
     with ExitStack() as stack:
-        _COPIES.of, _COPIES.whole, _COPIES.stack = dict.fromkeys(remote), whole, stack
+        _COPIES.paths, _COPIES.whole, _COPIES.stack = remote, whole, stack
         try:
             yield
         finally:
-            _COPIES.of, _COPIES.folder = {}, None
+            _COPIES.paths, _COPIES.made = (), {}
 
 
 def copy_of(path: RemotePath, *, in_places: bool = False) -> Path | None:
@@ -63,17 +68,17 @@ def copy_of(path: RemotePath, *, in_places: bool = False) -> Path | None:
     Raises:
         BucketError: the file cannot be read, or there is no room for it.
     """
-    if path not in _COPIES.of:
+    if path not in _COPIES.paths:
         return None
     if in_places and not _COPIES.whole and path.entry().size > _WORTH:
         return None
-    copy = _COPIES.of[path]
-    if copy is None:
-        folder = _COPIES.folder or _COPIES.stack.enter_context(scratch_folder())
-        _COPIES.folder = folder
-        number = sum(copy is not None for copy in _COPIES.of.values())
-        copy = _COPIES.of[path] = _copied(path, folder / str(number))
-    return copy
+    if not _COPIES.made:
+        folder = _COPIES.stack.enter_context(scratch_folder())
+        pool = ThreadPoolExecutor(_AT_ONCE)
+        _COPIES.stack.callback(pool.shutdown, cancel_futures=True)
+        for number, each in enumerate(_COPIES.paths):
+            _COPIES.made[each] = pool.submit(_copied, each, folder / str(number))
+    return _COPIES.made[path].result()
 
 
 @contextmanager
