@@ -38,7 +38,11 @@ def open_regular(path: Path, *, follow: bool = True, in_places: bool = False) ->
     """
     if isinstance(path, RemotePath):
         copy = copy_of(path, in_places=in_places)
-        return BufferedReader(RemoteFile(path), _BUFFER) if copy is None else open_regular(copy)
+        return (
+            BufferedReader(RemoteFile(path, in_places=in_places), _BUFFER)
+            if copy is None
+            else open_regular(copy)
+        )
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags if follow else flags | os.O_NOFOLLOW)

@@ -17,10 +17,9 @@ from cpexport.files.places import RemotePath
 from cpexport.files.scratch import scratch_folder
 
 _PIECE: Final = 1 << 23
-# What tells which image sets a measurement file has lies all over it, in 17 MB of a file of any
-# size (4.2.8, 1,400 features): reading only that takes a hundred requests, which cost more time
-# than the rest of a small file.
-_WORTH: Final = 1 << 25
+# What tells which image sets a measurement file has lies all over it. Reading only that takes
+# hundreds of requests (see `remote_file`), which cost more time than the rest of a small file.
+_WORTH: Final = 1 << 27
 
 
 _AT_ONCE: Final = 8
