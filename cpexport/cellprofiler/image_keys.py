@@ -9,15 +9,17 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
 
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.cellprofiler.image_set_names import PlaceFeatures
+from cpexport.cellprofiler.same_text import number
 
 _NUMBER = re.compile(r"(\d+)")
-_WHOLE = re.compile(r"(-?\d+)\.0+")
 
 
 def usual_key(features: Iterable[str]) -> tuple[str, ...]:
@@ -30,7 +32,11 @@ def usual_key(features: Iterable[str]) -> tuple[str, ...]:
 
 
 def keys_of(pictures: Pictures, features: Sequence[str]) -> list[str | None]:
-    """The key of each image set, as JSON; None for one without a value of some feature."""
+    """The key of each image set, as JSON; None for one without a value of some feature.
+
+    Numbers are alike however they are written: LoadData makes a column of 01 and 02 one of 1 and 2
+    (CellProfiler 4.2.8, modules/loaddata.py, get_measurement_columns), and a database has 1.0.
+    """
     if not features or any(feature not in pictures.columns for feature in features):
         return [None] * len(pictures)
     texts = [pictures.columns[feature].to_pylist() for feature in features]
@@ -69,9 +75,17 @@ def described(key: str) -> str:
 def _key(values: Sequence[str | None]) -> str | None:
     if not all(values):
         return None
-    # A database has 1.0 where a CSV file has 1.
-    texts = [whole[1] if (whole := _WHOLE.fullmatch(v)) else v for v in values if v]
+    texts = [_plain(value) for value in values if value]
     return json.dumps(texts, ensure_ascii=False, separators=(",", ":"))
+
+
+@lru_cache(maxsize=1 << 16)
+def _plain(text: str) -> str:
+    """A number in its shortest form: 01, 1.0 and 1 are 1."""
+    value = number(text.strip())
+    if not isinstance(value, Decimal):
+        return text
+    return f"{value.normalize():f}" if value else "0"
 
 
 def _natural(key: str) -> tuple[list[list[tuple[int, int, str]]], str]:
