@@ -10,10 +10,10 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.cellprofiler.image_set_names import PlaceFeatures
@@ -39,8 +39,10 @@ def keys_of(pictures: Pictures, features: Sequence[str]) -> list[str | None]:
     """
     if not features or any(feature not in pictures.columns for feature in features):
         return [None] * len(pictures)
-    texts = [pictures.columns[feature].to_pylist() for feature in features]
-    return [_key(values) for values in zip(*texts, strict=True)]
+    texts = [_as_json(pictures.columns[feature]) for feature in features]
+    commas = [part for text in texts for part in (pa.scalar(","), text)][1:]
+    keys: list[str | None] = pc.binary_join_element_wise("[", *commas, "]", "").to_pylist()
+    return keys
 
 
 def pictures_of_keys(keys: Sequence[tuple[int, str]], features: Sequence[str]) -> Pictures:
@@ -72,14 +74,16 @@ def described(key: str) -> str:
     return " ".join(json.loads(key))
 
 
-def _key(values: Sequence[str | None]) -> str | None:
-    if not all(values):
-        return None
-    texts = [_plain(value) for value in values if value]
-    return json.dumps(texts, ensure_ascii=False, separators=(",", ":"))
+def _as_json(column: pa.StringArray) -> pa.StringArray:
+    """The values of a column as JSON; null for an empty one. The distinct ones are few."""
+    coded = column.dictionary_encode()
+    texts = [
+        json.dumps(_plain(value), ensure_ascii=False) if value else None
+        for value in coded.dictionary.to_pylist()
+    ]
+    return pa.array(texts, pa.string()).take(coded.indices)
 
 
-@lru_cache(maxsize=1 << 16)
 def _plain(text: str) -> str:
     """A number in its shortest form: 01, 1.0 and 1 are 1."""
     value = number(text.strip())
