@@ -31,6 +31,7 @@ def check(
     *,
     batch: FilePath | None = None,
     plan: FilePath | Iterable[FilePath] = (),
+    pipeline: FilePath | None = None,
     to: FilePath | None = None,
     prefix: str = "",
     run: str | None = None,
@@ -70,6 +71,8 @@ def check(
     batch: the batch file, Batch_data.h5; by default found near `outputs`, or by their plan.
         Without any, only gaps in the numbers show that image sets are missing.
     plan: LoadData's list of image sets, `load_data.csv`, or several, where there is no batch file.
+    pipeline: the pipeline (.cppipe) that runs the list, for `resubmit`; by default the one that the
+        jobs were planned with.
     to: a destination to compare with `batch`, by its ledger, instead of `outputs`.
     prefix, run, defaults_file: with `to`, its table name prefix, the planned run if it numbers
         runs, and the option file of its server.
@@ -111,7 +114,19 @@ def check(
         raise UsageError("--run needs --to")
     check_report_file(page)
     where = url(to, defaults_file)
-    shown = ReportRequest(folders, batch_file, where, prefix, run, same_pictures)
+    identified = key_features(key)
+    if pipeline is not None and not lists:
+        raise UsageError("--pipeline needs --plan")
+    shown = ReportRequest(
+        folders,
+        batch_file,
+        where,
+        prefix,
+        run,
+        same_pictures,
+        lists=lists,
+        key=identified,
+    )
     if where is not None:
         found = _of_destination(
             where, folders, batch_file, lists, folder, watch, prefix, run, same_pictures
@@ -125,8 +140,9 @@ def check(
         folders,
         batch_file,
         same_pictures=same_pictures,
-        key=key_features(key),
+        key=identified,
         lists=lists,
+        pipeline=path(pipeline),
         reader=Reader(),
         progress=progress or silent,
     )

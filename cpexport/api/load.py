@@ -153,8 +153,15 @@ def load(
         tell(done)
         if done.loaded or done.already:
             # Of several runs, each has its own outputs and batch file.
-            seen = ((), None) if done.runs else (folders, path(batch))
-            shown = ReportRequest(*seen, to, prefix, None, same_pictures, plate, well)
+            shown = ReportRequest((), None, to, prefix, None, same_pictures, plate, well)
+            if not done.runs:
+                shown = dataclasses.replace(
+                    shown,
+                    outputs=folders,
+                    batch_file=path(batch),
+                    lists=request.lists,
+                    key=request.key,
+                )
             write_report(path(report), shown)
 
     with executors(jobs, dask, dask_option) as workers:

@@ -178,6 +178,16 @@ class Pipeline:
         return bool(answers) and set(answers) == {"No"}
 
     @property
+    def list_groups(self) -> tuple[str, ...]:
+        """The metadata tags by which LoadData groups the image sets of its list."""
+        for module in self.modules:
+            groups = module.setting("Group images by metadata?") == "Yes"
+            if module.enabled and module.name == "LoadData" and groups:
+                tags = module.setting("Select metadata tags for grouping")
+                return tuple(filter(None, (tag.strip() for tag in tags.split(","))))
+        return ()
+
+    @property
     def in_batch_mode(self) -> bool:
         """Whether CreateBatchFiles has run, so this is the pipeline of the jobs."""
         return any(

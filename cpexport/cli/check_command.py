@@ -34,6 +34,7 @@ _LISTS = ("list", "commands", "array")
 @click.argument("outputs", nargs=-1, type=click.Path(path_type=Path), metavar="[OUTPUTS...]")
 @options.batch
 @options.lists
+@options.pipeline("With --resubmit: the pipeline (.cppipe) that runs the list of --plan.")
 @options.to("Check what this destination holds, instead of OUTPUTS")
 @options.prefix
 @option(

@@ -97,6 +97,11 @@ lists = option(
 )
 
 
+def pipeline(text: str) -> OptionDecorator:
+    """`--pipeline FILE`."""
+    return option("--pipeline", group=screens.SOURCE, type=_path, metavar="FILE", help=text)
+
+
 def to(
     text: str, forms: str = _ANY, *, required: bool = False, default: str | None = None
 ) -> OptionDecorator:

@@ -89,10 +89,14 @@ class CheckReport:
         """The batch file, for tasks that need one.
 
         Raises:
-            UsageError: there is no batch file.
+            UsageError: there is none, nor a list of LoadData with its pipeline.
         """
-        if self.plan is None or self.plan.is_list:
-            raise UsageError("this needs the batch file; name it with --batch")
+        if self.plan is None:
+            raise UsageError(
+                "this needs the batch file; name it with --batch, or LoadData's list with --plan"
+            )
+        if self.plan.is_list and self.plan.pipeline_file is None:
+            raise UsageError("this needs the pipeline of the list; name it with --pipeline")
         return self.plan
 
     @cached_property
@@ -171,6 +175,7 @@ def check(
     same_pictures: bool = False,
     key: tuple[str, ...] = (),
     lists: Sequence[Path] = (),
+    pipeline: Path | None = None,
     reader: Reader | None = None,
     whole: WholeBatches | None = None,
     progress: Progress = lambda done: None,
@@ -180,6 +185,7 @@ def check(
     same_pictures: whether an image set's number alone identifies it in the batch file.
     key: the features that identify image sets whose jobs count from 1; empty to find them.
     lists: LoadData's lists of the image sets to run, if there is no batch file.
+    pipeline: the pipeline that runs them, if jobs are to be planned.
     reader: the reader of an earlier check, which reads only records of jobs that have changed.
     whole: what earlier checks found whole. The report counts those image sets, but does not list
         the batches. This check adds what it finds.
@@ -201,6 +207,7 @@ def check(
         same_pictures=same_pictures,
         numbering=Numbering(key),
         lists=lists,
+        pipeline=pipeline,
         progress=progress,
     )
     found = look()

@@ -157,7 +157,7 @@ def _groups(batch_file: BatchFile, wanted: ImageSets) -> list[Job]:
         if not members & wanted:
             continue
         group = dict(zip(batch_file.group_tags, key, strict=True))
-        by_range = _is_range(batch_file, members)
+        by_range = batch_file.own_lists or _is_range(batch_file, members)
         words = (*batch_file.group_tags, *key)
         if not by_range and any(map(_UNSAYABLE.search, words)):
             metadata = ", ".join(f"{tag}={value!r}" for tag, value in group.items())
@@ -172,6 +172,9 @@ def _groups(batch_file: BatchFile, wanted: ImageSets) -> list[Job]:
 
 
 def _is_range(batch_file: BatchFile, members: ImageSets) -> bool:
+    # CellProfiler numbers the rows of a list in the order of their groups.
+    if batch_file.is_list:
+        return False
     return batch_file.planned & ImageSets.span(members.first, members.last) == members
 
 

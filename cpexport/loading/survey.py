@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from cpexport._stopwatch import Stopwatch
-from cpexport.cellprofiler.batch_file import BatchFile, BatchFileFoundError, digest
+from cpexport.cellprofiler.batch_file import BatchFile, BatchFileFoundError
 from cpexport.cellprofiler.flagged_image_sets import without_rows
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.cellprofiler.image_set_list import read_lists
@@ -110,6 +110,7 @@ def survey(
     same_pictures: bool = False,
     numbering: Numbering | None = None,
     lists: Sequence[Path] = (),
+    pipeline: Path | None = None,
     progress: Progress = lambda done: None,
 ) -> Survey:
     """Returns all batches below `outputs`, compared with the batch file.
@@ -121,6 +122,7 @@ def survey(
     same_pictures: whether an image set's number alone identifies it in the batch file.
     numbering: how image sets are numbered whose jobs count from 1.
     lists: LoadData's lists of the image sets to run, if there is no batch file.
+    pipeline: the pipeline that runs them, if jobs are to be planned.
 
     Raises:
         UsageError: several batch files were found.
@@ -138,6 +140,7 @@ def survey(
         same_pictures,
         numbering or Numbering(),
         lists,
+        pipeline,
         progress,
     )
     with closing(CacheFile(outputs, (EVIDENCE, SHARED, FOLDERS))) as file:
@@ -158,6 +161,7 @@ class _Surveying:
     same_pictures: bool
     numbering: Numbering
     lists: Sequence[Path]
+    pipeline: Path | None
     progress: Progress
 
     def result(self, inspector: Inspector, folders: KnownFolders) -> Survey | None:
@@ -184,8 +188,8 @@ class _Surveying:
             path = the_one(near.batch_files) or planned_with(read.plans)
         stamps = read_stamps(found.stamped)
         _log.info("files below %s listed in %s", ", ".join(map(str, outputs)), clock)
-        plan = read_lists(self.lists) if self.lists else _plan(path, read.plans, stamps)
-        if plan and folders.stamps and folders.stamps != {digest(plan.path)}:
+        plan = self._listed(read.plans) if self.lists else _plan(path, read.plans, stamps)
+        if plan and folders.stamps and folders.stamps != {plan.sha256}:
             return None
         judging, known = self._judged(found, plan, candidates, inspector, folders, stamps)
         if renamed := [
@@ -220,6 +224,12 @@ class _Surveying:
             numbered.names,
             bool(numbered.notes),
         )
+
+    def _listed(self, plans: Sequence[SavedPlan]) -> BatchFile:
+        """The lists that the user names, with the pipeline of the jobs if there was a plan."""
+        planned = [Path(plan.settings.pipeline) for plan in plans if plan.settings.pipeline]
+        existing = [path for path in planned if path.exists()]
+        return read_lists(self.lists, self.pipeline or next(reversed(existing), None))
 
     def _numbered(
         self,
@@ -278,7 +288,7 @@ class _Numbered:
     names: Mapping[int, Name] = field(default_factory=dict)
 
 
-def _plan(path: Path | None, plans: Iterable[SavedPlan], stamps: Stamps) -> BatchFile | None:
+def _plan(path: Path | None, plans: Sequence[SavedPlan], stamps: Stamps) -> BatchFile | None:
     clock = Stopwatch()
     plan = read_and_check(path, plans, stamps)
     if plan is None:
