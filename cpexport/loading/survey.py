@@ -29,6 +29,7 @@ from cpexport.loading.evidence_cache import EVIDENCE, SHARED, EvidenceCache
 from cpexport.loading.inspection import Inspector, Known, Look, NoneKnown, look_at, one_by_one
 from cpexport.loading.judging import Again, Judge
 from cpexport.loading.known_folders import FOLDERS, KnownFolders, Signatures
+from cpexport.loading.list_beside import list_beside
 from cpexport.loading.numbering import Numbering, renumbered
 from cpexport.loading.progress import Progress, ProgressEvent
 from cpexport.sources.base import Batch, Source
@@ -248,12 +249,16 @@ class _Surveying:
             found = renumbered(batches, again, errors, plan, self.numbering)
         if found is None:
             return _Numbered(plan, batches)
+        notes: tuple[str, ...] = ()
+        if plan is None:
+            beside, notes = list_beside(self.outputs, found)
+            found = (beside and renumbered(batches, again, errors, beside, self.numbering)) or found
         judging = Judge(found.plan, self.tables, self.same_pictures)
         for item in found.items(batches, again, errors):
             judging.take(item)
         batches = judging.batches(look_at)
         incomplete = union(batch.image_sets - batch.complete for batch in batches)
-        return _Numbered(found.plan, batches, (found.note,), found.names(incomplete))
+        return _Numbered(found.plan, batches, (found.note, *notes), found.names(incomplete))
 
     def _judged(
         self,
