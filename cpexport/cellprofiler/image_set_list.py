@@ -70,18 +70,18 @@ def read_lists(paths: Sequence[Path], pipeline_file: Path | None = None) -> Batc
     )
 
 
-def for_jobs(plan: BatchFile, path: Path) -> BatchFile:
+def for_jobs(plan: BatchFile, path: Path, *, own_lists: bool = False) -> BatchFile:
     """Returns lists as the jobs of a plan read them: joined, and to be written to `path`.
 
     Each job gets a list of its own if image sets are grouped, because CellProfiler then numbers
     them by the order of their groups, or if the list is long, because each job would prepare all of
-    its rows. Metadata must identify image sets then.
+    its rows. Metadata must identify image sets then. With `own_lists`, it does so if it can.
 
     Raises:
         SourceError: a list cannot be read, or metadata does not identify its image sets.
     """
     rows = table(plan.lists)
-    own = bool(plan.group_tags) or rows.num_rows > _LONG
+    own = own_lists or bool(plan.group_tags) or rows.num_rows > _LONG
     return replace(plan, path=path, text=csv_text(rows), own_lists=own and bool(key_of(plan)))
 
 

@@ -62,6 +62,7 @@ class CheckReport:
     pipelines: those that made the complete image sets.
     resubmission: the plan that runs what is missing, if one was asked for.
     missing_ok: whether the exit status is 0 even if something is missing or left out.
+    count_from_1: whether each job counts its own image sets from 1.
     keyed: the names of incomplete image sets that are identified by their metadata.
     """
 
@@ -83,6 +84,7 @@ class CheckReport:
     resubmission: "Resubmission | None" = None
     missing_ok: bool = False
     keyed: Mapping[int, Name] = field(default_factory=dict, repr=False)
+    count_from_1: bool = False
 
     @property
     def batch_file(self) -> BatchFile:
@@ -255,6 +257,7 @@ def check(
         tuple(seen_in_queue(history, logs, present)),
         sums.pipelines.all,
         keyed=found.names,
+        count_from_1=found.count_from_1,
     )
 
 

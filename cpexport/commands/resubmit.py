@@ -154,7 +154,8 @@ def resubmitted(
     home = home_of(found, outputs, folder)
     batch_file = found.batch_file
     if batch_file.is_list:
-        batch_file = for_jobs(batch_file, folder.absolute() / LIST)
+        path = folder.absolute() / LIST
+        batch_file = for_jobs(batch_file, path, own_lists=found.count_from_1)
     again = resubmit(replace(found, plan=batch_file), home, limits, scheduler=scheduler, size=size)
     problems: tuple[Problem, ...] = ()
     if again.plan.tasks:

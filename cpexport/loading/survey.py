@@ -30,7 +30,7 @@ from cpexport.loading.inspection import Inspector, Known, Look, NoneKnown, look_
 from cpexport.loading.judging import Again, Judge
 from cpexport.loading.known_folders import FOLDERS, KnownFolders, Signatures
 from cpexport.loading.list_beside import list_beside
-from cpexport.loading.numbering import Numbering, renumbered
+from cpexport.loading.numbering import Numbering, count_from_1, renumbered
 from cpexport.loading.progress import Progress, ProgressEvent
 from cpexport.sources.base import Batch, Source
 from cpexport.sources.detect import Found, find
@@ -61,6 +61,7 @@ class Survey:
     left_out: files that may be data but belong to no batch.
     names: the names of incomplete image sets that were numbered by their metadata.
     by_metadata: whether metadata numbered the image sets.
+    count_from_1: whether each job counts its own image sets from 1.
     """
 
     plan: BatchFile | None
@@ -72,6 +73,7 @@ class Survey:
     left_out: tuple[LeftOut, ...] = ()
     names: Mapping[int, Name] = field(default_factory=dict)
     by_metadata: bool = False
+    count_from_1: bool = False
 
     @cached_property
     def facts(self) -> "Facts":
@@ -224,6 +226,7 @@ class _Surveying:
             (*found.left_out, *read.left_out, *stamps.left_out),
             numbered.names,
             bool(numbered.notes),
+            numbered.own,
         )
 
     def _listed(self, plans: Sequence[SavedPlan]) -> BatchFile:
@@ -249,6 +252,7 @@ class _Surveying:
             found = renumbered(batches, again, errors, plan, self.numbering)
         if found is None:
             return _Numbered(plan, batches)
+        own = count_from_1(batches)
         notes: tuple[str, ...] = ()
         if plan is None:
             beside, notes = list_beside(self.outputs, found)
@@ -258,7 +262,7 @@ class _Surveying:
             judging.take(item)
         batches = judging.batches(look_at)
         incomplete = union(batch.image_sets - batch.complete for batch in batches)
-        return _Numbered(found.plan, batches, (found.note, *notes), found.names(incomplete))
+        return _Numbered(found.plan, batches, (found.note, *notes), found.names(incomplete), own)
 
     def _judged(
         self,
@@ -284,13 +288,14 @@ class _Surveying:
 
 @dataclass(frozen=True)
 class _Numbered:
-    """The batch file and the batches with the numbers of the run, and the names of image sets that
-    metadata tells apart."""
+    """The batch file and the batches with the numbers of the run, the names of image sets that
+    metadata tells apart, and whether all jobs count from 1."""
 
     plan: BatchFile | None
     batches: Spool[Batch]
     notes: tuple[str, ...] = ()
     names: Mapping[int, Name] = field(default_factory=dict)
+    own: bool = False
 
 
 def _plan(path: Path | None, plans: Sequence[SavedPlan], stamps: Stamps) -> BatchFile | None:
