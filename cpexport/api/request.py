@@ -17,6 +17,7 @@ from cpexport.api.arguments import (
 )
 from cpexport.api.report import check_report_file
 from cpexport.cellprofiler.column_names import LONGEST
+from cpexport.commands.run_names import by_pattern
 from cpexport.derived.cpa_properties import check_replaceable
 from cpexport.derived.wells import Wells
 from cpexport.errors import UsageError
@@ -41,6 +42,7 @@ def load_request(
     leave_out: Words = (),
     max_column_length: int | None = None,
     table_number: bool = False,
+    run_from: str | None = None,
     path_map: Words | Mapping[str, str] = (),
     replace: bool = False,
     wells: Words | None = None,
@@ -50,8 +52,11 @@ def load_request(
     indexes: bool | None = None,
     report: FilePath | None = None,
     allow_empty: bool = False,
+    numbers_runs: bool = True,
 ) -> LoadRequest:
     """Returns the request that these options make; they are named as on the command line.
+
+    `numbers_runs` is whether `run_from` makes a destination that numbers runs.
 
     `properties` and `report` are files that will be written after the load; they are checked before
     it.
@@ -71,9 +76,10 @@ def load_request(
     check_range("max-column-length", max_column_length, SHORTEST, LONGEST)
     shape = None
     without = listed(leave_out)
-    if objects or aggregate or without or max_column_length or table_number:
+    numbered = table_number or (run_from is not None and numbers_runs)
+    if objects or aggregate or without or max_column_length or numbered:
         words = comma_list(objects), comma_list(aggregate)
-        shape = TableOptions.parse(*words, max_column_length, table_number, without)
+        shape = TableOptions.parse(*words, max_column_length, numbered, without)
     mapped, kinds = pairs(path_map), comma_list(wells)
     tables_of_wells = None
     if kinds is not None:
@@ -90,6 +96,7 @@ def load_request(
         paths=read_path_map(mapped, batch_file) if mapped else None,
         wells=tables_of_wells,
         key=key_features(key),
+        run_folders={} if run_from is None else by_pattern(folders, run_from),
         consent=Consent(same_pictures, replace),
         indexes=indexes,
         allow_empty=allow_empty,

@@ -289,6 +289,13 @@ key = option(
     help="Metadata that identifies an image set, such as Plate,Well,Site, where each job counts "
     "its own from 1.",
 )
+run_from = option(
+    "--run-from",
+    group=screens.SAME_NUMBER,
+    metavar="PATTERN",
+    help="Load folders below OUTPUTS as runs with a TableNumber. Words in braces name the run, for "
+    "example '*/{plate}/analysis'.",
+)
 replace = option(
     "--replace",
     group=screens.SAME_NUMBER,

@@ -14,13 +14,15 @@ from cpexport.files.opening import open_regular
 from cpexport.loading.numbering import Renumbered
 from cpexport.spelling import counted
 
+_OUTPUTS, _LISTS = "analysis", "load_data_csv"
 _NAMES: Final = ("load_data.csv", "load_data.csv.gz")
 
 
 def list_beside(
     outputs: Iterable[Path], found: Renumbered
 ) -> tuple[BatchFile | None, tuple[str, ...]]:
-    """Returns the list that lies in the folders of `outputs` or next to them, and notes about it.
+    """Returns the list that lies in the folders of `outputs` or next to them, or the lists of their
+    plates in the Cell Painting Gallery, and notes about it.
 
     It is taken only if all lists there are alike, and if it has every image set that jobs left.
     """
@@ -32,7 +34,8 @@ def list_beside(
         if len(alike) > 1:
             some = ", ".join(map(str, alike.values()))
             return None, (f"several lists of image sets ({some}); name the right one with --plan",)
-        listed = read_lists(paths[:1]) if paths else None
+        lists = paths[:1] or [path for top in tops for path in _of_plates(top)]
+        listed = read_lists(lists) if lists else None
         if listed is None or key_of(listed) != found.key:
             return None, ()
     except (OSError, SourceError):
@@ -44,7 +47,22 @@ def list_beside(
         advice = f"if the jobs ran with it, add --plan {shlex.quote(str(listed.path))}"
         problem = f"lacks {counted(unknown, 'image set')} of these outputs, so it is not used"
         return None, (f"{listed.path}: {problem}; {advice}",)
-    return listed, (f"{listed.path}: says which image sets were planned; name another with --plan",)
+    more = f" and {counted(len(lists) - 1, 'more list')}" if len(lists) > 1 else ""
+    says = "say" if more else "says"
+    note = f"{listed.path}{more} {says} which image sets were planned; name others with --plan"
+    return listed, (note,)
+
+
+def _of_plates(top: Path) -> list[Path]:
+    """The lists of plates in a workspace of the Cell Painting Gallery that has these outputs:
+    `analysis/BATCH/PLATE` belongs to `load_data_csv/BATCH/PLATE/load_data.csv`.
+    """
+    top = top.absolute()
+    inside = [p for p in (top, *top.parents) if p.name == _OUTPUTS and (p.parent / _LISTS).is_dir()]
+    workspace = inside[-1].parent if inside else top
+    place = top.relative_to(inside[-1]).parts[:2] if inside else ()
+    found = workspace.joinpath(_LISTS, *place).glob("*/" * (2 - len(place)) + _NAMES[0])
+    return sorted(found)
 
 
 def _digest(path: Path) -> bytes:

@@ -154,7 +154,7 @@ def test_a_list_beside_outputs_is_found(tmp_path: Path, cpexport: Run) -> None:
         {"1": "P1 A,01 site 01"},
     )
     assert (checked.status, loaded.status) == (3, 3)
-    assert "load_data.csv: says which image sets were planned" in loaded.err
+    assert "load_data.csv says which image sets were planned" in loaded.err
     load_data(tmp_path / "tree" / "load_data.csv", KEYS[:4])
     assert "several lists of image sets" in cpexport("check", "tree").err
     shutil.copy(tmp_path / "tree" / "load_data.csv", tmp_path / "load_data.csv")
