@@ -27,6 +27,8 @@ from cpexport.sinks.registry import capabilities
 from cpexport.tables.options import SHORTEST, TableOptions
 from cpexport.tables.path_map import read_path_map
 
+_SQLITE = "sqlite:///"
+
 
 def load_request(
     outputs: FilePath | Iterable[FilePath],
@@ -70,6 +72,8 @@ def load_request(
         raise UsageError("name the folder that holds the jobs' outputs")
     if (plate or well) and not (wells or properties or report):
         raise UsageError("--plate and --well need --wells, --properties or --report")
+    if _is_among(to, folders):
+        raise UsageError("--to is one of OUTPUTS; name another destination")
     check_report_file(path(report))
     if properties:
         _check_properties(Path(properties), to)
@@ -108,3 +112,9 @@ def _check_properties(file: Path, to: str) -> None:
     check_replaceable(file)
     if not capabilities(to).read_by_analyst:
         raise UsageError("--properties needs a SQLite or MySQL destination")
+
+
+def _is_among(to: str, outputs: Iterable[Path]) -> bool:
+    """Whether a SQLite destination is one of OUTPUTS."""
+    named = to.startswith(_SQLITE) and Path(to.removeprefix(_SQLITE)).resolve()
+    return any(named == path.resolve() for path in outputs if path.is_file())

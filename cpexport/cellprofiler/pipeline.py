@@ -203,6 +203,22 @@ class Pipeline:
         return any(module.enabled and module.name in _AFTER_GROUP for module in self.modules)
 
 
+@dataclass(frozen=True)
+class KnownPipeline(Pipeline):
+    """A pipeline of which only the digest is known."""
+
+    sha256: str = ""
+
+    @classmethod
+    def known_by(cls, sha256: str) -> "KnownPipeline":
+        """The pipeline with this digest."""
+        return cls((), sha256)
+
+    @cached_property
+    def digest(self) -> str:
+        return self.sha256
+
+
 def _flags(module: Module) -> list[tuple[str, bool]]:
     """The features that a FlagImage module writes, each with whether it skips flagged sets."""
     flags: list[tuple[str, bool]] = []

@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from cpexport._stopwatch import Stopwatch
@@ -32,6 +32,7 @@ from cpexport.loading.known_folders import FOLDERS, KnownFolders, Signatures
 from cpexport.loading.list_beside import list_beside
 from cpexport.loading.numbering import Numbering, count_from_1, renumbered
 from cpexport.loading.progress import Progress, ProgressEvent
+from cpexport.loading.stored_batches import StoredSource, is_destination, stored_sources
 from cpexport.sources.base import Batch, Source
 from cpexport.sources.detect import Found, find
 from cpexport.sources.error_containment import contained
@@ -173,7 +174,8 @@ class _Surveying:
         def report(files: int) -> None:
             self.progress(ProgressEvent("listed", files, None, unit="files"))
 
-        clock, outputs = Stopwatch(), self.outputs
+        stored = tuple(path for path in self.outputs if is_destination(path))
+        clock, outputs = Stopwatch(), [path for path in self.outputs if path not in stored]
         found = find(outputs, report, folders.skip)
         read = read_plans(found.plans, outputs)
         if read.away:
@@ -194,7 +196,17 @@ class _Surveying:
         plan = self._listed(read.plans) if self.lists else _plan(path, read.plans, stamps)
         if plan and folders.stamps and folders.stamps != {plan.sha256}:
             return None
-        judging, known = self._judged(found, plan, candidates, inspector, folders, stamps)
+        carried = Spool(stored_sources(stored))
+        numbering = self._numbering_of(carried)
+        judge = partial(
+            self._judged,
+            candidates=candidates,
+            inspector=inspector,
+            folders=folders,
+            stamps=stamps,
+            carried=carried,
+        )
+        judging, known = judge(found, plan)
         if renamed := [
             Path(error.path)
             for error in judging.errors.values()
@@ -204,11 +216,11 @@ class _Surveying:
             # as inspecting it.
             found = found.corrected(batch_files=renamed)
             plan = plan or read_and_check(the_one(renamed), read.plans, stamps)
-            judging, known = self._judged(found, plan, candidates, inspector, folders, stamps)
+            judging, known = judge(found, plan)
         batches, known = judging.batches(inspector.again), folders.known(known)
         if renamed and not (batches or known):
             _check_any_output(renamed, outputs)
-        numbered = self._numbered(batches, judging.errors, plan, inspector.again)
+        numbered = self._numbered(batches, judging.errors, plan, inspector.again, numbering)
         plan, batches = numbered.plan, numbered.batches
         return Survey(
             plan,
@@ -217,6 +229,7 @@ class _Surveying:
             read.plans,
             found.histories,
             (
+                *(f"{path}: a destination of cpexport; its batches are read" for path in stored),
                 *numbered.notes,
                 *notes_on(plan, [*candidates.batch_files, *renamed]),
                 *read.notes,
@@ -228,6 +241,12 @@ class _Surveying:
             bool(numbered.notes),
             numbered.own,
         )
+
+    def _numbering_of(self, carried: Sequence[StoredSource]) -> Numbering:
+        """How image sets are numbered, also those of other destinations."""
+        if self.numbering.key or not carried:
+            return self.numbering
+        return replace(self.numbering, key=carried[0].key)
 
     def _listed(self, plans: Sequence[SavedPlan]) -> BatchFile:
         """The lists that the user names, with the pipeline of the jobs if there was a plan."""
@@ -241,6 +260,7 @@ class _Surveying:
         errors: Mapping[int, SourceError],
         plan: BatchFile | None,
         again: Again,
+        numbering: Numbering,
     ) -> "_Numbered":
         """Gives image sets other numbers if those of their jobs mean different images, and judges
         the batches again.
@@ -248,15 +268,15 @@ class _Surveying:
         errors: why sources cannot be read, by place.
         """
         found = None
-        if self.numbering.may_apply(batches, plan):
-            found = renumbered(batches, again, errors, plan, self.numbering)
+        if numbering.may_apply(batches, plan):
+            found = renumbered(batches, again, errors, plan, numbering)
         if found is None:
             return _Numbered(plan, batches)
         own = count_from_1(batches)
         notes: tuple[str, ...] = ()
         if plan is None:
             beside, notes = list_beside(self.outputs, found)
-            found = (beside and renumbered(batches, again, errors, beside, self.numbering)) or found
+            found = (beside and renumbered(batches, again, errors, beside, numbering)) or found
         judging = Judge(found.plan, self.tables, self.same_pictures)
         for item in found.items(batches, again, errors):
             judging.take(item)
@@ -272,11 +292,15 @@ class _Surveying:
         inspector: Inspector,
         folders: KnownFolders,
         stamps: Stamps,
+        carried: Sequence[Source],
     ) -> tuple[Judge, Signatures]:
         """Inspects and judges all sources; returns also the signatures of those that are known."""
         judging, known = Judge(plan, self.tables, self.same_pictures), Signatures()
         notes = folders.noting(found, stamps)
-        for item in inspector.inspected(_sources(found, plan, candidates)):
+        sources = _sources(found, plan, candidates)
+        for source in carried:
+            sources.append(source)
+        for item in inspector.inspected(sources):
             notes.take(item)
             if item.known:
                 known.append(item.signature)

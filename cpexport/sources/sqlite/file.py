@@ -52,8 +52,10 @@ class FileKind(Enum):
     """ExportToDatabase's tables, or a damaged file that may have them."""
     NOTHING = auto()
     """No bytes, or no tables."""
+    DESTINATION = auto()
+    """A destination of cpexport."""
     OTHER = auto()
-    """Not SQLite, another program's tables, or a destination of cpexport."""
+    """Not SQLite, or another program's tables."""
 
 
 def contents(path: Path) -> FileKind:
@@ -78,7 +80,9 @@ def contents(path: Path) -> FileKind:
         return FileKind.EXPORT
     if not names:
         return FileKind.NOTHING
-    has_image_table = _OURS not in names and any(name.endswith(IMAGE_TABLE) for name in names)
+    if _OURS in names:
+        return FileKind.DESTINATION
+    has_image_table = any(name.endswith(IMAGE_TABLE) for name in names)
     return FileKind.EXPORT if has_image_table else FileKind.OTHER
 
 
