@@ -4,7 +4,7 @@ Each is known by what the ledger recorded of it, and not by files, which may be 
 loaded once, whether it comes from its own output or from any destination that has it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -98,6 +98,7 @@ class _Stored:
 
     def __init__(self, source: StoredSource, sink: Sink) -> None:
         self._entry, self._prefix, self._sink = source.entry, source.prefix, sink
+        self._home = source.home
         self._layout = sink.layout().features
         recorded = source.entry.recorded
         names = self._layout if recorded is None else recorded.features
@@ -145,6 +146,27 @@ class _Stored:
         return pictures(self._sink, self._entry.loaded)
 
     def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
+        found: dict[str, int] = {}
+        for name, rows in self._rows(wanted):
+            found[name] = found.get(name, 0) + rows.num_rows
+            yield name, rows
+        if wanted == self._entry.complete:
+            self._check(found)
+        yield from self._run()
+
+    def _check(self, found: Mapping[str, int]) -> None:
+        """Compares the numbers of rows with those that the ledger has of the whole batch.
+
+        Raises:
+            SourceError: rows are missing, or were added.
+        """
+        for table, count in self._entry.counts.items():
+            rows = found.get(object_of(table, self._prefix), 0)
+            if rows != count.rows:
+                problem = f"{table} has {rows} rows of {self._entry.path}, not {count.rows}"
+                raise SourceError(self._home, problem, "find out why with cpexport verify")
+
+    def _rows(self, wanted: ImageSets) -> Iterator[tuple[str, pa.RecordBatch]]:
         names = self._features.keys() & self._layout.keys()
         for name in sorted(names, key=lambda name: (name != IMAGE, name)):
             features = [f for f in self._features[name] if f != NUMBER]
@@ -155,7 +177,6 @@ class _Stored:
         if RELATIONSHIP in (object_of(table, self._prefix) for table in self._entry.counts):
             for rows in self._sink.read(RELATIONSHIP, None, wanted):
                 yield RELATIONSHIP, rows
-        yield from self._run()
 
     def _run(self) -> Iterator[tuple[str, pa.RecordBatch]]:
         """The row about the run, with what the job measured of it."""
