@@ -19,7 +19,7 @@ Run = Callable[..., Ran]
 
 CASES = {
     "11_h5_and_csv": ["batch_13_18", "batch_19_24"],
-    "12_failed": ["batch_1_4", "batch_21_24_missing_file", "batch_13_16_sigint"],
+    "12_failed": ["batch_1_4", "batch_9_12_not_a_tiff"],
 }
 
 
