@@ -46,6 +46,7 @@ def check(
     defaults_file: FilePath | None = None,
     watch: float | None = None,
     report: FilePath | None = None,
+    columns: bool = False,
     missing_ok: bool = False,
     progress: Progress | None = None,
     looked: Callable[[RunProgress], None] | None = None,
@@ -89,6 +90,7 @@ def check(
         0.
     report: an HTML file with plate maps to write, as `cpexport.report` does; with `watch`, each
         time.
+    columns: whether `report.columns` has the features that some batches lack, by pipeline.
     missing_ok: whether `report.exit_status` is 0 even if something is missing.
     progress: is called after every step, and may raise an exception to stop.
     looked: is called with how far the run is, each time that `watch` has looked.
@@ -129,7 +131,7 @@ def check(
     )
     if where is not None:
         found = _of_destination(
-            where, folders, batch_file, lists, folder, watch, prefix, run, same_pictures
+            where, folders, batch_file, lists, folder, watch, prefix, run, same_pictures, columns
         )
         write_report(page, shown, found)
         return replace(found, missing_ok=missing_ok)
@@ -143,6 +145,7 @@ def check(
         key=identified,
         lists=lists,
         pipeline=path(pipeline),
+        columns=columns,
         reader=Reader(),
         progress=progress or silent,
     )
@@ -176,6 +179,7 @@ def _of_destination(
     prefix: str,
     run: str | None,
     same_pictures: bool,
+    columns: bool,
 ) -> CheckReport:
     """Compares the batch file with what a destination holds."""
     from cpexport.commands.check_destination import check_destination
@@ -186,5 +190,11 @@ def _of_destination(
     if batch_file is None and not lists:
         raise UsageError("--to needs the batch file; name it with --batch")
     return check_destination(
-        to, batch_file, lists, prefix=prefix, run=run, same_pictures=same_pictures
+        to,
+        batch_file,
+        lists,
+        prefix=prefix,
+        run=run,
+        same_pictures=same_pictures,
+        columns=columns,
     )

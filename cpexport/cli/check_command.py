@@ -52,6 +52,12 @@ _LISTS = ("list", "commands", "array")
 @options.same_pictures
 @options.key
 @job_options.again
+@option(
+    "--columns",
+    group=screens.RESULT,
+    is_flag=True,
+    help="Also list the features and tables that some batches lack, by pipeline.",
+)
 @options.report_file("with --watch, each time")
 @options.watch(
     "Check again at this interval, and draw progress, until all image sets are complete."

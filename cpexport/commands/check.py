@@ -22,6 +22,7 @@ from cpexport.jobs.plan import SavedPlan
 from cpexport.jobs.record_reader import Reader
 from cpexport.jobs.split import Job, split
 from cpexport.jobs.underway import read_history
+from cpexport.loading.columns import ColumnGap, gaps, of_batches
 from cpexport.loading.completeness import shown_by_numbers
 from cpexport.loading.how_jobs_ended import trouble
 from cpexport.loading.left_out import contradicted, covered, lost, other_outputs, uncertain
@@ -63,6 +64,7 @@ class CheckReport:
     resubmission: the plan that runs what is missing, if one was asked for.
     missing_ok: whether the exit status is 0 even if something is missing or left out.
     count_from_1: whether each job counts its own image sets from 1.
+    columns: the features that some batches lack, if they were asked for.
     keyed: the names of incomplete image sets that are identified by their metadata.
     """
 
@@ -85,6 +87,7 @@ class CheckReport:
     missing_ok: bool = False
     keyed: Mapping[int, Name] = field(default_factory=dict, repr=False)
     count_from_1: bool = False
+    columns: tuple[ColumnGap, ...] | None = None
 
     @property
     def batch_file(self) -> BatchFile:
@@ -154,6 +157,8 @@ class CheckReport:
             "notes": list(self.notes),
             "left_out": [left.to_dict() for left in self.left_out],
         }
+        if self.columns is not None:
+            fields["columns"] = [gap.to_dict() for gap in self.columns]
         if self.resubmission:
             fields["resubmit"] = self.resubmission.to_dict()
         return stamped(self.exit_status, fields)
@@ -178,6 +183,7 @@ def check(
     key: tuple[str, ...] = (),
     lists: Sequence[Path] = (),
     pipeline: Path | None = None,
+    columns: bool = False,
     reader: Reader | None = None,
     whole: WholeBatches | None = None,
     progress: Progress = lambda done: None,
@@ -188,6 +194,7 @@ def check(
     key: the features that identify image sets whose jobs count from 1; empty to find them.
     lists: LoadData's lists of the image sets to run, if there is no batch file.
     pipeline: the pipeline that runs them, if jobs are to be planned.
+    columns: whether to find the features that some batches lack.
     reader: the reader of an earlier check, which reads only records of jobs that have changed.
     whole: what earlier checks found whole. The report counts those image sets, but does not list
         the batches. This check adds what it finds.
@@ -258,6 +265,7 @@ def check(
         sums.pipelines.all,
         keyed=found.names,
         count_from_1=found.count_from_1,
+        columns=gaps(of_batches(found.batches)) if columns else None,
     )
 
 
