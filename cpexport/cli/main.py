@@ -64,10 +64,6 @@ def commands() -> None:
             "cpexport plan Batch_data.h5 --images-per-batch 4 --time 1:00:00 --out run",
         ),
         Example(
-            "Run a list of image sets without a batch file",
-            "cpexport plan --plan load_data.csv --pipeline analysis.cppipe --out run",
-        ),
-        Example(
             "Run two jobs at a time on this machine",
             "cpexport plan Batch_data.h5 --format shell --at-once 2 --out run",
         ),
