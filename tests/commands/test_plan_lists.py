@@ -75,8 +75,14 @@ def test_jobs_run_ranges_of_a_list(
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     found = pipeline(tmp_path / "a.cppipe")
     source = load_data(tmp_path / "load_data.csv")
-    made = {"plan": source, "pipeline": found, "images_per_batch": 3, "container": "cp.sif"}
-    plan = package.plan(**made, out=tmp_path / "run", scheduler=scheduler)
+    plan = package.plan(
+        plan=source,
+        pipeline=found,
+        images_per_batch=3,
+        container="cp.sif",
+        out=tmp_path / "run",
+        scheduler=scheduler,
+    )
     folder = tmp_path / "run"
     words = plan.command(plan.tasks[1])
 
