@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.csv_outputs import NEW, OLD, image, nucleus, output
@@ -121,7 +122,7 @@ def test_different_images_under_one_number_stop_it(tmp_path: Path) -> None:
 
 def test_what_cannot_be_merged_is_named(tmp_path: Path) -> None:
     job(tmp_path / "a", 1, "a.tif")
-    cases = {
+    cases: dict[str, tuple[dict[str, Any], str]] = {
         "runs": ({"table_number": True}, "numbers its runs"),
         "combined": ({"objects": "combined"}, "combines object types"),
     }

@@ -206,7 +206,9 @@ class TestLoad:
         ]
         assert ran.status == 0
         assert counts == [12, 12]
-        assert "48 image paths do not begin with a folder of --path-map" in ran.err
+        assert (
+            "48 image paths do not begin with a folder of --path-map" in ran.err
+        )
 
     def test_whole_paths_in_file_names_as_batches_for_windows_have_them(
         self, copy: Copy, cpexport: Run, tmp_path: Path
