@@ -78,13 +78,13 @@ def _as_json(column: pa.StringArray) -> pa.StringArray:
     """The values of a column as JSON; null for an empty one. The distinct ones are few."""
     coded = column.dictionary_encode()
     texts = [
-        json.dumps(_plain(value), ensure_ascii=False) if value else None
+        json.dumps(plain(value), ensure_ascii=False) if value else None
         for value in coded.dictionary.to_pylist()
     ]
     return pa.array(texts, pa.string()).take(coded.indices)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """A number in its shortest form: 01, 1.0 and 1 are 1."""
     value = number(text.strip())
     if not isinstance(value, Decimal):

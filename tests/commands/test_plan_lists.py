@@ -120,8 +120,10 @@ def test_groups_have_lists_of_their_own(tmp_path: Path) -> None:
         ]
     with pytest.raises(UsageError, match="one list that is not compressed"):
         package.plan(plan=[first, second], pipeline=found)
-    with pytest.raises(SourceError, match="-g cannot express"):
-        package.plan(plan=first, pipeline=found)
+    zeros = load_data(tmp_path / "zeros.csv", [("007", "A02", "1")])
+    for unsayable in (first, zeros):
+        with pytest.raises(SourceError, match="-g cannot express"):
+            package.plan(plan=unsayable, pipeline=found)
 
 
 def test_what_is_missing_runs_again_until_nothing_is(tmp_path: Path, cpexport: Run) -> None:
