@@ -219,7 +219,8 @@ class ImageSets:
         return chain.from_iterable(range(first, last + 1) for first, last in self.ranges)
 
     def __contains__(self, number: object) -> bool:
-        if not isinstance(number, SupportsIndex):
+        # Numbers are mostly plain; checking for a protocol takes ten times as long.
+        if type(number) is not int and not isinstance(number, SupportsIndex):
             return False
         wanted = operator.index(number)
         at = bisect_right(self.ranges, wanted, key=operator.itemgetter(0)) - 1

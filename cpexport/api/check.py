@@ -32,6 +32,7 @@ def check(
     *,
     batch: FilePath | None = None,
     plan: FilePath | Iterable[FilePath] = (),
+    pipeline: FilePath | None = None,
     to: FilePath | None = None,
     prefix: str = "",
     run: str | None = None,
@@ -46,6 +47,7 @@ def check(
     defaults_file: FilePath | None = None,
     watch: float | None = None,
     report: FilePath | None = None,
+    columns: bool = False,
     missing_ok: bool = False,
     progress: Progress | None = None,
     looked: Callable[[RunProgress], None] | None = None,
@@ -71,6 +73,8 @@ def check(
     batch: the batch file, Batch_data.h5; by default found near `outputs`, or by their plan.
         Without any, only gaps in the numbers show that image sets are missing.
     plan: LoadData's list of image sets, `load_data.csv`, or several, where there is no batch file.
+    pipeline: the pipeline (.cppipe) that runs the list, for `resubmit`; by default the one that the
+        jobs were planned with.
     to: a destination to compare with `batch`, by its ledger, instead of `outputs`.
     prefix, run, defaults_file: with `to`, its table name prefix, the planned run if it numbers
         runs, and the option file of its server.
@@ -87,6 +91,7 @@ def check(
         0.
     report: an HTML file with plate maps to write, as `cpexport.report` does; with `watch`, each
         time.
+    columns: whether `report.columns` has the features that some batches lack, by pipeline.
     missing_ok: whether `report.exit_status` is 0 even if something is missing.
     progress: is called after every step, and may raise an exception to stop.
     looked: is called with how far the run is, each time that `watch` has looked.
@@ -112,10 +117,22 @@ def check(
         raise UsageError("--run needs --to")
     check_report_file(page)
     where = url(to, defaults_file)
-    shown = ReportRequest(folders, batch_file, where, prefix, run, same_pictures)
+    identified = key_features(key)
+    if pipeline is not None and not lists:
+        raise UsageError("--pipeline needs --plan")
+    shown = ReportRequest(
+        folders,
+        batch_file,
+        where,
+        prefix,
+        run,
+        same_pictures,
+        lists=lists,
+        key=identified,
+    )
     if where is not None:
         found = _of_destination(
-            where, folders, batch_file, lists, folder, watch, prefix, run, same_pictures
+            where, folders, batch_file, lists, folder, watch, prefix, run, same_pictures, columns
         )
         write_report(page, shown, found)
         return replace(found, missing_ok=missing_ok)
@@ -126,8 +143,10 @@ def check(
         folders,
         batch_file,
         same_pictures=same_pictures,
-        key=key_features(key),
+        key=identified,
         lists=lists,
+        pipeline=path(pipeline),
+        columns=columns,
         reader=Reader(),
         progress=progress or silent,
     )
@@ -161,6 +180,7 @@ def _of_destination(
     prefix: str,
     run: str | None,
     same_pictures: bool,
+    columns: bool,
 ) -> CheckReport:
     """Compares the batch file with what a destination holds."""
     from cpexport.commands.check_destination import check_destination
@@ -171,5 +191,11 @@ def _of_destination(
     if batch_file is None and not lists:
         raise UsageError("--to needs the batch file; name it with --batch")
     return check_destination(
-        to, batch_file, lists, prefix=prefix, run=run, same_pictures=same_pictures
+        to,
+        batch_file,
+        lists,
+        prefix=prefix,
+        run=run,
+        same_pictures=same_pictures,
+        columns=columns,
     )

@@ -31,6 +31,7 @@ def load(
     leave_out: Words = (),
     max_column_length: int | None = None,
     table_number: bool = False,
+    run_from: str | None = None,
     path_map: Words | Mapping[str, str] = (),
     same_pictures: bool = False,
     key: Words | None = None,
@@ -80,6 +81,8 @@ def load(
     leave_out: features that get no columns, such as Nuclei_AreaShape_Area or Nuclei_Texture_*.
     max_column_length: the longest column name, from 10 to 64 characters.
     table_number: whether the destination numbers its runs.
+    run_from: a pattern of folders below `outputs`, such as `*/{plate}/analysis`, that names the run
+        of each; with it the destination numbers its runs.
     path_map: `CLUSTER=LOCAL` texts or a mapping: image paths below a folder of the cluster get the
         local one.
     same_pictures: image sets with one number have the same images, although their files moved.
@@ -131,6 +134,7 @@ def load(
         leave_out=leave_out,
         max_column_length=max_column_length,
         table_number=table_number,
+        run_from=run_from,
         path_map=path_map,
         same_pictures=same_pictures,
         key=key,
@@ -154,8 +158,15 @@ def load(
         tell(done)
         if done.loaded or done.already:
             # Of several runs, each has its own outputs and batch file.
-            seen = ((), None) if done.runs else (folders, path(batch))
-            shown = ReportRequest(*seen, to, prefix, None, same_pictures, plate, well)
+            shown = ReportRequest((), None, to, prefix, None, same_pictures, plate, well)
+            if not done.runs:
+                shown = dataclasses.replace(
+                    shown,
+                    outputs=folders,
+                    batch_file=path(batch),
+                    lists=request.lists,
+                    key=request.key,
+                )
             write_report(new_path(report), shown)
 
     with executors(jobs, dask, dask_option) as workers:
@@ -182,6 +193,7 @@ def dry_run(
     leave_out: Words = (),
     max_column_length: int | None = None,
     table_number: bool = False,
+    run_from: str | None = None,
     path_map: Words | Mapping[str, str] = (),
     same_pictures: bool = False,
     key: Words | None = None,
@@ -221,6 +233,7 @@ def dry_run(
         leave_out=leave_out,
         max_column_length=max_column_length,
         table_number=table_number,
+        run_from=run_from,
         path_map=path_map,
         same_pictures=same_pictures,
         key=key,

@@ -1,15 +1,25 @@
 """Plans the jobs of a batch file; implements `cpexport.plan`."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from pathlib import Path
 
 from cpexport._stopwatch import Stopwatch
-from cpexport.api.arguments import FilePath, Words, check_range, new_path, path, url, word_list
-from cpexport.cellprofiler.batch_file import read_batch_file
+from cpexport.api.arguments import (
+    FilePath,
+    Words,
+    check_range,
+    lists_of,
+    new_path,
+    path,
+    url,
+    word_list,
+)
+from cpexport.cellprofiler.batch_file import BatchFile, read_batch_file
+from cpexport.cellprofiler.image_set_list import for_jobs, key_of, read_lists
 from cpexport.destination_url import file_url
 from cpexport.errors import UsageError
-from cpexport.files.places import path_of
 from cpexport.jobs import plan as plans
 from cpexport.jobs.plan import Plan
 from cpexport.jobs.preflight import problems
@@ -22,8 +32,10 @@ _log = logging.getLogger(__name__)
 
 
 def plan(
-    batch: FilePath,
+    batch: FilePath | None = None,
     *,
+    plan: FilePath | Iterable[FilePath] = (),
+    pipeline: FilePath | None = None,
     images_per_batch: int | None = None,
     by_group: bool = False,
     out: FilePath | None = None,
@@ -43,7 +55,8 @@ def plan(
     to: FilePath | None = None,
     defaults_file: FilePath | None = None,
 ) -> Plan:
-    """Plans the jobs that run all image sets of a batch file, one image set or group a job.
+    """Plans the jobs that run all image sets of a batch file or of a list, one image set or group a
+    job.
 
     Without `out` it writes nothing: `report.tasks` has the jobs, and `report.command(task)` the
     words of a job's command line. With `out`, it also writes the files that submit and run them.
@@ -58,6 +71,8 @@ def plan(
     Arguments have the names of the options of `cpexport plan`, with underscores.
 
     batch: the batch file, Batch_data.h5.
+    plan, pipeline: LoadData's list of image sets, `load_data.csv`, or several, and the pipeline
+        (.cppipe) that runs them, where there is no batch file.
     images_per_batch: the most image sets a job, from 1; groups are never cut.
     by_group: one group a job, whatever its size.
     out: a new folder for the files that run the jobs, and below it for their outputs.
@@ -78,13 +93,12 @@ def plan(
 
     Raises:
         UsageError: an argument makes no sense, or `out` is not empty.
-        SourceError: the batch file cannot be read, lists nothing to run, or has a group that no
-            command line can select.
+        SourceError: the batch file, the list or the pipeline cannot be read, lists nothing to run,
+            or has a group that no command line can select.
         PreflightError: all jobs would run in vain; nothing was written.
         OSError: the folder `out` cannot be written.
     """
-    batch_file, folder = path_of(batch), new_path(out)
-    check_on_disk(batch_file)
+    folder, lists = new_path(out), lists_of(plan, batch)
     check_range("images-per-batch", images_per_batch, 1)
     check_range("at-once", at_once, 1)
     if scheduler is not None and scheduler not in SCHEDULER_NAMES:
@@ -93,10 +107,12 @@ def plan(
         raise UsageError(f"name a folder for the files of --format {scheduler} with --out")
     if keep_measurements and not folder:
         raise UsageError("--keep-measurements needs --out, and a --format that names a scheduler")
-    clock = Stopwatch()
-    read = read_batch_file(batch_file.absolute() if folder else batch_file)
-    _log.info("batch file %s: %d image sets, read in %s", read.path, len(read.planned), clock)
-    home = folder.absolute() if folder else batch_file.parent
+    read = _read(path(batch), lists, path(pipeline), whole_path=folder is not None)
+    home = folder.absolute() if folder else read.path.parent
+    if lists and folder:
+        read = for_jobs(read, home / plans.LIST)
+    elif lists:
+        plans.check_commands(read)
     settings = Settings(
         scheduler=scheduler or ("slurm" if folder else "shell"),
         size=images_per_batch,
@@ -110,6 +126,7 @@ def plan(
         options=_options(option),
         keep_measurements=keep_measurements,
         plugins=str(plugins.absolute()) if (plugins := path(plugins_directory)) else None,
+        pipeline=plans.pipeline_of(read),
         to=absolute(url(to, defaults_file) or file_url("sqlite", home / "screen.sqlite"))
         if folder
         else None,
@@ -124,6 +141,31 @@ def plan(
         check_not_fatal(found)
     _log.info("%d jobs planned, and problems looked for, in %s", len(planned.tasks), clock)
     return replace(planned, warnings=tuple(map(str, found)))
+
+
+def _read(
+    batch: Path | None, lists: tuple[Path, ...], pipeline: Path | None, *, whole_path: bool
+) -> BatchFile:
+    """Reads the batch file, or the lists and the pipeline that uses them.
+
+    Raises:
+        UsageError: neither or both are given, or jobs cannot open a file where it is.
+        SourceError: a file cannot be read.
+    """
+    if batch is None and not lists:
+        raise UsageError("name the batch file, or LoadData's list with --plan and --pipeline")
+    if bool(lists) != (pipeline is not None):
+        raise UsageError("--plan and --pipeline need each other")
+    for file in filter(None, (batch, *lists, pipeline)):
+        check_on_disk(file)
+    clock = Stopwatch()
+    if batch is not None:
+        read = read_batch_file(batch.absolute() if whole_path else batch)
+    else:
+        read = read_lists(lists, pipeline)
+        key_of(read)
+    _log.info("%s: %d image sets, read in %s", read.path, len(read.planned), clock)
+    return read
 
 
 def _limit(option: str, read: Callable[[str], int], value: str | int | None) -> int | None:

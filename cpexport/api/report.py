@@ -5,7 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cpexport.api.arguments import FilePath, Words, comma_list, new_path, path, paths, url
+from cpexport.api.arguments import (
+    FilePath,
+    Words,
+    comma_list,
+    key_features,
+    lists_of,
+    new_path,
+    path,
+    paths,
+    url,
+)
 from cpexport.imagesets import ImageSets
 from cpexport.loading.progress import Progress, silent
 from cpexport.outcome import status
@@ -54,10 +64,12 @@ def report(
     *,
     out: FilePath = "report.html",
     batch: FilePath | None = None,
+    plan: FilePath | Iterable[FilePath] = (),
     to: FilePath | None = None,
     prefix: str = "",
     run: str | None = None,
     same_pictures: bool = False,
+    key: Words | None = None,
     plate: str | None = None,
     well: str | None = None,
     plate_format: int | None = None,
@@ -87,6 +99,8 @@ def report(
     out: the file to write. Only a report of cpexport is replaced.
     batch: the batch file, Batch_data.h5; by default found near `outputs`, or by their plan. It
         says in which wells missing image sets are.
+    plan, key: LoadData's list, `load_data.csv`, or several, where there is no batch file, and the
+        metadata that identifies image sets, as in `check`.
     to: a destination, which has the counts and the image features. Without `outputs` it also says
         what is complete.
     prefix, run, defaults_file: with `to`, its table name prefix, the run to show (default: all),
@@ -133,6 +147,8 @@ def report(
         tuple(filter(None, map(str.strip, listed.split(",")))),
         None if positive is None else ControlWells.parse("positive", positive),
         None if negative is None else ControlWells.parse("negative", negative),
+        lists_of(plan, batch),
+        key_features(key),
     )
     check_report_file(file)
     if mqc:

@@ -18,6 +18,7 @@ from cpexport.api.arguments import (
 )
 from cpexport.api.report import check_report_file
 from cpexport.cellprofiler.column_names import LONGEST
+from cpexport.commands.run_names import by_pattern
 from cpexport.derived.cpa_properties import check_replaceable
 from cpexport.derived.wells import Wells
 from cpexport.errors import UsageError
@@ -26,6 +27,8 @@ from cpexport.loading.succession import Consent
 from cpexport.sinks.registry import capabilities
 from cpexport.tables.options import SHORTEST, TableOptions
 from cpexport.tables.path_map import read_path_map
+
+_SQLITE = "sqlite:///"
 
 
 def load_request(
@@ -42,6 +45,7 @@ def load_request(
     leave_out: Words = (),
     max_column_length: int | None = None,
     table_number: bool = False,
+    run_from: str | None = None,
     path_map: Words | Mapping[str, str] = (),
     replace: bool = False,
     wells: Words | None = None,
@@ -51,8 +55,11 @@ def load_request(
     indexes: bool | None = None,
     report: FilePath | None = None,
     allow_empty: bool = False,
+    numbers_runs: bool = True,
 ) -> LoadRequest:
     """Returns the request that these options make; they are named as on the command line.
+
+    `numbers_runs` is whether `run_from` makes a destination that numbers runs.
 
     `properties` and `report` are files that will be written after the load; they are checked before
     it.
@@ -66,15 +73,18 @@ def load_request(
         raise UsageError("name the folder that holds the jobs' outputs")
     if (plate or well) and not (wells or properties or report):
         raise UsageError("--plate and --well need --wells, --properties or --report")
+    if _is_among(to, folders):
+        raise UsageError("--to is one of OUTPUTS; name another destination")
     check_report_file(new_path(report))
     if properties:
         _check_properties(new_path(properties), to)
     check_range("max-column-length", max_column_length, SHORTEST, LONGEST)
     shape = None
     without = listed(leave_out)
-    if objects or aggregate or without or max_column_length or table_number:
+    numbered = table_number or (run_from is not None and numbers_runs)
+    if objects or aggregate or without or max_column_length or numbered:
         words = comma_list(objects), comma_list(aggregate)
-        shape = TableOptions.parse(*words, max_column_length, table_number, without)
+        shape = TableOptions.parse(*words, max_column_length, numbered, without)
     mapped, kinds = pairs(path_map), comma_list(wells)
     tables_of_wells = None
     if kinds is not None:
@@ -91,6 +101,7 @@ def load_request(
         paths=read_path_map(mapped, batch_file) if mapped else None,
         wells=tables_of_wells,
         key=key_features(key),
+        run_folders={} if run_from is None else by_pattern(folders, run_from),
         consent=Consent(same_pictures, replace),
         indexes=indexes,
         allow_empty=allow_empty,
@@ -102,3 +113,9 @@ def _check_properties(file: Path, to: str) -> None:
     check_replaceable(file)
     if not capabilities(to).read_by_analyst:
         raise UsageError("--properties needs a SQLite or MySQL destination")
+
+
+def _is_among(to: str, outputs: Iterable[Path]) -> bool:
+    """Whether a SQLite destination is one of OUTPUTS."""
+    named = to.startswith(_SQLITE) and Path(to.removeprefix(_SQLITE)).resolve()
+    return any(named == path.resolve() for path in outputs if path.is_file())

@@ -20,6 +20,7 @@ def verify(
     prefix: str = "",
     same_pictures: bool = False,
     key: Words | None = None,
+    run_from: str | None = None,
     defaults_file: FilePath | None = None,
     jobs: int | None = 1,
     dask: str | None = None,
@@ -61,6 +62,8 @@ def verify(
         prefix=prefix,
         same_pictures=same_pictures,
         key=key,
+        run_from=run_from,
+        numbers_runs=False,
     )
     with executors(jobs, dask, dask_option) as workers:
         report = verify_runs(request, workers, progress or silent)

@@ -40,7 +40,10 @@ class BatchFile:
     path_mappings: folders as named on the computer that made the file, each with the cluster's
     name.
     measured: whether a job has written measurements into this very file.
-    is_list: whether it stands for a list of LoadData (`image_set_list`), which has no pipeline.
+    lists: LoadData's lists that it stands for (`image_set_list`); empty for a batch file.
+    pipeline_file: the pipeline that runs these lists, if it is known.
+    text: the lists as one, for the jobs of a plan; it will be written to `path`.
+    own_lists: whether each of these jobs gets a list of its own image sets.
     """
 
     path: Path
@@ -52,7 +55,24 @@ class BatchFile:
     version: str | None
     path_mappings: tuple[tuple[str, str], ...] = ()
     measured: bool = False
-    is_list: bool = False
+    lists: tuple[Path, ...] = ()
+    pipeline_file: Path | None = None
+    text: bytes | None = field(default=None, repr=False)
+    own_lists: bool = False
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it stands for LoadData's lists."""
+        return bool(self.lists)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Its digest, by which a plan and its jobs recognize it.
+
+        Raises:
+            SourceError: the file cannot be read.
+        """
+        return digest(self.path) if self.text is None else hashlib.sha256(self.text).hexdigest()
 
     @cached_property
     def groups(self) -> dict[int, tuple[str, ...]]:
@@ -75,9 +95,11 @@ class BatchFile:
         """Whether jobs renumber image sets by the order of their groups.
 
         They do if LoadData made the image sets (CellProfiler 4.2.8, LEGACY_LOAD_MODULES). The
-        Groups module, in contrast, sorts them before the batch file is written.
+        Groups module, in contrast, sorts them before the batch file is written. Metadata identifies
+        the image sets of a list, whose numbers mean nothing.
         """
-        return bool(self.members) and any(m.name == "LoadData" for m in self.pipeline.modules)
+        from_list = any(m.name == "LoadData" for m in self.pipeline.modules)
+        return bool(self.members) and from_list and not self.is_list
 
 
 class BatchFileFoundError(SourceError):

@@ -9,15 +9,17 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.cellprofiler.image_set_names import PlaceFeatures
+from cpexport.cellprofiler.same_text import number
 
 _NUMBER = re.compile(r"(\d+)")
-_WHOLE = re.compile(r"(-?\d+)\.0+")
 
 
 def usual_key(features: Iterable[str]) -> tuple[str, ...]:
@@ -30,11 +32,17 @@ def usual_key(features: Iterable[str]) -> tuple[str, ...]:
 
 
 def keys_of(pictures: Pictures, features: Sequence[str]) -> list[str | None]:
-    """The key of each image set, as JSON; None for one without a value of some feature."""
+    """The key of each image set, as JSON; None for one without a value of some feature.
+
+    Numbers are alike however they are written: LoadData makes a column of 01 and 02 one of 1 and 2
+    (CellProfiler 4.2.8, modules/loaddata.py, get_measurement_columns), and a database has 1.0.
+    """
     if not features or any(feature not in pictures.columns for feature in features):
         return [None] * len(pictures)
-    texts = [pictures.columns[feature].to_pylist() for feature in features]
-    return [_key(values) for values in zip(*texts, strict=True)]
+    texts = [_as_json(pictures.columns[feature]) for feature in features]
+    commas = [part for text in texts for part in (pa.scalar(","), text)][1:]
+    keys: list[str | None] = pc.binary_join_element_wise("[", *commas, "]", "").to_pylist()
+    return keys
 
 
 def pictures_of_keys(keys: Sequence[tuple[int, str]], features: Sequence[str]) -> Pictures:
@@ -66,12 +74,22 @@ def described(key: str) -> str:
     return " ".join(json.loads(key))
 
 
-def _key(values: Sequence[str | None]) -> str | None:
-    if not all(values):
-        return None
-    # A database has 1.0 where a CSV file has 1.
-    texts = [whole[1] if (whole := _WHOLE.fullmatch(v)) else v for v in values if v]
-    return json.dumps(texts, ensure_ascii=False, separators=(",", ":"))
+def _as_json(column: pa.StringArray) -> pa.StringArray:
+    """The values of a column as JSON; null for an empty one. The distinct ones are few."""
+    coded = column.dictionary_encode()
+    texts = [
+        json.dumps(plain(value), ensure_ascii=False) if value else None
+        for value in coded.dictionary.to_pylist()
+    ]
+    return pa.array(texts, pa.string()).take(coded.indices)
+
+
+def plain(text: str) -> str:
+    """A number in its shortest form: 01, 1.0 and 1 are 1."""
+    value = number(text.strip())
+    if not isinstance(value, Decimal):
+        return text
+    return f"{value.normalize():f}" if value else "0"
 
 
 def _natural(key: str) -> tuple[list[list[tuple[int, int, str]]], str]:

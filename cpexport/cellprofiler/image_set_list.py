@@ -6,6 +6,7 @@ modules/loaddata.py). Columns of images are named `Image_FileName_DNA` or `FileN
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,7 @@ from cpexport.cellprofiler.image_identity import FILE, METADATA, Pictures, telli
 from cpexport.cellprofiler.image_keys import described, keys_of, usual_key
 from cpexport.errors import SourceError
 from cpexport.files.explained import unreadable
+from cpexport.files.opening import read_small
 from cpexport.files.unpacked import open_unpacked
 from cpexport.imagesets import LARGEST, NONE, ImageSets
 
@@ -26,13 +28,78 @@ _ADVICE: Final = "name a list of image sets that LoadData can read"
 # A list of a million image sets has some 300 MB.
 _LARGEST: Final = 2 << 30
 _IMAGE: Final = "Image_"
+# LoadData drops Image_ from names that begin so (utilities/core/modules/load_data.py,
+# header_to_column).
+_FILES: Final = ("PathName_", "FileName_", "URL_", "ObjectsFileName_", "ObjectsPathName_")
 _TELLING: Final = (FILE, METADATA, "URL_")
+# Bytes of a pipeline: the largest known has 2 MB.
+_LONGEST: Final = 1 << 26
+# CellProfiler 4.2.8 prepares all rows of its list, at half a millisecond each.
+_LONG: Final = 10_000
 
 
-def read_lists(paths: Sequence[Path]) -> BatchFile:
+def read_lists(paths: Sequence[Path], pipeline_file: Path | None = None) -> BatchFile:
     """Returns the image sets of one list, or of several one after the other, numbered from 1.
 
-    There is no pipeline, and nothing says by what jobs are grouped.
+    Only the pipeline says by what jobs are grouped.
+
+    Raises:
+        SourceError: a file is not a list, or not a pipeline that reads one, or cannot be read.
+    """
+    whole = table(paths)
+    whole = whole.rename_columns([name.removeprefix(_IMAGE) for name in whole.column_names])
+    numbers = np.arange(1, whole.num_rows + 1)
+    read = pipeline.parse("") if pipeline_file is None else _pipeline(pipeline_file)
+    tags = tuple(f"{METADATA}{tag}" for tag in read.list_groups)
+    if pipeline_file and (unknown := [tag for tag in tags if tag not in whole.column_names]):
+        problem = f"groups images by {unknown[0]}, which {paths[0]} does not have"
+        raise SourceError(pipeline_file, problem, "correct the module LoadData, or the list")
+    features = {name: whole[name].combine_chunks() for name in telling(whole.column_names)}
+    return BatchFile(
+        paths[0],
+        ImageSets.span(1, len(numbers)) if len(numbers) else NONE,
+        Pictures.of(numbers, features),
+        Pictures(numbers, {tag: whole[tag].combine_chunks() for tag in tags})
+        if tags
+        else Pictures(),
+        tags,
+        read,
+        None,
+        lists=tuple(paths),
+        pipeline_file=pipeline_file,
+    )
+
+
+def for_jobs(plan: BatchFile, path: Path, *, own_lists: bool = False) -> BatchFile:
+    """Returns lists as the jobs of a plan read them: joined, and to be written to `path`.
+
+    Each job gets a list of its own if image sets are grouped, because CellProfiler then numbers
+    them by the order of their groups, or if the list is long, because each job would prepare all of
+    its rows. Metadata must identify image sets then. With `own_lists`, it does so if it can.
+
+    Raises:
+        SourceError: a list cannot be read, or metadata does not identify its image sets.
+    """
+    rows = table(plan.lists)
+    own = own_lists or bool(plan.group_tags) or rows.num_rows > _LONG
+    return replace(plan, path=path, text=csv_text(rows), own_lists=own and bool(key_of(plan)))
+
+
+def csv_text(rows: pa.Table) -> bytes:
+    """Rows of a list, as LoadData reads them: UTF-8, commas, and a header."""
+    for style in ("none", "needed"):
+        stream = io.BytesIO()
+        try:
+            csv.write_csv(rows, stream, csv.WriteOptions(quoting_style=style))
+        except pa.ArrowInvalid:
+            # A value has a comma, a quote or a line break.
+            continue
+        break
+    return stream.getvalue()
+
+
+def table(paths: Sequence[Path]) -> pa.Table:
+    """The rows of lists, one list after the other, as text.
 
     Raises:
         SourceError: a file is not a list, or cannot be read.
@@ -41,18 +108,28 @@ def read_lists(paths: Sequence[Path]) -> BatchFile:
     whole = pa.concat_tables(tables, promote_options="default").combine_chunks()
     if whole.num_rows > LARGEST:
         raise SourceError(paths[0], f"lists {whole.num_rows} image sets", _ADVICE)
-    numbers = np.arange(1, whole.num_rows + 1)
-    features = {name: whole[name].combine_chunks() for name in telling(whole.column_names)}
-    return BatchFile(
-        paths[0],
-        ImageSets.span(1, len(numbers)) if len(numbers) else NONE,
-        Pictures.of(numbers, features),
-        Pictures(),
-        (),
-        pipeline.parse(""),
-        None,
-        is_list=True,
-    )
+    return whole
+
+
+def _pipeline(path: Path) -> pipeline.Pipeline:
+    """Reads a pipeline that has LoadData.
+
+    Raises:
+        SourceError: it is no pipeline, or does not read a list.
+    """
+    try:
+        text = read_small(path, _LONGEST)
+    except OSError as error:
+        advice = "name the pipeline (.cppipe) with --pipeline"
+        raise SourceError(path, f"cannot be read: {error.strerror or error}", advice) from error
+    read = pipeline.parse(text.decode("utf-8", "replace"))
+    if not read.modules:
+        advice = "export the pipeline from CellProfiler: File, Export, Pipeline"
+        raise SourceError(path, "contains no pipeline", advice)
+    if not any(m.enabled and m.name == "LoadData" for m in read.modules):
+        advice = "name a pipeline with LoadData, or a batch file"
+        raise SourceError(path, "has no module LoadData, so jobs would not read the list", advice)
+    return read
 
 
 def key_of(plan: BatchFile) -> tuple[str, ...]:
@@ -71,7 +148,7 @@ def key_of(plan: BatchFile) -> tuple[str, ...]:
         raise SourceError(
             plan.path,
             f"two rows have the same {', '.join(usual)}: {_repeated(plan.pictures, usual)}",
-            "name the metadata that identifies each image set with --key",
+            "give each image set other metadata, such as Metadata_Site",
         )
     return ()
 
@@ -102,15 +179,20 @@ def _read(path: Path) -> pa.Table:
         between = "semicolons" if found == ";" else "tabs"
         problem = f"has {between} between its columns, and LoadData reads commas"
         raise SourceError(path, problem, "save it with commas")
-    rows = rows.rename_columns([name.removeprefix(_IMAGE) for name in names])
-    if not any(name.startswith(_TELLING) for name in rows.column_names):
+    plain = [name.removeprefix(_IMAGE) for name in names]
+    if not any(name.startswith(_TELLING) for name in plain):
         problem = "not a list of image sets: no column begins with Image_FileName_ or Metadata_"
         raise SourceError(path, problem, _ADVICE)
-    if repeated := [n for n in rows.column_names if rows.column_names.count(n) > 1]:
+    if repeated := [name for name in plain if plain.count(name) > 1]:
         raise SourceError(path, f"has two columns {repeated[0]}", _ADVICE)
     if not rows.num_rows:
         raise SourceError(path, "lists no image sets", _ADVICE)
-    return rows
+    return rows.rename_columns(
+        [
+            short if short.startswith(_FILES) else name
+            for short, name in zip(plain, names, strict=True)
+        ]
+    )
 
 
 def _content(path: Path) -> bytes:

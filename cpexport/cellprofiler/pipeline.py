@@ -178,6 +178,16 @@ class Pipeline:
         return bool(answers) and set(answers) == {"No"}
 
     @property
+    def list_groups(self) -> tuple[str, ...]:
+        """The metadata tags by which LoadData groups the image sets of its list."""
+        for module in self.modules:
+            groups = module.setting("Group images by metadata?") == "Yes"
+            if module.enabled and module.name == "LoadData" and groups:
+                tags = module.setting("Select metadata tags for grouping")
+                return tuple(filter(None, (tag.strip() for tag in tags.split(","))))
+        return ()
+
+    @property
     def in_batch_mode(self) -> bool:
         """Whether CreateBatchFiles has run, so this is the pipeline of the jobs."""
         return any(
@@ -191,6 +201,22 @@ class Pipeline:
     def needs_whole_groups(self) -> bool:
         """Whether a module measures over a whole group, so part of a group is worthless."""
         return any(module.enabled and module.name in _AFTER_GROUP for module in self.modules)
+
+
+@dataclass(frozen=True)
+class KnownPipeline(Pipeline):
+    """A pipeline of which only the digest is known."""
+
+    sha256: str = ""
+
+    @classmethod
+    def known_by(cls, sha256: str) -> "KnownPipeline":
+        """The pipeline with this digest."""
+        return cls((), sha256)
+
+    @cached_property
+    def digest(self) -> str:
+        return self.sha256
 
 
 def _flags(module: Module) -> list[tuple[str, bool]]:

@@ -34,6 +34,7 @@ _LISTS = ("list", "commands", "array")
 @click.argument("outputs", nargs=-1, type=click.Path(path_type=Path), metavar="[OUTPUTS...]")
 @options.batch
 @options.lists
+@options.pipeline("With --resubmit: the pipeline (.cppipe) that runs the list of --plan.")
 @options.to("Check what this destination holds, instead of OUTPUTS")
 @options.prefix
 @option(
@@ -51,6 +52,12 @@ _LISTS = ("list", "commands", "array")
 @options.same_pictures
 @options.key
 @job_options.again
+@option(
+    "--columns",
+    group=screens.RESULT,
+    is_flag=True,
+    help="Also list the features and tables that some batches lack, by pipeline.",
+)
 @options.report_file("with --watch, each time")
 @options.watch(
     "Check again at this interval, and draw progress, until all image sets are complete."

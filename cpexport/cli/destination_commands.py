@@ -106,6 +106,7 @@ def properties(
 @options.prefix
 @options.same_pictures
 @options.key
+@options.run_from
 @options.workers
 @options.report_format()
 @options.missing_ok
@@ -198,6 +199,7 @@ def _print_file(context: click.Context, _: click.Parameter, name: str | None) ->
 @options.indexes
 @options.same_pictures
 @options.key
+@options.run_from
 @options.replace
 @option(
     "--dialect",

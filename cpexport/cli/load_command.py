@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 @options.indexes
 @options.same_pictures
 @options.key
+@options.run_from
 @options.replace
 @options.wells
 @options.plate_and_well

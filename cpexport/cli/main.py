@@ -77,6 +77,8 @@ def commands() -> None:
     metavar="FILE",
     help="The batch file, if BATCH_DATA.H5 is not given.",
 )
+@options.lists
+@options.pipeline("Pipeline (.cppipe) that runs the list of --plan.")
 @job_options.size("one image set, or one group")
 @option(
     "--by-group",
@@ -121,15 +123,14 @@ def plan(
 ) -> int:
     """Plan jobs for a batch file, to print or to submit.
 
-    BATCH_DATA.H5 is the file that CellProfiler's module CreateBatchFiles wrote.
+    BATCH_DATA.H5 is the file that CellProfiler's module CreateBatchFiles wrote. Without one, give
+    the list that LoadData reads (--plan), and the pipeline.
     """
     from cpexport.api.plan import plan
     from cpexport.cli.report_jobs import plan_text, submit_text, too_long
 
-    if (named is None) == (batch is None):
+    if (named and batch) or not (named or batch or words["plan"]):
         raise UsageError("name one batch file: cpexport plan Batch_data.h5")
-    batch_file = batch or named
-    assert batch_file is not None
     format = format or ("slurm" if out else "commands")
     scheduler = format if format in SCHEDULER_NAMES else None
     if out and not scheduler:
@@ -137,7 +138,7 @@ def plan(
             f"--format {format} prints the jobs, so it takes no --out; leave out --out, or "
             f"name a scheduler to write files for (--format {', '.join(SCHEDULER_NAMES)})"
         )
-    planned = plan(batch_file, out=out, scheduler=scheduler, **words)
+    planned = plan(batch or named, out=out, scheduler=scheduler, **words)
     exit_status.warn(planned.warnings, quiet)
     text = submit_text(planned, out) if out else plan_text(planned, format)
     click.echo(text)

@@ -97,6 +97,11 @@ lists = option(
 )
 
 
+def pipeline(text: str) -> OptionDecorator:
+    """`--pipeline FILE`."""
+    return option("--pipeline", group=screens.SOURCE, type=_path, metavar="FILE", help=text)
+
+
 def to(
     text: str, forms: str = _ANY, *, required: bool = False, default: str | None = None
 ) -> OptionDecorator:
@@ -283,6 +288,13 @@ key = option(
     show_default="found where jobs count their image sets from 1",
     help="Metadata that identifies an image set, such as Plate,Well,Site, where each job counts "
     "its own from 1.",
+)
+run_from = option(
+    "--run-from",
+    group=screens.SAME_NUMBER,
+    metavar="PATTERN",
+    help="Load folders below OUTPUTS as runs with a TableNumber. Words in braces name the run, for "
+    "example '*/{plate}/analysis'.",
 )
 replace = option(
     "--replace",

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 )
 @click.argument("outputs", nargs=-1, type=click.Path(path_type=Path), metavar="[OUTPUTS...]")
 @options.batch
+@options.lists
 @options.to("Show counts and features from this destination")
 @options.prefix
 @option(
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     help="With --to: the run to show, if the destination holds several. Without it, all runs.",
 )
 @options.same_pictures
+@options.key
 @option(
     "--plate",
     group=screens.WELLS,

@@ -14,6 +14,7 @@ from cpexport.commands.seen import Seen
 from cpexport.imagesets import ImageSets
 from cpexport.jobs.plan import Plan, Task
 from cpexport.jobs.templates import SUBMIT
+from cpexport.loading.columns import ColumnGap
 from cpexport.spelling import counted
 
 UNKNOWN = "unknown without a batch file"
@@ -21,6 +22,8 @@ UNKNOWN = "unknown without a batch file"
 T = TypeVar("T")
 # The most characters that sbatch takes after --array (its manual).
 _ARRAY = 4096
+# The most batches that a table names for each difference between their features.
+_PATHS = 5
 
 
 def plan_text(plan: Plan, format: str) -> str:
@@ -68,11 +71,32 @@ def check_text(
     if format == "json":
         return json_text(found.to_dict())
     text = _check_table(found, verbose, width)
+    if found.columns is not None:
+        text += "\n\n" + _columns_table(found.columns, width)
     if again := found.resubmission:
         text += "\n\n" + _again_table(again, width)
         if again.folder and again.plan.tasks:
             text += "\n" + submit_text(again.plan, again.folder)
     return text
+
+
+def _columns_table(gaps: Sequence[ColumnGap], width: int | None) -> str:
+    """Lists the features that batches lack, with all their names, and some of the batches."""
+    if not gaps:
+        return "All batches have the same features."
+    rows, below = [], []
+    for gap in gaps:
+        what = counted(len(gap.features), "feature") if gap.features else "the table"
+        batches = f"{len(gap.batches):,} of {gap.of:,}"
+        rows.append([gap.object, what, (gap.pipeline or "unknown")[:8], batches])
+        more = len(gap.batches) - _PATHS
+        paths = [*gap.batches[:_PATHS], *([f"{more:,} more"] if more > 0 else [])]
+        names = ", ".join(gap.features)
+        below.append(
+            [*paragraph(names, width), *(line for p in paths for line in paragraph(p, width))]
+        )
+    head = ["OBJECT TYPE", "LACKING", "PIPELINE", "BATCHES"]
+    return "Features that some batches lack:\n" + table(head, rows, below, width)
 
 
 def _task(task: Task) -> str:

@@ -22,6 +22,7 @@ from cpexport.jobs.plan import SavedPlan
 from cpexport.jobs.record_reader import Reader
 from cpexport.jobs.split import Job, split
 from cpexport.jobs.underway import read_history
+from cpexport.loading.columns import ColumnGap, gaps, of_batches
 from cpexport.loading.completeness import shown_by_numbers
 from cpexport.loading.how_jobs_ended import trouble
 from cpexport.loading.left_out import contradicted, covered, lost, other_outputs, uncertain
@@ -62,6 +63,8 @@ class CheckReport:
     pipelines: those that made the complete image sets.
     resubmission: the plan that runs what is missing, if one was asked for.
     missing_ok: whether the exit status is 0 even if something is missing or left out.
+    count_from_1: whether each job counts its own image sets from 1.
+    columns: the features that some batches lack, if they were asked for.
     keyed: the names of incomplete image sets that are identified by their metadata.
     """
 
@@ -83,16 +86,22 @@ class CheckReport:
     resubmission: "Resubmission | None" = None
     missing_ok: bool = False
     keyed: Mapping[int, Name] = field(default_factory=dict, repr=False)
+    count_from_1: bool = False
+    columns: tuple[ColumnGap, ...] | None = None
 
     @property
     def batch_file(self) -> BatchFile:
         """The batch file, for tasks that need one.
 
         Raises:
-            UsageError: there is no batch file.
+            UsageError: there is none, nor a list of LoadData with its pipeline.
         """
-        if self.plan is None or self.plan.is_list:
-            raise UsageError("this needs the batch file; name it with --batch")
+        if self.plan is None:
+            raise UsageError(
+                "this needs the batch file; name it with --batch, or LoadData's list with --plan"
+            )
+        if self.plan.is_list and self.plan.pipeline_file is None:
+            raise UsageError("this needs the pipeline of the list; name it with --pipeline")
         return self.plan
 
     @cached_property
@@ -148,6 +157,8 @@ class CheckReport:
             "notes": list(self.notes),
             "left_out": [left.to_dict() for left in self.left_out],
         }
+        if self.columns is not None:
+            fields["columns"] = [gap.to_dict() for gap in self.columns]
         if self.resubmission:
             fields["resubmit"] = self.resubmission.to_dict()
         return stamped(self.exit_status, fields)
@@ -171,6 +182,8 @@ def check(
     same_pictures: bool = False,
     key: tuple[str, ...] = (),
     lists: Sequence[Path] = (),
+    pipeline: Path | None = None,
+    columns: bool = False,
     reader: Reader | None = None,
     whole: WholeBatches | None = None,
     progress: Progress = lambda done: None,
@@ -180,6 +193,8 @@ def check(
     same_pictures: whether an image set's number alone identifies it in the batch file.
     key: the features that identify image sets whose jobs count from 1; empty to find them.
     lists: LoadData's lists of the image sets to run, if there is no batch file.
+    pipeline: the pipeline that runs them, if jobs are to be planned.
+    columns: whether to find the features that some batches lack.
     reader: the reader of an earlier check, which reads only records of jobs that have changed.
     whole: what earlier checks found whole. The report counts those image sets, but does not list
         the batches. This check adds what it finds.
@@ -201,6 +216,7 @@ def check(
         same_pictures=same_pictures,
         numbering=Numbering(key),
         lists=lists,
+        pipeline=pipeline,
         progress=progress,
     )
     found = look()
@@ -248,6 +264,8 @@ def check(
         tuple(seen_in_queue(history, logs, present)),
         sums.pipelines.all,
         keyed=found.names,
+        count_from_1=found.count_from_1,
+        columns=gaps(of_batches(found.batches)) if columns else None,
     )
 
 

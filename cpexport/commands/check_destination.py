@@ -14,6 +14,7 @@ from cpexport.commands.seen import Seen
 from cpexport.errors import LeftOut, UsageError
 from cpexport.files.spool import Spool
 from cpexport.imagesets import NONE, ImageSets
+from cpexport.loading.columns import gaps, of_entries
 from cpexport.loading.given_numbers import LedgerNumbers
 from cpexport.loading.numbering import Numbering, numbered_plan
 from cpexport.sinks.base import Sink
@@ -32,12 +33,14 @@ def check_destination(
     prefix: str = "",
     run: str | None = None,
     same_pictures: bool = False,
+    columns: bool = False,
 ) -> CheckReport:
     """Compares the batch file, or LoadData's lists, with the ledger of a destination; reads no
     outputs.
 
     run: the name of the planned run, if the destination numbers runs.
     same_pictures: whether an image set's number alone identifies it in the batch file.
+    columns: whether to find the features that some batches lack.
 
     Raises:
         UsageError: the run does not exist, or there are several runs and none was named.
@@ -57,6 +60,7 @@ def check_destination(
         differences = compared(held.without(plan.pipeline.late), plan.pictures).different
         mismatched = ImageSets.of(differences)
         batches = Spool(_seen(entry, skipped, mismatched) for entry in sink.ledger.entries())
+        lacked = gaps(of_entries(sink.ledger.entries())) if columns else None
     return CheckReport(
         plan,
         (loaded & plan.planned) - skipped - mismatched,
@@ -68,6 +72,7 @@ def check_destination(
         notes=() if loaded else (_empty(sink.name, prefix),),
         left_out=(LeftOut(sink.name, _mismatch_reason(plan, differences)),) if mismatched else (),
         pipelines=summary.pipelines,
+        columns=lacked,
     )
 
 

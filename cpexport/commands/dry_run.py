@@ -6,8 +6,7 @@ from itertools import chain
 from typing import Any
 
 from cpexport.cellprofiler.pipeline_use import PipelineUse, pipelines_used
-from cpexport.commands.run_names import named
-from cpexport.commands.runs import check_named, in_turn
+from cpexport.commands.runs import check_named, in_turn, runs_of
 from cpexport.errors import LeftOut, SourceError
 from cpexport.imagesets import NONE, ImageSets, union
 from cpexport.loading.given_numbers import LedgerNumbers
@@ -118,7 +117,7 @@ def dry_run(request: LoadRequest, progress: Progress = lambda done: None) -> tup
         destination, numbered, known = sink.name, sink.shape.numbered, sink.ledger.runs()
     if not numbered:
         return (_one(request, progress),)
-    runs = named(request.outputs, known)
+    runs = runs_of(request, known)
     check_named(runs, request.batch_file)
     check_wanted_of_runs(request.shape, request.wells, [run.outputs for run in runs], to, prefix)
     results: list[DryRun] = []

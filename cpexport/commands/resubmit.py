@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from cpexport.cellprofiler.batch_file import BatchFile
+from cpexport.cellprofiler.image_set_list import for_jobs
 from cpexport.commands.check import CheckReport
 from cpexport.imagesets import ImageSets
 from cpexport.jobs.history import History
-from cpexport.jobs.plan import Plan, numbered
+from cpexport.jobs.plan import LIST, Plan, check_commands, numbered, pipeline_of
 from cpexport.jobs.problem import Problem
 from cpexport.jobs.records import Attempt
 from cpexport.jobs.scheduler_options import partition
@@ -124,9 +125,11 @@ def missing(found: CheckReport, home: Path, size: int | None = None) -> Plan:
         SourceError: no command line can select one of the groups.
     """
     size = size or _planned_size(found)
-    jobs = [(job, None, None) for job in _split(found, found.missing, size)]
+    jobs = [(job, None, None) for job in _split(found.batch_file, found, found.missing, size)]
     plugins = found.plans[-1].settings.plugins if found.plans else None
-    return numbered(found.batch_file, home, jobs, Settings(size=size, plugins=plugins))
+    settings = Settings(size=size, plugins=plugins, pipeline=pipeline_of(found.batch_file))
+    check_commands(found.batch_file)
+    return numbered(found.batch_file, home, jobs, settings)
 
 
 def resubmitted(
@@ -149,10 +152,14 @@ def resubmitted(
         OSError: the folder cannot be written.
     """
     home = home_of(found, outputs, folder)
-    again = resubmit(found, home, limits, scheduler=scheduler, size=size)
+    batch_file = found.batch_file
+    if batch_file.is_list:
+        path = folder.absolute() / LIST
+        batch_file = for_jobs(batch_file, path, own_lists=found.count_from_1)
+    again = resubmit(replace(found, plan=batch_file), home, limits, scheduler=scheduler, size=size)
     problems: tuple[Problem, ...] = ()
     if again.plan.tasks:
-        problems = prepare(again.plan, found.batch_file, folder)
+        problems = prepare(again.plan, batch_file, folder)
     notes: tuple[str, ...] = ()
     if (shared := home_of(found, outputs)) != home:
         notes = (
@@ -182,9 +189,11 @@ def resubmit(
     """
     settings = found.plans[-1].settings if found.plans else Settings()
     size = size or _planned_size(found)
-    settings = replace(settings, scheduler=scheduler or settings.scheduler)
     limits = limits or RetryPolicy()
     batch_file, history = found.batch_file, found.history
+    settings = replace(
+        settings, scheduler=scheduler or settings.scheduler, pipeline=pipeline_of(batch_file)
+    )
     busy = _whole(batch_file, history.busy & found.missing)
     wanted = _whole(batch_file, found.missing) - busy
     tries = _tries(history, wanted)
@@ -208,7 +217,7 @@ def resubmit(
     # Jobs with the same limits go into one array.
     for need, numbers in sorted(needs.items(), key=lambda item: item[0].order):
         # A group is never split, so a size of one image set makes each group run alone.
-        parts = _split(found, ImageSets.of(numbers), 1 if need.alone else size)
+        parts = _split(batch_file, found, ImageSets.of(numbers), 1 if need.alone else size)
         jobs += [(job, need.time, need.memory) for job in parts]
     # The plan after this one then uses the same size.
     size = size or max((len(job.image_sets) for job, *_ in jobs), default=None)
@@ -224,9 +233,11 @@ def _planned_size(found: CheckReport) -> int | None:
     return (found.plans[-1].settings.size or 1) if found.plans else None
 
 
-def _split(found: CheckReport, wanted: ImageSets, size: int | None) -> tuple[Job, ...]:
+def _split(
+    batch_file: BatchFile, found: CheckReport, wanted: ImageSets, size: int | None
+) -> tuple[Job, ...]:
     by_group = bool(found.plans) and found.plans[-1].settings.by_group
-    return split(found.batch_file, wanted, size, by_group=by_group)
+    return split(batch_file, wanted, size, by_group=by_group)
 
 
 def _whole(batch_file: BatchFile, image_sets: ImageSets) -> ImageSets:

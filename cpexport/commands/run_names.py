@@ -1,27 +1,87 @@
-"""Names runs: as their users do, or by the ends of their paths that distinguish them."""
+"""Names runs: as their users do, by a pattern, or by the ends of their paths that distinguish
+them."""
 
+import re
 import shlex
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cpexport.errors import UsageError
+from cpexport.errors import SourceError, UsageError
 from cpexport.files.places import path_of
+from cpexport.sources.detect import find
+
+_PLACE = re.compile(r"\{(\w+)\}")
+_SOME = 3
 
 
 @dataclass(frozen=True)
 class Named:
-    """One argument OUTPUTS, as the user wrote it, and the name of its run; empty if it has none."""
+    """The outputs of a run, as the user wrote them, and its name; empty if it has none."""
 
-    outputs: Path
+    outputs: tuple[Path, ...]
     name: str
+
+    @property
+    def first(self) -> Path:
+        """The first of its outputs; most runs have one."""
+        return self.outputs[0]
+
+
+def by_pattern(arguments: Sequence[Path], pattern: str) -> Mapping[str, tuple[Path, ...]]:
+    """Returns the folders of each run, by the name that a pattern finds in their paths.
+
+    A pattern such as `*/{plate}/analysis` is that of folders below the arguments: `*` is any text
+    in the name of a folder, and so are words in braces, whose texts are the run's name, with
+    slashes between. Several folders can be of one run.
+
+    Raises:
+        UsageError: the pattern has no words in braces, finds nothing, or misses some outputs.
+        SourceError: an argument is not a folder.
+    """
+    if not _PLACE.search(pattern) or pattern.startswith("/") or ".." in Path(pattern).parts:
+        raise UsageError(
+            f"--run-from {shlex.quote(pattern)}: not a pattern of folders below OUTPUTS such as "
+            "'*/{plate}/analysis'"
+        )
+    wanted, glob = _expression(pattern), _PLACE.sub("*", pattern)
+    folders: dict[str, list[Path]] = {}
+    for argument in arguments:
+        if not argument.is_dir():
+            raise SourceError(argument, "is not a folder", "name the folder that holds the runs")
+        for folder in sorted(path for path in argument.glob(glob) if path.is_dir()):
+            if match := wanted.fullmatch(folder.relative_to(argument).as_posix()):
+                folders.setdefault("/".join(match.groups()), []).append(folder)
+    matched = {folder for some in folders.values() for folder in some}
+    others = [
+        str(source.path)
+        for source in find(arguments).sources()
+        if source.files and not matched & {source.path, *source.path.parents}
+    ]
+    if others or not folders:
+        what = f"misses {', '.join(others[:_SOME])}" if folders else "finds no folder"
+        more = f" and {len(others) - _SOME} more" if folders and len(others) > _SOME else ""
+        raise UsageError(f"--run-from {shlex.quote(pattern)}: {what}{more}")
+    return {name: tuple(some) for name, some in folders.items()}
+
+
+def _expression(pattern: str) -> re.Pattern[str]:
+    """A regular expression for paths; a word in braces takes as much as it can."""
+    parts = re.split(r"(\*|\{\w+\})", Path(pattern).as_posix())
+    texts = {"*": "[^/]*"}
+    return re.compile(
+        "".join(
+            "([^/]+)" if _PLACE.fullmatch(part) else texts.get(part, re.escape(part))
+            for part in parts
+        )
+    )
 
 
 def outputs_of(argument: Path) -> Path:
     """The outputs in an argument OUTPUTS or NAME=OUTPUTS."""
     given = _given(argument)
-    return argument if given is None else given.outputs
+    return argument if given is None else given.first
 
 
 def named(arguments: Sequence[Path], known: Collection[str] = ()) -> list[Named]:
@@ -57,7 +117,7 @@ def named(arguments: Sequence[Path], known: Collection[str] = ()) -> list[Named]
         for path, name in zip(paths, names, strict=True)
     ]
     return [
-        Named(outputs_of(argument), name) for argument, name in zip(arguments, new, strict=True)
+        Named((outputs_of(argument),), name) for argument, name in zip(arguments, new, strict=True)
     ]
 
 
@@ -75,7 +135,7 @@ def _given(argument: Path) -> Named | None:
     name, equals, outputs = str(argument).partition("=")
     if not equals or argument.exists() or ("/" in name and not path_of(outputs).exists()):
         return None
-    return Named(path_of(outputs), name if outputs else "")
+    return Named((path_of(outputs),), name if outputs else "")
 
 
 def _ends(path: Path) -> list[str]:

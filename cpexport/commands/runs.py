@@ -74,12 +74,13 @@ def load_runs(
         numbered, known = sink.shape.numbered, sink.ledger.runs()
     if not numbered:
         return load(request, workers, progress)
-    runs = named(request.outputs, known)
+    runs = runs_of(request, known)
     check_named(runs, request.batch_file)
+    arguments = () if request.run_folders else request.outputs
     unnamed = [
         run
-        for run, argument in zip(runs, request.outputs, strict=True)
-        if run.outputs == argument and run.name not in known
+        for run, argument in zip(runs, arguments, strict=False)
+        if run.first == argument and run.name not in known
     ]
     _check_not_held(unnamed, known, to, prefix)
     check_wanted_of_runs(request.shape, request.wells, [run.outputs for run in runs], to, prefix)
@@ -120,7 +121,7 @@ def verify_runs(
             strange += [Difference(table, "", what) for table, what in wrong_wells(sink, prefix)]
     if not numbered:
         return verify(request, workers, progress)
-    runs = named(request.outputs, known)
+    runs = runs_of(request, known)
     check_named(runs, request.batch_file)
     results = [
         verify(request.of_run(run.name, run.outputs), workers, shown)
@@ -129,6 +130,17 @@ def verify_runs(
     others = known.keys() - {run.name for run in runs}
     unseen = [LeftOut(f"run {name}", "not among OUTPUTS") for name in sorted(others)]
     return verified_together(results, strange, unseen)
+
+
+def runs_of(request: LoadRequest, known: Collection[str]) -> list[Named]:
+    """Returns the runs of a request; `known` are those of its destination.
+
+    Raises:
+        UsageError: two arguments could be the same known run.
+    """
+    if request.run_folders:
+        return [Named(folders, name) for name, folders in request.run_folders.items()]
+    return named(request.outputs, known)
 
 
 def in_turn(runs: Sequence[Named], progress: Progress) -> Iterator[tuple[Named, Progress]]:
@@ -149,22 +161,22 @@ def check_named(runs: Sequence[Named], batch_file: Path | None) -> None:
     for run in runs:
         if not run.name:
             raise UsageError(
-                f"{run.outputs}: this run has no name; name it, for example "
-                f"{shlex.quote(f'plate1={run.outputs}')}"
+                f"{run.first}: this run has no name; name it, for example "
+                f"{shlex.quote(f'plate1={run.first}')}"
             )
         if names.count(run.name) > 1:
             raise UsageError(
                 f"two runs are called {run.name}; give them different names, for example "
-                f"{shlex.quote(f'{run.name}-2={run.outputs}')}"
+                f"{shlex.quote(f'{run.name}-2={run.first}')}"
             )
     if batch_file is not None and len(runs) > 1:
         raise UsageError(
             "--batch works with one run only; load the other runs in their own commands"
         )
     for run in runs:
-        if not run.outputs.exists():
+        if not run.first.exists():
             advice = "name the folder that holds the jobs' outputs"
-            raise SourceError(run.outputs, "does not exist", advice)
+            raise SourceError(run.first, "does not exist", advice)
 
 
 def _check_not_held(new: Sequence[Named], known: Collection[str], to: str, prefix: str) -> None:
@@ -182,10 +194,10 @@ def _check_not_held(new: Sequence[Named], known: Collection[str], to: str, prefi
         with open_sink(to, prefix, run=name, writing=False) as sink:
             run_of |= {entry.fingerprint: name for entry in sink.ledger.entries()}
     for run in new:
-        for source in find([run.outputs]).sources()[:_SAMPLE]:
+        for source in find(run.outputs).sources()[:_SAMPLE]:
             with suppress(SourceError), contained(source):
                 if (name := run_of.get(fingerprint(source), "")) != "":
-                    old, again = (shlex.quote(f"{n}={run.outputs}") for n in (name, run.name))
+                    old, again = (shlex.quote(f"{n}={run.first}") for n in (name, run.name))
                     raise UsageError(
                         f"{source.path}: run {name} of the destination has this batch; write {old} "
                         f"to add to that run, or {again} to load it once more as another run"

@@ -68,7 +68,7 @@ def standing(found: CheckReport) -> RunProgress:
         & missing - running - waiting
     )
     rest = missing - running - waiting - failed
-    planned = found.batch_file.planned
+    planned = (found.plan or found.batch_file).planned
     done = (found.complete | found.skipped) & planned
     idle = "" if running or waiting else _idle(missing, history)
     over = bool(idle) and history.submitted

@@ -117,6 +117,9 @@ def _here(planned: SavedPlan) -> SavedPlan:
     if not batch_file.exists() and (moved := _moved(batch_file, was, now)).exists():
         batch_file = moved
     settings = planned.settings
+    if settings.pipeline and not Path(settings.pipeline).exists():
+        pipeline = _moved(Path(settings.pipeline), was, now)
+        settings = replace(settings, pipeline=str(pipeline))
     for old, new in ((was, now), (planned.outputs.parent, outputs.parent)):
         settings = replace(settings, to=_to(settings.to, old, new))
     return replace(planned, outputs=outputs, batch_file=batch_file, settings=settings, folder=was)

@@ -6,14 +6,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from cpexport.cellprofiler.batch_file import BatchFile, digest
+from cpexport.cellprofiler.batch_file import BatchFile
 from cpexport.cellprofiler.pipeline_use import PipelineUse
-from cpexport.errors import SourceError
+from cpexport.errors import SourceError, UsageError
 from cpexport.files.opening import read_small
 from cpexport.imagesets import ImageSets
 from cpexport.jobs.settings import Settings
 from cpexport.jobs.split import Job, folder_for, overlap, split
 from cpexport.outcome import DONE, stamped
+
+LIST = "load_data.csv"
+"""The list of the image sets of all jobs, in the folder of a plan without a batch file."""
+PIPELINE = "pipeline.cppipe"
+"""The pipeline that runs this list, in the same folder."""
+LISTS = "lists"
+"""The folder of lists for single jobs, in the same folder."""
 
 # Bytes of a plan: 10^6 jobs take 60 MB.
 _LONGEST = 1 << 28
@@ -46,6 +53,7 @@ class Plan:
         `Records.recorded`; they do not prevent its submission.
     pipelines: the pipeline that the jobs run.
     warnings: why some jobs may run in vain, each with what to do.
+    lists: the folder of the lists that LoadData reads, if each job has a list of its own.
     """
 
     batch_file: Path
@@ -57,6 +65,7 @@ class Plan:
     known: Mapping[str, str] = field(default_factory=dict)
     pipelines: tuple[PipelineUse, ...] = ()
     warnings: tuple[str, ...] = ()
+    lists: Path | None = None
 
     @property
     def exit_status(self) -> int:
@@ -75,7 +84,16 @@ class Plan:
         done file: without one CellProfiler exits with 0 even if it failed (CellProfiler 4.2.8,
         __main__.py, run_pipeline_headless).
         """
-        return command(self.batch_file, task.job, task.folder, self.settings.plugins)
+        if self.lists is None:
+            words = inputs(self.batch_file, self.settings.pipeline) + task.job.selection
+        else:
+            words = inputs(self.list_of(task), self.settings.pipeline)
+        return command(words, task.folder, self.settings.plugins)
+
+    def list_of(self, task: Task) -> Path:
+        """The list of a job that has its own."""
+        assert self.lists is not None
+        return self.lists / f"{task.folder.name}.csv"
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as `cpexport plan --format json` prints it."""
@@ -177,21 +195,52 @@ def numbered(
         folder = folder_for(job, outputs, taken)
         taken.add(folder.name)
         tasks.append(Task(number, job, folder, time, memory))
-    planned = Plan(batch_file.path, digest(batch_file.path), outputs, tuple(tasks), settings)
+    lists = batch_file.path.parent / LISTS if batch_file.own_lists else None
+    planned = Plan(batch_file.path, batch_file.sha256, outputs, tuple(tasks), settings, lists=lists)
     pipeline, version = batch_file.pipeline.digest, batch_file.version
     use = PipelineUse(pipeline, version, len(tasks), planned.image_sets)
     return replace(planned, pipelines=(use,))
 
 
-def command(
-    batch_file: Path, job: Job, folder: Path, plugins: str | None = None
-) -> tuple[str, ...]:
-    """The words of the command that runs a job and writes to a folder."""
+def inputs(batch_file: Path, pipeline: str | None = None) -> tuple[str, ...]:
+    """The words that name a batch file, or the list of LoadData that a pipeline runs."""
+    if pipeline is None:
+        return ("-p", str(batch_file))
+    return ("-p", pipeline, "--data-file", str(batch_file))
+
+
+def command(words: Sequence[str], folder: Path, plugins: str | None = None) -> tuple[str, ...]:
+    """The words of the command that runs a job and writes to a folder.
+
+    `words` name the inputs and select the image sets.
+    """
     return (
-        *("cellprofiler", "-c", "-r", "-p", str(batch_file), *job.selection),
+        *("cellprofiler", "-c", "-r", *words),
         *("-o", str(folder), "-t", str(folder / "tmp"), "-d", str(folder / "done.txt")),
         *(("--plugins-directory", plugins) if plugins else ()),
     )
+
+
+def pipeline_of(batch_file: BatchFile) -> str | None:
+    """The pipeline that jobs run a list with; None for a batch file, which has its own."""
+    if batch_file.pipeline_file is None:
+        return None
+    will_be_written = batch_file.text is not None
+    return str(batch_file.path.parent / PIPELINE if will_be_written else batch_file.pipeline_file)
+
+
+def check_commands(plan: BatchFile) -> None:
+    """Refuses lists that a printed command line cannot name.
+
+    Raises:
+        UsageError: there are several, or CellProfiler cannot read one as it is.
+    """
+    if plan.is_list and (len(plan.lists) > 1 or plan.path.suffix.lower() == ".gz"):
+        what = "several lists" if len(plan.lists) > 1 else "a compressed list"
+        raise UsageError(
+            f"CellProfiler reads one list that is not compressed; name a folder for {what} as one "
+            "with --out or --resubmit"
+        )
 
 
 def check_not_empty(batch_file: BatchFile) -> None:
@@ -200,6 +249,8 @@ def check_not_empty(batch_file: BatchFile) -> None:
     Raises:
         SourceError: it has no image set, or no module.
     """
+    if batch_file.is_list:
+        return
     advice = "read the messages of CreateBatchFiles, and create the batch file again"
     if not batch_file.planned:
         raise SourceError(batch_file.path, "lists no image sets", advice)

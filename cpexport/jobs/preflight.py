@@ -12,11 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cpexport.cellprofiler.batch_file import BatchFile
-from cpexport.cellprofiler.features import IMAGE
-from cpexport.cellprofiler.hdf5.measurement_file import MeasurementFile
 from cpexport.cellprofiler.pipeline import Module
 from cpexport.imagesets import ImageSets
-from cpexport.jobs.image_folders import file_of, list_of
+from cpexport.jobs.image_folders import image_files, list_of
+from cpexport.jobs.list_files import list_problems
 from cpexport.jobs.path_mappings import wrong_paths
 from cpexport.jobs.plan import Plan
 from cpexport.jobs.plugins import plugin_problems, uses_module
@@ -48,7 +47,7 @@ def problems(
         *_version(batch_file),
         *plugin_problems(batch_file, plan.settings, printed=printed),
         *_time(plan),
-        *(Problem(f"{batch_file.path}: {reason}") for reason in wrong_paths(batch_file)),
+        *_paths(batch_file),
         *_modules(batch_file, plan.settings.keep_measurements),
         *_numbers(plan, batch_file),
         *(_images(batch_file) if check_images else ()),
@@ -82,6 +81,8 @@ def _outputs(plan: Plan, printed: bool) -> Iterator[Problem]:
 
 
 def _batch_file(batch_file: BatchFile) -> Iterator[Problem]:
+    if batch_file.text is not None:
+        return
     mode = batch_file.path.stat().st_mode
     if not mode & stat.S_IROTH:
         yield Problem(
@@ -119,7 +120,7 @@ def _time(plan: Plan) -> Iterator[Problem]:
 
 def _version(batch_file: BatchFile) -> Iterator[Problem]:
     """Compares the version that made the batch file with the one on this machine, if any."""
-    if batch_file.version is None:
+    if batch_file.version is None and not batch_file.is_list:
         yield Problem(
             f"{batch_file.path}: does not state the version of CellProfiler that created it; run "
             "the jobs with that version"
@@ -163,7 +164,14 @@ def _modules(batch_file: BatchFile, kept: bool) -> Iterator[Problem]:
     """Finds settings of modules that make batch jobs fail or leave nothing."""
     exports = uses_module(batch_file.pipeline)
     for module in batch_file.pipeline.modules:
-        if module.enabled and module.name == "CreateBatchFiles":
+        if module.enabled and module.name == "CreateBatchFiles" and batch_file.is_list:
+            yield Problem(
+                f"{batch_file.pipeline_file}: has the module CreateBatchFiles, so each job would "
+                "write a batch file and measure nothing; disable that module, or plan with the "
+                "Batch_data.h5 that it writes",
+                True,
+            )
+        elif module.enabled and module.name == "CreateBatchFiles":
             if module.setting("in distributed mode") == "Yes":
                 yield Problem(
                     f"{batch_file.path}: created in distributed mode, which CellProfiler no "
@@ -176,6 +184,8 @@ def _modules(batch_file: BatchFile, kept: bool) -> Iterator[Problem]:
                     f"{batch_file.path}: created for a cluster of Windows machines; for any other "
                     "cluster, create it again with that setting off"
                 )
+        elif module.enabled and module.name == "LoadData" and batch_file.is_list:
+            yield from list_problems(batch_file, module)
         elif module.enabled and module.name == "LoadData":
             yield from _list(batch_file, module)
         elif module.enabled and module.name == "ExportToDatabase":
@@ -207,6 +217,9 @@ def _database(batch_file: BatchFile, module: Module) -> Iterator[Problem]:
     folder, and jobs make none."""
     if module.setting("Database type") == "SQLite":
         shared = module.setting("Output file location").startswith("Elsewhere")
+        if batch_file.is_list and not shared:
+            # Without a batch file, each job makes the tables in its own folder.
+            return
         yield Problem(
             f"{batch_file.path}: ExportToDatabase writes SQLite: "
             + (
@@ -231,25 +244,25 @@ def _numbers(plan: Plan, batch_file: BatchFile) -> Iterator[Problem]:
         )
 
 
+def _paths(batch_file: BatchFile) -> Iterator[Problem]:
+    if not batch_file.is_list:
+        for reason in wrong_paths(batch_file):
+            yield Problem(f"{batch_file.path}: {reason}")
+
+
 def _images(batch_file: BatchFile) -> Iterator[Problem]:
     """Finds images that do not exist or are empty, among those that are files."""
     missing: dict[str, set[int]] = {}
     is_good: dict[str, bool] = {}
     elsewhere = 0
-    with MeasurementFile(batch_file.path) as file:
-        for feature in file.features(IMAGE):
-            if not feature.startswith("URL_"):
-                continue
-            numbers, urls = file.one_each(IMAGE, feature)
-            for number, url in zip(numbers.tolist(), urls.tolist(), strict=True):
-                path = file_of(str(url))
-                if path is None:
-                    elsewhere += 1
-                    continue
-                if path not in is_good:
-                    is_good[path] = _is_image(path)
-                if not is_good[path]:
-                    missing.setdefault(path, set()).add(number)
+    for number, path in image_files(batch_file):
+        if path is None:
+            elsewhere += 1
+            continue
+        if path not in is_good:
+            is_good[path] = _is_image(path)
+        if not is_good[path]:
+            missing.setdefault(path, set()).add(number)
     if missing:
         examples = ", ".join(list(missing)[:_SOME]) + (" ..." if len(missing) > _SOME else "")
         sets = ImageSets.of(number for numbers in missing.values() for number in numbers)

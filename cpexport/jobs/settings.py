@@ -22,6 +22,7 @@ class Settings:
     modules: environment modules to load before `cellprofiler` is called.
     container: image of the container in which `cellprofiler` is called.
     plugins: folder of CellProfiler's plugins, which every job gets.
+    pipeline: the pipeline that runs a list of LoadData; None for that of the batch file.
     options: words that go to the scheduler unchanged.
     to: destination URL to which the last job loads the outputs of the others.
     merge_time, merge_memory: limits of the last job, in minutes and MiB.
@@ -39,6 +40,7 @@ class Settings:
     options: tuple[str, ...] = ()
     keep_measurements: bool = False
     plugins: str | None = None
+    pipeline: str | None = None
     to: str | None = None
     merge_time: int | None = None
     merge_memory: int | None = None

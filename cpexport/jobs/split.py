@@ -14,6 +14,7 @@ from itertools import chain, count
 from pathlib import Path
 
 from cpexport.cellprofiler.batch_file import BatchFile
+from cpexport.cellprofiler.image_keys import plain
 from cpexport.errors import SourceError
 from cpexport.imagesets import ImageSets
 
@@ -157,21 +158,31 @@ def _groups(batch_file: BatchFile, wanted: ImageSets) -> list[Job]:
         if not members & wanted:
             continue
         group = dict(zip(batch_file.group_tags, key, strict=True))
-        by_range = _is_range(batch_file, members)
+        by_range = batch_file.own_lists or _is_range(batch_file, members)
         words = (*batch_file.group_tags, *key)
-        if not by_range and any(map(_UNSAYABLE.search, words)):
+        # LoadData makes numbers of texts such as 007, and then -g 007 selects nothing.
+        rewritten = batch_file.is_list and any(plain(value) != value for value in key)
+        if not by_range and (rewritten or any(map(_UNSAYABLE.search, words))):
             metadata = ", ".join(f"{tag}={value!r}" for tag, value in group.items())
+            advice = (
+                "sort the images by group, or rename the value, and create the batch file again"
+            )
+            if batch_file.is_list:
+                advice = "name a folder with --out or --resubmit: its jobs have lists of their own"
             raise SourceError(
                 batch_file.path,
                 f"the group {metadata} ({members}) is not one range, and -g cannot express "
                 "its values",
-                "sort the images by group, or rename the value, and create the batch file again",
+                advice,
             )
         jobs.append(Job(members, names[key], group, by_range))
     return sorted(jobs, key=lambda job: job.image_sets.first)
 
 
 def _is_range(batch_file: BatchFile, members: ImageSets) -> bool:
+    # CellProfiler numbers the rows of a list in the order of their groups.
+    if batch_file.is_list:
+        return False
     return batch_file.planned & ImageSets.span(members.first, members.last) == members
 
 

@@ -34,16 +34,15 @@ def prepare(
     return found
 
 
-def check_on_disk(batch_file: Path) -> None:
-    """Refuses a batch file that jobs could not open.
+def check_on_disk(file: Path) -> None:
+    """Refuses a batch file, list or pipeline that jobs could not open.
 
     Raises:
         UsageError: it is in a bucket.
     """
-    if not is_on_disk(batch_file):
+    if not is_on_disk(file):
         raise UsageError(
-            f"{batch_file}: jobs cannot read a batch file in a bucket; copy it to a disk, and name "
-            "the copy"
+            f"{file}: jobs cannot read a file in a bucket; copy it to a disk, and name the copy"
         )
 
 

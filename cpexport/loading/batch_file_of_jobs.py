@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from cpexport.cellprofiler.batch_file import BatchFile, digest, read_batch_file
+from cpexport.cellprofiler.batch_file import BatchFile, read_batch_file
+from cpexport.cellprofiler.image_set_list import read_lists
 from cpexport.errors import SourceError
 from cpexport.jobs.plan import SavedPlan
 from cpexport.jobs.split import PLAN
@@ -29,24 +30,33 @@ def planned_with(plans: Sequence[SavedPlan]) -> Path | None:
 
 
 def read_and_check(
-    path: Path | None, plans: Iterable[SavedPlan], stamps: Stamps
+    path: Path | None, plans: Sequence[SavedPlan], stamps: Stamps
 ) -> BatchFile | None:
-    """Reads the batch file, if there is one.
+    """Reads the batch file, or the list that a plan's jobs run, if there is one.
 
     Raises:
         SourceError: it cannot be read, or jobs were planned or run with another one.
     """
     if path is None:
         return None
+    listed = [plan for plan in plans if plan.settings.pipeline and plan.batch_file == path]
+    if listed:
+        # Its metadata identifies image sets, whatever the order of its rows.
+        return read_lists((path,), _existing(Path(listed[-1].settings.pipeline or "")))
     plan = read_batch_file(path)
     _check_same_batch_file(plan, plans, stamps)
     return plan
 
 
+def _existing(path: Path) -> Path | None:
+    """A pipeline; None if it was deleted, as only jobs need it."""
+    return path if path.exists() else None
+
+
 def _check_same_batch_file(plan: BatchFile, plans: Iterable[SavedPlan], stamps: Stamps) -> None:
     """Refuses jobs of another batch file, where the same numbers may mean different images."""
     recorded = {other.path: other.sha256 for other in plans} | dict(stamps.sha256)
-    ours = digest(plan.path) if recorded else ""
+    ours = plan.sha256 if recorded else ""
     for path, sha256 in recorded.items():
         if sha256 != ours:
             verb = "planned" if path.name == PLAN else "run"

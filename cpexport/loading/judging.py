@@ -12,7 +12,7 @@ from cpexport.files.spool import Spool
 from cpexport.imagesets import ImageSets, union
 from cpexport.loading.completeness import judge, not_readable
 from cpexport.loading.inspection import Inspected
-from cpexport.sources.base import Batch, Evidence, Source, State
+from cpexport.sources.base import Batch, Evidence, Source, State, carried
 from cpexport.sources.companions import NOTHING
 from cpexport.sources.error_containment import contained
 
@@ -70,7 +70,7 @@ class Judge:
         place, found = len(self._batches), item.found
         if isinstance(found, Evidence):
             pipeline = _pipeline(found)
-            if item.source.format == "spreadsheet":
+            if _may_be_cut(item.source):
                 self._tables.setdefault(pipeline, set()).update(found.tables)
             elif item.source.format == "database" and found.pipeline and found.pipeline.skips:
                 self.skipping.append(found.present)
@@ -128,7 +128,7 @@ class Judge:
         """Judges evidence by the tables that are known by now."""
         pipeline, asked = _pipeline(evidence), _asked(source, evidence)
         tables: set[str] = set()
-        if source.format == "spreadsheet":
+        if _may_be_cut(source):
             tables |= self._siblings(pipeline)
             if evidence.pipeline:
                 tables.update(filter(evidence.pipeline.exports_table, evidence.missing_tables))
@@ -147,8 +147,13 @@ class Judge:
         return self._tables.get(pipeline, set())
 
 
+def _may_be_cut(source: Source) -> bool:
+    """Whether a source may lack CSV files that its job wrote; a destination has all it needs."""
+    return source.format == "spreadsheet" and carried(source) is None
+
+
 def _asked(source: Source, evidence: Evidence) -> frozenset[str]:
-    if source.format != "spreadsheet":
+    if not _may_be_cut(source):
         return frozenset()
     without = {RELATIONSHIP} - evidence.tables if evidence.tables else set[str]()
     return frozenset(evidence.missing_tables) | without

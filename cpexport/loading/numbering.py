@@ -56,9 +56,13 @@ class Numbering:
         """
         if self.key or self.numbers.key or (plan and plan.is_list):
             return True
-        firsts = [batch.image_sets.first for batch in batches if batch.image_sets]
-        several = len(firsts) > 1 or bool(firsts and self.numbers.loaded)
-        return plan is None and several and set(firsts) == {1}
+        return plan is None and count_from_1(batches, several=not self.numbers.loaded)
+
+
+def count_from_1(batches: Iterable[Batch], *, several: bool = True) -> bool:
+    """Whether the first number of every batch is 1; `several` is whether one batch is too few."""
+    firsts = [batch.image_sets.first for batch in batches if batch.image_sets]
+    return len(firsts) > several and set(firsts) == {1}
 
 
 @dataclass(frozen=True)

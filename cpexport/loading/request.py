@@ -1,5 +1,6 @@
 """The request of a load: outputs, destination and options, in one value."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -24,6 +25,8 @@ class LoadRequest:
     wells: tables of wells to make in addition to the existing ones.
     key: the features that identify image sets whose jobs count from 1; empty to find them.
     consent: what the user allows; it is not stored.
+    run_folders: for commands on several runs, the outputs of each run by its name, if its place in
+        paths names it; otherwise empty.
     run: the run that all of `outputs` belong to, if the destination numbers runs.
     indexes: whether loads make indexes for queries; None for the destination's choice, or else yes.
     allow_empty: whether jobs may still run, so that an empty result is no error.
@@ -39,10 +42,11 @@ class LoadRequest:
     wells: Wells | None = None
     key: tuple[str, ...] = ()
     consent: Consent = field(default_factory=Consent)
+    run_folders: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     run: str | None = None
     indexes: bool | None = None
     allow_empty: bool = False
 
-    def of_run(self, name: str, outputs: Path) -> "LoadRequest":
+    def of_run(self, name: str, outputs: tuple[Path, ...]) -> "LoadRequest":
         """Returns the same request for one of several runs."""
-        return replace(self, outputs=(outputs,), run=name)
+        return replace(self, outputs=outputs, run_folders={}, run=name)

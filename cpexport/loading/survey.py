@@ -8,11 +8,11 @@ from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from cpexport._stopwatch import Stopwatch
-from cpexport.cellprofiler.batch_file import BatchFile, BatchFileFoundError, digest
+from cpexport.cellprofiler.batch_file import BatchFile, BatchFileFoundError
 from cpexport.cellprofiler.flagged_image_sets import without_rows
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.cellprofiler.image_set_list import read_lists
@@ -30,8 +30,10 @@ from cpexport.loading.evidence_cache import EVIDENCE, SHARED, EvidenceCache
 from cpexport.loading.inspection import Inspector, Known, Look, NoneKnown, look_at, one_by_one
 from cpexport.loading.judging import Again, Judge
 from cpexport.loading.known_folders import FOLDERS, KnownFolders, Signatures
-from cpexport.loading.numbering import Numbering, renumbered
+from cpexport.loading.list_beside import list_beside
+from cpexport.loading.numbering import Numbering, count_from_1, renumbered
 from cpexport.loading.progress import Progress, ProgressEvent
+from cpexport.loading.stored_batches import StoredSource, is_destination, stored_sources
 from cpexport.sources.base import Batch, Source
 from cpexport.sources.detect import Found, find
 from cpexport.sources.error_containment import contained
@@ -61,6 +63,7 @@ class Survey:
     left_out: files that may be data but belong to no batch.
     names: the names of incomplete image sets that were numbered by their metadata.
     by_metadata: whether metadata numbered the image sets.
+    count_from_1: whether each job counts its own image sets from 1.
     """
 
     plan: BatchFile | None
@@ -72,6 +75,7 @@ class Survey:
     left_out: tuple[LeftOut, ...] = ()
     names: Mapping[int, Name] = field(default_factory=dict)
     by_metadata: bool = False
+    count_from_1: bool = False
 
     @cached_property
     def facts(self) -> "Facts":
@@ -111,6 +115,7 @@ def survey(
     same_pictures: bool = False,
     numbering: Numbering | None = None,
     lists: Sequence[Path] = (),
+    pipeline: Path | None = None,
     progress: Progress = lambda done: None,
 ) -> Survey:
     """Returns all batches below `outputs`, compared with the batch file.
@@ -122,6 +127,7 @@ def survey(
     same_pictures: whether an image set's number alone identifies it in the batch file.
     numbering: how image sets are numbered whose jobs count from 1.
     lists: LoadData's lists of the image sets to run, if there is no batch file.
+    pipeline: the pipeline that runs them, if jobs are to be planned.
 
     Raises:
         UsageError: several batch files were found.
@@ -139,6 +145,7 @@ def survey(
         same_pictures,
         numbering or Numbering(),
         lists,
+        pipeline,
         progress,
     )
     with closing(CacheFile(outputs, (EVIDENCE, SHARED, FOLDERS))) as file:
@@ -159,6 +166,7 @@ class _Surveying:
     same_pictures: bool
     numbering: Numbering
     lists: Sequence[Path]
+    pipeline: Path | None
     progress: Progress
 
     def result(self, inspector: Inspector, folders: KnownFolders) -> Survey | None:
@@ -167,7 +175,8 @@ class _Surveying:
         def report(files: int) -> None:
             self.progress(ProgressEvent("listed", files, None, unit="files"))
 
-        clock, outputs = Stopwatch(), self.outputs
+        stored = tuple(path for path in self.outputs if is_destination(path))
+        clock, outputs = Stopwatch(), [path for path in self.outputs if path not in stored]
         found = find(outputs, report, folders.skip)
         read = read_plans(found.plans, outputs)
         if read.away:
@@ -185,10 +194,20 @@ class _Surveying:
             path = the_one(near.batch_files) or planned_with(read.plans)
         stamps = read_stamps(found.stamped)
         _log.info("files below %s listed in %s", ", ".join(map(str, outputs)), clock)
-        plan = read_lists(self.lists) if self.lists else _plan(path, read.plans, stamps)
-        if plan and folders.stamps and folders.stamps != {digest(plan.path)}:
+        plan = self._listed(read.plans) if self.lists else _plan(path, read.plans, stamps)
+        if plan and folders.stamps and folders.stamps != {plan.sha256}:
             return None
-        judging, known = self._judged(found, plan, candidates, inspector, folders, stamps)
+        carried = Spool(stored_sources(stored))
+        numbering = self._numbering_of(carried)
+        judge = partial(
+            self._judged,
+            candidates=candidates,
+            inspector=inspector,
+            folders=folders,
+            stamps=stamps,
+            carried=carried,
+        )
+        judging, known = judge(found, plan)
         if renamed := [
             path_of(error.path)
             for error in judging.errors.values()
@@ -198,11 +217,11 @@ class _Surveying:
             # as inspecting it.
             found = found.corrected(batch_files=renamed)
             plan = plan or read_and_check(the_one(renamed), read.plans, stamps)
-            judging, known = self._judged(found, plan, candidates, inspector, folders, stamps)
+            judging, known = judge(found, plan)
         batches, known = judging.batches(inspector.again), folders.known(known)
         if renamed and not (batches or known):
             _check_any_output(renamed, outputs)
-        numbered = self._numbered(batches, judging.errors, plan, inspector.again)
+        numbered = self._numbered(batches, judging.errors, plan, inspector.again, numbering)
         plan, batches = numbered.plan, numbered.batches
         return Survey(
             plan,
@@ -211,6 +230,7 @@ class _Surveying:
             read.plans,
             found.histories,
             (
+                *(f"{path}: a destination of cpexport; its batches are read" for path in stored),
                 *numbered.notes,
                 *notes_on(plan, [*candidates.batch_files, *renamed]),
                 *read.notes,
@@ -220,7 +240,20 @@ class _Surveying:
             (*found.left_out, *read.left_out, *stamps.left_out),
             numbered.names,
             bool(numbered.notes),
+            numbered.own,
         )
+
+    def _numbering_of(self, carried: Sequence[StoredSource]) -> Numbering:
+        """How image sets are numbered, also those of other destinations."""
+        if self.numbering.key or not carried:
+            return self.numbering
+        return replace(self.numbering, key=carried[0].key)
+
+    def _listed(self, plans: Sequence[SavedPlan]) -> BatchFile:
+        """The lists that the user names, with the pipeline of the jobs if there was a plan."""
+        planned = [Path(plan.settings.pipeline) for plan in plans if plan.settings.pipeline]
+        existing = [path for path in planned if path.exists()]
+        return read_lists(self.lists, self.pipeline or next(reversed(existing), None))
 
     def _numbered(
         self,
@@ -228,6 +261,7 @@ class _Surveying:
         errors: Mapping[int, SourceError],
         plan: BatchFile | None,
         again: Again,
+        numbering: Numbering,
     ) -> "_Numbered":
         """Gives image sets other numbers if those of their jobs mean different images, and judges
         the batches again.
@@ -235,16 +269,21 @@ class _Surveying:
         errors: why sources cannot be read, by place.
         """
         found = None
-        if self.numbering.may_apply(batches, plan):
-            found = renumbered(batches, again, errors, plan, self.numbering)
+        if numbering.may_apply(batches, plan):
+            found = renumbered(batches, again, errors, plan, numbering)
         if found is None:
             return _Numbered(plan, batches)
+        own = count_from_1(batches)
+        notes: tuple[str, ...] = ()
+        if plan is None:
+            beside, notes = list_beside(self.outputs, found)
+            found = (beside and renumbered(batches, again, errors, beside, numbering)) or found
         judging = Judge(found.plan, self.tables, self.same_pictures)
         for item in found.items(batches, again, errors):
             judging.take(item)
         batches = judging.batches(look_at)
         incomplete = union(batch.image_sets - batch.complete for batch in batches)
-        return _Numbered(found.plan, batches, (found.note,), found.names(incomplete))
+        return _Numbered(found.plan, batches, (found.note, *notes), found.names(incomplete), own)
 
     def _judged(
         self,
@@ -254,11 +293,15 @@ class _Surveying:
         inspector: Inspector,
         folders: KnownFolders,
         stamps: Stamps,
+        carried: Sequence[Source],
     ) -> tuple[Judge, Signatures]:
         """Inspects and judges all sources; returns also the signatures of those that are known."""
         judging, known = Judge(plan, self.tables, self.same_pictures), Signatures()
         notes = folders.noting(found, stamps)
-        for item in inspector.inspected(_sources(found, plan, candidates)):
+        sources = _sources(found, plan, candidates)
+        for source in carried:
+            sources.append(source)
+        for item in inspector.inspected(sources):
             notes.take(item)
             if item.known:
                 known.append(item.signature)
@@ -270,16 +313,17 @@ class _Surveying:
 
 @dataclass(frozen=True)
 class _Numbered:
-    """The batch file and the batches with the numbers of the run, and the names of image sets that
-    metadata tells apart."""
+    """The batch file and the batches with the numbers of the run, the names of image sets that
+    metadata tells apart, and whether all jobs count from 1."""
 
     plan: BatchFile | None
     batches: Spool[Batch]
     notes: tuple[str, ...] = ()
     names: Mapping[int, Name] = field(default_factory=dict)
+    own: bool = False
 
 
-def _plan(path: Path | None, plans: Iterable[SavedPlan], stamps: Stamps) -> BatchFile | None:
+def _plan(path: Path | None, plans: Sequence[SavedPlan], stamps: Stamps) -> BatchFile | None:
     clock = Stopwatch()
     plan = read_and_check(path, plans, stamps)
     if plan is None:

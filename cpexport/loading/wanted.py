@@ -1,6 +1,6 @@
 """Checks object types and features named on the command line against the outputs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -80,7 +80,11 @@ def check_wells(wells: Wells | None, batches: Iterable[Batch], layout: Layout) -
 
 
 def check_wanted_of_runs(
-    shape: TableOptions | None, wells: Wells | None, outputs: Iterable[Path], to: str, prefix: str
+    shape: TableOptions | None,
+    wells: Wells | None,
+    outputs: Iterable[Sequence[Path]],
+    to: str,
+    prefix: str,
 ) -> None:
     """Runs both checks for several runs of one destination; it suffices that one run has a feature.
 
@@ -91,9 +95,9 @@ def check_wanted_of_runs(
     with open_sink(to, prefix, shape, writing=False) as sink:
         layout = sink.layout()
     batches: list[Batch] = []
-    for folder in outputs:
+    for folders in outputs:
         # The load of this run reports what is wrong with it.
         with suppress(SourceError):
-            batches += survey([folder]).batches
+            batches += survey(folders).batches
     check_object_types(shape, batches, layout)
     check_wells(wells, batches, layout)

@@ -90,6 +90,8 @@ def build(
             request.outputs,
             request.batch_file,
             same_pictures=request.same_pictures,
+            key=request.key,
+            lists=request.lists,
             progress=progress,
         )
     if request.to is None:
@@ -173,7 +175,7 @@ def _runs(sink: Sink, request: ReportRequest, checked: CheckReport | None) -> li
     if request.run is not None:
         return [request.run]
     names = list(sink.ledger.runs()) or [""]
-    if len(names) > 1 and (checked or request.batch_file):
+    if len(names) > 1 and (checked or request.batch_file or request.lists):
         listed = ", ".join(names)
         raise UsageError(f"{sink.name}: has several runs; name one with --run: {listed}")
     return names
@@ -181,11 +183,12 @@ def _runs(sink: Sink, request: ReportRequest, checked: CheckReport | None) -> li
 
 def _state(request: ReportRequest, sink: Sink, run: str) -> RunState:
     """The state of a run by its destination, compared with the batch file if there is one."""
-    if request.batch_file is None:
+    if request.batch_file is None and not request.lists:
         return of_ledger(sink, run)
     found = check_destination(
         request.to or "",
         request.batch_file,
+        request.lists,
         prefix=request.prefix,
         run=run or None,
         same_pictures=request.same_pictures,

@@ -49,6 +49,7 @@ class ReportRequest:
     format: the number of wells of a plate (default: the smallest that holds all wells).
     features: patterns of the features to show (default: counts, then as many as fit).
     positive, negative: control wells, for Z'.
+    lists, key: LoadData's lists, and the features that identify image sets, as in `check`.
     """
 
     outputs: tuple[Path, ...] = ()
@@ -63,6 +64,8 @@ class ReportRequest:
     features: tuple[str, ...] = ()
     positive: ControlWells | None = None
     negative: ControlWells | None = field(default=None)
+    lists: tuple[Path, ...] = ()
+    key: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Refuses options that make no sense together.

@@ -10,7 +10,7 @@ from cpexport.cellprofiler.batch_file import BatchFile
 from cpexport.commands.resubmit import home_of
 from cpexport.errors import SourceError
 from cpexport.imagesets import ImageSets, union
-from cpexport.jobs.plan import command
+from cpexport.jobs.plan import command, inputs
 from cpexport.jobs.split import Job, folder_for, split
 from cpexport.reporting.build import ReportData
 from cpexport.reporting.run_state import State
@@ -26,14 +26,14 @@ def commands(data: ReportData, outputs: tuple[Path, ...]) -> Mapping[int, str]:
 
     Wells whose jobs wait or run have none, and there are none without a batch file.
     """
-    if data.found.plan is None:
+    if data.found.plan is None or (data.found.plan.is_list and not data.found.plan.pipeline_file):
         return {}
     plan, home = data.found.plan, home_of(data.found, outputs)
     to_run = ((place, _to_run(well)) for place, well in enumerate(data.screen.wells))
     wanted = dict(islice(((place, sets) for place, sets in to_run if sets), MOST))
     try:
         return {
-            place: "\n".join(_lines(plan.path, jobs, home))
+            place: "\n".join(_lines(plan, jobs, home))
             for place, jobs in _jobs(plan, wanted).items()
         }
     except SourceError as error:
@@ -62,9 +62,10 @@ def _to_run(well: Well) -> ImageSets:
     return ImageSets.from_ranges(r for image_sets in lacking for r in image_sets.ranges)
 
 
-def _lines(batch_file: Path, jobs: Sequence[Job], home: Path) -> Iterator[str]:
+def _lines(plan: BatchFile, jobs: Sequence[Job], home: Path) -> Iterator[str]:
     taken: set[str] = set()
+    words = inputs(plan.path, str(plan.pipeline_file) if plan.pipeline_file else None)
     for job in jobs:
         folder = folder_for(job, home, taken)
         taken.add(folder.name)
-        yield shlex.join(command(batch_file, job, folder))
+        yield shlex.join(command(words + job.selection, folder))

@@ -161,6 +161,9 @@ class _RenumberedRows:
             return rows
         own = rows[IMAGE_NUMBER].to_numpy()
         rows = _with(rows, IMAGE_NUMBER, self._numbers.of(own))
+        if name == IMAGE and SOURCE_NUMBER in rows.schema.names:
+            # Another destination has kept the job's own number.
+            return rows
         if name == IMAGE:
             return rows.append_column(SOURCE_NUMBER, pa.array(own))
         for column in rows.schema.names:

@@ -1,6 +1,7 @@
 """What some batches of a run lack and others have is named, and counted as missing."""
 
 import json
+import re
 import sqlite3
 import time
 from collections.abc import Callable
@@ -223,3 +224,29 @@ class TestATableThatNoOutputHas:
         assert report.is_complete
         said = "Nuclei were counted, but no output of the run has a table for them"
         assert any(said in detail for detail in report.details)
+
+
+def test_check_columns_names_every_feature_and_batch(
+    outputs: Path, tmp_path: Path, cpexport: Run
+) -> None:
+    """For outputs, and for what a destination has of them."""
+    lines = ["FileName_DNA,Metadata_Site", *(f"{n}.tif,{n}" for n in range(1, 6))]
+    (tmp_path / "plan.csv").write_text("\n".join(lines))
+    assert cpexport("load", outputs, "--to", "a.sqlite").status == 0
+    textures = [f"Texture_{n}" for n in range(4)]
+    for words in ((outputs,), ("--to", "a.sqlite", "--plan", "plan.csv")):
+        said = json.loads(cpexport("check", *words, "--columns", "--format", "json").out)
+        found = [
+            (gap["object"], gap["features"], [Path(path).name for path in gap["batches"]])
+            for gap in said["columns"]
+        ]
+        assert found == [
+            ("Cells", [], ["j1", "j2", "j3", "j4"]),
+            ("Image", ["Count_Cells", "Custom_Score"], ["j1", "j2", "j3", "j4"]),
+            ("Nuclei", textures, ["j1", "j2", "j3"]),
+        ]
+        assert {gap["of"] for gap in said["columns"]} == {5}
+    text = cpexport("check", outputs, "--columns").out
+    assert re.search(r"Nuclei +4 features +\w+ +3 of 5", text)
+    assert ", ".join(textures) in text
+    assert "columns" not in json.loads(cpexport("check", outputs, "--format", "json").out)

@@ -67,7 +67,14 @@ def undescribed(schema: Any) -> list[str]:
 
 
 def test_a_check_of_outputs(cpexport: Run, screen: Path) -> None:
-    describes("check", cpexport("check", screen / "outputs", "--format", "json").out)
+    cells = screen / "outputs" / "P1-A01-1" / "Cells.csv"
+    cells.write_text(
+        "".join(f"{line.rpartition(',')[0]}\n" for line in cells.read_text().splitlines())
+    )
+    ran = cpexport("check", screen / "outputs", "--columns", "--format", "json")
+
+    describes("check", ran.out)
+    assert json.loads(ran.out)["columns"]
 
 
 def test_a_check_without_a_batch_file_and_with_left_out_files(cpexport: Run, screen: Path) -> None:

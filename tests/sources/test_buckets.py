@@ -267,7 +267,7 @@ def test_jobs_are_not_planned_with_a_batch_file_in_a_bucket(
     plan = cpexport("plan", f"{url}/Batch_data.h5", "--out", "run", "--format", "slurm")
     again = cpexport("check", url, "--batch", f"{url}/Batch_data.h5", "--resubmit", "again")
 
-    assert all("jobs cannot read a batch file in a bucket" in ran.err for ran in (plan, again))
+    assert all("jobs cannot read a file in a bucket" in ran.err for ran in (plan, again))
     assert {plan.status, again.status} == {2}
     assert traces(tmp_path) == before
 

@@ -17,7 +17,8 @@ from cpexport.destination_url import file_url
 from cpexport.errors import UsageError
 from cpexport.jobs.found_plans import origin
 from cpexport.jobs.image_folders import folders_read
-from cpexport.jobs.plan import Plan, Task
+from cpexport.jobs.list_files import write_lists
+from cpexport.jobs.plan import LISTS, PIPELINE, Plan, Task
 from cpexport.jobs.scheduler_options import last_limits
 from cpexport.jobs.schedulers import SCHEDULERS
 from cpexport.jobs.schedulers.base import Scheduler
@@ -49,6 +50,8 @@ def write(plan: Plan, folder: Path, batch_file: BatchFile) -> None:
     plan.outputs.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         (folder / name).write_text(text, "utf-8")
+    if batch_file.is_list:
+        write_lists(plan, batch_file)
 
 
 def _check_writable(path: Path) -> None:
@@ -97,7 +100,7 @@ def _texts(plan: Plan, folder: Path, batch_file: BatchFile) -> dict[str, str]:
     # CellProfiler before version 4 can keep measurements without the runner.
     native = (batch_file.version or "").split(".")[0] in ("2", "3")
     keep = settings.keep_measurements and not native
-    stat = batch_file.path.stat()
+    keeper = 'sh "$here/keep.sh"' if keep else "cellprofiler"
     values = {
         "count": str(len(plan.tasks)),
         # This goes into a comment, which is not quoted and must stay on one line.
@@ -107,11 +110,13 @@ def _texts(plan: Plan, folder: Path, batch_file: BatchFile) -> dict[str, str]:
         "outputs": shlex.quote(str(plan.outputs)),
         "batch_file": shlex.quote(str(plan.batch_file)),
         "sha256": plan.sha256,
-        "size_and_time": shlex.quote(f"{stat.st_size} {int(stat.st_mtime)}"),
+        "size_and_time": shlex.quote(_size_and_time(batch_file)),
+        "batch_option": "--plan" if batch_file.is_list else "--batch",
+        **_selection(plan, batch_file),
         "plan": plan.origin["id"],
         "to": shlex.quote(settings.to or file_url("sqlite", folder / "screen.sqlite")),
         "cpexport": shlex.join([sys.executable, "-m", "cpexport"]),
-        "run": _run(plan, folder, 'sh "$here/keep.sh"' if keep else "cellprofiler", batch_file),
+        "run": _run(plan, folder, keeper, batch_file),
         "plugins": f" --plugins-directory {shlex.quote(settings.plugins)}"
         if settings.plugins
         else "",
@@ -141,6 +146,27 @@ def _texts(plan: Plan, folder: Path, batch_file: BatchFile) -> dict[str, str]:
         files["run_batch.py"] = runner()
         files["keep.sh"] = _filled("keep.sh", values)
     return files
+
+
+def _size_and_time(batch_file: BatchFile) -> str:
+    """What `stat` says of an unchanged batch file; empty for a list that is yet to be written."""
+    if batch_file.text is not None:
+        return ""
+    stat = batch_file.path.stat()
+    return f"{stat.st_size} {int(stat.st_mtime)}"
+
+
+def _selection(plan: Plan, batch_file: BatchFile) -> dict[str, str]:
+    """The lines of a job that select its image sets, and the name of its pipeline."""
+    by_range, by_group = 'set -- -f "$first" -l "$last"', 'set -- -g "$group"'
+    by_number = f'if [ -n "$first" ]; then {by_range}; else {by_group}; fi'
+    if not batch_file.is_list:
+        return {"select": by_number, "pipeline": '"$batch_file"'}
+    if plan.lists is None:
+        select = f'{by_number}\n    set -- --data-file "$batch_file" "$@"'
+    else:
+        select = f'set -- --data-file "$here/{LISTS}/$name.csv"'
+    return {"select": select, "pipeline": f'"$here/{PIPELINE}"'}
 
 
 def _run(plan: Plan, folder: Path, words: str, batch_file: BatchFile) -> str:

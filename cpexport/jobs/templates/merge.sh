@@ -6,5 +6,5 @@ here=@here@
 @moved@
 @own@
 cd "$here" || exit 1
-@cpexport@ check @outputs@ --batch @batch_file@
-@cpexport@ load @outputs@ --batch @batch_file@ --to @to@
+@cpexport@ check @outputs@ @batch_option@ @batch_file@
+@cpexport@ load @outputs@ @batch_option@ @batch_file@ --to @to@

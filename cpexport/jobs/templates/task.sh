@@ -144,13 +144,13 @@ if [ -n "$problem" ]; then
     echo "$problem" >"$part/job.log" || echo "$problem" >&2
     code=1
 else
-    if [ -n "$first" ]; then set -- -f "$first" -l "$last"; else set -- -g "$group"; fi
+    @select@
     # CellProfiler's messages go to the job's folder, where check finds them whatever the scheduler
     # does with its own log. A pipe to both logs is no choice: a program that CellProfiler leaves
     # behind would keep it open, and the job waiting.
     echo "the messages of CellProfiler are in $part/job.log"
     # In the background, because a shell handles no signal while it waits for a command.
-    (run -c -r -p "$batch_file" "$@" -o "$part" -t "$temporary" -d "$part/done.txt"@plugins@@measurements@) \
+    (run -c -r -p @pipeline@ "$@" -o "$part" -t "$temporary" -d "$part/done.txt"@plugins@@measurements@) \
         </dev/null >"$part/job.log" 2>&1 &
     child=$!
     wait "$child"

@@ -13,7 +13,7 @@ def detect(place: Place, hint: Pipeline | None = None) -> list[DatabaseSource]:
     """Returns a source for each job's SQLite file. `hint` is the batch file's pipeline."""
     folder = place.folder
     return [
-        DatabaseSource(file, file, hint=hint)
+        DatabaseSource(file, file, hint=hint, by_cytominer=contents(file) is FileKind.CYTOMINER)
         for file in folder.databases
         if _is_export(file, folder)
     ]
@@ -27,4 +27,7 @@ def _is_export(path: Path, folder: Folder) -> bool:
     """
     kind = contents(path)
     named = path == folder.path
+    if kind is FileKind.CYTOMINER:
+        # The CSV files that it was made of may be in OUTPUTS, too.
+        return named
     return kind is FileKind.EXPORT or (kind is FileKind.NOTHING and (named or folder.had_a_job))

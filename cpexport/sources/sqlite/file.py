@@ -31,6 +31,9 @@ from cpexport.sources.sqlite.stored_tables import IMAGE_TABLE, MOST_TABLES, STOR
 
 SUFFIXES = frozenset({".db", ".sqlite", ".sqlite3", ".db3"})
 _OURS = "_cpexport_batches"
+_KEYS_OF_CYTOMINER = (
+    "SELECT count(*) FROM pragma_table_info('Image') WHERE name IN ('TableNumber', 'ImageNumber')"
+)
 # The file format: sqlite.org/fileformat.html, sections 1.3 and 3.
 _HEADER = 100
 _WAL = 2
@@ -54,8 +57,12 @@ class FileKind(Enum):
     """ExportToDatabase's tables, or a damaged file that may have them."""
     NOTHING = auto()
     """No bytes, or no tables."""
+    DESTINATION = auto()
+    """A destination of cpexport."""
+    CYTOMINER = auto()
+    """The tables of cytominer-database: Image, Cells and so on, with a TableNumber for each job."""
     OTHER = auto()
-    """Not SQLite, another program's tables, or a destination of cpexport."""
+    """Not SQLite, or another program's tables."""
 
 
 def contents(path: Path) -> FileKind:
@@ -78,12 +85,17 @@ def contents(path: Path) -> FileKind:
                 "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') LIMIT ?",
                 MOST_TABLES,
             )
+            keys = connection.rows(_KEYS_OF_CYTOMINER)
         names = {name for (name,) in tables}
     except (_sqlite_adbc.Error, UnicodeDecodeError):
         return FileKind.EXPORT
     if not names:
         return FileKind.NOTHING
-    has_image_table = _OURS not in names and any(name.endswith(IMAGE_TABLE) for name in names)
+    if _OURS in names:
+        return FileKind.DESTINATION
+    if keys == [(2,)] and "Per_Image" not in names:
+        return FileKind.CYTOMINER
+    has_image_table = any(name.endswith(IMAGE_TABLE) for name in names)
     return FileKind.EXPORT if has_image_table else FileKind.OTHER
 
 
@@ -147,6 +159,11 @@ class DatabaseFile:
         ):
             types_by_table.setdefault(table, {})[column] = type
         return types_by_table
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What users should know about the file."""
+        return ()
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """The rows of a query, as Python values."""

@@ -103,9 +103,16 @@ def declared(type: str) -> pa.DataType:
 
 
 def notes(
-    image: ObjectTable, objects: tuple[ObjectTable, ...], pipeline: Pipeline | None
+    image: ObjectTable,
+    objects: tuple[ObjectTable, ...],
+    pipeline: Pipeline | None,
+    *,
+    shortens: bool = True,
 ) -> tuple[str, ...]:
-    """Notes about columns that are not loaded, or whose feature names may be shortened."""
+    """Notes about columns that are not loaded, or whose feature names may be shortened.
+
+    `shortens` is whether the program that wrote them shortens names.
+    """
     texts = []
     if image.left_out:
         texts.append(
@@ -125,7 +132,7 @@ def notes(
         for features in table.features.values()
         for column in features.values()
     )
-    if shortened:
+    if shortened and shortens:
         texts.append(
             f"{shortened} column names have {longest} characters, the job's limit, so CellProfiler "
             "may have cut them; they are kept as they are"

@@ -22,6 +22,7 @@ from cpexport.cellprofiler.pipeline import Pipeline
 from cpexport.errors import SourceError
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.sources.base import Evidence, Nothing, Opened
+from cpexport.sources.sqlite.cytominer import CytominerFile
 from cpexport.sources.sqlite.file import (
     DatabaseFile,
     FileKind,
@@ -52,13 +53,15 @@ class DatabaseSource:
     """One SQLite file of one job, or of several jobs.
 
     `done_status` is the content of the job's done file, if the folder has one. `hint` is the batch
-    file's pipeline, for files without a pipeline.
+    file's pipeline, for files without a pipeline. `by_cytominer` is whether the file is one of
+    cytominer-database.
     """
 
     path: Path
     file: Path
     done_status: str | None = None
     hint: Pipeline | None = None
+    by_cytominer: bool = False
     format: str = "database"
 
     @property
@@ -74,7 +77,7 @@ class DatabaseSource:
         if self._is_empty():
             empty = "is empty" if not self.file.stat().st_size else "has no tables"
             return _nothing(self.done_status, f"{self.file.name} {empty}: {_NO_TABLES}")
-        with DatabaseFile(self.file) as file:
+        with self._file() as file:
             return _Opened(self, file).evidence()
 
     @contextmanager
@@ -82,8 +85,11 @@ class DatabaseSource:
         if self._is_empty():
             yield Nothing()
             return
-        with DatabaseFile(self.file) as file:
+        with self._file() as file:
             yield _Opened(self, file)
+
+    def _file(self) -> DatabaseFile:
+        return CytominerFile(self.file) if self.by_cytominer else DatabaseFile(self.file)
 
     def _is_empty(self) -> bool:
         return contents(self.file) is FileKind.NOTHING
@@ -131,7 +137,14 @@ class _Opened:
             version=self._experiment.get("CellProfiler_Version"),
             pipeline=self._pipeline,
             group_tags=self._group_tags,
-            notes=row + notes(self._image, self._objects, self._pipeline),
+            notes=row
+            + self._file.notes
+            + notes(
+                self._image,
+                self._objects,
+                self._pipeline,
+                shortens=not self._source.by_cytominer,
+            ),
             skipped=images.skipped,
         )
 
