@@ -8,7 +8,7 @@ metadata that identifies them is the *key*; a lab chooses its own tags, so it is
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 
 import numpy as np
@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.cellprofiler.image_set_names import PlaceFeatures
-from cpexport.cellprofiler.same_text import number
+from cpexport.cellprofiler.same_text import number, well_name
 
 _NUMBER = re.compile(r"(\d+)")
 
@@ -35,11 +35,16 @@ def keys_of(pictures: Pictures, features: Sequence[str]) -> list[str | None]:
     """The key of each image set, as JSON; None for one without a value of some feature.
 
     Numbers are alike however they are written: LoadData makes a column of 01 and 02 one of 1 and 2
-    (CellProfiler 4.2.8, modules/loaddata.py, get_measurement_columns), and a database has 1.0.
+    (CellProfiler 4.2.8, modules/loaddata.py, get_measurement_columns), and a database has 1.0. So
+    are wells: A1, a01 and A01.
     """
     if not features or any(feature not in pictures.columns for feature in features):
         return [None] * len(pictures)
-    texts = [_as_json(pictures.columns[feature]) for feature in features]
+    well = PlaceFeatures.among(features).well
+    texts = [
+        _as_json(pictures.columns[feature], _well if feature == well else plain)
+        for feature in features
+    ]
     commas = [part for text in texts for part in (pa.scalar(","), text)][1:]
     keys: list[str | None] = pc.binary_join_element_wise("[", *commas, "]", "").to_pylist()
     return keys
@@ -74,11 +79,12 @@ def described(key: str) -> str:
     return " ".join(json.loads(key))
 
 
-def _as_json(column: pa.StringArray) -> pa.StringArray:
-    """The values of a column as JSON; null for an empty one. The distinct ones are few."""
+def _as_json(column: pa.StringArray, written: Callable[[str], str]) -> pa.StringArray:
+    """The values of a column as JSON, each as it is `written`; null for an empty one. The distinct
+    ones are few."""
     coded = column.dictionary_encode()
     texts = [
-        json.dumps(plain(value), ensure_ascii=False) if value else None
+        json.dumps(written(value), ensure_ascii=False) if value else None
         for value in coded.dictionary.to_pylist()
     ]
     return pa.array(texts, pa.string()).take(coded.indices)
@@ -90,6 +96,11 @@ def plain(text: str) -> str:
     if not isinstance(value, Decimal):
         return text
     return f"{value.normalize():f}" if value else "0"
+
+
+def _well(text: str) -> str:
+    """A well's name with two digits or more, A01; else like `plain`."""
+    return well_name(text) or plain(text)
 
 
 def _natural(key: str) -> tuple[list[list[tuple[int, int, str]]], str]:

@@ -24,7 +24,7 @@ from cpexport.cellprofiler.comparable import (
     without_functions,
 )
 from cpexport.cellprofiler.image_identity import DIGEST, FILE, FIRST, METADATA, Pictures, planes
-from cpexport.cellprofiler.same_text import same_folder, same_name, same_number
+from cpexport.cellprofiler.same_text import same_folder, same_name, same_number, same_value
 from cpexport.imagesets import NONE, ImageSets
 
 _Rows = npt.NDArray[np.bool_]
@@ -129,7 +129,7 @@ class _Comparing:
             for feature in metadata:
                 one, other = self._left.columns[feature], self._right.columns[feature]
                 pairs = zip(one.to_pylist(), other.to_pylist(), strict=True)
-                separated &= np.array([a == b or same_number(a, b) for a, b in pairs], bool)
+                separated &= np.array([a == b or same_value(a, b) for a, b in pairs], bool)
             repeated &= ~separated
         return repeated
 
@@ -216,7 +216,7 @@ class _Comparing:
             for feature in metadata_of_both(self._left, self._right):
                 if which is None or which(feature):
                     one, other = self._left.columns[feature], self._right.columns[feature]
-                    decided |= self._compare(feature, one, other, same_number, None, wanted)
+                    decided |= self._compare(feature, one, other, same_value, None, wanted)
         return decided
 
     def _compare(

@@ -9,6 +9,7 @@ from cpexport.cellprofiler.image_identity import file_name
 _ANYWHERE = re.compile(
     r"images?|tiff?s?|timepoint[ _]?\d+|zstep[ _]?\d+|measurement[ _]?\d+", re.IGNORECASE
 )
+_WELL = re.compile(r"([A-Za-z]{1,2})(\d{1,3})", re.ASCII)
 # Python always writes the sign of an exponent, so 1E1 is a well or a plate.
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([Ee][+-]\d{1,3})?", re.ASCII)
 
@@ -55,6 +56,23 @@ def same_number(one: str | None, other: str | None) -> bool:
         return False
     ours, theirs = number(one), number(other)
     return isinstance(ours, Decimal) and ours == theirs
+
+
+def same_value(one: str | None, other: str | None) -> bool:
+    """Whether two texts are the same number, or the same well however it is written: A1 and A01."""
+    return same_number(one, other) or (
+        one is not None and other is not None and well_name(one) == well_name(other) != ""
+    )
+
+
+def well_name(text: str) -> str:
+    """The name of a well with two digits or more; empty if the text names no well.
+
+    >>> well_name("a1"), well_name("P24"), well_name("A1234")
+    ('A01', 'P24', '')
+    """
+    match = _WELL.fullmatch(text.strip())
+    return f"{match[1].upper()}{int(match[2]):02}" if match else ""
 
 
 def plate(end: str, least: int = 1) -> str:

@@ -28,7 +28,12 @@ from cpexport.loading.recorded_endings import with_recorded_endings
 from cpexport.loading.request import LoadRequest
 from cpexport.loading.succession import Succession
 from cpexport.loading.survey import survey
-from cpexport.loading.wanted import check_object_types, check_wanted_of_runs, check_wells
+from cpexport.loading.wanted import (
+    check_not_an_output,
+    check_object_types,
+    check_wanted_of_runs,
+    check_wells,
+)
 from cpexport.loading.withdrawal import cut_off
 from cpexport.outcome import stamped, status
 from cpexport.sinks.ledger import Entry
@@ -188,6 +193,7 @@ def _one(request: LoadRequest, progress: Progress) -> DryRun:
             progress=progress,
         )
         found = with_recorded_endings(found)
+        check_not_an_output(request.to, found.batches)
         check_not_empty(found, request.outputs)
         if run is None:
             check_object_types(request.shape, found.batches, sink.layout())

@@ -26,7 +26,7 @@ from cpexport.loading.request import LoadRequest
 from cpexport.loading.retry import Retry
 from cpexport.loading.succession import Succession
 from cpexport.loading.survey import Survey, survey
-from cpexport.loading.wanted import check_object_types, check_wells
+from cpexport.loading.wanted import check_not_an_output, check_object_types, check_wells
 from cpexport.loading.workers import THREAD, ExecutorSpec, WorkerPool
 from cpexport.loading.writer import LoadWriter
 from cpexport.sinks.base import LedgerStore, Sink
@@ -146,6 +146,7 @@ def _check_request(request: LoadRequest, found: Survey, sink: Sink) -> None:
 
     The features of several runs are checked together, before the first run is loaded.
     """
+    check_not_an_output(request.to, found.batches)
     if not request.allow_empty:
         check_not_empty(found, request.outputs)
     elif found.plan is None:

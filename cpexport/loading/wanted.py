@@ -9,13 +9,28 @@ from cpexport.cellprofiler.features import IMAGE, NOT_OBJECTS
 from cpexport.derived.wells import Wells
 from cpexport.errors import SourceError, UsageError
 from cpexport.loading.survey import survey
-from cpexport.sinks.registry import open_sink
+from cpexport.sinks.registry import file_of, open_sink
 from cpexport.sources.base import Batch, features_of
 from cpexport.spelling import closest, suggest
 from cpexport.tables.layout import Layout
 from cpexport.tables.options import LAYOUTS, TableOptions
 
 _COUNT: Final = "Count_"
+
+
+def check_not_an_output(to: str, batches: Iterable[Batch]) -> None:
+    """Refuses a destination that is a job's output: with other tables in it, it would be none.
+
+    Raises:
+        UsageError: it is.
+    """
+    file = file_of(to)
+    if file is None or not file.exists():
+        return
+    for batch in batches:
+        output = batch.source.files[0] if batch.source.files else batch.source.path
+        if output.name == file.name and output.resolve() == file.resolve():
+            raise UsageError("--to is one of OUTPUTS; name another destination")
 
 
 def check_object_types(

@@ -55,6 +55,19 @@ def absolute(url: str) -> str:
     return str(parsed.render_as_string())
 
 
+def file_of(url: str) -> Path | None:
+    """The file that a URL names; None for a folder of Parquet files and for servers.
+
+    Raises:
+        UsageError: not a URL.
+    """
+    if url.startswith(_PARQUET):
+        return None
+    parsed = _parsed(url)
+    is_file = parsed.get_backend_name() in _FILES and parsed.database
+    return Path(parsed.database) if is_file and parsed.database else None
+
+
 def capabilities(url: str) -> Capabilities:
     """Returns what the kind of destination that a URL names can do.
 

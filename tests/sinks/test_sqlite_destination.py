@@ -250,7 +250,7 @@ def test_an_output_does_not_become_a_destination(
     for command in (("load", outputs), ("load", "--dry-run", outputs)):
         ran = cpexport(*command, "--to", file)
         assert ran.status not in (0, 3)
-        assert "a file that CellProfiler wrote" in ran.err
+        assert "--to is one of OUTPUTS" in ran.err
 
     assert file.read_bytes() == before
     assert list(file.parent.glob(f"{file.name}*")) == [file]

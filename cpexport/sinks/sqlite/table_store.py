@@ -10,7 +10,6 @@ from pathlib import Path
 import pyarrow as pa
 import sqlalchemy as sa
 
-from cpexport.errors import SinkError
 from cpexport.sinks.capabilities import Capabilities
 from cpexport.sinks.opening import Opening
 from cpexport.sinks.sql.database import quoted
@@ -21,7 +20,6 @@ from cpexport.sinks.sql.sink import LedgerSink
 from cpexport.sinks.sqlite import CAPABILITIES, ddl
 from cpexport.sinks.sqlite.connection import Connection
 from cpexport.sinks.sqlite.ddl import change, make, make_ledger_table
-from cpexport.sources.sqlite.stored_tables import IMAGE_TABLE
 from cpexport.tables.layout import Layout
 
 
@@ -30,18 +28,9 @@ def open_sqlite(path: str, opening: Opening) -> LedgerSink:
     the file is removed again."""
     file = Connection(Path(path), f"sqlite:///{path}", writing=opening.writing)
     ledger = SqlLedger(file, opening.prefix, opening.run)
-    if file.exists and not ledger.exists:
-        _check_not_an_output(file)
     return LedgerSink.opened(
         file, ledger, opening, lambda shape: SqliteTableStore(file, opening.prefix, shape)
     )
-
-
-def _check_not_an_output(file: Connection) -> None:
-    """Refuses a file that CellProfiler's ExportToDatabase wrote: it would be an output no more."""
-    if any(name.endswith(IMAGE_TABLE) for name in file.names()):
-        problem = "a file that CellProfiler wrote, or that has tables with its names"
-        raise SinkError(file.name, problem, "name another file with --to")
 
 
 class SqliteTableStore(FileTableStore[Connection]):
