@@ -1,8 +1,8 @@
 """Checks what CellProfiler's batch jobs left, and loads it into one database.
 
-`load`, `check`, `verify`, `report`, `plan` and `dry_run` are the commands as functions; `read` and
-`read_batches` give the tables. Each imports what it needs when it is first used, so importing the
-package takes no time.
+`load`, `check`, `verify`, `report`, `info`, `remove`, `annotate`, `export`, `plan` and `dry_run`
+are the commands as functions; `read` and `read_batches` give the tables. Each imports what it needs
+when it is first used, so importing the package takes no time.
 """
 
 import importlib as _importlib
@@ -10,18 +10,27 @@ import logging as _logging
 import typing as _typing
 
 if _typing.TYPE_CHECKING:
+    from cpexport.api.annotate import annotate as annotate
     from cpexport.api.check import check as check
+    from cpexport.api.export import ExportedFile as ExportedFile
+    from cpexport.api.export import export as export
+    from cpexport.api.info import info as info
     from cpexport.api.load import dry_run as dry_run
     from cpexport.api.load import load as load
     from cpexport.api.plan import plan as plan
     from cpexport.api.read import read as read
-    from cpexport.api.read import read_batches as read_batches
+    from cpexport.api.remove import remove as remove
     from cpexport.api.report import ReportFile as ReportFile
     from cpexport.api.report import report as report
+    from cpexport.api.rows import read_batches as read_batches
     from cpexport.api.verify import verify as verify
+    from cpexport.commands.annotate import AnnotateReport as AnnotateReport
     from cpexport.commands.check import CheckReport as CheckReport
     from cpexport.commands.dry_run import DryRun as DryRun
+    from cpexport.commands.info import InfoReport as InfoReport
+    from cpexport.commands.info_files import FilesInfo as FilesInfo
     from cpexport.commands.load_report import LoadReport as LoadReport
+    from cpexport.commands.remove import RemoveReport as RemoveReport
     from cpexport.commands.verify_report import VerifyReport as VerifyReport
     from cpexport.commands.watch import RunProgress as RunProgress
     from cpexport.errors import ChangedError as ChangedError
@@ -42,12 +51,16 @@ if _typing.TYPE_CHECKING:
 __version__ = "0.2.0"
 
 __all__ = [
+    "AnnotateReport",
     "ChangedError",
     "CheckReport",
     "CollisionError",
     "CpexportError",
     "DryRun",
+    "ExportedFile",
+    "FilesInfo",
     "ImageSets",
+    "InfoReport",
     "LeftOut",
     "LoadReport",
     "LossError",
@@ -55,6 +68,7 @@ __all__ = [
     "Plan",
     "PreflightError",
     "ProgressEvent",
+    "RemoveReport",
     "ReportFile",
     "RetryError",
     "RunProgress",
@@ -63,12 +77,16 @@ __all__ = [
     "UsageError",
     "VerifyReport",
     "__version__",
+    "annotate",
     "check",
     "dry_run",
+    "export",
+    "info",
     "load",
     "plan",
     "read",
     "read_batches",
+    "remove",
     "report",
     "verify",
 ]
@@ -76,15 +94,24 @@ __all__ = [
 _MODULES: _typing.Final = {
     name: module
     for module, names in {
+        "api.annotate": ["annotate"],
         "api.check": ["check"],
+        "api.export": ["ExportedFile", "export"],
+        "api.info": ["info"],
         "api.load": ["dry_run", "load"],
         "api.plan": ["plan"],
-        "api.read": ["read", "read_batches"],
+        "api.read": ["read"],
+        "api.remove": ["remove"],
         "api.report": ["ReportFile", "report"],
+        "api.rows": ["read_batches"],
         "api.verify": ["verify"],
+        "commands.annotate": ["AnnotateReport"],
         "commands.check": ["CheckReport"],
         "commands.dry_run": ["DryRun"],
+        "commands.info": ["InfoReport"],
+        "commands.info_files": ["FilesInfo"],
         "commands.load_report": ["LoadReport"],
+        "commands.remove": ["RemoveReport"],
         "commands.verify_report": ["VerifyReport"],
         "commands.watch": ["RunProgress"],
         "errors": [name for name in __all__ if name.endswith("Error")] + ["LeftOut"],

@@ -28,6 +28,7 @@ def load(
     prefix: str = "",
     objects: Words | None = None,
     aggregate: Words | None = None,
+    features: Words = (),
     leave_out: Words = (),
     max_column_length: int | None = None,
     table_number: bool = False,
@@ -36,6 +37,7 @@ def load(
     same_pictures: bool = False,
     key: Words | None = None,
     replace: bool = False,
+    again: bool = False,
     wells: Words | None = None,
     plate: str | None = None,
     well: str | None = None,
@@ -78,6 +80,7 @@ def load(
     prefix: begins the names of all tables, for example `MyExpt_`.
     objects: `separate` (the default), `combined`, `view` or `none`, and the object types wanted.
     aggregate: any of mean, median and std: per-image aggregates of object features.
+    features: features that get columns, such as `AreaShape_*,Intensity_Mean*`; by default all.
     leave_out: features that get no columns, such as Nuclei_AreaShape_Area or Nuclei_Texture_*.
     max_column_length: the longest column name, from 10 to 64 characters.
     table_number: whether the destination numbers its runs.
@@ -89,6 +92,7 @@ def load(
     key: the metadata that identifies image sets whose jobs count from 1, such as
         `Plate,Well,Site`; by default found where the numbers of jobs mean different images.
     replace: newer outputs replace older ones that have more features.
+    again: what `cpexport.remove` took out is loaded again.
     wells: any of mean, median and std: tables of wells to make.
     plate, well: the image features that name the plate and the well; by default `Metadata_Plate`
         and `Metadata_Well`.
@@ -131,6 +135,7 @@ def load(
         prefix=prefix,
         objects=objects,
         aggregate=aggregate,
+        features=features,
         leave_out=leave_out,
         max_column_length=max_column_length,
         table_number=table_number,
@@ -139,6 +144,7 @@ def load(
         same_pictures=same_pictures,
         key=key,
         replace=replace,
+        again=again,
         wells=wells,
         plate=plate,
         well=well,
@@ -190,6 +196,7 @@ def dry_run(
     prefix: str = "",
     objects: Words | None = None,
     aggregate: Words | None = None,
+    features: Words = (),
     leave_out: Words = (),
     max_column_length: int | None = None,
     table_number: bool = False,
@@ -198,6 +205,7 @@ def dry_run(
     same_pictures: bool = False,
     key: Words | None = None,
     replace: bool = False,
+    again: bool = False,
     wells: Words | None = None,
     plate: str | None = None,
     well: str | None = None,
@@ -230,6 +238,7 @@ def dry_run(
         prefix=prefix,
         objects=objects,
         aggregate=aggregate,
+        features=features,
         leave_out=leave_out,
         max_column_length=max_column_length,
         table_number=table_number,
@@ -238,6 +247,7 @@ def dry_run(
         same_pictures=same_pictures,
         key=key,
         replace=replace,
+        again=again,
         wells=wells,
         plate=plate,
         well=well,

@@ -113,8 +113,8 @@ def report(
     features: which image features, and columns of tables of wells, to show, such as
         `Count_*,ImageQuality_*`; by default counts, focus and saturation first, then as many as
         fit.
-    positive, negative: control wells, for Z': wells and rectangles (`A01-P01,A24`), or metadata
-        (`Metadata_Compound=DMSO`).
+    positive, negative: control wells, for Z': wells and rectangles (`A01-P01,A24`), metadata
+        (`Metadata_Compound=DMSO`), or a column of `cpexport.annotate` (`Compound=DMSO`).
     mqc: whether to write two files for MultiQC next to the report.
     missing_ok: whether `report.exit_status` is 0 even if something is missing.
     progress: is called after every step, and may raise an exception to stop.

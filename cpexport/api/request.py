@@ -42,6 +42,7 @@ def load_request(
     key: Words | None = None,
     objects: Words | None = None,
     aggregate: Words | None = None,
+    features: Words = (),
     leave_out: Words = (),
     max_column_length: int | None = None,
     table_number: bool = False,
@@ -54,6 +55,7 @@ def load_request(
     properties: FilePath | None = None,
     indexes: bool | None = None,
     report: FilePath | None = None,
+    again: bool = False,
     allow_empty: bool = False,
     numbers_runs: bool = True,
 ) -> LoadRequest:
@@ -80,11 +82,11 @@ def load_request(
         _check_properties(new_path(properties), to)
     check_range("max-column-length", max_column_length, SHORTEST, LONGEST)
     shape = None
-    without = listed(leave_out)
+    chosen, without = listed(features), listed(leave_out)
     numbered = table_number or (run_from is not None and numbers_runs)
-    if objects or aggregate or without or max_column_length or numbered:
+    if objects or aggregate or chosen or without or max_column_length or numbered:
         words = comma_list(objects), comma_list(aggregate)
-        shape = TableOptions.parse(*words, max_column_length, numbered, without)
+        shape = TableOptions.parse(*words, max_column_length, numbered, without, chosen)
     mapped, kinds = pairs(path_map), comma_list(wells)
     tables_of_wells = None
     if kinds is not None:
@@ -104,6 +106,7 @@ def load_request(
         run_folders={} if run_from is None else by_pattern(folders, run_from),
         consent=Consent(same_pictures, replace),
         indexes=indexes,
+        again=again,
         allow_empty=allow_empty,
     )
 

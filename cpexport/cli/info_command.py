@@ -1,10 +1,10 @@
-"""The command `info`: what a destination holds, and where the column of a feature is."""
+"""The command `info`: what a destination or a file holds, and where the column of a feature is."""
 
 from pathlib import Path
 
 import click
 
-from cpexport.cli import options, screens
+from cpexport.cli import exit_status, options, screens
 from cpexport.cli.screens import Command, Example, option
 from cpexport.outcome import DONE
 
@@ -13,14 +13,16 @@ from cpexport.outcome import DONE
     cls=Command,
     section=screens.IN_DATABASE,
     examples=(
-        Example("List tables and their rows", "cpexport info --to screen.sqlite"),
+        Example("What is in a database", "cpexport info --to screen.sqlite"),
+        Example("What is in a job's output", "cpexport info outputs/P1-A01-1"),
         Example(
             "Where a feature is, and the query that reads it",
             "cpexport info --to screen.sqlite --column Nuclei_AreaShape_Area",
         ),
     ),
 )
-@options.to("Destination URL", required=True)
+@click.argument("outputs", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE...]")
+@options.to("Destination URL, in place of FILE")
 @options.prefix
 @option(
     "--column",
@@ -31,16 +33,25 @@ from cpexport.outcome import DONE
 )
 @options.report_format()
 def info(
-    to: str, defaults_file: Path | None, prefix: str, column: tuple[str, ...], format: str
+    outputs: tuple[Path, ...],
+    to: str | None,
+    defaults_file: Path | None,
+    prefix: str,
+    column: tuple[str, ...],
+    format: str,
 ) -> int:
-    """Say what a destination holds, and where a column is.
+    """Say what a destination or a file holds.
 
-    This changes nothing. It needs no write access.
+    FILE is a database or a Parquet folder that cpexport loaded, a job's output, a folder of
+    outputs, or a batch file. This changes nothing. It needs no write access.
     """
     from cpexport.api.info import info
     from cpexport.cli.report_info import info_text
     from cpexport.cli.tables import terminal_width
+    from cpexport.commands.info_files import FilesInfo
 
-    found = info(to, column=column, prefix=prefix, defaults_file=defaults_file)
+    found = info(outputs, to=to, column=column, prefix=prefix, defaults_file=defaults_file)
     click.echo(info_text(found, format, terminal_width()))
+    if isinstance(found, FilesInfo):
+        exit_status.advise(found.notes)
     return DONE

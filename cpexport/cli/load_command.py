@@ -46,6 +46,12 @@ if TYPE_CHECKING:
 @options.key
 @options.run_from
 @options.replace
+@option(
+    "--again",
+    group=screens.SAME_NUMBER,
+    is_flag=True,
+    help="Load again what cpexport remove took out. Without it, these outputs stay out.",
+)
 @options.wells
 @options.plate_and_well
 @options.report_format()

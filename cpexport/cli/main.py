@@ -10,16 +10,19 @@ import click
 from cpexport import __version__
 from cpexport._startup import begin, use_utf8
 from cpexport.cli import (
+    annotate_command,
     check_command,
     completion_command,
     destination_commands,
     exit_status,
+    export_command,
     help_command,
     info_command,
     job_options,
     load_command,
     module_command,
     options,
+    remove_command,
     report_command,
     screens,
 )
@@ -177,6 +180,9 @@ commands.add_command(load_command.load)
 commands.add_command(info_command.info)
 commands.add_command(destination_commands.verify)
 commands.add_command(report_command.report)
+commands.add_command(export_command.export)
+commands.add_command(annotate_command.annotate)
+commands.add_command(remove_command.remove)
 commands.add_command(destination_commands.script)
 commands.add_command(destination_commands.properties)
 commands.add_command(help_command.help)

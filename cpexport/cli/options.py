@@ -213,7 +213,18 @@ shape = all_of(
         "Per_Image: mean,median,std.",
     ),
     option(
+        "--features",
+        group=screens.TABLES,
+        default="",
+        metavar="FEATURES",
+        show_default="all",
+        help="Features that get columns, for example 'AreaShape_*,Intensity_Mean*'; or @FILE with "
+        "one a line. Names of images, metadata, counts, parents and centers always stay.",
+    ),
+    option(
         "--leave-out",
+        "--without-features",
+        "leave_out",
         group=screens.TABLES,
         default="",
         metavar="FEATURES",

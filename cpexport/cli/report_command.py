@@ -75,8 +75,8 @@ if TYPE_CHECKING:
     "--positive",
     group=screens.WELLS,
     metavar="WELLS",
-    help="Positive controls, for Z': wells and rectangles (A01-P01,A24), or metadata "
-    "(Metadata_Compound=DMSO).",
+    help="Positive controls, for Z': wells and rectangles (A01-P01,A24), metadata "
+    "(Metadata_Compound=DMSO), or a column of cpexport annotate (Compound=DMSO).",
 )
 @option("--negative", group=screens.WELLS, metavar="WELLS", help="Negative controls, for Z'.")
 @option(

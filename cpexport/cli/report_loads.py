@@ -6,13 +6,18 @@ from typing import TYPE_CHECKING
 
 from cpexport.cli.json_text import json_text
 from cpexport.cli.report_jobs import missing_text
-from cpexport.cli.tables import aligned, left_out, table
+from cpexport.cli.tables import aligned, brief, left_out, table
 from cpexport.commands.dry_run import DryRun
 from cpexport.commands.load_report import LoadReport, Run
+from cpexport.commands.remove import RemoveReport
 from cpexport.commands.verify_report import SHOWN, VerifyReport
 from cpexport.derived.cpa_files import Properties
+from cpexport.errors import printable
 from cpexport.loading.left_out import Missing
 from cpexport.spelling import counted
+
+# How many batches a report of a removal names.
+_SHOWN = 20
 
 if TYPE_CHECKING:
     # The import loads drivers of servers, which most loads do not need.
@@ -30,6 +35,25 @@ def properties_text(found: Properties, file: Path) -> str:
             ["plates", wells or "none"],
         ]
     )
+
+
+def remove_text(report: RemoveReport, format: str, width: int | None = None) -> str:
+    """Describes what was removed, or would be, as `table` or `json`."""
+    if format == "json":
+        return json_text(report.to_dict())
+    done = "to remove" if report.dry_run else "removed"
+    lines = [
+        ["destination", report.destination],
+        ["batches", counted(len(report.batches), "batch")],
+        ["image sets", f"{report.count} {done}, {report.left} left"],
+        *([name, counted(rows, "row")] for name, rows in report.rows.items()),
+        *([f"run {name}", str(sets)] for name, sets in report.runs.items()),
+        *([] if report.runs else [["numbers", brief(report.image_sets)]]),
+    ]
+    text = aligned(lines, width)
+    paths = [f"{path}: {sets.words}" for path, sets in report.batches.items()]
+    shown = paths[:_SHOWN] + ([f"and {len(paths) - _SHOWN} more"] if len(paths) > _SHOWN else [])
+    return "\n".join([text, "", "From:", *map(printable, shown)])
 
 
 def script_text(done: "Script", format: str, width: int | None = None) -> str:

@@ -17,6 +17,7 @@ from cpexport.imagesets import NONE, ImageSets
 from cpexport.loading.columns import gaps, of_entries
 from cpexport.loading.given_numbers import LedgerNumbers
 from cpexport.loading.numbering import Numbering, numbered_plan
+from cpexport.loading.removed import removed_sets, why_removed
 from cpexport.sinks.base import Sink
 from cpexport.sinks.ledger import Entry
 from cpexport.sinks.registry import open_sink
@@ -59,7 +60,10 @@ def check_destination(
         held = sink.ledger.pictures(NONE if same_pictures else loaded & plan.planned)
         differences = compared(held.without(plan.pipeline.late), plan.pictures).different
         mismatched = ImageSets.of(differences)
-        batches = Spool(_seen(entry, skipped, mismatched) for entry in sink.ledger.entries())
+        removed = removed_sets(sink.ledger)
+        batches = Spool(
+            _seen(entry, skipped, mismatched, removed) for entry in sink.ledger.entries()
+        )
         lacked = gaps(of_entries(sink.ledger.entries())) if columns else None
     return CheckReport(
         plan,
@@ -76,13 +80,14 @@ def check_destination(
     )
 
 
-def _seen(entry: Entry, skipped: ImageSets, mismatched: ImageSets) -> Seen:
+def _seen(entry: Entry, skipped: ImageSets, mismatched: ImageSets, removed: ImageSets) -> Seen:
+    gone = why_removed((entry.complete - entry.loaded) & removed)
     return Seen(
         entry.path,
         entry.image_sets,
         entry.loaded - skipped - mismatched,
         entry.state,
-        entry.reason,
+        "; ".join(filter(None, [entry.reason, gone])),
         skipped=entry.loaded & skipped,
     )
 

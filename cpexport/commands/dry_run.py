@@ -1,6 +1,6 @@
 """Finds what a load would do, without changing anything: its batches and its tables."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
@@ -166,6 +166,20 @@ class _Unknown:
         return tuple(replace(entry, fingerprint="") for entry in self.ledger.holding(image_sets))
 
 
+@dataclass(frozen=True)
+class _Again:
+    """A ledger by which batches that a user removed are not recognized as loaded."""
+
+    ledger: Loaded
+    removed: Collection[str]
+
+    def holding(self, image_sets: ImageSets) -> tuple[Entry, ...]:
+        return tuple(
+            replace(entry, fingerprint="") if entry.signature in self.removed else entry
+            for entry in self.ledger.holding(image_sets)
+        )
+
+
 def _use(entry: Entry) -> PipelineUse:
     return PipelineUse(entry.pipeline, entry.version, 1, entry.loaded)
 
@@ -182,7 +196,7 @@ def _one(request: LoadRequest, progress: Progress) -> DryRun:
         found = survey(
             request.outputs,
             request.batch_file,
-            known=NoneKnown() if sink.reshaped else ledger,
+            known=NoneKnown() if sink.reshaped or request.again else ledger,
             tables={
                 pipeline: {object_of(name, prefix) for name in names}
                 for pipeline, names in summary.csv_tables.items()
@@ -198,10 +212,12 @@ def _one(request: LoadRequest, progress: Progress) -> DryRun:
         if run is None:
             check_object_types(request.shape, found.batches, sink.layout())
             check_wells(request.wells, found.batches, sink.layout())
+        again = {entry.signature for entry in sink.ledger.removed() if request.again}
         plan, unreadable = planned_of_readable(
             found.batches,
-            _Unknown(ledger) if sink.reshaped else ledger,
+            _Unknown(ledger) if sink.reshaped else _Again(ledger, again) if again else ledger,
             Succession(sink, request.consent),
+            () if request.again else sink.ledger.removed(),
         )
         if unreadable and not (plan.steps or plan.already_loaded or found.known):
             raise unreadable[0][1]

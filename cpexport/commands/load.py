@@ -10,6 +10,7 @@ from itertools import chain
 
 from cpexport._stopwatch import Stopwatch
 from cpexport.commands.load_report import LoadReport, report_on
+from cpexport.derived import treatments
 from cpexport.derived.analyses import join_analyses
 from cpexport.derived.wells import make_wells
 from cpexport.errors import CollisionError, LossError, NumberTakenError, UsageError
@@ -22,6 +23,7 @@ from cpexport.loading.numbering import Numbering
 from cpexport.loading.prefetch import inspected_ahead
 from cpexport.loading.progress import Progress
 from cpexport.loading.recorded_endings import with_recorded_endings
+from cpexport.loading.removed import load_removed_again
 from cpexport.loading.request import LoadRequest
 from cpexport.loading.retry import Retry
 from cpexport.loading.succession import Succession
@@ -88,13 +90,15 @@ def _loaded(request: LoadRequest, workers: ExecutorSpec, progress: Progress) -> 
         if sink.shape.numbered != (run is not None):
             raise UsageError("name a run if the destination numbers runs, and only then")
         _log.info("loading into %s%s", sink.name, f" as run {run}" if run else "")
+        if request.again:
+            load_removed_again(sink, request.outputs)
         found = with_recorded_endings(_survey(request, sink, pool, progress))
         _check_request(request, found, sink)
         _reshape(sink)
         succession = Succession(sink, request.consent)
         writer = LoadWriter(sink, succession, prefix, scratch, pool, progress)
         try:
-            _write(found.batches, writer, sink, succession)
+            _write(found.batches, writer, sink, succession, again=request.again)
         except CollisionError as error:
             if isinstance(error, LossError) or not found.by_metadata:
                 raise
@@ -171,14 +175,17 @@ def _write(
     writer: LoadWriter,
     sink: Sink,
     succession: Succession,
+    *,
+    again: bool,
 ) -> None:
     """Writes what is new, and enters the batches without new rows in the ledger.
 
     An older output may have the image sets of a batch that turns out to be damaged, so the rest is
     planned again without that batch.
     """
+    removed = () if again else sink.ledger.removed()
     while True:
-        plan, unreadable = planned_of_readable(batches, sink.ledger, succession)
+        plan, unreadable = planned_of_readable(batches, sink.ledger, succession, removed)
         writer.damaged += unreadable
         to_write = plan.steps.with_rows(True)
         _log.info("%d of %d batches to load", len(to_write), len(batches))
@@ -210,6 +217,7 @@ def _with_computed_tables(request: LoadRequest, report: LoadReport) -> LoadRepor
     """Makes the tables that are computed from all rows, and adds them to the report."""
     retry, same_pictures, clock = Retry(), request.consent.same_pictures, Stopwatch()
     made = retry(lambda _: make_wells(request.to, request.prefix, request.wells))
+    retry(lambda _: treatments.renew(request.to, request.prefix))
     joined = retry(lambda _: join_analyses(request.to, request.prefix, same_pictures=same_pictures))
     _log.info("tables of wells and analyses are up to date after %s", clock)
     retries = (f"{report.destination}: {note}" for note in retry.notes)

@@ -13,6 +13,7 @@ from cpexport.commands.load_report import LoadReport
 from cpexport.commands.run_names import Named, named, outputs_of
 from cpexport.commands.verify import verify
 from cpexport.commands.verify_report import VerifyReport, verified_together
+from cpexport.derived import treatments
 from cpexport.derived.analyses import join_analyses
 from cpexport.derived.group_renumbering import number_other_runs
 from cpexport.derived.wells import make_wells, wrong_wells
@@ -96,6 +97,7 @@ def load_runs(
     same_pictures = request.consent.same_pictures
     Retry()(lambda _: number_other_runs(to, prefix))
     made = Retry()(lambda _: make_wells(to, prefix, request.wells))
+    Retry()(lambda _: treatments.renew(to, prefix))
     joined = Retry()(lambda _: join_analyses(to, prefix, same_pictures=same_pictures))
     report = _together(reports, failed)
     twice = _twice(to, prefix, {run.name for run in runs} - known.keys())

@@ -28,6 +28,7 @@ from cpexport.loading.numbering import Numbering
 from cpexport.loading.prefetch import decoded_ahead, fingerprinted_ahead, inspected_ahead
 from cpexport.loading.progress import Progress, ProgressEvent
 from cpexport.loading.recorded_endings import with_recorded_endings
+from cpexport.loading.removed import removed_sets
 from cpexport.loading.request import LoadRequest
 from cpexport.loading.survey import survey
 from cpexport.loading.workers import THREAD, ExecutorSpec, WorkerPool
@@ -133,6 +134,7 @@ class _Verifying:
         self._unseen: list[int] = []
         self.batches = self.different = 0
         self.compared = NONE
+        self._removed = removed_sets(sink.ledger)
         self.differences: list[Difference] = []
         self.not_loaded: list[LeftOut] = []
         self.damaged: list[LeftOut] = []
@@ -217,7 +219,7 @@ class _Verifying:
     def _lacking(self, matched: Matched) -> str:
         """Why a batch is not in the destination; empty if it is."""
         batch = matched.batch
-        if missing := batch.complete - self._ledger.loaded:
+        if missing := batch.complete - self._ledger.loaded - self._removed:
             are = "is" if len(missing) == 1 else "are"
             return f"{missing.words} {are} not in the destination; run cpexport load"
         if matched.known:

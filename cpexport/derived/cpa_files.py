@@ -6,7 +6,7 @@ get_property_file_text).
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Final
 
@@ -60,6 +60,8 @@ class Properties:
     thumbnails: columns by name of image.
     plates: the values of the plate column.
     url_prepend: the beginning of all paths.
+    treatments: what is in the wells: the texts of each column of `treatment_view`; empty for a
+        column of numbers, or of more texts than are useful as filters.
     """
 
     database: Mapping[str, str]
@@ -76,6 +78,8 @@ class Properties:
     plates: tuple[str, ...]
     plate_type: str
     url_prepend: str = ""
+    treatments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    treatment_view: str = ""
 
     @property
     def colors(self) -> tuple[str, ...]:
@@ -89,20 +93,24 @@ class Properties:
 
     @property
     def queries(self) -> Mapping[str, str]:
-        """The queries, by name of field: one that groups image sets by well, and a filter for each
-        plate."""
+        """The queries, by name of field: those that group image sets by well and by what is in it,
+        and a filter for each plate and for each text that is in wells."""
         fields = {}
         if self.well:
             columns = ", ".join(filter(None, (*self.image_key, self.plate, self.well)))
             fields["group_SQL_Well"] = f"SELECT {columns} FROM {self.image_table}"
-        for plate in self.plates:
-            name = "filter_SQL_Plate_" + re.sub("[^A-Za-z0-9_]", "_", plate)
+        key = ", ".join(self.image_key)
+        for column in self.treatments:
+            name = next(n for n in _numbered(f"group_SQL_{column}") if n not in fields)
+            fields[name] = f"SELECT {key}, {column} FROM {self.treatment_view}"
+        filters = [("Plate", self.image_table, self.plate, plate) for plate in self.plates]
+        for column, values in self.treatments.items():
+            filters += [(column, self.treatment_view, column, value) for value in values]
+        for about, table, column, value in filters:
+            name = f"filter_SQL_{about}_" + re.sub("[^A-Za-z0-9_]", "_", value)
             name = next(n for n in _numbered(name) if n not in fields)
-            value = plate.replace("'", "''")
-            fields[name] = (
-                f"SELECT {', '.join(self.image_key)} FROM {self.image_table} "
-                f"WHERE {self.plate} = '{value}'"
-            )
+            text = value.replace("'", "''")
+            fields[name] = f"SELECT {key} FROM {table} WHERE {column} = '{text}'"
         return fields
 
     @property

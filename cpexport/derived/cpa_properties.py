@@ -13,6 +13,7 @@ from cpexport.cellprofiler.column_order import objects_of
 from cpexport.cellprofiler.features import IMAGE, OBJECT
 from cpexport.cellprofiler.group_numbers import INDEX
 from cpexport.cellprofiler.group_numbers import NUMBER as GROUP
+from cpexport.derived import treatments
 from cpexport.derived.cpa_files import (
     MARK,
     WORKSPACE_MARK,
@@ -36,6 +37,8 @@ _CENTERS = ("Location_Center_", "AreaShape_Center_")
 # CellProfiler Analyst does not quote names in its SQL.
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
 _NOTE = "properties"
+# Texts in wells, such as names of compounds, that get a filter each.
+_MOST_FILTERS = 100
 
 
 def properties(
@@ -65,7 +68,15 @@ def properties(
         _check_not_empty(sink, prefix)
         places = Places.read(sink, plate, well)
         found_properties = _properties_of(sink, folder, prefix, object_name, places)
-        return replace(found_properties, url_prepend=prepended)
+        values = treatments.distinct(sink, prefix)
+        found_properties = replace(
+            found_properties,
+            url_prepend=prepended,
+            treatments={n: v if len(v) <= _MOST_FILTERS else () for n, v in values.items()},
+            treatment_view=treatments.view_name(prefix),
+        )
+        _check_readable(sink, found_properties)
+        return found_properties
 
 
 def describe(sink: Sink, prefix: str) -> None:

@@ -88,6 +88,13 @@ def grouped(sink: Sink) -> dict[str, list[str]]:
     return {_COMPUTED: [stored[_GROUPS], stored[_OF], stored.get(_FEATURES, "")]}
 
 
+def kept_after_removal(stored: Mapping[str, str]) -> frozenset[str]:
+    """The names in `LedgerStore.metadata` that say how groups are numbered, if they are still right
+    without some image sets: a batch file gives each its number, whatever else is loaded."""
+    by_plan = stored.get(_OF, "").startswith(_BY_PLAN)
+    return frozenset({_GROUPS, _OF, _FEATURES} if by_plan else ())
+
+
 def number_other_runs(to: str, prefix: str) -> None:
     """Numbers groups in the other runs again, after one run has added a feature of groups: all
     runs have its column."""

@@ -126,6 +126,17 @@ def find_metadata(sink: Sink, what: str, feature: str | None) -> str:
     return feature
 
 
+def outdated(sink: Sink) -> bool:
+    """Whether the tables of wells, for all runs together, lack batches that are loaded now."""
+    noted = sink.ledger.metadata().get(_NOTE)
+    if noted is None:
+        return False
+    before = json.loads(noted)
+    wanted = Wells(tuple(before["kinds"]), before["plate"], before["well"])
+    now: dict[str, Any] = json.loads(_state(sink, wanted))
+    return bool(now["of"] != before["of"])
+
+
 def wrong_wells(sink: Sink, prefix: str) -> Iterator[tuple[str, str]]:
     """Yields the tables of wells, for all runs together, that do not match the wells that are
     loaded now, and what is wrong with each. Only in Per_Well are values compared."""

@@ -207,7 +207,7 @@ class _Tally:
                 self.counts[name] = Count(0)
 
     def _without_left_out(self, name: str, rows: pa.RecordBatch) -> pa.RecordBatch:
-        if not self._shape.leave_out:
+        if self._shape.keeps_all:
             return rows
         return rows.select([f for f in rows.schema.names if self._shape.keeps_feature(name, f)])
 

@@ -20,10 +20,11 @@ from cpexport.cellprofiler.image_set_names import Name, named
 from cpexport.cellprofiler.same_image import compared
 from cpexport.errors import RERUN, LeftOut, SourceError
 from cpexport.imageset_overlaps import in_common, overlapping
-from cpexport.imagesets import NONE, ImageSets
+from cpexport.imagesets import NONE, ImageSets, union
 from cpexport.loading import lost_features
 from cpexport.loading.completeness import shown_by_numbers
 from cpexport.loading.missing_features import unloaded
+from cpexport.loading.removed import removed_sets, why_removed
 from cpexport.loading.survey import Survey, pictures_of
 from cpexport.sinks.base import LedgerStore, Sink
 from cpexport.sinks.ledger import Entry
@@ -73,9 +74,10 @@ def lost(
     plan: BatchFile | None,
     present: ImageSets,
     damaged: Iterable[tuple[Batch, SourceError]] = (),
+    removed: ImageSets = NONE,
 ) -> list[LeftOut]:
     """Returns the batches with image sets that are not `present`, or are not in the batch file, and
-    the `damaged` batches.
+    the `damaged` batches. `removed` are the image sets that a user removed, which do not count.
 
     Batches that do not say what they were to run are named unless all planned image sets are
     present.
@@ -85,6 +87,7 @@ def lost(
     for batch in batches:
         missing_sets = (batch.image_sets - present) | batch.unexpected | batch.mismatched_images
         unknown = (batch.unnumbered or not batch.image_sets) and not _all_present(plan, present)
+        missing_sets -= batch.complete & removed
         reason = "; ".join(filter(None, [batch.reason, batch.unnumbered]))
         if error := errors.get(batch.source.path):
             reason = str(error)
@@ -125,10 +128,10 @@ def left_out(
     types: the object types that it has.
     others: images that it would get in addition to those that it has.
     """
-    some, damaged = found.facts.not_whole, tuple(damaged)
+    some, damaged, removed = found.facts.not_whole, tuple(damaged), removed_sets(sink.ledger)
     lines = [
         *found.left_out,
-        *lost(_perhaps_lost(found, present, damaged), found.plan, present, damaged),
+        *lost(_perhaps_lost(found, present, damaged), found.plan, present, damaged, removed),
         *(line for batch in some for line in batch.left_out),
     ]
     unwanted = {n for features in found.facts.features for n in features if not sink.shape.keeps(n)}
@@ -141,9 +144,14 @@ def left_out(
         {line.path for line in lines},
     )
     known = found.known
+    gone = [batch.complete & removed for batch in (found.batches if removed else ())]
     for entry in entries if known else ():
-        if entry.signature in known and ((entry.image_sets - present) | entry.rejected):
-            lines.append(LeftOut(entry.path, entry.reason or _DELETED))
+        if entry.signature in known:
+            gone.append(entry.complete & removed)
+            if (entry.image_sets - present - gone[-1]) | entry.rejected:
+                lines.append(LeftOut(entry.path, entry.reason or _DELETED))
+    if taken := union(gone) - present:
+        lines.append(LeftOut(sink.name, why_removed(taken)))
     return lines
 
 
@@ -273,10 +281,11 @@ def kept(batches: Iterable[Batch], known: Collection[str], ledger: LedgerStore) 
                 f"{batch.source.path}: newer than {older[0].path}, but incomplete "
                 f"({batch.reason}), so the older one stays"
             )
+    removed = removed_sets(ledger)
     replaced = [
         f"{entry.path}: newer outputs have its image sets"
         for entry in (ledger.without_rows() if known else ())
-        if entry.signature in known
+        if entry.signature in known and not entry.complete & removed
     ]
     for sentences in (failed, replaced):
         if sentences:

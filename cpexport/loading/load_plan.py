@@ -117,15 +117,22 @@ class Loaded(Protocol):
         in `loaded`."""
 
 
-def planned(batches: Sequence[Batch], ledger: Loaded, succession: Succession) -> LoadPlan:
+def planned(
+    batches: Sequence[Batch],
+    ledger: Loaded,
+    succession: Succession,
+    removed: Sequence[Entry] = (),
+) -> LoadPlan:
     """Returns what to load from `batches` into a destination with this ledger.
+
+    removed: the entries from which a user removed image sets; their outputs are not loaded again.
 
     Raises:
         CollisionError: two batches, or a batch and the destination, have different images under
             one image set number, or nothing tells whether they are the same.
         LossError: a newer output lacks what an older one has.
     """
-    fresh, copies, held = _split(batches, ledger)
+    fresh, copies, held = _split(batches, ledger, removed)
     # Only what shares image sets with others is compared, from the oldest to the newest.
     shared = {fresh[index] for index in overlapping(batches[place].complete for place in fresh)}
     several = {place: batches[place] for place in fresh if place in shared or place in held}
@@ -212,7 +219,7 @@ _Held = tuple[Entry, ...]
 
 
 def _split(
-    batches: Sequence[Batch], ledger: Loaded
+    batches: Sequence[Batch], ledger: Loaded, removed: Sequence[Entry]
 ) -> tuple["array[int]", "array[int]", dict[int, _Held]]:
     """Separates the batches to load from those whose content the ledger or another batch has.
 
@@ -220,7 +227,7 @@ def _split(
     Only a batch that shares its format and image sets with another can be a copy; only such a batch
     is read for its fingerprint.
     """
-    alike = _alike(batches)
+    alike, taken_out = _alike(batches), _by_kind(removed)
     fresh, copies = array("q"), array("q")
     held: dict[int, _Held] = {}
     by_content: dict[str, ImageSets] = {}
@@ -229,9 +236,14 @@ def _split(
             continue
         entries = ledger.holding(batch.complete)
         loaded = _loaded_alike(batch, entries)
-        if loaded or _kind(batch) in alike:
+        gone = taken_out.get((batch.source.format, batch.image_sets), frozenset())
+        if loaded or gone or _kind(batch) in alike:
             with contained(batch.source):
                 content = fingerprint(batch.source)
+            if content in gone:
+                # What the destination kept of it is there.
+                copies.append(place)
+                continue
             other = by_content.get(content)
             copied = other is not None and batch.complete <= other
             if copied or (loaded is not None and loaded.fingerprint == content):
@@ -242,6 +254,15 @@ def _split(
         if entries:
             held[place] = entries
     return fresh, copies, held
+
+
+def _by_kind(removed: Sequence[Entry]) -> dict[tuple[str, ImageSets], frozenset[str]]:
+    """The contents of batches that were removed, by format and image sets."""
+    found: dict[tuple[str, ImageSets], frozenset[str]] = {}
+    for entry in removed:
+        key = entry.format, entry.image_sets
+        found[key] = found.get(key, frozenset()) | {entry.fingerprint}
+    return found
 
 
 def _alike(batches: Iterable[Batch]) -> frozenset[int]:
@@ -273,6 +294,7 @@ def planned_of_readable(
     batches: Sequence[Batch],
     ledger: Loaded,
     succession: Succession,
+    removed: Sequence[Entry] = (),
 ) -> tuple[LoadPlan, list[tuple[Batch, SourceError]]]:
     """Like `planned`, but leaves out batches that can no longer be read, and returns their errors.
 
@@ -282,7 +304,7 @@ def planned_of_readable(
     damaged: list[tuple[Batch, SourceError]] = []
     while True:
         try:
-            return planned(batches, ledger, succession), damaged
+            return planned(batches, ledger, succession, removed), damaged
         except SourceError as error:
             unreadable = [
                 batch

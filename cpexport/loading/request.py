@@ -29,6 +29,7 @@ class LoadRequest:
         paths names it; otherwise empty.
     run: the run that all of `outputs` belong to, if the destination numbers runs.
     indexes: whether loads make indexes for queries; None for the destination's choice, or else yes.
+    again: whether what a user removed from the destination is loaded again.
     allow_empty: whether jobs may still run, so that an empty result is no error.
     """
 
@@ -45,6 +46,7 @@ class LoadRequest:
     run_folders: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     run: str | None = None
     indexes: bool | None = None
+    again: bool = False
     allow_empty: bool = False
 
     def of_run(self, name: str, outputs: tuple[Path, ...]) -> "LoadRequest":

@@ -37,6 +37,18 @@ def keep_measured(sink: Sink, plan: BatchFile | None) -> None:
             changes.set_metadata({NOTE: signature})
 
 
+def forget_measured(sink: Sink) -> None:
+    """Removes from Per_Experiment what a job measured whose image sets were removed."""
+    signature = sink.ledger.metadata().get(NOTE)
+    if not signature:
+        return
+    job = sink.ledger.read().by_signature.get(signature)
+    if job is None or job.loaded != job.complete:
+        with sink.exclusive() as changes:
+            changes.set_measured({})
+            changes.set_metadata({NOTE: ""})
+
+
 def notes(sink: Sink) -> tuple[str, ...]:
     """Notes that several jobs measured something of the whole run, each over its own image sets."""
     if not sink.ledger.summary().measured:

@@ -16,6 +16,7 @@ from cpexport.cellprofiler.features import IMAGE, INTEGER, REAL, TEXT
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.derived.cpa_properties import describe
 from cpexport.derived.group_renumbering import number_groups
+from cpexport.derived.planned import keep_planned
 from cpexport.errors import NumbersError, SourceError
 from cpexport.loading.decode import Decoded, decode
 from cpexport.loading.load_plan import LoadStep, Newer, Older, newer_of
@@ -209,6 +210,7 @@ class LoadWriter:
         self._attempts(lambda _: describe(self._sink, self._prefix))
         self._attempts(lambda _: keep_measured(self._sink, found.plan))
         self._attempts(lambda _: self._sink.renew_views())
+        self._attempts(lambda _: keep_planned(self._sink, self._prefix, found.plan))
         self._attempts(lambda _: self._sink.tune(indexes, self.rows))
         _log.info("group numbers, properties, views and indexes are up to date after %s", clock)
 

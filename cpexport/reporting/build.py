@@ -1,7 +1,7 @@
 """Collects what a report shows, from the outputs of jobs or from a destination, or from both."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, islice
 from typing import Final
@@ -20,6 +20,7 @@ from cpexport.reporting.places import Located, Numbers, Places, chosen_features
 from cpexport.reporting.request import ReportRequest
 from cpexport.reporting.run_state import RunState, State, lacking_features, of_ledger
 from cpexport.reporting.screen import Screen, screen
+from cpexport.reporting.treatments import Treatments
 from cpexport.reporting.well_values import ShownMetric, WellValues, of_states
 from cpexport.sinks.base import Sink
 from cpexport.sinks.contents import check_has_image_sets, check_has_run
@@ -48,6 +49,7 @@ class ReportData:
     metrics: the values of wells; only the number of image sets without a destination.
     unshown: how many features do not fit into the file.
     files: the pictures of some image sets, by run.
+    treatments: what is in the wells.
     notes: what the reader should know.
     """
 
@@ -60,6 +62,7 @@ class ReportData:
     unshown: int = 0
     times: tuple[str, ...] = ()
     files: tuple[Pictures, ...] = ()
+    treatments: Treatments = field(default_factory=Treatments)
     notes: tuple[str, ...] = ()
 
     @property
@@ -136,9 +139,9 @@ def _of_destination(request: ReportRequest, to: str, checked: CheckReport | None
             check_has_run(sink, request.run)
         destination, runs = sink.name, _runs(sink, request, checked)
         values = WellValues.chosen(sink, request)
-    for name in runs:
+    begins = [f"{name} \u00b7 " if len(runs) > 1 else "" for name in runs]
+    for name, begin in zip(runs, begins, strict=True):
         with open_(run=name or None) as sink:
-            begin = f"{name} \u00b7 " if len(runs) > 1 else ""
             loaded = values.take(sink, places, begin)
             run = RunState.of(checked, name) if checked else _state(request, sink, name)
             notes += run.found.notes
@@ -149,6 +152,7 @@ def _of_destination(request: ReportRequest, to: str, checked: CheckReport | None
             files.append(_some_files(run, pictures))
     with open_(run=request.run) as sink:
         values.take_well_tables(sink, places)
+        values.take_treatments(sink, request.prefix, places, begins)
     with open_() as sink:
         notes += [f"{table} {what}" for table, what in wrong_wells(sink, request.prefix)]
     on_plates = screen(states, located, places, request.format)
@@ -162,6 +166,7 @@ def _of_destination(request: ReportRequest, to: str, checked: CheckReport | None
         values.unshown,
         tuple(values.measured.times),
         tuple(files),
+        values.treatments,
         tuple(notes),
     )
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from cpexport.cellprofiler.features import IMAGE, IMAGE_NUMBER
 from cpexport.cellprofiler.image_set_names import PlaceFeatures
+from cpexport.derived.treatments import table_name
 from cpexport.reporting.places import NOWHERE, Located, Numbers, Places
 from cpexport.sinks.base import Sink
 from cpexport.sinks.ledger import Entry
@@ -167,23 +168,30 @@ class TimeLine:
 
 def well_table_columns(sink: Sink, prefix: str) -> Mapping[str, tuple[str, ...]]:
     """The columns of the tables of wells that CellProfiler has too, such as Per_Well_avg."""
-    begin = f"{prefix}Per_Well_"
-    return {t: names for t, names in sink.derived_tables().items() if t.startswith(begin)}
+    begin, other = f"{prefix}Per_Well_", table_name(prefix)
+    tables = sink.derived_tables().items()
+    return {t: names for t, names in tables if t.startswith(begin) and t != other}
 
 
 def read_well_table(
-    sink: Sink, table: str, keys: PlaceFeatures, columns: Sequence[str], places: Places
+    sink: Sink,
+    table: str,
+    keys: PlaceFeatures,
+    columns: Sequence[str],
+    places: Places,
+    plate_prefix: str = "",
 ) -> Iterator[tuple[int, tuple[object, ...]]]:
     """Yields the number of a well and its values in a table of wells.
 
     keys: the columns of the table that name plate and well.
+    plate_prefix: begins the names of all plates.
     """
-    own = [name for name in (keys.plate, keys.well) if name]
+    own = [name for name in (keys.plate, keys.well, keys.row, keys.column) if name]
     rows = sink.read_derived_table(table, [*own, *columns])
     if not rows:
         return
     texts = {name: pa.array([row[i] for row in rows]) for i, name in enumerate(own)}
-    where, _ = places.locate(PlaceFeatures(keys.plate, keys.well), texts)
+    where, _ = places.locate(keys, texts, plate_prefix)
     for row, well in zip(rows, where.tolist(), strict=True):
         if well != NOWHERE:
             yield well, row[len(own) :]

@@ -174,6 +174,7 @@ def _plates(data: ReportData) -> Html:
             element("span", *_legend(), id="legend"),
             class_="tools",
         ),
+        _highlight(data),
         element("p", id="at", role="status", aria_live="polite", class_="unseen"),
         element("div", *maps, class_="plates"),
         _panel(),
@@ -222,6 +223,20 @@ def _plate_notes(data: ReportData) -> Iterator[str]:
             f"{counted(data.unshown, 'feature')} are left out to keep this file small; choose "
             "others with --features."
         )
+    if lacking := ", ".join(data.treatments.left_out):
+        yield f"To keep this file small, it leaves out these columns of the layout: {lacking}."
+
+
+def _highlight(data: ReportData) -> Html:
+    """A list to choose wells by what is in them; the script fills it."""
+    if not data.treatments.names:
+        return Html()
+    return element(
+        "p",
+        element("label", "Only wells with ", for_="treatment"),
+        element("select", element("option", "anything", value=""), id="treatment"),
+        class_="tools",
+    )
 
 
 def _choices(data: ReportData) -> Iterator[Html]:

@@ -14,7 +14,7 @@ from cpexport.reporting.build import ReportData
 from cpexport.reporting.markup import clean
 from cpexport.reporting.reruns import commands
 from cpexport.reporting.run_state import NO_BATCH, WORDS, RunState, State
-from cpexport.reporting.screen import Well
+from cpexport.reporting.screen import Well, natural
 from cpexport.reporting.well_values import ShownMetric
 from cpexport.tables.aggregates import Floats
 
@@ -39,7 +39,8 @@ def page_data(data: ReportData, outputs: tuple[Path, ...] = ()) -> dict[str, Any
 
     Keys: `states`, the words by number; `plates`, the drawn ones, each with a name and its wells
     (name, one piece or several, run if it is not the first); `metrics`, each with a value for each
-    drawn well; `batches` and `files` by run; `commands` by place of a drawn well.
+    drawn well; `treatments`, each with its texts and, for each drawn well, which of them it has;
+    `batches` and `files` by run; `commands` by place of a drawn well.
     """
     batches = [_Batches(run) for run in data.runs]
     drawn: list[int] = []
@@ -54,6 +55,7 @@ def page_data(data: ReportData, outputs: tuple[Path, ...] = ()) -> dict[str, Any
         "states": [WORDS[state] for state in State],
         "plates": plates,
         "metrics": [_metric(shown, np.array(drawn, np.int64)) for shown in data.metrics],
+        "treatments": _treatments(data, drawn),
         "batches": [some.as_json() for some in batches],
         "files": list(map(_files, data.files)),
         "commands": {at: clean(lines[w]) for at, w in enumerate(drawn) if w in lines},
@@ -122,6 +124,19 @@ def _metric(shown: ShownMetric, drawn: np.ndarray) -> dict[str, Any]:
         "p": power,
         "v": [int(step) if math.isfinite(step) else None for step in steps.tolist()],
     }
+
+
+def _treatments(data: ReportData, drawn: Sequence[int]) -> list[dict[str, Any]]:
+    """What is in the wells: for each column its texts, and which of them each drawn well has."""
+    wells, treatments = list(data.screen.wells), data.treatments
+    rows = [treatments.of(wells[place]) for place in drawn]
+    found = []
+    for place, name in enumerate(treatments.names):
+        texts = sorted({text for row in rows if (text := row[place]) is not None}, key=natural)
+        at: dict[str | None, int] = {text: index for index, text in enumerate(texts)}
+        own = [at.get(row[place]) for row in rows]
+        found.append({"t": clean(name), "v": [clean(text) for text in texts], "w": own})
+    return found
 
 
 def _power(values: Floats) -> int:

@@ -7,10 +7,10 @@ import math
 from collections.abc import Iterator
 from typing import Final
 
+from cpexport.cellprofiler.plate_positions import FORMATS, Position
 from cpexport.reporting.markup import Html, element, joined
 from cpexport.reporting.run_state import WORDS, State
 from cpexport.reporting.screen import Plate, Well
-from cpexport.reporting.wells import FORMATS, Position
 
 CELL: Final = 12
 _LEFT, _TOP, _GAP = 22, 16, 13

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from cpexport.reporting.wells import FORMATS, Position
+from cpexport.cellprofiler.plate_positions import FORMATS, Position
 from cpexport.tables.aggregates import Floats
 
 Mask = npt.NDArray[np.bool_]

@@ -3,14 +3,17 @@
 import math
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from cpexport.reporting.build import ReportData
 from cpexport.reporting.charts import boxes, line
 from cpexport.reporting.markup import Html, element, joined, number, percent, table
-from cpexport.reporting.quality import OUTLYING, Quality
-from cpexport.reporting.screen import Plate
+from cpexport.reporting.quality import OUTLYING, Quality, Spread
+from cpexport.reporting.screen import Plate, natural
 from cpexport.reporting.well_values import ShownMetric
 
 _MOST_PLATES = 60
+_MOST_TEXTS = 40
 
 
 def quality_section(data: ReportData) -> Html:
@@ -63,6 +66,7 @@ def _block(place: int, shown: ShownMetric, data: ReportData, open_: bool) -> Htm
         element(
             "div",
             _by_plate(some, quality),
+            _by_treatment(data, shown),
             element("p", f"The first {_MOST_PLATES} of {len(plates)} plates.")
             if len(plates) > _MOST_PLATES
             else "",
@@ -98,6 +102,25 @@ def _by_plate(plates: Sequence[Plate], quality: Quality) -> Html:
         ),
         "Wells by plate",
     )
+
+
+def _by_treatment(data: ReportData, shown: ShownMetric) -> Html:
+    """A table of the wells with each text of the first column of a layout that has a few."""
+    wells = list(data.screen.wells)
+    for name in data.treatments.names:
+        own = [data.treatments.value(well, name) for well in wells]
+        texts = sorted({text for text in own if text is not None}, key=natural)
+        if 2 <= len(texts) <= _MOST_TEXTS:
+            break
+    else:
+        return Html()
+    rows = []
+    for text in texts:
+        mine = np.array([value == text for value in own], bool) & np.isfinite(shown.values)
+        spread = Spread.of(shown.values[mine])
+        quartiles = f"{number(spread.quarter)} to {number(spread.three_quarters)}"
+        rows.append([text, spread.wells, number(spread.median), quartiles])
+    return table([name, "Wells", "Median", "Quartiles"], rows, f"Wells by {name}")
 
 
 def _outliers(quality: Quality, data: ReportData) -> Html:

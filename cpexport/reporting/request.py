@@ -5,17 +5,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
+from cpexport.cellprofiler.plate_positions import FORMATS, Position, selected
 from cpexport.errors import UsageError
-from cpexport.reporting.wells import FORMATS, Position, selected
 
-_BY_METADATA = re.compile(r"(Metadata_\w+)=(.*)")
+_BY_METADATA = re.compile(r"([A-Za-z_]\w*)=(.*)")
 _KINDS: Final = ("positive", "negative")
 
 
 @dataclass(frozen=True)
 class ControlWells:
-    """The wells of one kind of control: `positions` on every plate, or those whose image sets have
-    the metadata `value` in `feature`."""
+    """The wells of one kind of control: `positions` on every plate, or those with `value` in
+    `feature`, metadata of their image sets or a column of a layout."""
 
     positions: frozenset[Position] = frozenset()
     feature: str = ""
@@ -23,7 +23,7 @@ class ControlWells:
 
     @classmethod
     def parse(cls, option: str, text: str) -> Self:
-        """The controls in the value of an option: `A01-P01,A24` or `Metadata_Compound=DMSO`.
+        """The controls in the value of an option: `A01-P01,A24` or `Compound=DMSO`.
 
         Raises:
             UsageError: it is neither.

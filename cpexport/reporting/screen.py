@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from cpexport.cellprofiler.plate_positions import FORMATS, Position, plate_format, positions
 from cpexport.imagesets import ImageSets
 from cpexport.reporting.places import NOWHERE, Located, Place, Places, within
 from cpexport.reporting.run_state import RunState, State
-from cpexport.reporting.wells import FORMATS, Position, plate_format, positions
 
 MOST_WELLS: Final = 25_000
 """The most wells that are drawn: 65 plates of 384."""

@@ -1,6 +1,6 @@
 """The values of wells that a report shows: chosen, read from a destination, and judged."""
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -11,6 +11,7 @@ from cpexport.cellprofiler.features import IMAGE, TABLE_NUMBER
 from cpexport.cellprofiler.image_set_names import PlaceFeatures
 from cpexport.derived.places import PLACES
 from cpexport.derived.places import Places as StoredPlaces
+from cpexport.derived.treatments import treatment_columns
 from cpexport.errors import UsageError
 from cpexport.reporting.measured import (
     Controls,
@@ -31,6 +32,7 @@ from cpexport.reporting.quality import Mask, Quality, at_edge, judge
 from cpexport.reporting.request import ControlWells, ReportRequest
 from cpexport.reporting.run_state import State
 from cpexport.reporting.screen import Screen
+from cpexport.reporting.treatments import Treatments
 from cpexport.sinks.base import Sink
 from cpexport.tables.aggregates import Floats
 from cpexport.tables.layout import Layout
@@ -54,6 +56,7 @@ class WellValues:
 
     from_table: the chosen columns of tables of wells, by table.
     unshown: how many features are not read, because the file would be too large.
+    treatments: what is in the wells.
     """
 
     where_from: PlaceFeatures
@@ -64,6 +67,7 @@ class WellValues:
     from_table: dict[str, list[str]]
     key_columns: PlaceFeatures
     unshown: int = 0
+    treatments: Treatments = field(default_factory=Treatments)
     table_values: dict[str, dict[int, float]] = field(default_factory=dict)
 
     @classmethod
@@ -76,7 +80,7 @@ class WellValues:
         layout = sink.layout()
         images = layout.features.get(IMAGE, {})
         where_from = chosen_features(list(images), request.plate, request.well)
-        features = measured_features(layout)
+        features, treated = measured_features(layout), treatment_columns(sink, request.prefix)
         # The rows of several runs in these tables are not told apart by the names of their plates.
         tables = {} if layout.numbered else well_table_columns(sink, request.prefix)
         columns = {name: table for table, names in tables.items() for name in names}
@@ -98,7 +102,10 @@ class WellValues:
             where_from,
             shown,
             Measured.none(images_chosen),
-            (_by_metadata(request.positive, images), _by_metadata(request.negative, images)),
+            (
+                _by_metadata(request.positive, images, treated),
+                _by_metadata(request.negative, images, treated),
+            ),
             request.controls,
             from_table,
             keys,
@@ -113,12 +120,20 @@ class WellValues:
     def take_well_tables(self, sink: Sink, places: Places) -> None:
         """Reads the chosen columns of tables of wells. They can have wells that no image set is in
         any more."""
+        keys = PlaceFeatures(self.key_columns.plate, self.key_columns.well)
         for table, columns in self.from_table.items():
-            for well, row in read_well_table(sink, table, self.key_columns, columns, places):
+            for well, row in read_well_table(sink, table, keys, columns, places):
                 for column, value in zip(columns, row, strict=True):
                     if isinstance(value, int | float):
                         self.table_values.setdefault(column, {})[well] = float(value)
         self.measured.wells.to_length(len(places.wells))
+
+    def take_treatments(
+        self, sink: Sink, prefix: str, places: Places, plate_prefixes: Iterable[str]
+    ) -> None:
+        """Reads what is in the wells."""
+        keys = self.key_columns
+        self.treatments = Treatments.read(sink, prefix, keys, places, plate_prefixes)
 
     def judged(self, screen: Screen) -> tuple[ShownMetric, ...]:
         """The metrics with their values on the screen, and what these show."""
@@ -178,7 +193,11 @@ class WellValues:
                 return None
             own = controls.wells if controls else set()
             at, wells = chosen.positions, screen.wells
-            mask = [well.position in at or bool(own & {*well.places}) for well in wells]
+            if chosen.feature in self.treatments.names and not controls:
+                name, value = chosen.feature, chosen.value
+                mask = [self.treatments.value(well, name) == value for well in wells]
+            else:
+                mask = [well.position in at or bool(own & {*well.places}) for well in wells]
             masks.append(np.array(mask, bool))
         return masks[0], masks[1]
 
@@ -213,18 +232,23 @@ class _Judging:
 
 def _columns_of(features: PlaceFeatures, layout: Layout) -> PlaceFeatures:
     """The columns of plate and well, in place of the features."""
-    plate, well = (
+    row, column = ("", "") if features.well else (features.row, features.column)
+    plate, well, row, column = (
         layout.by_feature[IMAGE, name].name if name else ""
-        for name in (features.plate, features.well)
+        for name in (features.plate, features.well, row, column)
     )
-    return PlaceFeatures(plate, well)
+    return PlaceFeatures(plate, well, row, column)
 
 
-def _by_metadata(chosen: ControlWells | None, images: Container[str]) -> Controls | None:
-    if chosen is None or not chosen.feature:
+def _by_metadata(
+    chosen: ControlWells | None, images: Container[str], treated: Container[str]
+) -> Controls | None:
+    if chosen is None or not chosen.feature or chosen.feature in treated:
         return None
     if chosen.feature not in images:
-        raise UsageError(f"no image feature {chosen.feature}, which names control wells")
+        raise UsageError(
+            f"no image feature or column of a layout is {chosen.feature}, which names control wells"
+        )
     return Controls(chosen.feature, chosen.value)
 
 

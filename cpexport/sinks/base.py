@@ -11,7 +11,7 @@ import pyarrow as pa
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.capabilities import Capabilities
-from cpexport.sinks.ledger import Entry, Ledger
+from cpexport.sinks.ledger import Entry, History, Ledger
 from cpexport.sinks.summary import Summary
 from cpexport.tables.layout import Features, Layout
 from cpexport.tables.options import TableOptions
@@ -79,6 +79,16 @@ class LedgerStore(Protocol):
     def without_rows(self) -> Iterator[Entry]:
         """The entries whose complete image sets were all replaced by other batches."""
 
+    def removed(self) -> tuple[Entry, ...]:
+        """The entries from which a user removed image sets, each with those that are not back in
+        `Entry.removed`."""
+
+    def of_run(self, run: str) -> "LedgerStore":
+        """The ledger of one run only, where this one is about all runs."""
+
+    def history(self) -> History:
+        """How many batches there are of each kind, and which versions wrote them."""
+
     def runs(self) -> Mapping[str, int]:
         """`TableNumber` by name of run, from 1 in order of loading; empty if the destination does
         not number runs."""
@@ -99,6 +109,10 @@ class LedgerStore(Protocol):
     def metadata(self) -> dict[str, str]:
         """What `Transaction.set_metadata` stored. The next batch removes all of it except
         `ledger_schema.KEPT`."""
+
+    def lasting(self, name: str) -> str | None:
+        """A value of `Transaction.set_metadata` that batches do not remove
+        (`ledger_settings.OWN`); None without one."""
 
     def metadata_of_runs(self, name: str) -> Mapping[str, str]:
         """The value of one name in `metadata`, by name of run."""
@@ -147,6 +161,20 @@ class Transaction(Protocol):
         """Makes or replaces a view; removes it if there is no statement. Returns False, and changes
         nothing, if something else has the name."""
 
+    def remove(
+        self, image_sets: Mapping[int, ImageSets], chosen_by: str, kept: Collection[str]
+    ) -> None:
+        """Deletes the rows of image sets, and notes in the ledger that a user removed them.
+
+        image_sets: by `TableNumber`; 0 where runs are not numbered.
+        chosen_by: the options that chose them.
+        kept: the names in `LedgerStore.metadata` that stay right.
+        """
+
+    def forget_removed(self, entries: Sequence[Entry]) -> None:
+        """Makes batches from which image sets were removed be loaded again. They are batches of the
+        sink's run."""
+
     def delete_batch(self, entry: Entry) -> None:
         """Deletes the rows of a batch and its entry in the ledger."""
 
@@ -166,6 +194,10 @@ class Sink(Protocol):
         """How its tables look, or will look."""
 
     @property
+    def run(self) -> str | None:
+        """The run that it was opened for; None for all."""
+
+    @property
     def capabilities(self) -> Capabilities:
         """What this kind of destination can do."""
 
@@ -181,6 +213,9 @@ class Sink(Protocol):
     def exists(self) -> bool:
         """Whether the destination is there and not an empty file. Databases of servers always
         are."""
+
+    def size(self) -> int:
+        """The bytes that it takes; on a server, those of the whole database, with all prefixes."""
 
     def layout(self) -> Layout:
         """The tables and columns that the destination has."""
@@ -227,6 +262,9 @@ class Sink(Protocol):
         Raises:
             ChangedError: a value is of another type than its column, or parts have other rows.
         """
+
+    def has(self, name: str) -> bool:
+        """Whether a table or a view of this name exists, whoever made it."""
 
     def derived_tables(self) -> Mapping[str, tuple[str, ...]]:
         """The columns of the tables that `Transaction.write_derived_table` made, by table."""

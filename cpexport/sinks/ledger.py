@@ -12,7 +12,7 @@ from typing import Self
 import pyarrow as pa
 
 from cpexport.cellprofiler.pipeline_use import PipelineUse, pipelines_used
-from cpexport.imagesets import ImageSets, union
+from cpexport.imagesets import NONE, ImageSets, union
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,8 @@ class Entry:
     recorded: the features that the output had when it was loaded; None if version 0.1.0 loaded it.
     key: the features that identify image sets, if the job counts its own from 1. `numbers` has the
         number of each of `loaded` by its key. Reading the ledger gives neither.
+    removed: the image sets of `complete` that a user removed and that are not back; only
+        `LedgerStore.removed` gives them.
     """
 
     path: str
@@ -115,6 +117,28 @@ class Entry:
     recorded: RecordedFeatures | None = None
     key: tuple[str, ...] = ()
     numbers: Mapping[str, int] = field(default_factory=dict)
+    removed: ImageSets = NONE
+
+
+@dataclass(frozen=True)
+class History:
+    """The batches in a ledger.
+
+    batches: how many there are.
+    current: how many own image sets.
+    replaced: how many completed image sets, and own none any more as others have replaced them.
+    removed: how many own none any more as a user removed some.
+    versions: how many each version of cpexport wrote.
+    first, last: when the first and the last one were loaded, UTC, ISO 8601; empty without any.
+    """
+
+    batches: int = 0
+    current: int = 0
+    replaced: int = 0
+    removed: int = 0
+    versions: Mapping[str, int] = field(default_factory=dict)
+    first: str = ""
+    last: str = ""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ _ADVICE = "leave it out: name the others with --objects, for example --objects N
 # The tables that CellProfiler, a load and --wells make: after the prefix, in lower case.
 _TAKEN = re.compile(
     r"per_(experiment|object|relationships(view)?|relationshiptypes|well"
-    r"|well_(avg|median|std)(_part\d+)?)"
+    r"|well_(avg|median|std)(_part\d+)?"
+    r"|(well|image)_treatment)"
 )
 
 

@@ -1,4 +1,4 @@
-"""The features that the user leaves out of the tables."""
+"""The features that the user wants in the tables, or leaves out of them."""
 
 import fnmatch
 import re
@@ -9,6 +9,7 @@ from typing import Final
 from cpexport.cellprofiler.features import (
     IMAGE,
     IMAGE_NUMBER,
+    NOT_OBJECTS,
     NUMBER,
     OBJECT_NUMBER,
     is_measured_of_images,
@@ -20,18 +21,49 @@ _KEYS: Final = frozenset({IMAGE_NUMBER, OBJECT_NUMBER, NUMBER})
 def is_left_out(patterns: tuple[str, ...], object_name: str, feature: str) -> bool:
     """Whether one of the patterns matches a feature, so that it gets no column.
 
-    A pattern is the name of a column, such as `Nuclei_AreaShape_Area`, in which `*` stands for any
-    text, `?` for one character and `[ab]` for one of some. Object numbers always stay, and so do
-    the features of images that say which images they are: names, metadata, groups.
+    A pattern is the name of a column, such as `Nuclei_AreaShape_Area`, or of a feature of any
+    object type, such as `AreaShape_Area`; in it `*` stands for any text, `?` for one character and
+    `[ab]` for one of some. Object numbers always stay, and so do the features of images that say
+    which images they are: names, metadata, groups.
 
     >>> is_left_out(("Nuclei_Texture_*",), "Nuclei", "Texture_Contrast_DNA_3_00_256")
     True
+    >>> [is_left_out(("Texture_*",), name, "Texture_Contrast_DNA") for name in ("Nuclei", "Image")]
+    [True, True]
     >>> [is_left_out(("*",), *feature) for feature in (("Nuclei", NUMBER), ("Image", "URL_DNA"))]
     [False, False]
     """
-    if not patterns or feature in _KEYS or (object_name == IMAGE and not _measured(feature)):
+    if not patterns or _always_stays(object_name, feature):
         return False
-    return _matcher(patterns)(f"{object_name}_{feature}")
+    return _matches(patterns, object_name, feature)
+
+
+def is_wanted(patterns: tuple[str, ...], object_name: str, feature: str) -> bool:
+    """Whether a feature is one of those that the user chose; True if none were chosen.
+
+    The patterns are those of `is_left_out`. What cannot be left out always stays; so do counts of
+    objects, their parents and their centers, without which tables cannot be joined or shown.
+
+    >>> chosen = ("AreaShape_*",)
+    >>> [is_wanted(chosen, "Nuclei", f) for f in ("AreaShape_Area", "Texture_A", "Parent_Cells")]
+    [True, False, True]
+    """
+    if not patterns or _always_stays(object_name, feature):
+        return True
+    needed = ("Count_",) if object_name == IMAGE else ("Parent_", "Location_Center_")
+    return feature.startswith(needed) or _matches(patterns, object_name, feature)
+
+
+def _always_stays(object_name: str, feature: str) -> bool:
+    if object_name == IMAGE:
+        return feature in _KEYS or not _measured(feature)
+    # Relationships, and what is known of the whole run, are no features.
+    return object_name in NOT_OBJECTS or feature in _KEYS
+
+
+def _matches(patterns: tuple[str, ...], object_name: str, feature: str) -> bool:
+    matches = _matcher(patterns)
+    return matches(f"{object_name}_{feature}") or matches(feature)
 
 
 def _measured(feature: str) -> bool:

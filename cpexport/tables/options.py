@@ -27,7 +27,7 @@ from cpexport.cellprofiler.features import (
 from cpexport.errors import UsageError
 from cpexport.spelling import closest, suggest
 from cpexport.tables.layout import Features
-from cpexport.tables.left_out_features import is_left_out
+from cpexport.tables.left_out_features import is_left_out, is_wanted
 from cpexport.tables.path_map import PathMap
 
 SHORTEST: Final = 10
@@ -55,6 +55,7 @@ class TableOptions:
     number), `view` (separate tables and one view of all) or `none`.
     only: the object types to load; empty for all.
     aggregate: keys of `AGGREGATES`.
+    features: features that get columns, as patterns (`left_out_features.is_wanted`); empty for all.
     leave_out: features that get no columns, as patterns (`left_out_features.is_left_out`).
     max_column_length: the longest column name, from 10 to 64 characters.
     numbered: whether the destination holds several runs, each with its own `TableNumber`.
@@ -68,6 +69,7 @@ class TableOptions:
     numbered: bool = False
     paths: PathMap = field(default_factory=PathMap)
     leave_out: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
 
     @classmethod
     def parse(
@@ -77,6 +79,7 @@ class TableOptions:
         max_column_length: int | None,
         numbered: bool = False,
         leave_out: Iterable[str] = (),
+        features: Iterable[str] = (),
     ) -> Self:
         """Returns the options for these words of the command line; None gives the default.
 
@@ -94,9 +97,9 @@ class TableOptions:
         only = tuple(sorted(word for word in words if word not in LAYOUTS))
         chosen = tuple(kind for kind in AGGREGATES if kind in kinds)
         longest = LONGEST if max_column_length is None else max_column_length
-        without = tuple(sorted(set(leave_out)))
+        without, wanted = (tuple(sorted(set(some))) for some in (leave_out, features))
         layout = (layouts or [SEPARATE])[0]
-        return cls(layout, only, chosen, longest, numbered, leave_out=without)
+        return cls(layout, only, chosen, longest, numbered, leave_out=without, features=wanted)
 
     def __str__(self) -> str:
         """The command-line options that give these options."""
@@ -122,23 +125,25 @@ class TableOptions:
             "--max-column-length": f"--max-column-length {self.max_column_length}",
             "--table-number": "--table-number" if self.numbered else "",
             "--path-map": str(self.paths) if self.paths.pairs else "",
-            "--leave-out": self._leave_out,
+            "--features": _listed("--features", self.features),
+            "--leave-out": _listed("--leave-out", self.leave_out),
         }
 
     def as_json(self) -> str:
         """The text that `from_json` reads."""
         values = asdict(self)
-        if not self.leave_out:
-            # So that versions without it read the options of most destinations.
-            del values["leave_out"]
+        for name in ("leave_out", "features"):
+            if not values[name]:
+                # So that versions without it read the options of most destinations.
+                del values[name]
         return json.dumps(values)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Returns the options that `as_json` wrote."""
         values = json.loads(text)
-        values.setdefault("leave_out", ())
-        lists = {name: tuple(values[name]) for name in ("only", "aggregate", "leave_out")}
+        words = ("only", "aggregate", "leave_out", "features")
+        lists = {name: tuple(values.get(name, ())) for name in words}
         paths = PathMap(tuple((cluster, local) for cluster, local in values["paths"]["pairs"]))
         return cls(**values | lists | {"paths": paths})
 
@@ -171,11 +176,18 @@ class TableOptions:
 
     def keeps_feature(self, name: str, feature: str) -> bool:
         """Whether a feature of an object type, or of images, gets a column."""
-        return not is_left_out(self.leave_out, name, feature)
+        return is_wanted(self.features, name, feature) and not is_left_out(
+            self.leave_out, name, feature
+        )
+
+    @property
+    def keeps_all(self) -> bool:
+        """Whether all features get columns."""
+        return not (self.features or self.leave_out)
 
     def without_left_out(self, features: Features) -> Features:
         """Returns these features of jobs without those that get no columns."""
-        if not self.leave_out:
+        if self.keeps_all:
             return features
         return {
             name: {f: type for f, type in types.items() if self.keeps_feature(name, f)}
@@ -221,19 +233,19 @@ class TableOptions:
         return by_type
 
     @property
-    def _leave_out(self) -> str:
-        """The option as on the command line; of many features the first few, and a digest."""
-        if not self.leave_out:
-            return ""
-        more = ""
-        if len(self.leave_out) > _SHOWN:
-            digest = hashlib.sha256("\n".join(self.leave_out).encode()).hexdigest()[:8]
-            more = f" and {len(self.leave_out) - _SHOWN} more (sha256 {digest}...)"
-        return f"--leave-out {','.join(self.leave_out[:_SHOWN])}{more}"
-
-    @property
     def _begins(self) -> list[str]:
         return [AGGREGATES[kind] for kind in self.aggregate]
+
+
+def _listed(option: str, patterns: tuple[str, ...]) -> str:
+    """An option as on the command line; of many features the first few, and a digest."""
+    if not patterns:
+        return ""
+    more = ""
+    if len(patterns) > _SHOWN:
+        digest = hashlib.sha256("\n".join(patterns).encode()).hexdigest()[:8]
+        more = f" and {len(patterns) - _SHOWN} more (sha256 {digest}...)"
+    return f"{option} {','.join(patterns[:_SHOWN])}{more}"
 
 
 def _words(text: str | None) -> list[str]:

@@ -93,10 +93,15 @@ class BatchVerifier:
         for name in sorted(self.layout.objects | parts.keys(), key=lambda n: (n != IMAGE, n)):
             differences += self._rows(name, parts.get(name, []), sets)
         differences += self._pairs(pairs, sets)
-        if self._ledger.loaded.first in sets:
+        if self._ledger.loaded.first in sets and self._row_is_of(self._ledger.loaded.first):
             times = {entry.age[0] for entry in entries} if shares_times(batch) else None
             differences += self._experiment(experiment[0] if experiment else None, times)
         return differences
+
+    def _row_is_of(self, first: int) -> bool:
+        """Whether the row of Per_Experiment comes from the job of this image set, as far as the
+        ledger knows. The row of a job that was removed stays until another job is loaded."""
+        return int(self._sink.ledger.metadata().get("experiment_first", first)) >= first
 
     def _missing(self) -> Iterator[Difference]:
         for name in names(self.layout, self._prefix):

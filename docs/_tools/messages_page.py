@@ -32,6 +32,8 @@ SUBJECTS = (
             "loading/wanted",
             "derived/",
             "reporting/",
+            "files/row_files",
+            "files/xlsx",
         ),
         ("UsageError",),
     ),
@@ -58,6 +60,11 @@ SUBJECTS = (
         "concerns one object costs its batch only. See [Read outputs from a "
         "bucket](../how-to/buckets.md).",
         ("files/aws_profile", "files/buckets", "files/staging"),
+    ),
+    Subject(
+        "Layouts of plates",
+        "`cpexport annotate` changed nothing. The message begins with the path of the layout.",
+        ("derived/plate_layouts",),
     ),
     Subject("Any output", _FILE, ("sources/", "files/")),
     Subject(

@@ -157,3 +157,22 @@ def test_a_cellprofiler_that_outlives_its_job_is_busy_and_shares_no_folder(site:
     assert rows(database, "SELECT count(*), count(DISTINCT ImageNumber) FROM Per_Image") == [
         (24, 24)
     ]
+
+
+def test_its_last_job_writes_a_report_also_if_the_load_fails(site: Site) -> None:
+    site.plan("--images-per-batch", 12)
+    site.fail({"13-24": ["exit 7"]})
+    site.submit()
+    with_counts = (site.run / "report.html").read_text()
+    (site.run / "screen.sqlite").write_bytes(b"no database, but something of mine" * 40)
+    merged = subprocess.run(
+        ["sh", site.run / "merge.sh"], env={**os.environ, **site.environment}, capture_output=True
+    )
+    without = (site.run / "report.html").read_text()
+    checked = site.call("check", site.run)
+
+    assert "12 image sets read" in with_counts
+    assert (merged.returncode, "image sets read" in without) == (1, False)
+    assert without.startswith("<!doctype html>")
+    assert "the job never finished" in without or "exit" in without
+    assert "report.html" not in checked.out + checked.err

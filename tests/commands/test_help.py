@@ -132,6 +132,11 @@ def home(site: Site) -> Path:
         (site.home / f"plate{plate[1]}").mkdir()
         source = site.home / "outputs" / f"{plate}-A01-1"
         (site.home / f"plate{plate[1]}" / "outputs").symlink_to(source)
+    (site.home / "platemaps" / "platemap").mkdir(parents=True)
+    maps = "Assay_Plate_Barcode,Plate_Map_Name\nP1,H1\n"
+    (site.home / "platemaps" / "barcode_platemap.csv").write_text(maps)
+    for layout in ("layout.csv", "platemaps/platemap/H1.csv"):
+        (site.home / layout).write_text("Well,Compound\nA01,DMSO\n")
     return site.home
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 from support.fixtures import Ran, rows, unpacked
 from support.servers import Database
 from support.wide_tables import widen
+
+from cpexport import FilesInfo, ImageSets, InfoReport, check, info
 
 Run = Callable[..., Ran]
 
@@ -31,6 +34,9 @@ def test_tables_rows_and_batches_are_listed(cpexport: Run, job: Path, tmp_path: 
         ["Per_Cells", "25"]
     ]
     assert (report["batches"], report["image_sets"]) == (1, [[1, 1]])
+    assert (report["is_whole"], report["size"]) == (True, to.stat().st_size)
+    assert report["plates"] == [{"name": "P1", "wells": 1, "image_sets": 1}]
+    assert [use["cellprofiler"] for use in report["pipelines"]] == ["4.2.8.1"]
     counted = {table["name"]: table["rows"] for table in report["tables"]}
     assert counted["Per_Nuclei"] == rows(to, "SELECT count(*) FROM Per_Nuclei")[0][0]
 
@@ -68,4 +74,69 @@ def test_what_does_not_exist_is_named(
     ran = cpexport("info", "--to", to, *(word for name in words for word in ("--column", name)))
 
     assert (ran.status, ran.out) == (2, "")
+    assert message in ran.err
+
+
+def test_what_is_lacking_is_named(cpexport: Run, job: Path, tmp_path: Path) -> None:
+    to = tmp_path / "x.sqlite"
+    cpexport("load", job, "--to", to)
+    with sqlite3.connect(to) as db:
+        db.execute("DROP VIEW Per_RelationshipsView")
+        db.execute("DELETE FROM Per_Image")
+        db.execute("ALTER TABLE Per_Nuclei RENAME COLUMN Nuclei_AreaShape_Area TO area")
+        db.execute("DELETE FROM _cpexport_settings WHERE name = 'properties'")
+    db.close()
+    found = info(to)
+
+    assert isinstance(found, InfoReport)
+    assert found.problems == (
+        "Per_RelationshipsView is missing",
+        "Per_Nuclei lacks 1 column, such as Nuclei_AreaShape_Area",
+        "Per_Image has 0 rows, and the ledger has 1 image set",
+        "a load runs now, or was stopped before its end; run the same load again",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "part"), [("40_spreadsheet", "outputs"), ("10_ranges", "outputs"), ("20_sqlite", ".")]
+)
+def test_outputs_say_what_they_hold(name: str, part: str) -> None:
+    outputs = unpacked(name) / part
+    found, checked = info(outputs), check(outputs)
+
+    assert isinstance(found, FilesInfo)
+    assert {batch.path: batch.complete for batch in found.batches} == {
+        batch.path: batch.complete for batch in checked.batches
+    }
+    assert found.planned == (checked.plan.planned if checked.plan else ImageSets())
+    for batch in found.batches:
+        if batch.complete:
+            assert batch.size > 1000
+            assert batch.cellprofiler == "4.2.8.1"
+            assert batch.features["Image"] > 10
+
+
+def test_a_batch_file_says_what_it_plans() -> None:
+    found = info(unpacked("13_groups") / "Batch_data.h5")
+
+    assert isinstance(found, FilesInfo)
+    assert (found.batches, str(found.planned), found.groups) == ((), "1-24", 12)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "name a destination with --to, or files: cpexport info FILE"),
+        (("nowhere",), "does not exist"),
+        (("empty",), "contains no output of a CellProfiler job, and is no destination"),
+        (("empty", "--column", "x"), "not a destination of cpexport, so leave out --column"),
+    ],
+)
+def test_what_it_cannot_tell_is_refused_in_one_line(
+    cpexport: Run, tmp_path: Path, words: tuple[str, ...], message: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    ran = cpexport("info", *words)
+
+    assert (ran.out, ran.err.count("\n")) == ("", 1)
     assert message in ran.err

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 from support.calls import load_runs, verify_runs
-from support.fixtures import Ran, declared
+from support.fixtures import Ran, declared, rows, unpacked
 from support.small_jobs import csv_job
 
+import cpexport
 from cpexport import read
 from cpexport.tables.options import TableOptions
 
@@ -70,3 +71,38 @@ def test_a_file_names_them_and_a_destination_keeps_its_own(
     missing = cpexport("load", outputs, *to, "--leave-out", f"@{tmp_path / 'no'}")
     assert missing.status == 2
     assert "cannot be read: No such file or directory" in missing.err
+
+
+def test_chosen_features_get_columns_and_what_joins_tables_stays(
+    outputs: Path, tmp_path: Path, cpexport: Run
+) -> None:
+    to = ("--to", "x.sqlite")
+    parent = nucleus(1, Parent_Cells=1, Location_Center_X=2.5, Texture_A=1.5)
+    csv_job(outputs / "j3", {3: {"Count_Nuclei": 1}}, {"Nuclei": [{**parent, "ImageNumber": 3}]})
+    first = cpexport("load", outputs / "j1", *to, "--features", "Area*,Nuclei_Texture_B", "--quiet")
+    again = cpexport("load", outputs, *to, "--format", "json")
+    other = cpexport("load", outputs, *to, "--features", "Texture_*")
+    without = cpexport("load", outputs, "--to", "y.sqlite", "--without-features", "Texture_*")
+    columns = declared(tmp_path / "x.sqlite", "Per_Nuclei")
+
+    assert (first.status, again.status, without.status) == (0, 0, 0)
+    assert {*columns} == {
+        *("ImageNumber", "Nuclei_Number_Object_Number", "Nuclei_AreaShape_Area"),
+        *("Nuclei_Texture_B", "Nuclei_Parent_Cells", "Nuclei_Location_Center_X"),
+    }
+    assert "Image_Count_Nuclei" in declared(tmp_path / "x.sqlite", "Per_Image")
+    assert "Image_Intensity_Mean_DNA" not in declared(tmp_path / "x.sqlite", "Per_Image")
+    assert "was created with --features Area*,Nuclei_Texture_B, but --features Text" in other.err
+    made = declared(tmp_path / "y.sqlite", "Per_Nuclei")
+    assert [name for name in made if "Texture" in name] == []
+    assert verify_runs([outputs], f"sqlite:///{tmp_path}/x.sqlite").differences == ()
+
+
+def test_relationships_stay_whatever_is_chosen(tmp_path: Path) -> None:
+    job = unpacked("40_spreadsheet") / "outputs" / "P1-A01-1"
+    pairs = []
+    for name, words in (("a", {}), ("b", {"features": "Texture_*"}), ("c", {"leave_out": "*"})):
+        cpexport.load(job, tmp_path / f"{name}.sqlite", **words)  # type: ignore[arg-type]
+        pairs.append(rows(tmp_path / f"{name}.sqlite", "SELECT count(*) FROM Per_Relationships"))
+
+    assert pairs[0] == pairs[1] == pairs[2] != [(0,)]

@@ -153,3 +153,26 @@ def test_a_script(cpexport: Run, screen: Path, tmp_path: Path) -> None:
     words = ("script", screen / "outputs", "--out", tmp_path / "import", "--format", "json")
 
     describes("script", cpexport(*words).out)
+
+
+def test_what_destinations_and_files_hold(cpexport: Run, screen: Path, tmp_path: Path) -> None:
+    database = tmp_path / "screen.sqlite"
+    cpexport("load", screen / "outputs", "--to", database, "--wells", "mean")
+    for name, words in (
+        ("info", (database, "--column", "Nuclei_AreaShape_Area")),
+        ("info", (database,)),
+        ("info-files", (screen / "outputs",)),
+    ):
+        describes(name, cpexport("info", *words, "--format", "json").out)
+
+
+def test_what_is_removed_annotated_and_exported(
+    cpexport: Run, screen: Path, tmp_path: Path
+) -> None:
+    database, layout = tmp_path / "screen.sqlite", tmp_path / "layout.csv"
+    cpexport("load", screen / "outputs", "--to", database)
+    layout.write_text("Well,Compound\nA01,DMSO\n")
+    to = ("--to", database, "--format", "json")
+    describes("annotate", cpexport("annotate", layout, *to).out)
+    describes("export", cpexport("export", "Per_Image", *to, "--out", tmp_path / "t.csv").out)
+    describes("remove", cpexport("remove", *to, "--image-sets", "1-5", "--yes").out)

@@ -1,6 +1,7 @@
 """A report in a real browser: what pointer and keys do, and that it asks for no other file."""
 
 import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,32 @@ def test_a_feature_colors_the_wells_and_shows_its_quality(browser: "Browser", pa
         assert re.fullmatch(rf"P1 A01 {COUNT}: [\d.]+ complete: 1-2", seen.text("#tip"))
         assert seen.text(".metric:visible h3") == COUNT
         assert seen.page.locator("#legend .scale").is_visible()
+
+
+def test_wells_are_chosen_by_what_is_in_them(
+    browser: "Browser", page: Path, tmp_path: Path
+) -> None:
+    to, text = tmp_path / "s.sqlite", "<img src=x onerror=alert(1)>"
+    shutil.copy(page.parent / "s.sqlite", to)
+    lines = [f"A{n:02},{'DMSO' if n % 2 else text},{n}" for n in range(1, 13)]
+    (tmp_path / "layout.csv").write_text("\n".join(["Well,Compound,Dose", *lines]))
+    cpexport.annotate(tmp_path / "layout.csv", to)
+    cpexport.report(to=to, out=tmp_path / "r.html", positive="Compound=DMSO", negative="B01-B12")
+    with opened(browser, tmp_path / "r.html") as seen:
+        bright = "svg[data-plate] rect:not(.dim)"
+        every = seen.page.locator(bright).count()
+        seen.page.select_option("#treatment", label=text)
+        some = seen.page.locator(bright).count()
+        seen.well(0, 1).hover()
+        tip = seen.text("#tip")
+        seen.well(0, 1).click()
+        panel = seen.text("#well")
+        seen.page.select_option("#treatment", label="anything")
+
+        assert (some, seen.page.locator(bright).count()) == (12, every)
+        assert f"Compound: {text} Dose: 2" in tip
+        assert f"In the well Compound: {text} Dose: 2" in panel
+        assert seen.page.locator("img").count() == 0
 
 
 def test_it_is_readable_in_the_dark_on_paper_and_without_a_script(

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cpexport.cellprofiler.plate_positions import plate_format
 from cpexport.commands.check import CheckReport
 from cpexport.commands.seen import Seen
 from cpexport.imagesets import ImageSets
@@ -14,7 +15,6 @@ from cpexport.reporting.places import Located, Place, Places
 from cpexport.reporting.quality import judge, z_prime
 from cpexport.reporting.run_state import NO_BATCH, RunState, State
 from cpexport.reporting.screen import screen
-from cpexport.reporting.wells import plate_format
 
 S = ImageSets.parse
 

@@ -14,6 +14,7 @@ import duckdb
 import pytest
 from support.fixtures import Ran, extract, rows
 from support.plate_screens import PlateScreen
+from support.servers import Database
 from support.small_jobs import h5_job
 
 import cpexport
@@ -117,6 +118,28 @@ class TestCounts:
             assert loaded == pytest.approx(by_sql, rel=0, abs=0 if exact else most * 5e-4)
             assert len(values) == 4 * 24
         assert written.complete == asked(home / name, "SELECT count(*) FROM Per_Image")[0][0]
+
+    @pytest.mark.parametrize("kind", ["parquet", "mariadb"])
+    def test_all_kinds_of_destinations_give_the_same_page(
+        self, small: Path, tmp_path: Path, kind: str, databases: Callable[[str], Database]
+    ) -> None:
+        other = databases(kind).url() if kind == "mariadb" else f"parquet:{tmp_path}/p"
+        (tmp_path / "layout.csv").write_text("Well,Compound\nA1,DMSO\nB1,taxol\n")
+        pages = []
+        for to in (other, f"sqlite:///{tmp_path}/s.sqlite"):
+            cpexport.load(small / "screen" / "outputs", to, wells="mean")
+            cpexport.annotate(tmp_path / "layout.csv", to)
+            cpexport.report(
+                small / "screen" / "outputs",
+                to=to,
+                out=tmp_path / "r.html",
+                features="Count_*,avg_Nuclei_AreaShape_Area",
+            )
+            pages.append(Reader(tmp_path / "r.html"))
+
+        assert pages[0].data == pages[1].data
+        assert [one["v"] for one in pages[0].data["treatments"]] == [["DMSO", "taxol"]]
+        assert len(pages[0].data["metrics"]) > 5
 
     def test_those_in_wells_are_those_of_per_well(self, home: Path, tmp_path: Path) -> None:
         out = tmp_path / "r.html"

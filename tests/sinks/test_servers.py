@@ -322,6 +322,8 @@ def columns_of(database: Database) -> list[tuple[object, ...]]:
     return database.rows(
         "SELECT table_name, column_name, data_type, is_nullable, column_key "
         "FROM information_schema.columns WHERE table_schema = DATABASE() "
+        # These come with a batch file.
+        "AND table_name NOT IN ('_cpexport_planned', '_cpexport_missing') "
         "ORDER BY table_name, ordinal_position"
     )
 

@@ -299,8 +299,13 @@ class TestAfterwards:
             "SELECT ImageNumber, Image_Metadata_QCFlag, "
             f"Image_ExecutionTime_{LATER} IS NULL FROM Per_Image",
         )
+        lacking = rows(tmp_path / "x.sqlite", "SELECT ImageNumber, State FROM _cpexport_missing")
 
         assert re.search(r"^skipped +3,5$", load.out, re.MULTILINE)
+        assert [row for row in lacking if row[1] == "skipped"] == [(3, "skipped"), (5, "skipped")]
+        assert [row for row in lacking if row[1] == "missing"] == [
+            (number, "missing") for number in range(7, 25)
+        ]
         assert images == [(n, int(n in (3, 5)), int(n in (3, 5))) for n in range(1, 7)]
         assert (again["skipped"], again["missing"]) == ([[3, 3], [5, 5]], [[7, 24]])
         assert (verified.status, "1 verified, 0 different" in verified.out) == (3, True)

@@ -90,15 +90,16 @@ def _collected(columns: dict[str, list[str]], query: Callable[[str], Any], quote
     # Batches are numbered in the order in which they were loaded, so they go by their signatures.
     batches = dict(query("SELECT batch_id, signature FROM _cpexport_batches"))
     for table, names in sorted(columns.items()):
-        if table in _OWN:
+        # What is computed from other tables, and from the batch file, comes with a load.
+        if table in _OWN or table.endswith("planned"):
             continue
         # When a batch was imported.
         names = [name for name in names if name != "loaded_utc"]
         listed = ", ".join(f"{quote}{name}{quote}" for name in names)
         # A script writes the measurements of a run by job, and leaves those of the whole run to a
-        # load. So it does with the summary of the ledger.
+        # load. So it does with the summary of the ledger, and with planned image sets.
         condition = (
-            " WHERE name NOT IN ('layout', 'measured_of', 'summary')"
+            " WHERE name NOT IN ('layout', 'measured_of', 'summary', 'planned', 'made', 'views')"
             if table == "_cpexport_settings"
             else ""
         )

@@ -10,6 +10,8 @@ PACKAGE = Path(cpexport.__file__).parent
 # These read the package's own files, and those of the system.
 OWN = {"jobs/templates/__init__.py", "jobs/preflight.py", "jobs/processes.py", "files/memory.py"}
 OWN |= {"files/locks.py", "files/scratch.py", "jobs/plugins.py"}
+# It writes a new file.
+OWN |= {"files/xlsx.py"}
 # The one runs in CellProfiler's Python, where there is no cpexport; the other installs it.
 OWN |= {"jobs/exporttocpexport.py", "jobs/module.py"}
 OPENING = {"files/opening.py"}

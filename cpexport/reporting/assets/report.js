@@ -64,11 +64,16 @@
   let cursor = null;
   let open = null;
 
+  // What is in a well, a line for each column.
+  const treated = (well) => data.treatments.filter(({ w }) => w[well.at] !== null && w[well.at] !== undefined)
+    .map(({ t, v, w }) => `${t}: ${v[w[well.at]]}`);
+
   const counted = (well) => well.pieces.map(([state, sets]) => `${data.states[state]}: ${sets}`).join("; ");
 
   const described = (well) => {
     const value = metric < 0 ? "" : ` ${data.metrics[metric].t}: ${shown(data.metrics[metric].v[well.at])}.`;
-    return `${well.plate.n} ${well.name}.${value} Image sets ${counted(well)}`;
+    const content = treated(well).map((line) => ` ${line}.`).join("");
+    return `${well.plate.n} ${well.name}.${value}${content} Image sets ${counted(well)}`;
   };
 
   // ---- Colors
@@ -118,7 +123,7 @@
     if (!well) return;
     tip.replaceChildren(element("b", {}, `${well.plate.n} ${well.name}`));
     if (metric >= 0) tip.append(element("div", {}, `${data.metrics[metric].t}: ${shown(data.metrics[metric].v[well.at])}`));
-    tip.append(element("div", {}, counted(well)));
+    tip.append(...treated(well).slice(0, 4).map((line) => element("div", {}, line)), element("div", {}, counted(well)));
     const box = well.rect.getBoundingClientRect();
     const place = tip.getBoundingClientRect();
     tip.style.left = `${Math.max(4, Math.min(box.left + 14, innerWidth - place.width - 8))}px`;
@@ -219,6 +224,7 @@
         const why = state === 4 && !owners.length ? ": no batch has them" : "";
         return `${sets} ${data.states[state]}${why}`;
       })),
+      ...listed("In the well", treated(well)),
       ...listed("Values", some.map(([title, value]) => `${title}: ${shown(value)}`)),
       ...batchesOf(well),
       ...listed("Files", filesOf(well)),
@@ -239,7 +245,20 @@
   };
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
 
-  // ---- The two lists
+  // ---- The lists
+  const treatment = byId("treatment");
+  if (treatment) {
+    data.treatments.forEach(({ t, v }, column) => {
+      const options = v.slice(0, 500).map((text, place) => element("option", { value: `${column}:${place}` }, text));
+      treatment.append(element("optgroup", { label: t }, ...options));
+    });
+    treatment.addEventListener("change", () => {
+      const [column, place] = treatment.value.split(":").map(Number);
+      for (const well of wells) {
+        well.rect.classList.toggle("dim", treatment.value !== "" && data.treatments[column].w[well.at] !== place);
+      }
+    });
+  }
   const select = byId("metric");
   const feature = byId("feature");
   const judge = (place) => {

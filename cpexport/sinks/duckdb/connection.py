@@ -68,6 +68,10 @@ class Connection:
         """Whether there is a database, with or without tables."""
         return self._connection is not None or (self.path.exists() and self.path.stat().st_size > 0)
 
+    def size(self) -> int:
+        """The bytes of the file."""
+        return self.path.stat().st_size
+
     def close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:

@@ -69,6 +69,14 @@ class MysqlDatabase:
         """The same database by a second connection, outside this one's transactions."""
         return MysqlDatabase(self._url)
 
+    def size(self) -> int:
+        """The bytes of data and indexes of all its tables, as the server last counted them."""
+        ((size,),) = self.rows(
+            "SELECT coalesce(sum(data_length + index_length), 0) "
+            "FROM information_schema.tables WHERE table_schema = database()"
+        )
+        return int(size)
+
     def close(self) -> None:
         self._server.close()
         if "aside" in self.__dict__:

@@ -53,6 +53,14 @@ class LedgerFile(Connection):
         """The folder's name."""
         return self.folder.absolute().name
 
+    def size(self) -> int:
+        """The bytes of all files in the folder. A load may delete some meanwhile."""
+        sizes = 0
+        for file in self.folder.rglob("*"):
+            with suppress(FileNotFoundError):
+                sizes += file.stat().st_size if file.is_file() else 0
+        return sizes
+
     def _refuse_unusable(self) -> None:
         folder, home = self.folder, self.folder.absolute().parent
         if not folder.exists():

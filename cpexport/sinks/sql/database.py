@@ -57,6 +57,9 @@ class Database(Protocol):
     def exists(self) -> bool:
         """Whether there is a database, with or without tables."""
 
+    def size(self) -> int:
+        """The bytes that it takes, as far as the system or the server counts them."""
+
     def close(self) -> None: ...
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:

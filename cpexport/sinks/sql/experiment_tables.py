@@ -111,6 +111,17 @@ def describe(
     db.run_many(sql, pa.RecordBatch.from_pydict(values))
 
 
+def delete(db: Database, scope: Scope) -> None:
+    """Deletes the rows of a run of which no image set is left."""
+    db.run(f"DELETE FROM {quoted(f'{scope.prefix}Per_Experiment')}{_where(scope)}")
+    number = _experiment_id(db, scope)
+    if number is not None:
+        db.run("DELETE FROM Experiment_Properties WHERE experiment_id = ?", number)
+        db.run("DELETE FROM Experiment WHERE experiment_id = ?", number)
+    for name in (ID, FIRST):
+        ledger_settings.forget(db, scope, name)
+
+
 def check_shared(db: Database) -> None:
     """Checks that no other program's table has the name Experiment or Experiment_Properties.
 

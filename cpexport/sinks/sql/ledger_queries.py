@@ -12,6 +12,7 @@ from cpexport.sinks.sql.ledger_schema import (
     FEATURES,
     MEASURED,
     NUMBERS,
+    REMOVED,
     REPLACED,
     RUNS,
     SETS,
@@ -83,6 +84,22 @@ def without_rows(one_run: bool) -> sa.Select[Any]:
     c, own = BATCHES.c, sa.select(SETS.c.batch_id).where(in_scope(SETS, one_run))
     ours = in_scope(BATCHES, one_run), c.complete != sa.literal_column("''")
     return sa.select(c.batch_id).where(*ours, c.batch_id.not_in(own)).order_by(c.batch_id)
+
+
+@cache
+def written_by(one_run: bool) -> sa.Select[Any]:
+    """For each version of cpexport how many batches it wrote, and when the first and the last."""
+    c = BATCHES.c
+    times = sa.func.min(c.loaded_utc), sa.func.max(c.loaded_utc)
+    counted = sa.select(c.cpexport, sa.func.count(), *times).where(in_scope(BATCHES, one_run))
+    return counted.group_by(c.cpexport).order_by(c.cpexport)
+
+
+@cache
+def owning(one_run: bool) -> sa.Select[Any]:
+    """How many batches own image sets."""
+    own = sa.select(SETS.c.batch_id).where(in_scope(SETS, one_run)).distinct().subquery()
+    return sa.select(sa.func.count()).select_from(own)
 
 
 @cache
@@ -240,6 +257,22 @@ def all_owners() -> sa.Select[Any]:
 def completed() -> sa.Select[Any]:
     c = BATCHES.c
     return sa.select(c.batch_id, c.prefix, c.table_number, c.complete).order_by(c.batch_id)
+
+
+@cache
+def removed(one_run: bool) -> sa.Select[Any]:
+    """The removed image sets that no batch has brought back, with the batches that had them."""
+    r, s = REMOVED.c, SETS.c
+    same = s.prefix == r.prefix, s.table_number == r.table_number, s.number == r.number
+    back = sa.exists().where(*same)
+    listed = sa.select(r.batch_id, r.number).where(in_scope(REMOVED, one_run), ~back)
+    return listed.order_by(r.batch_id, r.number)
+
+
+@cache
+def deleted_removals(ranges: int) -> sa.Delete:
+    ours = REMOVED.c.batch_id == sa.bindparam("batch")
+    return sa.delete(REMOVED).where(ours, in_ranges(REMOVED.c.number, ranges))
 
 
 def _within(table: sa.Table, ranges: int) -> sa.ColumnElement[bool]:

@@ -159,6 +159,21 @@ SCRIPTED = sa.Table(
 """The batches that a script loaded: the digest of each file by table, and of all files under an
 empty name. Only a script makes this table."""
 
+REMOVED = sa.Table(
+    "_cpexport_removed",
+    sa.MetaData(),
+    sa.Column("prefix", _NAME, primary_key=True),
+    sa.Column("table_number", sa.Integer, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("batch_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("chosen_by", LONG_TEXT, nullable=False),
+    sa.Column("removed_utc", LONG_TEXT, nullable=False),
+    sa.Column("cpexport", LONG_TEXT, nullable=False),
+    **MYSQL,
+)
+"""The image sets that a user removed, with each batch that had completed them by then, and the
+options that chose them. Only the first removal makes this table."""
+
 
 def own_tables() -> list[sa.Table]:
     """The ledger's tables."""

@@ -1,7 +1,7 @@
 """Reads and writes _cpexport_settings: what a destination is, and what was computed over runs."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
@@ -36,7 +36,7 @@ KEY = "key"
 
 OWN = (
     *(KEY, "schema", "shape", "made", "views", "layout", "changing", "experiment_id", "view"),
-    *("measured", queries.UNMEASURED, INDEXES),
+    *("measured", queries.UNMEASURED, INDEXES, "planned"),
 )
 """The settings that say what a destination is, or is becoming; no batch invalidates them."""
 
@@ -143,7 +143,7 @@ def forget(db: Database, scope: Scope, name: str) -> None:
     execute(db, deleted(SETTINGS, *ours), **ours)
 
 
-def forget_computed(db: Database, scope: Scope) -> None:
-    """Removes what was computed over the whole run: a new batch makes it wrong."""
-    for name in settings(db, scope).keys() - set(ledger_schema.KEPT):
+def forget_computed(db: Database, scope: Scope, kept: Collection[str] = ()) -> None:
+    """Removes what was computed over the whole run, except `kept`: a new batch makes it wrong."""
+    for name in settings(db, scope).keys() - {*ledger_schema.KEPT, *kept}:
         forget(db, scope, name)

@@ -2,7 +2,9 @@
 
 from array import array
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
+from typing import Self
 
 import pyarrow as pa
 
@@ -10,12 +12,14 @@ from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.files.spool import Spool
 from cpexport.imagesets import LARGEST, ImageSets
 from cpexport.sinks.in_place import deleted
-from cpexport.sinks.ledger import Entry, Ledger
+from cpexport.sinks.ledger import Entry, History, Ledger
 from cpexport.sinks.sql import (
     experiment_tables,
     ledger_entries,
+    ledger_history,
     ledger_numbers,
     ledger_options,
+    ledger_removals,
     ledger_settings,
     ledger_tables,
 )
@@ -136,6 +140,18 @@ class SqlLedger:
         if summary.with_rows < summary.batches:
             yield from ledger_entries.without_rows(self._db, self.scope())
 
+    def history(self) -> History:
+        return ledger_history.history(self._db, self.scope()) if self.exists else History()
+
+    def removed(self) -> tuple[Entry, ...]:
+        return ledger_removals.entries(self._db, self.scope()) if self.exists else ()
+
+    def of_run(self, run: str) -> Self:
+        """The ledger of one run only, by the same connection."""
+        one = copy(self)
+        one.run, one._summary, one._newest = run, None, None
+        return one
+
     def runs(self) -> Mapping[str, int]:
         return ledger_tables.runs(self._db, self.prefix) if self.exists else {}
 
@@ -155,6 +171,9 @@ class SqlLedger:
 
     def metadata(self) -> dict[str, str]:
         return ledger_settings.settings(self._db, self.scope()) if self.exists else {}
+
+    def lasting(self, name: str) -> str | None:
+        return ledger_settings.setting(self._db, self.scope(), name) if self.exists else None
 
     def metadata_of_runs(self, name: str) -> Mapping[str, str]:
         return ledger_settings.noted(self._db, self.prefix, name) if self.exists else {}

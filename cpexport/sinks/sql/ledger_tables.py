@@ -12,7 +12,7 @@ from cpexport.sinks.ledger import Count, Entry
 from cpexport.sinks.sql import ledger_queries as queries
 from cpexport.sinks.sql import ledger_upgrade, schema
 from cpexport.sinks.sql.database import Database
-from cpexport.sinks.sql.ledger_schema import BATCHES, COLUMNS, RUNS, SETS, TABLES
+from cpexport.sinks.sql.ledger_schema import BATCHES, COLUMNS, REMOVED, RUNS, SETS, TABLES
 from cpexport.sinks.sql.ledger_settings import checked, forget_computed
 from cpexport.sinks.sql.scope import Scope
 from cpexport.sinks.sql.statements import (
@@ -198,6 +198,8 @@ def delete_entry(db: Database, scope: Scope, entry: Entry) -> None:
     for batch in ids(db, scope, entry):
         execute(db, deleted(TABLES, "batch_id"), batch_id=batch)
         ledger_upgrade.delete_entry(db, batch)
+        if REMOVED.name in db.names():
+            execute(db, deleted(REMOVED, "batch_id"), batch_id=batch)
         execute(db, deleted(BATCHES, "batch_id"), batch_id=batch)
     forget_computed(db, scope)
 

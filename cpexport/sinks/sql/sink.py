@@ -86,6 +86,10 @@ class LedgerSink:
         return self._tables.shape
 
     @property
+    def run(self) -> str | None:
+        return self.ledger.run
+
+    @property
     def capabilities(self) -> Capabilities:
         return self._tables.capabilities
 
@@ -96,6 +100,9 @@ class LedgerSink:
     @property
     def exists(self) -> bool:
         return self._db.exists
+
+    def size(self) -> int:
+        return self._db.size()
 
     def address(self, folder: Path | None) -> Mapping[str, str]:
         return self._tables.address(folder)
@@ -243,6 +250,9 @@ class LedgerSink:
     ) -> Iterator[pa.RecordBatch]:
         layout, scope = self._layout.current(), self.ledger.scope()
         return self._tables.read(layout, scope, object_name, features, image_sets)
+
+    def has(self, name: str) -> bool:
+        return self.ledger.exists and self._db.spelled(name) in self._tables.table_names()
 
     def derived_tables(self) -> Mapping[str, tuple[str, ...]]:
         if not self.ledger.exists:

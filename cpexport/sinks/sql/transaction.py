@@ -1,20 +1,25 @@
 """Changes that only one process at a time may make, in one transaction."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
 
 import pyarrow as pa
 import sqlalchemy as sa
 
+from cpexport.imagesets import ImageSets
 from cpexport.sinks.ledger import Entry
 from cpexport.sinks.sql import (
     experiment_tables,
+    ledger_entries,
     ledger_options,
+    ledger_removals,
     ledger_settings,
     ledger_tables,
 )
 from cpexport.sinks.sql.database import Database, quoted
 from cpexport.sinks.sql.growing_layout import GrowingLayout
+from cpexport.sinks.sql.ledger_schema import REMOVED
 from cpexport.sinks.sql.ledger_store import SqlLedger
 from cpexport.sinks.sql.scope import Scope
 from cpexport.sinks.sql.statements import view_for
@@ -69,6 +74,26 @@ class SqlTransaction:
             names = json.dumps(sorted(shown | {name}))
             ledger_settings.note(self._db, Scope(""), {"views": names})
         return True
+
+    def remove(
+        self, image_sets: Mapping[int, ImageSets], chosen_by: str, kept: Collection[str]
+    ) -> None:
+        if REMOVED.name not in self._db.names():
+            self._tables.make_ledger_table(REMOVED)
+        time = datetime.now(UTC).isoformat(timespec="seconds")
+        for number, some in image_sets.items():
+            scope = Scope(self._ledger.prefix, number)
+            ledger_removals.enter(self._db, scope, some, chosen_by, time)
+            self._tables.delete_rows(self._layout.current(), scope, some)
+            ledger_tables.delete_image_sets(self._db, scope, some)
+            ledger_settings.forget_computed(self._db, scope, kept)
+            if not ledger_entries.counted_image_sets(self._db, scope):
+                experiment_tables.delete(self._db, scope)
+        self._ledger.renew()
+
+    def forget_removed(self, entries: Sequence[Entry]) -> None:
+        ledger_removals.forget(self._db, self._ledger.scope(), entries)
+        self._ledger.renew()
 
     def delete_batch(self, entry: Entry) -> None:
         scope = self._ledger.scope()

@@ -83,6 +83,10 @@ class Connection:
         file = self.path.parent.resolve() / self.path.name
         return os.path.relpath(file, folder.resolve() if folder else file.parent)
 
+    def size(self) -> int:
+        """The bytes of the file."""
+        return self.path.stat().st_size
+
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
