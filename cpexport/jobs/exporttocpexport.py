@@ -487,7 +487,7 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
         except OSError as error:
             place = part
             if temporary.exists():
-                place = temporary
+                place = stay(temporary)
                 remove(part)
             # CellProfiler then ends with an exit status that is not 0.
             raise RuntimeError(
@@ -726,6 +726,19 @@ def move(temporary, part):
         target.flush()
         os.fsync(target.fileno())
     temporary.unlink()
+
+
+def stay(temporary):
+    """Renames a file that cannot be moved to its place, and returns the new name.
+
+    The script that runs a job of `cpexport plan` (task.sh) removes CellProfiler's temporary files,
+    which end in .hdf5, but no .h5.
+    """
+    name = temporary.with_suffix(".h5")
+    try:
+        return temporary.replace(name)
+    except OSError:
+        return temporary
 
 
 def remove(part):

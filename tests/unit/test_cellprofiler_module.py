@@ -178,10 +178,13 @@ class TestFile:
         with pytest.raises(RuntimeError, match=r"cannot be kept in .*/out: File exists"):
             job.module.post_run(Workspace(pipeline, made))
         made.add_experiment_measurement("Exit_Status", "Failure")
-        with pytest.raises(RuntimeError, match=r"they are in .*: copy that file"):
+        with pytest.raises(RuntimeError, match=r"they are in .*: copy that file") as refused:
             made.close()
 
         (left,) = job.temporary.iterdir()
+        assert f"they are in {left}:" in str(refused.value)
+        # task.sh keeps it by this ending.
+        assert left.suffix == ".h5"
         assert job.plugin.image_numbers_of(left) == [3]
 
 
