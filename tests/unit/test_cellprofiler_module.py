@@ -222,6 +222,9 @@ class TestLoad:
 
         lines = Path(word.removeprefix("@")).read_text("utf-8").splitlines()
         assert (len(lines), lines[0]) == (9000, "Nuclei_Texture_0")
+        job.module.action.value, job.module.leaves_out.value = job.plugin.LOAD, True
+        gone = job.home / "gone" / "measurements.h5"
+        assert f"The measurements are safe in {gone}" in job.module.deliver(gone)
 
     def test_a_script_grows_with_each_job(self, job: Job) -> None:
         job.module.action.value = job.plugin.SCRIPT
