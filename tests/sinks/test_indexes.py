@@ -184,6 +184,6 @@ def test_a_script_makes_the_same_and_reads_no_file_of_a_batch_that_is_loaded(
     else:
         again = shell(place.file, out, "import-new.sql")
         assert place.ask("SELECT count(*) > 0 FROM sqlite_stat1 WHERE tbl = 'Per_Cells'") == [(1,)]
-    assert (again.returncode, "0 of 1 batches loaded" in again.stdout) == (0, True)
+    assert (again.returncode, "0 of 1 batches imported" in again.stdout) == (0, True)
     load([job("P1-A01-1")], place.url)
     assert verify([job("P1-A01-1")], place.url).exit_status == 0
