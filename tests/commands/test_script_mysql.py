@@ -296,7 +296,7 @@ def test_what_a_server_sets_for_others_changes_nothing(database: Database, folde
             set_there.enter_context(database.server.setting(name, value))
         ran = imported(database, folder)
 
-    assert "cpexport: 4 of 4 batches loaded" in ran.stdout, ran.stderr
+    assert "cpexport: 4 of 4 batches imported" in ran.stdout, ran.stderr
     assert whole(database, folder)
 
 
