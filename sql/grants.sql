@@ -9,6 +9,6 @@ CREATE USER IF NOT EXISTS 'loader'@'%' IDENTIFIED BY 'choose one';
 GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP, REFERENCES,
   CREATE VIEW, SHOW VIEW, CREATE TEMPORARY TABLES ON screens.* TO 'loader'@'%';
 
--- To read: by hand, from R or Python, with cpexport check and cpexport.read.
+-- To read: by hand, from R or Python, and with the commands of cpexport that only read.
 CREATE USER IF NOT EXISTS 'reader'@'%' IDENTIFIED BY 'choose another';
 GRANT SELECT, SHOW VIEW ON screens.* TO 'reader'@'%';

@@ -841,7 +841,7 @@ DELETE FROM _cpexport_measured WHERE @new AND batch_id = @id;
 DELETE FROM _cpexport_features WHERE @new AND batch_id = @id;
 DELETE FROM _cpexport_batches WHERE @new AND batch_id = @id;
 DELETE FROM _cpexport_script WHERE @new AND prefix = '' AND table_number = 0 AND signature = '<sha>';
-DELETE FROM _cpexport_settings WHERE @new AND prefix = '' AND table_number = 0 AND name NOT IN ('key', 'schema', 'shape', 'made', 'views', 'layout', 'changing', 'experiment_id', 'view', 'measured', 'unmeasured', 'indexes', 'planned', 'wells', 'experiment_first');
+DELETE FROM _cpexport_settings WHERE @new AND prefix = '' AND table_number = 0 AND name NOT IN ('key', 'schema', 'shape', 'made', 'views', 'layout', 'changing', 'experiment_id', 'view', 'measured', 'unmeasured', 'indexes', 'places', 'planned', 'wells', 'experiment_first');
 SET @id = COALESCE(@id, (SELECT COALESCE(MAX(batch_id), 0) + 1 FROM _cpexport_batches));
 DELETE FROM cpexport_lines;
 LOAD DATA LOCAL INFILE 'data/1_1_Sets.csv' INTO TABLE cpexport_lines CHARACTER SET binary
@@ -966,7 +966,7 @@ INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SEL
 INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'force_bioformats', 'no' FROM DUAL WHERE @whole;
 INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'use_legacy_fetcher', 'no' FROM DUAL WHERE @whole;
 INSERT INTO Experiment_Properties (experiment_id, object_name, field, value) SELECT @id, 'None', 'process_3D', 'False' FROM DUAL WHERE @whole;
-DELETE FROM _cpexport_settings WHERE @whole AND prefix = '' AND table_number = 0 AND name NOT IN ('key', 'schema', 'shape', 'made', 'views', 'layout', 'changing', 'experiment_id', 'view', 'measured', 'unmeasured', 'indexes', 'planned', 'wells', 'experiment_first');
+DELETE FROM _cpexport_settings WHERE @whole AND prefix = '' AND table_number = 0 AND name NOT IN ('key', 'schema', 'shape', 'made', 'views', 'layout', 'changing', 'experiment_id', 'view', 'measured', 'unmeasured', 'indexes', 'places', 'planned', 'wells', 'experiment_first');
 INSERT INTO _cpexport_settings SELECT '', 0, 'group features', 'Group_Number,Group_Index,Group_Length' FROM DUAL WHERE @whole;
 INSERT INTO _cpexport_settings SELECT '', 0, 'groups', 'Metadata_Plate,Metadata_Well,Metadata_Site' FROM DUAL WHERE @whole;
 INSERT INTO _cpexport_settings SELECT '', 0, 'groups of', 'the image sets that are there' FROM DUAL WHERE @whole;
@@ -978,8 +978,15 @@ PREPARE s FROM @s; EXECUTE s;
 SET @ok = @ready;
 SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
 SET @skip = '\' /* ';
-SET @s = IF(@ok AND (SELECT COUNT(*) FROM (SELECT GROUP_CONCAT(column_name ORDER BY seq_in_index) AS names FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = 'Per_Image' GROUP BY index_name) x WHERE names = 'Image_Metadata_Plate,Image_Metadata_Well') = 0 AND (SELECT COUNT(*) FROM _cpexport_settings WHERE name = 'indexes' AND value = 'no') = 0,
+SET @s = IF(@ok AND (SELECT COUNT(*) FROM (SELECT GROUP_CONCAT(column_name ORDER BY seq_in_index) AS names FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = 'Per_Image' GROUP BY index_name) x WHERE names = 'Image_Metadata_Plate,Image_Metadata_Well') = 0 AND (SELECT COUNT(*) FROM _cpexport_settings WHERE prefix = '' AND name = 'indexes' AND value = 'no') = 0,
   REPLACE(REPLACE('CREATE INDEX "Per_IPlateWell" ON "Per_Image" ("Image_Metadata_Plate", "Image_Metadata_Well")', '"Image_Metadata_Plate"', CONCAT('"Image_Metadata_Plate"', IF((SELECT MIN(data_type) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'Per_Image' AND column_name = 'Image_Metadata_Plate') LIKE '%text', '(255)', ''))), '"Image_Metadata_Well"', CONCAT('"Image_Metadata_Well"', IF((SELECT MIN(data_type) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'Per_Image' AND column_name = 'Image_Metadata_Well') LIKE '%text', '(255)', ''))), 'DO 0');
+PREPARE s FROM @s; EXECUTE s;
+DO 0 /* */;
+SET SESSION sql_mode = 'ANSI_QUOTES,STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION';
+SET SESSION sql_mode = IF(@ok, @@sql_mode, CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'));
+SET @skip = '\' /* ';
+SET @s = IF(@ok AND @loaded AND @loaded * 10 >= (SELECT COUNT(*) FROM _cpexport_batches WHERE prefix = ''),
+  'ANALYZE TABLE "Per_Image"', 'DO 0');
 PREPARE s FROM @s; EXECUTE s;
 DO 0 /* */;
 SET SESSION sql_mode = 'ANSI_QUOTES,STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION';

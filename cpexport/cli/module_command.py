@@ -1,5 +1,6 @@
 """The command `module`: installs and checks the CellProfiler module."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -10,6 +11,10 @@ from cpexport.errors import UsageError
 from cpexport.outcome import DONE
 
 _folder = click.Path(path_type=Path)
+_USE = (
+    "for jobs: cellprofiler ... --plugins-directory {}, or cpexport plan --plugins-directory; "
+    "for the windows: File > Preferences > CellProfiler plugins directory"
+)
 
 
 @click.command(
@@ -45,6 +50,7 @@ _folder = click.Path(path_type=Path)
 )
 @options.to("Check that jobs can load into this URL, as the module does before a run")
 @options.prefix
+@options.report_format()
 def module(
     install: Path | None,
     check: bool,
@@ -52,6 +58,7 @@ def module(
     to: str | None,
     defaults_file: Path | None,
     prefix: str,
+    format: str,
 ) -> int:
     """Install, check or print the CellProfiler module.
 
@@ -59,29 +66,33 @@ def module(
     a database as the job ends. Without an option, the module is printed.
     """
     from cpexport.api.arguments import url
-    from cpexport.commands.module import check_destination, check_module
+    from cpexport.cli.json_text import json_text
+    from cpexport.commands.module import ModuleReport, check_destination, check_module
     from cpexport.jobs import module as modules
 
     if plugins is not None and not check:
         raise UsageError("--plugins-directory needs --check")
-    status = DONE
-    if install is not None:
-        click.echo(f"installed: {modules.install(install)}")
-        click.echo(
-            f"for jobs: cellprofiler ... --plugins-directory {install}, or cpexport "
-            "plan --plugins-directory; for the windows: File > Preferences > CellProfiler "
-            "plugins directory",
-            err=True,
-        )
-    if to is not None and (where := url(to, defaults_file)) is not None:
-        click.echo(f"ready: {check_destination(where, prefix)}")
-    if check:
-        report = check_module(plugins or install)
-        for name, value in report.lines:
-            click.echo(f"{name:14}  {value}")
-        if report.problem:
-            click.echo(f"problem: {report.problem}", err=True)
-        status = report.exit_status
     if install is None and to is None and not check:
+        if format == "json":
+            raise UsageError("--format json needs --install, --to or --check")
         click.echo(modules.text(), nl=False)
-    return status
+        return DONE
+    report = ModuleReport()
+    say = click.echo if format == "table" else lambda line: None
+    if install is not None:
+        report = replace(report, installed=modules.install(install))
+        say(f"installed: {report.installed}")
+        click.echo(_USE.format(install), err=True)
+    if to is not None and (where := url(to, defaults_file)) is not None:
+        report = replace(report, destination=check_destination(where, prefix))
+        say(f"ready: {report.destination}")
+    if check:
+        found = check_module(plugins or install)
+        report = replace(report, check=found)
+        for name, value in found.lines:
+            say(f"{name:14}  {value}")
+        if found.problem:
+            click.echo(f"problem: {found.problem}", err=True)
+    if format == "json":
+        click.echo(json_text(report.to_dict()))
+    return report.exit_status

@@ -2,16 +2,17 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cpexport import __version__
 from cpexport.jobs import module
 from cpexport.jobs.module import CellProfiler
-from cpexport.outcome import DONE, FAILED
+from cpexport.outcome import DONE, FAILED, stamped
 from cpexport.sinks.registry import open_sink
 
 
 @dataclass(frozen=True)
-class ModuleReport:
+class ModuleCheck:
     """Whether CellProfiler finds the module.
 
     asked: the plugins folder that was searched; None if none is known.
@@ -34,20 +35,58 @@ class ModuleReport:
             ("module", str(found.file or "not found")),
         )
 
+    def to_dict(self) -> dict[str, Any]:
+        """The check as it is in JSON."""
+        found = self.cellprofiler
+        return {
+            "cellprofiler": found.version,
+            "command": _text(found.command),
+            "plugins_directory": _text(self.asked),
+            "file": _text(found.file),
+            "problem": self.problem,
+        }
+
+
+@dataclass(frozen=True)
+class ModuleReport:
+    """What the command `module` did, and what it found.
+
+    installed: the file that it wrote; None if it was not asked to.
+    destination: the destination that loads can write; None if none was named.
+    check: what CellProfiler says; None if it was not asked.
+    """
+
+    installed: Path | None = None
+    destination: str | None = None
+    check: ModuleCheck | None = None
+
     @property
     def exit_status(self) -> int:
-        """0: CellProfiler loads the module of this version. 1: it does not."""
-        return FAILED if self.problem else DONE
+        """1: CellProfiler was asked, and does not load the module of this version. 0 otherwise."""
+        return FAILED if self.check and self.check.problem else DONE
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as `cpexport module --format json` prints it."""
+        fields = {
+            "installed": _text(self.installed),
+            "destination": self.destination,
+            "check": self.check.to_dict() if self.check else None,
+        }
+        return stamped(self.exit_status, fields)
 
 
-def check_module(plugins: Path | None) -> ModuleReport:
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+def check_module(plugins: Path | None) -> ModuleCheck:
     """Asks the CellProfiler on the PATH for the module in a plugins folder.
 
     `plugins` is by default the folder in the preferences of CellProfiler's windows.
     """
     asked = plugins or module.plugins_of_windows()
     found = module.ask(asked)
-    return ModuleReport(asked, found, _problem(asked, found))
+    return ModuleCheck(asked, found, _problem(asked, found))
 
 
 def _problem(asked: Path | None, found: CellProfiler) -> str | None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final, Self
 
-from cpexport.cellprofiler.features import IMAGE
+from cpexport.cellprofiler.features import IMAGE, PLACES
 from cpexport.derived.well_counts import counts_table, table_name, well_counts, wrong_counts
 from cpexport.derived.well_tables import (
     TABLE_WORDS,
@@ -75,6 +75,7 @@ def make_wells(to: str, prefix: str, requested: Wells | None) -> Mapping[str, in
     """
     while True:
         with open_sink(to, prefix) as sink:
+            _index_places(sink, requested)
             wanted = _wanted(sink, requested)
             if wanted is None:
                 return {}
@@ -212,6 +213,16 @@ def _wanted(sink: Sink, requested: Wells | None) -> Wells | None:
             sink.name, "no image feature Metadata_Well", "name the feature of the well with --well"
         )
     return None if _state(sink, wanted) == noted else wanted
+
+
+def _index_places(sink: Sink, requested: Wells | None) -> None:
+    """Makes an index of plate and well if others than the usual features name them."""
+    noted = json.loads(sink.ledger.metadata().get(_NOTE, "{}"))
+    asked = requested or Wells(())
+    plate = asked.plate or noted.get("plate") or PLACES[0]
+    well = asked.well or noted.get("well") or PLACES[1]
+    if (plate, well) != PLACES and sink.layout().columns:
+        sink.tune(None, {}, (plate, well))
 
 
 def _note_wanted(sink: Sink, wanted: Wells) -> None:

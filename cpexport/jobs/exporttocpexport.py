@@ -99,6 +99,17 @@ FOREIGN = ("PYTHONHOME", "PYTHONPATH", "PYTHONEXECUTABLE", "__PYVENV_LAUNCHER__"
 
 
 class ExportToCpexport(Module):
+    """The module. CellProfiler calls its methods in this order:
+
+    `create_settings`, `settings`, `visible_settings`, `validate_module`: as a pipeline is edited.
+    `prepare_run`: before the first image set.
+    `prepare_to_create_batch`: as CreateBatchFiles writes the batch file, which ends that run.
+    `run`: for each image set; where the windows have several workers, in these.
+    `post_run`: after the last image set. Then CellProfiler adds the Exit_Status to the measurement
+    file, and closes and deletes it. In jobs, `keep_when_closed` keeps it at this moment; the
+    windows never close it that way, so `post_run` copies it.
+    """
+
     module_name = "ExportToCpexport"
     category = "File Processing"
     variable_revision_number = 1
@@ -237,6 +248,7 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
         )
 
     def settings(self):
+        # Their order is that of the values in pipelines, so it never changes.
         return [
             self.directory,
             self.file_name,
@@ -339,37 +351,44 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
     # The run
 
     def prepare_run(self, workspace):
-        """Finds early what would fail at the end, and arranges that CellProfiler keeps the file.
-
-        A run that is started here ends if something is wrong. Two go on: a job of a batch file
-        without cpexport, as its measurements are kept whatever happens to the load, and the run
-        that makes a batch file for computers with other paths.
-        """
+        """Ends a run early if something would fail at its end; arranges that a job's measurements
+        are kept."""
         pipeline = workspace.pipeline
         if pipeline.test_mode:
             return True
-        in_batch_mode = pipeline.in_batch_mode()
-        problems = [f"{setting.text}: {text}" for setting, text in self.wrong_settings(pipeline)]
-        if not is_writable(self.folder):
-            problems.append(f"{self.folder} cannot be written; choose another output file location")
-        if in_batch_mode and self.action != KEEP and not self.found_command():
-            LOGGER.warning("ExportToCpexport: %s", self.not_found())
-        elif not problems and not in_batch_mode and self.action != KEEP:
-            found = list(self.problems_of_destination())
-            if runs_elsewhere(pipeline):
-                for problem in found:
-                    LOGGER.warning("ExportToCpexport: on this computer: %s", problem)
-            else:
-                problems += found
+        problems = self.problems_of_run(pipeline)
         if problems:
             for problem in problems:
                 LOGGER.error("ExportToCpexport: %s", problem)
             pipeline.report_prepare_run_error(self, "\n".join(problems))
             return False
         makes_batch_file = any(module.is_create_batch_module() for module in pipeline.modules())
-        if get_headless() and (in_batch_mode or not makes_batch_file):
+        if get_headless() and (pipeline.in_batch_mode() or not makes_batch_file):
             self.keep_when_closed(workspace.measurements.hdf5_dict)
         return True
+
+    def problems_of_run(self, pipeline):
+        """What ends a run before its first image set.
+
+        The destination is tried only by a run that is started here. A job of a batch file goes on
+        without cpexport, as its measurements are kept whatever happens to the load; so does the run
+        that makes a batch file for computers with other paths. These two are warned.
+        """
+        problems = [f"{setting.text}: {text}" for setting, text in self.wrong_settings(pipeline)]
+        if not is_writable(self.folder):
+            problems.append(f"{self.folder} cannot be written; choose another output file location")
+        if self.action == KEEP:
+            return problems
+        if pipeline.in_batch_mode():
+            if not self.found_command():
+                LOGGER.warning("ExportToCpexport: %s", self.not_found())
+        elif not problems:
+            problems = list(self.problems_of_destination())
+            if runs_elsewhere(pipeline):
+                for problem in problems:
+                    LOGGER.warning("ExportToCpexport: on this computer: %s", problem)
+                return []
+        return problems
 
     def problems_of_destination(self):
         """Yields what would make a load fail on this computer."""
@@ -392,6 +411,16 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
         elif ran.returncode:
             yield last_line(ran.stderr) or f"{command} ended with {ran.returncode}"
 
+    def prepare_to_create_batch(self, workspace, fn_alter_path):
+        """Stores the paths as the computers of the cluster see them."""
+        self.directory.alter_for_create_batch_files(fn_alter_path)
+        # Jobs have other default output folders, so the folder they share is named in full.
+        self.shared.join_parts(ABSOLUTE_FOLDER_NAME, fn_alter_path(str(self.shared_folder)))
+        for setting in (self.option_file, self.command):
+            if Path(setting.value).name != setting.value:
+                setting.value = fn_alter_path(setting.value)
+        return True
+
     def run(self, workspace):
         # Only a file with an image set that came this far is worth keeping if the job fails.
         self.came_here = True
@@ -405,31 +434,18 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
             return
         measurements = workspace.measurements
         measurements.flush()
-        store, numbers = measurements.hdf5_dict, list(measurements.get_image_numbers())
+        store, place = measurements.hdf5_dict, self.place(measurements.get_image_numbers())
         if not hasattr(store, "kept_by_cpexport"):
-            self.keep_of_windows(store, numbers)
+            self.keep_of_windows(store, place)
         elif store.is_temporary:
-            part = self.part_of(numbers)
             try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                reserve(part, Path(store.filename))
+                place.reserve(Path(store.filename))
             except OSError as error:
-                remove(part)
                 raise RuntimeError(
                     f"the measurements cannot be kept in {self.folder}: "
                     f"{error.strerror or error}; free some space there, or choose another output "
                     "file location"
                 ) from error
-
-    def prepare_to_create_batch(self, workspace, fn_alter_path):
-        """Stores the paths as the computers of the cluster see them."""
-        self.directory.alter_for_create_batch_files(fn_alter_path)
-        # Jobs have other default output folders, so the folder they share is named in full.
-        self.shared.join_parts(ABSOLUTE_FOLDER_NAME, fn_alter_path(str(self.shared_folder)))
-        for setting in (self.option_file, self.command):
-            if Path(setting.value).name != setting.value:
-                setting.value = fn_alter_path(setting.value)
-        return True
 
     # The measurement file
 
@@ -471,64 +487,38 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
         still_open = weakref.ref(store)
         atexit.register(lambda: still_open() is None or still_open().close())
 
-    def part_of(self, numbers):
-        """The file that a job writes before its file gets its name; each job has its own."""
-        name = PurePath(self.file_name.value)
-        return self.folder / f"{name.stem}_{ends(numbers)}{name.suffix}.part"
+    def place(self, numbers):
+        return Place(self.folder, self.file_name.value, numbers)
 
     def keep(self, temporary, numbers, status):
         """Moves the closed file of a job to its place, and hands it over."""
-        part = self.part_of(numbers)
+        place = self.place(numbers)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            move(temporary, part)
-            make_durable(part)
-            kept = self.named(part, numbers) if status == COMPLETE else part
+            place.take(temporary)
+            kept = place.complete() if status == COMPLETE else place.part
         except OSError as error:
-            place = part
+            left = place.part
             if temporary.exists():
-                place = temporary
-                remove(part)
+                left = stay(temporary)
+                remove(place.part)
             # CellProfiler then ends with an exit status that is not 0.
             raise RuntimeError(
                 f"ExportToCpexport: the measurements could not be kept in {self.folder}: "
-                f"{error.strerror or error}; they are in {place}: copy that file before the job's "
+                f"{error.strerror or error}; they are in {left}: copy that file before the job's "
                 "temporary folder is removed"
             ) from error
         LOGGER.info("ExportToCpexport: the measurements are in %s", kept)
         self.deliver(kept)
 
-    def keep_of_windows(self, store, numbers):
+    def keep_of_windows(self, store, place):
         """Copies the merged measurements, which CellProfiler's windows still use, and hands the
         copy over."""
-        part = self.part_of(numbers)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(store.filename, part)
-        make_durable(part)
-        problem = self.deliver(self.named(part, numbers))
+        place.copy(Path(store.filename))
+        problem = self.deliver(place.complete())
         if problem:
             raise RuntimeError(problem)
 
-    def named(self, part, numbers):
-        """Gives a complete file its name, and returns it.
-
-        The file of an earlier run of the same image sets is replaced; that of another job is not.
-        """
-        name = self.folder / self.file_name.value
-        if link(part, name):
-            return name
-        if image_numbers_of(name) != sorted(numbers):
-            taken, name = name, part.with_suffix("")
-            LOGGER.warning(
-                "ExportToCpexport: %s is of another job, so this job's file is %s; give each job "
-                "an output folder of its own (-o)",
-                taken,
-                name,
-            )
-        part.replace(name)
-        return name
-
-    # What happens to it then
+    # What cpexport does with it
 
     def deliver(self, kept):
         """Has cpexport load a kept file, or add it to a script.
@@ -538,37 +528,47 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
         """
         if self.action == KEEP:
             return None
-        words = self.words(kept)
-        problem = None
-        for pause in (0, *PAUSES):
-            if problem:
-                LOGGER.warning("ExportToCpexport: %s; trying again in %d seconds", problem, pause)
-                time.sleep(pause)
-            command = self.found_command()
-            if not command:
-                problem = self.not_found()
+        try:
+            words = self.words(kept)
+        except OSError as error:
+            # The list of measurements to leave out could not be written.
+            problem = f"ExportToCpexport: {error}. The measurements are safe in {kept}"
+            LOGGER.error(problem)
+            return problem
+        problem, again = self.hand_over(words)
+        for pause in PAUSES:
+            if not problem or not again:
                 break
-            try:
-                if self.needs_shared():
-                    self.shared_folder.mkdir(parents=True, exist_ok=True)
-                ran = run([command, *words[1:]])
-            except OSError as error:
-                problem = f"{command}: {error}"
-                continue
-            # The report names what this job left out of the database.
-            log(ran.stdout, logging.WARNING if "Left out:" in ran.stdout else logging.INFO)
-            if ran.returncode in DONE:
-                log(ran.stderr, logging.WARNING)
-                return None
-            problem = last_line(ran.stderr) or f"{command} ended with {ran.returncode}"
-            if ran.returncode == WRONG:
-                break
-        problem = (
-            f"ExportToCpexport: cpexport failed: {problem}. The measurements are safe in {kept}. "
-            f"To load them later, run: {shlex.join(words)}"
-        )
-        LOGGER.error(problem)
+            LOGGER.warning("ExportToCpexport: %s; trying again in %d seconds", problem, pause)
+            time.sleep(pause)
+            problem, again = self.hand_over(words)
+        if problem:
+            problem = (
+                f"ExportToCpexport: cpexport failed: {problem}. The measurements are safe in "
+                f"{kept}. To load them later, run: {shlex.join(words)}"
+            )
+            LOGGER.error(problem)
         return problem
+
+    def hand_over(self, words):
+        """Runs cpexport once. Returns what went wrong, None if nothing did, and whether it may work
+        later."""
+        command = self.found_command()
+        if not command:
+            return self.not_found(), False
+        try:
+            if self.needs_shared():
+                self.shared_folder.mkdir(parents=True, exist_ok=True)
+            ran = run([command, *words[1:]])
+        except OSError as error:
+            return f"{command}: {error}", True
+        # The report names what this job left out of the database.
+        log(ran.stdout, logging.WARNING if "Left out:" in ran.stdout else logging.INFO)
+        if ran.returncode in DONE:
+            log(ran.stderr, logging.WARNING)
+            return None, False
+        problem = last_line(ran.stderr) or f"{command} ended with {ran.returncode}"
+        return problem, ran.returncode != WRONG
 
     def words(self, kept):
         """The words of the command that hands a kept file to cpexport."""
@@ -660,6 +660,99 @@ def runs_elsewhere(pipeline):
     )
 
 
+class Place:
+    """Where the measurement file of a job goes.
+
+    part: the file that the job writes; each job has its own, also where jobs share the folder.
+    name: what the file is called when it is whole.
+    """
+
+    def __init__(self, folder, file_name, numbers):
+        name = PurePath(file_name)
+        self.numbers = sorted(numbers)
+        self.part = folder / f"{name.stem}_{ends(self.numbers)}{name.suffix}.part"
+        self.name = folder / name
+
+    def reserve(self, temporary):
+        """Takes the room that a temporary file needs here, if it is on another file system.
+
+        So a full disk fails the job, and not only the last step after it.
+        """
+        self.part.parent.mkdir(parents=True, exist_ok=True)
+        same = temporary.stat().st_dev == self.part.parent.stat().st_dev
+        if same or not hasattr(os, "posix_fallocate"):
+            return
+        try:
+            with self.part.open("ab") as stream:
+                os.posix_fallocate(stream.fileno(), 0, temporary.stat().st_size + MARGIN)
+        except OSError:
+            remove(self.part)
+            raise
+
+    def take(self, temporary):
+        """Moves a temporary file to `part`, also from another file system: it stays there until it
+        is durable here."""
+        self.part.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            temporary.replace(self.part)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            # In place, as room was reserved for it.
+            mode = "r+b" if self.part.exists() else "wb"
+            with temporary.open("rb") as source, self.part.open(mode) as target:
+                shutil.copyfileobj(source, target, 1 << 24)
+                target.truncate()
+                target.flush()
+                os.fsync(target.fileno())
+            temporary.unlink()
+        make_durable(self.part)
+
+    def copy(self, file):
+        """Copies a file to `part`."""
+        self.part.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            shutil.copyfile(file, self.part)
+            make_durable(self.part)
+        except OSError:
+            remove(self.part)
+            raise
+
+    def complete(self):
+        """Gives the file, which is whole, its name, and returns it.
+
+        The file of an earlier run of the same image sets is replaced; that of another job is not.
+        """
+        if self.renamed_if_free():
+            return self.name
+        name = self.name
+        if image_numbers_of(name) != self.numbers:
+            name = self.part.with_suffix("")
+            LOGGER.warning(
+                "ExportToCpexport: %s is of another job, so this job's file is %s; give each job "
+                "an output folder of its own (-o)",
+                self.name,
+                name,
+            )
+        self.part.replace(name)
+        return name
+
+    def renamed_if_free(self):
+        """Renames `part` to `name` unless that is taken; returns whether it was free."""
+        try:
+            os.link(self.part, self.name)
+        except FileExistsError:
+            return False
+        except OSError:
+            # A file system without hard links.
+            if self.name.exists():
+                return False
+            self.part.replace(self.name)
+            return True
+        self.part.unlink()
+        return True
+
+
 # Files
 
 
@@ -699,33 +792,17 @@ def image_numbers_of(path):
         return []
 
 
-def reserve(part, temporary):
-    """Takes the room on disk that a file needs, if it comes from another file system.
+def stay(temporary):
+    """Renames a file that cannot be moved to its place, and returns the new name.
 
-    So a full disk fails the job, and not only the last step after it.
+    The script that runs a job of `cpexport plan` (task.sh) removes CellProfiler's temporary files,
+    which end in .hdf5, but no .h5.
     """
-    same = temporary.stat().st_dev == part.parent.stat().st_dev
-    if same or not hasattr(os, "posix_fallocate"):
-        return
-    with part.open("ab") as stream:
-        os.posix_fallocate(stream.fileno(), 0, temporary.stat().st_size + MARGIN)
-
-
-def move(temporary, part):
-    """Moves a file, also to another file system; `temporary` stays until `part` is durable."""
+    name = temporary.with_suffix(".h5")
     try:
-        temporary.replace(part)
-        return
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-    # In place, as room was reserved for it.
-    with temporary.open("rb") as source, part.open("r+b" if part.exists() else "wb") as target:
-        shutil.copyfileobj(source, target, 1 << 24)
-        target.truncate()
-        target.flush()
-        os.fsync(target.fileno())
-    temporary.unlink()
+        return temporary.replace(name)
+    except OSError:
+        return temporary
 
 
 def remove(part):
@@ -756,22 +833,6 @@ def sync(path):
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def link(part, name):
-    """Renames a file unless the new name is taken; returns whether it was free."""
-    try:
-        os.link(part, name)
-    except FileExistsError:
-        return False
-    except OSError:
-        # A file system without hard links.
-        if name.exists():
-            return False
-        part.replace(name)
-        return True
-    part.unlink()
-    return True
 
 
 # cpexport

@@ -284,13 +284,17 @@ class Sink(Protocol):
         """Adds the ledger tables that an older version of cpexport did not make; changes nothing
         that is there."""
 
-    def tune(self, indexes: bool | None, written: Mapping[str, int]) -> None:
+    def tune(
+        self, indexes: bool | None, written: Mapping[str, int], places: Sequence[str] = ()
+    ) -> None:
         """Makes the indexes that queries need and the tables lack, and counts what the database's
         optimizer must know.
 
         indexes: whether this and later loads make indexes; None for what an earlier load chose, or
             else True.
         written: how many rows this process has written, by table.
+        places: the image features that name plate and well, for this and later loads; empty for
+            those that an earlier load named, or else the usual ones.
         """
 
     @property

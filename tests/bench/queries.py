@@ -103,10 +103,11 @@ def measured(url: str) -> dict[str, float]:
     return found
 
 
-def _destinations(home: Path, stack: ExitStack) -> Iterator[str]:
-    yield f"sqlite:///{home}/queries.sqlite"
-    yield f"duckdb:///{home}/queries.duckdb"
-    yield f"parquet:{home}/queries"
+def _destinations(home: Path, stack: ExitStack) -> Iterator[tuple[str, str]]:
+    """The name and the URL of a destination of each kind."""
+    yield "sqlite", f"sqlite:///{home}/queries.sqlite"
+    yield "duckdb", f"duckdb:///{home}/queries.duckdb"
+    yield "parquet", f"parquet:{home}/queries"
     for kind in KINDS:
         # Paths of sockets must be short.
         short = stack.enter_context(tempfile.TemporaryDirectory(prefix="queries-"))
@@ -118,21 +119,22 @@ def _destinations(home: Path, stack: ExitStack) -> Iterator[str]:
         stack.callback(server.kill)
         server.rows("CREATE DATABASE bench CHARACTER SET utf8mb4")
         server.rows(f"GRANT ALL ON bench.* TO {USER}@'%'")
-        yield Database(server, "bench").url()
+        yield kind, Database(server, "bench").url()
 
 
 def main(urls: Sequence[str]) -> None:
     """Prints the seconds of each query on each destination, and whether the bars are met."""
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="queries-")))
+        named = [(url.partition(":")[0], url) for url in urls]
         if not urls:
             sizes = (1,)
             outputs = build(home, unpacked("60_perf"), BATCHES, sizes, planned=0).h5(1)
-            urls = list(_destinations(home, stack))
-            for url in urls:
+            named = list(_destinations(home, stack))
+            for _, url in named:
                 cpexport.load(outputs, url, jobs=None)
-        names = [url.partition(":")[0].partition("+")[0] for url in urls]
-        table = [measured(url) for url in urls]
+        names = [name for name, _ in named]
+        table = [measured(url) for _, url in named]
     print(f"| query, of {BATCHES} batches | {' | '.join(names)} |")
     print(f"| --- | {' | '.join('---:' for _ in names)} |")
     for query in QUERIES:

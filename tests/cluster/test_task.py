@@ -243,6 +243,29 @@ class TestBatchFile:
         assert log in said
 
 
+class TestMeasurementsThatCouldNotBeMoved:
+    """ExportToCpexport leaves them in the temporary folder, as an .h5 file."""
+
+    @pytest.mark.parametrize("scratch", ["", "scratch"])
+    @pytest.mark.parametrize("said", ["stranded", "Failure, stranded"])
+    def test_are_kept_whatever_the_job_says(self, site: Site, said: str, scratch: str) -> None:
+        environment = {"CPEXPORT_TMPDIR": str(site.home / scratch)} if scratch else {}
+        site.plan("--images-per-batch", 24)
+        site.fail({"1-24": [said]})
+        job = begin(site, environment)
+        out, _ = job.communicate(timeout=60)
+        (file,) = (site.home / (scratch or "run/outputs")).rglob("Cpmeasurements1.h5")
+        left = outputs(site)
+        begin(site, environment).communicate(timeout=60)
+
+        assert job.returncode == 1
+        assert f"{file.parent}: has the measurements of this job\n" in out
+        assert left == ["batch_1_24.part"]
+        assert [state for state, _ in ends(site)] == ["failed", "complete"]
+        assert outputs(site) == ["batch_1_24"]
+        assert file.exists() == bool(scratch)
+
+
 class TestFullDisk:
     @pytest.fixture
     def said(self, site: Site) -> str:

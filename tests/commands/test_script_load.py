@@ -126,13 +126,13 @@ def test_a_load_finds_what_a_script_brought_and_a_script_what_was_loaded(
     out, home, prefix = tmp_path / "out", unpacked(folder) / part, words.get("prefix", "")
     written(home, out, target.form, **words)
     many = len(list((out / "data").glob("*Image.csv")))
-    assert target.run(out) == f"{many} of {many} batches loaded"
+    assert target.run(out) == f"{many} of {many} batches imported"
     held = target.held()
 
     assert loaded(home, target, prefix=prefix) == (0, many)
     assert same(target.held(), held)
     assert clean(home, target, prefix)
-    assert target.run(out) == f"0 of {many} batches loaded"
+    assert target.run(out) == f"0 of {many} batches imported"
     assert same(target.held(), held)
 
 
@@ -143,7 +143,7 @@ def test_what_was_loaded_first_is_left_as_it_is(target: Target, tmp_path: Path) 
     held = target.held()
     written(home, out, target.form, **words)
 
-    assert target.run(out) == f"0 of {many} batches loaded"
+    assert target.run(out) == f"0 of {many} batches imported"
     assert same(target.held(), held)
     assert clean(home, target)
 
@@ -155,15 +155,15 @@ def test_both_bring_what_the_other_has_not(target: Target, tmp_path: Path, outpu
     written([first], one, target.form)
     written([first, second, third], more, target.form)
 
-    assert target.run(one) == "1 of 1 batches loaded"
+    assert target.run(one) == "1 of 1 batches imported"
     assert loaded(second, target) == (1, 0)
     assert clean([first, second], target)
-    assert target.run(one) == "0 of 1 batches loaded"
+    assert target.run(one) == "0 of 1 batches imported"
     assert clean([first, second], target)
-    assert target.run(more) == "1 of 3 batches loaded"
+    assert target.run(more) == "1 of 3 batches imported"
     assert loaded(outputs, target) == (1, 3)
     assert clean(outputs, target)
-    assert target.run(more) == "0 of 3 batches loaded"
+    assert target.run(more) == "0 of 3 batches imported"
     load([outputs], f"sqlite:///{alone}")
     held, wanted = target.held(), in_sqlite(alone)
     for table in ("Per_Image", "Per_Cells", "Per_Nuclei", "Per_Experiment", "_cpexport_sets"):
@@ -180,12 +180,12 @@ def test_columns_that_a_load_brings_stay_and_the_script_goes_on(
     target.run(tmp_path / "one")
     load([first, second], target.url)
 
-    assert target.run(tmp_path / "one") == "0 of 1 batches loaded"
+    assert target.run(tmp_path / "one") == "0 of 1 batches imported"
     assert clean([first, second], target)
     many = "SELECT count(*) > 0 FROM Per_Cells WHERE Cells_Later_Measured IS NOT NULL"
     assert target.rows(many) == [(1,)]
     written([first, second], tmp_path / "both", target.form)
-    assert target.run(tmp_path / "both").endswith("of 2 batches loaded")
+    assert target.run(tmp_path / "both").endswith("of 2 batches imported")
     assert loaded(outputs, target) == (2, 2)
     assert clean(outputs, target)
 
@@ -203,7 +203,7 @@ def test_a_script_that_knows_less_than_the_tables_hold_brings_nothing_new(
     assert "has more than this script knows" in target.stops(tmp_path / "third")
     assert same(target.held(), held)
     written([second, third], tmp_path / "both", target.form)
-    assert target.run(tmp_path / "both") == "1 of 2 batches loaded"
+    assert target.run(tmp_path / "both") == "1 of 2 batches imported"
 
 
 def test_types_are_not_changed_below_what_was_loaded(
@@ -233,7 +233,7 @@ def test_whole_numbers_of_a_load_become_real_ones_if_none_is_lost(
 
     assert "too many digits to become real numbers" in target.stops(tmp_path / "out")
     target.rows("UPDATE Per_Image SET Image_Metadata_Dose = 0")
-    assert target.run(tmp_path / "out") == "1 of 1 batches loaded"
+    assert target.run(tmp_path / "out") == "1 of 1 batches imported"
     assert loaded(outputs, target) == (2, 2)
     assert clean(outputs, target)
 
@@ -247,7 +247,7 @@ def test_newer_outputs_are_loaded_and_the_older_script_leaves_them(
     edited(newer / "Cells.csv", "AreaShape_Area", lambda value: str(2 * int(value)))
 
     assert loaded(outputs, target) == (1, 4)
-    assert target.run(tmp_path / "out") == "0 of 4 batches loaded"
+    assert target.run(tmp_path / "out") == "0 of 4 batches imported"
     assert clean(outputs, target)
     written(outputs, tmp_path / "out", target.form)
     target.run(tmp_path / "out")
@@ -277,7 +277,7 @@ def test_the_same_outputs_in_another_place_are_there_already(
     held = target.held()
     written(copy("40_spreadsheet", "outputs/P1-A01-1", "elsewhere"), tmp_path / "out", target.form)
 
-    assert target.run(tmp_path / "out") == "0 of 1 batches loaded"
+    assert target.run(tmp_path / "out") == "0 of 1 batches imported"
     assert same(target.held(), held)
 
 

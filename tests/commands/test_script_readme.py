@@ -80,7 +80,7 @@ def test_a_server_has_the_rows_that_it_promises(
 
     assert ran.returncode == 0, ran.stderr
     text = (folder / "README.txt").read_text()
-    first, again = re.findall(r"^    (cpexport: .* loaded, the others .*)$", text, re.MULTILINE)
+    first, again = re.findall(r"^    (cpexport: .* imported, the others .*)$", text, re.MULTILINE)
     assert ran.stdout.splitlines()[-1] == first
     assert imported(database, folder).stdout.splitlines()[-1] == again
     promised = counts(folder)
@@ -134,7 +134,7 @@ def test_it_is_written_again_only_when_it_changes(
 
     late.rename(outputs / "batch_19_24")
     written(outputs, out)
-    assert "4 of 4 batches loaded" in (out / "README.txt").read_text()
+    assert "4 of 4 batches imported" in (out / "README.txt").read_text()
     assert counts(out)["Per_Image"] == 24
 
 

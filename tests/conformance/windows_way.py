@@ -3,7 +3,8 @@
 `python windows_way.py PIPELINE OUTPUT PLUGINS WORKERS` runs in CellProfiler's own Python. It does
 what `cellprofiler/gui/pipelinecontroller.py` (4.2.8, `do_analyze_images`) does: the main process
 prepares the run, workers run the modules, and the main process merges what they measured and ends
-the run. It prints the errors that the windows would show, a line each, after `error: `.
+the run. It prints the errors that the windows would show, a line each, after `error: `, and the
+questions that workers would ask people, after `request `.
 """
 
 import os

@@ -66,6 +66,17 @@ def undescribed(schema: Any) -> list[str]:
     return own + [name for value in schema.values() for name in undescribed(value)]
 
 
+def test_the_module_for_cellprofiler(cpexport: Run, tmp_path: Path) -> None:
+    words = ("--install", tmp_path, "--to", tmp_path / "x.sqlite", "--check", "--format", "json")
+    ran = cpexport("module", *words, env={"PATH": str(tmp_path)})
+    describes("module", ran.out)
+    describes("module", cpexport("module", *words[:2], *words[-2:]).out)
+
+    assert json.loads(ran.out)["check"]["problem"] == (
+        "cellprofiler is not on the PATH; activate its environment"
+    )
+
+
 def test_a_check_of_outputs(cpexport: Run, screen: Path) -> None:
     cells = screen / "outputs" / "P1-A01-1" / "Cells.csv"
     cells.write_text(

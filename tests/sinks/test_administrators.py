@@ -3,6 +3,7 @@
 import csv
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -89,15 +90,23 @@ def test_a_well_that_is_longer_than_an_index_can_hold_is_stored_whole(
 
 
 def test_a_backup_under_another_name_is_whole_and_its_properties_follow(
-    database: Database, tmp_path: Path
+    database: Database, databases: Callable[[str], Database], tmp_path: Path
 ) -> None:
     outputs = [job(tmp_path / "1", "P1-A01-1")]
-    load(outputs, database.url())
-    database.rows("UPDATE Experiment_Properties SET value = 'old' WHERE field = 'db_name'")
-    load(outputs, database.url())
-
     named = "SELECT DISTINCT value FROM Experiment_Properties WHERE field = 'db_name'"
-    assert database.rows(named) == [(database.name,)]
+    load(outputs, database.url())
+    restored = databases(database.server.kind)
+    database.server.restore(restored.name, database.server.dump(database.name))
+    assert verify(outputs, restored.url()).exit_status == 0
+    assert restored.rows(named) == [(database.name,)]
+    load(outputs, restored.url())
+    assert restored.rows(named) == [(restored.name,)]
+    outputs.append(job(tmp_path / "2", "P1-A01-2"))
+    load(outputs, restored.url())
+
+    assert verify(outputs, restored.url()).exit_status == 0
+    assert restored.rows("SELECT count(*) FROM Per_Image") == [(2,)]
+    assert database.rows("SELECT count(*) FROM Per_Image") == [(1,)]
 
 
 def test_views_outlive_the_account_that_made_them(database: Database, tmp_path: Path) -> None:

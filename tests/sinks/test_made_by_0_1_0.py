@@ -21,6 +21,13 @@ MADE = DATA / "made_by_0_1_0"
 CASE = "40_spreadsheet"
 KINDS = ("plain.sqlite", "runs.sqlite", "wells.sqlite", "plain.duckdb", "parquet", "staged")
 
+INDEXES = {
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'index'",
+    "mysql+pymysql": "SELECT DISTINCT index_name FROM information_schema.statistics "
+    "WHERE table_schema = DATABASE()",
+}
+"""How the names of indexes are found, where destinations have some."""
+
 Run = Callable[..., Ran]
 Cells = dict[tuple[int, int], float]
 
@@ -50,6 +57,13 @@ class Made:
             f"FROM {self.prefix}Per_Cells{run}"
         )
         return {(int(str(i)), int(str(n))): float(str(area)) for i, n, area in found}
+
+    def indexes_for_queries(self) -> list[bool]:
+        """Whether the indexes on parents and on plate and well are there, where there can be."""
+        sql = INDEXES.get(self.url.partition(":")[0])
+        names = {name for (name,) in self.rows(sql)} if sql else set()
+        ours = ("Per_ICells_Parent_Nuclei", "Per_IPlateWell")
+        return [f"{self.prefix}{name}" in names for name in ours] if sql else []
 
 
 @pytest.fixture(params=[*KINDS, "mariadb"])
@@ -161,6 +175,7 @@ def test_it_opens_and_holds_what_its_outputs_say(made: Made, first: Path, cpexpo
 
 
 def test_it_takes_a_new_batch_and_a_rerun(made: Made, later: Path, cpexport: Run) -> None:
+    without = made.indexes_for_queries()
     ran = cpexport("load", *made.outputs(later), *made.to)
     again = cpexport("load", *made.outputs(later), *made.to)
     verified = cpexport("verify", *[w for w in made.outputs(later) if w[0] != "-"], *made.to)
@@ -170,6 +185,8 @@ def test_it_takes_a_new_batch_and_a_rerun(made: Made, later: Path, cpexport: Run
     before = areas(unpacked(CASE) / "outputs" / "P1-A01-1")
     assert made.cells() == before | areas(later / "P1-A01-2", later / "P1-A02-1")
     assert made.cells()[2, 1] == 4242
+    assert not any(without)
+    assert all(made.indexes_for_queries())
     # What was loaded by 0.1.0 is not among these outputs; what is, is the same.
     assert verified.status == 3, verified.out + verified.err
 

@@ -13,6 +13,8 @@ from support.servers import PASSWORD, USER, Database
 
 from cpexport import read as cpexport_read
 from cpexport.commands.check_destination import check_destination
+from cpexport.commands.info import info
+from cpexport.derived.cpa_properties import properties
 
 CASE = "40_spreadsheet"
 GRANTS = Path(__file__).parents[2] / "sql" / "grants.sql"
@@ -50,6 +52,10 @@ def read_by_all(url: str) -> tuple[str, int]:
     verified = verify([outputs()], url)
     (dry,) = dry_run([outputs()], url)
     assert (verified.differences, verified.is_complete, dry.already) == ((), True, 1)
+    assert info(url, columns=["Cells_AreaShape_Area"]).batches == 1
+    # CellProfiler Analyst reads no other kinds.
+    if url.startswith(("sqlite:", "mysql")):
+        assert properties(url, Path.cwd()).plates == ("P1",)
     return str(checked.missing), len(cpexport_read(url, "Per_Cells"))
 
 
@@ -124,8 +130,11 @@ def test_the_documented_reader_reads_a_server(
     assert cpexport("load", outputs(), "--to", database.url()).status == 0
 
     assert read_by_all(reader) == ("2-24", 25)
-    made = cpexport("properties", "--to", reader, "--out", tmp_path / "screen.properties")
-    assert made.status == 0, made.err
+    database.rows(f"REVOKE SHOW VIEW ON {database.name}.* FROM reader@'%'")
+    assert read_by_all(reader) == ("2-24", 25)
+    for command, file in (("properties", "screen.properties"), ("report", "screen.html")):
+        made = cpexport(command, "--to", reader, "--out", tmp_path / file)
+        assert (made.status, (tmp_path / file).exists()) == (0, True), made.err
     refused = cpexport("load", outputs(), "--to", reader)
     assert (refused.status, "the user lacks INSERT" in refused.err) == (1, True)
 

@@ -2,6 +2,7 @@
 
 import csv
 import logging
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -16,7 +17,7 @@ from subprocess import DEVNULL, PIPE
 import pytest
 from support.calls import load
 from support.fixtures import rows, unpacked
-from support.servers import Database
+from support.servers import USER, Database
 
 from cpexport.errors import SinkError
 from cpexport.sinks.sqlite import connection
@@ -37,14 +38,33 @@ def jobs(folder: Path) -> list[Path]:
     return [first, second]
 
 
+@contextmanager
+def seeing_others(database: Database) -> Iterator[None]:
+    """Lets the user of the tests see who holds tables."""
+    right = "PROCESS ON *.*"
+    if database.server.kind == "mysql":
+        right = "SELECT ON performance_schema.*"
+    database.rows(f"GRANT {right} TO {USER}@'%'")
+    try:
+        yield
+    finally:
+        database.rows(f"REVOKE {right} FROM {USER}@'%'")
+
+
 def test_a_table_changes_between_the_queries_of_others(
     database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     first, second = jobs(tmp_path)
     load([first], database.url())
     waits: list[float] = []
-    with database.connect(autocommit=False) as held, database.connect() as other:
+    with (
+        seeing_others(database),
+        database.connect(autocommit=False) as held,
+        database.connect() as other,
+    ):
         holder, reader = held.cursor(), other.cursor()
+        holder.execute("SELECT connection_id()")
+        ((number,),) = holder.fetchall()
         holder.execute(COUNT)
         with caplog.at_level(logging.WARNING):
             loading = threading.Thread(target=load, args=([first, second], database.url()))
@@ -60,7 +80,8 @@ def test_a_table_changes_between_the_queries_of_others(
             loading.join(60)
 
     assert max(waits) < 2.5
-    assert "waiting: Per_Cells is in use by" in caplog.text
+    held_by = rf"waiting: Per_Cells is in use by connection {number} of {USER}@\S+, idle"
+    assert re.search(held_by, caplog.text), caplog.text
     assert database.rows("SELECT count(Cells_Custom_New) > 0 FROM Per_Cells") == [(1,)]
 
 

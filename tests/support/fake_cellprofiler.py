@@ -7,7 +7,8 @@ FAKE_OUTPUTS   a folder with CellProfiler's files for each image set alone, in `
 FAKE_GROUPS    a JSON file: the text after -g, and the numbers of its image sets
 FAKE_FAULTS    a JSON file: `F-L`, or the text after -g, and the fault of each attempt:
                "exit 7", "killed", "hang", "late" (waits for a file `go_on` in the folder of
-               attempts), "Failure", "truncated", "crash", or nothing
+               attempts), "Failure", "truncated", "crash", "stranded" or "Failure, stranded"
+               (leaves measurements that could not be moved in its temporary folder), or nothing
 FAKE_BAD       image sets, as "5,6": every job that runs one of them ends with exit status 7
 FAKE_ATTEMPTS  a folder in which attempts are counted; needed only for faults
 FAKE_CALLS     a folder for the arguments of each call: a file for each process, if it is set
@@ -50,6 +51,10 @@ def main() -> None:
             time.sleep(0.02)
     for folder in filter(None, (options.output, options.temporary)):
         folder.mkdir(parents=True, exist_ok=True)
+    if fault.endswith("stranded"):
+        (options.temporary / "Cpmeasurements1.h5").write_text("measured")
+        (options.temporary / "Cpmeasurements2.hdf5").write_text("of CellProfiler itself")
+    fault = fault.partition(", ")[0]
     if fault != "Failure":
         write(outputs_of(image_sets(options)), options.output, fault)
     if options.done:

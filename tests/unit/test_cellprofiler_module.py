@@ -178,10 +178,13 @@ class TestFile:
         with pytest.raises(RuntimeError, match=r"cannot be kept in .*/out: File exists"):
             job.module.post_run(Workspace(pipeline, made))
         made.add_experiment_measurement("Exit_Status", "Failure")
-        with pytest.raises(RuntimeError, match=r"they are in .*: copy that file"):
+        with pytest.raises(RuntimeError, match=r"they are in .*: copy that file") as refused:
             made.close()
 
         (left,) = job.temporary.iterdir()
+        assert f"they are in {left}:" in str(refused.value)
+        # task.sh keeps it by this ending.
+        assert left.suffix == ".h5"
         assert job.plugin.image_numbers_of(left) == [3]
 
 
@@ -219,6 +222,9 @@ class TestLoad:
 
         lines = Path(word.removeprefix("@")).read_text("utf-8").splitlines()
         assert (len(lines), lines[0]) == (9000, "Nuclei_Texture_0")
+        job.module.action.value, job.module.leaves_out.value = job.plugin.LOAD, True
+        gone = job.home / "gone" / "measurements.h5"
+        assert f"The measurements are safe in {gone}" in job.module.deliver(gone)
 
     def test_a_script_grows_with_each_job(self, job: Job) -> None:
         job.module.action.value = job.plugin.SCRIPT

@@ -46,13 +46,24 @@ move() {
     fi
 }
 
+# Whether the temporary folder has the job's measurements, because ExportToCpexport could not move
+# them to the job's folder: CellProfiler's own files there end in .hdf5.
+stranded() {
+    set -- "$temporary"/*.h5
+    [ -e "$1" ]
+}
+
 # Puts the files of a failed attempt where users look for them, in place of an older attempt's.
 leave() {
-    rm -rf "$temporary"
+    stranded || rm -rf "$temporary"
     if ! is_complete "$folder"; then
         rm -rf "$folder.part"
-        move "$part" "$folder.part" && part=$folder.part
+        if move "$part" "$folder.part"; then
+            part=$folder.part
+            [ -n "${CPEXPORT_TMPDIR:-}" ] || temporary=$part/tmp
+        fi
     fi
+    if stranded; then echo "$temporary: has the measurements of this job" >&2; fi
 }
 
 # Ends a job whose run was moved while it ran, and leaves nothing in the run that took its place: a
@@ -103,6 +114,7 @@ until mkdir "$part" 2>/dev/null; do
 done
 temporary=$part/tmp
 if [ -n "${CPEXPORT_TMPDIR:-}" ]; then temporary=$CPEXPORT_TMPDIR/${part##*/}; fi
+while stranded; do temporary=$temporary.again; done
 mkdir -p "$temporary" || exit 1
 # What a failed attempt left would be mistaken for this attempt's files.
 rm -rf "$folder.part"
@@ -162,7 +174,7 @@ still_ours
 
 # The exit status alone shows nothing: without a done file it is 0 even after a failure.
 # A folder without the stamp is not the one made above: that one was moved away with its run.
-if is_complete "$part" && [ -f "$stamp" ]; then
+if is_complete "$part" && [ -f "$stamp" ] && ! stranded; then
     rm -rf "$temporary"
     if move "$part" "$folder"; then
         note end complete "$code" "$(now)" "$id"

@@ -5,10 +5,11 @@ with every cell. Without the second, the image sets of a well cost a look at all
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from cpexport.cellprofiler.column_order import owner
 from cpexport.cellprofiler.features import IMAGE, INTEGER, NULL, OBJECT, PLACES, REAL
 from cpexport.sinks.sql.database import quoted
 from cpexport.tables.layout import Column, Layout
@@ -32,13 +33,16 @@ class TableIndex:
         return f"CREATE INDEX {quoted(self.name)} ON {quoted(self.table)} ({listed})"
 
 
-def query_indexes(layout: Layout, prefix: str) -> Iterator[TableIndex]:
-    """The indexes of a layout's tables: one for each column of parents, and one for plates and
-    wells."""
+def query_indexes(layout: Layout, prefix: str, places: Sequence[str] = ()) -> Iterator[TableIndex]:
+    """The indexes of a layout's tables: one for each column of parents, one for plates and wells,
+    and one for `places`, the image features that name them in this destination."""
+    types = sorted(layout.types, key=len, reverse=True)
     for column in layout.columns:
-        if column.object not in (IMAGE, OBJECT) and column.feature.startswith("Parent_"):
+        if _feature(column, types).startswith("Parent_"):
             yield from parent_index(layout, column, prefix)
-    yield from _place_index(layout, prefix)
+    yield from _place_index(layout, f"{prefix}Per_IPlateWell", PLACES)
+    if tuple(places) not in ((), PLACES):
+        yield from _place_index(layout, _named(f"{prefix}Per_I{'_'.join(places)}"), places)
 
 
 def parent_index(layout: Layout, column: Column, prefix: str) -> Iterator[TableIndex]:
@@ -76,10 +80,19 @@ def _named(name: str) -> str:
     return f"{name[: _LONGEST - 9]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def _place_index(layout: Layout, prefix: str) -> Iterator[TableIndex]:
-    found = (layout.by_feature.get((IMAGE, feature)) for feature in PLACES)
+def _feature(column: Column, types: Sequence[str]) -> str:
+    """A column's feature as its own object type has it; empty for images. `types` are the object
+    types, longest names first: where they are side by side, features begin with them."""
+    if column.object == IMAGE:
+        return ""
+    if column.object == OBJECT:
+        return column.feature.removeprefix(f"{owner(column.feature, types)}_")
+    return column.feature
+
+
+def _place_index(layout: Layout, name: str, places: Sequence[str]) -> Iterator[TableIndex]:
+    found = (layout.by_feature.get((IMAGE, feature)) for feature in places)
     columns = [column for column in found if column and column.type != NULL]
     # Only a table that is wider than the destination allows has the two in different parts.
     if columns and len({column.table for column in columns}) == 1:
-        names = tuple(column.name for column in columns)
-        yield TableIndex(f"{prefix}Per_IPlateWell", columns[0].table, names)
+        yield TableIndex(name, columns[0].table, tuple(column.name for column in columns))

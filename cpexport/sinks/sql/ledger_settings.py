@@ -28,6 +28,9 @@ show whether it still holds, so no batch removes it; a script does, as it reuses
 INDEXES = "indexes"
 """The setting that is `no` if loads make no indexes for queries."""
 
+PLACES = "places"
+"""The setting with the image features that name plate and well, if they are not the usual ones."""
+
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -36,7 +39,7 @@ KEY = "key"
 
 OWN = (
     *(KEY, "schema", "shape", "made", "views", "layout", "changing", "experiment_id", "view"),
-    *("measured", queries.UNMEASURED, INDEXES, "planned"),
+    *("measured", queries.UNMEASURED, INDEXES, PLACES, "planned"),
 )
 """The settings that say what a destination is, or is becoming; no batch invalidates them."""
 
@@ -89,6 +92,12 @@ def setting(db: Database, scope: Scope, name: str) -> str | None:
     have an empty prefix."""
     rows = fetch(db, queries.setting(), **values_of(scope), of_name=name)
     return rows[0][0] if rows else None
+
+
+@checked
+def places(db: Database, prefix: str) -> tuple[str, ...]:
+    """The image features that name plate and well, if a load was told; see `base.Sink.tune`."""
+    return tuple(map(str, json.loads(setting(db, Scope(prefix), PLACES) or "[]")))
 
 
 def made(db: Database, prefix: str) -> frozenset[str]:

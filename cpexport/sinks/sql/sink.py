@@ -3,6 +3,7 @@
 The ledger is in SQL. A `TableStore` has the rows, in the same database or in files.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -33,7 +34,7 @@ from cpexport.sinks.sql.batch_replacement import replaced
 from cpexport.sinks.sql.column_projection import ColumnProjection
 from cpexport.sinks.sql.database import Database
 from cpexport.sinks.sql.growing_layout import GrowingLayout
-from cpexport.sinks.sql.ledger_settings import INDEXES
+from cpexport.sinks.sql.ledger_settings import INDEXES, PLACES
 from cpexport.sinks.sql.ledger_store import SqlLedger
 from cpexport.sinks.sql.scope import NO_RUN_YET, Scope
 from cpexport.sinks.sql.table_store import TableStore
@@ -273,16 +274,22 @@ class LedgerSink:
             with self._tables.exclusive(self._layout):
                 ledger_upgrade.upgraded(self._db, self._tables.make_ledger_table)
 
-    def tune(self, indexes: bool | None, written: Mapping[str, int]) -> None:
+    def tune(
+        self, indexes: bool | None, written: Mapping[str, int], places: Sequence[str] = ()
+    ) -> None:
         if self.ledger.still_exists():
-            scope = Scope(self.ledger.prefix)
-            chosen = None if indexes is None else "yes" if indexes else "no"
-            if chosen not in (None, ledger_settings.setting(self._db, scope, INDEXES)):
-                with self._tables.exclusive(self._layout):
-                    ledger_settings.note(self._db, scope, {INDEXES: str(chosen)})
+            self._choose(INDEXES, None if indexes is None else "yes" if indexes else "no")
+            self._choose(PLACES, json.dumps(places) if places else None)
             rows = self.ledger.summary().rows
             grown = {name for name, new in written.items() if new * _MUCH >= rows.get(name, 0)}
             self._tables.tune(self._layout, grown)
+
+    def _choose(self, name: str, value: str | None) -> None:
+        """Stores what this load has chosen for later ones; None if it has not."""
+        scope = Scope(self.ledger.prefix)
+        if value not in (None, ledger_settings.setting(self._db, scope, name)):
+            with self._tables.exclusive(self._layout):
+                ledger_settings.note(self._db, scope, {name: str(value)})
 
     @property
     def indexed(self) -> bool:

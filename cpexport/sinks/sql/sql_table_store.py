@@ -115,7 +115,8 @@ class SqlTableStore(TableStore):
         unwanted = ledger_settings.setting(self._db, Scope(self.prefix), INDEXES) == "no"
         if unwanted or not self.capabilities.indexes:
             return ()
-        return missing(query_indexes(layout, self.prefix), self._indexes(layout))
+        places = ledger_settings.places(self._db, self.prefix)
+        return missing(query_indexes(layout, self.prefix, places), self._indexes(layout))
 
     def _indexes(self, layout: Layout) -> Mapping[str, Collection[tuple[str, ...]]]:
         """The columns of all indexes of the data tables, by table."""

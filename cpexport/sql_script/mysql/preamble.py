@@ -21,7 +21,6 @@ from cpexport.sql_script.manifest import Manifest
 from cpexport.sql_script.mysql import tables as mysqltables
 from cpexport.sql_script.mysql.statements import (
     RUN,
-    SKIP,
     Variable,
     check,
     end,
@@ -130,14 +129,6 @@ def tables(contents: Manifest) -> Iterator[str]:
     yield from _kinds(contents)
     done = f"prefix = {prefix} AND table_number = 0 AND name = 'changing'"
     yield f"DELETE FROM _cpexport_settings WHERE @ok AND {done};\nCOMMIT;\n"
-
-
-def indexes(contents: Manifest) -> Iterator[str]:
-    """Makes the indexes that queries need, once all rows are there."""
-    yield SKIP
-    texts = {column.name for column in contents.layout.columns if schema.is_place(column)}
-    for index in contents.indexes:
-        yield mysqltables.query_index(index, [c for c in index.columns if c in texts])
 
 
 def _before(contents: Manifest) -> Iterator[str]:

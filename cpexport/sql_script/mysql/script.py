@@ -32,7 +32,7 @@ from cpexport.sql_script.manifest import (
     ScriptOptions,
     replacements,
 )
-from cpexport.sql_script.mysql import preamble, requirements, session
+from cpexport.sql_script.mysql import preamble, requirements, session, table_tuning
 from cpexport.sql_script.mysql.statements import (
     ID,
     SKIP,
@@ -80,7 +80,8 @@ def script(contents: Manifest, form: ScriptOptions) -> Iterator[str]:
             "@loaded = @loaded + COALESCE(@ok AND @new, 0);\n"
         )
     yield f"\n-- the run as a whole\nSET @ok = @all;\n{block(_whole(contents))}{end('@ok')}"
-    yield "SET @ok = @ready;\n" + block(preamble.indexes(contents))
+    yield "SET @ok = @ready;\n" + block(table_tuning.indexes(contents))
+    yield block([table_tuning.count_values(contents)])
     yield f"""SELECT IF(@left = 0,
   CONCAT('cpexport: ', @loaded, ' of {batches} batches imported, the others were already there'),
   CONCAT('cpexport: ', @left, ' of {batches} batches left out, ', @loaded, ' loaded, ',

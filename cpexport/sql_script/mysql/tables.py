@@ -1,7 +1,7 @@
 """The tables of a script for MariaDB and MySQL, and statements that make them: the same tables as
 the sinks make."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 import pyarrow as pa
@@ -12,8 +12,6 @@ from cpexport.cellprofiler.features import TEXT
 from cpexport.errors import SinkError
 from cpexport.sinks.mysql.dialect import DIALECT, with_key
 from cpexport.sinks.sql import ledger_schema, schema
-from cpexport.sinks.sql.database import quoted
-from cpexport.sinks.sql.indexes import TableIndex
 from cpexport.sinks.sql.schema import PLACE_LENGTH
 from cpexport.sql_script.manifest import Manifest
 from cpexport.sql_script.mysql.statements import RUN, literal
@@ -63,30 +61,6 @@ def indexed(table: str, index: str, statement: str) -> str:
         f"AND table_name = {literal(table)} AND index_name = {literal(index)}"
     )
     return f"SET @s = IF(({existing}) = 0, {literal(statement)}, 'DO 0');\n{RUN}"
-
-
-def query_index(index: TableIndex, texts: Collection[str]) -> str:
-    """Statements that make an index for queries, if the table has none with these columns, and
-    unless a load has chosen to have none. Of a TEXT in `texts`, as older versions made plates and
-    wells, it has the first characters."""
-    table, columns = literal(index.table), literal(",".join(index.columns))
-    existing = (
-        "SELECT COUNT(*) FROM (SELECT GROUP_CONCAT(column_name ORDER BY seq_in_index) AS names "
-        "FROM information_schema.statistics WHERE table_schema = DATABASE() "
-        f"AND table_name = {table} GROUP BY index_name) x WHERE names = {columns}"
-    )
-    chosen = "SELECT COUNT(*) FROM _cpexport_settings WHERE name = 'indexes' AND value = 'no'"
-    type = (
-        "SELECT MIN(data_type) FROM information_schema.columns WHERE table_schema = DATABASE() "
-        f"AND table_name = {table} AND column_name ="
-    )
-    statement = literal(index.statement())
-    for column in texts:
-        length = f"IF(({type} {literal(column)}) LIKE '%text', '({PLACE_LENGTH})', '')"
-        named = literal(quoted(column))
-        statement = f"REPLACE({statement}, {named}, CONCAT({named}, {length}))"
-    wanted = f"@ok AND ({existing}) = 0 AND ({chosen}) = 0"
-    return f"SET @s = IF({wanted},\n  {statement}, 'DO 0');\n{RUN}"
 
 
 def types(table: sa.Table) -> dict[str, str]:

@@ -65,6 +65,13 @@ def indexes(contents: Manifest) -> Iterator[str]:
         yield _unless_exists(index)
 
 
+def count_values(contents: Manifest) -> Iterator[str]:
+    """Counts the values of all tables, which the optimizer must know; of some rows, as loads do."""
+    yield "PRAGMA analysis_limit = 1000;\n"
+    for table in contents.layout.tables:
+        yield f"ANALYZE {quoted(table)};\n"
+
+
 def _unless_exists(index: TableIndex) -> str:
     return index.statement().replace("CREATE INDEX", "CREATE INDEX IF NOT EXISTS", 1) + ";\n"
 

@@ -129,6 +129,7 @@ def _last(contents: Manifest) -> Iterator[str]:
     for statement in replacements(contents):
         yield f"{statement};\n"
     yield from preamble.indexes(contents)
+    yield from preamble.count_values(contents)
     yield (
         f"COMMIT;\nSELECT 'cpexport: ' || count(*) || ' of {len(contents.units)} batches imported, "
         "the others were already there' FROM cpexport_loaded WHERE n;\n"
