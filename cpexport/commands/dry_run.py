@@ -29,6 +29,7 @@ from cpexport.loading.request import LoadRequest
 from cpexport.loading.succession import Succession
 from cpexport.loading.survey import survey
 from cpexport.loading.wanted import (
+    check_features,
     check_not_an_output,
     check_object_types,
     check_wanted_of_runs,
@@ -211,6 +212,7 @@ def _one(request: LoadRequest, progress: Progress) -> DryRun:
         check_not_empty(found, request.outputs)
         if run is None:
             check_object_types(request.shape, found.batches, sink.layout())
+            check_features(request.shape, found.batches, sink.layout())
             check_wells(request.wells, found.batches, sink.layout())
         again = {entry.signature for entry in sink.ledger.removed() if request.again}
         plan, unreadable = planned_of_readable(

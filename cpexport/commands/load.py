@@ -28,7 +28,12 @@ from cpexport.loading.request import LoadRequest
 from cpexport.loading.retry import Retry
 from cpexport.loading.succession import Succession
 from cpexport.loading.survey import Survey, survey
-from cpexport.loading.wanted import check_not_an_output, check_object_types, check_wells
+from cpexport.loading.wanted import (
+    check_features,
+    check_not_an_output,
+    check_object_types,
+    check_wells,
+)
 from cpexport.loading.workers import THREAD, ExecutorSpec, WorkerPool
 from cpexport.loading.writer import LoadWriter
 from cpexport.sinks.base import LedgerStore, Sink
@@ -160,6 +165,7 @@ def _check_request(request: LoadRequest, found: Survey, sink: Sink) -> None:
         )
     if request.run is None:
         check_object_types(request.shape, found.batches, sink.layout())
+        check_features(request.shape, found.batches, sink.layout())
         check_wells(request.wells, found.batches, sink.layout())
 
 

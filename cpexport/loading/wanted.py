@@ -13,6 +13,7 @@ from cpexport.sinks.registry import file_of, open_sink
 from cpexport.sources.base import Batch, features_of
 from cpexport.spelling import closest, suggest
 from cpexport.tables.layout import Layout
+from cpexport.tables.left_out_features import is_pattern, matches
 from cpexport.tables.options import LAYOUTS, TableOptions
 
 _COUNT: Final = "Count_"
@@ -64,6 +65,30 @@ def check_object_types(
     raise UsageError(suggest(message, *(closest(name, words) for name in missing)))
 
 
+def check_features(shape: TableOptions | None, batches: Iterable[Batch], layout: Layout) -> None:
+    """Refuses misspelled names of features in a first load, as they would be stored with the
+    destination. A name unlike any feature, or a pattern, may be for what later outputs have.
+
+    Raises:
+        UsageError: names them, and the most similar columns.
+    """
+    if shape is None or shape.keeps_all or layout.columns:
+        return
+    columns = {
+        (name, feature)
+        for features in features_of(batches)
+        for name in features
+        for feature in features[name]
+    }
+    for option, patterns in (("--features", shape.features), ("--leave-out", shape.leave_out)):
+        names_only = [p for p in patterns if not is_pattern(p)]
+        wrong = [n for n in names_only if not any(matches((n,), *column) for column in columns)]
+        names = sorted({f"{name}_{feature}" for name, feature in columns})
+        if meant := {name: like for name in wrong if (like := closest(name, names))}:
+            message = f"{option} {', '.join(meant)}: no feature has such a name"
+            raise UsageError(suggest(message, *meant.values()))
+
+
 def check_wells(wells: Wells | None, batches: Iterable[Batch], layout: Layout) -> None:
     """Refuses plate and well features that neither an output nor the destination has for images,
     and tables of wells without a feature that gives the well. Needs an output to check.
@@ -101,11 +126,11 @@ def check_wanted_of_runs(
     to: str,
     prefix: str,
 ) -> None:
-    """Runs both checks for several runs of one destination; it suffices that one run has a feature.
+    """Runs these checks for several runs of one destination: one run with a feature suffices.
 
     The evidence is cached, so the survey of each run's own load takes no time.
     """
-    if (shape is None or not shape.only) and wells is None:
+    if (shape is None or (not shape.only and shape.keeps_all)) and wells is None:
         return
     with open_sink(to, prefix, shape, writing=False) as sink:
         layout = sink.layout()
@@ -115,4 +140,5 @@ def check_wanted_of_runs(
         with suppress(SourceError):
             batches += survey(folders).batches
     check_object_types(shape, batches, layout)
+    check_features(shape, batches, layout)
     check_wells(wells, batches, layout)

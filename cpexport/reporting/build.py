@@ -156,6 +156,7 @@ def _of_destination(request: ReportRequest, to: str, checked: CheckReport | None
     with open_() as sink:
         notes += [f"{table} {what}" for table, what in wrong_wells(sink, request.prefix)]
     on_plates = screen(states, located, places, request.format)
+    notes += values.control_notes(on_plates)
     return ReportData(
         destination.rpartition("/")[2] or destination,
         destination,

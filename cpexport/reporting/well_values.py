@@ -1,6 +1,6 @@
 """The values of wells that a report shows: chosen, read from a destination, and judged."""
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -38,6 +38,8 @@ from cpexport.tables.aggregates import Floats
 from cpexport.tables.layout import Layout
 
 _NAMED = 10
+# How many plates without enough controls a note names.
+_FEW = 5
 """The most outlying wells that are named for a metric."""
 
 
@@ -185,6 +187,23 @@ class WellValues:
         counts = by_time.counts[place]
         np.divide(by_time.sums[place], counts, out=mean, where=counts > 0)
         return [float(value) for value in mean]
+
+    def control_notes(self, screen: Screen) -> Iterator[str]:
+        """Notes the plates without enough control wells for Z'."""
+        masks = self._control_masks(screen)
+        if masks is None:
+            return
+        few = []
+        for plate, place in zip(screen.plates, screen.slices, strict=True):
+            positive, negative = (int(mask[place].sum()) for mask in masks)
+            if min(positive, negative) < 2:
+                few.append(f"{plate.title} has {positive} and {negative}")
+        if few:
+            more = f", and {len(few) - _FEW} more plates have too few" if len(few) > _FEW else ""
+            yield (
+                "Z' needs two positive and two negative control wells on a plate: "
+                f"{', '.join(few[:_FEW])}{more}"
+            )
 
     def _control_masks(self, screen: Screen) -> tuple[Mask, Mask] | None:
         masks = []

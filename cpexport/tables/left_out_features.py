@@ -35,7 +35,7 @@ def is_left_out(patterns: tuple[str, ...], object_name: str, feature: str) -> bo
     """
     if not patterns or _always_stays(object_name, feature):
         return False
-    return _matches(patterns, object_name, feature)
+    return matches(patterns, object_name, feature)
 
 
 def is_wanted(patterns: tuple[str, ...], object_name: str, feature: str) -> bool:
@@ -51,7 +51,7 @@ def is_wanted(patterns: tuple[str, ...], object_name: str, feature: str) -> bool
     if not patterns or _always_stays(object_name, feature):
         return True
     needed = ("Count_",) if object_name == IMAGE else ("Parent_", "Location_Center_")
-    return feature.startswith(needed) or _matches(patterns, object_name, feature)
+    return feature.startswith(needed) or matches(patterns, object_name, feature)
 
 
 def _always_stays(object_name: str, feature: str) -> bool:
@@ -61,9 +61,15 @@ def _always_stays(object_name: str, feature: str) -> bool:
     return object_name in NOT_OBJECTS or feature in _KEYS
 
 
-def _matches(patterns: tuple[str, ...], object_name: str, feature: str) -> bool:
-    matches = _matcher(patterns)
-    return matches(f"{object_name}_{feature}") or matches(feature)
+def is_pattern(text: str) -> bool:
+    """Whether a text stands for several features; else it is the name of one."""
+    return re.search(r"[*?[]", text) is not None
+
+
+def matches(patterns: tuple[str, ...], object_name: str, feature: str) -> bool:
+    """Whether one of the patterns is that of a feature; see `is_left_out`."""
+    fits = _matcher(patterns)
+    return fits(f"{object_name}_{feature}") or fits(feature)
 
 
 def _measured(feature: str) -> bool:
@@ -73,11 +79,11 @@ def _measured(feature: str) -> bool:
 @lru_cache(maxsize=8)
 def _matcher(patterns: tuple[str, ...]) -> Callable[[str], bool]:
     """Thousands of names are looked up in a set; only those with a wildcard take an expression."""
-    names = frozenset(pattern for pattern in patterns if not re.search(r"[*?[]", pattern))
+    names = frozenset(pattern for pattern in patterns if not is_pattern(pattern))
     wild = "|".join(fnmatch.translate(pattern) for pattern in patterns if pattern not in names)
     expression = re.compile(wild)
 
-    def matches(name: str) -> bool:
+    def fits(name: str) -> bool:
         return name in names or (bool(wild) and expression.match(name) is not None)
 
-    return matches
+    return fits

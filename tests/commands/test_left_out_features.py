@@ -106,3 +106,17 @@ def test_relationships_stay_whatever_is_chosen(tmp_path: Path) -> None:
         pairs.append(rows(tmp_path / f"{name}.sqlite", "SELECT count(*) FROM Per_Relationships"))
 
     assert pairs[0] == pairs[1] == pairs[2] != [(0,)]
+
+
+@pytest.mark.parametrize("option", ["--leave-out", "--features"])
+def test_a_misspelled_name_is_refused_by_the_first_load(
+    outputs: Path, tmp_path: Path, cpexport: Run, option: str
+) -> None:
+    words = ("load", outputs, "--to", tmp_path / "a.sqlite", option)
+    ran = cpexport(*words, "Nuclei_AreaShape_Aera")
+    runs = cpexport(*words, "Nuclei_AreaShape_Aera", "--table-number")
+    right = cpexport(*words, "Nuclei_AreaShape_Area,Nuclei_Zernike_*")
+
+    assert {ran.status, runs.status} == {2}
+    assert "no feature has such a name. Did you mean Nuclei_AreaShape_Area?" in ran.err
+    assert right.status == 0

@@ -197,6 +197,15 @@ class TestStates:
         assert "Nuclei per image set: far from the median of the plate in P2 D05 (9)" in text
         assert "Z\u2032" in text
 
+    def test_plates_without_enough_controls_are_named(self, home: Path, tmp_path: Path) -> None:
+        written = cpexport.report(
+            to=home / "s.sqlite", out=tmp_path / "r.html", positive="A01", negative="Z99"
+        )
+        (note,) = [note for note in written.notes if "control wells" in note]
+
+        assert "Z' needs two positive and two negative control wells on a plate" in note
+        assert "P1 has 1 and 0" in note
+
     def test_all_runs_of_a_destination_are_shown(self, tmp_path: Path) -> None:
         to, out = tmp_path / "runs.sqlite", tmp_path / "all.html"
         for run, sets in (("a", (1, 2)), ("b", (1, 2, 3))):
