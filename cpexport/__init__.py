@@ -25,7 +25,7 @@ if _typing.TYPE_CHECKING:
     from cpexport.api.rows import read_batches as read_batches
     from cpexport.api.verify import verify as verify
     from cpexport.commands.annotate import AnnotateReport as AnnotateReport
-    from cpexport.commands.check import CheckReport as CheckReport
+    from cpexport.commands.check_report import CheckReport as CheckReport
     from cpexport.commands.dry_run import DryRun as DryRun
     from cpexport.commands.info import InfoReport as InfoReport
     from cpexport.commands.info_files import FilesInfo as FilesInfo

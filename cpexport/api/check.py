@@ -18,7 +18,7 @@ from cpexport.api.arguments import (
 )
 from cpexport.api.report import check_report_file, write_report
 from cpexport.commands import check as checks
-from cpexport.commands.check import CheckReport
+from cpexport.commands.check_report import CheckReport
 from cpexport.commands.watch import RunProgress, follow_check
 from cpexport.errors import UsageError
 from cpexport.jobs.record_reader import Reader

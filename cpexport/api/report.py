@@ -21,7 +21,7 @@ from cpexport.loading.progress import Progress, silent
 from cpexport.outcome import status
 
 if TYPE_CHECKING:
-    from cpexport.commands.check import CheckReport
+    from cpexport.commands.check_report import CheckReport
     from cpexport.reporting.request import ReportRequest
 
 

@@ -11,7 +11,7 @@ from cpexport.cli.logs import LoggedCommand
 from cpexport.cli.screens import Example, option
 
 if TYPE_CHECKING:
-    from cpexport.commands.check import CheckReport
+    from cpexport.commands.check_report import CheckReport
 
 _LISTS = ("list", "commands", "array")
 

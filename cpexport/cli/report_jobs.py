@@ -8,7 +8,7 @@ from typing import TypeVar
 from cpexport.cellprofiler.image_set_names import Name, listed
 from cpexport.cli.json_text import json_text
 from cpexport.cli.tables import aligned, brief, filled, left_out, paragraph, table, wrapped
-from cpexport.commands.check import GAPS, CheckReport
+from cpexport.commands.check_report import GAPS, CheckReport
 from cpexport.commands.resubmit import Resubmission
 from cpexport.commands.seen import Seen
 from cpexport.imagesets import ImageSets

@@ -9,7 +9,7 @@ from cpexport.cellprofiler.features import IMAGE
 from cpexport.cellprofiler.flagged_image_sets import skipped_there
 from cpexport.cellprofiler.image_set_list import read_lists
 from cpexport.cellprofiler.same_image import ImageDifference, compared
-from cpexport.commands.check import CheckReport
+from cpexport.commands.check_report import CheckReport
 from cpexport.commands.seen import Seen
 from cpexport.errors import LeftOut, UsageError
 from cpexport.files.spool import Spool

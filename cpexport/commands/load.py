@@ -27,7 +27,8 @@ from cpexport.loading.removed import load_removed_again
 from cpexport.loading.request import LoadRequest
 from cpexport.loading.retry import Retry
 from cpexport.loading.succession import Succession
-from cpexport.loading.survey import Survey, survey
+from cpexport.loading.survey import survey
+from cpexport.loading.surveyed import Survey
 from cpexport.loading.wanted import (
     check_features,
     check_not_an_output,

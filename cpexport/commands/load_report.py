@@ -16,7 +16,7 @@ from cpexport.loading import run_measurements
 from cpexport.loading.left_out import kept, left_out, missing
 from cpexport.loading.load_plan import Replacement, other_pipelines, replacements
 from cpexport.loading.missing_features import lacking, sentences
-from cpexport.loading.survey import Survey
+from cpexport.loading.surveyed import Survey
 from cpexport.loading.withdrawal import Withdrawn
 from cpexport.loading.writer import LoadWriter
 from cpexport.outcome import INTERRUPTED, stamped, status

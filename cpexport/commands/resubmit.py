@@ -8,7 +8,7 @@ from typing import Any
 
 from cpexport.cellprofiler.batch_file import BatchFile
 from cpexport.cellprofiler.image_set_list import for_jobs
-from cpexport.commands.check import CheckReport
+from cpexport.commands.check_report import CheckReport
 from cpexport.imagesets import ImageSets
 from cpexport.jobs.history import History
 from cpexport.jobs.plan import LIST, Plan, check_commands, numbered, pipeline_of

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cpexport.commands.check import CheckReport
+from cpexport.commands.check_report import CheckReport
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.jobs.history import History
 from cpexport.jobs.record_reader import Reader

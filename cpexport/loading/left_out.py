@@ -25,7 +25,7 @@ from cpexport.loading import lost_features
 from cpexport.loading.completeness import shown_by_numbers
 from cpexport.loading.missing_features import unloaded
 from cpexport.loading.removed import removed_sets, why_removed
-from cpexport.loading.survey import Survey, pictures_of
+from cpexport.loading.surveyed import Survey, pictures_of
 from cpexport.sinks.base import LedgerStore, Sink
 from cpexport.sinks.ledger import Entry
 from cpexport.sources.base import Batch

@@ -11,7 +11,7 @@ from cpexport.jobs.split import STATUS, STATUS_SUFFIXES, unfinished
 from cpexport.jobs.underway import read_recorded
 from cpexport.loading.completeness import UNFINISHED, UNSAID
 from cpexport.loading.how_jobs_ended import how_it_ended, unsaid
-from cpexport.loading.survey import Survey
+from cpexport.loading.surveyed import Survey
 from cpexport.sources.base import Batch
 
 

@@ -18,7 +18,7 @@ from cpexport.errors import CollisionError, LossError
 from cpexport.imagesets import ImageSets
 from cpexport.loading import lost_features
 from cpexport.loading.lost_features import Names
-from cpexport.loading.survey import pictures_of
+from cpexport.loading.surveyed import pictures_of
 from cpexport.sinks.base import Sink
 from cpexport.sinks.ledger import Entry
 from cpexport.sinks.sql.loaded_images import pictures as recalled

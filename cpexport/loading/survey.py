@@ -4,23 +4,21 @@ Both `load` and `check` begin with this survey, so both mean the same by complet
 """
 
 import logging
-from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 
 from cpexport._stopwatch import Stopwatch
 from cpexport.cellprofiler.batch_file import BatchFile, BatchFileFoundError
 from cpexport.cellprofiler.flagged_image_sets import without_rows
-from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.cellprofiler.image_set_list import read_lists
 from cpexport.cellprofiler.image_set_names import Name
-from cpexport.errors import LeftOut, SourceError
+from cpexport.errors import SourceError
 from cpexport.files.places import path_of
-from cpexport.files.spool import Picked, Spool
-from cpexport.imagesets import NONE, ImageSets, Union, union
+from cpexport.files.spool import Spool
+from cpexport.imagesets import NONE, ImageSets, union
 from cpexport.jobs.found_plans import read_plans
 from cpexport.jobs.plan import SavedPlan
 from cpexport.jobs.stamps import Stamps, read_stamps
@@ -34,9 +32,10 @@ from cpexport.loading.list_beside import list_beside
 from cpexport.loading.numbering import Numbering, count_from_1, renumbered
 from cpexport.loading.progress import Progress, ProgressEvent
 from cpexport.loading.stored_batches import StoredSource, is_destination, stored_sources
+from cpexport.loading.surveyed import Survey
+from cpexport.loading.temporary_files import kept_temporary, left_over
 from cpexport.sources.base import Batch, Source
 from cpexport.sources.detect import Found, find
-from cpexport.sources.error_containment import contained
 from cpexport.sources.find_batch_file import (
     Candidates,
     next_to,
@@ -44,65 +43,8 @@ from cpexport.sources.find_batch_file import (
     sorted_by_content,
     the_one,
 )
-from cpexport.sources.folder import TEMPORARY
-from cpexport.sources.no_output import holds_measurements, is_left_over
-from cpexport.tables.layout import Features
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Survey:
-    """The batch file and the judged batches of some folders.
-
-    plan: the batch file, if there is one.
-    known: signatures of sources that were not opened, because the caller knows them.
-    plans: the saved plans of the jobs, the newest last.
-    histories: the folders in which jobs record their attempts.
-    notes: for the user, for example about batch files.
-    left_out: files that may be data but belong to no batch.
-    names: the names of incomplete image sets that were numbered by their metadata.
-    by_metadata: whether metadata numbered the image sets.
-    count_from_1: whether each job counts its own image sets from 1.
-    """
-
-    plan: BatchFile | None
-    batches: Sequence[Batch]
-    known: Collection[str] = ()
-    plans: tuple[SavedPlan, ...] = ()
-    histories: tuple[Path, ...] = ()
-    notes: tuple[str, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
-    names: Mapping[int, Name] = field(default_factory=dict)
-    by_metadata: bool = False
-    count_from_1: bool = False
-
-    @cached_property
-    def facts(self) -> "Facts":
-        """What the batches have in common, from one look at all of them."""
-        others, features, image_sets = array("q"), dict[int, Features](), Union()
-        for place, batch in enumerate(self.batches):
-            features[id(batch.features)] = batch.features
-            if batch.is_whole:
-                image_sets.add(batch.image_sets)
-            else:
-                others.append(place)
-        return Facts(Picked(self.batches, others), image_sets.all, tuple(features.values()))
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What some batches have in common.
-
-    not_whole: the batches for which a report may need a line: those that lack image sets, or have
-        something to tell.
-    whole: the image sets of all others.
-    features: all features of batches; those with equal features mostly share one mapping of them.
-    """
-
-    not_whole: Sequence[Batch]
-    whole: ImageSets
-    features: tuple[Features, ...]
 
 
 def survey(
@@ -186,7 +128,7 @@ class _Surveying:
         if not folders.allow(found):
             return None
         candidates = sorted_by_content(found.batch_files)
-        found = found.corrected(outputs=(*candidates.outputs, *_kept_temporary(found)))
+        found = found.corrected(outputs=(*candidates.outputs, *kept_temporary(found)))
         path = None if self.lists else self.batch_file or the_one(candidates.batch_files)
         if path is None and not self.lists:
             near = next_to(outputs)
@@ -234,7 +176,7 @@ class _Surveying:
                 *numbered.notes,
                 *notes_on(plan, [*candidates.batch_files, *renamed]),
                 *read.notes,
-                *_left_over(found, plan),
+                *left_over(found, plan),
                 *_without_rows(batches, judging.skipping, None if known else plan),
             ),
             (*found.left_out, *read.left_out, *stamps.left_out),
@@ -333,32 +275,12 @@ def _plan(path: Path | None, plans: Sequence[SavedPlan], stamps: Stamps) -> Batc
     return plan
 
 
-def _kept_temporary(found: Found) -> list[Path]:
-    """Returns temporary files that someone kept on purpose: they are measurement files too."""
-    return [
-        path
-        for path in found.temporary
-        if path.parent.name not in TEMPORARY and holds_measurements(path)
-    ]
-
-
 def _sources(found: Found, plan: BatchFile | None, candidates: Candidates) -> Spool[Source]:
     """Returns all sources; those that stand for unreadable batch files come last."""
     sources = found.sources(plan.pipeline if plan and not plan.is_list else None)
     for not_read in candidates.not_read:
         sources.append(not_read)
     return sources
-
-
-def pictures_of(batch: Batch) -> Pictures:
-    """Returns what identifies the images of a batch's image sets, without the flags that its own
-    modules set.
-
-    Raises:
-        SourceError: the batch can no longer be read.
-    """
-    with contained(batch.source), batch.source.open() as opened:
-        return opened.pictures.without(batch.flags)
 
 
 def _without_rows(
@@ -374,25 +296,3 @@ def _check_any_output(renamed: Collection[Path], outputs: Iterable[Path]) -> Non
     """Refuses a batch file that was given as outputs."""
     for path in set(outputs) & set(renamed):
         raise BatchFileFoundError(path)
-
-
-def _left_over(found: Found, plan: BatchFile | None) -> Iterator[str]:
-    """Notes on temporary files of killed jobs, in folders that also hold other output."""
-    if not found.temporary:
-        return
-    homes = {path: _home(path) for path in found.temporary}
-    wanted = {*homes, *homes.values()}
-    paths: set[Path] = set()
-    for source in found.sources(plan.pipeline if plan and not plan.is_list else None):
-        if source.files:
-            files = {source.path, *source.files}
-            paths |= (files | {path.parent for path in files}) & wanted
-    for path, home in homes.items():
-        if path not in paths and home in paths and is_left_over(path):
-            yield f"{path}: left over from a killed job, not read"
-
-
-def _home(temporary: Path) -> Path:
-    """The folder of the job that wrote a temporary file."""
-    home = temporary.parent
-    return home.parent if home.name in TEMPORARY else home

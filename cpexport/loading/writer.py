@@ -27,7 +27,7 @@ from cpexport.loading.progress import Progress, ProgressEvent
 from cpexport.loading.retry import Retry
 from cpexport.loading.run_measurements import keep_measured
 from cpexport.loading.succession import Succession
-from cpexport.loading.survey import Survey
+from cpexport.loading.surveyed import Survey
 from cpexport.loading.withdrawal import Withdrawn, withdraw
 from cpexport.loading.workers import WorkerPool
 from cpexport.sinks.base import Sink

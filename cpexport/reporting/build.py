@@ -9,8 +9,9 @@ from typing import Final
 import numpy as np
 
 from cpexport.cellprofiler.image_identity import Pictures
-from cpexport.commands.check import CheckReport, check
+from cpexport.commands.check import check
 from cpexport.commands.check_destination import check_destination
+from cpexport.commands.check_report import CheckReport
 from cpexport.derived.wells import wrong_wells
 from cpexport.errors import UsageError
 from cpexport.imagesets import NONE, ImageSets

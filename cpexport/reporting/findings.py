@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from cpexport.cellprofiler.image_set_names import listed, named
-from cpexport.commands.check import GAPS
+from cpexport.commands.check_report import GAPS
 from cpexport.reporting.build import ReportData
 from cpexport.reporting.markup import number, percent
 from cpexport.reporting.run_state import RunState, State

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from cpexport.cellprofiler.batch_file import BatchFile
 from cpexport.cellprofiler.features import NULL
-from cpexport.commands.check import CheckReport
+from cpexport.commands.check_report import CheckReport
 from cpexport.commands.seen import Seen
 from cpexport.imagesets import NONE, ImageSets, union
 from cpexport.jobs.scheduler_commands import WAITING

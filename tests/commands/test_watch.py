@@ -15,7 +15,8 @@ from support.fixtures import Ran, rows
 from support.site import Case, Site, program
 
 from cpexport.cellprofiler.batch_file import read_batch_file
-from cpexport.commands.check import CheckReport, check
+from cpexport.commands.check import check
+from cpexport.commands.check_report import CheckReport
 from cpexport.commands.seen import Seen
 from cpexport.commands.watch import RunProgress, follow_check, standing
 from cpexport.imagesets import NONE, ImageSets

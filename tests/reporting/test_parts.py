@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cpexport.cellprofiler.plate_positions import plate_format
-from cpexport.commands.check import CheckReport
+from cpexport.commands.check_report import CheckReport
 from cpexport.commands.seen import Seen
 from cpexport.imagesets import ImageSets
 from cpexport.jobs.history import History
