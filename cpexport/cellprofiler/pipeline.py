@@ -205,7 +205,7 @@ class Pipeline:
 
 @dataclass(frozen=True)
 class KnownPipeline(Pipeline):
-    """A pipeline of which only the digest is known."""
+    """A pipeline that is known only by its digest."""
 
     sha256: str = ""
 

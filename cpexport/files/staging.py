@@ -43,7 +43,7 @@ _COPIES = _Copies()
 
 @contextmanager
 def at_hand(paths: Iterable[Path], *, whole: bool = False) -> Iterator[None]:
-    """Within it, whoever opens one of these files gets a copy of it, which is made only once.
+    """Within it, opening one of these files gives a copy, which is made only once.
 
     whole: also for those who read a few places of a large file, as of measurement files.
     """

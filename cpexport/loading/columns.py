@@ -19,7 +19,7 @@ class Columns:
     """The features of one batch.
 
     pipeline: the digest of its pipeline; None if it is unknown.
-    without: object types of which the batch has no table because it has no such objects.
+    without: object types without a table, because the batch has no such objects.
     """
 
     path: str

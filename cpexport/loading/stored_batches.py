@@ -190,7 +190,7 @@ class _Stored:
 
 
 def stored_sources(homes: Sequence[Path]) -> Iterator[StoredSource]:
-    """Yields a source for each batch of which these destinations have rows.
+    """Yields a source for each batch with rows in these destinations.
 
     Raises:
         SourceError: a destination numbers runs, has tables under several prefixes, or has all

@@ -28,7 +28,7 @@ from cpexport.loading.evidence_cache import EVIDENCE, SHARED, EvidenceCache
 from cpexport.loading.inspection import Inspector, Known, Look, NoneKnown, look_at, one_by_one
 from cpexport.loading.judging import Again, Judge
 from cpexport.loading.known_folders import FOLDERS, KnownFolders, Signatures
-from cpexport.loading.list_beside import list_beside
+from cpexport.loading.list_near_outputs import list_near
 from cpexport.loading.numbering import Numbering, count_from_1, renumbered
 from cpexport.loading.progress import Progress, ProgressEvent
 from cpexport.loading.stored_batches import StoredSource, is_destination, stored_sources
@@ -218,8 +218,8 @@ class _Surveying:
         own = count_from_1(batches)
         notes: tuple[str, ...] = ()
         if plan is None:
-            beside, notes = list_beside(self.outputs, found)
-            found = (beside and renumbered(batches, again, errors, beside, numbering)) or found
+            near, notes = list_near(self.outputs, found)
+            found = (near and renumbered(batches, again, errors, near, numbering)) or found
         judging = Judge(found.plan, self.tables, self.same_pictures)
         for item in found.items(batches, again, errors):
             judging.take(item)

@@ -18,7 +18,7 @@ _OUTPUTS, _LISTS = "analysis", "load_data_csv"
 _NAMES: Final = ("load_data.csv", "load_data.csv.gz")
 
 
-def list_beside(
+def list_near(
     outputs: Iterable[Path], found: Renumbered
 ) -> tuple[BatchFile | None, tuple[str, ...]]:
     """Returns the list that lies in the folders of `outputs` or next to them, or the lists of their
