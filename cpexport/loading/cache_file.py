@@ -41,11 +41,10 @@ class CacheFile:
 
     def __init__(self, outputs: Iterable[Path], tables: Iterable[str]) -> None:
         places = "\0".join(sorted(str(path.resolve()) for path in outputs))
-        home = user_cache_path("cpexport", appauthor=False)
-        self._path = home / f"{digest(places)}-{_code()}.sqlite"
+        home = _home()
+        self._path = (home or Path()) / f"{digest(places)}-{_code()}.sqlite"
         self._tables = tuple(tables)
-        # A user without a name and HOME has no home: `~` stays as it is, and nothing is cached.
-        self._usable = self._path.is_absolute()
+        self._usable = home is not None
         self._connection: _sqlite_adbc.Connection | None = None
 
     def table(self, sql: str, *values: object) -> pa.Table | None:
@@ -131,6 +130,17 @@ def _trusted(path: Path) -> bool:
     page, pages = int.from_bytes(header[16:18]), int.from_bytes(header[28:32])
     whole = found.st_size == pages * (page if page > 1 else 65_536)
     return whole and found.st_size > 0
+
+
+def _home() -> Path | None:
+    """The folder for the files; None for a user without a name and HOME, for whom nothing is
+    cached."""
+    try:
+        home = user_cache_path("cpexport", appauthor=False)
+    except RuntimeError:
+        return None
+    # Older versions of platformdirs leave `~` as it is.
+    return home if home.is_absolute() else None
 
 
 @cache

@@ -42,6 +42,7 @@ _ANSWER: Final = 30
 # Seconds between looks at which workers there are, and at whether a scheduler is back.
 _LOOK: Final = 2.0
 _PAUSE: Final = 0.1
+_NOISY: Final = ("distributed", "distributed.client", "tornado.application", "asyncio")
 _WHOLE: Final = re.compile(r"[0-9]{1,9}")
 
 
@@ -61,6 +62,9 @@ def dask_workers(
         CpexportError: no scheduler answers, or no worker can be used.
     """
     distributed = _imported("distributed")
+    for name in _NOISY:
+        # They print tracebacks of what is an error of one line here.
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with ExitStack() as stack:
         if where in CLUSTERS:
             cluster = stack.enter_context(_cluster(where, options))

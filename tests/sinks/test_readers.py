@@ -80,7 +80,8 @@ def test_a_table_changes_between_the_queries_of_others(
             loading.join(60)
 
     assert max(waits) < 2.5
-    held_by = rf"waiting: Per_Cells is in use by connection {number} of {USER}@\S+, idle"
+    holder_is = rf"Per_Cells is in use by connection {number} of {USER}@\S+, idle"
+    held_by = f"waiting for the end of a transaction: {holder_is}"
     assert re.search(held_by, caplog.text), caplog.text
     assert database.rows("SELECT count(Cells_Custom_New) > 0 FROM Per_Cells") == [(1,)]
 

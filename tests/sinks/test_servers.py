@@ -48,7 +48,7 @@ LOADS: dict[str, list[tuple[str, ...]]] = {
     ],
     "runs": [
         (
-            *("a={10_ranges}/outputs", "{40_spreadsheet}/outputs", "--table-number"),
+            *("a={10_ranges}/outputs", "{40_spreadsheet}/outputs/P1-A01-1", "--table-number"),
             *("--prefix", "My_", "--wells", "mean,median,std", "--path-map", "/work=Z:\\work"),
         ),
         ("b={10_ranges}/outputs", "--prefix", "My_"),
