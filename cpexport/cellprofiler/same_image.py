@@ -106,6 +106,9 @@ class _Comparing:
         # same place, and after files were moved, other metadata may decide.
         by_folder_only = has_folder & ~has_digest
         self._metadata(by_folder_only, of_a_plate)
+        # Blank images have equal digests. What is elsewhere and of another plate or well is another
+        # image; what was only moved, or only got other metadata, is the same.
+        self._metadata(has_digest & ~self._in_place(), of_a_plate)
         decided = (
             self._metadata(~self.named | by_folder_only & ~self._in_place())
             & ~self._both_have_files

@@ -10,6 +10,7 @@ from cpexport.cli import exit_status, options, screens
 from cpexport.cli.logs import LoggedCommand
 from cpexport.cli.screens import Example, option
 from cpexport.errors import UsageError
+from cpexport.outcome import FAILED
 
 if TYPE_CHECKING:
     from cpexport.commands.remove import RemoveReport
@@ -73,8 +74,9 @@ def remove(dry_run: bool, yes: bool, format: str, quiet: bool, **words: Any) -> 
     """
     from cpexport.api.remove import remove
 
-    if not (dry_run or yes):
-        _ask(remove(**words, dry_run=True), quiet)
+    if not (dry_run or yes or _confirmed(remove(**words, dry_run=True), quiet)):
+        click.echo("nothing was removed", err=True)
+        return FAILED
     report = remove(**words, dry_run=dry_run)
     click.echo(_text(report, format))
     if not quiet:
@@ -82,12 +84,11 @@ def remove(dry_run: bool, yes: bool, format: str, quiet: bool, **words: Any) -> 
     return report.exit_status
 
 
-def _ask(report: "RemoveReport", quiet: bool) -> None:
+def _confirmed(report: "RemoveReport", quiet: bool) -> bool:
     """Asks whether to remove what a dry run found.
 
     Raises:
         UsageError: there is no terminal.
-        click.Abort: the answer is no.
     """
     if not sys.stdin.isatty():
         raise UsageError(
@@ -96,7 +97,7 @@ def _ask(report: "RemoveReport", quiet: bool) -> None:
         )
     if not quiet:
         click.echo(_text(report, "table"), err=True)
-    click.confirm(f"Remove {report.image_sets.words}?", abort=True, err=True)
+    return click.confirm(f"Remove {report.image_sets.words}?", err=True)
 
 
 def _text(report: "RemoveReport", format: str) -> str:

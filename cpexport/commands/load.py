@@ -44,8 +44,9 @@ from cpexport.tables.layout import object_of
 
 _log = logging.getLogger(__name__)
 
-# How often a load begins again because another one has numbered image sets meanwhile.
-_ATTEMPTS = 6
+# How often a load begins again because another one has numbered image sets meanwhile: once for each
+# batch of the others, at worst.
+_ATTEMPTS = 100
 
 
 def load(

@@ -29,6 +29,7 @@ _MAPS: Final = "platemap"
 _MAP_ENDINGS: Final = (".txt", ".tsv", ".csv")
 _SEPARATORS: Final = "\t,;"
 _SHOWN: Final = 3
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 Place = tuple[str, str]
 """A plate, empty for every plate, and a well: `A01`, or as it is written if it is no position."""
@@ -122,26 +123,21 @@ def _map_file(path: Path, name: str) -> Path:
 
 def _read(path: Path) -> _Table:
     """The table in a file: with commas, tabs or semicolons; in UTF-8, UTF-16 or Windows-1252."""
-    try:
-        content = read_small(path)
-    except OSError as error:
-        problem = error.strerror or str(error)
-        raise SourceError(
-            path, f"cannot be read: {problem}", "name a layout, a CSV file"
-        ) from error
-    if kind := another_kind(path):
-        raise kind
-    try:
-        encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-        text = content.decode(encoding)
-    except UnicodeDecodeError:
-        text = content.decode("cp1252", "replace")
+    text = _text_of(path)
     lines = text.splitlines()
     head = next((line for line in lines if line.strip(_SEPARATORS + " ")), "")
     separator = max(_SEPARATORS, key=head.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     cells = ((reader.line_num, tuple(cell.strip() for cell in row)) for row in reader)
-    rows = [(number, row) for number, row in cells if any(row)]
+    try:
+        rows = [(number, row) for number, row in cells if any(row)]
+    except csv.Error as error:
+        raise SourceError(path, f"line {reader.line_num}: {error}", "correct the line") from error
+    for number, row in rows:
+        if any(_CONTROL.search(cell) for cell in row):
+            # Filters of CellProfiler Analyst are single lines.
+            problem = f"line {number} has a line break or control character in a cell"
+            raise SourceError(path, problem, "remove it")
     if not rows:
         raise SourceError(path, "is empty", "name a layout with a header and a row for each well")
     (_, header), *below = rows
@@ -153,6 +149,23 @@ def _read(path: Path) -> _Table:
             problem = f"line {number} has {counted(len(row), 'cell')}, the header {len(header)}"
             raise SourceError(path, problem, "correct the line")
     return _Table(header, tuple(below))
+
+
+def _text_of(path: Path) -> str:
+    try:
+        content = read_small(path)
+    except OSError as error:
+        problem = error.strerror or str(error)
+        raise SourceError(
+            path, f"cannot be read: {problem}", "name a layout, a CSV file"
+        ) from error
+    if kind := another_kind(path):
+        raise kind
+    try:
+        encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+        return content.decode(encoding)
+    except UnicodeDecodeError:
+        return content.decode("cp1252", "replace")
 
 
 def _places(table: _Table) -> PlaceFeatures:

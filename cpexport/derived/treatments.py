@@ -29,6 +29,8 @@ PLATE: Final = "Plate"
 WELL: Final = "Well"
 _NOTE: Final = "treatments"
 _WHOLE: Final = re.compile(r"-?(0|[1-9][0-9]{0,14})")
+# What every double holds (IEEE 754).
+_MOST_DIGITS: Final = 15
 _NUMBER: Final = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,3})?")
 
 
@@ -255,14 +257,17 @@ def _typed(texts: Sequence[str | None]) -> pa.Array:
     given = [text for text in texts if text is not None]
     if given and all(map(_WHOLE.fullmatch, given)):
         return pa.array([None if text is None else int(text) for text in texts], INTEGER)
-    if given and all(_NUMBER.fullmatch(text) and not _padded(text) for text in given):
+    if given and all(map(_is_number, given)):
         return pa.array([None if text is None else float(text) for text in texts], REAL)
     return pa.array(texts, TEXT)
 
 
-def _padded(text: str) -> bool:
-    """Whether a number begins with zeros, as codes of compounds do."""
-    return bool(re.match(r"[-+]?0[0-9]", text))
+def _is_number(text: str) -> bool:
+    """Whether a text is a number that a real number holds to its last digit, and no code: those
+    begin with zeros, or have many digits."""
+    digits = sum(character.isdigit() for character in re.split("[eE]", text)[0])
+    is_code = digits > _MOST_DIGITS or re.match(r"[-+]?0[0-9]", text)
+    return _NUMBER.fullmatch(text) is not None and not is_code
 
 
 def _text(value: object) -> str:

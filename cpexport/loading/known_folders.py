@@ -75,9 +75,13 @@ class KnownFolders:
         self._passed[place:last] = True
         self._next = last
         above = listed.real
-        while above and self._above.add(above := above.rpartition(os.sep)[0]):
-            pass
+        while above and self._above.add(above):
+            above = above.rpartition(os.sep)[0]
         return True
+
+    def has_passed(self, path: str) -> bool:
+        """Whether a folder, by its path without links, or one below it was passed over."""
+        return path in self._above
 
     @property
     def stamps(self) -> frozenset[str]:

@@ -20,8 +20,9 @@ Names = Mapping[str, frozenset[str]]
 
 _SHOWN = 3
 _COUNT = "Count_"
-# Features that say when and in which order modules ran, not what they measured.
-_OF_THE_JOB = ("ExecutionTime_", "Group_", "ImageSet_", "ProcessingStatus")
+# Features that say when and in which order modules ran, not what they measured; and the number that
+# a job gave an image set, which only outputs with numbers of their own get.
+_OF_THE_JOB = ("ExecutionTime_", "Group_", "ImageSet_", "ProcessingStatus", SOURCE_NUMBER)
 
 
 def names(features: Features) -> Names:

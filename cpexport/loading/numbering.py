@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cpexport.cellprofiler.batch_file import BatchFile
-from cpexport.cellprofiler.image_identity import METADATA, Pictures
+from cpexport.cellprofiler.comparable import of_a_plate
+from cpexport.cellprofiler.image_identity import FILE, METADATA, Pictures
 from cpexport.cellprofiler.image_keys import (
     described,
     in_order,
@@ -232,7 +233,10 @@ def _different(
 
 
 def _files(pictures: Pictures) -> Pictures:
-    return pictures.without([name for name in pictures.columns if name.startswith(METADATA)])
+    """Files, and the plates and wells that they are of: those tell blank images apart."""
+    has_files = any(name.startswith(FILE) for name in pictures.columns)
+    metadata = (name for name in pictures.columns if name.startswith(METADATA))
+    return pictures.without([name for name in metadata if not (has_files and of_a_plate(name))])
 
 
 def _given(

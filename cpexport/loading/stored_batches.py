@@ -33,7 +33,7 @@ from cpexport.sinks.sql.loaded_images import pictures
 from cpexport.sources.base import Carried, Evidence, Opened, State
 from cpexport.sources.sqlite.file import FileKind, contents
 from cpexport.tables.layout import Features, object_of
-from cpexport.tables.options import COMBINED
+from cpexport.tables.options import COMBINED, NONE, TableOptions
 
 _COUNT: Final = "Count_"
 _ADVICE: Final = "load the outputs of its jobs instead"
@@ -193,8 +193,8 @@ def stored_sources(homes: Sequence[Path]) -> Iterator[StoredSource]:
     """Yields a source for each batch with rows in these destinations.
 
     Raises:
-        SourceError: a destination numbers runs, has tables under several prefixes, or has all
-            objects in one table.
+        SourceError: a destination numbers runs, has tables under several prefixes, or does not hold
+            all that the jobs wrote, as they wrote it.
         UsageError: metadata of different names identifies image sets.
         SinkError: a destination cannot be read.
     """
@@ -207,8 +207,7 @@ def stored_sources(homes: Sequence[Path]) -> Iterator[StoredSource]:
             raise SourceError(home, f"has tables under several prefixes: {named}", _ADVICE)
         for prefix in prefixes:
             with open_sink(file_url("sqlite", home), prefix, writing=False) as sink:
-                if sink.shape.numbered or sink.shape.layout == COMBINED:
-                    what = "numbers its runs" if sink.shape.numbered else "combines object types"
+                if what := _altered(sink.shape):
                     raise SourceError(home, f"a destination of cpexport that {what}", _ADVICE)
                 key = sink.ledger.key()
                 keys.setdefault(key, home)
@@ -221,6 +220,19 @@ def stored_sources(homes: Sequence[Path]) -> Iterator[StoredSource]:
                 for entry in sink.ledger.entries():
                     if entry.loaded:
                         yield StoredSource(home, prefix, replace(entry, key=(), numbers={}), key)
+
+
+def _altered(shape: TableOptions) -> str:
+    """Why a destination does not hold batches as their jobs wrote them; empty if it does."""
+    if shape.numbered:
+        return "numbers its runs"
+    if shape.layout == COMBINED:
+        return "combines object types"
+    if shape.layout == NONE or shape.only:
+        return "has only some object types"
+    if not shape.keeps_all:
+        return "has only some features"
+    return "has changed the paths of images" if shape.paths.pairs else ""
 
 
 def _named(key: tuple[str, ...]) -> str:

@@ -34,6 +34,7 @@ from cpexport.loading.progress import Progress, ProgressEvent
 from cpexport.loading.stored_batches import StoredSource, is_destination, stored_sources
 from cpexport.loading.surveyed import Survey
 from cpexport.loading.temporary_files import kept_temporary, left_over
+from cpexport.loading.unused_outputs import without_output
 from cpexport.sources.base import Batch, Source
 from cpexport.sources.detect import Found, find
 from cpexport.sources.find_batch_file import (
@@ -45,6 +46,8 @@ from cpexport.sources.find_batch_file import (
 )
 
 _log = logging.getLogger(__name__)
+
+_READ_AS = "a destination of cpexport; its batches are read, but not what cpexport annotate added"
 
 
 def survey(
@@ -172,14 +175,19 @@ class _Surveying:
             read.plans,
             found.histories,
             (
-                *(f"{path}: a destination of cpexport; its batches are read" for path in stored),
+                *(f"{path}: {_READ_AS}" for path in stored),
                 *numbered.notes,
                 *notes_on(plan, [*candidates.batch_files, *renamed]),
                 *read.notes,
                 *left_over(found, plan),
                 *_without_rows(batches, judging.skipping, None if known else plan),
             ),
-            (*found.left_out, *read.left_out, *stamps.left_out),
+            (
+                *found.left_out,
+                *read.left_out,
+                *stamps.left_out,
+                *(without_output(outputs, found, folders) if len(self.outputs) > 1 else ()),
+            ),
             numbered.names,
             bool(numbered.notes),
             numbered.own,

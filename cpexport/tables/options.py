@@ -36,8 +36,8 @@ SHORTEST: Final = 10
 SEPARATE: Final = "separate"
 COMBINED: Final = "combined"
 VIEW: Final = "view"
-_NONE: Final = "none"
-LAYOUTS: Final = (SEPARATE, COMBINED, VIEW, _NONE)
+NONE: Final = "none"
+LAYOUTS: Final = (SEPARATE, COMBINED, VIEW, NONE)
 """The words of `--objects` that are not object types."""
 
 AGGREGATES: Final = {"mean": "Mean", "median": "Median", "std": "StDev"}
@@ -92,7 +92,7 @@ class TableOptions:
             raise UsageError(suggest(message, closest(unknown[0], AGGREGATES)))
         words = _words(objects)
         layouts = [word for word in words if word in LAYOUTS]
-        if len(layouts) > 1 or (layouts == [_NONE] and len(words) > 1):
+        if len(layouts) > 1 or (layouts == [NONE] and len(words) > 1):
             raise UsageError(f"--objects takes one of {', '.join(LAYOUTS)}, not {objects}")
         only = tuple(sorted(word for word in words if word not in LAYOUTS))
         chosen = tuple(kind for kind in AGGREGATES if kind in kinds)
@@ -172,7 +172,7 @@ class TableOptions:
         """Whether the rows of an object type go into the destination."""
         if name in NOT_OBJECTS:
             return True
-        return self.layout != _NONE and (not self.only or name in self.only)
+        return self.layout != NONE and (not self.only or name in self.only)
 
     def keeps_feature(self, name: str, feature: str) -> bool:
         """Whether a feature of an object type, or of images, gets a column."""

@@ -220,3 +220,31 @@ def test_it_says_which_wells_do_not_match(
     assert "In image sets, but not in the layout:\nP2  1 well: A01" in ran.out
     assert json.loads(asked_json.out)["without"] == {"P2": ["A01"]}
     assert "not in the layout" not in fine.out
+
+
+def test_codes_with_many_digits_stay_as_they_are(outputs: Path, tmp_path: Path) -> None:
+    codes, to = ("12345678901234567890", "12345678901234567891"), tmp_path / "x.sqlite"
+    cpexport.load([outputs / name for name in JOBS[:3]], to)
+    for plate, value in zip(("P1", "P2", "P1"), (*codes, "1.5"), strict=True):
+        layout = tmp_path / "codes.csv"
+        well = "A02" if value == "1.5" else "A01"
+        layout.write_text(f"Plate,Well,Barcode\n{plate},{well},{value}\n")
+        cpexport.annotate(layout, to)
+
+    found = rows(to, "SELECT Barcode FROM Per_Well_Treatment")
+    assert {code for (code,) in found} == {*codes, "1.5"}
+
+
+@pytest.mark.parametrize(
+    ("cell", "why"),
+    [('"a\nb"', "line break or control character"), (200_000 * "x", "field larger than")],
+)
+def test_cells_that_no_filter_can_hold_are_refused(
+    outputs: Path, tmp_path: Path, cell: str, why: str
+) -> None:
+    to, layout = tmp_path / "x.sqlite", tmp_path / "layout.csv"
+    cpexport.load(outputs / JOBS[0], to)
+    layout.write_text(f"Plate,Well,Compound\nP1,A01,{cell}\n")
+
+    with pytest.raises(SourceError, match=why):
+        cpexport.annotate(layout, to)

@@ -282,3 +282,22 @@ def test_a_load_says_how_a_job_ended_as_check_does(
         assert ran.status == 3
         assert f"batch_1_6.part: {reason}" in ran.out
         assert "never finished" not in ran.out
+
+
+def test_an_argument_without_any_output_is_named(
+    cpexport: Callable[..., Ran], copy: Callable[..., Path], tmp_path: Path
+) -> None:
+    outputs, empty = copy("10_ranges", "outputs/batch_1_6"), tmp_path / "empty"
+    empty.mkdir()
+    database = tmp_path / "database.duckdb"
+    assert cpexport("load", outputs, "--to", database).status == 0
+
+    for words in ((outputs, empty), (outputs, database)):
+        for ran in (
+            cpexport("load", *words, "--to", tmp_path / "s.sqlite"),
+            cpexport("load", *words, "--to", tmp_path / "s.sqlite"),
+            cpexport("verify", *words, "--to", tmp_path / "s.sqlite"),
+        ):
+            assert ran.status == 3
+            assert f"{words[1]}: contains no output of a CellProfiler job" in ran.out
+            assert f"{words[0]}: contains" not in ran.out

@@ -148,3 +148,25 @@ def test_rows_that_are_gone_from_a_destination_are_not_passed_over(tmp_path: Pat
         database.commit()
     with pytest.raises(SourceError, match=r"Per_Cells has 0 rows of .*, not 1"):
         package.load(tmp_path / "a.sqlite", tmp_path / "all.sqlite")
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("--features", "AreaShape_Area"), "has only some features"),
+        (("--leave-out", "Cells_Intensity_*"), "has only some features"),
+        (("--objects", "Nuclei"), "has only some object types"),
+        (("--path-map", "/work=/mnt"), "has changed the paths of images"),
+    ],
+)
+def test_a_destination_with_less_than_jobs_wrote_is_refused(
+    cpexport: Callable[..., Ran], tmp_path: Path, words: tuple[str, ...], why: str
+) -> None:
+    outputs = unpacked("40_spreadsheet") / "outputs" / "P1-A01-1"
+    assert cpexport("load", outputs, "--to", tmp_path / "some.sqlite", *words).status == 0
+
+    ran = cpexport("load", tmp_path / "some.sqlite", "--to", tmp_path / "all.sqlite")
+
+    assert ran.status == 1
+    assert f"a destination of cpexport that {why}; load the outputs of its jobs instead" in ran.err
+    assert not (tmp_path / "all.sqlite").exists()

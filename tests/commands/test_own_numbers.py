@@ -465,3 +465,22 @@ def measurements(database: Path) -> dict[str, list[tuple[Any, ...]]]:
         kept = ", ".join(f'"{name}"' for name in columns if not name.endswith("SourceImageNumber"))
         found[table] = sorted(rows(database, f'SELECT {kept} FROM "{table}"'), key=repr)
     return found
+
+
+def test_equal_blank_images_of_two_plates_do_not_replace_each_other(
+    tmp_path: Path, cpexport: Run
+) -> None:
+    """They have the same name and digest, and other plates and folders."""
+    blank: dict[str, Any] = {"FileName_DNA": "blank.tif", "MD5Digest_DNA": "0" * 32}
+    first = site(tmp_path / "tree", "P1", "A01", 1, PathName_DNA="/data/P1", **blank)
+    second = site(tmp_path / "tree", "P2", "A01", 1, PathName_DNA="/data/P2", **blank)
+    together = cpexport("load", "tree", "--to", "a.sqlite")
+    one, other = (cpexport("load", folder, "--to", "b.sqlite") for folder in (first, second))
+
+    assert (together.status, one.status) == (0, 0)
+    assert rows(tmp_path / "a.sqlite", "SELECT count(*) FROM Per_Image") == [(2,)]
+    assert "replaced" not in other.out
+    if other.status == 0:
+        assert rows(tmp_path / "b.sqlite", "SELECT count(*) FROM Per_Image") == [(2,)]
+    else:
+        assert "different images" in other.err
