@@ -130,6 +130,8 @@ class _Reading:
     def batches(self) -> Generator[pa.RecordBatch, None, None]:
         """Yields the rows; at least one batch, which can be empty."""
         own = [condition.column for condition in self.conditions]
+        if own and self.table == f"{self.prefix}Per_Image":
+            self._image_sets()
         if all(column in self.existing for column in own):
             for rows in self._read(self.table, dict.fromkeys([*self.chosen, *own]), None):
                 met = rows.filter(pa.array(self._met(rows)))

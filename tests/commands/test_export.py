@@ -116,6 +116,7 @@ def test_runs_with_the_same_numbers_are_told_apart(screen: Path, tmp_path: Path)
         ("Per_Nuclei", "t.csv", {"where": "plate"}, "takes NAME=VALUE, such as plate=P1"),
         ("Per_Nuclei", "t.csv", {"where": "well_=A01"}, "no column of Per_Image. Did you"),
         ("Per_Nuclei", "t.csv", {"where": "plate=P7"}, "no image set has plate=P7"),
+        ("Per_Image", "t.csv", {"where": "plate=P7"}, "no image set has plate=P7"),
         ("Per_Experiment", "t.csv", {"where": "plate=P1"}, "has no image sets and no Image_Met"),
     ],
 )
