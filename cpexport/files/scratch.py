@@ -4,6 +4,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +14,8 @@ from pathlib import Path
 _NEW = "cpexport-new-"
 _SCRATCH = "cpexport-scratch-"
 _LOCK = "lock"
+# Seconds after which a new folder has long been renamed.
+_SOON = 60.0
 
 
 @contextmanager
@@ -54,7 +57,11 @@ def _locked_folder(home: Path) -> tuple[Path, int]:
 def _delete_if_left(folder: Path) -> None:
     """Deletes a folder unless a load has locked it, or it is another user's."""
     with suppress(OSError):
-        if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        status = folder.stat(follow_symlinks=False)
+        if folder.is_symlink() or status.st_uid != os.getuid():
+            return
+        if folder.name.startswith(_NEW) and status.st_mtime > time.time() - _SOON:
+            # Its load is about to lock and rename it. To delete it now could go on after that.
             return
         lock = None
         with suppress(FileNotFoundError):

@@ -82,4 +82,6 @@ def is_what_is_shown(
 
 
 def without_times(words: list[str]) -> list[str]:
-    return [re.sub(r"\d+:\d\d(:\d\d)?|[━╸╺]+", "-", word) for word in words]
+    """The words without times; a first look does not know the time to go."""
+    lasting = re.sub(r"\d+:\d\d(:\d\d)? to go", "", " ".join(words))
+    return [re.sub(r"\d+:\d\d(:\d\d)?|[━╸╺]+", "-", word) for word in lasting.split()]

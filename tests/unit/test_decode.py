@@ -1,6 +1,8 @@
 """Decoding one batch, apart from what is done with it."""
 
+import os
 import resource
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,13 +75,18 @@ def test_scratch_folders_of_processes_that_died_are_deleted(
         folder.mkdir()
         (folder / "lock").touch()
     (tmp_path / "cpexport-new-without").mkdir()
+    long_ago = time.time() - 120
+    for new in tmp_path.glob("cpexport-new-*"):
+        os.utime(new, (long_ago, long_ago))
+    # Another load is about to lock it.
+    (tmp_path / "cpexport-new-now").mkdir()
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (tmp_path / "cpexport-scratch-link").symlink_to(elsewhere)
     with scratch_folder() as own:
         left = {path.name for path in tmp_path.iterdir()}
 
-    assert left == {own.name, "elsewhere", "cpexport-scratch-link"}
+    assert left == {own.name, "elsewhere", "cpexport-scratch-link", "cpexport-new-now"}
 
 
 def test_a_scratch_folder_of_a_load_that_runs_stays_whatever_its_process_is(
