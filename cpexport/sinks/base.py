@@ -264,7 +264,7 @@ class Sink(Protocol):
         """
 
     def has(self, name: str) -> bool:
-        """Whether a table or a view of this name exists, whoever made it."""
+        """Whether a table or a view of this name exists, from any program."""
 
     def derived_tables(self) -> Mapping[str, tuple[str, ...]]:
         """The columns of the tables that `Transaction.write_derived_table` made, by table."""

@@ -112,7 +112,7 @@ def describe(
 
 
 def delete(db: Database, scope: Scope) -> None:
-    """Deletes the rows of a run of which no image set is left."""
+    """Deletes the rows of a run that has no image set left."""
     db.run(f"DELETE FROM {quoted(f'{scope.prefix}Per_Experiment')}{_where(scope)}")
     number = _experiment_id(db, scope)
     if number is not None:
