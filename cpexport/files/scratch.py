@@ -1,21 +1,18 @@
 """The folder for decoded batches, which lasts as long as a load."""
 
+import errno
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-# A folder has the first name until its load has locked it, and then the second. Version 0.1.0 put
-# the number of its process and a dash into the name, and locked nothing.
-_NEW = "cpexport-new-"
+# Version 0.1.0 put the number of its process and a dash into the name, and locked nothing.
 _SCRATCH = "cpexport-scratch-"
 _LOCK = "lock"
-# Seconds after which a new folder has long been renamed.
-_SOON = 60.0
 
 
 @contextmanager
@@ -27,10 +24,9 @@ def scratch_folder() -> Iterator[Path]:
     same folder for temporary files, and a process of the same number.
     """
     home = Path(tempfile.gettempdir())
-    for begin in (_NEW, _SCRATCH):
-        for folder in home.glob(f"{begin}*"):
-            if "-" not in folder.name.removeprefix(begin):
-                _delete_if_left(folder)
+    for folder in home.glob(f"{_SCRATCH}*"):
+        if "-" not in folder.name.removeprefix(_SCRATCH):
+            _delete_if_left(folder)
     folder, lock = _locked_folder(home)
     try:
         yield folder
@@ -42,48 +38,59 @@ def scratch_folder() -> Iterator[Path]:
 def _locked_folder(home: Path) -> tuple[Path, int]:
     """A new folder, and the descriptor that locks it."""
     while True:
-        new = Path(tempfile.mkdtemp(prefix=_NEW, dir=home))
-        # Until it is locked, another load may take it for one that was left behind, and delete it.
+        folder = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=home))
+        # Another load can take it for one that was left behind until it is locked: try a new one.
         with suppress(FileNotFoundError, BlockingIOError):
-            lock = os.open(new / _LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
-                _lock(lock)
-                return new.rename(home / new.name.replace(_NEW, _SCRATCH)), lock
-            except BaseException:
-                os.close(lock)
+                return folder, _locked(folder)
+            except OSError as error:
+                if not isinstance(error, FileNotFoundError | BlockingIOError):
+                    shutil.rmtree(folder, ignore_errors=True)
                 raise
 
 
 def _delete_if_left(folder: Path) -> None:
-    """Deletes a folder unless a load has locked it, or it is another user's."""
+    """Deletes a folder unless a load has locked it, or it is another user's.
+
+    A load locks its folder just after it makes it, so the lock is held for as long as this goes on,
+    also for a folder that has no lock yet.
+    """
     with suppress(OSError):
-        status = folder.stat(follow_symlinks=False)
-        if folder.is_symlink() or status.st_uid != os.getuid():
+        status = folder.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
             return
-        if folder.name.startswith(_NEW) and status.st_mtime > time.time() - _SOON:
-            # Its load is about to lock and rename it. To delete it now could go on after that.
-            return
-        lock = None
-        with suppress(FileNotFoundError):
-            lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        lock = _locked(folder, must=True)
         try:
-            if lock is not None:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)
         finally:
-            if lock is not None:
-                os.close(lock)
+            os.close(lock)
 
 
-def _lock(descriptor: int) -> None:
-    """Locks an open file. Where files cannot be locked, no load deletes another's folder either.
+def _locked(folder: Path, *, must: bool = False) -> int:
+    """Locks a folder, and returns the descriptor of its lock.
+
+    Where files cannot be locked at all, a folder goes without unless it `must` be locked, so no
+    load deletes another's there.
 
     Raises:
         BlockingIOError: another process has locked it.
+        FileNotFoundError: another process has deleted it.
+        OSError: it cannot be locked.
     """
+    path = folder / _LOCK
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:
+            if must:
+                raise
+        # The file may have been deleted since it was opened, which leaves a lock on nothing.
+        if not os.path.samestat(os.fstat(lock), path.stat()):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    except BaseException:
+        os.close(lock)
         raise
-    except OSError:
-        return
+    return lock

@@ -1,8 +1,8 @@
 """Decoding one batch, apart from what is done with it."""
 
-import os
 import resource
-import time
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,23 +70,16 @@ def test_scratch_folders_of_processes_that_died_are_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    dead = [tmp_path / "cpexport-scratch-abcdefgh", tmp_path / "cpexport-new-abcdefgh"]
-    for folder in dead:
-        folder.mkdir()
-        (folder / "lock").touch()
-    (tmp_path / "cpexport-new-without").mkdir()
-    long_ago = time.time() - 120
-    for new in tmp_path.glob("cpexport-new-*"):
-        os.utime(new, (long_ago, long_ago))
-    # Another load is about to lock it.
-    (tmp_path / "cpexport-new-now").mkdir()
+    (tmp_path / "cpexport-scratch-abcdefgh").mkdir()
+    (tmp_path / "cpexport-scratch-abcdefgh" / "lock").touch()
+    (tmp_path / "cpexport-scratch-nolock").mkdir()
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (tmp_path / "cpexport-scratch-link").symlink_to(elsewhere)
     with scratch_folder() as own:
         left = {path.name for path in tmp_path.iterdir()}
 
-    assert left == {own.name, "elsewhere", "cpexport-scratch-link", "cpexport-new-now"}
+    assert left == {own.name, "elsewhere", "cpexport-scratch-link"}
 
 
 def test_a_scratch_folder_of_a_load_that_runs_stays_whatever_its_process_is(
@@ -101,6 +94,25 @@ def test_a_scratch_folder_of_a_load_that_runs_stays_whatever_its_process_is(
         assert not other.exists()
         assert one.is_dir()
 
+    assert list(tmp_path.iterdir()) == []
+
+
+_MANY = """
+import sys, tempfile
+from cpexport.files.scratch import scratch_folder
+tempfile.tempdir = sys.argv[1]
+for _ in range(200):
+    with scratch_folder() as folder:
+        (folder / "rows").write_text("rows")
+        with open(folder / "rows") as rows:
+            assert rows.read() == "rows"
+"""
+
+
+def test_loads_that_start_together_delete_no_folder_of_each_other(tmp_path: Path) -> None:
+    loads = [subprocess.Popen([sys.executable, "-c", _MANY, tmp_path]) for _ in range(4)]
+
+    assert [load.wait() for load in loads] == [0] * 4
     assert list(tmp_path.iterdir()) == []
 
 
