@@ -65,13 +65,10 @@ def renew_view(sink: Sink, prefix: str) -> None:
     """Makes the view again if it is gone, or if its tables have changed since."""
     if not (sink.capabilities.views and sink.has(table_name(prefix))):
         return
-    statement, note = _statement(sink, prefix), _note(sink)
-    digest = hashlib.sha256(statement.encode()).hexdigest()[:16]
-    if note.get("view") == digest and sink.has(view_name(prefix)):
-        return
-    with sink.exclusive() as changes:
-        changes.write_view(view_name(prefix), statement)
-        changes.set_metadata({_NOTE: json.dumps({**note, "view": digest})})
+    statement, name = _statement(sink, prefix), view_name(prefix)
+    if not (sink.ledger.has_view(name, statement) and sink.has(name)):
+        with sink.exclusive() as changes:
+            changes.write_view(name, statement)
 
 
 def _note(sink: Sink) -> dict[str, Any]:

@@ -117,6 +117,10 @@ class LedgerStore(Protocol):
     def metadata_of_runs(self, name: str) -> Mapping[str, str]:
         """The value of one name in `metadata`, by name of run."""
 
+    def has_view(self, name: str, statement: str) -> bool:
+        """Whether the last `Transaction.write_view` for this view had the same statement. The view
+        itself may be gone since."""
+
     def described(self) -> Mapping[str, Mapping[str, str]] | None:
         """The fields that `Transaction.describe` stored, by object type; None if the run is not in
         the table Experiment."""

@@ -67,6 +67,18 @@ def test_each_run_has_its_own_plan(screen: Path, tmp_path: Path) -> None:
     assert (table_name("My_"), view_name("My_")) == ("_cpexport_My_planned", "_cpexport_My_missing")
 
 
+def test_a_load_with_nothing_new_leaves_the_view_of_all_runs(screen: Path, tmp_path: Path) -> None:
+    bare, to = tmp_path / "bare", tmp_path / "x.sqlite"
+    shutil.copytree(screen, bare)
+    runs = [f"a={bare}", f"b={screen}"]
+    cpexport.load(runs, to, table_number=True)
+    before = to.read_bytes()
+    cpexport.load(runs, to, table_number=True)
+
+    assert rows(to, "SELECT count(*) FROM _cpexport_missing WHERE TableNumber = 2") == [(21,)]
+    assert to.read_bytes() == before
+
+
 def test_without_a_batch_file_there_is_none_and_another_one_replaces_it(
     screen: Path, tmp_path: Path
 ) -> None:

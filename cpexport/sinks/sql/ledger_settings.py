@@ -1,5 +1,6 @@
 """Reads and writes _cpexport_settings: what a destination is, and what was computed over runs."""
 
+import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
@@ -105,9 +106,26 @@ def made(db: Database, prefix: str) -> frozenset[str]:
     return frozenset(json.loads(setting(db, Scope(prefix), "made") or "[]"))
 
 
-def shown(db: Database) -> frozenset[str]:
-    """The names of the views that join analyses, under all prefixes."""
-    return frozenset(json.loads(setting(db, Scope(""), "views") or "[]"))
+def views(db: Database) -> dict[str, str]:
+    """The digest of the statement of each view of `Transaction.write_view`, by name, under all
+    prefixes; empty if an earlier version made the view."""
+    stored = json.loads(setting(db, Scope(""), "views") or "[]")
+    return stored if isinstance(stored, dict) else dict.fromkeys(stored, "")
+
+
+def has_view(db: Database, name: str, statement: str) -> bool:
+    """Whether the last statement of a view was this one."""
+    return views(db).get(name) == _digest(statement)
+
+
+def note_view(db: Database, name: str, statement: str) -> None:
+    """Stores the statement that made a view. Earlier versions read the names only."""
+    known = views(db) | {name: _digest(statement)}
+    note(db, Scope(""), {"views": json.dumps(known, sort_keys=True)})
+
+
+def _digest(statement: str) -> str:
+    return hashlib.sha256(statement.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def settings(db: Database, scope: Scope) -> dict[str, str]:

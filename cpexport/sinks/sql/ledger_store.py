@@ -178,6 +178,9 @@ class SqlLedger:
     def metadata_of_runs(self, name: str) -> Mapping[str, str]:
         return ledger_settings.noted(self._db, self.prefix, name) if self.exists else {}
 
+    def has_view(self, name: str, statement: str) -> bool:
+        return self.exists and ledger_settings.has_view(self._db, name, statement)
+
     def described(self) -> Mapping[str, Mapping[str, str]] | None:
         return experiment_tables.described(self._db, self.scope())
 

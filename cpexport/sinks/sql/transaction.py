@@ -64,15 +64,14 @@ class SqlTransaction:
         ledger_settings.note(self._db, Scope(self._ledger.prefix), {"made": names})
 
     def write_view(self, name: str, statement: str | None) -> bool:
-        shown = ledger_settings.shown(self._db)
-        taken = {known.lower() for known in self._tables.table_names()}
-        if name.lower() in taken and name not in shown:
+        known = ledger_settings.views(self._db)
+        taken = {table.lower() for table in self._tables.table_names()}
+        if name.lower() in taken and name not in known:
             return statement is None
         self._db.run(f"DROP VIEW IF EXISTS {quoted(name)}")
         if statement is not None:
             self._db.run(view_for(self._db.dialect, statement))
-            names = json.dumps(sorted(shown | {name}))
-            ledger_settings.note(self._db, Scope(""), {"views": names})
+            ledger_settings.note_view(self._db, name, statement)
         return True
 
     def remove(

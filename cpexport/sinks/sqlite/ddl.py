@@ -52,7 +52,7 @@ def change(db: Connection, old: Layout, new: Layout, prefix: str, shape: TableOp
     if not prefix:
         _drop_views(db)
     make_own(db)
-    for joined in ledger_settings.shown(db):
+    for joined in ledger_settings.views(db):
         # The view's tables may be rebuilt; the end of the load makes the view again.
         db.run(f"DROP VIEW IF EXISTS {quoted(joined)}")
     if not old.columns:
