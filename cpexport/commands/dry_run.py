@@ -125,7 +125,8 @@ def dry_run(request: LoadRequest, progress: Progress = lambda done: None) -> tup
         return (_one(request, progress),)
     runs = runs_of(request, known)
     check_named(runs, request.batch_file)
-    check_wanted_of_runs(request.shape, request.wells, [run.outputs for run in runs], to, prefix)
+    outputs = [run.outputs for run in runs]
+    notes = check_wanted_of_runs(request.shape, request.wells, outputs, to, prefix)
     results: list[DryRun] = []
     failed: list[SourceError] = []
     for run, shown in in_turn(runs, progress):
@@ -136,7 +137,8 @@ def dry_run(request: LoadRequest, progress: Progress = lambda done: None) -> tup
             results.append(_nothing(destination, run.name, error))
     if len(failed) == len(results):
         raise failed[0]
-    return tuple(results)
+    first, *others = results
+    return replace(first, notes=(*notes, *first.notes)), *others
 
 
 def _nothing(destination: str, run: str, error: SourceError) -> DryRun:
@@ -210,9 +212,10 @@ def _one(request: LoadRequest, progress: Progress) -> DryRun:
         found = with_recorded_endings(found)
         check_not_an_output(request.to, found.batches)
         check_not_empty(found, request.outputs)
+        notes: tuple[str, ...] = ()
         if run is None:
             check_object_types(request.shape, found.batches, sink.layout())
-            check_features(request.shape, found.batches, sink.layout())
+            notes = check_features(request.shape, found.batches, sink.layout())
             check_wells(request.wells, found.batches, sink.layout())
         again = {entry.signature for entry in sink.ledger.removed() if request.again}
         plan, unreadable = planned_of_readable(
@@ -257,6 +260,7 @@ def _one(request: LoadRequest, progress: Progress) -> DryRun:
             new,
             {parts[0].name: tuple(len(p.schema) for p in parts) for parts in tables.values()},
             (
+                *notes,
                 *found.notes,
                 *sentences(
                     lacking(

@@ -100,7 +100,8 @@ def _loaded(request: LoadRequest, workers: ExecutorSpec, progress: Progress) -> 
         if request.again:
             load_removed_again(sink, request.outputs)
         found = with_recorded_endings(_survey(request, sink, pool, progress))
-        _check_request(request, found, sink)
+        notes = _check_request(request, found, sink)
+        found = replace(found, notes=(*found.notes, *notes))
         _reshape(sink)
         succession = Succession(sink, request.consent)
         writer = LoadWriter(sink, succession, prefix, scratch, pool, progress)
@@ -152,8 +153,9 @@ def _survey(request: LoadRequest, sink: Sink, pool: WorkerPool, progress: Progre
     )
 
 
-def _check_request(request: LoadRequest, found: Survey, sink: Sink) -> None:
+def _check_request(request: LoadRequest, found: Survey, sink: Sink) -> tuple[str, ...]:
     """Refuses a request without anything to load, or for features that no output has.
+    Returns notes.
 
     The features of several runs are checked together, before the first run is loaded.
     """
@@ -165,10 +167,12 @@ def _check_request(request: LoadRequest, found: Survey, sink: Sink) -> None:
             "--watch needs a batch file, to know when all image sets are loaded, and none was "
             "found; name it with --batch"
         )
-    if request.run is None:
-        check_object_types(request.shape, found.batches, sink.layout())
-        check_features(request.shape, found.batches, sink.layout())
-        check_wells(request.wells, found.batches, sink.layout())
+    if request.run is not None:
+        return ()
+    check_object_types(request.shape, found.batches, sink.layout())
+    notes = check_features(request.shape, found.batches, sink.layout())
+    check_wells(request.wells, found.batches, sink.layout())
+    return notes
 
 
 def _reshape(sink: Sink) -> None:

@@ -84,7 +84,8 @@ def load_runs(
         if run.first == argument and run.name not in known
     ]
     _check_not_held(unnamed, known, to, prefix)
-    check_wanted_of_runs(request.shape, request.wells, [run.outputs for run in runs], to, prefix)
+    outputs = [run.outputs for run in runs]
+    notes = check_wanted_of_runs(request.shape, request.wells, outputs, to, prefix)
     reports, failed = [], []
     for run, shown in in_turn(runs, progress):
         try:
@@ -101,7 +102,7 @@ def load_runs(
     joined = Retry()(lambda _: join_analyses(to, prefix, same_pictures=same_pictures))
     report = _together(reports, failed)
     twice = _twice(to, prefix, {run.name for run in runs} - known.keys())
-    return replace(report, made=made, notes=(*report.notes, *joined, *twice))
+    return replace(report, made=made, notes=(*notes, *report.notes, *joined, *twice))
 
 
 def verify_runs(

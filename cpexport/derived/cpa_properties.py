@@ -9,6 +9,9 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from cpexport.cellprofiler.column_order import objects_of
 from cpexport.cellprofiler.features import IMAGE, OBJECT
 from cpexport.cellprofiler.group_numbers import INDEX
@@ -59,7 +62,7 @@ def properties(
     can only prepend text to all paths.
 
     Raises:
-        UsageError: `to` is not a URL, or `paths` does more than prepend.
+        UsageError: `to` is not a URL, or `paths` does more than prepend, or has no image.
         SinkError: the destination is missing or empty, or lacks what was asked for.
     """
     prepended = paths.prepended() if paths else ""
@@ -76,7 +79,26 @@ def properties(
             treatment_view=treatments.view_name(prefix),
         )
         _check_readable(sink, found_properties)
+        if paths:
+            _check_paths(sink, paths)
         return found_properties
+
+
+def _check_paths(sink: Sink, paths: PathMap) -> None:
+    """Checks that each folder of the cluster has images.
+
+    Raises:
+        UsageError: one has none: the images would be looked for where they were before.
+    """
+    features = [f for f in sink.layout().features.get(IMAGE, ()) if f.startswith("PathName_")]
+    if not features:
+        return
+    rows = pa.Table.from_batches(sink.read(IMAGE, features)).select(features)
+    found = [path for column in rows.columns for path in pc.unique(column).to_pylist() if path]
+    folders = [PathMap((pair,)) for pair in paths.pairs]
+    if unused := [one for one in folders if all(one.path(path) is None for path in found)]:
+        example = f"; images are in {found[0]}" if found else ""
+        raise UsageError(f"{' '.join(map(str, unused))}: no image is in this folder{example}")
 
 
 def describe(sink: Sink, prefix: str) -> None:

@@ -65,28 +65,36 @@ def check_object_types(
     raise UsageError(suggest(message, *(closest(name, words) for name in missing)))
 
 
-def check_features(shape: TableOptions | None, batches: Iterable[Batch], layout: Layout) -> None:
+def check_features(
+    shape: TableOptions | None, batches: Iterable[Batch], layout: Layout
+) -> tuple[str, ...]:
     """Refuses misspelled names of features in a first load, as they would be stored with the
-    destination. A name unlike any feature, or a pattern, may be for what later outputs have.
+    destination. A name unlike any feature, or a pattern, may be for what later outputs have:
+    returns a note on each that matches nothing yet.
 
     Raises:
         UsageError: names them, and the most similar columns.
     """
     if shape is None or shape.keeps_all or layout.columns:
-        return
+        return ()
     columns = {
         (name, feature)
         for features in features_of(batches)
         for name in features
         for feature in features[name]
     }
+    names = sorted({f"{name}_{feature}" for name, feature in columns})
+    notes: list[str] = []
     for option, patterns in (("--features", shape.features), ("--leave-out", shape.leave_out)):
-        names_only = [p for p in patterns if not is_pattern(p)]
-        wrong = [n for n in names_only if not any(matches((n,), *column) for column in columns)]
-        names = sorted({f"{name}_{feature}" for name, feature in columns})
-        if meant := {name: like for name in wrong if (like := closest(name, names))}:
+        unmatched = [p for p in patterns if not any(matches((p,), *column) for column in columns)]
+        exact = [pattern for pattern in unmatched if not is_pattern(pattern)]
+        if meant := {name: like for name in exact if (like := closest(name, names))}:
             message = f"{option} {', '.join(meant)}: no feature has such a name"
             raise UsageError(suggest(message, *meant.values()))
+        notes += [
+            f"{option} {pattern}: matches no feature of these outputs" for pattern in unmatched
+        ]
+    return tuple(notes)
 
 
 def check_wells(wells: Wells | None, batches: Iterable[Batch], layout: Layout) -> None:
@@ -125,13 +133,14 @@ def check_wanted_of_runs(
     outputs: Iterable[Sequence[Path]],
     to: str,
     prefix: str,
-) -> None:
+) -> tuple[str, ...]:
     """Runs these checks for several runs of one destination: one run with a feature suffices.
+    Returns the notes of `check_features`.
 
     The evidence is cached, so the survey of each run's own load takes no time.
     """
     if (shape is None or (not shape.only and shape.keeps_all)) and wells is None:
-        return
+        return ()
     with open_sink(to, prefix, shape, writing=False) as sink:
         layout = sink.layout()
     batches: list[Batch] = []
@@ -140,5 +149,6 @@ def check_wanted_of_runs(
         with suppress(SourceError):
             batches += survey(folders).batches
     check_object_types(shape, batches, layout)
-    check_features(shape, batches, layout)
+    notes = check_features(shape, batches, layout)
     check_wells(wells, batches, layout)
+    return notes

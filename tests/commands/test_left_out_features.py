@@ -115,8 +115,15 @@ def test_a_misspelled_name_is_refused_by_the_first_load(
     words = ("load", outputs, "--to", tmp_path / "a.sqlite", option)
     ran = cpexport(*words, "Nuclei_AreaShape_Aera")
     runs = cpexport(*words, "Nuclei_AreaShape_Aera", "--table-number")
-    right = cpexport(*words, "Nuclei_AreaShape_Area,Nuclei_Zernike_*")
+    noted = "Nuclei_AreaShape_Area,Nuclei_Zernikes_*"
+    tried = [
+        cpexport(*words, noted, *more)
+        for more in (["--dry-run"], ["--table-number", "--dry-run"], [])
+    ]
+    numbered = cpexport(*words[:3], tmp_path / "b.sqlite", option, noted, "--table-number")
 
     assert {ran.status, runs.status} == {2}
     assert "no feature has such a name. Did you mean Nuclei_AreaShape_Area?" in ran.err
-    assert right.status == 0
+    for right in (*tried, numbered):
+        note = f"note: {option} Nuclei_Zernikes_*: matches no feature of these outputs"
+        assert (right.status, right.err.count(note)) == (0, 1)

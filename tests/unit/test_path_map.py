@@ -306,6 +306,13 @@ class TestProperties:
         assert ran.status == 0
         assert "image_url_prepend = https://images.lab.org/screens\n" in ran.out
 
+    def test_a_folder_without_an_image_is_refused(self, database: Path, cpexport: Run) -> None:
+        mapping = "/clutser=https://images.lab.org/clutser"
+        ran = cpexport("properties", "--to", f"sqlite:///{database}", "--path-map", mapping)
+
+        assert ran.status == 2
+        assert f"--path-map {mapping}: no image is in this folder; images are in /cl" in ran.err
+
     @pytest.mark.parametrize("mapping", ["/cluster=https://images.lab.org/data", r"Z:\a=Z:\a"])
     def test_anything_else_is_for_the_load(
         self, database: Path, cpexport: Run, mapping: str
