@@ -54,11 +54,12 @@ def whole(database: Database, folder: Path) -> bool:
 def test_the_server_holds_the_same_as_sqlite(database: Database, tmp_path: Path, name: str) -> None:
     """Value by value, doubles to the last bit; run twice, nothing is there twice."""
     done = of_case(name, tmp_path / "out")
+    expected = in_sqlite(tmp_path / "out" / "cpexport.sqlite")
     for loaded in (len(list((tmp_path / "out" / "data").glob("*Image.csv"))), 0):
         ran = imported(database, tmp_path / "out")
         assert (ran.returncode, "ERROR" in ran.stderr) == (0, False), ran.stderr
         assert f"cpexport: {loaded} of " in ran.stdout
-        assert whole(database, tmp_path / "out")
+        assert same(in_server(database), expected)
     assert done.files > 0
 
 

@@ -41,11 +41,12 @@ def to(tmp_path: Path) -> Path:
 def test_the_shell_makes_the_same_file(tmp_path: Path, to: Path, name: str) -> None:
     """Value by value, doubles to the last bit; run twice, nothing is there twice."""
     of_case(name, tmp_path / "out", FORM)
+    expected = in_sqlite(tmp_path / "out" / "cpexport.sqlite")
     for loaded in (len(list((tmp_path / "out" / "data").glob("*Image.csv"))), 0):
         ran = shell(to, tmp_path / "out")
         assert (ran.returncode, ran.stderr) == (0, "")
         assert f"cpexport: {loaded} of " in ran.stdout
-        assert same(in_sqlite(to), in_sqlite(tmp_path / "out" / "cpexport.sqlite"))
+        assert same(in_sqlite(to), expected)
 
 
 def a_line_less(file: Path) -> None:
