@@ -6,13 +6,13 @@ import re
 import select
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import click
 import pytest
+from support import forks
 from support.fixtures import Ran
 from support.help_screens import SCREENS
 
@@ -47,11 +47,13 @@ _LINES = [
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> Mapping[str, str]:
+def environment(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     """For a shell in a home folder with `screen.sqlite` and `outputs`."""
+    programs = tmp_path_factory.mktemp("path") / "programs"
+    forks.program(programs)
     (tmp_path / "screen.sqlite").touch()
     (tmp_path / "outputs").mkdir()
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    path = f"{programs}:{os.environ['PATH']}"
     wide = {"TERM": "xterm", "COLUMNS": "200"}
     return {**os.environ, **wide, "HOME": str(tmp_path), "PATH": path}
 
@@ -61,7 +63,7 @@ def save(shell: str, environment: Mapping[str, str]) -> Path:
     (place,) = re.findall(rf"^  {shell} +~/(.*)$", (SCREENS / "completion.txt").read_text(), re.M)
     file = Path(environment["HOME"], place)
     file.parent.mkdir(parents=True)
-    words = [sys.executable, "-m", "cpexport", "completion", shell]
+    words = [forks.python(), "-m", "cpexport", "completion", shell]
     file.write_text(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
     return file
 
