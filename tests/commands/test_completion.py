@@ -47,15 +47,19 @@ _LINES = [
 
 
 @pytest.fixture
-def environment(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    """For a shell in a home folder with `screen.sqlite` and `outputs`."""
-    programs = tmp_path_factory.mktemp("path") / "programs"
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    return made_in(tmp_path_factory.mktemp("shell"))
+
+
+def made_in(folder: Path) -> Mapping[str, str]:
+    """The environment of a shell in a home folder with `screen.sqlite` and `outputs`."""
+    home, programs = folder / "home", folder / "programs"
     forks.program(programs)
-    (tmp_path / "screen.sqlite").touch()
-    (tmp_path / "outputs").mkdir()
+    (home / "outputs").mkdir(parents=True)
+    (home / "screen.sqlite").touch()
     path = f"{programs}:{os.environ['PATH']}"
     wide = {"TERM": "xterm", "COLUMNS": "200"}
-    return {**os.environ, **wide, "HOME": str(tmp_path), "PATH": path}
+    return {**os.environ, **wide, "HOME": str(home), "PATH": path}
 
 
 def save(shell: str, environment: Mapping[str, str]) -> Path:
@@ -104,13 +108,15 @@ class Terminal:
         os.close(self._keys)
 
 
-@pytest.fixture
-def terminal(request: pytest.FixtureRequest, environment: Mapping[str, str]) -> Iterator[Terminal]:
-    """A shell that has run what `cpexport completion` prints for it."""
+@pytest.fixture(scope="module")
+def terminal(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Terminal]:
+    """A shell that has run what `cpexport completion` prints for it, and takes line after line."""
     name = request.param
     if not shutil.which(name):
         pytest.skip(f"{name} is not installed")
-    made = Terminal(_SHELLS[name], environment)
+    made = Terminal(_SHELLS[name], made_in(tmp_path_factory.mktemp(name)))
     made.type(f"{_PREPARED[name]}\r")
     yield made
     made.close()
