@@ -71,7 +71,10 @@ def failed_attempts(history: History, wanted: ImageSets) -> dict[int, Tries]:
 
 
 def next_need(tried: Tries, settings: Settings, limits: RetryPolicy, notes: list[str]) -> Need:
-    """What the next attempt needs: as much as the largest earlier one, or more if that ran out."""
+    """What the next attempt needs: as much as the largest earlier one, or more if that ran out.
+
+    A limit that should grow, but that the plan does not have, is added to `notes`.
+    """
     tries = tried.attempts
     time, lacked = _most([(a.time, a.timed_out) for a in tries], settings.time)
     if lacked and time is None:
@@ -100,7 +103,7 @@ def within_partition(
     needs: Mapping[Need, list[int]], settings: Settings, notes: list[str]
 ) -> dict[Need, list[int]]:
     """Limits the time in needs to what Slurm's partition allows, if Slurm tells: jobs that ask for
-    more wait forever."""
+    more wait forever. Each need that is limited is added to `notes`."""
     asks = settings.scheduler == "slurm" and any(need.time for need in needs)
     most = most_minutes(partition(settings)) if asks else None
     limited: dict[Need, list[int]] = {}

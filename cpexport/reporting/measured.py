@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from cpexport.cellprofiler.features import IMAGE, IMAGE_NUMBER
 from cpexport.cellprofiler.image_set_names import PlaceFeatures
-from cpexport.derived.treatments import table_name
+from cpexport.derived.treatment_table import table_name
 from cpexport.reporting.places import NOWHERE, Located, Numbers, Places
 from cpexport.sinks.base import Sink
 from cpexport.sinks.ledger import Entry
