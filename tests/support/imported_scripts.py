@@ -162,6 +162,11 @@ def of_case(name: str, out: Path, form: ScriptOptions | None = None) -> Script:
     return written(outputs_of(folder, part), out, form, **words)
 
 
+def three_batches() -> list[Path]:
+    """The outputs of three jobs, of six image sets each."""
+    return [unpacked("10_ranges") / "outputs" / f"batch_{n}" for n in ("1_6", "7_12", "13_18")]
+
+
 def outputs_of(name: str, part: str) -> Path:
     """A part of the folder of a case, or `wide_job`."""
     return wide_job() if name == "wide" else unpacked(name) / part
