@@ -67,7 +67,7 @@ def save(shell: str, environment: Mapping[str, str]) -> Path:
     (place,) = re.findall(rf"^  {shell} +~/(.*)$", (SCREENS / "completion.txt").read_text(), re.M)
     file = Path(environment["HOME"], place)
     file.parent.mkdir(parents=True)
-    words = [forks.python(), "-m", "cpexport", "completion", shell]
+    words = [str(forks.python()), "-m", "cpexport", "completion", shell]
     file.write_text(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
     return file
 

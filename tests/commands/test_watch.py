@@ -78,7 +78,7 @@ class TestCheck:
     def test_a_terminal_shows_a_table_and_a_bar(self, running: Site) -> None:
         rest(running)
         mine, theirs = pty.openpty()
-        words = [forks.python(), "-m", "cpexport", "check", str(running.run), "--watch", "1"]
+        words = [str(forks.python()), "-m", "cpexport", "check", str(running.run), "--watch", "1"]
         environment = {**os.environ, **running.environment, "TERM": "xterm", "COLUMNS": "80"}
         done = subprocess.run(
             words, env=environment, stdout=subprocess.PIPE, stderr=theirs, check=True

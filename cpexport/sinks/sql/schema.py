@@ -28,10 +28,12 @@ PLACE_LENGTH: Final = 255
 """The most characters of a plate or a well on servers, where an index cannot hold a whole TEXT. A
 column with a longer one becomes TEXT."""
 LONG_TEXT = sa.Text().with_variant(mysql.LONGTEXT(), "mysql")
-_PLACE = sa.Text().with_variant(mysql.VARCHAR(PLACE_LENGTH), "mysql")
-_REAL = sa.REAL().with_variant(mysql.DOUBLE(), "mysql")
+_PLACE: Final[sa.types.TypeEngine[Any]] = sa.Text().with_variant(
+    mysql.VARCHAR(PLACE_LENGTH), "mysql"
+)
+_REAL: Final[sa.types.TypeEngine[Any]] = sa.REAL().with_variant(mysql.DOUBLE(), "mysql")
 # Made once: a table has thousands of columns.
-_SQL_TYPES: dict[pa.DataType, sa.types.TypeEngine[Any]] = {
+_SQL_TYPES: Final[dict[pa.DataType, sa.types.TypeEngine[Any]]] = {
     INTEGER: sa.Integer().with_variant(mysql.BIGINT(), "mysql"),
     pa.binary(): sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql"),
     TEXT: sa.Text(),
