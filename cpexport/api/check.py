@@ -164,7 +164,8 @@ def check(
     found = replace(found, missing_ok=missing_ok)
     if folder is None:
         return found
-    from cpexport.commands.resubmit import RetryPolicy, resubmitted
+    from cpexport.commands.resubmit import resubmitted
+    from cpexport.jobs.next_attempt import RetryPolicy
 
     limits = RetryPolicy(max_attempts, time_factor, mem_factor)
     return resubmitted(found, folders, folder, limits, scheduler=scheduler, size=images_per_batch)

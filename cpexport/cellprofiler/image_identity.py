@@ -145,11 +145,11 @@ class Pictures:
 
     def take(self, rows: npt.NDArray[np.int64]) -> "Pictures":
         """Returns these rows in the given order; `numbers` has the same order."""
-        take = pa.array(rows)
+        indices = pa.array(rows)
         return Pictures(
             self.numbers[rows],
-            {name: column.take(take) for name, column in self.columns.items()},
-            {name: column.take(take) for name, column in self.folders.items()},
+            {name: column.take(indices) for name, column in self.columns.items()},
+            {name: column.take(indices) for name, column in self.folders.items()},
         )
 
     def without(self, features: Collection[str]) -> "Pictures":

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cpexport.cli import exit_status, options, screens
+from cpexport.cli import exit_status, options, screens, table_options
 from cpexport.cli.logs import LoggedCommand
 from cpexport.cli.screens import Choice, Command, Example, option
 from cpexport.errors import UsageError
@@ -43,8 +43,8 @@ from cpexport.outcome import DONE
     show_default="Nuclei, else Cells, else the type with the most objects",
     help="Object type to show.",
 )
-@options.plate_and_well
-@options.path_map_of_properties
+@table_options.plate_and_well
+@table_options.path_map_of_properties
 @option(
     "--workspace",
     group=screens.RESULT,
@@ -194,9 +194,9 @@ def _print_file(context: click.Context, _: click.Parameter, name: str | None) ->
 @options.batch
 @options.lists
 @options.prefix
-@options.shape
-@options.path_map
-@options.indexes
+@table_options.shape
+@table_options.path_map
+@table_options.indexes
 @options.same_pictures
 @options.key
 @options.run_from

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cpexport.cli import exit_status, options, screens
+from cpexport.cli import exit_status, options, screens, table_options
 from cpexport.cli.logs import LoggedCommand
 from cpexport.cli.screens import Example, option
 from cpexport.errors import CpexportError
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 @options.batch
 @options.lists
 @options.prefix
-@options.shape
-@options.path_map
-@options.indexes
+@table_options.shape
+@table_options.path_map
+@table_options.indexes
 @options.same_pictures
 @options.key
 @options.run_from
@@ -52,8 +52,8 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Load again what cpexport remove took out. Without it, these outputs stay out.",
 )
-@options.wells
-@options.plate_and_well
+@table_options.wells
+@table_options.plate_and_well
 @options.report_format()
 @option(
     "--properties",

@@ -8,6 +8,7 @@ from typing import Any
 
 from cpexport.derived import treatments
 from cpexport.derived.plate_layouts import read_layouts
+from cpexport.derived.treatment_table import table_name
 from cpexport.loading.retry import Retry
 from cpexport.outcome import stamped, status
 from cpexport.sinks.contents import check_has_image_sets
@@ -82,7 +83,7 @@ def annotate(
     _log.info("%d wells of %s have a row", found.wells, destination)
     return AnnotateReport(
         destination,
-        treatments.table_name(prefix),
+        table_name(prefix),
         treatments.view_name(prefix) if found.view else "",
         found.names,
         found.wells,

@@ -18,8 +18,9 @@ from cpexport.jobs.logs import Logs
 from cpexport.jobs.record_reader import Reader
 from cpexport.jobs.underway import read_history
 from cpexport.loading.columns import gaps, of_batches
+from cpexport.loading.contradictions import contradicted, other_outputs
 from cpexport.loading.how_jobs_ended import trouble
-from cpexport.loading.left_out import contradicted, covered, lost, other_outputs, uncertain
+from cpexport.loading.left_out import covered, lost, uncertain
 from cpexport.loading.missing_features import lacking, sentences
 from cpexport.loading.numbering import Numbering
 from cpexport.loading.progress import Progress

@@ -9,9 +9,10 @@ from cpexport.cellprofiler.pipeline_use import PipelineUse, pipelines_used
 from cpexport.commands.runs import check_named, in_turn, runs_of
 from cpexport.errors import LeftOut, SourceError
 from cpexport.imagesets import NONE, ImageSets, union
+from cpexport.loading.contradictions import other_outputs
 from cpexport.loading.given_numbers import LedgerNumbers
 from cpexport.loading.inspection import NoneKnown
-from cpexport.loading.left_out import Missing, check_not_empty, left_out, missing, other_outputs
+from cpexport.loading.left_out import Missing, check_not_empty, left_out, missing
 from cpexport.loading.load_plan import (
     Loaded,
     LoadStep,

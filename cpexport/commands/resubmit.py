@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,35 +10,20 @@ from cpexport.cellprofiler.batch_file import BatchFile
 from cpexport.cellprofiler.image_set_list import for_jobs
 from cpexport.commands.check_report import CheckReport
 from cpexport.imagesets import ImageSets
-from cpexport.jobs.history import History
+from cpexport.jobs.next_attempt import (
+    Need,
+    RetryPolicy,
+    Tries,
+    failed_attempts,
+    next_need,
+    why_given_up,
+    within_partition,
+)
 from cpexport.jobs.plan import LIST, Plan, check_commands, numbered, pipeline_of
 from cpexport.jobs.problem import Problem
-from cpexport.jobs.records import Attempt
-from cpexport.jobs.scheduler_options import partition
-from cpexport.jobs.schedulers import SCHEDULERS
-from cpexport.jobs.schedulers.slurm import most_minutes
-from cpexport.jobs.settings import Settings, clock
+from cpexport.jobs.settings import Settings
 from cpexport.jobs.split import Job, split
 from cpexport.jobs.submit import prepare
-
-_MEMORY = "OUT_OF_MEMORY"
-_NO_LIMIT = (
-    "jobs ran out of {what}, but the plan has no limit to multiply: add one, such as "
-    "{option}, to the lines in submit.sh that begin with array"
-)
-
-
-@dataclass(frozen=True)
-class RetryPolicy:
-    """How often image sets are tried, and how limits grow after a job ran out of time or memory.
-
-    After `attempts` failures, each image set runs alone, or each group in a grouped run. One that
-    has failed alone is given up.
-    """
-
-    attempts: int = 3
-    time_factor: float = 2.0
-    memory_factor: float = 2.0
 
 
 @dataclass(frozen=True)
@@ -69,34 +54,6 @@ class Resubmission:
                 for given_up, why in self.given_up.items()
             ],
         }
-
-
-@dataclass
-class _Tries:
-    """The failed attempts on an image set. Times are not used, as the clocks of nodes differ."""
-
-    attempts: list[Attempt] = field(default_factory=list)
-
-    @property
-    def count(self) -> int:
-        return len(self.attempts)
-
-    def alone(self, unit: ImageSets) -> bool:
-        """Whether an attempt ran only (part of) `unit`, so that the failure is its own."""
-        return any(attempt.image_sets <= unit for attempt in self.attempts)
-
-
-@dataclass(frozen=True)
-class _Need:
-    """What a job needs: its own limits, and whether each image set or group runs alone."""
-
-    time: int | None = None
-    memory: int | None = None
-    alone: bool = field(default=False, kw_only=True)
-
-    @property
-    def order(self) -> tuple[int, int, bool]:
-        return (self.time or 0, self.memory or 0, self.alone)
 
 
 def home_of(found: CheckReport, outputs: Sequence[Path], folder: Path | None = None) -> Path:
@@ -196,8 +153,8 @@ def resubmit(
     )
     busy = _whole(batch_file, history.busy & found.missing)
     wanted = _whole(batch_file, found.missing) - busy
-    tries = _tries(history, wanted)
-    needs: dict[_Need, list[int]] = {}
+    tries = failed_attempts(history, wanted)
+    needs: dict[Need, list[int]] = {}
     given_up: dict[ImageSets, str] = {}
     notes = [
         f"{(unsure & found.missing).words}: {why}"
@@ -206,13 +163,13 @@ def resubmit(
     ]
     for unit in _units(batch_file, wanted):
         tried = [tries[n] for n in unit if n in tries]
-        worst = max(tried, key=lambda tries_of_one: tries_of_one.count, default=_Tries())
+        worst = max(tried, key=lambda tries_of_one: tries_of_one.count, default=Tries())
         if worst.count >= limits.attempts and worst.alone(unit):
-            given_up[unit] = _why(batch_file, unit, worst, limits)
+            given_up[unit] = why_given_up(batch_file, unit, worst, limits)
             continue
-        need = _need(worst, settings, limits, notes)
+        need = next_need(worst, settings, limits, notes)
         needs.setdefault(need, []).extend(unit)
-    needs = _within(needs, settings, notes)
+    needs = within_partition(needs, settings, notes)
     jobs: list[tuple[Job, int | None, int | None]] = []
     # Jobs with the same limits go into one array.
     for need, numbers in sorted(needs.items(), key=lambda item: item[0].order):
@@ -251,88 +208,3 @@ def _units(batch_file: BatchFile, wanted: ImageSets) -> list[ImageSets]:
     if batch_file.members:
         return [members for members in batch_file.members.values() if members & wanted]
     return [ImageSets.span(number, number) for number in wanted]
-
-
-def _tries(history: History, wanted: ImageSets) -> dict[int, _Tries]:
-    """The failed attempts on each wanted image set that has any, by number."""
-    tries: dict[int, _Tries] = {}
-    for attempt in history.counted:
-        retried = attempt.image_sets & wanted
-        for number in retried:
-            tries.setdefault(number, _Tries()).attempts.append(attempt)
-    return tries
-
-
-def _need(tried: _Tries, settings: Settings, limits: RetryPolicy, notes: list[str]) -> _Need:
-    """What the next attempt needs: as much as the largest earlier one, or more if that ran out."""
-    tries = tried.attempts
-    time, lacked = _most([(a.time, a.timed_out) for a in tries], settings.time)
-    if lacked and time is None:
-        notes.append(_no_limit(settings, "time"))
-    elif lacked and time is not None:
-        time = round(time * limits.time_factor)
-    memory, lacked = _most([(a.memory, a.state == _MEMORY) for a in tries], settings.memory)
-    if lacked and memory is None:
-        notes.append(_no_limit(settings, "memory"))
-    elif lacked and memory is not None:
-        memory = round(memory * limits.memory_factor)
-    return _Need(time, memory, alone=tried.count >= limits.attempts)
-
-
-def _no_limit(settings: Settings, what: str) -> str:
-    scheduler = SCHEDULERS.get(settings.scheduler)
-    if scheduler is None:
-        return (
-            f"jobs ran out of {what}, which has no limit here; run fewer jobs at once (--at-once)"
-        )
-    option = scheduler.time(120) if what == "time" else scheduler.memory.format(8000)
-    return _NO_LIMIT.format(what=what, option=option)
-
-
-def _within(
-    needs: Mapping[_Need, list[int]], settings: Settings, notes: list[str]
-) -> dict[_Need, list[int]]:
-    """Limits the time in needs to what Slurm's partition allows, if Slurm tells: jobs that ask for
-    more wait forever."""
-    asks = settings.scheduler == "slurm" and any(need.time for need in needs)
-    most = most_minutes(partition(settings)) if asks else None
-    limited: dict[_Need, list[int]] = {}
-    for need, numbers in needs.items():
-        time = need.time
-        if most and time and time > most.minutes:
-            notes.append(
-                f"{ImageSets.of(numbers).words}: jobs get {clock(most.minutes)}, not "
-                f"{clock(time)}, because {most} allows no more; if that is too short, run "
-                "fewer image sets per job (--images-per-batch), or plan with another "
-                "--partition"
-            )
-            time = most.minutes
-        limited.setdefault(replace(need, time=time), []).extend(numbers)
-    return limited
-
-
-def _most(tries: Sequence[tuple[int | None, bool]], planned: int | None) -> tuple[int | None, bool]:
-    """The most that any attempt had or the plan gives, and whether an attempt with it ran out."""
-    most = max([0, planned or 0, *(given or 0 for given, _ in tries)])
-    return most or None, any(lacked and (given or planned or 0) >= most for given, lacked in tries)
-
-
-def _why(batch_file: BatchFile, unit: ImageSets, tried: _Tries, limits: RetryPolicy) -> str:
-    """Returns why image sets are given up, what tries them again, and which images to look at."""
-    last = tried.attempts[-1]
-    times, when = f"{tried.count} times", "the last time "
-    if tried.count == 1:
-        times, when = "once", ""
-    how = ""
-    if last.exit_status is not None:
-        how = f", {when}with exit status {last.exit_status}"
-    elif last.state:
-        how = f", {when}{last.state.lower().replace('_', ' ')}"
-    pictures = batch_file.pictures.select(list(unit))
-    names = [
-        str(column[0]) for name, column in pictures.columns.items() if name.startswith("FileName_")
-    ]
-    return (
-        f"tried {times}{how} ({', '.join(names) or 'no file names'}); to try "
-        f"again, add --max-attempts {max(tried.count, limits.attempts) + 1}"
-    )

@@ -40,8 +40,8 @@ def origin(plan: Plan, folder: Path) -> dict[str, str]:
     """
     id = uuid4().hex[:12]
     home = plan.outputs.parent
-    beside = id if _same(home, folder) else _id_in(home)
-    return {"id": id, "folder": str(folder), "beside": beside}
+    neighbour = id if _same(home, folder) else _id_in(home)
+    return {"id": id, "folder": str(folder), "beside": neighbour}
 
 
 def read_plans(paths: Iterable[Path], outputs: Sequence[Path]) -> Plans:
@@ -105,9 +105,9 @@ def _here(planned: SavedPlan) -> SavedPlan:
     """Returns a plan with its present paths, even if its folder was moved or copied together with
     what is near it."""
     now = planned.path.absolute().parent
-    beside = now / planned.outputs.name
+    near = now / planned.outputs.name
     # Before plans recorded their folder, the folder of a run's first plan also held the outputs.
-    was = planned.folder or (planned.outputs.parent if beside.is_dir() else now)
+    was = planned.folder or (planned.outputs.parent if near.is_dir() else now)
     if _same(was, now):
         return planned
     outputs = _moved(planned.outputs, was, now)

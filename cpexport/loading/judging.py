@@ -65,7 +65,7 @@ class Judge:
         self.skipping: list[ImageSets] = []
         """The image sets of SQLite outputs whose pipeline skips image sets."""
 
-    def take(self, item: Inspected) -> None:
+    def add(self, item: Inspected) -> None:
         """Judges an item by what is known so far."""
         place, found = len(self._batches), item.found
         if isinstance(found, Evidence):

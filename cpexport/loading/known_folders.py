@@ -134,7 +134,7 @@ class FolderNotes:
         self._homes: dict[Path, list[str]] = {}
         self._rows: dict[str, list[Any]] = {name: [] for name in _NOTHING.column_names}
 
-    def take(self, item: Inspected) -> None:
+    def add(self, item: Inspected) -> None:
         """Takes the next source."""
         if not self._is_worth_it:
             return

@@ -4,10 +4,8 @@
 same gaps.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from itertools import chain
 from pathlib import Path
 
@@ -15,17 +13,14 @@ import numpy as np
 
 from cpexport.cellprofiler.batch_file import BatchFile
 from cpexport.cellprofiler.features import IMAGE
-from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.cellprofiler.image_set_names import Name, named
-from cpexport.cellprofiler.same_image import compared
 from cpexport.errors import RERUN, LeftOut, SourceError
-from cpexport.imageset_overlaps import in_common, overlapping
 from cpexport.imagesets import NONE, ImageSets, union
-from cpexport.loading import lost_features
 from cpexport.loading.completeness import shown_by_numbers
+from cpexport.loading.contradictions import Others, other_images
 from cpexport.loading.missing_features import unloaded
 from cpexport.loading.removed import removed_sets, why_removed
-from cpexport.loading.surveyed import Survey, pictures_of
+from cpexport.loading.surveyed import Survey
 from cpexport.sinks.base import LedgerStore, Sink
 from cpexport.sinks.ledger import Entry
 from cpexport.sources.base import Batch
@@ -35,9 +30,6 @@ _DELETED = (
     "image sets of it were deleted from the destination; restore the destination, or load all "
     "outputs into a new one"
 )
-
-Others = Callable[[Batch], Iterable[Pictures]]
-"""Returns what other sources say about the images behind a batch's image set numbers."""
 
 
 @dataclass(frozen=True)
@@ -190,77 +182,11 @@ def covered(
         for batch in found.facts.not_whole
         if str(batch.source.path) not in reported
         if (lacking := batch.image_sets - batch.complete)
-        if (why := _other_pictures(batch, others(batch), lacking))
+        if (why := other_images(batch, others(batch), lacking))
     ]
     paths = {*reported, *(left.path for left in with_other_images)}
     own = unloaded(found.facts.not_whole, found.batches, types)
     return [*with_other_images, *(left for left in own if left.path not in paths)]
-
-
-def other_outputs(batches: Sequence[Batch]) -> Others:
-    """Finds, for each batch, the images of the batches that have complete what it lacks."""
-
-    @cache
-    def sharing() -> dict[Path, list[Batch]]:
-        places = overlapping(batch.image_sets for batch in batches)
-        some = [batches[place] for place in places]
-        having: dict[Path, list[Batch]] = {}
-        for first, second, both in in_common([batch.image_sets for batch in some]):
-            one, other = some[first], some[second]
-            for lacks, has in ((one, other), (other, one)):
-                if (both - lacks.complete) & has.complete:
-                    having.setdefault(lacks.source.path, []).append(has)
-        return having
-
-    return lambda batch: (pictures_of(other) for other in sharing().get(batch.source.path, ()))
-
-
-def contradicted(batches: Sequence[Batch], *, same_pictures: bool) -> list[LeftOut]:
-    """Returns batches that share complete image sets with an older batch that has other images, or
-    more object types and features. No load accepts both without the user's consent.
-
-    `batches` are those that share any with another: all of them are in memory at once.
-    `same_pictures` is whether image sets with one number are known to have the same images.
-    """
-    by_age = sorted(batches, key=lambda batch: batch.age)
-    contradictions: dict[str, LeftOut] = {}
-    for older, newer, both in in_common([batch.complete for batch in by_age]):
-        old, new = by_age[older], by_age[newer]
-        path = str(new.source.path)
-        if path in contradictions:
-            continue
-        why = "" if same_pictures else _other_pictures(new, [pictures_of(old)], both, unknown=True)
-        if why:
-            why = (
-                f"{why}: {old.source.path}; if they are two runs, load them with "
-                "--table-number; if they have the same images, add --same-pictures"
-            )
-        elif lacks := _lacks(new, old, both):
-            why = (
-                f"lacks {lacks}, which {old.source.path} has for the same {both.words}; load "
-                "one of them with its own --prefix, or replace the older one with --replace"
-            )
-        if why:
-            contradictions[path] = LeftOut(path, why)
-    return list(contradictions.values())
-
-
-def _lacks(newer: Batch, older: Batch, both: ImageSets) -> str:
-    """Describes the object types and features that a newer output lacks; empty if it lacks none.
-
-    Outputs in different formats are not compared, because the formats name features differently.
-    """
-    if newer.source.format != older.source.format:
-        return ""
-    lost = lost_features.lost(
-        lost_features.names(older.features),
-        lost_features.names(newer.features),
-        lost_features.counted_none(newer),
-    )
-    if lost and newer.pipeline is not None and newer.pipeline == older.pipeline:
-        lost = lost_features.unmeasured(newer, lost)
-    lost = lost_features.valued(older, lost, both) if lost else {}
-    return lost_features.described(lost)
 
 
 def kept(batches: Iterable[Batch], known: Collection[str], ledger: LedgerStore) -> Iterator[str]:
@@ -320,30 +246,3 @@ def check_not_empty(found: Survey, outputs: Sequence[Path]) -> None:
         f"no complete image set{others}: {first.reason}",
         "see the reasons with cpexport check",
     )
-
-
-def _other_pictures(
-    batch: Batch, others: Iterable[Pictures], within: ImageSets, *, unknown: bool = False
-) -> str:
-    """Describes how the images of a batch differ from those of `others` in the image sets `within`.
-
-    Empty if they do not differ, or if a batch cannot be read. With `unknown`, it also reports image
-    sets that cannot be compared.
-    """
-    with suppress(SourceError):
-        own: Pictures | None = None
-        for theirs in others:
-            own = pictures_of(batch) if own is None else own
-            comparison = compared(own, theirs)
-            different = comparison.different
-            if numbers := [number for number in different if number in within]:
-                return (
-                    f"its image set {min(numbers)} has other images than in the output that "
-                    f"has it complete ({different[min(numbers)]})"
-                )
-            if unknown and (undecided := comparison.undecided & within):
-                return (
-                    f"nothing shows whether its image set {undecided.first} has the same images "
-                    "as in the output that has it complete"
-                )
-    return ""

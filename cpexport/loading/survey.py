@@ -230,7 +230,7 @@ class _Surveying:
             found = (near and renumbered(batches, again, errors, near, numbering)) or found
         judging = Judge(found.plan, self.tables, self.same_pictures)
         for item in found.items(batches, again, errors):
-            judging.take(item)
+            judging.add(item)
         batches = judging.batches(look_at)
         incomplete = union(batch.image_sets - batch.complete for batch in batches)
         return _Numbered(found.plan, batches, (found.note, *notes), found.names(incomplete), own)
@@ -252,11 +252,11 @@ class _Surveying:
         for source in carried:
             sources.append(source)
         for item in inspector.inspected(sources):
-            notes.take(item)
+            notes.add(item)
             if item.known:
                 known.append(item.signature)
             else:
-                judging.take(item)
+                judging.add(item)
         notes.close()
         return judging, known
 

@@ -143,7 +143,7 @@ def _of_destination(request: ReportRequest, to: str, checked: CheckReport | None
     begins = [f"{name} \u00b7 " if len(runs) > 1 else "" for name in runs]
     for name, begin in zip(runs, begins, strict=True):
         with open_(run=name or None) as sink:
-            loaded = values.take(sink, places, begin)
+            loaded = values.add(sink, places, begin)
             run = RunState.of(checked, name) if checked else _state(request, sink, name)
             notes += run.found.notes
             notes += () if checked else lacking_features(sink.ledger.entries())

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from cpexport.cellprofiler.features import IMAGE, IMAGE_NUMBER
 from cpexport.cellprofiler.image_set_names import PlaceFeatures
-from cpexport.derived.treatments import table_name
+from cpexport.derived.treatment_table import table_name
 from cpexport.reporting.places import NOWHERE, Located, Numbers, Places
 from cpexport.sinks.base import Sink
 from cpexport.sinks.ledger import Entry
@@ -69,7 +69,7 @@ class Controls:
     value: str
     wells: set[int] = field(default_factory=set)
 
-    def take(self, where: Numbers, column: pa.Array) -> None:
+    def add(self, where: Numbers, column: pa.Array) -> None:
         """Notes the wells of the rows with the value."""
         same = np.array([str(value) == self.value for value in column.to_pylist()], bool)
         self.wells.update(np.unique(where[same & (where != NOWHERE)]).tolist())
@@ -94,7 +94,7 @@ class Measured:
         """Nothing yet."""
         return cls(tuple(features), Sums(len(features)), Sums(len(features)))
 
-    def take(
+    def add(
         self,
         sink: Sink,
         places: Places,
@@ -121,7 +121,7 @@ class Measured:
             self.wells.add(where, values)
             self.by_time.add(times.of_sets(image_sets), values)
             for control in controls:
-                control.take(where, columns[control.feature])
+                control.add(where, columns[control.feature])
             self.read += len(image_sets)
             located.append(Located(image_sets, where, parts))
         return Located.joined(located)

@@ -82,10 +82,10 @@ class Located:
     def completed(self, other: "Located") -> "Located":
         """Adds the image sets that only `other` has, and its places of those that are nowhere."""
         known = self.numbers[self.wells != NOWHERE]
-        take = ~np.isin(other.numbers, known)
-        keep = (self.wells != NOWHERE) | ~np.isin(self.numbers, other.numbers[take])
+        new = ~np.isin(other.numbers, known)
+        keep = (self.wells != NOWHERE) | ~np.isin(self.numbers, other.numbers[new])
         arrays = (
-            np.concatenate([own[keep], others[take]])
+            np.concatenate([own[keep], others[new]])
             for own, others in (
                 (self.numbers, other.numbers),
                 (self.wells, other.wells),

@@ -149,7 +149,7 @@ def screen(
         wells.setdefault(place.plate, {}).setdefault(key, []).append(number)
     pieces = _Pieces(list(places.parts))
     for index, (run, where) in enumerate(zip(runs, located, strict=True)):
-        pieces.take(index, run, where)
+        pieces.add(index, run, where)
     plates = []
     for plate in sorted(wells, key=natural):
         on_plate = wells[plate]
@@ -184,7 +184,7 @@ class _Pieces:
     by_well: dict[int, tuple[int, list[tuple[int, int, int, int]]]] = field(default_factory=dict)
     placed: int = 0
 
-    def take(self, index: int, run: RunState, where: Located) -> None:
+    def add(self, index: int, run: RunState, where: Located) -> None:
         states, owners = run.states(where.numbers), run.owners(where.numbers)
         arrays = where.numbers, where.parts, states, owners
         # A destination can also hold image sets that the batch file does not list.

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cpexport.cellprofiler.image_set_names import PlaceFeatures
-from cpexport.derived.treatments import table_name, treatment_columns
+from cpexport.derived.treatment_table import table_name
+from cpexport.derived.treatments import treatment_columns
 from cpexport.reporting.measured import read_well_table
 from cpexport.reporting.places import Places
 from cpexport.reporting.screen import Well

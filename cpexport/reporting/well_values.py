@@ -114,10 +114,10 @@ class WellValues:
             0 if request.features else max(len(names) - most, 0),
         )
 
-    def take(self, sink: Sink, places: Places, plate_prefix: str) -> Located:
+    def add(self, sink: Sink, places: Places, plate_prefix: str) -> Located:
         """Reads the image sets of the sink's run; returns where they are."""
         controls = [one for one in self.controls if one]
-        return self.measured.take(sink, places, self.where_from, plate_prefix, controls)
+        return self.measured.add(sink, places, self.where_from, plate_prefix, controls)
 
     def take_well_tables(self, sink: Sink, places: Places) -> None:
         """Reads the chosen columns of tables of wells. They can have wells that no image set is in

@@ -165,7 +165,7 @@ def find(
         if top.is_dir():
             for listed in walk(top, report):
                 with finding.contained(listed.path):
-                    finding.take(listed)
+                    finding.add(listed)
         else:
             with finding.contained(top):
                 finding.take_file(top)
@@ -213,7 +213,7 @@ class _Finding:
         except SourceError as error:
             self.not_read.append(LeftOut(error.path, f"{error.problem}; {error.advice}"))
 
-    def take(self, listed: Listed) -> None:
+    def add(self, listed: Listed) -> None:
         """Adds a folder."""
         if listed.real in self.seen or self.skip(listed):
             return

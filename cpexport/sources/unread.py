@@ -30,10 +30,10 @@ them out of OUTPUTS'
     if not images:
         return None
     first, *others = [*images, *(path for path in files if path not in images)]
-    beside = f" (and {_listed(others)} next to it)" if others else ""
+    more = f" (and {_listed(others)} next to it)" if others else ""
     them = "them" if others else "it"
     reason = (
-        f"a table of image sets that is not CSV{beside}; save {them} as CSV, or move {them} "
+        f"a table of image sets that is not CSV{more}; save {them} as CSV, or move {them} "
         "out of OUTPUTS"
     )
     return LeftOut(str(first), reason)

@@ -40,10 +40,10 @@ def side_by_side(objects: Mapping[str, pa.RecordBatch]) -> pa.RecordBatch:
         images, numbers = keys[name]
         place = np.full(total, -1, np.int64)
         place[begins[np.searchsorted(every, images)] + numbers - 1] = np.arange(len(images))
-        take = pa.array(place, mask=place < 0)
+        indices = pa.array(place, mask=place < 0)
         for field, column in zip(objects[name].schema, objects[name].columns, strict=True):
             if field.name != IMAGE_NUMBER:
-                columns[f"{name}_{field.name}"] = column.take(take)
+                columns[f"{name}_{field.name}"] = column.take(indices)
     return pa.RecordBatch.from_pydict(columns)
 
 

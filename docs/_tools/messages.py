@@ -6,7 +6,7 @@ Nothing is imported: the code is parsed. A message is an argument of an error cl
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -63,7 +63,7 @@ class _Module:
 
     @cached_property
     def errors(self) -> list[str]:
-        classes = [node for node in ast.walk(self.tree) if isinstance(node, ast.ClassDef)]
+        classes = [node for node in self.tree.body if isinstance(node, ast.ClassDef)]
         return [node.name for node in classes if node.name.endswith("Error")]
 
     @cached_property
@@ -90,16 +90,16 @@ class _Module:
         self, errors: set[str], shared: Mapping[str, str]
     ) -> Iterator[tuple[str, str, str]]:
         """Problem, advice and class of each message."""
-        for scope in self._scopes():
-            texts = _Texts(scope, self.constants, shared)
-            calls = [node for node in _within(scope) if isinstance(node, ast.Call)]
+        for nodes in self._scopes():
+            texts = _Texts(nodes, self.constants, shared)
+            calls = [node for node in nodes if isinstance(node, ast.Call)]
             for call in sorted(calls, key=lambda call: call.lineno):
                 if _called(call) in errors - _OTHER:
                     yield from _of_call(call, texts.at(call))
-            for node in _within(scope):
+            for node in nodes:
                 if isinstance(node, ast.Return) and _is_pair(node.value):
                     yield from _of_pair(node.value, texts)
-        texts = _Texts(self.tree, self.constants, shared)
+        texts = _Texts((), self.constants, shared)
         for pair in self._tables():
             yield from _of_pair(pair, texts)
 
@@ -109,24 +109,29 @@ class _Module:
             if name.startswith("_") and isinstance(value, ast.Dict):
                 yield from filter(_is_pair, value.values)
 
-    def _scopes(self) -> Iterator[ast.AST]:
-        yield self.tree
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.FunctionDef):
-                yield node
+    def _scopes(self) -> Iterator[Sequence[ast.AST]]:
+        """The nodes of the module and of each function, without those of functions in it."""
+        waiting: list[ast.AST] = [self.tree]
+        while waiting:
+            nodes = list(_within(waiting.pop()))
+            yield nodes
+            waiting += [node for node in nodes if isinstance(node, ast.FunctionDef)]
 
 
 class _Texts:
     """What expressions in a function can be as texts."""
 
     def __init__(
-        self, scope: ast.AST, constants: Mapping[str, ast.expr], shared: Mapping[str, str]
+        self,
+        nodes: Sequence[ast.AST],
+        constants: Mapping[str, ast.expr],
+        shared: Mapping[str, str],
     ) -> None:
         self._shared, self._constants = shared, constants
         self._assigned: dict[str, list[ast.expr]] = {}
         # A name means what it got between the error before and the one that names it.
         self._since = self._until = 0
-        for node in _within(scope):
+        for node in nodes:
             if isinstance(node, ast.Assign):
                 for target in node.targets:
                     self._assign(target, node.value)

@@ -6,13 +6,13 @@ import re
 import select
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import click
 import pytest
+from support import forks
 from support.fixtures import Ran
 from support.help_screens import SCREENS
 
@@ -47,13 +47,19 @@ _LINES = [
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> Mapping[str, str]:
-    """For a shell in a home folder with `screen.sqlite` and `outputs`."""
-    (tmp_path / "screen.sqlite").touch()
-    (tmp_path / "outputs").mkdir()
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    return made_in(tmp_path_factory.mktemp("shell"))
+
+
+def made_in(folder: Path) -> Mapping[str, str]:
+    """The environment of a shell in a home folder with `screen.sqlite` and `outputs`."""
+    home, programs = folder / "home", folder / "programs"
+    forks.program(programs)
+    (home / "outputs").mkdir(parents=True)
+    (home / "screen.sqlite").touch()
+    path = f"{programs}:{os.environ['PATH']}"
     wide = {"TERM": "xterm", "COLUMNS": "200"}
-    return {**os.environ, **wide, "HOME": str(tmp_path), "PATH": path}
+    return {**os.environ, **wide, "HOME": str(home), "PATH": path}
 
 
 def save(shell: str, environment: Mapping[str, str]) -> Path:
@@ -61,7 +67,7 @@ def save(shell: str, environment: Mapping[str, str]) -> Path:
     (place,) = re.findall(rf"^  {shell} +~/(.*)$", (SCREENS / "completion.txt").read_text(), re.M)
     file = Path(environment["HOME"], place)
     file.parent.mkdir(parents=True)
-    words = [sys.executable, "-m", "cpexport", "completion", shell]
+    words = [str(forks.python()), "-m", "cpexport", "completion", shell]
     file.write_text(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
     return file
 
@@ -102,13 +108,15 @@ class Terminal:
         os.close(self._keys)
 
 
-@pytest.fixture
-def terminal(request: pytest.FixtureRequest, environment: Mapping[str, str]) -> Iterator[Terminal]:
-    """A shell that has run what `cpexport completion` prints for it."""
+@pytest.fixture(scope="module")
+def terminal(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Terminal]:
+    """A shell that has run what `cpexport completion` prints for it, and takes line after line."""
     name = request.param
     if not shutil.which(name):
         pytest.skip(f"{name} is not installed")
-    made = Terminal(_SHELLS[name], environment)
+    made = Terminal(_SHELLS[name], made_in(tmp_path_factory.mktemp(name)))
     made.type(f"{_PREPARED[name]}\r")
     yield made
     made.close()

@@ -2,12 +2,14 @@
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import click
 import pytest
+from support import forks
 from support.fixtures import Ran, extract
 from support.help_screens import SCREENS
 from support.site import Site
@@ -122,12 +124,22 @@ def examples() -> list[Example]:
     return shown
 
 
-@pytest.fixture
-def home(site: Site) -> Path:
-    """A folder as the examples assume: the real run of `examples/`, and two plates."""
-    extract(ROOT / "examples" / "screen.tar.xz", site.home)
+@pytest.fixture(scope="module")
+def screen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real run of `examples/`, and `screen.sqlite` that holds it. Read-only by agreement."""
+    home = tmp_path_factory.mktemp("screen")
+    extract(ROOT / "examples" / "screen.tar.xz", home)
     for name in ("outputs", "Batch_data.h5"):
-        (site.home / "screen" / name).rename(site.home / name)
+        (home / "screen" / name).rename(home / name)
+    ran = forks.run(["load", "outputs", "--to", "screen.sqlite"], home, os.environ, 300)
+    assert ran.returncode == 3, ran.stderr
+    return home
+
+
+@pytest.fixture
+def home(screen: Path, site: Site) -> Path:
+    """A folder as the examples assume: the real run of `examples/`, and two plates."""
+    shutil.copytree(screen, site.home, dirs_exist_ok=True)
     for plate in ("P1", "P2"):
         (site.home / f"plate{plate[1]}").mkdir()
         source = site.home / "outputs" / f"{plate}-A01-1"
@@ -143,12 +155,13 @@ def home(site: Site) -> Path:
 @pytest.mark.parametrize("example", examples(), ids=lambda example: example.command[:60])
 def test_an_example_runs(example: Example, home: Path, site: Site) -> None:
     """In a shell, as it is shown. Image sets are missing in `examples/`, so 3 is right too."""
-    needed = (
-        ["cpexport load outputs --to screen.sqlite"] if "screen.sqlite" in example.command else []
-    )
-    if "check run" in example.command:
-        needed = ["cpexport plan Batch_data.h5 --out run --format shell"]
-    environment = {**os.environ, **site.environment, "HOME": str(home)}
+    if "screen.sqlite" not in example.command:
+        (home / "screen.sqlite").unlink()
+    needed = ["cpexport plan Batch_data.h5 --out run --format shell"]
+    needed = needed if "check run" in example.command else []
+    forks.program(home / "programs")
+    path = f"{home / 'programs'}:{site.environment['PATH']}"
+    environment = {**os.environ, **site.environment, "HOME": str(home), "PATH": path}
     results = [
         subprocess.run(
             ["bash", "-c", command],

@@ -3,12 +3,12 @@
 import json
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support import forks
 from support.fixtures import Ran, rows
 
 from cpexport import __version__
@@ -104,7 +104,7 @@ def test_an_interrupted_watch_is_one_report_of_what_was_loaded(copy: Copy, tmp_p
     copy("40_spreadsheet", "Batch_data.h5", "run/Batch_data.h5")
     words = ["load", "run", "--to=s.sqlite", "--batch=run/Batch_data.h5", "--watch=60", *JSON]
     process = subprocess.Popen(
-        [sys.executable, "-m", "cpexport", *words],
+        [forks.python(), "-m", "cpexport", *words],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -149,11 +149,11 @@ def test_it_takes_as_long_as_there_are_batches(tmp_path: Path) -> None:
         Batch(one, State.COMPLETE, complete=sets, features=kinds[place % 3])
         for place in range(30_000)
     ]
-    began = time.perf_counter()
+    began = time.process_time()
     found = lacking(batches)
 
     assert [each.batches for each in found] == [10_000, 10_000]
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 EVERY = (

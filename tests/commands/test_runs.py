@@ -281,9 +281,12 @@ class TestAgain:
 
 class TestKilled:
     def test_killed_at_any_moment_and_run_again_each_run_is_whole(
-        self, tmp_path: Path, to: Path
+        self, tmp_path: Path, to: Path, copy: Copy
     ) -> None:
-        named = [*words("csv", "ranges", "tracks"), "--table-number"]
+        for job in ("P1-A01-1", "P1-A01-2", "P1-B02-1", "P2-A01-1"):
+            copy("40_spreadsheet", f"outputs/{job}", f"csv/{job}")
+        ranges = copy("11_h5_and_csv", "outputs/batch_1_6", "ranges/batch_1_6").parent
+        named = [f"csv={tmp_path / 'csv'}", f"ranges={ranges}", *words("tracks"), "--table-number"]
         began = time.monotonic()
         Load(to, named).end()
         seconds, expected = time.monotonic() - began, several(to)

@@ -14,6 +14,12 @@ def whole(database: Database, folder: Path) -> bool:
     return same(in_server(database), in_sqlite(folder / "cpexport.sqlite"))
 
 
+def two_batches(copy: Callable[..., Path]) -> Path:
+    for name in ("batch_1_6", "batch_7_12"):
+        outputs = copy("11_h5_and_csv", f"outputs/{name}", f"outputs/{name}").parent
+    return Path(outputs)
+
+
 def doubled(values: list[float]) -> list[float]:
     return [2 * value for value in values]
 
@@ -21,7 +27,7 @@ def doubled(values: list[float]) -> list[float]:
 def test_newer_outputs_replace_older_ones_in_a_database_too(
     database: Database, tmp_path: Path, copy: Callable[..., Path]
 ) -> None:
-    outputs = copy("11_h5_and_csv", "outputs")
+    outputs = two_batches(copy)
     out = tmp_path / "out"
     written(outputs, out)
     assert imported(database, out).returncode == 0
@@ -64,7 +70,7 @@ def test_batches_that_come_later_are_added_and_groups_renumbered(
 def test_columns_that_come_later_are_added(
     database: Database, tmp_path: Path, copy: Callable[..., Path]
 ) -> None:
-    outputs = copy("11_h5_and_csv", "outputs")
+    outputs = two_batches(copy)
     for csv in outputs.glob("*/*.csv"):
         csv.unlink()
     (file,) = (outputs / "batch_1_6").glob("*.h5")

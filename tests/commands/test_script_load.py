@@ -13,7 +13,16 @@ from typing import Any
 import pytest
 from support.calls import load, verify
 from support.fixtures import unpacked
-from support.imported_scripts import Rows, imported, in_server, in_sqlite, same, shell, written
+from support.imported_scripts import (
+    Rows,
+    imported,
+    in_server,
+    in_sqlite,
+    outputs_of,
+    same,
+    shell,
+    written,
+)
 from support.servers import KINDS, Database
 
 from cpexport.derived.wells import Wells
@@ -29,7 +38,7 @@ RUNS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "csv_per_job",
         {"shape": TableOptions("combined", aggregate=("mean",))},
     ),
-    "parts": ("60_perf", "outputs/batch_1_10", {"shape": TableOptions("combined")}),
+    "parts": ("wide", "", {"shape": TableOptions("combined")}),
 }
 
 
@@ -287,10 +296,10 @@ def test_a_script_makes_the_tables_and_views_that_a_load_makes(
     databases: Callable[[str], Database], tmp_path: Path, kind: str, name: str
 ) -> None:
     folder, part, words = RUNS[name]
-    one, other = databases(kind), databases(kind)
-    written(unpacked(folder) / part, tmp_path / "out", **words)
+    one, other, outputs = databases(kind), databases(kind), outputs_of(folder, part)
+    written(outputs, tmp_path / "out", **words)
     imported(one, tmp_path / "out")
-    load([unpacked(folder) / part], other.url(), **words)
+    load([outputs], other.url(), **words)
     ours, theirs = statements(one), statements(other)
 
     assert ours.pop("_cpexport_script").startswith("CREATE TABLE")

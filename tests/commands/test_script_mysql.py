@@ -11,21 +11,30 @@ from typing import IO
 
 import pytest
 from support.fixtures import rewritten, rows, unpacked
-from support.imported_scripts import CASES, imported, in_server, in_sqlite, of_case, same, written
+from support.imported_scripts import (
+    CASES,
+    imported,
+    in_server,
+    in_sqlite,
+    of_case,
+    same,
+    three_batches,
+    written,
+)
 from support.servers import PASSWORD, Database
 
 from cpexport.sql_script.mysql.requirements import RIGHTS
 from cpexport.tables.options import TableOptions
 
 BATCH = "7_12"
-"""The second of four batches of the case that is damaged."""
+"""The second of three batches of the case that is damaged."""
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a script, of four batches of six image sets. Read-only by agreement."""
+    """A folder with a script, of three batches of six image sets. Read-only by agreement."""
     out = tmp_path_factory.mktemp("made") / "out"
-    written(unpacked("10_ranges") / "outputs", out)
+    written(three_batches(), out)
     return out
 
 
@@ -54,11 +63,12 @@ def whole(database: Database, folder: Path) -> bool:
 def test_the_server_holds_the_same_as_sqlite(database: Database, tmp_path: Path, name: str) -> None:
     """Value by value, doubles to the last bit; run twice, nothing is there twice."""
     done = of_case(name, tmp_path / "out")
+    expected = in_sqlite(tmp_path / "out" / "cpexport.sqlite")
     for loaded in (len(list((tmp_path / "out" / "data").glob("*Image.csv"))), 0):
         ran = imported(database, tmp_path / "out")
         assert (ran.returncode, "ERROR" in ran.stderr) == (0, False), ran.stderr
         assert f"cpexport: {loaded} of " in ran.stdout
-        assert whole(database, tmp_path / "out")
+        assert same(in_server(database), expected)
     assert done.files > 0
 
 
@@ -171,9 +181,9 @@ def test_under_force_a_damaged_batch_is_left_out_and_the_others_are_there(
     assert {line.split("\t", 1)[1] for line in counted} == {"analyze\tstatus\tOK"}
     assert (head, last) == (
         "done",
-        "cpexport: 1 of 4 batches left out, 3 loaded, 0 already loaded",
+        "cpexport: 1 of 3 batches left out, 2 loaded, 0 already loaded",
     )
-    assert image_sets(database, folder) == [*range(1, 7), *range(13, 25)]
+    assert image_sets(database, folder) == [*range(1, 7), *range(13, 19)]
     shutil.copy(made / "data" / file.name, file)
     assert imported(database, folder).returncode == 0
     assert whole(database, folder)
@@ -241,7 +251,7 @@ def without_database(
     )
 
 
-LEFT_OUT = ["done", "cpexport: 4 of 4 batches left out, 0 loaded, 0 already loaded"]
+LEFT_OUT = ["done", "cpexport: 3 of 3 batches left out, 0 loaded, 0 already loaded"]
 
 
 @pytest.mark.parametrize("cause", ["server", "client", "folder", "database", "reader", "foreign"])
@@ -296,7 +306,7 @@ def test_what_a_server_sets_for_others_changes_nothing(database: Database, folde
             set_there.enter_context(database.server.setting(name, value))
         ran = imported(database, folder)
 
-    assert "cpexport: 4 of 4 batches imported" in ran.stdout, ran.stderr
+    assert "cpexport: 3 of 3 batches imported" in ran.stdout, ran.stderr
     assert whole(database, folder)
 
 

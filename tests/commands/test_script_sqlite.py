@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 from support.fixtures import rewritten, rows, unpacked
-from support.imported_scripts import CASES, in_sqlite, of_case, same, shell, written
+from support.imported_scripts import (
+    CASES,
+    in_sqlite,
+    of_case,
+    same,
+    shell,
+    three_batches,
+    written,
+)
 
 from cpexport.sql_script.manifest import SQLITE, ScriptOptions
 from cpexport.tables.options import TableOptions
@@ -20,9 +28,9 @@ pytestmark = pytest.mark.skipif(shutil.which("sqlite3") is None, reason="there i
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a script, of four batches of six image sets. Read-only by agreement."""
+    """A folder with a script, of three batches of six image sets. Read-only by agreement."""
     out = tmp_path_factory.mktemp("made") / "out"
-    written(unpacked("10_ranges") / "outputs", out, FORM)
+    written(three_batches(), out, FORM)
     return out
 
 
@@ -41,11 +49,12 @@ def to(tmp_path: Path) -> Path:
 def test_the_shell_makes_the_same_file(tmp_path: Path, to: Path, name: str) -> None:
     """Value by value, doubles to the last bit; run twice, nothing is there twice."""
     of_case(name, tmp_path / "out", FORM)
+    expected = in_sqlite(tmp_path / "out" / "cpexport.sqlite")
     for loaded in (len(list((tmp_path / "out" / "data").glob("*Image.csv"))), 0):
         ran = shell(to, tmp_path / "out")
         assert (ran.returncode, ran.stderr) == (0, "")
         assert f"cpexport: {loaded} of " in ran.stdout
-        assert same(in_sqlite(to), in_sqlite(tmp_path / "out" / "cpexport.sqlite"))
+        assert same(in_sqlite(to), expected)
 
 
 def a_line_less(file: Path) -> None:
@@ -103,7 +112,8 @@ def test_a_damaged_file_stops_the_script_and_nothing_of_its_batch_is_there(
 def test_newer_outputs_replace_older_ones(
     tmp_path: Path, to: Path, copy: Callable[..., Path]
 ) -> None:
-    outputs = copy("11_h5_and_csv", "outputs")
+    for name in ("batch_1_6", "batch_7_12"):
+        outputs = copy("11_h5_and_csv", f"outputs/{name}", f"outputs/{name}").parent
     out = tmp_path / "out"
     written(outputs, out, FORM)
     assert shell(to, out).returncode == 0
@@ -150,7 +160,7 @@ def test_the_ledger_says_when_a_batch_was_imported(folder: Path, to: Path) -> No
     with sqlite3.connect(folder / "cpexport.sqlite") as db:
         db.execute("UPDATE _cpexport_batches SET loaded_utc = '2001-01-01T00:00:00+00:00'")
     db.close()
-    written(unpacked("10_ranges") / "outputs", folder, FORM)
+    written(three_batches(), folder, FORM)
     shell(to, folder)
     query = "SELECT loaded_utc FROM _cpexport_batches"
     times = rows(to, query)

@@ -4,13 +4,13 @@ import os
 import pty
 import re
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support import forks
 from support.fixtures import Ran, rows
 from support.site import Case, Site, program
 
@@ -52,7 +52,7 @@ def rest_but_one(site: Site) -> None:
 def watching(site: Site, *words: object) -> "subprocess.Popen[str]":
     """A command that follows a run along, begun."""
     return subprocess.Popen(
-        [sys.executable, "-m", "cpexport", *map(str, words)],
+        [forks.python(), "-m", "cpexport", *map(str, words)],
         env={**os.environ, **site.environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -78,7 +78,7 @@ class TestCheck:
     def test_a_terminal_shows_a_table_and_a_bar(self, running: Site) -> None:
         rest(running)
         mine, theirs = pty.openpty()
-        words = [sys.executable, "-m", "cpexport", "check", str(running.run), "--watch", "1"]
+        words = [str(forks.python()), "-m", "cpexport", "check", str(running.run), "--watch", "1"]
         environment = {**os.environ, **running.environment, "TERM": "xterm", "COLUMNS": "80"}
         done = subprocess.run(
             words, env=environment, stdout=subprocess.PIPE, stderr=theirs, check=True

@@ -12,6 +12,7 @@ import pytest
 from docstring_text import as_markdown
 from messages import collect
 from messages_page import cell, tables
+from support import forks
 from support.fixtures import Ran
 from support.page_reader import ROOT
 from support.pages import Page
@@ -154,7 +155,8 @@ def test_the_demo_loads_all_image_sets(tmp_path: Path) -> None:
     for file in (ROOT / "examples").iterdir():
         if file.is_file():
             shutil.copy(file, tmp_path)
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    forks.program(tmp_path / "programs")
+    path = f"{tmp_path / 'programs'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     words = ["sh", str(tmp_path / "demo.sh")]
     done = subprocess.run(
         words, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False

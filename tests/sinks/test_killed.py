@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.background_loads import Load, screen
+from support.background_loads import SCREEN_BATCHES, SCREEN_IMAGE_SETS, SCREEN_STATUS, Load, screen
 from support.fixtures import content, rows
 
 pytestmark = pytest.mark.slow
@@ -25,14 +25,14 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, object], 
     began = time.monotonic()
     status, _, err = Load(to, screen()).end()
     seconds = time.monotonic() - began
-    assert (status, err) == (0, "")
+    assert (status, err) == (SCREEN_STATUS, "")
     return dict(content(to)), seconds
 
 
 def whole(to: Path, words: list[str], expected: dict[str, object]) -> bool:
     """Whether one more load ends well, and leaves the content expected and nothing else."""
     status, _, err = Load(to, words).end()
-    assert (status, err) == (0, "")
+    assert (status, err) == (SCREEN_STATUS, "")
     assert content(to) == expected
     assert sorted(path.name for path in to.parent.iterdir()) == [to.name, "tmp"]
     assert list((to.parent / "tmp").iterdir()) == []
@@ -143,12 +143,12 @@ def test_loads_at_once_into_one_file_load_each_batch_once(
     started = [Load(to, screen()) for _ in range(loads)]
     ends = [load.end() for load in started]
 
-    assert [(status, err) for status, _, err in ends] == [(0, "")] * loads
+    assert [(status, err) for status, _, err in ends] == [(SCREEN_STATUS, "")] * loads
     reports = [json.loads(out) for _, out, _ in ends]
-    assert sum(report["image_sets"] for report in reports) == 24
-    assert sum(report["rows"].get("Per_Image", 0) for report in reports) == 24
+    assert sum(report["image_sets"] for report in reports) == SCREEN_IMAGE_SETS
+    assert sum(report["rows"].get("Per_Image", 0) for report in reports) == SCREEN_IMAGE_SETS
     assert content(to) == expected
-    assert rows(to, "SELECT count(*) FROM _cpexport_batches") == [(14,)]
+    assert rows(to, "SELECT count(*) FROM _cpexport_batches") == [(SCREEN_BATCHES,)]
     assert list(started[0].scratch.iterdir()) == []
 
 

@@ -11,12 +11,22 @@ from pathlib import Path
 from support.fixtures import unpacked
 from support.forks import Fork
 
+# Outputs of the first 12 of 24 image sets. The newest have fewer features than the oldest.
+_JOBS = {
+    "10_ranges": ("batch_1_6", "batch_7_12"),
+    "11_h5_and_csv": ("batch_1_6", "batch_7_12"),
+    "13_groups": ("P1-A01", "P1-A02", "P1-A03"),
+}
+SCREEN_BATCHES = 7
+SCREEN_IMAGE_SETS = 12
+SCREEN_STATUS = 3
+"""The exit status of a whole load of `screen()`: its batch file plans 12 image sets more."""
+
 
 def screen() -> list[str]:
     """Arguments for several outputs of the same screen, where new ones replace old ones."""
-    folders = [unpacked(name) / "outputs" for name in ("10_ranges", "11_h5_and_csv", "13_groups")]
+    folders = [unpacked(case) / "outputs" / job for case, jobs in _JOBS.items() for job in jobs]
     batch_file = unpacked("11_h5_and_csv") / "Batch_data.h5"
-    # The newest have fewer features than the oldest.
     return [*map(str, folders), "--batch", str(batch_file), "--replace"]
 
 

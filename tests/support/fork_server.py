@@ -178,6 +178,26 @@ def _run(main: Callable[[list[str]], NoReturn], words: list[str]) -> NoReturn:
     os._exit(status)
 
 
+def _warm_up() -> None:
+    """Loads, verifies and exports once, so that no fork has to fill the caches of libraries."""
+    calls, jobs = import_module("support.calls"), import_module("support.small_jobs")
+    form = import_module("cpexport.sql_script.manifest").ScriptOptions()
+    with tempfile.TemporaryDirectory(prefix="warm-up-") as name:
+        home = Path(name)
+        os.environ["XDG_CACHE_HOME"] = str(home / "cache")
+        cells = [{"ImageNumber": 1, "ObjectNumber": 1, "AreaShape_Area": 5.5}]
+        outputs = [
+            jobs.csv_job(home / "csv", {1: {"Metadata_Well": "A01"}}, {"Cells": cells}),
+            jobs.h5_job(home / "h5" / "m.h5", {1: {"Metadata_Well": "A01"}}).parent,
+        ]
+        for job in outputs:
+            for to in ("sqlite:///{}.db", "duckdb:///{}.duckdb", "parquet:{}.parquet"):
+                url = to.format(home / f"{job.name}-loaded")
+                calls.load([job], url)
+                calls.verify([job], url)
+        calls.script(outputs[:1], home / "script", form)
+
+
 if __name__ == "__main__":
     from cpexport._startup import begin
 
@@ -188,6 +208,8 @@ if __name__ == "__main__":
     # Plans name the Python that their jobs call, which is the one of `forks`.
     multiprocessing.set_executable(sys.executable)
     at, sys.executable = sys.argv[1:]
+    _warm_up()
+    gc.collect()
     # No fork looks for garbage among the modules.
     gc.freeze()
     with socket.socket(socket.AF_UNIX) as listener:

@@ -76,6 +76,14 @@ def python() -> Path:
     return _server().python
 
 
+def program(folder: Path) -> None:
+    """Makes the folder, with a program `cpexport` for shells, R and Python that runs in a fork."""
+    folder.mkdir()
+    path = folder / "cpexport"
+    path.write_text(f'#!/bin/sh\nexec {python()} -m cpexport "$@"\n')
+    path.chmod(0o755)
+
+
 def close() -> None:
     """Ends the process, if it was started; the next command starts another."""
     if _server.cache_info().currsize:

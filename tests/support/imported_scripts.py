@@ -2,7 +2,6 @@
 
 import shutil
 import sqlite3
-import struct
 import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -15,6 +14,7 @@ from cpexport.tables.options import TableOptions
 from support.calls import script
 from support.fixtures import unpacked
 from support.servers import Database
+from support.wide_tables import wide_job
 
 Rows = dict[str, dict[str, list[Any]]]
 
@@ -124,52 +124,52 @@ def _order(row: Sequence[Any]) -> tuple[Any, ...]:
     return tuple((value is not None, str(type(value)), value) for value in row[:6])
 
 
-def exactly(rows: Rows) -> Rows:
-    """The same rows with each double as its bits, and -0.0 as 0.0."""
-    return {
-        table: {
-            name: [
-                struct.pack("<d", value + 0.0) if isinstance(value, float) else value
-                for value in values
-            ]
-            for name, values in columns.items()
-        }
-        for table, columns in rows.items()
-    }
-
-
 def same(one: Rows, other: Rows) -> bool:
-    """Asserts that all values are the same to the last bit; names the first column that differs."""
+    """Asserts that all values are the same to the last bit; names the first column that differs.
+
+    A double is no integer, even if they are equal; -0.0 is 0.0.
+    """
     assert {t: sorted(c) for t, c in one.items()} == {t: sorted(c) for t, c in other.items()}
-    ours, theirs = exactly(one), exactly(other)
-    for table, columns in ours.items():
+    for table, columns in one.items():
         for name, values in columns.items():
-            assert values == theirs[table][name], (table, name)
+            theirs = other[table][name]
+            assert values == theirs, (table, name)
+            assert [*map(type, values)] == [*map(type, theirs)], (table, name)
     return True
 
 
-# Cases, the folder of each that is loaded, and the options.
+# Cases, the folder of each that is loaded, and the options. "wide" is `wide_job`.
 CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "ranges": ("10_ranges", "outputs", {}),
-    "h5": ("11_h5_and_csv", "outputs", {}),
+    "h5": ("11_h5_and_csv", "outputs/batch_1_6", {}),
     "relationships": ("40_spreadsheet", "outputs", {"prefix": "My_"}),
     "tracks": ("50_track", "lap_batch/outputs", {}),
-    "wide": ("60_perf", "outputs/batch_1_10", {}),
-    "parts": ("60_perf", "outputs/batch_1_10", {"shape": TableOptions("combined")}),
+    "wide": ("wide", "", {}),
+    "parts": ("wide", "", {"shape": TableOptions("combined")}),
     "old": ("70_cp319", "batch/outputs", {}),
     "side by side": (
         "70_sqlcsv",
         "csv_per_job",
         {"shape": TableOptions("combined", aggregate=("mean",))},
     ),
-    "view": ("10_ranges", "outputs", {"shape": TableOptions("view")}),
+    "view": ("10_ranges", "outputs/batch_1_6", {"shape": TableOptions("view")}),
 }
 
 
 def of_case(name: str, out: Path, form: ScriptOptions | None = None) -> Script:
     """Writes the script of one of `CASES`."""
     folder, part, words = CASES[name]
-    return written(unpacked(folder) / part, out, form, **words)
+    return written(outputs_of(folder, part), out, form, **words)
+
+
+def three_batches() -> list[Path]:
+    """The outputs of three jobs, of six image sets each."""
+    return [unpacked("10_ranges") / "outputs" / f"batch_{n}" for n in ("1_6", "7_12", "13_18")]
+
+
+def outputs_of(name: str, part: str) -> Path:
+    """A part of the folder of a case, or `wide_job`."""
+    return wide_job() if name == "wide" else unpacked(name) / part
 
 
 def copied_folder(folder: Path, to: Path) -> Path:

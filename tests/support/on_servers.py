@@ -2,7 +2,6 @@
 
 import re
 import sqlite3
-import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -93,10 +92,19 @@ def differences(database: Database, path: Path) -> list[str]:
             found.append(f"{name}: {len(ours[name])} rows, not {len(theirs[name])}")
             continue
         for one, other in zip(ours[name], theirs[name], strict=True):
-            if one != other:
+            if one != other or [*map(_is_double, one)] != [*map(_is_double, other)]:
                 pairs = zip(tables.get(name, one), one, other, strict=True)
-                found += [f"{name}.{column}: {a!r} not {b!r}" for column, a, b in pairs if a != b]
+                found += [
+                    f"{name}.{column}: {a!r} not {b!r}"
+                    for column, a, b in pairs
+                    if a != b or _is_double(a) != _is_double(b)
+                ]
     return found[:20]
+
+
+def _is_double(value: object) -> bool:
+    """An integer that equals a double is another value."""
+    return type(value) is float
 
 
 def _content(tables: Tables, rows: Rows, quote: str) -> tuple[Tables, Content]:
@@ -116,17 +124,16 @@ def _content(tables: Tables, rows: Rows, quote: str) -> tuple[Tables, Content]:
         where = "WHERE field NOT LIKE 'db%'" if "field" in data[name] else ""
         found = rows(f"SELECT {listed} FROM {quote}{name}{quote} {where} ORDER BY {order}")
         table = name.partition("_part")[0]
-        values = [tuple(map(_bits, row)) for row in found]
         if table in merged:
             content[table] = [
                 (*row, *part[key:]) if row[:key] == part[:key] else ("other keys",)
-                for row, part in zip(content[table], values, strict=True)
+                for row, part in zip(content[table], found, strict=True)
             ]
             merged[table] += data[name][key:]
         else:
-            merged[table], content[table] = list(data[name]), values
+            merged[table], content[table] = list(data[name]), found
     for name, query in _LEDGER.items():
-        values = [tuple(map(_in_any_order, map(_bits, row))) for row in rows(query)]
+        values = [tuple(map(_in_any_order, row)) for row in rows(query)]
         content[f"ledger: {name}"] = sorted(values, key=repr)
     return merged, content
 
@@ -145,8 +152,3 @@ def _key(columns: Sequence[str]) -> int:
         return 0
     after = columns[len(first)] if len(columns) > len(first) else ""
     return len(first) + (after.endswith(("_Number_Object_Number", "ObjectNumber")))
-
-
-def _bits(value: object) -> object:
-    """A double as its bits; -0.0 as 0.0, as neither SQLite nor MariaDB 10.11 keeps -0.0."""
-    return struct.pack(">d", value + 0.0) if isinstance(value, float) else value

@@ -54,10 +54,7 @@ class Reader:
             (self.home / archive).symlink_to(ROOT / "examples" / archive)
         extract(self.home / "screen.tar.xz", self.home)
         # What shells, R and Python call is as fast as it would be in a shell of one's own.
-        program = self._programs / "cpexport"
-        program.parent.mkdir()
-        program.write_text(f'#!/bin/sh\nexec {forks.python()} -m cpexport "$@"\n')
-        program.chmod(0o755)
+        forks.program(self._programs)
 
     def does(self, page: Page, needs: frozenset[str]) -> list[tuple[Block, str]]:
         """Runs the blocks of a page that need no more than this.

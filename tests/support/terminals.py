@@ -4,9 +4,10 @@ import os
 import pty
 import re
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from support import forks
 
 
 def on_a_terminal(
@@ -16,7 +17,7 @@ def on_a_terminal(
     to a terminal. That is stderr, or `stdout`."""
     terminal, side = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "cpexport", *words],
+        [forks.python(), "-m", "cpexport", *words],
         stdin=subprocess.DEVNULL,
         stdout=side if stdout else subprocess.PIPE,
         stderr=subprocess.PIPE if stdout else side,

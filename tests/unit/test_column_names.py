@@ -154,9 +154,9 @@ def test_a_length_without_room_for_numbers_is_refused() -> None:
 
 def test_four_thousand_names_that_all_need_work_take_less_than_a_second() -> None:
     names = [f"Mean_Nuclei_{'Texture (illum) ' * 6}{number:04}" for number in range(4000)]
-    start = time.perf_counter()
+    start = time.process_time()
 
     columns = column_names(names)
 
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
     assert differ_without_case(columns)

@@ -11,18 +11,20 @@ from fuzz.trials import Trial
 
 pytestmark = pytest.mark.slow
 
-# As many as a minute allows; `make fuzz` tries others.
-SEEDS = range(60)
-AT_ONCE = 4
+# Of the first 60, those that between them have every kind of destination, layout, option, format,
+# damage and trial that the 60 have, and 99 % of the pairs of them. `make fuzz` tries others.
+SEEDS = (
+    *(0, 2, 3, 6, 12, 13, 15, 17, 18, 20, 22, 23, 24, 32, 33, 34),
+    *(36, 38, 39, 40, 42, 46, 47, 48, 49, 53, 54, 55, 56, 57, 58, 59),
+)
 OPTIONS = Options(kills=False)
 
 
-@pytest.mark.parametrize("first", SEEDS[::AT_ONCE])
-def test_random_screens_are_loaded_as_the_oracle_says(first: int) -> None:
-    for seed in range(first, first + AT_ONCE):
-        failure = attempt(random_case(seed, OPTIONS))
+@pytest.mark.parametrize("seed", SEEDS)
+def test_random_screens_are_loaded_as_the_oracle_says(seed: int) -> None:
+    failure = attempt(random_case(seed, OPTIONS))
 
-        assert failure is None, str(failure)
+    assert failure is None, str(failure)
 
 
 def test_a_seed_is_one_case() -> None:

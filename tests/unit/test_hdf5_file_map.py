@@ -116,15 +116,17 @@ BLOB = "ImageSet_ImageSet"
 
 @pytest.mark.parametrize("name", CASES)
 def test_real_files_are_read_past_the_library_to_the_same_bits(name: str) -> None:
-    for path in files(name):
+    for number, path in enumerate(files(name)):
+        # Of the first file, every second image set, too.
+        steps = (1,) if number else (1, 2)
         try:
             with opened(path, by_h5py=True) as file:
-                expected = [read(file, every) if file.groups else {} for every in (1, 2)]
+                expected = [read(file, every) if file.groups else {} for every in steps]
         except SourceError:
             assert outcome(path, by_h5py=False) == "damaged"
             continue
         with opened(path, by_h5py=False) as file:
-            for every, tables in zip((1, 2), expected, strict=True):
+            for every, tables in zip(steps, expected, strict=True):
                 found = read(file, every)
                 assert {t: bits(rows) for t, rows in found.items()} == {
                     t: bits(rows) for t, rows in tables.items()

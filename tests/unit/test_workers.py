@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from support.background_loads import Load, screen
+from support.background_loads import SCREEN_IMAGE_SETS, SCREEN_STATUS, Load, screen
 from support.calls import load
 from support.deadly_workers import Deadly, DeadlyPool
 from support.fixtures import Ran, content, rows, unpacked
@@ -75,11 +75,11 @@ def test_the_content_does_not_depend_on_how_many_processes_decode(
         ran = cpexport(
             "load", *screen(), "--to", f"sqlite:///{to}", "--jobs", jobs, *words, "--quiet"
         )
-        assert (ran.status, ran.err) == (0, "")
+        assert (ran.status, ran.err) == (SCREEN_STATUS, "")
         found.append(content(to))
 
     assert found[0] == found[1]
-    assert len(found[0]["ledger"]) == 24
+    assert len(found[0]["ledger"]) == SCREEN_IMAGE_SETS
 
 
 def doses(file: Path, change: Callable[[str], str]) -> None:
@@ -193,7 +193,7 @@ def test_an_error_that_cannot_be_sent_from_a_process_is_sent_as_its_text() -> No
 
 def test_a_worker_killed_once_costs_nothing(tmp_path: Path) -> None:
     quiet = Load(tmp_path / "quiet" / "x.sqlite", screen(), more=("--jobs", "1"))
-    assert quiet.end()[0] == 0
+    assert quiet.end()[0] == SCREEN_STATUS
     one = Load(tmp_path / "one" / "x.sqlite", screen(), more=("--jobs", "2"))
 
     assert one.wait_until(lambda: bool(workers_of(one)))
@@ -201,7 +201,7 @@ def test_a_worker_killed_once_costs_nothing(tmp_path: Path) -> None:
         os.kill(worker, signal.SIGKILL)
 
     status, _, err = one.end()
-    assert (status, err) == (0, "")
+    assert (status, err) == (SCREEN_STATUS, "")
     assert content(one.to) == content(quiet.to)
     assert list(one.scratch.iterdir()) == []
 

@@ -35,7 +35,7 @@ _GROUP: Final = np.dtype([("fixed", "V24"), ("tree", "<u8"), ("heap", "<u8")])
 _GROUP_FIXED: Final = bytes.fromhex("010001000100000018000000000000001100100000000000")
 _HEAP: Final = np.dtype([("fixed", "V8"), ("size", "<u8"), ("free", "<u8"), ("place", "<u8")])
 _NODE: Final = np.dtype(
-    [("sign", "V4"), ("kind", "u1"), ("level", "u1"), ("used", "<u2"), ("beside", "V16")]
+    [("sign", "V4"), ("kind", "u1"), ("level", "u1"), ("used", "<u2"), ("siblings", "V16")]
 )
 _SYMBOLS: Final = np.dtype([("fixed", "V6"), ("count", "<u2")])
 _SYMBOL: Final = np.dtype(

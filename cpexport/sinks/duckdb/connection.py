@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import shlex
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -18,10 +17,10 @@ from sqlalchemy.engine import Dialect
 from cpexport.cellprofiler.features import NULL, TABLE_NUMBER
 from cpexport.errors import ChangedError, RetryError, SinkError
 from cpexport.imagesets import ImageSets
+from cpexport.sinks.duckdb.errors import FULL, check_usable, reason
 from cpexport.sinks.in_place import deleted, identity
 from cpexport.sinks.sql.column_projection import missing_as_null
 from cpexport.sinks.sql.database import Query, collected, literal, quoted, spans
-from cpexport.sinks.sqlite.errors import writable
 
 # Seconds to wait for another process that has the file open, as with SQLite.
 _PATIENCE: Final = 30.0
@@ -31,7 +30,6 @@ _SETTINGS: Final = (
     "checkpoint_threshold = '256MB'",
 )
 _ROWS: Final = "_cpexport_rows"
-_FULL: Final = "No space left"
 
 
 class Connection:
@@ -51,7 +49,7 @@ class Connection:
         self._made = self._in_transaction = False
         self._opened: tuple[int, int] | None = None
         self._names: frozenset[str] | None = None
-        self._refuse_unusable()
+        check_usable(self.path, self.name, writing=self.writing)
 
     @property
     def title(self) -> str:
@@ -235,26 +233,9 @@ class Connection:
         for file in (self.path, self.path.with_name(f"{self.path.name}.wal")):
             file.unlink(missing_ok=True)
 
-    def _refuse_unusable(self) -> None:
-        path, folder = self.path, self.path.parent
-        if not path.name or str(path) == ":memory:":
-            raise SinkError(self.name, "no file is named", "write duckdb:///screen.duckdb")
-        if not folder.is_dir():
-            raise SinkError(
-                self.name,
-                f"the folder {folder} does not exist",
-                f"create it: mkdir -p {shlex.quote(str(folder))}",
-            )
-        if (self.writing or not path.exists()) and not writable(folder):
-            raise SinkError(self.name, f"the folder {folder} is read-only", "choose another folder")
-        if path.exists() and not path.is_file():
-            raise SinkError(self.name, "not a file", "name a file")
-        if self.writing and path.exists() and not writable(path):
-            raise SinkError(self.name, "read-only", "make it writable, or choose another file")
-
     def _open(self) -> Any:
         if self._connection is None:
-            self._refuse_unusable()
+            check_usable(self.path, self.name, writing=self.writing)
             if self.writing:
                 self._remove_empty()
             new = not self.path.exists()
@@ -267,7 +248,7 @@ class Connection:
                     if not locked or time.monotonic() > until:
                         if new and not locked:
                             self._remove()
-                        raise SinkError(self.name, *_reason(str(error))) from error
+                        raise SinkError(self.name, *reason(str(error))) from error
                     time.sleep(0.1)
             self._made, self._opened = new, identity(self.path)
             for setting in _SETTINGS:
@@ -308,20 +289,5 @@ class Connection:
             raise KeyboardInterrupt from error
         except (duckdb.Error, pa.ArrowException) as error:
             # A commit fails with the same exception for a full disk and for a conflict.
-            conflict = isinstance(error, duckdb.TransactionException) and _FULL not in str(error)
-            raise (RetryError if conflict else SinkError)(
-                self.name, *_reason(str(error))
-            ) from error
-
-
-def _reason(text: str) -> tuple[str, str]:
-    if "set lock on file" in text:
-        return "locked by another process", "wait until that process has ended, or stop it"
-    if _FULL in text:
-        return f"the disk is full ({os.strerror(28)})", "free some space and run the command again"
-    if "not a valid DuckDB database" in text:
-        return "not a DuckDB database", "choose another file"
-    first = text.strip().partition("\n")[0]
-    return f"DuckDB reports: {first}", (
-        "nothing of the batch was stored; correct the cause, or report this as a bug"
-    )
+            conflict = isinstance(error, duckdb.TransactionException) and FULL not in str(error)
+            raise (RetryError if conflict else SinkError)(self.name, *reason(str(error))) from error

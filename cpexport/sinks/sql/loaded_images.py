@@ -41,13 +41,13 @@ def _of_images(sink: Sink, image_sets: ImageSets) -> Pictures:
 
 
 def _filled(stored: Pictures, more: Pictures) -> Pictures:
-    """Adds digests, planes and folders of `more` where `found` has none."""
+    """Adds digests, planes and folders of `more` where `stored` has none."""
     rows = np.searchsorted(more.numbers, stored.numbers)
     rows = np.where(np.isin(stored.numbers, more.numbers), rows, -1)
-    take = pa.array(rows, mask=rows < 0)
+    indices = pa.array(rows, mask=rows < 0)
 
     def joined(had: pa.StringArray | None, other: pa.StringArray) -> pa.StringArray:
-        taken = other.take(take)
+        taken = other.take(indices)
         return taken if had is None else pc.coalesce(had, taken)
 
     details = {

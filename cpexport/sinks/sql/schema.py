@@ -28,6 +28,16 @@ PLACE_LENGTH: Final = 255
 """The most characters of a plate or a well on servers, where an index cannot hold a whole TEXT. A
 column with a longer one becomes TEXT."""
 LONG_TEXT = sa.Text().with_variant(mysql.LONGTEXT(), "mysql")
+_PLACE: Final[sa.types.TypeEngine[Any]] = sa.Text().with_variant(
+    mysql.VARCHAR(PLACE_LENGTH), "mysql"
+)
+_REAL: Final[sa.types.TypeEngine[Any]] = sa.REAL().with_variant(mysql.DOUBLE(), "mysql")
+# Made once: a table has thousands of columns.
+_SQL_TYPES: Final[dict[pa.DataType, sa.types.TypeEngine[Any]]] = {
+    INTEGER: sa.Integer().with_variant(mysql.BIGINT(), "mysql"),
+    pa.binary(): sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql"),
+    TEXT: sa.Text(),
+}
 TYPE_NAMES: dict[pa.DataType, str] = {
     NULL: "none yet",
     INTEGER: "integer",
@@ -164,9 +174,7 @@ def is_place(column: Column) -> bool:
 def _column_type(column: Column) -> sa.types.TypeEngine[Any]:
     if column.feature.startswith("Thumbnail_"):
         return LONG_TEXT
-    if is_place(column):
-        return sa.Text().with_variant(mysql.VARCHAR(PLACE_LENGTH), "mysql")
-    return sql_type(column.type)
+    return _PLACE if is_place(column) else sql_type(column.type)
 
 
 def create(table: sa.Table, dialect: Dialect) -> list[str]:
@@ -185,11 +193,7 @@ def add_column(table: sa.Table, column: str, dialect: Dialect) -> str:
 
 def sql_type(type: pa.DataType) -> sa.types.TypeEngine[Any]:
     """The SQL type for an Arrow type; REAL for a column that never had a value."""
-    if type == INTEGER:
-        return sa.Integer().with_variant(mysql.BIGINT(), "mysql")
-    if type == pa.binary():
-        return sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql")
-    return sa.Text() if type == TEXT else sa.REAL().with_variant(mysql.DOUBLE(), "mysql")
+    return _SQL_TYPES.get(type, _REAL)
 
 
 def _key(name: str) -> sa.Column[int]:

@@ -13,13 +13,14 @@ from sqlalchemy.engine import Dialect
 
 from cpexport import _sqlite_adbc
 from cpexport._wait_notice import waiting_for
-from cpexport.cellprofiler.features import INTEGER, NULL, TABLE_NUMBER, TEXT
-from cpexport.errors import ChangedError, SinkError
+from cpexport.cellprofiler.features import TABLE_NUMBER
+from cpexport.errors import SinkError
 from cpexport.files.locks import readers
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.in_place import deleted, identity
 from cpexport.sinks.sql.database import Query, collected, quoted, spans
 from cpexport.sinks.sqlite.errors import LOCKED, check_usable, reason, writable
+from cpexport.sinks.sqlite.typed_rows import sampled, typed
 
 DIALECT = sqlite.dialect()
 
@@ -105,34 +106,8 @@ class Connection:
     @contextmanager
     def stream(self, query: Query, where: str, size: int) -> Iterator[Iterator[pa.RecordBatch]]:
         """The rows of a query; see `Database.stream`."""
-        samples = (
-            "''" if t == TEXT else "0" if t == INTEGER else "0.0" for t in query.schema.types
-        )
-        # The driver takes types from the first rows, where columns can be all NULL. So a sample
-        # row comes first, which `_typed` drops.
-        sql = (
-            f"SELECT {', '.join(samples)} UNION ALL SELECT {', '.join(query.columns)} "
-            f"FROM {query.source} WHERE {where} ORDER BY {query.order}"
-        )
-        with self._errors(), self._open().reader(sql, size=size) as reader:
-            yield self._typed(reader, query)
-
-    def _typed(self, batches: Iterable[pa.RecordBatch], query: Query) -> Iterator[pa.RecordBatch]:
-        try:
-            for place, batch in enumerate(batches):
-                columns = batch.slice(0 if place else 1).columns
-                arrays = [
-                    _null_column(array) if field.type == NULL else array.cast(field.type)
-                    for array, field in zip(columns, query.schema, strict=True)
-                ]
-                yield pa.RecordBatch.from_arrays(arrays, schema=query.schema)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-            # In mid-stream, the driver reports a value of another type as an OSError.
-            raise ChangedError(
-                self.name,
-                f"{query.source} was changed by another program: {error}",
-                "load its outputs into a new destination",
-            ) from error
+        with self._errors(), self._open().reader(sampled(query, where), size=size) as reader:
+            yield typed(reader, query, self.name)
 
     def run(self, sql: str, *values: object) -> None:
         """Executes one statement."""
@@ -333,9 +308,3 @@ class Connection:
             yield
         except (_sqlite_adbc.Error, pa.ArrowException) as error:
             raise SinkError(self.name, *reason(str(error))) from error
-
-
-def _null_column(array: pa.Array) -> pa.Array:
-    if array.null_count < len(array):
-        raise pa.ArrowInvalid("a value in a column that no batch has filled")
-    return pa.nulls(len(array))

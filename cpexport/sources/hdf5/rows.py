@@ -52,16 +52,16 @@ def image_rows(file: MeasurementFile, numbers: Numbers) -> pa.RecordBatch:
 class _Recipe:
     """Places the values of an index in rows.
 
-    `take` has for each row of the table the position of its value in `data`, or -1 without a value.
+    `indices` has for each row of the table the position of its value in `data`; -1 without a value.
     """
 
-    def __init__(self, index: Index, take: Numbers) -> None:
-        self._index, self._take = index, take
-        self._missing = take < 0
+    def __init__(self, index: Index, indices: Numbers) -> None:
+        self._index, self._indices = index, indices
+        self._missing = indices < 0
         self._end = int(index[:, 2].max(initial=0))
-        start = int(take[0]) if len(take) else 0
-        is_consecutive = np.array_equal(take, np.arange(start, start + len(take)))
-        self._slice = slice(start, start + len(take)) if is_consecutive and start >= 0 else None
+        start = int(indices[0]) if len(indices) else 0
+        is_consecutive = np.array_equal(indices, np.arange(start, start + len(indices)))
+        self._slice = slice(start, start + len(indices)) if is_consecutive and start >= 0 else None
         self._checked = False
 
     def lay(
@@ -78,13 +78,13 @@ class _Recipe:
             self._checked = True
         type = _TYPES[block.dtype.kind] if length else NULL
         if type == NULL or not len(self._index):
-            yield from [pa.nulls(len(self._take), type)] * len(block)
+            yield from [pa.nulls(len(self._indices), type)] * len(block)
         elif self._slice is not None:
             for values in block[:, self._slice]:
                 yield pa.array(values, type)
         else:
             mask = self._missing if self._missing.any() else None
-            for values in block[:, np.maximum(self._take, 0)]:
+            for values in block[:, np.maximum(self._indices, 0)]:
                 yield pa.array(values, type, mask=mask)
 
 
@@ -113,9 +113,9 @@ def _one_each(index: Index, numbers: Numbers) -> _Recipe:
     """A recipe with one row per image set, which has its first value."""
     index = index[index[:, 2] > index[:, 1]]
     wanted = index[np.isin(index[:, 0], numbers)]
-    take = np.full(len(numbers), -1, np.int64)
-    take[np.searchsorted(numbers, wanted[:, 0])] = wanted[:, 1]
-    return _Recipe(index, take)
+    indices = np.full(len(numbers), -1, np.int64)
+    indices[np.searchsorted(numbers, wanted[:, 0])] = wanted[:, 1]
+    return _Recipe(index, indices)
 
 
 def _check_single_values(file: MeasurementFile, feature: str, index: Index) -> None:
@@ -260,12 +260,12 @@ class _Gather:
 
     def _recipe(self, index: Index) -> _Recipe:
         index = self._indexes[id(index)]
-        take = np.full(int(self._starts[-1]), -1, np.int64)
+        indices = np.full(int(self._starts[-1]), -1, np.int64)
         first = self._starts[np.searchsorted(self._numbers, index[:, 0])]
         lengths = index[:, 2] - index[:, 1]
         offsets = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        take[np.repeat(first, lengths) + offsets] = np.repeat(index[:, 1], lengths) + offsets
-        return _Recipe(index, take)
+        indices[np.repeat(first, lengths) + offsets] = np.repeat(index[:, 1], lengths) + offsets
+        return _Recipe(index, indices)
 
 
 def relationship_rows(file: MeasurementFile, numbers: Numbers) -> pa.RecordBatch:

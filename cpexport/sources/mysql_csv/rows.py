@@ -79,10 +79,10 @@ class ImageTable:
     def rows(self, wanted: ImageSets) -> pa.RecordBatch:
         """The rows of the image sets `wanted`."""
         numbers = np.fromiter(wanted, np.int64, len(wanted))
-        take = pa.array(np.flatnonzero(np.isin(self.numbers, numbers)))
+        indices = pa.array(np.flatnonzero(np.isin(self.numbers, numbers)))
         columns = {IMAGE_NUMBER: pa.array(self.numbers), **self.columns}
         return pa.RecordBatch.from_pydict(
-            {name: array.take(take) for name, array in columns.items()}
+            {name: array.take(indices) for name, array in columns.items()}
         )
 
 
@@ -155,14 +155,14 @@ class ObjectTable:
                 raise SourceError(
                     self.path, f"{odd[0]} is not a valid number of {name}", AS_WRITTEN
                 )
-            take = pa.array(chosen)
+            indices = pa.array(chosen)
             columns = {
                 IMAGE_NUMBER: pa.array(images[chosen]),
                 NUMBER: pa.array(numbers.astype(np.int64)),
             }
             for feature, place in places.items():
                 if feature != NUMBER:
-                    columns[feature] = arrays[place].take(take)
+                    columns[feature] = arrays[place].take(indices)
             batch = pa.RecordBatch.from_pydict(columns)
             check_unique_keys(self.path, batch)
             yield name, batch
