@@ -5,7 +5,7 @@ modules/loaddata.py). Columns of images are named `Image_FileName_DNA` or `FileN
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -132,19 +132,23 @@ def _pipeline(path: Path) -> pipeline.Pipeline:
     return read
 
 
-def key_of(plan: BatchFile) -> tuple[str, ...]:
-    """The metadata that identifies the image sets of a list: plate, well and site, or else all of
-    its metadata; empty if neither does.
+def key_of(plan: BatchFile, known: Collection[str] | None = None) -> tuple[str, ...]:
+    """The features that identify the image sets of a list: plate, well and site, or else all of its
+    metadata, or else its file names, alone or with the metadata; empty if none does.
+
+    known: the features that outputs have, if only those can tell which image sets they are.
 
     Raises:
-        SourceError: plate, well and site do not identify them, nor does all metadata.
+        SourceError: plate, well and site do not identify them, and nothing else does.
     """
-    usual = usual_key(plan.pictures.columns)
-    every = tuple(sorted(name for name in plan.pictures.columns if name.startswith(METADATA)))
-    for key in (usual, every):
+    names = [name for name in plan.pictures.columns if known is None or name in known]
+    metadata = tuple(sorted(name for name in names if name.startswith(METADATA)))
+    files = tuple(sorted(name for name in names if name.startswith(FILE)))
+    usual = usual_key(names)
+    for key in (usual, metadata, files, (*metadata, *files)):
         if key and not _repeated(plan.pictures, key):
             return key
-    if usual:
+    if usual and known is None:
         raise SourceError(
             plan.path,
             f"two rows have the same {', '.join(usual)}: {_repeated(plan.pictures, usual)}",
