@@ -9,7 +9,6 @@ from cpexport.cellprofiler.pipeline_use import PipelineUse, pipelines_used
 from cpexport.commands.runs import check_named, in_turn, runs_of
 from cpexport.errors import LeftOut, SourceError
 from cpexport.imagesets import NONE, ImageSets, union
-from cpexport.loading.given_numbers import LedgerNumbers
 from cpexport.loading.inspection import NoneKnown
 from cpexport.loading.left_out import Missing, check_not_empty, left_out, missing, other_outputs
 from cpexport.loading.load_plan import (
@@ -130,7 +129,8 @@ def dry_run(request: LoadRequest, progress: Progress = lambda done: None) -> tup
     failed: list[SourceError] = []
     for run, shown in in_turn(runs, progress):
         try:
-            results.append(_one(request.of_run(run.name, run.outputs), shown))
+            one = request.of_run(run.name, run.outputs, several=len(runs) > 1)
+            results.append(_one(one, shown))
         except SourceError as error:
             failed.append(error)
             results.append(_nothing(destination, run.name, error))
@@ -203,7 +203,7 @@ def _one(request: LoadRequest, progress: Progress) -> DryRun:
                 for pipeline, names in summary.csv_tables.items()
             },
             same_pictures=request.consent.same_pictures,
-            numbering=Numbering(request.key, LedgerNumbers(sink.ledger)),
+            numbering=Numbering.of(request, sink.ledger),
             lists=request.lists,
             progress=progress,
         )

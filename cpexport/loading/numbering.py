@@ -9,7 +9,7 @@ next free one, in order of the keys.
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 
@@ -24,12 +24,15 @@ from cpexport.cellprofiler.image_keys import (
 )
 from cpexport.cellprofiler.image_set_list import key_of
 from cpexport.cellprofiler.image_set_names import Name, named
+from cpexport.cellprofiler.plates_of_run import of_the_plates
 from cpexport.errors import SourceError, UsageError
 from cpexport.imagesets import NONE, ImageSets
-from cpexport.loading.given_numbers import NoNumbers, Numbers
+from cpexport.loading.given_numbers import LedgerNumbers, NoNumbers, Numbers
 from cpexport.loading.inspection import Inspected
 from cpexport.loading.judging import Again
 from cpexport.loading.own_keys import Keys, features_of_most
+from cpexport.loading.request import LoadRequest
+from cpexport.sinks.base import LedgerStore
 from cpexport.sources.base import Batch, Evidence
 from cpexport.sources.renumbered import RenumberedSource
 
@@ -42,10 +45,19 @@ class Numbering:
 
     key: the features that identify image sets, if the user names them.
     numbers: what the destination has.
+    one_of_several: whether the outputs are those of one of several runs, so that a list can also
+        have the plates of the others.
     """
 
     key: tuple[str, ...] = ()
     numbers: Numbers = field(default_factory=NoNumbers)
+    one_of_several: bool = False
+
+    @classmethod
+    def of(cls, request: LoadRequest, ledger: LedgerStore) -> Self:
+        """How a request numbers image sets in the destination with this ledger."""
+        several = request.one_of_several and bool(request.lists)
+        return cls(request.key, LedgerNumbers(ledger), several)
 
     def may_apply(self, batches: Iterable[Batch], plan: BatchFile | None) -> bool:
         """Whether the batches may have to be numbered, as far as their own numbers show.
@@ -147,6 +159,9 @@ def renumbered(
     planned = _planned(plan, keys.features, given) if plan else None
     if planned and every and not planned.planned & ImageSets.of(given[key] for key in every):
         raise _of_others(planned, keys.features, every)
+    if planned and numbering.one_of_several:
+        there = ImageSets.of(given[key] for key in every) | numbers.loaded
+        planned = of_the_plates(planned, there)
     return Renumbered(planned, keys.features, given, keys.by_place)
 
 
@@ -155,7 +170,9 @@ def numbered_plan(plan: BatchFile, numbering: Numbering) -> BatchFile:
     key = _key(numbering) or (key_of(plan) if plan.is_list else ())
     if not key:
         return plan
-    return _planned(plan, key, _given((), key, plan, numbering.numbers))
+    planned = _planned(plan, key, _given((), key, plan, numbering.numbers))
+    several = numbering.one_of_several
+    return of_the_plates(planned, numbering.numbers.loaded) if several else planned
 
 
 def _key(numbering: Numbering) -> tuple[str, ...]:
