@@ -30,6 +30,7 @@ from cpexport.loading.survey import survey
 from cpexport.loading.wanted import (
     check_features,
     check_not_an_output,
+    check_not_itself,
     check_object_types,
     check_wanted_of_runs,
     check_wells,
@@ -194,6 +195,7 @@ def _one(request: LoadRequest, progress: Progress) -> DryRun:
     to, prefix, run = request.to, request.prefix, request.run
     with open_sink(to, prefix, request.shape, run, request.paths, writing=False) as sink:
         ledger, summary = sink.ledger, sink.ledger.summary()
+        check_not_itself(request.to, request.outputs)
         found = survey(
             request.outputs,
             request.batch_file,

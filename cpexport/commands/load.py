@@ -31,6 +31,7 @@ from cpexport.loading.surveyed import Survey
 from cpexport.loading.wanted import (
     check_features,
     check_not_an_output,
+    check_not_itself,
     check_object_types,
     check_wells,
 )
@@ -135,6 +136,7 @@ def _survey(request: LoadRequest, sink: Sink, pool: WorkerPool, progress: Progre
 
     It knows none if the request changes the tables' shape.
     """
+    check_not_itself(request.to, request.outputs)
     return survey(
         request.outputs,
         request.batch_file,

@@ -31,7 +31,7 @@ from cpexport.loading.known_folders import FOLDERS, KnownFolders, Signatures
 from cpexport.loading.list_near_outputs import numbered_by_list_near
 from cpexport.loading.numbering import Numbering, Renumbered, count_from_1, renumbered
 from cpexport.loading.progress import Progress, ProgressEvent
-from cpexport.loading.stored_batches import StoredSource, is_destination, stored_sources
+from cpexport.loading.stored_batches import StoredSource, destination_in, stored_sources
 from cpexport.loading.surveyed import Survey
 from cpexport.loading.temporary_files import kept_temporary, left_over
 from cpexport.loading.unused_outputs import without_output
@@ -120,7 +120,8 @@ class _Surveying:
         def report(files: int) -> None:
             self.progress(ProgressEvent("listed", files, None, unit="files"))
 
-        stored = tuple(path for path in self.outputs if is_destination(path))
+        homes = ((path, destination_in(path)) for path in self.outputs)
+        stored = {path: url for path, url in homes if url}
         clock, outputs = Stopwatch(), [path for path in self.outputs if path not in stored]
         found = find(outputs, report, folders.skip)
         read = read_plans(found.plans, outputs)
