@@ -5,6 +5,7 @@ modules/loaddata.py). Columns of images are named `Image_FileName_DNA` or `FileN
 """
 
 import io
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from cpexport.cellprofiler.image_identity import FILE, METADATA, Pictures, telli
 from cpexport.cellprofiler.image_keys import described, keys_of, usual_key
 from cpexport.errors import SourceError
 from cpexport.files.explained import unreadable
+from cpexport.files.kinds import another_kind
 from cpexport.files.opening import read_small
 from cpexport.files.unpacked import open_unpacked
 from cpexport.imagesets import LARGEST, NONE, ImageSets
@@ -32,6 +34,11 @@ _IMAGE: Final = "Image_"
 # header_to_column).
 _FILES: Final = ("PathName_", "FileName_", "URL_", "ObjectsFileName_", "ObjectsPathName_")
 _TELLING: Final = (FILE, METADATA, "URL_")
+# pyarrow's message, which goes on with the row itself.
+_COLUMNS: Final = re.compile(r"Expected (\d+) columns, got (\d+)")
+# Characters of an error that are shown, and bytes that show what a file is.
+_SHOWN: Final = 120
+_FIRST: Final = 1 << 16
 # Bytes of a pipeline: the largest known has 2 MB.
 _LONGEST: Final = 1 << 26
 # CellProfiler 4.2.8 prepares all rows of its list, at half a millisecond each.
@@ -173,12 +180,16 @@ def _read(path: Path) -> pa.Table:
     content = _content(path)
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise SourceError(path, "is UTF-16", "save it as UTF-8")
+    if other := another_kind(path):
+        raise other
+    if b"\0" in content[:_FIRST]:
+        raise SourceError(path, "not a list of image sets: it is binary", _ADVICE)
     try:
         names = csv.open_csv(io.BytesIO(content)).schema.names
         as_text = csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()))
         rows = csv.read_csv(io.BytesIO(content), convert_options=as_text)
-    except pa.ArrowInvalid as error:
-        raise SourceError(path, f"not a list of image sets: {error}", _ADVICE) from error
+    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+        raise SourceError(path, f"not a list of image sets: {_why(error)}", _ADVICE) from error
     if len(names) == 1 and (found := next((c for c in ";\t" if c in names[0]), "")):
         between = "semicolons" if found == ";" else "tabs"
         problem = f"has {between} between its columns, and LoadData reads commas"
@@ -197,6 +208,15 @@ def _read(path: Path) -> pa.Table:
             for short, name in zip(plain, names, strict=True)
         ]
     )
+
+
+def _why(error: pa.ArrowInvalid | UnicodeDecodeError) -> str:
+    """What is wrong with the text of a list, without its content, which can be anything."""
+    if isinstance(error, UnicodeDecodeError):
+        return "its header is not UTF-8"
+    if found := _COLUMNS.search(str(error)):
+        return f"a row has {found[2]} columns, and the first one {found[1]}"
+    return "it is empty" if "Empty CSV" in str(error) else str(error).partition("\n")[0][:_SHOWN]
 
 
 def _content(path: Path) -> bytes:

@@ -333,6 +333,15 @@ ROWS = b"Image_FileName_DNA,Metadata_Plate,Metadata_Well\n" + b"a.tif,P1,A01\n" 
         ("tabs.csv", ROWS.replace(b",", b"\t"), "has tabs between its columns"),
         ("header.csv", ROWS.split(b"a.tif")[0], "lists no image sets"),
         ("utf16.csv", ROWS.decode().encode("utf-16"), "is UTF-16; save it as UTF-8"),
+        ("packed.csv", gzip.compress(ROWS), "is compressed with gzip; decompress it"),
+        ("twice.csv.gz", gzip.compress(gzip.compress(ROWS)), "is compressed with gzip"),
+        ("binary.csv", b"\0\x8b\xff" * 99, "not a list of image sets: it is binary"),
+        ("header.csv", b"\xe4" + ROWS, "its header is not UTF-8"),
+        (
+            "more.csv",
+            ROWS + b"a\x1f\x8b.tif,P1,A01,B\n",
+            "a row has 4 columns, and the first one 3",
+        ),
         ("latin.csv", ROWS.replace(b"A01", b"\xe4"), "invalid UTF8"),
     ],
 )
