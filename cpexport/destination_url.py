@@ -70,6 +70,16 @@ def destination_url(text: str) -> str:
     return file_url("duckdb" if kind == "sqlite" and _is_duckdb(path) else kind, path)
 
 
+def is_destination_url(text: str) -> bool:
+    """Whether a text begins like the URL of a destination; a path has only one slash after it.
+
+    >>> [is_destination_url(t) for t in ("duckdb:/a.duckdb", "parquet:a", "mariadb:b.h5", "a:b")]
+    [True, True, True, False]
+    """
+    kind, colon, _ = text.partition(":")
+    return bool(colon) and kind.partition("+")[0] in {*_KINDS.values(), "mysql", "mariadb"}
+
+
 def file_url(kind: str, path: Path) -> str:
     """Returns the URL of a file, whatever characters its name contains.
 

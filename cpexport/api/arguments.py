@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeAlias, overload
 from urllib.parse import quote
 
+from cpexport.cellprofiler.image_identity import FILE, METADATA
 from cpexport.destination_url import destination_url
 from cpexport.errors import UsageError
 from cpexport.files.places import is_on_disk, path_of
@@ -115,10 +116,10 @@ def lists_of(plan: FilePath | Iterable[FilePath], batch: FilePath | None) -> tup
 
 
 def key_features(words: Words | None) -> tuple[str, ...]:
-    """The metadata that identifies image sets, from words with or without `Metadata_`.
+    """The metadata or file names that identify image sets; words may lack `Metadata_`.
 
-    >>> key_features("Plate,Well"), key_features(None)
-    (('Metadata_Plate', 'Metadata_Well'), ())
+    >>> key_features("Plate,FileName_DNA"), key_features(None)
+    (('Metadata_Plate', 'FileName_DNA'), ())
 
     Raises:
         UsageError: a word is empty, or is there twice.
@@ -128,7 +129,7 @@ def key_features(words: Words | None) -> tuple[str, ...]:
     names = [word.strip() for word in (comma_list(words) or "").split(",")]
     if not all(names):
         raise UsageError("--key needs names of metadata, such as Plate,Well,Site")
-    key = tuple(n if n.startswith("Metadata_") else f"Metadata_{n}" for n in names)
+    key = tuple(n if n.startswith((FILE, METADATA)) else f"{METADATA}{n}" for n in names)
     if repeated := [name for name in key if key.count(name) > 1]:
         raise UsageError(f"--key names {repeated[0]} twice")
     return key

@@ -5,7 +5,8 @@ modules/loaddata.py). Columns of images are named `Image_FileName_DNA` or `FileN
 """
 
 import io
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,7 @@ from cpexport.cellprofiler.image_identity import FILE, METADATA, Pictures, telli
 from cpexport.cellprofiler.image_keys import described, keys_of, usual_key
 from cpexport.errors import SourceError
 from cpexport.files.explained import unreadable
+from cpexport.files.kinds import another_kind
 from cpexport.files.opening import read_small
 from cpexport.files.unpacked import open_unpacked
 from cpexport.imagesets import LARGEST, NONE, ImageSets
@@ -32,6 +34,11 @@ _IMAGE: Final = "Image_"
 # header_to_column).
 _FILES: Final = ("PathName_", "FileName_", "URL_", "ObjectsFileName_", "ObjectsPathName_")
 _TELLING: Final = (FILE, METADATA, "URL_")
+# pyarrow's message, which goes on with the row itself.
+_COLUMNS: Final = re.compile(r"Expected (\d+) columns, got (\d+)")
+# Characters of an error that are shown, and bytes that show what a file is.
+_SHOWN: Final = 120
+_FIRST: Final = 1 << 16
 # Bytes of a pipeline: the largest known has 2 MB.
 _LONGEST: Final = 1 << 26
 # CellProfiler 4.2.8 prepares all rows of its list, at half a millisecond each.
@@ -132,19 +139,23 @@ def _pipeline(path: Path) -> pipeline.Pipeline:
     return read
 
 
-def key_of(plan: BatchFile) -> tuple[str, ...]:
-    """The metadata that identifies the image sets of a list: plate, well and site, or else all of
-    its metadata; empty if neither does.
+def key_of(plan: BatchFile, known: Collection[str] | None = None) -> tuple[str, ...]:
+    """The features that identify the image sets of a list: plate, well and site, or else all of its
+    metadata, or else its file names, alone or with the metadata; empty if none does.
+
+    known: the features that outputs have, if only those can tell which image sets they are.
 
     Raises:
-        SourceError: plate, well and site do not identify them, nor does all metadata.
+        SourceError: plate, well and site do not identify them, and nothing else does.
     """
-    usual = usual_key(plan.pictures.columns)
-    every = tuple(sorted(name for name in plan.pictures.columns if name.startswith(METADATA)))
-    for key in (usual, every):
+    names = [name for name in plan.pictures.columns if known is None or name in known]
+    metadata = tuple(sorted(name for name in names if name.startswith(METADATA)))
+    files = tuple(sorted(name for name in names if name.startswith(FILE)))
+    usual = usual_key(names)
+    for key in (usual, metadata, files, (*metadata, *files)):
         if key and not _repeated(plan.pictures, key):
             return key
-    if usual:
+    if usual and known is None:
         raise SourceError(
             plan.path,
             f"two rows have the same {', '.join(usual)}: {_repeated(plan.pictures, usual)}",
@@ -169,12 +180,16 @@ def _read(path: Path) -> pa.Table:
     content = _content(path)
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise SourceError(path, "is UTF-16", "save it as UTF-8")
+    if other := another_kind(path):
+        raise other
+    if b"\0" in content[:_FIRST]:
+        raise SourceError(path, "not a list of image sets: it is binary", _ADVICE)
     try:
         names = csv.open_csv(io.BytesIO(content)).schema.names
         as_text = csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()))
         rows = csv.read_csv(io.BytesIO(content), convert_options=as_text)
-    except pa.ArrowInvalid as error:
-        raise SourceError(path, f"not a list of image sets: {error}", _ADVICE) from error
+    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+        raise SourceError(path, f"not a list of image sets: {_why(error)}", _ADVICE) from error
     if len(names) == 1 and (found := next((c for c in ";\t" if c in names[0]), "")):
         between = "semicolons" if found == ";" else "tabs"
         problem = f"has {between} between its columns, and LoadData reads commas"
@@ -193,6 +208,15 @@ def _read(path: Path) -> pa.Table:
             for short, name in zip(plain, names, strict=True)
         ]
     )
+
+
+def _why(error: pa.ArrowInvalid | UnicodeDecodeError) -> str:
+    """What is wrong with the text of a list, without its content, which can be anything."""
+    if isinstance(error, UnicodeDecodeError):
+        return "its header is not UTF-8"
+    if found := _COLUMNS.search(str(error)):
+        return f"a row has {found[2]} columns, and the first one {found[1]}"
+    return "it is empty" if "Empty CSV" in str(error) else str(error).partition("\n")[0][:_SHOWN]
 
 
 def _content(path: Path) -> bytes:

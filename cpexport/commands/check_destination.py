@@ -53,7 +53,10 @@ def check_destination(
         summary, runs = sink.ledger.summary(), sink.ledger.runs()
         _log.info("comparing %s with the ledger of %s", plan.path, sink.name)
         _check_run(sink, run, runs)
-        plan = numbered_plan(plan, Numbering(numbers=LedgerNumbers(sink.ledger)))
+        numbering = Numbering(
+            numbers=LedgerNumbers(sink.ledger), one_of_several=bool(lists) and len(runs) > 1
+        )
+        plan = numbered_plan(plan, numbering)
         features = sink.layout().features.get(IMAGE, {})
         skipped = skipped_there(plan.pipeline, features, lambda columns: sink.read(IMAGE, columns))
         loaded = summary.loaded

@@ -10,7 +10,6 @@ from cpexport.commands.runs import check_named, in_turn, runs_of
 from cpexport.errors import LeftOut, SourceError
 from cpexport.imagesets import NONE, ImageSets, union
 from cpexport.loading.contradictions import other_outputs
-from cpexport.loading.given_numbers import LedgerNumbers
 from cpexport.loading.inspection import NoneKnown
 from cpexport.loading.left_out import Missing, check_not_empty, left_out, missing
 from cpexport.loading.load_plan import (
@@ -32,6 +31,7 @@ from cpexport.loading.survey import survey
 from cpexport.loading.wanted import (
     check_features,
     check_not_an_output,
+    check_not_itself,
     check_object_types,
     check_wanted_of_runs,
     check_wells,
@@ -132,7 +132,8 @@ def dry_run(request: LoadRequest, progress: Progress = lambda done: None) -> tup
     failed: list[SourceError] = []
     for run, shown in in_turn(runs, progress):
         try:
-            results.append(_one(request.of_run(run.name, run.outputs), shown))
+            one = request.of_run(run.name, run.outputs, several=len(runs) > 1)
+            results.append(_one(one, shown))
         except SourceError as error:
             failed.append(error)
             results.append(_nothing(destination, run.name, error))
@@ -197,6 +198,7 @@ def _one(request: LoadRequest, progress: Progress) -> DryRun:
     to, prefix, run = request.to, request.prefix, request.run
     with open_sink(to, prefix, request.shape, run, request.paths, writing=False) as sink:
         ledger, summary = sink.ledger, sink.ledger.summary()
+        check_not_itself(request.to, request.outputs)
         found = survey(
             request.outputs,
             request.batch_file,
@@ -206,7 +208,7 @@ def _one(request: LoadRequest, progress: Progress) -> DryRun:
                 for pipeline, names in summary.csv_tables.items()
             },
             same_pictures=request.consent.same_pictures,
-            numbering=Numbering(request.key, LedgerNumbers(sink.ledger)),
+            numbering=Numbering.of(request, sink.ledger),
             lists=request.lists,
             progress=progress,
         )

@@ -15,7 +15,6 @@ from cpexport.derived.analyses import join_analyses
 from cpexport.derived.wells import make_wells
 from cpexport.errors import CollisionError, LossError, NumberTakenError, UsageError
 from cpexport.files.scratch import scratch_folder
-from cpexport.loading.given_numbers import LedgerNumbers
 from cpexport.loading.inspection import NoneKnown
 from cpexport.loading.left_out import check_not_empty
 from cpexport.loading.load_plan import LoadPlan, planned_of_readable, without
@@ -32,6 +31,7 @@ from cpexport.loading.surveyed import Survey
 from cpexport.loading.wanted import (
     check_features,
     check_not_an_output,
+    check_not_itself,
     check_object_types,
     check_wells,
 )
@@ -137,6 +137,7 @@ def _survey(request: LoadRequest, sink: Sink, pool: WorkerPool, progress: Progre
 
     It knows none if the request changes the tables' shape.
     """
+    check_not_itself(request.to, request.outputs)
     return survey(
         request.outputs,
         request.batch_file,
@@ -147,7 +148,7 @@ def _survey(request: LoadRequest, sink: Sink, pool: WorkerPool, progress: Progre
         },
         look=partial(inspected_ahead, pool),
         same_pictures=request.consent.same_pictures,
-        numbering=Numbering(request.key, LedgerNumbers(sink.ledger)),
+        numbering=Numbering.of(request, sink.ledger),
         lists=request.lists,
         progress=progress,
     )

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from cpexport.cellprofiler.image_set_list import table as rows_of
 from cpexport.cellprofiler.pipeline_use import pipelines_used
 from cpexport.commands.load import load
 from cpexport.commands.load_report import LoadReport
@@ -89,7 +90,8 @@ def load_runs(
     reports, failed = [], []
     for run, shown in in_turn(runs, progress):
         try:
-            reports.append(load(request.of_run(run.name, run.outputs), workers, shown))
+            one = request.of_run(run.name, run.outputs, several=len(runs) > 1)
+            reports.append(load(one, workers, shown))
         except SourceError as error:
             _log.info("run %s is left out: %s", run.name, error)
             failed.append(error)
@@ -101,6 +103,8 @@ def load_runs(
     Retry()(lambda _: treatments.renew(to, prefix))
     joined = Retry()(lambda _: join_analyses(to, prefix, same_pictures=same_pictures))
     report = _together(reports, failed)
+    if without := _without_run(request.lists, report) if len(runs) > 1 else ():
+        report = replace(report, left_out=(*report.left_out, *without), is_complete=False)
     twice = _twice(to, prefix, {run.name for run in runs} - known.keys())
     return replace(report, made=made, notes=(*notes, *report.notes, *joined, *twice))
 
@@ -127,7 +131,7 @@ def verify_runs(
     runs = runs_of(request, known)
     check_named(runs, request.batch_file)
     results = [
-        verify(request.of_run(run.name, run.outputs), workers, shown)
+        verify(request.of_run(run.name, run.outputs, several=len(runs) > 1), workers, shown)
         for run, shown in in_turn(runs, progress)
     ]
     others = known.keys() - {run.name for run in runs}
@@ -228,6 +232,17 @@ def _twice(to: str, prefix: str, new: Collection[str]) -> Iterator[str]:
                     f"{destination}: run {name} has the same outputs as run {other} "
                     f"({shared}), so they are stored twice"
                 )
+
+
+def _without_run(lists: Sequence[Path], report: LoadReport) -> tuple[LeftOut, ...]:
+    """Names the planned image sets that no run counts, as none of its outputs is on their plate."""
+    listed = rows_of(lists).num_rows if lists else 0
+    rest = listed - (report.planned or listed)
+    if rest <= 0:
+        return ()
+    are = "is on a plate" if rest == 1 else "are on plates"
+    reason = f"{rest:,} of its {listed:,} image sets {are} that no run has an output of"
+    return (LeftOut(str(lists[0]), reason),)
 
 
 def _together(reports: Sequence[LoadReport], failed: Sequence[SourceError]) -> LoadReport:

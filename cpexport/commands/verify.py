@@ -20,7 +20,6 @@ from cpexport.files.scratch import scratch_folder
 from cpexport.files.spool import Picked, Spool
 from cpexport.imagesets import NONE, ImageSets, union
 from cpexport.loading.decode import Decoded, decode
-from cpexport.loading.given_numbers import LedgerNumbers
 from cpexport.loading.left_out import left_out, missing
 from cpexport.loading.load_plan import LoadStep
 from cpexport.loading.matching import Matched, Matches, matches
@@ -81,7 +80,7 @@ def verify(
             },
             look=partial(inspected_ahead, pool),
             same_pictures=request.consent.same_pictures,
-            numbering=Numbering(request.key, LedgerNumbers(sink.ledger)),
+            numbering=Numbering.of(request, sink.ledger),
             lists=request.lists,
             progress=progress,
         )

@@ -2,13 +2,12 @@
 
 import hashlib
 import shlex
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
 from cpexport.cellprofiler.batch_file import BatchFile
-from cpexport.cellprofiler.image_keys import keys_of
-from cpexport.cellprofiler.image_set_list import key_of, read_lists
+from cpexport.cellprofiler.image_set_list import read_lists
 from cpexport.errors import SourceError
 from cpexport.files.opening import open_regular
 from cpexport.loading.numbering import Renumbered
@@ -18,11 +17,11 @@ _OUTPUTS, _LISTS = "analysis", "load_data_csv"
 _NAMES: Final = ("load_data.csv", "load_data.csv.gz")
 
 
-def list_near(
-    outputs: Iterable[Path], found: Renumbered
-) -> tuple[BatchFile | None, tuple[str, ...]]:
-    """Returns the list that lies in the folders of `outputs` or next to them, or the lists of their
-    plates in the Cell Painting Gallery, and notes about it.
+def numbered_by_list_near(
+    outputs: Iterable[Path], numbered: Callable[[BatchFile], Renumbered | None]
+) -> tuple[Renumbered | None, tuple[str, ...]]:
+    """Returns image sets as `numbered` by the list that lies in the folders of `outputs` or next to
+    them, or by the lists of their plates in the Cell Painting Gallery, and notes about it.
 
     It is taken only if all lists there are alike, and if it has every image set that jobs left.
     """
@@ -35,22 +34,24 @@ def list_near(
             some = ", ".join(map(str, alike.values()))
             return None, (f"several lists of image sets ({some}); name the right one with --plan",)
         lists = paths[:1] or [path for top in tops for path in _of_plates(top)]
-        listed = read_lists(lists) if lists else None
-        if listed is None or key_of(listed) != found.key:
+        if not lists:
             return None, ()
-    except (OSError, SourceError):
-        # It may be any file: the user did not name it.
-        return None, ()
-    planned = set(keys_of(listed.pictures, found.key))
-    unknown = sum(key not in planned for key in found.given)
-    if unknown:
-        advice = f"if the jobs ran with it, add --plan {shlex.quote(str(listed.path))}"
-        problem = f"lacks {counted(unknown, 'image set')} of these outputs, so it is not used"
-        return None, (f"{listed.path}: {problem}; {advice}",)
+        found = numbered(read_lists(lists))
+    except SourceError as error:
+        return None, (f"{error.path}: {error.problem}, so it is not used",)
+    except OSError as error:
+        where = error.filename or "a list of image sets"
+        return None, (f"{where}: cannot be read ({error.strerror or error}), so it is not used",)
+    if found is None:
+        return None, (f"{lists[0]}: it cannot identify image sets, so it is not used",)
+    if found.unplanned:
+        advice = f"if the jobs ran with it, add --plan {shlex.quote(str(lists[0]))}"
+        problem = f"lacks {counted(found.unplanned, 'image set')} of these outputs"
+        return None, (f"{lists[0]}: {problem}, so it is not used; {advice}",)
     more = f" and {counted(len(lists) - 1, 'more list')}" if len(lists) > 1 else ""
     says = "say" if more else "says"
-    note = f"{listed.path}{more} {says} which image sets were planned; name others with --plan"
-    return listed, (note,)
+    note = f"{lists[0]}{more} {says} which image sets were planned; name others with --plan"
+    return found, (note,)
 
 
 def _of_plates(top: Path) -> list[Path]:

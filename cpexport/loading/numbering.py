@@ -9,14 +9,12 @@ next free one, in order of the keys.
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from cpexport.cellprofiler.batch_file import BatchFile
-from cpexport.cellprofiler.comparable import of_a_plate
-from cpexport.cellprofiler.image_identity import FILE, METADATA, Pictures
+from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.cellprofiler.image_keys import (
     described,
     in_order,
@@ -26,12 +24,15 @@ from cpexport.cellprofiler.image_keys import (
 )
 from cpexport.cellprofiler.image_set_list import key_of
 from cpexport.cellprofiler.image_set_names import Name, named
-from cpexport.cellprofiler.same_image import judged
+from cpexport.cellprofiler.plates_of_run import of_the_plates
 from cpexport.errors import SourceError, UsageError
-from cpexport.imagesets import ImageSets
-from cpexport.loading.given_numbers import NoNumbers, Numbers
+from cpexport.imagesets import NONE, ImageSets
+from cpexport.loading.given_numbers import LedgerNumbers, NoNumbers, Numbers
 from cpexport.loading.inspection import Inspected
 from cpexport.loading.judging import Again
+from cpexport.loading.own_keys import Keys, features_of_most
+from cpexport.loading.request import LoadRequest
+from cpexport.sinks.base import LedgerStore
 from cpexport.sources.base import Batch, Evidence
 from cpexport.sources.renumbered import RenumberedSource
 
@@ -44,10 +45,19 @@ class Numbering:
 
     key: the features that identify image sets, if the user names them.
     numbers: what the destination has.
+    one_of_several: whether the outputs are those of one of several runs, so that a list can also
+        have the plates of the others.
     """
 
     key: tuple[str, ...] = ()
     numbers: Numbers = field(default_factory=NoNumbers)
+    one_of_several: bool = False
+
+    @classmethod
+    def of(cls, request: LoadRequest, ledger: LedgerStore) -> Self:
+        """How a request numbers image sets in the destination with this ledger."""
+        several = request.one_of_several and bool(request.lists)
+        return cls(request.key, LedgerNumbers(ledger), several)
 
     def may_apply(self, batches: Iterable[Batch], plan: BatchFile | None) -> bool:
         """Whether the batches may have to be numbered, as far as their own numbers show.
@@ -91,6 +101,12 @@ class Renumbered:
             keys = self.keys.get(place, ())
             yield _placed(item, keys, self.given, self.key)
 
+    @property
+    def unplanned(self) -> int:
+        """How many image sets of the outputs are not planned."""
+        planned = self.plan.planned if self.plan else NONE
+        return sum(number not in planned for number in self.given.values())
+
     def names(self, image_sets: ImageSets) -> Mapping[int, Name]:
         """The names of these image sets, by their keys."""
         keys = sorted((n, key) for key, n in self.given.items() if n in image_sets)
@@ -103,7 +119,7 @@ class Renumbered:
 
 
 def renumbered(
-    batches: Iterable[Batch],
+    batches: Sequence[Batch],
     again: Again,
     errors: Collection[int],
     plan: BatchFile | None,
@@ -122,32 +138,45 @@ def renumbered(
         SourceError: the key does not identify what was planned.
     """
     numbers = numbering.numbers
-    key = _key(plan, numbering)
-    if not key and plan is not None:
+    key, named_key = _key(numbering), True
+    if not key and plan is not None and not plan.is_list:
         return None
-    keys = _Keys(key, numbers)
+    if not key:
+        of_outputs = features_of_most(batches, again, errors)
+        named_key = plan is not None
+        key = _key_of_list(plan, batches, of_outputs) if plan else usual_key(of_outputs)
+        if not key and plan is not None:
+            return None
+    keys = Keys(key, numbers, found=named_key)
     for place, batch in enumerate(batches):
         evidence = None if place in errors else again(batch.source)
         if isinstance(evidence, Evidence):
             keys.add(place, evidence.pictures)
-    if not key and not keys.identify:
+    if not (named_key or keys.identify):
         return None
     every = {key for of_batch in keys.by_place.values() for key in of_batch if key is not None}
     given = _given(every, keys.features, plan, numbers)
     planned = _planned(plan, keys.features, given) if plan else None
+    if planned and every and not planned.planned & ImageSets.of(given[key] for key in every):
+        raise _of_others(planned, keys.features, every)
+    if planned and numbering.one_of_several:
+        there = ImageSets.of(given[key] for key in every) | numbers.loaded
+        planned = of_the_plates(planned, there)
     return Renumbered(planned, keys.features, given, keys.by_place)
 
 
 def numbered_plan(plan: BatchFile, numbering: Numbering) -> BatchFile:
     """The batch file with the numbers that a destination gives its image sets."""
-    key = _key(plan, numbering)
+    key = _key(numbering) or (key_of(plan) if plan.is_list else ())
     if not key:
         return plan
-    return _planned(plan, key, _given((), key, plan, numbering.numbers))
+    planned = _planned(plan, key, _given((), key, plan, numbering.numbers))
+    several = numbering.one_of_several
+    return of_the_plates(planned, numbering.numbers.loaded) if several else planned
 
 
-def _key(plan: BatchFile | None, numbering: Numbering) -> tuple[str, ...]:
-    """The features of the keys; empty if neither the user, the destination nor a list has one.
+def _key(numbering: Numbering) -> tuple[str, ...]:
+    """The features of the keys that the user names, or else those of the destination.
 
     Raises:
         UsageError: the user names others than the destination has.
@@ -155,88 +184,42 @@ def _key(plan: BatchFile | None, numbering: Numbering) -> tuple[str, ...]:
     if numbering.key and numbering.numbers.key not in ((), numbering.key):
         names = ", ".join(numbering.numbers.key)
         raise UsageError(f"the destination's image sets are identified by {names}; leave out --key")
-    if key := numbering.key or numbering.numbers.key:
-        return key
-    return key_of(plan) if plan and plan.is_list else ()
+    return numbering.key or numbering.numbers.key
 
 
-class _Keys:
-    """The keys of all image sets, and whether they identify them where their numbers do not.
+def _key_of_list(
+    plan: BatchFile, batches: Sequence[Batch], of_outputs: Collection[str]
+) -> tuple[str, ...]:
+    """The features that identify the image sets of a list and that its outputs have; empty if the
+    numbers of the jobs are the rows of the list.
 
-    features: those of the keys; if they are not given, those of plate, well and site in the first
-        batch.
-    by_place: the keys of each batch's image sets.
+    Raises:
+        SourceError: nothing that outputs have identifies the rows.
     """
-
-    def __init__(self, features: tuple[str, ...], numbers: Numbers) -> None:
-        self.features, self._numbers = features, numbers
-        self._found = bool(features)
-        self.by_place: dict[int, list[str | None]] = {}
-        # The first image set with each number: the place of its batch, its row and its key; and the
-        # images of the batches that have one.
-        self._first: dict[int, tuple[int, int, str | None]] = {}
-        self._pictures: dict[int, Pictures] = {}
-        self._clashes = 0
-        self._doubtful = False
-
-    @property
-    def identify(self) -> bool:
-        """Whether the same numbers have different keys, and all of these have different images.
-
-        Where some have the same images, metadata was changed, and does not identify them.
-        """
-        return bool(self.features and self._clashes) and not self._doubtful
-
-    def add(self, place: int, pictures: Pictures) -> None:
-        """Adds the image sets of a batch."""
-        if not self.features and len(pictures):
-            self.features = usual_key(pictures.columns)
-        keys = keys_of(pictures, self.features)
-        self.by_place[place] = keys
-        if self._found or self._doubtful:
-            return
-        self._doubtful = None in keys or len(set(keys)) < len(keys)
-        held = self._held(pictures)
-        rows_by_other: dict[int, list[tuple[int, int]]] = {}
-        for row, (number, key) in enumerate(zip(pictures.numbers.tolist(), keys, strict=True)):
-            other, other_row, other_key = self._first.setdefault(number, (place, row, key))
-            if other == place:
-                self._pictures[place] = pictures
-                if number in held:
-                    other, other_row, other_key = -1, *held[number]
-            if other_key != key:
-                rows_by_other.setdefault(other, []).append((row, other_row))
-        for other, rows in rows_by_other.items():
-            different = _different(pictures, self._pictures[other], rows)
-            self._clashes += len(different)
-            self._doubtful |= not different.all()
-
-    def _held(self, pictures: Pictures) -> dict[int, tuple[int, str | None]]:
-        """The rows and keys of the destination's image sets with these numbers."""
-        sets = ImageSets.of_array(pictures.numbers) & self._numbers.loaded
-        if not sets:
-            return {}
-        theirs = self._numbers.pictures(sets)
-        self._pictures[-1] = theirs
-        keys = zip(theirs.numbers.tolist(), keys_of(theirs, self.features), strict=True)
-        return {number: (row, key) for row, (number, key) in enumerate(keys)}
+    if key := key_of(plan, of_outputs) if of_outputs else key_of(plan):
+        return key
+    whole = all(batch.image_sets == plan.planned for batch in batches if batch.image_sets)
+    if not of_outputs or whole or not count_from_1(batches):
+        return ()
+    if lacking := [name for name in key_of(plan) if name not in of_outputs]:
+        problem = f"image sets are identified by {lacking[0]}, which the outputs do not have"
+        advice = "name the metadata or file names that both have with --key"
+        raise SourceError(plan.path, problem, advice)
+    problem = "neither metadata nor file names identify its image sets, and each job counts from 1"
+    raise SourceError(plan.path, problem, "add Metadata_Plate, Metadata_Well and Metadata_Site")
 
 
-def _different(
-    ours: Pictures, theirs: Pictures, rows: Sequence[tuple[int, int]]
-) -> npt.NDArray[np.bool_]:
-    """Whether the images of these pairs of rows differ, as far as files show: metadata alone can be
-    wrong."""
-    left, right = np.array(rows).T
-    different, _ = judged(_files(ours).take(left), _files(theirs).take(right))
-    return different
-
-
-def _files(pictures: Pictures) -> Pictures:
-    """Files, and the plates and wells that they are of: those tell blank images apart."""
-    has_files = any(name.startswith(FILE) for name in pictures.columns)
-    metadata = (name for name in pictures.columns if name.startswith(METADATA))
-    return pictures.without([name for name in metadata if not (has_files and of_a_plate(name))])
+def _of_others(plan: BatchFile, features: tuple[str, ...], keys: Collection[str]) -> SourceError:
+    """The error of a list that has none of the image sets of the outputs."""
+    ours = in_order(keys)[0]
+    theirs = next(key for key in keys_of(plan.pictures, features) if key is not None)
+    return SourceError(
+        plan.path,
+        f"lists no image set of these outputs: by {', '.join(features)}, they have "
+        f"{described(ours)}, and the list has {described(theirs)}",
+        "name the list that the jobs ran; or name what identifies image sets in both with --key, "
+        "for example FileName_DNA",
+    )
 
 
 def _given(
@@ -262,10 +245,11 @@ def _places(plan: BatchFile, features: Sequence[str]) -> Iterator[tuple[str, int
         SourceError: an image set has no key.
     """
     keys = keys_of(plan.pictures, features)
-    for key, number in zip(keys, plan.pictures.numbers.tolist(), strict=True):
+    for row, (key, number) in enumerate(zip(keys, plan.pictures.numbers.tolist(), strict=True)):
         if key is None:
-            problem = f"its image set {number} lacks one of {', '.join(features)}"
-            raise SourceError(plan.path, problem, _ADVICE)
+            lacking = next(name for name in features if not _value(plan.pictures, name, row))
+            problem = f"its image set {number} has no {lacking}, which identifies image sets"
+            raise SourceError(plan.path, problem, "add it to the list")
         yield key, number
 
 
@@ -325,4 +309,5 @@ def _problem(
 
 
 def _value(pictures: Pictures, feature: str, row: int) -> str:
-    return pictures.columns[feature][row].as_py() or ""
+    column = pictures.columns.get(feature)
+    return "" if column is None else column[row].as_py() or ""

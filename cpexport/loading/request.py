@@ -28,6 +28,7 @@ class LoadRequest:
     run_folders: for commands on several runs, the outputs of each run by its name, if its place in
         paths names it; otherwise empty.
     run: the run that all of `outputs` belong to, if the destination numbers runs.
+    one_of_several: whether there are other such runs, whose plates `lists` can have.
     indexes: whether loads make indexes for queries; None for the destination's choice, or else yes.
     again: whether what a user removed from the destination is loaded again.
     allow_empty: whether jobs may still run, so that an empty result is no error.
@@ -45,10 +46,13 @@ class LoadRequest:
     consent: Consent = field(default_factory=Consent)
     run_folders: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     run: str | None = None
+    one_of_several: bool = False
     indexes: bool | None = None
     again: bool = False
     allow_empty: bool = False
 
-    def of_run(self, name: str, outputs: tuple[Path, ...]) -> "LoadRequest":
-        """Returns the same request for one of several runs."""
-        return replace(self, outputs=outputs, run_folders={}, run=name)
+    def of_run(
+        self, name: str, outputs: tuple[Path, ...], *, several: bool = False
+    ) -> "LoadRequest":
+        """Returns the same request for one run; `several` is whether there are others."""
+        return replace(self, outputs=outputs, run_folders={}, run=name, one_of_several=several)

@@ -1,10 +1,10 @@
-"""The batches that a SQLite destination of cpexport holds, as sources for another destination.
+"""The batches that a destination of cpexport holds in a file or folder, as sources for another one.
 
 Each is known by what the ledger recorded of it, and not by files, which may be gone: so it is
 loaded once, whether it comes from its own output or from any destination that has it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,10 +24,12 @@ from cpexport.cellprofiler.features import (
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.cellprofiler.pipeline import KnownPipeline
 from cpexport.destination_url import file_url
-from cpexport.errors import SourceError, UsageError
+from cpexport.errors import SinkError, SourceError, UsageError
+from cpexport.files.places import is_on_disk
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.base import Sink
 from cpexport.sinks.ledger import Entry
+from cpexport.sinks.own_files import kind_of
 from cpexport.sinks.registry import open_sink
 from cpexport.sinks.sql.loaded_images import pictures
 from cpexport.sources.base import Carried, Evidence, Opened, State
@@ -39,22 +41,29 @@ _COUNT: Final = "Count_"
 _ADVICE: Final = "load the outputs of its jobs instead"
 
 
-def is_destination(path: Path) -> bool:
-    """Whether a file is a SQLite destination of cpexport."""
-    return path.is_file() and contents(path) is FileKind.DESTINATION
+def destination_in(path: Path) -> str | None:
+    """The URL of the destination of cpexport that a file or folder is; None for anything else."""
+    kind = kind_of(path)
+    if kind == "parquet":
+        return f"parquet:{path}"
+    if kind is None and path.is_file() and contents(path) is FileKind.DESTINATION:
+        kind = "sqlite"
+    return file_url(kind, path) if kind else None
 
 
 @dataclass(frozen=True)
 class StoredSource:
     """A batch in a destination.
 
-    home: the destination's file.
+    home: the destination's file or folder.
+    url: of the destination.
     prefix: of its tables.
     entry: what its ledger says about the batch.
     key: the features that identify its image sets, if their jobs count from 1.
     """
 
     home: Path
+    url: str
     prefix: str
     entry: Entry
     key: tuple[str, ...] = ()
@@ -90,7 +99,7 @@ class StoredSource:
             yield _Stored(self, sink)
 
     def _sink(self) -> Sink:
-        return open_sink(file_url("sqlite", self.home), self.prefix, writing=False)
+        return open_sink(self.url, self.prefix, writing=False)
 
 
 class _Stored:
@@ -189,24 +198,23 @@ class _Stored:
             yield EXPERIMENT, batch
 
 
-def stored_sources(homes: Sequence[Path]) -> Iterator[StoredSource]:
-    """Yields a source for each batch with rows in these destinations.
+def stored_sources(homes: Mapping[Path, str]) -> Iterator[StoredSource]:
+    """Yields a source for each batch with rows in these destinations, which have their URLs.
 
     Raises:
-        SourceError: a destination numbers runs, has tables under several prefixes, or does not hold
-            all that the jobs wrote, as they wrote it.
+        SourceError: a destination is in a bucket, is not of cpexport, numbers runs, has tables
+            under several prefixes, or does not hold all that the jobs wrote, as they wrote it.
         UsageError: metadata of different names identifies image sets.
         SinkError: a destination cannot be read.
     """
     keys: dict[tuple[str, ...], Path] = {}
-    for home in homes:
-        with open_sink(file_url("sqlite", home), writing=False) as sink:
-            prefixes = sorted(sink.ledger.prefixes())
+    for home, url in homes.items():
+        prefixes = _prefixes(home, url)
         if len(prefixes) > 1:
             named = ", ".join(prefix or "(none)" for prefix in prefixes)
             raise SourceError(home, f"has tables under several prefixes: {named}", _ADVICE)
         for prefix in prefixes:
-            with open_sink(file_url("sqlite", home), prefix, writing=False) as sink:
+            with open_sink(url, prefix, writing=False) as sink:
                 if what := _altered(sink.shape):
                     raise SourceError(home, f"a destination of cpexport that {what}", _ADVICE)
                 key = sink.ledger.key()
@@ -219,7 +227,30 @@ def stored_sources(homes: Sequence[Path]) -> Iterator[StoredSource]:
                     )
                 for entry in sink.ledger.entries():
                     if entry.loaded:
-                        yield StoredSource(home, prefix, replace(entry, key=(), numbers={}), key)
+                        yield StoredSource(
+                            home, url, prefix, replace(entry, key=(), numbers={}), key
+                        )
+
+
+def _prefixes(home: Path, url: str) -> list[str]:
+    """The prefixes of a destination's tables.
+
+    Raises:
+        SourceError: it is in a bucket, is another program's, or holds nothing.
+    """
+    if not is_on_disk(home):
+        problem = "a destination of cpexport in a bucket, which cannot be read there"
+        raise SourceError(home, problem, "copy it to a disk, and name the copy")
+    try:
+        with open_sink(url, writing=False) as sink:
+            prefixes = sorted(sink.ledger.prefixes())
+    except SinkError as error:
+        problem = f"not read as a destination of cpexport: {error.problem}"
+        raise SourceError(home, problem, _ADVICE) from error
+    if not prefixes:
+        problem = "a database without batches that cpexport loaded"
+        raise SourceError(home, problem, "name the outputs of jobs")
+    return prefixes
 
 
 def _altered(shape: TableOptions) -> str:

@@ -27,6 +27,9 @@ from cpexport.tables.layout import Features
 
 # Formats that name columns instead of features, and have no means of objects.
 _SHORTENED = frozenset({"database", "sqlcsv"})
+_OWN = (
+    "if each job counts its image sets from 1, name the metadata that tells them apart with --key"
+)
 
 
 @dataclass(frozen=True)
@@ -109,8 +112,7 @@ class Succession:
                 self._sink.name,
                 f"image set {number} has different images in {path} and in {other} "
                 f"({comparison.different[number]})",
-                f"{self._as_runs(path, other)}; if each job counts its image sets from 1, name the "
-                "metadata that tells them apart with --key; if files were only moved or renamed, "
+                f"{self._as_runs(path, other)}; {_OWN}; if files were only moved or renamed, "
                 "add --same-pictures; if one of them ran with another batch file, name the right "
                 "one with --batch; if they are two analyses of one run, load one with its "
                 "own --prefix",
@@ -130,7 +132,7 @@ class Succession:
             f"image set {unsure.first} is in {path} and in {other}, and nothing shows whether "
             f"it has the same images ({why})",
             "if it has, for example after a job ran again, add --same-pictures; "
-            f"{self._as_runs(path, other)}",
+            f"{self._as_runs(path, other)}; {_OWN}",
         )
 
     def _as_runs(self, newer: str, older: str) -> str:

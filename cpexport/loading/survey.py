@@ -28,10 +28,10 @@ from cpexport.loading.evidence_cache import EVIDENCE, SHARED, EvidenceCache
 from cpexport.loading.inspection import Inspector, Known, Look, NoneKnown, look_at, one_by_one
 from cpexport.loading.judging import Again, Judge
 from cpexport.loading.known_folders import FOLDERS, KnownFolders, Signatures
-from cpexport.loading.list_near_outputs import list_near
-from cpexport.loading.numbering import Numbering, count_from_1, renumbered
+from cpexport.loading.list_near_outputs import numbered_by_list_near
+from cpexport.loading.numbering import Numbering, Renumbered, count_from_1, renumbered
 from cpexport.loading.progress import Progress, ProgressEvent
-from cpexport.loading.stored_batches import StoredSource, is_destination, stored_sources
+from cpexport.loading.stored_batches import StoredSource, destination_in, stored_sources
 from cpexport.loading.surveyed import Survey
 from cpexport.loading.temporary_files import kept_temporary, left_over
 from cpexport.loading.unused_outputs import without_output
@@ -120,7 +120,8 @@ class _Surveying:
         def report(files: int) -> None:
             self.progress(ProgressEvent("listed", files, None, unit="files"))
 
-        stored = tuple(path for path in self.outputs if is_destination(path))
+        homes = ((path, destination_in(path)) for path in self.outputs)
+        stored = {path: url for path, url in homes if url}
         clock, outputs = Stopwatch(), [path for path in self.outputs if path not in stored]
         found = find(outputs, report, folders.skip)
         read = read_plans(found.plans, outputs)
@@ -226,8 +227,12 @@ class _Surveying:
         own = count_from_1(batches)
         notes: tuple[str, ...] = ()
         if plan is None:
-            near, notes = list_near(self.outputs, found)
-            found = (near and renumbered(batches, again, errors, near, numbering)) or found
+
+            def by_list(near: BatchFile) -> Renumbered | None:
+                return renumbered(batches, again, errors, near, numbering)
+
+            listed, notes = numbered_by_list_near(self.outputs, by_list)
+            found = listed or found
         judging = Judge(found.plan, self.tables, self.same_pictures)
         for item in found.items(batches, again, errors):
             judging.add(item)

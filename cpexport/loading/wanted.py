@@ -9,7 +9,8 @@ from cpexport.cellprofiler.features import IMAGE, NOT_OBJECTS
 from cpexport.derived.wells import Wells
 from cpexport.errors import SourceError, UsageError
 from cpexport.loading.survey import survey
-from cpexport.sinks.registry import file_of, open_sink
+from cpexport.sinks.own_files import kind_of
+from cpexport.sinks.registry import file_of, open_sink, place_of
 from cpexport.sources.base import Batch, features_of
 from cpexport.spelling import closest, suggest
 from cpexport.tables.layout import Layout
@@ -32,6 +33,18 @@ def check_not_an_output(to: str, batches: Iterable[Batch]) -> None:
         output = batch.source.files[0] if batch.source.files else batch.source.path
         if output.name == file.name and output.resolve() == file.resolve():
             raise UsageError("--to is one of OUTPUTS; name another destination")
+
+
+def check_not_itself(to: str, outputs: Iterable[Path]) -> None:
+    """Refuses a destination that is to be merged into itself.
+
+    Raises:
+        UsageError: it is one of OUTPUTS.
+    """
+    if destination := place_of(to):
+        for path in outputs:
+            if path.resolve() == destination.resolve() and kind_of(path):
+                raise UsageError("--to is one of OUTPUTS; name another destination")
 
 
 def check_object_types(

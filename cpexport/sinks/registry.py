@@ -68,6 +68,15 @@ def file_of(url: str) -> Path | None:
     return Path(parsed.database) if is_file and parsed.database else None
 
 
+def place_of(url: str) -> Path | None:
+    """The file or folder that a URL names; None for servers.
+
+    Raises:
+        UsageError: not a URL.
+    """
+    return Path(url.removeprefix(_PARQUET)) if url.startswith(_PARQUET) else file_of(url)
+
+
 def capabilities(url: str) -> Capabilities:
     """Returns what the kind of destination that a URL names can do.
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from cpexport.cellprofiler.batch_file import NAME
 from cpexport.cellprofiler.pipeline import Pipeline
-from cpexport.errors import LeftOut, SourceError
+from cpexport.destination_url import is_destination_url
+from cpexport.errors import LeftOut, SourceError, UsageError
 from cpexport.files.digest_set import DigestSet
 from cpexport.files.listed import Listed, ReportFiles
 from cpexport.files.places import real
@@ -155,12 +156,19 @@ def find(
 
     Raises:
         SourceError: one of OUTPUTS does not exist, or cannot be listed.
+        UsageError: it is the URL of a destination.
     """
     # Folders come first: a file that is also named directly belongs to the batches of its folder.
     tops = sorted(outputs, key=lambda top: not top.is_dir())
     finding = _Finding(skip, frozenset(_homes(top for top in tops if not top.is_dir())))
     for top in tops:
         if not top.exists():
+            if is_destination_url(str(top)):
+                # It is not shown, because it may contain a password.
+                raise UsageError(
+                    "one of OUTPUTS is the URL of a destination; name only its file or folder, "
+                    "or, for a server, the outputs of its jobs"
+                )
             raise SourceError(top, "does not exist", "name the folder that holds the jobs' outputs")
         if top.is_dir():
             for listed in walk(top, report):

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from support.csv_outputs import NEW, OLD, image, nucleus, output
 from support.fixtures import Ran, rows, tables, unpacked
@@ -118,6 +119,33 @@ def test_different_images_under_one_number_stop_it(tmp_path: Path) -> None:
     )
     names = rows(tmp_path / "runs.sqlite", "SELECT name FROM _cpexport_runs ORDER BY 1")
     assert names == [("a.sqlite",), ("b.sqlite",)]
+
+
+def test_destinations_of_all_kinds_are_merged(tmp_path: Path, cpexport: Run) -> None:
+    jobs = [job(tmp_path / str(n), n, f"{n}.tif", area=n) for n in (1, 2)]
+    parts = ["a.duckdb", "b.parquet"]
+    for one, part in zip(jobs, parts, strict=True):
+        package.load(one, tmp_path / part)
+    merged = tmp_path / "all.sqlite"
+    ran = cpexport("load", *parts, "--to", merged)
+    again = package.load(jobs, merged)
+
+    assert (ran.status, again.loaded, again.already) == (0, 0, 2)
+    assert "a destination of cpexport; its batches are read" in ran.err
+    assert sorted(package.read(merged, "Per_Cells")["Cells_AreaShape_Area"]) == [1, 2]
+    assert package.verify([tmp_path / part for part in parts], merged).different == 0
+    itself = cpexport("load", parts[0], "--to", parts[0])
+    url = cpexport("load", f"duckdb:{parts[0]}", "--to", merged)
+    assert "--to is one of OUTPUTS" in itself.err
+    assert "one of OUTPUTS is the URL of a destination" in url.err
+
+
+def test_another_duckdb_file_is_named(tmp_path: Path, cpexport: Run) -> None:
+    with duckdb.connect(str(tmp_path / "other.duckdb")) as db:
+        db.execute("CREATE TABLE Per_Image AS SELECT 1 AS ImageNumber")
+    ran = cpexport("load", "other.duckdb", "--to", "a.sqlite")
+    assert (ran.status, ran.err.count("\n")) == (1, 1)
+    assert "other.duckdb: not read as a destination of cpexport: has a table Per_Image" in ran.err
 
 
 def test_what_cannot_be_merged_is_named(tmp_path: Path) -> None:

@@ -333,6 +333,15 @@ ROWS = b"Image_FileName_DNA,Metadata_Plate,Metadata_Well\n" + b"a.tif,P1,A01\n" 
         ("tabs.csv", ROWS.replace(b",", b"\t"), "has tabs between its columns"),
         ("header.csv", ROWS.split(b"a.tif")[0], "lists no image sets"),
         ("utf16.csv", ROWS.decode().encode("utf-16"), "is UTF-16; save it as UTF-8"),
+        ("packed.csv", gzip.compress(ROWS), "is compressed with gzip; decompress it"),
+        ("twice.csv.gz", gzip.compress(gzip.compress(ROWS)), "is compressed with gzip"),
+        ("binary.csv", b"\0\x8b\xff" * 99, "not a list of image sets: it is binary"),
+        ("header.csv", b"\xe4" + ROWS, "its header is not UTF-8"),
+        (
+            "more.csv",
+            ROWS + b"a\x1f\x8b.tif,P1,A01,B\n",
+            "a row has 4 columns, and the first one 3",
+        ),
         ("latin.csv", ROWS.replace(b"A01", b"\xe4"), "invalid UTF8"),
     ],
 )
@@ -381,6 +390,117 @@ def test_the_same_images_with_other_metadata_are_no_other_image_sets(tmp_path: P
     assert numbered(tmp_path / "a.sqlite") == {1: ("P1", "H12", "1")}
     site(tree, "P1", "A01", 1, time=NEW + 9, copy="_later", Metadata_Well="G12")
     assert (load([tree], to).image_sets, len(numbered(tmp_path / "a.sqlite"))) == (1, 1)
+
+
+@pytest.mark.parametrize("lacking", ["Metadata_Site", "Metadata_Well"])
+def test_one_job_without_the_metadata_does_not_stop_the_others(
+    lacking: str, tmp_path: Path, cpexport: Run
+) -> None:
+    tree = screen(tmp_path / "tree")
+    more: dict[str, Any] = {lacking: ""}
+    site(tree, "O1", "A01", 1, **more)
+    ran = cpexport("load", "tree", "--to", "a.sqlite")
+
+    assert (ran.status, numbered(tmp_path / "a.sqlite")) == (3, IN_ORDER)
+    assert f"tree/O1_A01_1: its image set 1 has no {lacking}" in ran.out
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {},
+        {"FileName_DNA": "dna.tif"},
+        {"FileName_DNA": "dna.tif", "PathName_DNA": "/tmp/images"},
+        {"FileName_DNA": ""},
+    ],
+)
+def test_plate_well_and_site_do_without_digests(
+    files: dict[str, Any], tmp_path: Path, cpexport: Run
+) -> None:
+    """Also where all jobs have the same names for their files, or no files."""
+    for plate, well, number in IN_ORDER.values():
+        site(tmp_path / "tree", plate, well, int(number), **{"MD5Digest_DNA": "", **files})
+    assert cpexport("load", "tree", "--to", "a.sqlite").status == 0
+    assert numbered(tmp_path / "a.sqlite") == IN_ORDER
+
+
+FILES = {"Image_FileName_DNA": "{0}_{1}_{2}.tif"}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"Metadata_Plate": "{0}", "Metadata_Well": "{1}"},
+        {"Metadata_Barcode": "X{0}"},
+        {"Metadata_Plate": "{0}", "Metadata_Well": "{1}", "Metadata_Position": "{2}"},
+    ],
+)
+def test_a_list_with_other_metadata_plans_by_file_names(
+    more: dict[str, str], tmp_path: Path, cpexport: Run
+) -> None:
+    screen(tmp_path / "tree")
+    row = FILES | more
+    with (tmp_path / "load_data.csv").open("w", newline="") as stream:
+        out = csv.writer(stream)
+        out.writerow(row)
+        out.writerows([text.format(*key) for text in row.values()] for key in IN_ORDER.values())
+    words = ("tree", "--plan", "load_data.csv", "--to", "a.sqlite")
+    ran = cpexport("check", *words[:3])
+
+    assert (ran.status, "complete  8  1-8" in ran.out) == (0, True)
+    assert "identified by FileName_DNA" in ran.err
+    if not more:
+        assert cpexport("load", *words).status == cpexport("verify", *words).status == 0
+        assert numbered(tmp_path / "a.sqlite") == IN_ORDER
+
+
+def test_a_list_that_fits_nowhere_says_what_does_not_fit(tmp_path: Path, cpexport: Run) -> None:
+    screen(tmp_path / "tree", ["P1"])
+    load_data(tmp_path / "load_data.csv", [("X1", w, s) for _, w, s in IN_ORDER.values()][:4])
+    words = ("check", "tree", "--plan", "load_data.csv")
+    ran, by_name = cpexport(*words), cpexport(*words, "--key", "FileName_DNA")
+
+    assert (ran.status, ran.err.count("\n")) == (1, 1)
+    assert "they have P1 A01 1, and the list has X1 A01 1" in ran.err
+    assert "they have P1_A01_1.tif, and the list has X1_A01_1.tif" in by_name.err
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "not a list of image sets"),
+        (b"P1,A01,1\nP1,A02,1\n", "not a list of image sets"),
+        (b"\x89PNG\0\xff", "not a list of image sets"),
+        (b"Metadata_Plate,Metadata_Well\nX9,A01\n", "lists no image set of these outputs"),
+    ],
+)
+def test_a_list_next_to_outputs_that_is_not_used_is_named(
+    content: bytes, problem: str, tmp_path: Path, cpexport: Run
+) -> None:
+    screen(tmp_path / "tree", ["P1"])
+    (tmp_path / "load_data.csv").write_bytes(content)
+    ran = cpexport("load", "tree", "--to", "a.sqlite")
+
+    assert (ran.status, "so it is not used" in ran.err) == (0, True)
+    assert "load_data.csv: " + problem in ran.err
+
+
+def test_one_list_has_the_plates_of_several_runs(tmp_path: Path, cpexport: Run) -> None:
+    keys = list(IN_ORDER.values())
+    for plate, well, number in [*keys[:5], *keys[6:]]:
+        site(tmp_path / "tree" / plate, plate, well, int(number))
+    load_data(tmp_path / "all.csv", [*keys, ("P3", "A01", "1")])
+    words = ("--plan", "all.csv", "--to", "a.sqlite")
+    for _ in range(2):
+        ran = cpexport("load", "tree", "--run-from", "{plate}", *words)
+        assert "run 1        P1, missing none" in ran.out
+        assert "run 2        P2, missing 6 (P2 A01 site 2)" in ran.out
+        assert "all.csv: 1 of its 9 image sets is on a plate that no run has" in ran.out
+        assert ran.status == 3
+    missing = "SELECT TableNumber, ImageNumber FROM _cpexport_missing"
+    assert rows(tmp_path / "a.sqlite", missing) == [(2, 6)]
+    assert "missing   1  6 (P2 A01 site 2)" in cpexport("check", *words, "--run", "P2").out
 
 
 def test_runs_number_their_image_sets_independently(tmp_path: Path, cpexport: Run) -> None:
