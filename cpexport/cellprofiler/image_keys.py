@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_identity import FILE, Pictures
 from cpexport.cellprofiler.image_set_names import PlaceFeatures
 from cpexport.cellprofiler.same_text import number, well_name
 
@@ -40,11 +40,10 @@ def keys_of(pictures: Pictures, features: Sequence[str]) -> list[str | None]:
     """
     if not features or any(feature not in pictures.columns for feature in features):
         return [None] * len(pictures)
-    well = PlaceFeatures.among(features).well
-    texts = [
-        _as_json(pictures.columns[feature], _well if feature == well else plain)
-        for feature in features
-    ]
+    written = {feature: str if feature.startswith(FILE) else plain for feature in features}
+    if well := PlaceFeatures.among(features).well:
+        written[well] = _well
+    texts = [_as_json(pictures.columns[feature], written[feature]) for feature in features]
     commas = [part for text in texts for part in (pa.scalar(","), text)][1:]
     keys: list[str | None] = pc.binary_join_element_wise("[", *commas, "]", "").to_pylist()
     return keys
@@ -76,7 +75,16 @@ def in_order(keys: Iterable[str]) -> list[str]:
 
 def described(key: str) -> str:
     """A key for people: `P1 A01 1`."""
-    return " ".join(json.loads(key))
+    return " ".join(parts(key))
+
+
+def parts(key: str) -> tuple[str, ...]:
+    """The values of a key, one for each feature.
+
+    >>> parts('["P1","A01","1"]')
+    ('P1', 'A01', '1')
+    """
+    return tuple(json.loads(key))
 
 
 def _as_json(column: pa.StringArray, written: Callable[[str], str]) -> pa.StringArray:

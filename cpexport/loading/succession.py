@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cpexport.cellprofiler.features import IMAGE, NUMBER, OBJECT, REAL
 from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_keys import parts
 from cpexport.cellprofiler.same_image import compared
 from cpexport.errors import CollisionError, LossError
 from cpexport.imagesets import ImageSets
@@ -23,6 +24,7 @@ from cpexport.sinks.base import Sink
 from cpexport.sinks.ledger import Entry
 from cpexport.sinks.sql.loaded_images import pictures as recalled
 from cpexport.sources.base import Batch
+from cpexport.sources.renumbered import RenumberedSource
 from cpexport.tables.layout import Features
 
 # Formats that name columns instead of features, and have no means of objects.
@@ -30,6 +32,7 @@ _SHORTENED = frozenset({"database", "sqlcsv"})
 _OWN = (
     "if each job counts its image sets from 1, name the metadata that tells them apart with --key"
 )
+_MORE = "if more metadata tells them apart, name all of it with --key"
 
 
 @dataclass(frozen=True)
@@ -108,12 +111,13 @@ class Succession:
         if numbers:
             number = min(numbers)
             other = _having(number, others)
+            key = _key_of(batch, number)
             raise CollisionError(
                 self._sink.name,
-                f"image set {number} has different images in {path} and in {other} "
+                f"image set {key or number} has different images in {path} and in {other} "
                 f"({comparison.different[number]})",
-                f"{self._as_runs(path, other)}; {_OWN}; if files were only moved or renamed, "
-                "add --same-pictures; if one of them ran with another batch file, name the right "
+                f"{self._as_runs(path, other)}; {_MORE if key else _OWN}; if files were only moved "
+                "or renamed, add --same-pictures; if one of them ran with another batch file, name the right "
                 "one with --batch; if they are two analyses of one run, load one with its "
                 "own --prefix",
             )
@@ -248,6 +252,15 @@ def is_same_output(entry: Entry, batch: Batch) -> bool:
 def _alike(batch: Batch, pipeline: str | None, format: str) -> bool:
     """Whether a batch has this pipeline, if it is known, and this format."""
     return pipeline is not None and (pipeline, format) == (batch.pipeline, batch.source.format)
+
+
+def _key_of(batch: Batch, number: int) -> str:
+    """The metadata of an image set that is identified by it: `Metadata_Well A01`; else empty."""
+    if not isinstance(batch.source, RenumberedSource):
+        return ""
+    key = next(iter(batch.source.numbers(ImageSets.of([number]))), None)
+    values = parts(key) if key else ()
+    return ", ".join(map(" ".join, zip(batch.source.features, values, strict=False)))
 
 
 def _path(output: Batch | Entry) -> str:

@@ -266,8 +266,10 @@ def test_other_images_under_one_key_stop_the_load(tmp_path: Path) -> None:
     tree, to = screen(tmp_path / "tree"), f"sqlite:///{tmp_path / 'a.sqlite'}"
     site(tree, "P1", "A01", 1, time=NEW, copy="_other", MD5Digest_DNA="f" * 32)
 
-    with pytest.raises(CollisionError, match="P1_A01_1_other"):
+    key = "image set Metadata_Plate P1, Metadata_Well A01, Metadata_Site 1 has different images"
+    with pytest.raises(CollisionError, match=f"{key} in .*P1_A01_1_other") as said:
         load([tree], to)
+    assert "if more metadata tells them apart, name all of it with --key" in str(said.value)
     assert not (tmp_path / "a.sqlite").exists()
 
 
