@@ -117,9 +117,9 @@ class Succession:
                 f"image set {key or number} has different images in {path} and in {other} "
                 f"({comparison.different[number]})",
                 f"{self._as_runs(path, other)}; {_MORE if key else _OWN}; if files were only moved "
-                "or renamed, add --same-pictures; if one of them ran with another batch file, name the right "
-                "one with --batch; if they are two analyses of one run, load one with its "
-                "own --prefix",
+                "or renamed, add --same-pictures; if one of them ran with another batch file, name "
+                "the right one with --batch; if they are two analyses of one run, load one with "
+                "its own --prefix",
             )
         unsure = comparison.undecided & both
         if not unsure:
