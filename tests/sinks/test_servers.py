@@ -137,7 +137,8 @@ def test_all_tables_are_of_innodb_whatever_the_server_prefers(
     database: Database, case: Case
 ) -> None:
     with database.server.setting("default_storage_engine", "MyISAM"):
-        assert load(case("10_ranges") / "outputs", "--wells", "mean", "--to", database.url()) == 0
+        outputs = case("10_ranges") / "outputs" / "batch_1_6"
+        assert load(outputs, "--wells", "mean", "--to", database.url()) in (0, 3)
 
     engines = database.rows(
         "SELECT DISTINCT engine FROM information_schema.tables "
@@ -229,7 +230,7 @@ def test_the_grants_in_sql_are_all_that_is_needed(database: Database, case: Case
     (granted,) = re.findall(r"GRANT (.+?)\s+ON", " ".join(statements), re.DOTALL)
     url = other_user(database, " ".join(granted.split()))
     try:
-        assert load(case("10_ranges") / "outputs", "--to", url) == 0
+        assert load(case("10_ranges") / "outputs" / "batch_1_6", "--to", url) in (0, 3)
     finally:
         database.rows("DROP USER little@'%'")
 
