@@ -4,7 +4,6 @@ In CellProfiler's ExportToDatabase a user chooses these; here they come from the
 """
 
 import re
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,16 +11,21 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cpexport.cellprofiler.column_order import objects_of
-from cpexport.cellprofiler.features import IMAGE, OBJECT
+from cpexport.cellprofiler.features import IMAGE
 from cpexport.cellprofiler.group_numbers import INDEX
 from cpexport.cellprofiler.group_numbers import NUMBER as GROUP
 from cpexport.derived import treatments
+from cpexport.derived.cpa_columns import (
+    columns_of,
+    first_part,
+    object_tables,
+    pictures_of,
+    shown_objects,
+    thumbnails_of,
+)
 from cpexport.derived.cpa_files import (
     MARK,
     WORKSPACE_MARK,
-    Objects,
-    Picture,
     Properties,
     plate_type,
 )
@@ -30,13 +34,9 @@ from cpexport.derived.places import PLACES, Places
 from cpexport.errors import SinkError, UsageError
 from cpexport.sinks.base import Sink
 from cpexport.sinks.registry import open_sink
-from cpexport.sinks.summary import Summary
-from cpexport.spelling import closest, suggest
-from cpexport.tables.layout import Table, object_of
+from cpexport.tables.layout import Table
 from cpexport.tables.path_map import PathMap
 
-_FIRST_CHOICE = ("Nuclei", "Cells")
-_CENTERS = ("Location_Center_", "AreaShape_Center_")
 # CellProfiler Analyst does not quote names in its SQL.
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
 _NOTE = "properties"
@@ -139,7 +139,7 @@ def fields(sink: Sink, prefix: str, places: Places | None = None) -> dict[str, d
     places = places or Places.read(sink, None, None)
     for name in sorted(sink.layout().objects - {IMAGE}) or ["None"]:
         with suppress(SinkError):
-            chosen = name if name in _tables(sink) else None
+            chosen = name if name in object_tables(sink) else None
             properties = _properties_of(sink, None, prefix, chosen, places)
             fields_by_type[name] = {
                 k: v for section in properties.sections.values() for k, v in section.items()
@@ -156,15 +156,15 @@ def _properties_of(
 ) -> Properties:
     database = sink.address(folder)
     images = _check_not_empty(sink, prefix)
-    columns = _columns(images)
-    pictures = _pictures(columns)
+    columns = columns_of(images)
+    pictures = pictures_of(columns)
     if not pictures:
         raise SinkError(
             sink.name,
             f"{images.name} has no image with both a FileName_ and a PathName_ column",
             "CellProfiler Analyst needs both; select them in ExportToSpreadsheet",
         )
-    objects = _objects(sink, sink.ledger.summary(), prefix, object_name)
+    objects = shown_objects(sink, sink.ledger.summary(), prefix, object_name)
     found = Properties(
         database=database,
         image_table=images.name,
@@ -176,7 +176,7 @@ def _properties_of(
         index=columns.get(INDEX, ""),
         count=columns.get(f"Count_{objects.name}", "") if objects else "",
         pictures=pictures,
-        thumbnails=_thumbnails(columns, pictures),
+        thumbnails=thumbnails_of(columns, pictures),
         plates=tuple(sorted(places.plates)),
         plate_type=plate_type(sorted(places.wells)),
     )
@@ -186,7 +186,7 @@ def _properties_of(
 
 def _check_not_empty(sink: Sink, prefix: str) -> Table:
     """The image table; raises `SinkError` if it has no image sets."""
-    images = _first_part(sink, IMAGE)
+    images = first_part(sink, IMAGE)
     if images is None or not sink.ledger.summary().loaded:
         under = f" under the prefix {prefix}" if prefix else ""
         raise SinkError(
@@ -224,87 +224,6 @@ def check_replaceable(file: Path, *, workspace: bool = False) -> None:
                 raise UsageError(
                     f"{each}: exists, and cpexport did not write it; name another file"
                 )
-
-
-def _first_part(sink: Sink, object_name: str) -> Table | None:
-    return next(iter(sink.layout().parts(object_name)), None)
-
-
-def _columns(table: Table) -> Mapping[str, str]:
-    return {column.feature: column.name for column in table.columns}
-
-
-def _objects(sink: Sink, summary: Summary, prefix: str, wanted: str | None) -> Objects | None:
-    """The wanted objects (None: the best to show); None if the destination has no objects."""
-    tables = _tables(sink)
-    if wanted is not None and wanted not in tables:
-        advice = f"existing object types: {', '.join(tables) or 'none'}"
-        advice = suggest(advice, closest(wanted, tables))
-        raise SinkError(sink.name, f"no object type {wanted}", advice)
-    rows = {object_of(table, prefix): rows for table, rows in summary.rows.items()}
-    candidates = [
-        objects
-        for name in ([wanted] if wanted else tables)
-        if (objects := _located(name, *tables[name]))
-    ]
-    if tables and not candidates:
-        raise SinkError(
-            sink.name,
-            "no Location_Center_X and Y, and no AreaShape_Center_, for "
-            f"{wanted or ', '.join(tables)}",
-            "choose another --object"
-            if wanted
-            else "measure the centers with MeasureObjectSizeShape; CellProfiler Analyst needs them",
-        )
-    return min(candidates, key=lambda objects: _rank(objects.name, rows), default=None)
-
-
-def _tables(sink: Sink) -> Mapping[str, tuple[Table, str]]:
-    """Each object type's table, and the beginning of its features there: the name of the type, if
-    all types share one table, else nothing."""
-    tables: dict[str, tuple[Table, str]] = {}
-    for name in sink.layout().objects - {IMAGE}:
-        table = _first_part(sink, name)
-        if table is not None and name == OBJECT:
-            features = [column.feature for column in table.columns]
-            tables |= {inner: (table, f"{inner}_") for inner in objects_of(features)}
-        elif table is not None:
-            tables[name] = (table, "")
-    return dict(sorted(tables.items()))
-
-
-def _rank(name: str, rows: Mapping[str, int]) -> tuple[int, int]:
-    return ((*_FIRST_CHOICE, name).index(name), -rows.get(name, 0))
-
-
-def _located(name: str, table: Table, begin: str) -> Objects | None:
-    """A table's objects of one type; None if the table does not have their centers."""
-    columns = _columns(table)
-    for center in _CENTERS:
-        x, y, z = (columns.get(begin + center + axis, "") for axis in "XYZ")
-        if x and y:
-            # MeasureObjectSizeShape measures Volume in place of Area if images are volumes.
-            solid = f"{begin}AreaShape_Volume" in columns
-            area = columns.get(begin + ("AreaShape_Volume" if solid else "AreaShape_Area"), "")
-            return Objects(name, table.name, table.key[-1], x, y, z, area, solid)
-    return None
-
-
-def _pictures(columns: Mapping[str, str]) -> tuple[Picture, ...]:
-    # Objects that were loaded from images have ObjectsFileName_, and are not a channel.
-    names = [f.removeprefix("FileName_") for f in columns if f.startswith("FileName_")]
-    return tuple(
-        Picture(name, columns[f"PathName_{name}"], columns[f"FileName_{name}"])
-        for name in names
-        if f"PathName_{name}" in columns
-    )
-
-
-def _thumbnails(columns: Mapping[str, str], pictures: tuple[Picture, ...]) -> Mapping[str, str]:
-    """Columns of thumbnails by name of image: first the ones of `pictures`, in their order."""
-    names = [f.removeprefix("Thumbnail_") for f in columns if f.startswith("Thumbnail_")]
-    first = [picture.name for picture in pictures if picture.name in names]
-    return {name: columns[f"Thumbnail_{name}"] for name in dict.fromkeys([*first, *names])}
 
 
 def _check_readable(sink: Sink, properties: Properties) -> None:
