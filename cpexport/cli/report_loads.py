@@ -31,7 +31,7 @@ def properties_text(found: Properties, file: Path) -> str:
         [
             ["written", str(file)],
             ["objects", found.objects.table if found.objects else "none"],
-            ["images", ", ".join(picture.name for picture in found.pictures)],
+            ["images", ", ".join(channel.name for channel in found.channels)],
             ["plates", wells or "none"],
         ]
     )

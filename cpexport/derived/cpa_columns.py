@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from cpexport.cellprofiler.column_order import objects_of
 from cpexport.cellprofiler.features import IMAGE, OBJECT
-from cpexport.derived.cpa_files import Objects, Picture
+from cpexport.derived.cpa_files import Channel, Objects
 from cpexport.errors import SinkError
 from cpexport.sinks.base import Sink
 from cpexport.sinks.summary import Summary
@@ -86,19 +86,19 @@ def _located(name: str, table: Table, begin: str) -> Objects | None:
     return None
 
 
-def pictures_of(columns: Mapping[str, str]) -> tuple[Picture, ...]:
-    """The images of an image set that have a file name and a path."""
+def channels_of(columns: Mapping[str, str]) -> tuple[Channel, ...]:
+    """The channels whose images have a file name and a path."""
     # Objects that were loaded from images have ObjectsFileName_, and are not a channel.
     names = [f.removeprefix("FileName_") for f in columns if f.startswith("FileName_")]
     return tuple(
-        Picture(name, columns[f"PathName_{name}"], columns[f"FileName_{name}"])
+        Channel(name, columns[f"PathName_{name}"], columns[f"FileName_{name}"])
         for name in names
         if f"PathName_{name}" in columns
     )
 
 
-def thumbnails_of(columns: Mapping[str, str], pictures: tuple[Picture, ...]) -> Mapping[str, str]:
-    """Columns of thumbnails by name of image: first the ones of `pictures`, in their order."""
+def thumbnails_of(columns: Mapping[str, str], channels: tuple[Channel, ...]) -> Mapping[str, str]:
+    """Columns of thumbnails by name of image: first the ones of `channels`, in their order."""
     names = [f.removeprefix("Thumbnail_") for f in columns if f.startswith("Thumbnail_")]
-    first = [picture.name for picture in pictures if picture.name in names]
+    first = [channel.name for channel in channels if channel.name in names]
     return {name: columns[f"Thumbnail_{name}"] for name in dict.fromkeys([*first, *names])}

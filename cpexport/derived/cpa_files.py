@@ -41,8 +41,8 @@ class Objects:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One image of an image set: its name, and the columns of its path and file name."""
+class Channel:
+    """A channel: its name, and the columns of the path and the file name of its images."""
 
     name: str
     path: str
@@ -73,7 +73,7 @@ class Properties:
     group: str
     index: str
     count: str
-    pictures: tuple[Picture, ...]
+    channels: tuple[Channel, ...]
     thumbnails: Mapping[str, str]
     plates: tuple[str, ...]
     plate_type: str
@@ -85,10 +85,10 @@ class Properties:
     def colors(self) -> tuple[str, ...]:
         """A color for each image (gray for a single one), then `none` for each thumbnail without
         image."""
-        if len(self.pictures) == 1:
+        if len(self.channels) == 1:
             return ("gray",)
-        others = self.thumbnails.keys() - {picture.name for picture in self.pictures}
-        wanted = len(self.pictures) + len(others)
+        others = self.thumbnails.keys() - {channel.name for channel in self.channels}
+        wanted = len(self.channels) + len(others)
         return (_COLORS + ("none",) * wanted)[:wanted]
 
     @property
@@ -140,15 +140,15 @@ class Properties:
                 "cell_z_loc": objects.z if objects else "",
             },
             "The image files, one for each channel.": {
-                "image_path_cols": _list(picture.path for picture in self.pictures),
-                "image_file_cols": _list(picture.file for picture in self.pictures),
+                "image_path_cols": _list(channel.path for channel in self.channels),
+                "image_file_cols": _list(channel.file for channel in self.channels),
                 "image_thumbnail_cols": _list(self.thumbnails.values()),
-                "image_names": _list(picture.name for picture in self.pictures),
+                "image_names": _list(channel.name for channel in self.channels),
                 "image_channel_colors": _list(self.colors),
             },
             "The number of channels in each file. A color image has 3 and needs 3 "
             "image_channel_colors.": {
-                "channels_per_image": _list("1" for _ in self.pictures),
+                "channels_per_image": _list("1" for _ in self.channels),
                 "image_channel_blend_modes": "",
             },
             "The start of all paths, if a web server provides the images.": {

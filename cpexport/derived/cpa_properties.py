@@ -16,10 +16,10 @@ from cpexport.cellprofiler.group_numbers import INDEX
 from cpexport.cellprofiler.group_numbers import NUMBER as GROUP
 from cpexport.derived import treatments
 from cpexport.derived.cpa_columns import (
+    channels_of,
     columns_of,
     first_part,
     object_tables,
-    pictures_of,
     shown_objects,
     thumbnails_of,
 )
@@ -157,8 +157,8 @@ def _properties_of(
     database = sink.address(folder)
     images = _check_not_empty(sink, prefix)
     columns = columns_of(images)
-    pictures = pictures_of(columns)
-    if not pictures:
+    channels = channels_of(columns)
+    if not channels:
         raise SinkError(
             sink.name,
             f"{images.name} has no image with both a FileName_ and a PathName_ column",
@@ -175,8 +175,8 @@ def _properties_of(
         group=columns.get(GROUP, ""),
         index=columns.get(INDEX, ""),
         count=columns.get(f"Count_{objects.name}", "") if objects else "",
-        pictures=pictures,
-        thumbnails=thumbnails_of(columns, pictures),
+        channels=channels,
+        thumbnails=thumbnails_of(columns, channels),
         plates=tuple(sorted(places.plates)),
         plate_type=plate_type(sorted(places.wells)),
     )

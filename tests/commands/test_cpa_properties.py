@@ -319,8 +319,8 @@ def test_images_are_those_with_a_path_and_a_file_name(
     ]
     found = properties(f"sqlite:///{changed(*grown)}", tmp_path)
 
-    assert [picture.name for picture in found.pictures] == ["DNA", "ER", "Long"]
-    assert found.pictures[2].file == "Image_FlNm_Lng"
+    assert [channel.name for channel in found.channels] == ["DNA", "ER", "Long"]
+    assert found.channels[2].file == "Image_FlNm_Lng"
     assert found.colors == ("red", "green", "blue", "cyan")
     assert list(found.thumbnails.values()) == ["Image_Thumbnail_ER", "Image_Thumbnail_Merged"]
 
@@ -340,11 +340,11 @@ def test_colors_are_in_cellprofilers_order_and_then_none(ranges: Path, tmp_path:
 
 
 def with_images(found: Properties, count: int) -> Properties:
-    pictures = tuple(
-        type(found.pictures[0])(f"Image{n}", f"Image_PathName_{n}", f"Image_FileName_{n}")
+    channels = tuple(
+        type(found.channels[0])(f"Image{n}", f"Image_PathName_{n}", f"Image_FileName_{n}")
         for n in range(count)
     )
-    return Properties(**{**vars(found), "pictures": pictures})
+    return Properties(**{**vars(found), "channels": channels})
 
 
 def test_plates_and_wells_can_be_of_other_names(
