@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from cpexport.api.arguments import FilePath, paths, url
 from cpexport.commands import remove as commands
-from cpexport.commands.remove import Chosen, RemoveReport
+from cpexport.commands.chosen import Chosen
+from cpexport.commands.remove import RemoveReport
 from cpexport.errors import UsageError
 from cpexport.imagesets import ImageSets
 

@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from cpexport._stopwatch import Stopwatch
 from cpexport.cellprofiler.features import IMAGE, IMAGE_NUMBER, TABLE_NUMBER
-from cpexport.cellprofiler.image_set_names import PlaceFeatures
+from cpexport.commands.chosen import Chosen, chosen_image_sets, chosen_runs
 from cpexport.derived import treatments
 from cpexport.derived.analyses import join_analyses
 from cpexport.derived.cpa_properties import describe
@@ -25,41 +23,17 @@ from cpexport.errors import SinkError, UsageError
 from cpexport.files.listed import SCRIPT
 from cpexport.imagesets import NONE, ImageSets, union
 from cpexport.loading import run_measurements
-from cpexport.loading.removed import is_below
 from cpexport.loading.retry import Retry
 from cpexport.outcome import DONE, stamped
-from cpexport.sinks.base import LedgerStore, Sink
-from cpexport.sinks.contents import check_has_image_sets, check_has_run
+from cpexport.sinks.base import Sink
+from cpexport.sinks.contents import check_has_image_sets
 from cpexport.sinks.registry import open_sink
-from cpexport.spelling import closest, suggest
 from cpexport.tables.layout import table_of
 
 _log = logging.getLogger(__name__)
 
 ByRun = Mapping[int, ImageSets]
 """Image sets by `TableNumber`; 0 where runs are not numbered."""
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """What is to be removed: the image sets that meet all conditions; None is no condition.
-
-    batches: files or folders; the image sets that were loaded from outputs there.
-    plate: the value of the metadata that name the plate.
-    """
-
-    batches: tuple[Path, ...] = ()
-    image_sets: ImageSets | None = None
-    run: str | None = None
-    plate: str | None = None
-
-    def __str__(self) -> str:
-        """The options of the command line, as the ledger notes them."""
-        words = [f"--batches {path}" for path in self.batches]
-        words += [] if self.image_sets is None else [f"--image-sets {self.image_sets}"]
-        words += [] if self.run is None else [f"--run {self.run}"]
-        words += [] if self.plate is None else [f"--plate {self.plate}"]
-        return " ".join(words)
 
 
 @dataclass(frozen=True)
@@ -125,7 +99,7 @@ def remove(to: str, prefix: str, chosen: Chosen, *, dry_run: bool = False) -> Re
     with open_sink(to, prefix, writing=False) as sink:
         check_has_image_sets(sink, prefix)
         _refuse_script(sink)
-        report = _report(sink, prefix, chosen, _found(sink, chosen))
+        report = _report(sink, prefix, chosen, chosen_image_sets(sink, chosen))
     if dry_run:
         return report
     retry, clock = Retry(), Stopwatch()
@@ -142,7 +116,7 @@ def _removed(
     may have removed it."""
     with open_sink(to, prefix) as sink, sink.exclusive() as changes:
         try:
-            found = _found(sink, chosen)
+            found = chosen_image_sets(sink, chosen)
         except UsageError:
             if unknown:
                 return before
@@ -185,89 +159,11 @@ def _refuse_script(sink: Sink) -> None:
             )
 
 
-def _runs(sink: Sink, chosen: Chosen) -> Iterator[tuple[str, int, LedgerStore]]:
-    """Yields the name, the number and the ledger of each run that can have what is chosen."""
-    if not sink.shape.numbered:
-        if chosen.run is not None:
-            raise UsageError(f"{sink.name}: has no runs; leave out --run")
-        yield "", 0, sink.ledger
-        return
-    if chosen.run is not None:
-        check_has_run(sink, chosen.run)
-    elif chosen.image_sets is not None:
-        runs = ", ".join(sink.ledger.runs())
-        raise UsageError(f"--image-sets needs --run, as runs have the same numbers: {runs}")
-    for name, number in sink.ledger.runs().items():
-        if chosen.run in (None, name):
-            yield name, number, sink.ledger.of_run(name)
-
-
-def _found(sink: Sink, chosen: Chosen) -> dict[int, ImageSets]:
-    """The image sets to remove.
-
-    Raises:
-        UsageError: there are none; it says which condition none meets.
-    """
-    loaded: dict[int, ImageSets] = {}
-    paths: list[str] = []
-    below: list[str] = []
-    for _, number, ledger in _runs(sink, chosen):
-        loaded[number] = ledger.summary().loaded
-        if chosen.batches:
-            own = NONE
-            for entry in ledger.entries():
-                paths.append(entry.path)
-                if is_below(entry.path, chosen.batches):
-                    below.append(entry.path)
-                    own |= entry.loaded
-            loaded[number] &= own
-        if chosen.image_sets is not None:
-            loaded[number] &= chosen.image_sets
-    _check_batches(sink, chosen, paths, below)
-    if chosen.image_sets is not None and not any(loaded.values()):
-        raise UsageError(f"{sink.name}: has no {chosen.image_sets.words} to remove")
-    if chosen.plate is not None:
-        on_plate = _on_plate(sink, chosen.plate)
-        loaded = {number: sets & on_plate.get(number, NONE) for number, sets in loaded.items()}
-    found = {number: sets for number, sets in loaded.items() if sets}
-    if not found:
-        raise UsageError(f"{sink.name}: has no image sets for {chosen}")
-    return found
-
-
-def _check_batches(sink: Sink, chosen: Chosen, paths: list[str], below: list[str]) -> None:
-    for path in chosen.batches:
-        if not any(is_below(one, [path]) for one in below):
-            message = f"--batches {path}: {sink.name} has no batch from there"
-            raise UsageError(suggest(message, closest(str(path), paths)))
-
-
-def _on_plate(sink: Sink, plate: str) -> dict[int, ImageSets]:
-    """The image sets of a plate, by number of run."""
-    features = sink.layout().features.get(IMAGE, {})
-    feature = PlaceFeatures.among(features).plate
-    if not feature:
-        raise UsageError(f"{sink.name}: no metadata name the plate, so --plate finds nothing")
-    keys = [*sink.layout().image_key]
-    rows = pa.Table.from_batches(sink.read(IMAGE, [feature]))
-    names = rows[feature].cast(pa.string())
-    own = rows.filter(pc.equal(names, plate).fill_null(False))
-    if not own.num_rows:
-        plates = sorted(filter(None, pc.unique(names).to_pylist()))
-        message = f"--plate {plate}: {sink.name} has the plates {', '.join(plates[:20])}"
-        raise UsageError(suggest(message, closest(plate, plates)))
-    numbers = own[IMAGE_NUMBER].to_numpy()
-    if keys[0] != TABLE_NUMBER:
-        return {0: ImageSets.of_array(numbers)}
-    of_runs = own[TABLE_NUMBER].to_numpy()
-    return {int(run): ImageSets.of_array(numbers[of_runs == run]) for run in {*of_runs.tolist()}}
-
-
 def _report(
     sink: Sink, prefix: str, chosen: Chosen, found: Mapping[int, ImageSets]
 ) -> RemoveReport:
     names, batches = dict[str, ImageSets](), dict[str, ImageSets]()
-    for name, number, ledger in _runs(sink, chosen):
+    for name, number, ledger in chosen_runs(sink, chosen):
         if sets := found.get(number):
             names[name] = sets
             for entry in ledger.holding(sets):
