@@ -631,7 +631,7 @@ in an environment of its own. In a copy of its repository, ``python3.11 -m venv 
             return ["--to", f"sqlite:///{file}"]
         words = ["--to", self.url.value]
         if self.option_file.value:
-            words += ["--defaults-file", os.path.expanduser(self.option_file.value)]
+            words += ["--defaults-file", expanded(self.option_file.value)]
         return words
 
     def properties_file(self):
@@ -652,7 +652,7 @@ in an environment of its own. In a copy of its repository, ``python3.11 -m venv 
         return self.action == SCRIPT or self.database == SQLITE or self.properties.value
 
     def found_command(self):
-        return shutil.which(os.path.expanduser(self.command.value.strip()))
+        return shutil.which(expanded(self.command.value.strip()))
 
     def not_found(self):
         return (
@@ -707,8 +707,8 @@ class Place:
         if same or not hasattr(os, "posix_fallocate"):
             return
         try:
-            # Readable, and not to append: where a file system cannot reserve (NFS before 4.2), the C
-            # library writes into each block, and has EBADF for other modes (posix_fallocate(3)).
+            # Readable, and not to append: where a file system reserves no room (NFS before 4.2),
+            # the C library writes into each block, or answers EBADF (posix_fallocate(3)).
             with self.part.open("w+b") as stream:
                 os.posix_fallocate(stream.fileno(), 0, temporary.stat().st_size + MARGIN)
         except OSError as error:
@@ -783,6 +783,14 @@ class Place:
 
 
 # Files
+
+
+def expanded(path):
+    """A path with the user's home in place of `~`; as it is if no home is known."""
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError:
+        return path
 
 
 def is_writable(folder):

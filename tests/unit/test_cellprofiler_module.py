@@ -314,6 +314,16 @@ class TestLoad:
         assert [r.levelname for r in caplog.records] == ["WARNING", "ERROR"]
         assert caplog.text.count("no command /nowhere/cpexport on") == 2
 
+    def test_without_a_home_its_path_is_as_it_is(
+        self, job: Job, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        job.module.action.value = job.plugin.LOAD
+        job.module.command.value = "~nobody_has_this_name/bin/cpexport"
+        job.ended(1)
+
+        assert job.files == ["measurements.h5"]
+        assert "no command ~nobody_has_this_name/bin/cpexport on" in caplog.text
+
     def test_the_command_runs_outside_of_cellprofilers_python(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
