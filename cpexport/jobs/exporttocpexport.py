@@ -476,7 +476,6 @@ in an environment of its own. In a copy of its repository, ``python3.11 -m venv 
             if not hasattr(store, "hdf5_file"):
                 return
             status, numbers = exit_status_and_numbers(store)
-            images = images_of(store.hdf5_file)
             file = Path(store.filename)
             if not store.is_temporary:
                 close()
@@ -485,6 +484,7 @@ in an environment of its own. In a copy of its repository, ``python3.11 -m venv 
                     module.deliver(file)
             elif status == COMPLETE or (module.came_here and numbers):
                 store.is_temporary = False
+                images = images_of(store.hdf5_file)
                 close()
                 module.keep(file, images, status)
             else:
@@ -822,7 +822,7 @@ def images_of(file):
     as far as they are known, by feature."""
     runs = file["Measurements"]
     features = runs[sorted(runs)[-1]].get("Image", {})
-    if "ImageNumber" not in features:
+    if "ImageNumber/index" not in features:
         return {}
     # CellProfiler marks image sets of other jobs by -1.
     images = {int(n): {} for n in features["ImageNumber/index"][:, 0] if n >= 0}
