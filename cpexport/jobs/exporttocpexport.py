@@ -49,7 +49,7 @@ import sys
 import time
 import types
 import weakref
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PureWindowsPath
 
 import h5py
 from cellprofiler_core.module import Module
@@ -331,7 +331,8 @@ in an environment of its own. In a copy of its repository, ``python3.11 -m venv 
         if PurePath(name).name != name or not name.lower().endswith((".h5", ".hdf5")):
             yield self.file_name, "name a file that ends in .h5, without a folder"
         if self.action != KEEP:
-            if not self.command.value.strip():
+            command = self.command.value.strip()
+            if not command or (is_relative(command) and PurePath(command).name != command):
                 yield self.command, "name the cpexport command, or its full path"
             yield from self.wrong_destination()
 
@@ -355,6 +356,8 @@ in an environment of its own. In a copy of its repository, ``python3.11 -m venv 
             )
         elif not self.url.value.startswith("mysql"):
             yield self.url, "write mysql+pymysql://HOST/DATABASE"
+        elif self.option_file.value and is_relative(self.option_file.value):
+            yield self.option_file, "name the full path of the option file"
 
     # The run
 
@@ -461,7 +464,8 @@ in an environment of its own. In a copy of its repository, ``python3.11 -m venv 
     @property
     def folder(self):
         """Where the measurement file goes."""
-        return Path(self.directory.get_absolute_path())
+        # CellProfiler's default folder is relative if its option -o is.
+        return Path(self.directory.get_absolute_path()).absolute()
 
     def keep_when_closed(self, store):
         """Replaces the method of this store that deletes its file.
@@ -646,7 +650,7 @@ in an environment of its own. In a copy of its repository, ``python3.11 -m venv 
     @property
     def shared_folder(self):
         """The folder that all jobs share."""
-        return Path(self.shared.get_absolute_path())
+        return Path(self.shared.get_absolute_path()).absolute()
 
     def needs_shared(self):
         return self.action == SCRIPT or self.database == SQLITE or self.properties.value
@@ -783,6 +787,11 @@ class Place:
 
 
 # Files
+
+
+def is_relative(path):
+    """Whether a path, of this computer or another one, depends on the current folder."""
+    return not path.startswith(("/", "\\", "~")) and not PureWindowsPath(path).drive
 
 
 def expanded(path):

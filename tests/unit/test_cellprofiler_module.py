@@ -20,6 +20,7 @@ from support.fixtures import Ran, columns, measurements, rows
 from support.small_jobs import h5_job
 from support.stand_in_cellprofiler import (
     CreateBatchFiles,
+    Directory,
     Measurements,
     Pipeline,
     ValidationError,
@@ -366,6 +367,8 @@ class TestSettings:
             ({"url": "server"}, "write mysql+pymysql://HOST/DATABASE"),
             ({"database": "SQLite", "sqlite_file": "../x.db"}, "name a file without a folder"),
             ({"command": " "}, "name the cpexport command, or its full path"),
+            ({"command": "bin/cpexport"}, "name the cpexport command, or its full path"),
+            ({"option_file": "my.cnf"}, "name the full path of the option file"),
         ],
     )
     def test_what_is_wrong_is_marked_and_stops_a_run(
@@ -426,6 +429,15 @@ class TestSettings:
 
         assert (here, elsewhere) == (False, True)
         assert "on this computer: no command /cluster/bin/cpexport" in caplog.text
+
+    def test_a_batch_file_has_the_full_path_of_the_shared_folder(
+        self, job: Job, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(job.home)
+        monkeypatch.setattr(Directory, "output", "screen")
+        job.module.prepare_to_create_batch(None, lambda path, **options: path)
+
+        assert job.module.shared.value == f"Elsewhere...|{job.home / 'screen'}"
 
     def test_a_pipeline_takes_one(self, job: Job) -> None:
         pipeline = Pipeline([job.module, job.plugin.ExportToCpexport()])
