@@ -334,6 +334,9 @@ in an environment of its own. In a copy of its repository, ``python3.11 -m venv 
             command = self.command.value.strip()
             if not command or (is_relative(command) and PurePath(command).name != command):
                 yield self.command, "name the cpexport command, or its full path"
+            has_tables = self.layout.value != "No object tables"
+            if has_tables and not self.all_objects.value and not self.objects.value:
+                yield self.objects, "select objects, or no object tables"
             yield from self.wrong_destination()
 
     def wrong_destination(self):

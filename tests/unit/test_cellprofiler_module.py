@@ -369,10 +369,11 @@ class TestSettings:
             ({"command": " "}, "name the cpexport command, or its full path"),
             ({"command": "bin/cpexport"}, "name the cpexport command, or its full path"),
             ({"option_file": "my.cnf"}, "name the full path of the option file"),
+            ({"all_objects": False}, "select objects, or no object tables"),
         ],
     )
     def test_what_is_wrong_is_marked_and_stops_a_run(
-        self, job: Job, changes: dict[str, str], said: str
+        self, job: Job, changes: dict[str, Any], said: str
     ) -> None:
         job.module.action.value = job.plugin.LOAD
         job.module.database.value = job.plugin.SERVER
