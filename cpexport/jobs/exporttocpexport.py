@@ -149,7 +149,11 @@ As soon as a job has ended:
    ``cpexport script``. This is for servers that jobs cannot reach.""",
         )
         self.database = Choice(
-            "Database type", [SQLITE, SERVER], doc="Where to load: a file, or a database server."
+            "Database type",
+            [SQLITE, SERVER],
+            doc="""\
+Where to load: a file, or a database server. If jobs run on several computers, the file needs a disk
+with locks that work between them, which many NFS servers lack.""",
         )
         self.shared = Directory(
             "Folder that all jobs share",
@@ -696,13 +700,14 @@ class Place:
             more = f"-{count}" if count > 1 else ""
             self.own_name = folder / f"{name.stem}_{ends(numbers)}{more}{name.suffix}"
             self.part = Path(f"{self.own_name}.part")
-            if not any(self.is_of_others(file) for file in (self.own_name, self.part)):
+            # A part that cannot be read was left by a job that was killed.
+            taken = self.own_name.exists() and not self.has_these_images(self.own_name)
+            if not taken and (not images_in(self.part) or self.has_these_images(self.part)):
                 break
 
-    def is_of_others(self, file):
-        """Whether a file has other images than this job; a damaged file has none."""
-        images = images_in(file)
-        return bool(images) and not are_the_same(images, self.images)
+    def has_these_images(self, file):
+        """Whether a file has the same images as this job, so that it may be replaced."""
+        return are_the_same(images_in(file), self.images)
 
     def reserve(self, temporary):
         """Takes the room that a temporary file needs here, if it is on another file system.
@@ -759,7 +764,7 @@ class Place:
         """
         name = self.name
         if not self.renamed_if_free():
-            if not are_the_same(images_in(name), self.images):
+            if not self.has_these_images(name):
                 name = self.own_name
                 LOGGER.warning(
                     "ExportToCpexport: %s is of another job, so this job's file is %s; give each "

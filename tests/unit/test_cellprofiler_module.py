@@ -200,7 +200,10 @@ class TestFile:
         job.ended(1, 2, images="/plate2")
         job.ended(1, 2)
 
-        assert job.files == ["measurements.h5", "measurements_1_2.h5"]
+        (job.out / "measurements.h5").write_text("a file that cannot be read, as without locks")
+        job.ended(1, 2)
+
+        assert job.files == ["measurements.h5", "measurements_1_2-2.h5", "measurements_1_2.h5"]
         images = job.plugin.images_in(job.out / "measurements_1_2.h5")
         assert [files["PathName_DNA"] for files in images.values()] == [b"/plate2"] * 2
 
