@@ -1,5 +1,6 @@
 """Checks whether CellProfiler finds the module ExportToCpexport, and can use it."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,11 +95,15 @@ def _problem(asked: Path | None, found: CellProfiler) -> str | None:
     if found.command is None:
         return "cellprofiler is not on the PATH; activate its environment"
     if found.version is None:
-        return f"{found.command}: cannot be asked: {found.error}"
+        # Its Python 2 and 3 word this differently, with and without quotes.
+        older = re.search(r"No module named '?cellprofiler_core", found.error or "")
+        needs = "; the module needs CellProfiler 4.2 or 5" if older else ""
+        return f"{found.command}: cannot be asked: {found.error}{needs}"
     if found.error:
         return f"CellProfiler could not load the module: {found.error}; {install}"
     if found.file is None:
-        return f"CellProfiler finds no module ExportToCpexport; {install}"
+        named = "" if asked else "name its folder with --plugins-directory, or "
+        return f"CellProfiler finds no module ExportToCpexport; {named}{install}"
     if not module.is_current(found.file):
         return f"{found.file} is of another version of cpexport; {install}"
     return None

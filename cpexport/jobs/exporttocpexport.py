@@ -37,6 +37,7 @@ See also **ExportToDatabase** and **CreateBatchFiles**.
 import atexit
 import contextlib
 import errno
+import itertools
 import logging
 import os
 import platform
@@ -48,7 +49,7 @@ import sys
 import time
 import types
 import weakref
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PureWindowsPath
 
 import h5py
 from cellprofiler_core.module import Module
@@ -63,6 +64,9 @@ from cellprofiler_core.setting.choice import Choice
 from cellprofiler_core.setting.multichoice import MeasurementMultiChoice
 from cellprofiler_core.setting.subscriber import LabelListSubscriber
 from cellprofiler_core.setting.text import Directory, Text
+
+# CellProfiler 3 has Python 2, whose error shows this line, as it is the first that it cannot read.
+NEEDS: str = "CellProfiler 4.2 or newer"
 
 LOGGER = logging.getLogger(__name__)
 
@@ -87,6 +91,8 @@ PAUSES = (5, 30)
 MARGIN = 1 << 20
 # Linux takes words of 128 KB.
 LONGEST_WORD = 100_000
+# What a file system answers that reserves no room. Then the copy itself shows whether it fits.
+CANNOT_RESERVE = (errno.EBADF, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 COMPLETE = "Complete"
 # The exit statuses of cpexport: all is loaded, or what is complete is and the rest is named; and
 # wrong words, which stay wrong.
@@ -143,15 +149,21 @@ As soon as a job has ended:
    ``cpexport script``. This is for servers that jobs cannot reach.""",
         )
         self.database = Choice(
-            "Database type", [SQLITE, SERVER], doc="Where to load: a file, or a database server."
+            "Database type",
+            [SQLITE, SERVER],
+            doc="""\
+Where to load: a file, or a database server. If jobs run on several computers, the file needs a disk
+with locks that work between them, which many NFS servers lack.""",
         )
         self.shared = Directory(
             "Folder that all jobs share",
             dir_choices=FOLDERS,
             allow_metadata=False,
-            doc="""\
+            doc=f"""\
 The folder of the SQLite file, of the properties file, and of the import script. All jobs use the
-same folder: **CreateBatchFiles** stores its full path, with its path mappings applied.""",
+same folder: **CreateBatchFiles** stores its full path, with its path mappings applied. Jobs that
+run a pipeline without it have a default output folder each (``-o``), so choose
+*{ABSOLUTE_FOLDER_NAME}* for these.""",
         )
         self.shared.dir_choice = DEFAULT_OUTPUT_FOLDER_NAME
         self.sqlite_file = Text(
@@ -243,8 +255,8 @@ metadata, groups and object numbers always stay in the tables.""",
             "cpexport",
             doc="""\
 The command, or its full path, on the computers that run the jobs. It needs Python 3.11, so it is
-in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexport/bin/pip install
-'cpexport[mysql]'`` makes ``/shared/cpexport/bin/cpexport``.""",
+in an environment of its own. In a copy of its repository, ``python3.11 -m venv /shared/cpexport;
+/shared/cpexport/bin/pip install '.[mysql]'`` makes ``/shared/cpexport/bin/cpexport``.""",
         )
 
     def settings(self):
@@ -323,8 +335,12 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
         if PurePath(name).name != name or not name.lower().endswith((".h5", ".hdf5")):
             yield self.file_name, "name a file that ends in .h5, without a folder"
         if self.action != KEEP:
-            if not self.command.value.strip():
+            command = self.command.value.strip()
+            if not command or (is_relative(command) and PurePath(command).name != command):
                 yield self.command, "name the cpexport command, or its full path"
+            has_tables = self.layout.value != "No object tables"
+            if has_tables and not self.all_objects.value and not self.objects.value:
+                yield self.objects, "select objects, or no object tables"
             yield from self.wrong_destination()
 
     def wrong_destination(self):
@@ -347,6 +363,8 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
             )
         elif not self.url.value.startswith("mysql"):
             yield self.url, "write mysql+pymysql://HOST/DATABASE"
+        elif self.option_file.value and is_relative(self.option_file.value):
+            yield self.option_file, "name the full path of the option file"
 
     # The run
 
@@ -434,7 +452,8 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
             return
         measurements = workspace.measurements
         measurements.flush()
-        store, place = measurements.hdf5_dict, self.place(measurements.get_image_numbers())
+        store = measurements.hdf5_dict
+        place = self.place(images_of(store.hdf5_file))
         if not hasattr(store, "kept_by_cpexport"):
             self.keep_of_windows(store, place)
         elif store.is_temporary:
@@ -452,7 +471,8 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
     @property
     def folder(self):
         """Where the measurement file goes."""
-        return Path(self.directory.get_absolute_path())
+        # CellProfiler's default folder is relative if its option -o is.
+        return Path(self.directory.get_absolute_path()).absolute()
 
     def keep_when_closed(self, store):
         """Replaces the method of this store that deletes its file.
@@ -475,8 +495,9 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
                     module.deliver(file)
             elif status == COMPLETE or (module.came_here and numbers):
                 store.is_temporary = False
+                images = images_of(store.hdf5_file)
                 close()
-                module.keep(file, numbers, status)
+                module.keep(file, images, status)
             else:
                 close()
 
@@ -487,12 +508,13 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
         still_open = weakref.ref(store)
         atexit.register(lambda: still_open() is None or still_open().close())
 
-    def place(self, numbers):
-        return Place(self.folder, self.file_name.value, numbers)
+    def place(self, images):
+        return Place(self.folder, self.file_name.value, images)
 
-    def keep(self, temporary, numbers, status):
-        """Moves the closed file of a job to its place, and hands it over."""
-        place = self.place(numbers)
+    def keep(self, temporary, images, status):
+        """Moves the closed file of a job, which has these images, to its place, and hands it
+        over."""
+        place = self.place(images)
         try:
             place.take(temporary)
             kept = place.complete() if status == COMPLETE else place.part
@@ -620,7 +642,7 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
             return ["--to", f"sqlite:///{file}"]
         words = ["--to", self.url.value]
         if self.option_file.value:
-            words += ["--defaults-file", str(Path(self.option_file.value).expanduser())]
+            words += ["--defaults-file", expanded(self.option_file.value)]
         return words
 
     def properties_file(self):
@@ -635,13 +657,13 @@ in an environment of its own: ``python3 -m venv /shared/cpexport; /shared/cpexpo
     @property
     def shared_folder(self):
         """The folder that all jobs share."""
-        return Path(self.shared.get_absolute_path())
+        return Path(self.shared.get_absolute_path()).absolute()
 
     def needs_shared(self):
         return self.action == SCRIPT or self.database == SQLITE or self.properties.value
 
     def found_command(self):
-        return shutil.which(str(Path(self.command.value.strip()).expanduser()))
+        return shutil.which(expanded(self.command.value.strip()))
 
     def not_found(self):
         return (
@@ -665,13 +687,27 @@ class Place:
 
     part: the file that the job writes; each job has its own, also where jobs share the folder.
     name: what the file is called when it is whole.
+    own_name: what it is called if another job's file has the name.
     """
 
-    def __init__(self, folder, file_name, numbers):
-        name = PurePath(file_name)
-        self.numbers = sorted(numbers)
-        self.part = folder / f"{name.stem}_{ends(self.numbers)}{name.suffix}.part"
+    def __init__(self, folder, file_name, images):
+        name, numbers = PurePath(file_name), sorted(images)
+        self.images = images
         self.name = folder / name
+        for count in itertools.count(1):
+            # Jobs of another batch file have other images, and groups can have other image sets
+            # between the same two.
+            more = f"-{count}" if count > 1 else ""
+            self.own_name = folder / f"{name.stem}_{ends(numbers)}{more}{name.suffix}"
+            self.part = Path(f"{self.own_name}.part")
+            # A part that cannot be read was left by a job that was killed.
+            taken = self.own_name.exists() and not self.has_these_images(self.own_name)
+            if not taken and (not images_in(self.part) or self.has_these_images(self.part)):
+                break
+
+    def has_these_images(self, file):
+        """Whether a file has the same images as this job, so that it may be replaced."""
+        return are_the_same(images_in(file), self.images)
 
     def reserve(self, temporary):
         """Takes the room that a temporary file needs here, if it is on another file system.
@@ -683,11 +719,14 @@ class Place:
         if same or not hasattr(os, "posix_fallocate"):
             return
         try:
-            with self.part.open("ab") as stream:
+            # Readable, and not to append: where a file system reserves no room (NFS before 4.2),
+            # the C library writes into each block, or answers EBADF (posix_fallocate(3)).
+            with self.part.open("w+b") as stream:
                 os.posix_fallocate(stream.fileno(), 0, temporary.stat().st_size + MARGIN)
-        except OSError:
+        except OSError as error:
             remove(self.part)
-            raise
+            if error.errno not in CANNOT_RESERVE:
+                raise
 
     def take(self, temporary):
         """Moves a temporary file to `part`, also from another file system: it stays there until it
@@ -721,20 +760,22 @@ class Place:
     def complete(self):
         """Gives the file, which is whole, its name, and returns it.
 
-        The file of an earlier run of the same image sets is replaced; that of another job is not.
+        The file of an earlier run of the same images is replaced; that of another job is not.
         """
-        if self.renamed_if_free():
-            return self.name
         name = self.name
-        if image_numbers_of(name) != self.numbers:
-            name = self.part.with_suffix("")
-            LOGGER.warning(
-                "ExportToCpexport: %s is of another job, so this job's file is %s; give each job "
-                "an output folder of its own (-o)",
-                self.name,
-                name,
-            )
-        self.part.replace(name)
+        if not self.renamed_if_free():
+            if not self.has_these_images(name):
+                name = self.own_name
+                LOGGER.warning(
+                    "ExportToCpexport: %s is of another job, so this job's file is %s; give each "
+                    "job an output folder of its own (-o)",
+                    self.name,
+                    name,
+                )
+            self.part.replace(name)
+        # The file is whole under either name, so it counts where folders cannot be flushed.
+        with contextlib.suppress(OSError):
+            sync(name.parent)
         return name
 
     def renamed_if_free(self):
@@ -754,6 +795,19 @@ class Place:
 
 
 # Files
+
+
+def is_relative(path):
+    """Whether a path, of this computer or another one, depends on the current folder."""
+    return not path.startswith(("/", "\\", "~")) and not PureWindowsPath(path).drive
+
+
+def expanded(path):
+    """A path with the user's home in place of `~`; as it is if no home is known."""
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError:
+        return path
 
 
 def is_writable(folder):
@@ -780,16 +834,47 @@ def exit_status_and_numbers(store):
     return status, sorted(int(n) for n in store.get_indices("Image", "ImageNumber"))
 
 
-def image_numbers_of(path):
-    """The image set numbers in a measurement file; empty if it cannot be read."""
+def images_of(file):
+    """The image sets in an open measurement file, by number: the names of each one's image files,
+    as far as they are known, by feature."""
+    runs = file["Measurements"]
+    features = runs[sorted(runs)[-1]].get("Image", {})
+    if "ImageNumber/index" not in features:
+        return {}
+    # CellProfiler marks image sets of other jobs by -1.
+    images = {int(n): {} for n in features["ImageNumber/index"][:, 0] if n >= 0}
+    for name in features:
+        if not name.startswith(("FileName_", "PathName_")) or "index" not in features[name]:
+            continue
+        places = {
+            number: start
+            for number, start, stop in features[name]["index"][:].tolist()
+            if number in images and start < stop
+        }
+        if places:
+            first = min(places.values())
+            values = features[name]["data"][first : max(places.values()) + 1]
+            for number, start in places.items():
+                images[number][name] = values[start - first]
+    return images
+
+
+def images_in(path):
+    """The image sets in a measurement file as `images_of`; none if it cannot be read."""
     try:
         with h5py.File(path, "r") as file:
-            runs = file["Measurements"]
-            index = runs[sorted(runs)[-1]]["Image/ImageNumber/index"][:, 0]
-            # CellProfiler marks image sets of other jobs by -1.
-            return sorted({int(number) for number in index if number >= 0})
+            return images_of(file)
     except (OSError, KeyError, IndexError, RuntimeError):
-        return []
+        return {}
+
+
+def are_the_same(images, others):
+    """Whether two files have the same image sets, and as far as is known, of the same images."""
+    return images.keys() == others.keys() and all(
+        files[name] == others[number][name]
+        for number, files in images.items()
+        for name in files.keys() & others[number].keys()
+    )
 
 
 def stay(temporary):

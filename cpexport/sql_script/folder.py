@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,8 +13,10 @@ from typing import Any, Self
 
 import pyarrow as pa
 
+from cpexport._wait_notice import waiting_for
 from cpexport.errors import SinkError, UsageError
 from cpexport.files.listed import SCRIPT
+from cpexport.sinks.in_place import identity
 from cpexport.sql_script import csv_writer
 from cpexport.sql_script.manifest import DATA, DataFile, ScriptOptions
 
@@ -22,6 +25,9 @@ STATE = "cpexport.sqlite"
 
 _VERSION = 1
 _PART = ".part"
+# How long a script waits for another one that writes to its folder, and how often it looks.
+_SECONDS = 600.0
+_PAUSE = 0.1
 
 
 class Folder:
@@ -30,7 +36,7 @@ class Folder:
 
     Raises:
         UsageError: the folder has something else in it, or a script with other options.
-        SinkError: on entry, another process writes there.
+        SinkError: on entry, another process writes there, and does not end in ten minutes.
     """
 
     def __init__(self, path: Path, form: ScriptOptions, prefix: str) -> None:
@@ -48,22 +54,58 @@ class Folder:
         return f"sqlite:///{self.path / STATE}"
 
     def __enter__(self) -> Self:
-        """Makes, locks and marks the folder, so that its files are not taken for outputs of
-        jobs."""
-        if not self.path.exists():
-            self.path.mkdir(parents=True)
-            self._made.append(self.path)
-        self._lock = os.open(self.path, os.O_RDONLY)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(self._lock)
-            busy = "another cpexport script is writing to it"
-            raise SinkError(self.path, busy, "wait until that command has ended") from error
+        """Makes, locks and marks the folder, so that its files are not taken for outputs of jobs.
+
+        Waits for another script that writes there: jobs that end at the same time add to one
+        folder.
+        """
+        while not self._locked():
+            # While this process waited, a script that failed removed the folder that it had made.
+            pass
         if not self.notes:
             self.note({})
             self._made.insert(0, self.path / SCRIPT)
         return self
+
+    def _locked(self) -> bool:
+        """Makes and locks the folder, and reads its notes; returns whether it is still there."""
+        self._made = []
+        with suppress(FileExistsError):
+            self.path.mkdir(parents=True)
+            self._made = [self.path]
+        try:
+            self._lock = os.open(self.path, os.O_RDONLY)
+        except FileNotFoundError:
+            return False
+        try:
+            with waiting_for(f"another cpexport script that writes to {self.path}"):
+                self._wait()
+            locked = os.fstat(self._lock)
+            if identity(self.path) == (locked.st_dev, locked.st_ino):
+                self._look()
+                return True
+        except BaseException:
+            os.close(self._lock)
+            raise
+        os.close(self._lock)
+        return False
+
+    def _wait(self) -> None:
+        """Waits for the lock.
+
+        Raises:
+            SinkError: another process has it for too long.
+        """
+        end = time.monotonic() + _SECONDS
+        while True:
+            try:
+                return fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                if time.monotonic() >= end:
+                    busy = "another cpexport script is writing to it"
+                    advice = "wait until that command has ended"
+                    raise SinkError(self.path, busy, advice) from error
+            time.sleep(_PAUSE)
 
     def __exit__(self, kind: object, *error: object) -> None:
         """Unlocks the folder, and removes it if an error left it without a destination."""

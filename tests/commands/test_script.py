@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +21,7 @@ from support.imported_scripts import written
 
 from cpexport.errors import SinkError, UsageError
 from cpexport.sql_script import csv_writer
+from cpexport.sql_script import folder as script_folder
 from cpexport.sql_script.manifest import ANALYST, MYSQL, SQLITE, ScriptOptions
 from cpexport.sql_script.mysql import statements
 from cpexport.sql_script.stops import MARK, OF_SERVERS, Stop
@@ -111,15 +113,34 @@ def test_outputs_without_anything_leave_no_folder(tmp_path: Path, cpexport: Run)
     assert not (tmp_path / "out").exists()
 
 
-def test_two_do_not_write_into_one_folder(tmp_path: Path) -> None:
+def test_two_do_not_write_into_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "out"
     written(unpacked("10_ranges") / "outputs", out)
     handle = os.open(out, os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)
+    monkeypatch.setattr(script_folder, "_SECONDS", 0)
     with pytest.raises(SinkError, match="another cpexport script is writing to it"):
         written(unpacked("10_ranges") / "outputs", out)
     os.close(handle)
     assert written(unpacked("10_ranges") / "outputs", out).written == 0
+
+
+def test_one_waits_for_another_that_may_remove_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    handle = os.open(out, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+
+    def other_ends(seconds: float) -> None:
+        out.rmdir()
+        os.close(handle)
+
+    clock = SimpleNamespace(monotonic=lambda: 0.0, sleep=other_ends)
+    monkeypatch.setattr(script_folder, "time", clock)
+    assert written(unpacked("10_ranges") / "outputs", out).written > 0
+    assert (out / "import.sql").is_file()
 
 
 def test_words_that_do_not_go_together_are_refused(tmp_path: Path, cpexport: Run) -> None:

@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -107,6 +108,18 @@ def test_the_stand_in_of_the_usual_tests_behaves_as_cellprofiler(tmp_path: Path)
     assert json.loads(json.dumps(ours)) == real
 
 
+@contextmanager
+def mounted(folder: Path, *words: str) -> Iterator[Path]:
+    """A disk at a new folder: `words` are those of mount."""
+    folder.mkdir()
+    if os.geteuid() or run(["mount", *words, folder], folder).status:
+        pytest.skip("mounts a disk, so needs root")
+    try:
+        yield folder
+    finally:
+        run(["umount", folder], folder.parent)
+
+
 class TestFile:
     """The measurement file of a job."""
 
@@ -163,15 +176,21 @@ class TestFile:
         assert found == {1, 2}
         assert "is of another job, so this job's file is" in jobs[1].log + jobs[2].log
 
+    def test_it_is_whole_on_a_disk_that_reserves_no_room(
+        self, kept: Screen, plugins: Path, tmp_path: Path
+    ) -> None:
+        with mounted(tmp_path / "disk", "-t", "ramfs", "ramfs") as disk:
+            folders = {1: disk / "job"}
+            jobs = run_jobs(
+                kept, tmp_path, [(1, 1)], plugins, folders=folders, temporary=tmp_path / "tmp"
+            )
+            assert (jobs[1].status, jobs[1].files) == (0, ["done.txt", "measurements.h5"])
+            assert image_sets(disk / "job" / "measurements.h5") == ("Complete", 1)
+
     def test_a_job_whose_disk_is_full_fails_and_loses_nothing(
         self, kept: Screen, plugins: Path, tmp_path: Path
     ) -> None:
-        full = tmp_path / "full"
-        full.mkdir()
-        mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", full]
-        if os.geteuid() or run(mount, tmp_path).status:
-            pytest.skip("mounts a disk, so needs root")
-        try:
+        with mounted(tmp_path / "full", "-t", "tmpfs", "-o", "size=3m", "tmpfs") as full:
             folders = {1: full / "job"}
             temporary = tmp_path / "tmp"
             jobs = run_jobs(
@@ -179,8 +198,6 @@ class TestFile:
             )
             job, files = jobs[1], jobs[1].files
             done = job.done
-        finally:
-            run(["umount", full], tmp_path)
 
         assert job.status != 0
         assert (done, files) == ("Failure", ["done.txt"])
@@ -329,6 +346,8 @@ def test_jobs_add_to_one_import_script(
     screen = with_module(tmp_path / "screen", drawn, plugins, settings)
     jobs = run_jobs(screen, tmp_path / "jobs", [(1, 4), (5, 8), (9, 12)], plugins)
     assert {job.status for job in jobs.values()} == {0}
+    # They wait for each other.
+    assert not [job for job in jobs.values() if "trying again" in job.log]
 
     script = next((screen.home / "import").glob("*.sql"))
     line = f"sqlite3 {shlex.quote(str(tmp_path / 'made.sqlite'))} < {script.name}"

@@ -2,6 +2,8 @@
 `tests/conformance`."""
 
 import ast
+import errno
+import fcntl
 import os
 import re
 import shlex
@@ -18,6 +20,7 @@ from support.fixtures import Ran, columns, measurements, rows
 from support.small_jobs import h5_job
 from support.stand_in_cellprofiler import (
     CreateBatchFiles,
+    Directory,
     Measurements,
     Pipeline,
     ValidationError,
@@ -50,11 +53,13 @@ class Job:
         plugin.run = called
         plugin.PAUSES = (0.01, 0.01)
 
-    def prepared(self, *numbers: int, batch_mode: bool = True) -> tuple[Pipeline, Measurements]:
+    def prepared(
+        self, *numbers: int, batch_mode: bool = True, images: str = "/images"
+    ) -> tuple[Pipeline, Measurements]:
         """A run of these image sets that the module has prepared; `errors` are the pipeline's."""
         file = h5_job(
             self.home / f"{numbers[0]}.h5",
-            {number: {"PathName_DNA": "/images"} for number in numbers},
+            {number: {"PathName_DNA": images} for number in numbers},
         )
         with measurements(file) as run:
             del run["Experiment/Exit_Status"]
@@ -63,9 +68,11 @@ class Job:
         self.is_prepared = self.module.prepare_run(Workspace(pipeline, made))
         return pipeline, made
 
-    def ended(self, *numbers: int, status: str | None = "Complete") -> None:
+    def ended(
+        self, *numbers: int, status: str | None = "Complete", images: str = "/images"
+    ) -> None:
         """Runs a job to its end; `status` is None if a module raised an error."""
-        pipeline, made = self.prepared(*numbers)
+        pipeline, made = self.prepared(*numbers, images=images)
         assert self.is_prepared, pipeline.errors
         self.module.run(Workspace(pipeline, made))
         if status:
@@ -102,6 +109,27 @@ def test_it_is_one_file_for_old_pythons_with_nothing_but_cellprofilers_own_packa
     assert imported - sys.stdlib_module_names == {"h5py", "cellprofiler_core"}
 
 
+def test_the_first_line_that_python_2_cannot_read_says_which_cellprofiler_it_needs() -> None:
+    statements = ast.parse(modules.text()).body
+    first = next(s for s in statements[1:] if not isinstance(s, ast.Import | ast.ImportFrom))
+
+    # Python 2 has no annotations.
+    assert isinstance(first, ast.AnnAssign)
+    assert "CellProfiler 4.2" in ast.unparse(first)
+
+
+def reserves(descriptor: int, offset: int, size: int) -> None:
+    """The C library's way where a file system reserves no room: it writes into each block."""
+    flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+    if flags & os.O_APPEND or flags & os.O_ACCMODE != os.O_RDWR:
+        raise OSError(errno.ENOSPC, "the room cannot be reserved in this mode")
+    os.ftruncate(descriptor, size)
+
+
+def reserves_nothing(descriptor: int, offset: int, size: int) -> None:
+    raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+
 class TestFile:
     def test_a_complete_job_leaves_its_file_with_the_usual_permissions(self, job: Job) -> None:
         job.ended(3, 4)
@@ -115,9 +143,12 @@ class TestFile:
         with measurements(job.out / "measurements.h5") as run:
             assert run["Experiment/Exit_Status/data"][0] == b"Complete"
 
+    @pytest.mark.parametrize("reserve", [None, reserves, reserves_nothing])
     def test_it_comes_from_another_file_system_too(
-        self, job: Job, monkeypatch: pytest.MonkeyPatch
+        self, job: Job, monkeypatch: pytest.MonkeyPatch, reserve: Callable[..., None] | None
     ) -> None:
+        if reserve:
+            monkeypatch.setattr(os, "posix_fallocate", reserve, raising=False)
         shm = Path("/dev/shm")
         if not shm.is_dir() or shm.stat().st_dev == job.home.stat().st_dev:
             pytest.skip("needs /dev/shm")
@@ -150,7 +181,31 @@ class TestFile:
             job.ended(*numbers)
 
         assert job.files == ["measurements.h5", "measurements_3_4.h5"]
-        assert job.plugin.image_numbers_of(job.out / "measurements.h5") == [1, 2]
+        assert sorted(job.plugin.images_in(job.out / "measurements.h5")) == [1, 2]
+
+    def test_jobs_of_other_image_sets_between_the_same_two_keep_a_file_each(self, job: Job) -> None:
+        for numbers in ((1,), (4, 5, 6), (4, 6)):
+            job.ended(*numbers)
+        for numbers in ((4, 5, 6), (4, 6)):
+            job.ended(*numbers, status="Failure")
+
+        names = ["measurements_4_6.h5", "measurements_4_6-2.h5"]
+        files = [*names, *(f"{name}.part" for name in names)]
+        assert job.files == sorted(["measurements.h5", *files])
+        found = [sorted(job.plugin.images_in(job.out / name)) for name in files]
+        assert found == [[4, 5, 6], [4, 6]] * 2
+
+    def test_a_file_of_other_images_with_these_numbers_is_never_replaced(self, job: Job) -> None:
+        job.ended(1, 2)
+        job.ended(1, 2, images="/plate2")
+        job.ended(1, 2)
+
+        (job.out / "measurements.h5").write_text("a file that cannot be read, as without locks")
+        job.ended(1, 2)
+
+        assert job.files == ["measurements.h5", "measurements_1_2-2.h5", "measurements_1_2.h5"]
+        images = job.plugin.images_in(job.out / "measurements_1_2.h5")
+        assert [files["PathName_DNA"] for files in images.values()] == [b"/plate2"] * 2
 
     def test_the_run_that_makes_the_batch_file_leaves_nothing(self, job: Job) -> None:
         file = h5_job(job.home / "1.h5", {1: {}})
@@ -185,7 +240,7 @@ class TestFile:
         assert f"they are in {left}:" in str(refused.value)
         # task.sh keeps it by this ending.
         assert left.suffix == ".h5"
-        assert job.plugin.image_numbers_of(left) == [3]
+        assert [*job.plugin.images_in(left)] == [3]
 
 
 class TestLoad:
@@ -263,6 +318,16 @@ class TestLoad:
         assert [r.levelname for r in caplog.records] == ["WARNING", "ERROR"]
         assert caplog.text.count("no command /nowhere/cpexport on") == 2
 
+    def test_without_a_home_its_path_is_as_it_is(
+        self, job: Job, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        job.module.action.value = job.plugin.LOAD
+        job.module.command.value = "~nobody_has_this_name/bin/cpexport"
+        job.ended(1)
+
+        assert job.files == ["measurements.h5"]
+        assert "no command ~nobody_has_this_name/bin/cpexport on" in caplog.text
+
     def test_the_command_runs_outside_of_cellprofilers_python(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -305,10 +370,13 @@ class TestSettings:
             ({"url": "server"}, "write mysql+pymysql://HOST/DATABASE"),
             ({"database": "SQLite", "sqlite_file": "../x.db"}, "name a file without a folder"),
             ({"command": " "}, "name the cpexport command, or its full path"),
+            ({"command": "bin/cpexport"}, "name the cpexport command, or its full path"),
+            ({"option_file": "my.cnf"}, "name the full path of the option file"),
+            ({"all_objects": False}, "select objects, or no object tables"),
         ],
     )
     def test_what_is_wrong_is_marked_and_stops_a_run(
-        self, job: Job, changes: dict[str, str], said: str
+        self, job: Job, changes: dict[str, Any], said: str
     ) -> None:
         job.module.action.value = job.plugin.LOAD
         job.module.database.value = job.plugin.SERVER
@@ -366,6 +434,15 @@ class TestSettings:
         assert (here, elsewhere) == (False, True)
         assert "on this computer: no command /cluster/bin/cpexport" in caplog.text
 
+    def test_a_batch_file_has_the_full_path_of_the_shared_folder(
+        self, job: Job, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(job.home)
+        monkeypatch.setattr(Directory, "output", "screen")
+        job.module.prepare_to_create_batch(None, lambda path, **options: path)
+
+        assert job.module.shared.value == f"Elsewhere...|{job.home / 'screen'}"
+
     def test_a_pipeline_takes_one(self, job: Job) -> None:
         pipeline = Pipeline([job.module, job.plugin.ExportToCpexport()])
         with pytest.raises(ValidationError, match="a pipeline takes one ExportToCpexport"):
@@ -422,3 +499,4 @@ class TestCommand:
         assert (none.status, other.status) == (1, 1)
         assert "problem: cellprofiler is not on the PATH" in none.err
         assert "cannot be asked: ModuleNotFoundError" in other.err
+        assert "; the module needs CellProfiler 4.2 or 5" in other.err
