@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import shlex
 import tempfile
 import time
@@ -31,6 +32,10 @@ _SETTINGS: Final = (
     "checkpoint_threshold = '256MB'",
 )
 _ROWS: Final = "_cpexport_rows"
+# People keep tables of their own in other schemas of the file.
+_HERE: Final = (
+    "NOT internal AND schema_name = current_schema() AND database_name = current_database()"
+)
 _FULL: Final = "No space left"
 
 
@@ -156,14 +161,16 @@ class Connection:
         try:
             yield _ROWS
         finally:
-            connection.unregister(_ROWS)
+            # After an error, DuckDB takes nothing but ROLLBACK.
+            with suppress(duckdb.Error):
+                connection.unregister(_ROWS)
 
     def names(self) -> frozenset[str]:
         """The names of all tables and views, queried once in a transaction."""
         if self._names is None:
             rows = self.rows(
-                "SELECT table_name FROM duckdb_tables() WHERE NOT internal UNION ALL "
-                "SELECT view_name FROM duckdb_views() WHERE NOT internal"
+                f"SELECT table_name FROM duckdb_tables() WHERE {_HERE} UNION ALL "
+                f"SELECT view_name FROM duckdb_views() WHERE {_HERE}"
             )
             self._names = frozenset(name for (name,) in rows)
         return self._names
@@ -176,11 +183,24 @@ class Connection:
         return collected(
             self.rows(
                 "SELECT table_name, column_name FROM (SELECT table_name, column_name, column_index "
-                "FROM duckdb_columns() c WHERE NOT internal AND table_name NOT IN "
-                "(SELECT view_name FROM duckdb_views())) ORDER BY table_name, column_index"
+                f"FROM duckdb_columns() c WHERE {_HERE} AND table_name NOT IN (SELECT view_name "
+                f"FROM duckdb_views() WHERE {_HERE})) ORDER BY table_name, column_index"
             )
-            + self.rows("SELECT view_name, NULL FROM duckdb_views() WHERE NOT internal")
+            + self.rows(f"SELECT view_name, NULL FROM duckdb_views() WHERE {_HERE}")
         )
+
+    def types(self) -> dict[tuple[str, str], tuple[str, str | None]]:
+        """The type and the default of each column, in SQL, by table and name; in their order."""
+        rows = self.rows(
+            "SELECT table_name, column_name, data_type, column_default FROM duckdb_columns() "
+            f"WHERE {_HERE} ORDER BY table_name, column_index"
+        )
+        return {(table, column): (type, default) for table, column, type, default in rows}
+
+    def indexes(self, table: str) -> list[str]:
+        """The statements that made the indexes of a table."""
+        sql = "SELECT sql FROM duckdb_indexes() WHERE table_name = ? AND sql IS NOT NULL AND "
+        return [made for (made,) in self.rows(sql + _HERE.removeprefix("NOT internal AND "), table)]
 
     def between(self, column: str, image_sets: ImageSets, run: int = 0) -> Iterator[str]:
         """See `Database.between`."""
@@ -322,6 +342,8 @@ def _reason(text: str) -> tuple[str, str]:
     if "not a valid DuckDB database" in text:
         return "not a DuckDB database", "choose another file"
     first = text.strip().partition("\n")[0]
+    if re.search("unique constraint", first, re.IGNORECASE):
+        return f"DuckDB reports: {first}", "drop the unique index, and run the command again"
     return f"DuckDB reports: {first}", (
         "nothing of the batch was stored; correct the cause, or report this as a bug"
     )

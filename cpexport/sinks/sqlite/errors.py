@@ -75,6 +75,8 @@ def reason(text: str) -> tuple[str, str]:
         return f"{gone[1] or gone[2]} is missing", (
             "restore it from a backup, or load the outputs into a new file"
         )
+    if "UNIQUE constraint failed" in text:
+        return f"SQLite reports: {text}", "drop the unique index, and run the command again"
     return f"SQLite reports: {text}", (
         "nothing of the batch was stored; correct the cause, or report this as a bug"
     )
