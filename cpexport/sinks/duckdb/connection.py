@@ -33,9 +33,10 @@ _SETTINGS: Final = (
 )
 _ROWS: Final = "_cpexport_rows"
 # People keep tables of their own in other schemas of the file.
-_HERE: Final = (
+HERE: Final = (
     "NOT internal AND schema_name = current_schema() AND database_name = current_database()"
 )
+_HOLDER: Final = re.compile(r"lock is held in (.+?) \(PID (\d+)\)")
 _FULL: Final = "No space left"
 
 
@@ -169,8 +170,8 @@ class Connection:
         """The names of all tables and views, queried once in a transaction."""
         if self._names is None:
             rows = self.rows(
-                f"SELECT table_name FROM duckdb_tables() WHERE {_HERE} UNION ALL "
-                f"SELECT view_name FROM duckdb_views() WHERE {_HERE}"
+                f"SELECT table_name FROM duckdb_tables() WHERE {HERE} UNION ALL "
+                f"SELECT view_name FROM duckdb_views() WHERE {HERE}"
             )
             self._names = frozenset(name for (name,) in rows)
         return self._names
@@ -183,24 +184,11 @@ class Connection:
         return collected(
             self.rows(
                 "SELECT table_name, column_name FROM (SELECT table_name, column_name, column_index "
-                f"FROM duckdb_columns() c WHERE {_HERE} AND table_name NOT IN (SELECT view_name "
-                f"FROM duckdb_views() WHERE {_HERE})) ORDER BY table_name, column_index"
+                f"FROM duckdb_columns() c WHERE {HERE} AND table_name NOT IN (SELECT view_name "
+                f"FROM duckdb_views() WHERE {HERE})) ORDER BY table_name, column_index"
             )
-            + self.rows(f"SELECT view_name, NULL FROM duckdb_views() WHERE {_HERE}")
+            + self.rows(f"SELECT view_name, NULL FROM duckdb_views() WHERE {HERE}")
         )
-
-    def types(self) -> dict[tuple[str, str], tuple[str, str | None]]:
-        """The type and the default of each column, in SQL, by table and name; in their order."""
-        rows = self.rows(
-            "SELECT table_name, column_name, data_type, column_default FROM duckdb_columns() "
-            f"WHERE {_HERE} ORDER BY table_name, column_index"
-        )
-        return {(table, column): (type, default) for table, column, type, default in rows}
-
-    def indexes(self, table: str) -> list[str]:
-        """The statements that made the indexes of a table."""
-        sql = "SELECT sql FROM duckdb_indexes() WHERE table_name = ? AND sql IS NOT NULL AND "
-        return [made for (made,) in self.rows(sql + _HERE.removeprefix("NOT internal AND "), table)]
 
     def between(self, column: str, image_sets: ImageSets, run: int = 0) -> Iterator[str]:
         """See `Database.between`."""
@@ -336,7 +324,9 @@ class Connection:
 
 def _reason(text: str) -> tuple[str, str]:
     if "set lock on file" in text:
-        return "locked by another process", "wait until that process has ended, or stop it"
+        holder = _HOLDER.search(text)
+        who = f"process {holder[2]} ({holder[1]})" if holder else "another process"
+        return f"locked by {who}", "wait until that process has ended, or stop it"
     if _FULL in text:
         return f"the disk is full ({os.strerror(28)})", "free some space and run the command again"
     if "not a valid DuckDB database" in text:

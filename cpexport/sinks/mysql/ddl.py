@@ -54,28 +54,31 @@ def make_own(db: MysqlDatabase) -> None:
     make(db, last)
 
 
-def check_lossless(db: MysqlDatabase, old: Layout, new: Layout) -> None:
-    """Checks, before anything is changed, that integers that become real numbers stay exact.
+def check_changes(db: MysqlDatabase, old: Layout, new: Layout) -> None:
+    """Checks, before anything is changed, that nothing gets lost: columns of others with the name
+    of a new one, digits of integers that become real numbers, and what a copy of a table lacks.
 
     Raises:
+        ChangedError: an administrator must change something first; the error says what.
         WidthError: a column has an integer that a real number cannot hold.
     """
+    columns = db.columns() if old.columns else {}
+    existing = {table: columns.get(db.spelled(table), ()) for table in old.tables}
+    check_new_columns(db.name, old, new, existing)
     becomes = {(column.object, column.feature): column.type for column in new.columns}
+    copied = set()
     for column in old.columns:
-        if column.type == INTEGER and becomes[column.object, column.feature] == REAL:
+        after = becomes[column.object, column.feature]
+        if after == TEXT and column.type != TEXT:
+            copied.add(column.table)
+        if column.type == INTEGER and after == REAL:
             table, name = quoted(column.table), quoted(column.name)
             most = 1 << 53
             ((too_large,),) = db.rows(f"SELECT count(*) FROM {table} WHERE abs({name}) > {most}")
             if too_large:
                 raise WidthError(column.name)
-
-
-def check_free_columns(db: MysqlDatabase, old: Layout, new: Layout) -> None:
-    """Checks, before anything is changed, that new columns have names of their own; see
-    `check_new_columns`."""
-    columns = db.columns() if old.columns else {}
-    existing = {table: columns.get(db.spelled(table), ()) for table in old.tables}
-    check_new_columns(db.name, old, new, existing)
+    for copy in sorted(copied):
+        check_copied(db, copy)
 
 
 def as_made(db: MysqlDatabase, layout: Layout) -> Layout:

@@ -85,6 +85,10 @@ _REFUSED = {
         "a table is missing, which another program deleted or renamed",
         "restore it, or load the outputs into a new database",
     ),
+    1451: (
+        "a foreign key of another program prevents this",
+        "delete the rows that it protects, or drop it, and run the command again",
+    ),
     4119: (
         "a table keeps its history, which the server does not let grow by columns",
         "set system_versioning_alter_history=KEEP on the server",

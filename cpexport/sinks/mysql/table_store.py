@@ -228,8 +228,7 @@ class MysqlTableStore(SqlTableStore):
                 layout.check_free(views.views_of_parts(new).keys() - taken)
                 # By the other connection: tables that this transaction has read could not be
                 # changed until it ends.
-                ddl.check_free_columns(self._server.aside, old, new)
-                ddl.check_lossless(self._server.aside, old, new)
+                ddl.check_changes(self._server.aside, old, new)
                 self._announce(new)
             for table, columns in self._too_short.items():
                 ddl.lengthen(self._server.aside, new.tables[table], columns)

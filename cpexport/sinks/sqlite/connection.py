@@ -19,7 +19,7 @@ from cpexport.files.locks import readers
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.in_place import deleted, identity
 from cpexport.sinks.sql.database import Query, collected, quoted, spans
-from cpexport.sinks.sqlite.errors import LOCKED, check_usable, reason, writable
+from cpexport.sinks.sqlite.errors import LOCKED, check_usable, reason, unfinished, writable
 
 DIALECT = sqlite.dialect()
 
@@ -332,7 +332,8 @@ class Connection:
         try:
             yield
         except (_sqlite_adbc.Error, pa.ArrowException) as error:
-            raise SinkError(self.name, *reason(str(error))) from error
+            text = str(error)
+            raise SinkError(self.name, *(unfinished(self.path, text) or reason(text))) from error
 
 
 def _null_column(array: pa.Array) -> pa.Array:

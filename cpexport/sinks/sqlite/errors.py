@@ -82,6 +82,22 @@ def reason(text: str) -> tuple[str, str]:
     )
 
 
+def unfinished(path: Path, text: str) -> tuple[str, str] | None:
+    """The problem and the advice for an error of SQLite's if a file that is read has changes next
+    to it that SQLite must complete first, where it cannot write; else None."""
+    if not re.search(r"readonly database|unable to open database file", text):
+        return None
+    for end in ("-journal", "-wal"):
+        log = path.with_name(path.name + end)
+        if log.exists() and log.stat().st_size:
+            return (
+                f"the last program that wrote to it was cut off, and it is read-only: {log.name} "
+                "must be applied first",
+                "copy both files to a folder where you can write, and name the copy",
+            )
+    return None
+
+
 def writable(path: Path) -> bool:
     """Whether a file can be written, or whether files can be made in a folder."""
     # For root, access() always succeeds, so the mode bits count too.
