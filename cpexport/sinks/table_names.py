@@ -6,9 +6,10 @@ a table that CellProfiler or cpexport makes.
 """
 
 import re
+from collections.abc import Collection, Mapping
 
 from cpexport.cellprofiler.features import IMAGE, NOT_OBJECTS, OBJECT
-from cpexport.errors import SinkError
+from cpexport.errors import ChangedError, SinkError
 from cpexport.tables.layout import Layout, table_of
 from cpexport.tables.options import COMBINED, TableOptions
 
@@ -52,6 +53,26 @@ def check_names(name: str, layout: Layout, prefix: str, shape: TableOptions) -> 
                 "objects"
             )
             raise SinkError(name, f"{problem} named {object_name}", _ADVICE)
+
+
+def check_new_columns(
+    name: str, old: Layout, new: Layout, existing: Mapping[str, Collection[str]]
+) -> None:
+    """Checks that no column that the layout adds has the name of a column that another program
+    added to the table. `existing` has the columns of tables; names differ by more than case.
+
+    Raises:
+        ChangedError: one has; the error has the statement that renames the other one.
+    """
+    for table, before in old.tables.items():
+        ours = {column.lower() for column in before.schema.names}
+        theirs = {c.lower(): c for c in existing.get(table, ()) if c.lower() not in ours}
+        for column in new.tables[table].columns:
+            if column.name.lower() in theirs:
+                taken = theirs[column.name.lower()]
+                problem = f"has a column {table}.{taken} that cpexport did not create"
+                rename = f"ALTER TABLE {table} RENAME COLUMN {taken} TO NEW_NAME"
+                raise ChangedError(name, problem, f"run {rename}, and the command again")
 
 
 def _check_encoding(name: str, text: str) -> None:

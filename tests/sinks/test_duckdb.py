@@ -215,7 +215,8 @@ def test_a_file_that_another_program_has_open_is_named_in_a_line(
     other.communicate(b"\n")
 
     assert ended.value.code == 1
-    assert "locked by another process; wait until" in capsys.readouterr().err
+    assert f"locked by process {other.pid} (" in (said := capsys.readouterr().err)
+    assert "wait until" in said
 
 
 @pytest.mark.parametrize(

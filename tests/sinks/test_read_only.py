@@ -1,6 +1,7 @@
 """What people may only read can be read: destinations of each kind, and nothing of them changes."""
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -86,6 +87,34 @@ def test_a_disk_that_is_mounted_read_only_is_read(
 
     assert read_by_all(url) == ("2-24", 25)
     assert traces(disk) == before
+
+
+def test_a_file_whose_last_writer_was_cut_off_needs_a_copy_that_can_be_written(
+    cpexport: Run, small_disk: Callable[[int], Path]
+) -> None:
+    disk = small_disk(20_000)
+    assert cpexport("load", outputs(), "--to", f"sqlite:///{disk}/x.sqlite").status == 0
+    cut_off = (
+        "import os, sqlite3, sys; db = sqlite3.connect(sys.argv[1], isolation_level=None); "
+        "db.execute('PRAGMA cache_size = 1'); db.execute(f'PRAGMA journal_mode = {sys.argv[2]}'); "
+        "db.execute('BEGIN'); "
+        "db.execute('CREATE TABLE x AS SELECT c.* FROM Per_Cells c, Per_Nuclei'); "
+        "db.execute('COMMIT') if sys.argv[2] == 'wal' else None; os._exit(9)"
+    )
+    for mode, end in (("wal", "-wal"), ("delete", "-journal")):
+        file = disk / mode / "x.sqlite"
+        file.parent.mkdir()
+        shutil.copy(disk / "x.sqlite", file)
+        assert subprocess.run([sys.executable, "-c", cut_off, file, mode], check=False).returncode
+        file.with_name("x.sqlite-shm").unlink(missing_ok=True)
+        assert file.with_name(f"x.sqlite{end}").exists()
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+
+    for mode in ("wal", "delete"):
+        asked = cpexport("info", "--to", f"sqlite:///{disk / mode}/x.sqlite")
+        assert (asked.status, "copy both files" in asked.err) == (1, True), asked.err
+        copy = shutil.copytree(disk / mode, disk.parent / f"copy-{mode}")
+        assert cpexport("info", "--to", f"sqlite:///{copy}/x.sqlite").status == 0
 
 
 def test_a_folder_of_a_load_that_was_cut_off_is_read_as_it_will_be(

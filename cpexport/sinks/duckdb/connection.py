@@ -30,6 +30,10 @@ _SETTINGS: Final = (
     "checkpoint_threshold = '256MB'",
 )
 _ROWS: Final = "_cpexport_rows"
+# People keep tables of their own in other schemas of the file.
+HERE: Final = (
+    "NOT internal AND schema_name = current_schema() AND database_name = current_database()"
+)
 
 
 class Connection:
@@ -154,14 +158,16 @@ class Connection:
         try:
             yield _ROWS
         finally:
-            connection.unregister(_ROWS)
+            # After an error, DuckDB takes nothing but ROLLBACK.
+            with suppress(duckdb.Error):
+                connection.unregister(_ROWS)
 
     def names(self) -> frozenset[str]:
         """The names of all tables and views, queried once in a transaction."""
         if self._names is None:
             rows = self.rows(
-                "SELECT table_name FROM duckdb_tables() WHERE NOT internal UNION ALL "
-                "SELECT view_name FROM duckdb_views() WHERE NOT internal"
+                f"SELECT table_name FROM duckdb_tables() WHERE {HERE} UNION ALL "
+                f"SELECT view_name FROM duckdb_views() WHERE {HERE}"
             )
             self._names = frozenset(name for (name,) in rows)
         return self._names
@@ -174,10 +180,10 @@ class Connection:
         return collected(
             self.rows(
                 "SELECT table_name, column_name FROM (SELECT table_name, column_name, column_index "
-                "FROM duckdb_columns() c WHERE NOT internal AND table_name NOT IN "
-                "(SELECT view_name FROM duckdb_views())) ORDER BY table_name, column_index"
+                f"FROM duckdb_columns() c WHERE {HERE} AND table_name NOT IN (SELECT view_name "
+                f"FROM duckdb_views() WHERE {HERE})) ORDER BY table_name, column_index"
             )
-            + self.rows("SELECT view_name, NULL FROM duckdb_views() WHERE NOT internal")
+            + self.rows(f"SELECT view_name, NULL FROM duckdb_views() WHERE {HERE}")
         )
 
     def between(self, column: str, image_sets: ImageSets, run: int = 0) -> Iterator[str]:

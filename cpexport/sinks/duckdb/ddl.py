@@ -10,7 +10,8 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from cpexport.cellprofiler.features import INTEGER, NULL, OBJECT, REAL, TEXT
-from cpexport.sinks.duckdb.connection import Connection
+from cpexport.errors import ChangedError
+from cpexport.sinks.duckdb.connection import HERE, Connection
 from cpexport.sinks.sql import ledger_schema, ledger_settings, ledger_tables, ledger_upgrade, schema
 from cpexport.sinks.sql.database import quoted
 from cpexport.sinks.sql.object_view import object_view
@@ -40,6 +41,31 @@ def change(db: Connection, old: Layout, new: Layout, prefix: str, shape: TableOp
             _extend(db, prefix, before, table)
     make_object_view(db, new, prefix, shape)
     ledger_tables.write_layout(db, prefix, new)
+
+
+def _types(db: Connection) -> dict[tuple[str, str], tuple[str, str | None]]:
+    """The type and the default of each column, in SQL, by table and name; in their order."""
+    rows = db.rows(
+        "SELECT table_name, column_name, data_type, column_default FROM duckdb_columns() "
+        f"WHERE {HERE} ORDER BY table_name, column_index"
+    )
+    return {(table, column): (type, default) for table, column, type, default in rows}
+
+
+def check_usable(db: Connection, layout: Layout) -> None:
+    """Checks that no column has a type that would change values, as FLOAT rounds them.
+
+    Raises:
+        ChangedError: one has; the error has the statement that repairs it.
+    """
+    types = _types(db)
+    for table in layout.tables.values():
+        for field in stored(table):
+            found, _ = types.get((table.name, field.name), (_TYPES[field.type], None))
+            if found != _TYPES[field.type]:
+                alter = f"ALTER TABLE {table.name} ALTER COLUMN {quoted(field.name)}"
+                problem = f"{table.name}.{field.name} is {found} now, which changes values"
+                raise ChangedError(db.name, problem, f"run {alter} TYPE {_TYPES[field.type]}")
 
 
 def make_object_view(db: Connection, layout: Layout, prefix: str, shape: TableOptions) -> None:
@@ -99,7 +125,8 @@ def _arrow_type(column: "sa.Column[object]") -> pa.DataType:
 
 
 def _extend(db: Connection, prefix: str, before: Table, after: Table) -> None:
-    """Adds columns to the end of a table. If the type of one changes, all rows are copied."""
+    """Adds columns to the end of a table. If the type of one changes, all rows are copied, and the
+    columns and indexes that another program added are kept."""
     had, will = stored(before), stored(after)
     wider = [f.name for f in had if will.field(f.name).type != f.type]
     name = quoted(after.name)
@@ -115,11 +142,24 @@ def _extend(db: Connection, prefix: str, before: Table, after: Table) -> None:
     empty = pa.RecordBatch.from_pylist([], rows.schema)
     changed = pa.Table.from_batches([change(batch) for batch in rows.to_batches() or [empty]])
     _create_data(db, interim, will)
-    values = ", ".join(f"{'n' if c in wider else 'o'}.{quoted(c)}" for c in had.names)
+    names = list(had.names)
+    for (table, column), (type, default) in _types(db).items():
+        if table == after.name and column not in had.names:
+            end = f" DEFAULT {default}" if default else ""
+            db.run(f"ALTER TABLE {quoted(interim)} ADD COLUMN {quoted(column)} {type}{end}")
+            names.append(column)
+    kept = db.rows(
+        "SELECT sql FROM duckdb_indexes() WHERE table_name = ? AND sql IS NOT NULL "
+        "AND schema_name = current_schema() AND database_name = current_database()",
+        after.name,
+    )
+    values = ", ".join(f"{'n' if c in wider else 'o'}.{quoted(c)}" for c in names)
     with db.named(changed) as new:
         db.run(
-            f"INSERT INTO {quoted(interim)} ({', '.join(map(quoted, had.names))}) SELECT {values} "
+            f"INSERT INTO {quoted(interim)} ({', '.join(map(quoted, names))}) SELECT {values} "
             f"FROM {name} o JOIN {new} n USING ({', '.join(map(quoted, after.key))})"
         )
     db.run(f"DROP TABLE {name}")
     db.run(f"ALTER TABLE {quoted(interim)} RENAME TO {name}")
+    for (statement,) in kept:
+        db.run(statement)

@@ -1,6 +1,7 @@
 """Checks whether a file can be a DuckDB destination, and explains DuckDB's errors to users."""
 
 import os
+import re
 import shlex
 from pathlib import Path
 from typing import Final
@@ -9,6 +10,7 @@ from cpexport.errors import SinkError
 from cpexport.sinks.sqlite.errors import writable
 
 FULL: Final = "No space left"
+_HOLDER: Final = re.compile(r"lock is held in (.+?) \(PID (\d+)\)")
 
 
 def check_usable(path: Path, name: str, *, writing: bool) -> None:
@@ -37,12 +39,16 @@ def check_usable(path: Path, name: str, *, writing: bool) -> None:
 def reason(text: str) -> tuple[str, str]:
     """The problem and the advice for an error of DuckDB's."""
     if "set lock on file" in text:
-        return "locked by another process", "wait until that process has ended, or stop it"
+        holder = _HOLDER.search(text)
+        who = f"process {holder[2]} ({holder[1]})" if holder else "another process"
+        return f"locked by {who}", "wait until that process has ended, or stop it"
     if FULL in text:
         return f"the disk is full ({os.strerror(28)})", "free some space and run the command again"
     if "not a valid DuckDB database" in text:
         return "not a DuckDB database", "choose another file"
     first = text.strip().partition("\n")[0]
+    if re.search("unique constraint", first, re.IGNORECASE):
+        return f"DuckDB reports: {first}", "drop the unique index, and run the command again"
     return f"DuckDB reports: {first}", (
         "nothing of the batch was stored; correct the cause, or report this as a bug"
     )

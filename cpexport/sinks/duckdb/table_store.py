@@ -12,7 +12,7 @@ from cpexport.imagesets import ImageSets
 from cpexport.sinks.capabilities import Capabilities
 from cpexport.sinks.duckdb import CAPABILITIES
 from cpexport.sinks.duckdb.connection import Connection
-from cpexport.sinks.duckdb.ddl import change, make, make_object_view, make_table
+from cpexport.sinks.duckdb.ddl import change, check_usable, make, make_object_view, make_table
 from cpexport.sinks.opening import Opening
 from cpexport.sinks.sql.database import quoted
 from cpexport.sinks.sql.file_table_store import FileTableStore
@@ -22,7 +22,7 @@ from cpexport.sinks.sql.object_view import object_view
 from cpexport.sinks.sql.scope import Scope
 from cpexport.sinks.sql.sink import LedgerSink
 from cpexport.tables.layout import Layout, table_of
-from cpexport.tables.options import VIEW
+from cpexport.tables.options import VIEW, TableOptions
 
 
 def open_duckdb(path: str, opening: Opening) -> LedgerSink:
@@ -38,6 +38,10 @@ def open_duckdb(path: str, opening: Opening) -> LedgerSink:
 class DuckdbTableStore(FileTableStore[Connection]):
     """The tables of a DuckDB file."""
 
+    def __init__(self, file: Connection, prefix: str, shape: TableOptions) -> None:
+        super().__init__(file, prefix, shape)
+        self._usable = False
+
     @property
     def capabilities(self) -> Capabilities:
         return CAPABILITIES
@@ -48,6 +52,12 @@ class DuckdbTableStore(FileTableStore[Connection]):
             "CellProfiler Analyst cannot read DuckDB",
             "load into SQLite or MySQL instead",
         )
+
+    def apply_pending(self, layout: GrowingLayout) -> Layout:
+        if not self._usable:
+            check_usable(self._file, layout.current())
+            self._usable = True
+        return super().apply_pending(layout)
 
     def _change(self, old: Layout, new: Layout) -> None:
         change(self._file, old, new, self.prefix, self.shape)

@@ -31,10 +31,12 @@ _CHANGED: Final = re.compile(rf"(?:TABLE|VIEW|ON)(?: IF (?:NOT )?EXISTS)? (?:{_N
 # Only administrators may read these; in MariaDB only with the plugin metadata_lock_info.
 _HOLDERS: Final = (
     "SELECT t.processlist_id, t.processlist_user, t.processlist_host, t.processlist_command, "
-    "t.processlist_time, l.object_name FROM performance_schema.metadata_locks l "
+    "t.processlist_time, coalesce(l.object_name, '') FROM performance_schema.metadata_locks l "
     "JOIN performance_schema.threads t ON t.thread_id = l.owner_thread_id "
-    "WHERE l.object_type = 'TABLE' AND l.lock_status = 'GRANTED' "
-    "AND l.object_schema = DATABASE()",
+    "WHERE l.lock_status = 'GRANTED' "
+    "AND ((l.object_type = 'TABLE' AND l.object_schema = DATABASE()) "
+    # LOCK INSTANCE FOR BACKUP.
+    "OR (l.object_type = 'BACKUP LOCK' AND l.lock_type = 'SHARED'))",
     "SELECT p.id, p.user, p.host, p.command, p.time, l.table_name "
     "FROM information_schema.metadata_lock_info l JOIN information_schema.processlist p "
     "ON p.id = l.thread_id WHERE l.table_schema = DATABASE()",

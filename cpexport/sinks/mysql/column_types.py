@@ -58,8 +58,9 @@ def of_database(db: MysqlDatabase, table: str | None = None) -> dict[str, dict[s
     return found
 
 
-def check_usable(db: MysqlDatabase, layout: Layout) -> None:
-    """Checks that no column has a type that would change values, as FLOAT rounds them.
+def check_usable(db: MysqlDatabase, layout: Layout, *, changing: bool = False) -> None:
+    """Checks that no column has a type that would change values, as FLOAT and INT round real
+    numbers. While tables are `changing`, columns may still be numbers that are to be wider.
 
     Raises:
         ChangedError: one has; the error has the statement that repairs it.
@@ -69,12 +70,20 @@ def check_usable(db: MysqlDatabase, layout: Layout) -> None:
         existing = types.get(db.spelled(table.name), {})
         for column in table.columns:
             type = existing.get(column.name)
-            if type is not None and type not in _KINDS:
+            if type is not None and _changes(type, column.type, changing):
                 raise ChangedError(
                     db.name,
                     f"{table.name}.{column.name} is {type.upper()} now, which changes values",
                     f"run {repair(table, column.name)}",
                 )
+
+
+def _changes(type: str, wanted: pa.DataType, changing: bool) -> bool:
+    """Whether a column of this type would change some of the values."""
+    kind = _KINDS.get(type)
+    if changing or kind is None:
+        return kind is None
+    return bool((wanted == REAL and kind == INTEGER) or (wanted == TEXT and kind != TEXT))
 
 
 def repair(table: Table, column: str) -> str:

@@ -134,7 +134,7 @@ class MysqlDatabase:
         """The columns of all tables and views by name; a view has none here."""
         rows = self.rows(
             "SELECT t.table_name, c.column_name FROM information_schema.tables t "
-            "LEFT JOIN information_schema.columns c ON t.table_type = 'BASE TABLE' "
+            "LEFT JOIN information_schema.columns c ON t.table_type NOT LIKE '%VIEW' "
             "AND c.table_schema = t.table_schema AND c.table_name = t.table_name "
             "AND NOT (c.column_key = 'PRI' AND c.extra LIKE '%INVISIBLE%') "
             "WHERE t.table_schema = DATABASE() ORDER BY t.table_name, c.ordinal_position"

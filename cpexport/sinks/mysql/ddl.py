@@ -25,9 +25,11 @@ from cpexport.cellprofiler.features import (
 from cpexport.cellprofiler.image_identity import tells_pictures_apart
 from cpexport.errors import SinkError, WidthError
 from cpexport.sinks.mysql import column_types, dialect, table_tuning, views
+from cpexport.sinks.mysql.copies import check_copied
 from cpexport.sinks.mysql.database import MysqlDatabase
 from cpexport.sinks.sql import indexes, ledger_schema, ledger_upgrade, schema
 from cpexport.sinks.sql.database import literal, quoted
+from cpexport.sinks.table_names import check_new_columns
 from cpexport.tables.casts import as_text
 from cpexport.tables.layout import Column, Layout, Table
 from cpexport.tables.options import TableOptions
@@ -52,20 +54,31 @@ def make_own(db: MysqlDatabase) -> None:
     make(db, last)
 
 
-def check_lossless(db: MysqlDatabase, old: Layout, new: Layout) -> None:
-    """Checks, before anything is changed, that integers that become real numbers stay exact.
+def check_changes(db: MysqlDatabase, old: Layout, new: Layout) -> None:
+    """Checks, before anything is changed, that nothing gets lost: columns of others with the name
+    of a new one, digits of integers that become real numbers, and what a copy of a table lacks.
 
     Raises:
+        ChangedError: an administrator must change something first; the error says what.
         WidthError: a column has an integer that a real number cannot hold.
     """
+    columns = db.columns() if old.columns else {}
+    existing = {table: columns.get(db.spelled(table), ()) for table in old.tables}
+    check_new_columns(db.name, old, new, existing)
     becomes = {(column.object, column.feature): column.type for column in new.columns}
+    copied = set()
     for column in old.columns:
-        if column.type == INTEGER and becomes[column.object, column.feature] == REAL:
+        after = becomes[column.object, column.feature]
+        if after == TEXT and column.type != TEXT:
+            copied.add(column.table)
+        if column.type == INTEGER and after == REAL:
             table, name = quoted(column.table), quoted(column.name)
             most = 1 << 53
             ((too_large,),) = db.rows(f"SELECT count(*) FROM {table} WHERE abs({name}) > {most}")
             if too_large:
                 raise WidthError(column.name)
+    for copy in sorted(copied):
+        check_copied(db, copy)
 
 
 def as_made(db: MysqlDatabase, layout: Layout) -> Layout:
@@ -175,10 +188,6 @@ _COPIED = (
     "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = DATABASE() "
     "AND table_name = ? AND coalesce(generation_expression, '') = '' ORDER BY ordinal_position"
 )
-_TRIGGERS = (
-    "SELECT trigger_name FROM information_schema.triggers "
-    "WHERE event_object_schema = DATABASE() AND event_object_table = ?"
-)
 _INDEXES = (
     "SELECT DISTINCT index_name FROM information_schema.statistics "
     "WHERE table_schema = DATABASE() AND table_name = ?"
@@ -214,7 +223,7 @@ def _rebuild(
     """Builds a new table with the same rows, and replaces the old one by it in one step. What
     administrators have added stays: columns, indexes, partitions."""
     interim, gone = f"{_NEW}{table.name}"[:64], f"{_OLD}{table.name}"[:64]
-    _refuse_triggers(db, table.name)
+    check_copied(db, table.name)
     db.run(f"CREATE TABLE {quoted(interim)} LIKE {quoted(table.name)}")
     changes = [*_dropped_indexes(db, table.name, differ, prefix), *changes]
     db.run(f"ALTER TABLE {quoted(interim)} {', '.join(changes)}")
@@ -238,15 +247,6 @@ def _rebuild(
     )
     for name in (gone, _TEXTS):
         db.run(f"DROP TABLE {quoted(name)}")
-
-
-def _refuse_triggers(db: MysqlDatabase, table: str) -> None:
-    for (trigger,) in db.rows(_TRIGGERS, table):
-        raise SinkError(
-            db.name,
-            f"a new table {table} must replace the old one, which has a trigger {trigger}",
-            "drop the trigger, run the command again, and create the trigger again",
-        )
 
 
 def _dropped_indexes(

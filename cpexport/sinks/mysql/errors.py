@@ -85,6 +85,14 @@ _REFUSED = {
         "a table is missing, which another program deleted or renamed",
         "restore it, or load the outputs into a new database",
     ),
+    1451: (
+        "a foreign key of another program prevents this",
+        "delete the rows that it protects, or drop it, and run the command again",
+    ),
+    4119: (
+        "a table keeps its history, which the server does not let grow by columns",
+        "set system_versioning_alter_history=KEEP on the server",
+    ),
     3750: ("the server makes no table without a primary key", _ASK),
     2026: ("the requested TLS connection failed", "check ssl_... in the URL or in the option file"),
     2061: ("the server accepts the password only over TLS", "turn on TLS with ssl_... in the URL"),

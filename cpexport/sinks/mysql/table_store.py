@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
-from cpexport.errors import SinkError, UsageError, WidthError
+from cpexport.errors import ChangedError, SinkError, UsageError, WidthError
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.capabilities import Capabilities
 from cpexport.sinks.mysql import CAPABILITIES, column_types, ddl, table_tuning, views
@@ -216,7 +216,7 @@ class MysqlTableStore(SqlTableStore):
             self._server.forget_names()
         old, new = layout.pending()
         if not self._usable:
-            column_types.check_usable(self._server, old)
+            self._check_usable(layout, old)
             self._usable = True
         if new == old and not self._setting("changing") and not self._too_short:
             return
@@ -228,7 +228,7 @@ class MysqlTableStore(SqlTableStore):
                 layout.check_free(views.views_of_parts(new).keys() - taken)
                 # By the other connection: tables that this transaction has read could not be
                 # changed until it ends.
-                ddl.check_lossless(self._server.aside, old, new)
+                ddl.check_changes(self._server.aside, old, new)
                 self._announce(new)
             for table, columns in self._too_short.items():
                 ddl.lengthen(self._server.aside, new.tables[table], columns)
@@ -240,6 +240,16 @@ class MysqlTableStore(SqlTableStore):
                 )
             self._server.forget_names()
             ledger_settings.forget(self._server.aside, Scope(self.prefix), "changing")
+
+    def _check_usable(self, layout: GrowingLayout, old: Layout) -> None:
+        """See `column_types.check_usable`."""
+        try:
+            column_types.check_usable(self._server, old)
+        except ChangedError:
+            # Another load may just change the tables, or one was cut off while it did.
+            with self._server.transaction(_ALONE):
+                changing = bool(self._setting("changing"))
+                column_types.check_usable(self._server, layout.current(), changing=changing)
 
     def _announce(self, layout: Layout) -> None:
         """Stores the layout that the tables will have, before any of it is made."""

@@ -10,7 +10,7 @@ from cpexport.errors import SinkError
 from cpexport.sinks.mysql import column_types
 from cpexport.sinks.mysql.database import MysqlDatabase
 from cpexport.sinks.sql.database import quoted
-from cpexport.sinks.sql.indexes import TableIndex
+from cpexport.sinks.sql.indexes import NAME_TAKEN, TableIndex
 from cpexport.sinks.sql.schema import PLACE_LENGTH, SAMPLED_PAGES
 from cpexport.tables.layout import Layout
 
@@ -62,7 +62,11 @@ def make_indexes(
         lengths = {name: length for name, type in types.items() if type in column_types.TEXTS}
         if length < PLACE_LENGTH:
             lengths |= {name: length for name, type in types.items() if type == "varchar"}
+        taken = {name.lower() for name in indexes_of(db, table)}
         for index in some:
+            if index.name.lower() in taken:
+                _log.warning(NAME_TAKEN, table, ", ".join(index.columns), index.name)
+                continue
             db.run(index.statement(lengths))
         _log.info("%s: %d indexes made in %s", table, len(some), clock)
 

@@ -41,7 +41,8 @@ def replaced(db: Database, scope: Scope, entry: Entry) -> list[Entry]:
 
 def delete(db: Database, layout: Layout, scope: Scope, image_sets: ImageSets) -> None:
     """Deletes the rows of image sets, and their relationships."""
-    for table in layout.tables.values():
+    # Objects before images, to which administrators may have them refer by foreign keys.
+    for table in sorted(layout.tables.values(), key=lambda table: table.object == IMAGE):
         for where in db.between(quoted(IMAGE_NUMBER), image_sets, scope.number):
             db.run(f"DELETE FROM {quoted(table.name)} WHERE {where}")
     relationships.delete(db, scope, image_sets)

@@ -8,6 +8,7 @@ from cpexport.sinks.sql.database import Database
 from cpexport.sinks.sql.growing_layout import GrowingLayout
 from cpexport.sinks.sql.object_view import notes_on
 from cpexport.sinks.sql.sql_table_store import SqlTableStore
+from cpexport.sinks.table_names import check_new_columns
 from cpexport.tables.capacity import TableCapacity
 from cpexport.tables.layout import Layout
 from cpexport.tables.options import VIEW, TableOptions
@@ -51,4 +52,8 @@ class FileTableStore(SqlTableStore, Generic[_File]):
         return self._file.transaction(create=True)
 
     def apply_pending(self, layout: GrowingLayout) -> Layout:
-        return layout.apply_pending(self._change)
+        return layout.apply_pending(self._change_checked)
+
+    def _change_checked(self, old: Layout, new: Layout) -> None:
+        check_new_columns(self.name, old, new, self._file.columns() if old.columns else {})
+        self._change(old, new)

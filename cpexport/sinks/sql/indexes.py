@@ -15,6 +15,8 @@ from cpexport.sinks.sql.database import quoted
 from cpexport.tables.layout import Column, Layout
 
 _LONGEST: Final = 64
+NAME_TAKEN: Final = "%s: no index of %s is made, as something else has the name %s"
+"""A message with the table, the columns and the name of an index."""
 
 
 @dataclass(frozen=True)

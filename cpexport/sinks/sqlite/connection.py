@@ -19,7 +19,7 @@ from cpexport.files.locks import readers
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.in_place import deleted, identity
 from cpexport.sinks.sql.database import Query, collected, quoted, spans
-from cpexport.sinks.sqlite.errors import LOCKED, check_usable, reason, writable
+from cpexport.sinks.sqlite.errors import LOCKED, check_usable, reason, unfinished, writable
 from cpexport.sinks.sqlite.typed_rows import sampled, typed
 
 DIALECT = sqlite.dialect()
@@ -307,4 +307,5 @@ class Connection:
         try:
             yield
         except (_sqlite_adbc.Error, pa.ArrowException) as error:
-            raise SinkError(self.name, *reason(str(error))) from error
+            text = str(error)
+            raise SinkError(self.name, *(unfinished(self.path, text) or reason(text))) from error

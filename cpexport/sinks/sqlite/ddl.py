@@ -1,6 +1,7 @@
 """Makes the tables of a SQLite file, and changes them when a later load needs more."""
 
 import json
+import logging
 from collections.abc import Iterable
 from functools import partial
 
@@ -18,7 +19,7 @@ from cpexport.cellprofiler.features import (
     TEXT,
 )
 from cpexport.cellprofiler.image_identity import tells_pictures_apart
-from cpexport.errors import WidthError
+from cpexport.errors import ChangedError, WidthError
 from cpexport.sinks.sql import (
     ledger_schema,
     ledger_settings,
@@ -28,7 +29,7 @@ from cpexport.sinks.sql import (
     schema,
 )
 from cpexport.sinks.sql.database import literal, quoted
-from cpexport.sinks.sql.indexes import TableIndex, missing
+from cpexport.sinks.sql.indexes import NAME_TAKEN, TableIndex, missing
 from cpexport.sinks.sql.object_view import object_view
 from cpexport.sinks.sql.scope import Scope
 from cpexport.sinks.sqlite import CAPABILITIES
@@ -37,6 +38,7 @@ from cpexport.tables.casts import as_text
 from cpexport.tables.layout import Column, Layout, Table, table_of
 from cpexport.tables.options import VIEW, TableOptions
 
+_log = logging.getLogger(__name__)
 _WIDTH = CAPABILITIES.max_columns
 
 
@@ -100,7 +102,9 @@ def make_indexes(db: Connection, wanted: Iterable[TableIndex]) -> None:
     """Makes indexes, except those whose names something else has, within the open transaction."""
     taken = {name for (name,) in db.rows("SELECT lower(name) FROM sqlite_master")}
     for index in wanted:
-        if index.name.lower() not in taken:
+        if index.name.lower() in taken:
+            _log.warning(NAME_TAKEN, index.table, ", ".join(index.columns), index.name)
+        else:
             db.run(index.statement())
 
 
@@ -203,8 +207,8 @@ def _rebuild(db: Connection, before: Table, table: Table, prefix: str) -> None:
             if becomes_text:
                 source = _as_text(db, prefix, had[column.name], TABLE_NUMBER in table.key)
             sources.append(source)
-    for name, type in _of_others(db, table):
-        db.run(f"ALTER TABLE {quoted(interim)} ADD COLUMN {quoted(name)} {type}")
+    for name, definition in _of_others(db, table):
+        db.run(f"ALTER TABLE {quoted(interim)} ADD COLUMN {quoted(name)} {definition}")
         names.append(name)
         sources.append(quoted(name))
     kept = db.rows(
@@ -225,10 +229,24 @@ def _rebuild(db: Connection, before: Table, table: Table, prefix: str) -> None:
 
 
 def _of_others(db: Connection, table: Table) -> list[tuple[str, str]]:
-    """The columns of a table that another program added, with their types."""
+    """The columns of a table that another program added, with their definitions.
+
+    Raises:
+        ChangedError: one is computed; SQLite does not tell how.
+    """
     ours = {name.lower() for name in (*table.key, *(column.name for column in table.columns))}
-    found = db.rows("SELECT name, type FROM pragma_table_info(?)", table.name)
-    return [(name, type) for name, type in found if name.lower() not in ours]
+    found = []
+    for name, type, required, default, hidden in db.rows(
+        'SELECT name, type, "notnull", dflt_value, hidden FROM pragma_table_xinfo(?)', table.name
+    ):
+        if hidden:
+            drop = f"ALTER TABLE {quoted(table.name)} DROP COLUMN {quoted(name)}"
+            problem = f"a new table {table.name} must replace the old one, which computes {name}"
+            raise ChangedError(db.name, problem, f"run {drop}, and add it again after the load")
+        if name.lower() not in ours:
+            words = [type, "NOT NULL" * required, f"DEFAULT ({default})" if default else ""]
+            found.append((name, " ".join(words)))
+    return found
 
 
 def _check_integers(db: Connection, table: str, column: str) -> None:

@@ -75,9 +75,27 @@ def reason(text: str) -> tuple[str, str]:
         return f"{gone[1] or gone[2]} is missing", (
             "restore it from a backup, or load the outputs into a new file"
         )
+    if "UNIQUE constraint failed" in text:
+        return f"SQLite reports: {text}", "drop the unique index, and run the command again"
     return f"SQLite reports: {text}", (
         "nothing of the batch was stored; correct the cause, or report this as a bug"
     )
+
+
+def unfinished(path: Path, text: str) -> tuple[str, str] | None:
+    """The problem and the advice for an error of SQLite's if a file that is read has changes next
+    to it that SQLite must complete first, where it cannot write; else None."""
+    if not re.search(r"readonly database|unable to open database file", text):
+        return None
+    for end in ("-journal", "-wal"):
+        log = path.with_name(path.name + end)
+        if log.exists() and log.stat().st_size:
+            return (
+                f"the last program that wrote to it was cut off, and it is read-only: {log.name} "
+                "must be applied first",
+                "copy both files to a folder where you can write, and name the copy",
+            )
+    return None
 
 
 def writable(path: Path) -> bool:
