@@ -202,7 +202,12 @@ class LedgerSink:
             self._number(layout, layout, scope, batch.entry)
             self._enter(layout, scope, batch.entry, batch.pictures, batch.allow)
         self._tables.adopt(staged.files)
-        self._write_run(scope, batches)
+        # Of several jobs, only the metadata of the one with the first image set stays.
+        for batch in sorted(batches, key=lambda batch: batch.entry.loaded.first):
+            if blocks := list(batch.run()):
+                for block in blocks:
+                    self._write_run(scope, batch.entry, block)
+                break
         for batch, given, found in zip(batches, staged.given, staged.found, strict=True):
             counts = RowCountCheck(self.name, batch.entry, layout, self.ledger.prefix)
             for table, rows in given.items():
@@ -210,13 +215,8 @@ class LedgerSink:
             counts.check(lambda table, found=found: found.get(table, 0))  # type: ignore[misc]
             counts.check_ledger(self._db, scope)
 
-    def _write_run(self, scope: Scope, batches: Sequence[StagedBatch]) -> None:
-        """Writes the metadata of the run from the batch with the first image set that has some."""
-        for batch in sorted(batches, key=lambda batch: batch.entry.loaded.first):
-            if blocks := list(batch.run()):
-                for block in blocks:
-                    experiment_tables.write(self._db, scope, block, batch.entry.loaded.first)
-                return
+    def _write_run(self, scope: Scope, entry: Entry, rows: pa.RecordBatch) -> None:
+        experiment_tables.write(self._db, scope, rows, entry.loaded.first)
 
     @property
     def _stale(self) -> StaleError:
@@ -262,7 +262,7 @@ class LedgerSink:
             scope=scope,
             layout=layout,
             kinds=partial(relationships.numbered, self._db, scope),
-            run=partial(experiment_tables.write, self._db, scope, first=entry.loaded.first),
+            run=partial(self._write_run, scope, entry),
             fitting=self._fitting,
             append=partial(self._tables.append, layout),
             row_counts=counts,
