@@ -1,4 +1,4 @@
-"""Folders of Parquet whose files workers write: the content is that of one process, or of SQLite."""
+"""Folders of Parquet whose files workers write have the content that one process loads."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
