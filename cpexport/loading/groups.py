@@ -20,6 +20,7 @@ from cpexport.tables.layout import Features, joined
 
 # Bytes of outputs in a group: some row groups of each large table.
 _SIZE: Final = 1 << 27
+_LEAST: Final = 1 << 22
 # Batches in a group, so that a transaction stays short.
 _MOST: Final = 128
 # Groups for each worker, if there are too few outputs for groups of full size.
@@ -62,7 +63,7 @@ def grouped_ahead(
     pool.fit(total)
     calls = Calls(
         pool,
-        _groups(steps, min(_SIZE, total // (_SHARES * pool.number))),
+        _groups(steps, lambda: max(_LEAST, min(_SIZE, total // (_SHARES * max(1, pool.number))))),
         lambda group: partial(decoded_group, group, types(), decode, stager()),
         lambda group: group[0].batch.source,
         room=lambda answers: sum(_bytes(answer) for answer in answers) < BYTES,
@@ -80,13 +81,14 @@ def singly(ahead: Iterator[tuple[LoadStep, Decoded | SourceError]]) -> Iterator[
         yield Group((step,), (answer,))
 
 
-def _groups(steps: Sequence[LoadStep], bytes: int) -> Iterator[tuple[LoadStep, ...]]:
+def _groups(steps: Sequence[LoadStep], bytes: Callable[[], int]) -> Iterator[tuple[LoadStep, ...]]:
+    """Yields groups of about so many bytes; workers of a cluster may become more meanwhile."""
     group: list[LoadStep] = []
     filled = 0
     for step in steps:
         group.append(step)
         filled += size(step.batch.source)
-        if filled >= bytes or len(group) == _MOST:
+        if filled >= bytes() or len(group) == _MOST:
             yield tuple(group)
             group, filled = [], 0
     if group:

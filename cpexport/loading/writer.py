@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 
@@ -39,9 +39,6 @@ from cpexport.sources.renumbered import RenumberedSource
 from cpexport.tables.layout import Features, joined, table_of
 
 _log = logging.getLogger(__name__)
-
-# With fewer workers than that, this process writes while a worker decodes.
-_WORKERS: Final = 2
 
 
 class LoadWriter:
@@ -102,7 +99,7 @@ class LoadWriter:
         are to look: the first batch makes its tables."""
         self._pool.fit(sum(size(step.batch.source) for step in steps))
         first = 0
-        if self._sink.capabilities.concurrent and self._pool.number >= _WORKERS:
+        if self._sink.capabilities.concurrent and self._pool.elsewhere:
             while first < len(steps) and self._sink.stager() is None:
                 yield from self._singly(steps[first : first + 1])
                 first += 1

@@ -22,6 +22,13 @@ from cpexport.sinks.sql.stager import Staged
 THREADS = ExecutorSpec(partial(ThreadPoolExecutor, 2), 2)
 
 
+@pytest.fixture(autouse=True)
+def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of outputs too large for one group."""
+    monkeypatch.setattr("cpexport.loading.groups._LEAST", 1)
+    monkeypatch.setattr("cpexport.loading.groups._SHARES", 1)
+
+
 @pytest.fixture
 def adopted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many batches each transaction with files of workers had."""
@@ -70,7 +77,8 @@ def test_batches_that_another_load_has_written_meanwhile_are_there_once(
     tmp_path: Path, adopted: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outputs, to = jobs(tmp_path, [1.5] * 12), f"parquet:{tmp_path}/screen"
-    adopt, others = LedgerSink.adopt, []
+    adopt = LedgerSink.adopt
+    others: list[int] = []
 
     def late(sink: LedgerSink, staged: Staged, batches: Any) -> None:
         if not others:
@@ -123,7 +131,6 @@ def test_values_that_no_column_was_made_for_widen_it_and_nothing_is_lost(
 def test_a_batch_that_kills_its_worker_costs_its_group_nothing(
     tmp_path: Path, adopted: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cpexport.loading.groups._SHARES", 1)
     outputs, to = unpacked("10_ranges") / "outputs", tmp_path / "screen"
 
     workers = ExecutorSpec(partial(Deadly, "decoded"), 3)
@@ -141,7 +148,6 @@ def test_a_batch_that_kills_its_worker_costs_its_group_nothing(
 def test_an_output_that_changes_costs_its_group_nothing(
     tmp_path: Path, adopted: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cpexport.loading.groups._SHARES", 1)
     outputs = jobs(tmp_path, [1.5] * 12)
 
     def change(event: ProgressEvent) -> None:
