@@ -205,6 +205,11 @@ class NumberTakenError(SinkError):
     """Another process has numbered image sets since this one looked; nothing was kept."""
 
 
+class StaleError(SinkError):
+    """Files that workers wrote no longer fit the destination, which has changed since; nothing was
+    kept. Their batches can be written one by one."""
+
+
 class OutcomeUnknownError(SinkError):
     """The connection was lost during a commit: the batch is stored completely, or not at all.
 

@@ -16,18 +16,19 @@ _LOCK = "lock"
 
 
 @contextmanager
-def scratch_folder() -> Iterator[Path]:
+def scratch_folder(home: Path | None = None, prefix: str = _SCRATCH) -> Iterator[Path]:
     """A folder for decoded batches, deleted at the end.
+
+    home: where it is made; by default where temporary files are.
+    prefix: how its name begins, up to the last dash.
 
     First deletes the folders that this user's killed loads left behind. A load locks a file in its
     folder. The number of its process would not do: another machine, or a container, can have the
     same folder for temporary files, and a process of the same number.
     """
-    home = Path(tempfile.gettempdir())
-    for folder in home.glob(f"{_SCRATCH}*"):
-        if "-" not in folder.name.removeprefix(_SCRATCH):
-            _delete_if_left(folder)
-    folder, lock = _locked_folder(home)
+    home = home or Path(tempfile.gettempdir())
+    delete_left_behind(home, prefix)
+    folder, lock = _locked_folder(home, prefix)
     try:
         yield folder
     finally:
@@ -35,10 +36,17 @@ def scratch_folder() -> Iterator[Path]:
         os.close(lock)
 
 
-def _locked_folder(home: Path) -> tuple[Path, int]:
+def delete_left_behind(home: Path, prefix: str) -> None:
+    """Deletes the folders that killed loads left in `home`."""
+    for folder in home.glob(f"{prefix}*"):
+        if "-" not in folder.name.removeprefix(prefix):
+            _delete_if_left(folder)
+
+
+def _locked_folder(home: Path, prefix: str) -> tuple[Path, int]:
     """A new folder, and the descriptor that locks it."""
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=home))
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=home))
         # Another load can take it for one that was left behind until it is locked: try a new one.
         with suppress(FileNotFoundError, BlockingIOError):
             try:

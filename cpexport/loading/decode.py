@@ -77,13 +77,16 @@ class Decoded:
     unmapped: int
     measured: Mapping[str, float]
 
-    def rows(self) -> Iterator[tuple[str, pa.RecordBatchReader]]:
-        """Yields object types with their rows in one block or more; columns are named by feature.
+    def rows(self, wanted: str | None = None) -> Iterator[tuple[str, pa.RecordBatchReader]]:
+        """Yields object types, or only the `wanted` one, with their rows in one block or more;
+        columns are named by feature.
 
         A reader is valid until the next one is requested. An object type can come more than once,
         with other column types.
         """
         for name, path in self.files:
+            if wanted not in (None, name):
+                continue
             # Reading, unlike mapping, leaves a block in the processor's cache for the writer.
             with pa.OSFile(str(path)) as file, ipc.open_stream(file) as rows:
                 yield name, rows

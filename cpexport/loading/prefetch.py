@@ -6,7 +6,7 @@ from concurrent.futures import BrokenExecutor, Future, wait
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from cpexport.errors import SourceError
 from cpexport.imagesets import ImageSets
@@ -24,7 +24,7 @@ _R = TypeVar("_R")
 Decode = Callable[[Batch, ImageSets, Features], Decoded]
 """A function that can be sent to another process."""
 
-_BYTES = 2**30
+BYTES: Final = 2**30
 """Limit for decoded rows that wait on disk; no batch is requested beyond it until some are
 written."""
 
@@ -40,7 +40,7 @@ def inspected_ahead(
         CpexportError: workers end before they get a call.
     """
     pool.fit(round(sum(size(source) for source in sources) / share))
-    calls = _Calls(pool, sources, lambda source: partial(look_at, source), lambda source: source)
+    calls = Calls(pool, sources, lambda source: partial(look_at, source), lambda source: source)
     for _, evidence in calls:
         yield evidence
 
@@ -58,12 +58,12 @@ def decoded_ahead(
         SinkError: as `decode`.
     """
     pool.fit(sum(size(step.batch.source) for step in steps))
-    yield from _Calls(
+    yield from Calls(
         pool,
         steps,
         lambda step: partial(decode, step.batch, step.image_sets, types()),
         lambda step: step.batch.source,
-        room=lambda answers: sum(decoded.size for decoded in answers) < _BYTES,
+        room=lambda answers: sum(decoded.size for decoded in answers) < BYTES,
     )
 
 
@@ -76,7 +76,7 @@ def fingerprinted_ahead(
         CpexportError: workers end before they get a call.
     """
     pool.fit(sum(size(batch.source) for batch in batches))
-    yield from _Calls(
+    yield from Calls(
         pool,
         batches,
         lambda batch: partial(_content, batch.source),
@@ -104,7 +104,7 @@ class _Sent(Generic[_T, _R]):
         return [self.future.result()] if done else []
 
 
-class _Calls(Generic[_T, _R]):
+class Calls(Generic[_T, _R]):
     """Iterates over tasks and their answers, in order, with a few more tasks submitted meanwhile.
 
     call: makes the call that is sent for a task.

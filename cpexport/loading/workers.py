@@ -76,6 +76,11 @@ class WorkerPool:
         """How many calls run at once."""
         return self._workers.number
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether calls run in other processes, and not in a thread next to the one that waits."""
+        return self._workers is not THREAD
+
     def fit(self, size: int) -> None:
         """Prepares for `size` bytes of outputs; more workers than that needs are kept."""
         fitting = self._all.fit(size)

@@ -12,13 +12,14 @@ import pyarrow as pa
 
 from cpexport import __version__
 from cpexport._stopwatch import Stopwatch
-from cpexport.cellprofiler.features import IMAGE, INTEGER, REAL, TEXT
+from cpexport.cellprofiler.features import EXPERIMENT, IMAGE, INTEGER, REAL, TEXT
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.derived.cpa_properties import describe
 from cpexport.derived.group_renumbering import number_groups
 from cpexport.derived.planned import keep_planned
-from cpexport.errors import NumbersError, SourceError
+from cpexport.errors import NumbersError, SourceError, StaleError
 from cpexport.loading.decode import Decoded, decode
+from cpexport.loading.groups import Group, grouped_ahead, singly
 from cpexport.loading.load_plan import LoadStep, Newer, Older, newer_of
 from cpexport.loading.lost_features import recorded
 from cpexport.loading.missing_features import absent
@@ -30,9 +31,9 @@ from cpexport.loading.succession import Succession
 from cpexport.loading.surveyed import Survey
 from cpexport.loading.withdrawal import Withdrawn, withdraw
 from cpexport.loading.workers import WorkerPool
-from cpexport.sinks.base import Sink
+from cpexport.sinks.base import Sink, StagedBatch
 from cpexport.sinks.ledger import Count, Entry
-from cpexport.sources.base import Batch, features_of, fingerprint
+from cpexport.sources.base import Batch, features_of, fingerprint, size
 from cpexport.sources.error_containment import contained
 from cpexport.sources.renumbered import RenumberedSource
 from cpexport.tables.layout import Features, joined, table_of
@@ -81,19 +82,76 @@ class LoadWriter:
         came = self._sink.shape.without_left_out(came)
         self._prepare(joined([self._features, came]))
         self._of_run = joined([self._of_run, came])
-        before = len(self.damaged)
-        ahead = decoded_ahead(self._pool, steps, lambda: self._features, self._decode)
-        for done, (step, decoded) in enumerate(ahead):
+        before, done = len(self.damaged), 0
+        for group in self._ahead(steps):
             self._report(done, len(steps))
-            if isinstance(decoded, SourceError):
-                self._leave_out(step.batch, decoded)
-                continue
-            try:
-                self._write(step, decoded)
-            except SourceError as error:
-                self._leave_out(step.batch, error)
+            adopted = self._adopt(group) if group.staged else frozenset()
+            for place, (step, decoded) in enumerate(zip(group.steps, group.answers, strict=True)):
+                if place not in adopted:
+                    self._report(done + place, len(steps))
+                    self._write_or_leave_out(step, decoded)
+            done += len(group.steps)
         self._report(len(steps), len(steps))
         return [error for _, error in self.damaged[before:]]
+
+    def _ahead(self, steps: Sequence[LoadStep]) -> Iterator[Group]:
+        """Decodes the steps; has workers write files of the destination once it knows how these
+        are to look: the first batch makes its tables."""
+        self._pool.fit(sum(size(step.batch.source) for step in steps))
+        first = 0
+        if self._sink.capabilities.concurrent and self._pool.elsewhere:
+            while first < len(steps) and self._sink.stager() is None:
+                yield from self._singly(steps[first : first + 1])
+                first += 1
+            types, stager = lambda: self._features, self._sink.stager
+            yield from grouped_ahead(self._pool, steps[first:], types, self._decode, stager)
+        else:
+            yield from self._singly(steps)
+
+    def _singly(self, steps: Sequence[LoadStep]) -> Iterator[Group]:
+        return singly(decoded_ahead(self._pool, steps, lambda: self._features, self._decode))
+
+    def _adopt(self, group: Group) -> frozenset[int]:
+        """Commits the batches of a group that a worker has written to files.
+
+        Returns their places; none if they have to be written one by one.
+        """
+        clock = Stopwatch()
+        staged, some = group.staged, []
+        for place in group.places:
+            step, decoded = group.steps[place], group.answers[place]
+            if isinstance(decoded, Decoded):
+                self._prepare(joined([self._features, decoded.types]))
+                some.append((step, decoded, self._entry(step, decoded)))
+        if staged is None or any(self._is_late(decoded) for _, decoded, _ in some):
+            return frozenset()
+        batches = [
+            StagedBatch(
+                entry,
+                decoded.pictures,
+                partial(self._succession.check_loaded, step.batch, pictures=decoded.pictures),
+                partial(_blocks, decoded, EXPERIMENT),
+            )
+            for step, decoded, entry in some
+        ]
+        try:
+            self._attempts(lambda _: self._sink.adopt(staged, batches))
+        except (StaleError, SourceError, NumbersError) as error:
+            _log.info("%d batches are written one by one: %s", len(batches), error)
+            return frozenset()
+        for step, decoded, _ in some:
+            decoded.remove()
+            self._count(step, decoded, written=True)
+        _log.info("%s and %d more: written in %s", some[0][2].path, len(some) - 1, clock)
+        return frozenset(group.places)
+
+    def _write_or_leave_out(self, step: LoadStep, decoded: Decoded | SourceError) -> None:
+        try:
+            if isinstance(decoded, SourceError):
+                raise decoded
+            self._write(step, decoded)
+        except SourceError as error:
+            self._leave_out(step.batch, error)
 
     def _leave_out(self, batch: Batch, error: SourceError) -> None:
         _log.info("%s: not loaded: %s", batch.source.path, error)
@@ -114,9 +172,7 @@ class LoadWriter:
                 decoded.remove()
                 decoded = self._decode(step.batch, step.image_sets, self._features)
             self._prepare(joined([self._features, decoded.types]))
-            counts = {name: self._counted(name, decoded) for name in decoded.counts}
-            entry = _entry(step, decoded.fingerprint, counts, self._prefix)
-            entry = replace(entry, measured=decoded.measured)
+            entry = self._entry(step, decoded)
             try:
                 put = partial(self._put, step.batch, entry, decoded.pictures, decoded.rows)
                 written = self._attempts(put)
@@ -128,6 +184,11 @@ class LoadWriter:
             done = "written" if written else "already loaded by another process"
             _log.info("%s: %s %s in %s", entry.path, step.image_sets.words, done, clock)
             return
+
+    def _entry(self, step: LoadStep, decoded: Decoded) -> Entry:
+        counts = {name: self._counted(name, decoded) for name in decoded.counts}
+        entry = _entry(step, decoded.fingerprint, counts, self._prefix)
+        return replace(entry, measured=decoded.measured)
 
     def _make_text(self, error: NumbersError) -> None:
         """Makes the feature of `error` text in the sink, as no column of numbers holds its values.
@@ -254,6 +315,12 @@ class LoadWriter:
             for name, rows in decoded.written.items():
                 table = table_of(name, self._prefix)
                 self.rows[table] = self.rows.get(table, 0) + rows
+
+
+def _blocks(decoded: Decoded, wanted: str) -> Iterator[pa.RecordBatch]:
+    """The rows of one object type, block by block."""
+    for _, rows in decoded.rows(wanted):
+        yield from rows
 
 
 def _entry(step: LoadStep, fingerprint: str, counts: Mapping[str, Count], prefix: str) -> Entry:

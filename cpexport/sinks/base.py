@@ -1,6 +1,6 @@
 """What every destination offers: `Sink`, with its ledger and its exclusive transactions."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     # Importing SQLAlchemy takes longer than most checks, which need no destination.
     import sqlalchemy as sa
 
+    from cpexport.sinks.sql.stager import Staged, Stager
+
 Write = Callable[[str, pa.RecordBatchReader], None]
 """Writes the rows of one object type, in blocks whose columns are named by feature. Relationships
 are the type `Relationship`; metadata of the whole run are the type `Experiment`."""
@@ -27,6 +29,20 @@ are the type `Relationship`; metadata of the whole run are the type `Experiment`
 Allow = Callable[[Sequence[Entry]], None]
 """Called with the entries that a batch is about to replace, each with only those image sets in
 `loaded`; raises if the batch must not replace them."""
+
+
+@dataclass(frozen=True)
+class StagedBatch:
+    """A batch whose rows a `Stager` has written to files.
+
+    allow: as for `Sink.batch`.
+    run: gives the job's metadata of the whole run, the type `Experiment`.
+    """
+
+    entry: Entry
+    pictures: Pictures
+    allow: Allow
+    run: Callable[[], Iterable[pa.RecordBatch]]
 
 
 @dataclass(frozen=True)
@@ -245,6 +261,23 @@ class Sink(Protocol):
         It first deletes the rows of image sets that are already stored, if `allow` raises nothing.
         It gives None if another process has written this very batch in the meantime. Leaving it
         without an error commits, durably.
+        """
+
+    def stager(self) -> "Stager | None":
+        """What workers need to write batches into files of this destination, as it is now.
+
+        None if nothing but `batch` can write the next batch: always, unless
+        `Capabilities.concurrent`; and as long as tables, columns or the number of the run are to be
+        made.
+        """
+
+    def adopt(self, staged: "Staged", batches: Sequence[StagedBatch]) -> None:
+        """Writes several batches, whose rows a `Stager` has written to files, in one transaction,
+        in all other ways as `batch` does.
+
+        Raises:
+            StaleError: the tables have changed since, or another process has written one of the
+                batches: nothing is kept, nor are the files.
         """
 
     def read(

@@ -13,6 +13,8 @@ class Capabilities:
     read_by_analyst: whether CellProfiler Analyst 3 opens this kind.
     indexes: whether the destination has indexes, without which the usual queries are slow.
     server: whether it is a server, which needs a user and can read an option file.
+    concurrent: whether worker processes can write its files, so that a batch's transaction only has
+        to adopt them; see `sinks.sql.stager`.
     """
 
     max_columns: int
@@ -21,3 +23,4 @@ class Capabilities:
     read_by_analyst: bool = False
     indexes: bool = False
     server: bool = False
+    concurrent: bool = False

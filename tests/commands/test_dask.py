@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.dask_cluster import DaskCluster
+from support.datasets import content, leftovers
 from support.fixtures import Ran, unpacked, values_of
 
 from cpexport import __version__, load
@@ -70,6 +71,18 @@ def test_a_load_by_dask_is_equal_and_verifies(
     assert "0 loaded, 4 already loaded" in again.out
     assert values_of(database) == expected
     assert not list(scratch.iterdir())
+
+
+def test_a_load_by_dask_into_parquet_is_equal_to_one_without(
+    cluster: DaskCluster, cpexport: Run, tmp_path: Path
+) -> None:
+    """Its workers write the files, into a folder that they see under another relative path."""
+    for name, dask in (("one", ("--dask", cluster.address)), ("other", ())):
+        ran = cpexport("load", outputs(), "--to", f"parquet:{name}", *dask, cwd=tmp_path)
+        assert ran.status == 0, ran.err
+
+    assert content(tmp_path / "one") == content(tmp_path / "other")
+    assert leftovers(tmp_path / "one") == set()
 
 
 def test_a_script_takes_dask_too(cluster: DaskCluster, cpexport: Run, tmp_path: Path) -> None:

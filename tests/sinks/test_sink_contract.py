@@ -2,10 +2,14 @@
 
 import re
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
 from contracts.sink import SinkContract
 from support.datasets import asked
@@ -13,8 +17,13 @@ from support.decoded_jobs import Job, put
 from support.fixtures import rows
 from support.servers import Database
 
+from cpexport.cellprofiler.features import EXPERIMENT
+from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.errors import SinkError
-from cpexport.sinks.base import Sink
+from cpexport.sinks.base import Allow, Sink, StagedBatch, Write
+from cpexport.sinks.ledger import Count, Entry
+from cpexport.sinks.parquet.parts import PartFiles
+from cpexport.sinks.sql.sink import LedgerSink
 
 
 class TestSqliteSink(SinkContract):
@@ -62,6 +71,85 @@ class TestParquetSink(SinkContract):
 
         with pytest.raises(SinkError, match="CellProfiler Analyst cannot read Parquet"):
             sink.address(tmp_path)
+
+
+class TestParquetSinkOfWorkers(TestParquetSink):
+    """So does a folder whose files workers write, where they can."""
+
+    @pytest.fixture(autouse=True)
+    def staged(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        write_here = LedgerSink.batch
+
+        @contextmanager
+        def batch(
+            sink: LedgerSink, entry: Entry, pictures: Pictures, allow: Allow = lambda held: None
+        ) -> Iterator[Write | None]:
+            stager = sink.stager()
+            if stager is None or sink.ledger.holds(entry.signature):
+                with write_here(sink, entry, pictures, allow) as write:
+                    yield write
+                return
+            rows = Collected(entry.counts)
+            yield rows.add
+            staged = stager.stage([rows])
+            if staged is not None:
+                blocks = partial(rows.blocks, EXPERIMENT)
+                sink.adopt(staged, [StagedBatch(entry, pictures, allow, blocks)])
+                return
+            with write_here(sink, entry, pictures, allow) as write:
+                assert write
+                for name, reader in rows.rows():
+                    write(name, reader)
+
+        monkeypatch.setattr(LedgerSink, "batch", batch)
+
+    @pytest.mark.parametrize("lost", ["Per_Cells", "Per_Image", "Per_Relationships"])
+    def test_a_batch_whose_rows_do_not_arrive_is_refused(
+        self,
+        sink: Sink,
+        jobs: list[Job],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        lost: str,
+    ) -> None:
+        one, other = jobs
+        put(sink, one)
+        append = PartFiles.append
+
+        def leave_out(
+            files: PartFiles, table: str, names: Sequence[str], blocks: Iterable[pa.RecordBatch]
+        ) -> None:
+            kept = [
+                block.slice(0, block.num_rows - 1) if table == lost else block for block in blocks
+            ]
+            append(files, table, names, kept)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(PartFiles, "append", leave_out)
+            with pytest.raises(SinkError, match=f"\\d+ of \\d+ rows of .* inserted into {lost}"):
+                put(sink, other)
+
+        assert self.counted(tmp_path, one.counts()) == one.counts()
+        assert sink.ledger.read().entries == (one.entry,)
+        assert put(sink, other)
+
+
+@dataclass
+class Collected:
+    """The rows of a batch, which a worker has decoded."""
+
+    counts: Mapping[str, Count]
+    tables: list[tuple[str, pa.Table]] = field(default_factory=list)
+
+    def add(self, name: str, rows: pa.RecordBatchReader) -> None:
+        self.tables.append((name, rows.read_all()))
+
+    def rows(self) -> Iterator[tuple[str, pa.RecordBatchReader]]:
+        for name, table in self.tables:
+            yield name, table.to_reader()
+
+    def blocks(self, wanted: str) -> list[pa.RecordBatch]:
+        return [b for name, table in self.tables if name == wanted for b in table.to_batches()]
 
 
 class TestDuckdbSink(SinkContract):

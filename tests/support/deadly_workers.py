@@ -16,11 +16,17 @@ from cpexport.sources.base import Batch
 def kills(what: str, call: Callable[[], Any]) -> Any:
     """Calls, or kills the process that was to, as the system does for want of memory."""
     assert isinstance(call, partial)
-    steps = [word.source for word in call.args if isinstance(word, Batch)]
+    words = call.args[0] if isinstance(call.args[0], tuple) else call.args
+    steps = [word.source for word in map(_batch, words) if isinstance(word, Batch)]
     sources = steps if what == "decoded" else call.args
     if any(getattr(source, "path", Path()).name == "batch_7_12" for source in sources):
         os.kill(os.getpid(), signal.SIGKILL)
     return call()
+
+
+def _batch(word: object) -> object:
+    """The batch of a step, or the word."""
+    return getattr(word, "batch", word)
 
 
 class Deadly(Processes):

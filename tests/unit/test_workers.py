@@ -258,7 +258,7 @@ def test_no_more_is_decoded_than_a_slow_destination_can_take(tmp_path: Path, num
 def test_no_more_is_asked_for_while_too_many_bytes_wait(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cpexport.loading.prefetch._BYTES", 1)
+    monkeypatch.setattr("cpexport.loading.prefetch.BYTES", 1)
     executor, todo = Counting(1), steps()
     asked = []
 

@@ -7,4 +7,4 @@ whose files are being replaced is unreadable meanwhile, so that no reader gets r
 
 from cpexport.sinks.capabilities import Capabilities
 
-CAPABILITIES = Capabilities(max_columns=1_000_000, infinities=True, views=False)
+CAPABILITIES = Capabilities(max_columns=1_000_000, infinities=True, views=False, concurrent=True)

@@ -10,7 +10,7 @@ import secrets
 import shlex
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -183,20 +183,26 @@ class Folder:
     ) -> ParquetWriter:
         """A new file for a table; `enter` makes it one of the table's files."""
         self._change()
-        name = name or secrets.token_hex(8)
-        return ParquetWriter(self._staging / f"{table}@{name}.parquet{_STAGED}", schema, numbers)
+        name = staged_name(table, name or secrets.token_hex(8))
+        return ParquetWriter(self._staging / name, schema, numbers)
 
     def enter(self, table: str, writer: ParquetWriter, *, light: bool = False) -> File:
         """Closes a file, and makes it one of the table's, with its image sets in its name."""
         with self.errors():
             writer.close(light=light)
-            span = f"{writer.first:09}-{writer.last:09}-" if writer.last else ""
-            name = span + writer.path.name.rpartition("@")[2].removesuffix(_STAGED)
-            writer.path.rename(self._staged(table, name))
-        size = (writer.rows, len(writer.schema))
-        file = File(table, name, *size, writer.first, writer.last, int(writer.light))
-        self._db.run("INSERT INTO _cpexport_files VALUES (?, ?, ?, ?, ?, ?, ?, 0)", *astuple(file))
+        file = file_of(table, writer)
+        self._enter(file, writer.path)
         return file
+
+    def adopt(self, file: File, path: Path) -> None:
+        """Makes a complete file, which a worker wrote within this folder, one of a table's."""
+        self._change()
+        self._enter(file, path)
+
+    def _enter(self, file: File, path: Path) -> None:
+        with self.errors():
+            path.rename(self._staged(file.table, file.name))
+        self._db.run("INSERT INTO _cpexport_files VALUES (?, ?, ?, ?, ?, ?, ?, 0)", *astuple(file))
 
     def drop(self, file: File) -> None:
         """Removes a file from its table."""
@@ -227,9 +233,9 @@ class Folder:
             with self.errors():
                 # Not when each is closed: files compacted in the same transaction are gone by now.
                 for staged in self._staging.iterdir():
-                    _sync(staged)
-                _sync(self._staging)
-                _sync(self.path)
+                    sync(staged)
+                sync(self._staging)
+                sync(self.path)
 
     def publish(self) -> None:
         """Moves committed files to their places, and deletes removed ones.
@@ -261,8 +267,8 @@ class Folder:
                     self._staged(table, name).rename(self.path / table / name)
             for table in tables:
                 (self.path / table / _BUSY).unlink(missing_ok=True)
-                _sync(self.path / table)
-            _sync(self.path)
+                sync(self.path / table)
+            sync(self.path)
             shutil.rmtree(self._staging)
 
     def _pending(self) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
@@ -287,16 +293,9 @@ class Folder:
         older = self._staging / f"{table}@{name}"
         return older if older.exists() else older.with_name(f"{older.name}{_STAGED}")
 
-    @contextmanager
-    def errors(self) -> Iterator[None]:
+    def errors(self) -> AbstractContextManager[None]:
         """Turns an error of writing into a `SinkError`."""
-        try:
-            yield
-        except OSError as error:
-            reason = os.strerror(error.errno) if error.errno else str(error)
-            raise SinkError(
-                self.name, f"cannot be written: {reason}", "correct this, and run the command again"
-            ) from error
+        return errors(self.name)
 
     @contextmanager
     def unchanged(self, file: File) -> Iterator[None]:
@@ -319,7 +318,33 @@ class Folder:
             ) from error
 
 
-def _sync(path: Path) -> None:
+@contextmanager
+def errors(name: str) -> Iterator[None]:
+    """Turns an error of writing to the destination of this name into a `SinkError`."""
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise SinkError(
+            name, f"cannot be written: {reason}", "correct this, and run the command again"
+        ) from error
+
+
+def staged_name(table: str, name: str) -> str:
+    """The name of a new file until it is in its place."""
+    return f"{table}@{name}.parquet{_STAGED}"
+
+
+def file_of(table: str, writer: ParquetWriter) -> File:
+    """A file that a writer has completed, with its image sets in its name."""
+    span = f"{writer.first:09}-{writer.last:09}-" if writer.last else ""
+    name = span + writer.path.name.rpartition("@")[2].removesuffix(_STAGED)
+    size = (writer.rows, len(writer.schema))
+    return File(table, name, *size, writer.first, writer.last, int(writer.light))
+
+
+def sync(path: Path) -> None:
+    """Has a file, or the names in a folder, written to the disk."""
     opened = os.open(path, os.O_RDONLY)
     try:
         os.fsync(opened)

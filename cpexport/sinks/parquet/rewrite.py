@@ -12,7 +12,7 @@ from cpexport.errors import ChangedError
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.parquet.dataset import File, Folder
 from cpexport.sinks.parquet.reader import chosen
-from cpexport.sinks.parquet.writer import FULL
+from cpexport.sinks.parquet.writer import FULL, is_small
 from cpexport.sinks.sql.database import Database
 from cpexport.sinks.sql.scope import Scope
 from cpexport.sinks.sql.type_widening import Change, stored, widened
@@ -25,11 +25,11 @@ _FEW = 64
 def compact(
     folder: Folder, table: str, schema: pa.Schema, numbers: list[str], *, all: bool
 ) -> None:
-    """Merges the files that do not fill a row group, once they fill one together or are many.
+    """Merges the small files, once they fill a row group together or are many.
 
     `all` merges them in any case, and leaves no `light` file.
     """
-    small = [file for file in folder.files(table) if file.values < FULL]
+    small = _small(folder, table)
     enough = len(small) >= _FEW or sum(file.values for file in small) >= FULL
     if enough or (all and scattered(folder, table)):
         _rewrite(folder, small, schema, numbers, lambda rows: rows)
@@ -37,8 +37,12 @@ def compact(
 
 def scattered(folder: Folder, table: str) -> bool:
     """Whether `compact` of `all` files would change the table."""
-    small = [file for file in folder.files(table) if file.values < FULL]
+    small = _small(folder, table)
     return len(small) > 1 or any(file.light for file in small)
+
+
+def _small(folder: Folder, table: str) -> list[File]:
+    return [file for file in folder.files(table) if file.light or is_small(file.values)]
 
 
 def remove(

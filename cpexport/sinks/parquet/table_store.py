@@ -5,7 +5,7 @@ transaction is that of a batch. The small tables are also written to Parquet whe
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,12 +20,14 @@ from cpexport.cellprofiler.features import (
     RELATIONSHIP,
 )
 from cpexport.errors import SinkError, UsageError
+from cpexport.files.scratch import delete_left_behind, scratch_folder
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.base import TableState
 from cpexport.sinks.capabilities import Capabilities
 from cpexport.sinks.opening import Opening
 from cpexport.sinks.parquet import CAPABILITIES, rewrite
 from cpexport.sinks.parquet.dataset import Folder, LedgerFile
+from cpexport.sinks.parquet.parts import PARTS, Part, Parts
 from cpexport.sinks.parquet.reader import rows_of
 from cpexport.sinks.parquet.small_tables import (
     PAIRS,
@@ -88,8 +90,10 @@ def open_parquet(path: str, opening: Opening) -> LedgerSink:
         return ParquetTableStore(file, folder, prefix, shape)
 
     sink = LedgerSink.opened(file, ledger, opening, tables)
-    if opening.writing and folder.unsettled:
-        _settle(file, folder)
+    if opening.writing:
+        delete_left_behind(folder.path, PARTS)
+        if folder.unsettled:
+            _settle(file, folder)
     return sink
 
 
@@ -115,6 +119,9 @@ class ParquetTableStore(TableStore):
         self._writers: dict[str, ParquetWriter] = {}
         self._gathered: tuple[Layout, _Tables] | None = None
         self._grown = False
+        # The folder in which workers write, once there is one.
+        self._parts: Path | None = None
+        self._at_end = ExitStack()
 
     @property
     def capabilities(self) -> Capabilities:
@@ -131,6 +138,7 @@ class ParquetTableStore(TableStore):
                 if self._grown and self._folder.unsettled:
                     _settle(self._file, self._folder)
         finally:
+            self._at_end.close()
             self._file.close()
 
     def _compact(self, layout: GrowingLayout) -> None:
@@ -241,6 +249,30 @@ class ParquetTableStore(TableStore):
         rows = pa.concat_batches(list(blocks)).rename_columns(names)
         with self._folder.errors():
             self._writers[table].write(missing_as_null(rows))
+
+    def staging(self, layout: Layout) -> Parts:
+        if self._parts is None:
+            with self._folder.errors():
+                folder = scratch_folder(self._folder.path.absolute(), PARTS)
+                self._parts = self._at_end.enter_context(folder)
+        tables = self._tables(layout)
+        keys = {name: layout.tables[name].key for name in tables.keys() & layout.tables.keys()}
+        pairs = {name: tuple(tables[name][0].names) for name in tables.keys() - keys.keys()}
+        return Parts(self._parts, self.name, tables, keys | pairs)
+
+    def adopt(self, files: Sequence[Part]) -> None:
+        for part in files:
+            with self._folder.errors():
+                size = part.path.stat().st_size
+            if size != part.size:
+                problem = f"{part.path.name} has {size} bytes, not the {part.size} of its worker"
+                raise SinkError(self.name, problem, "run the command again")
+            self._folder.adopt(part.file, part.path)
+
+    def abandon(self, files: Sequence[Part]) -> None:
+        for part in files:
+            with suppress(OSError):
+                part.path.unlink()
 
     def count(self, layout: Layout, table: str, scope: Scope, image_sets: ImageSets) -> int:
         """How many distinct keys the batch's new file has: nothing else finds duplicate rows."""

@@ -15,6 +15,12 @@ FULL: Final = 1 << 22
 """Values in a row group: 32 megabytes of real numbers, 6,400 rows of 650 columns."""
 
 
+def is_small(values: int) -> bool:
+    """Whether a file of so many values is merged with others: it would make a row group too small
+    to be read fast."""
+    return values < FULL // 4
+
+
 class ParquetWriter:
     """A new file. The first row group makes it; it is complete once it is closed.
 
@@ -53,6 +59,12 @@ class ParquetWriter:
             self._group()
         self._file.close()
         self._file = None
+
+    def abandon(self) -> None:
+        """Closes a file that is not wanted any more."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def _fitted(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         given = dict(zip(rows.schema.names, rows.columns, strict=True))

@@ -9,7 +9,7 @@ import pyarrow as pa
 from cpexport.cellprofiler.features import EXPERIMENT, IMAGE, OBJECT, RELATIONSHIP
 from cpexport.errors import NumbersError, SinkError, WidthError
 from cpexport.sinks.ledger import Entry
-from cpexport.sinks.sql import experiment_tables, ledger_tables, relationships
+from cpexport.sinks.sql import ledger_tables
 from cpexport.sinks.sql.column_projection import ColumnProjection
 from cpexport.sinks.sql.database import Database
 from cpexport.sinks.sql.scope import Scope
@@ -20,48 +20,49 @@ Append = Callable[[str, Sequence[str], Iterable[pa.RecordBatch]], None]
 
 @dataclass(frozen=True)
 class BatchWriter:
-    """A `Write` for one batch, within its transaction.
+    """A `Write` for one batch: within its transaction, or in a worker (`stager`).
 
-    `append` adds blocks to a table; it gets the table's names for their columns. If `finite`,
-    infinities become NULL.
+    name: the destination's.
+    kinds: numbers the kinds of relationships of a block of pairs.
+    run: takes the job's metadata about the whole run.
+    append: adds blocks to a table; it gets the table's names for their columns.
+    finite: whether infinities become NULL.
     """
 
-    db: Database
+    name: str
     scope: Scope
     layout: Layout
-    entry: Entry
+    kinds: Callable[[pa.RecordBatch], pa.RecordBatch]
+    run: Callable[[pa.RecordBatch], None]
     fitting: ColumnProjection
     append: Append
-    row_counts: "RowCountCheck"
+    row_counts: "RowCounts"
     finite: bool
 
     def __call__(self, object_name: str, rows: pa.RecordBatchReader) -> None:
         if object_name == EXPERIMENT:
             for block in rows:
-                experiment_tables.write(self.db, self.scope, block, self.entry.loaded.first)
+                self.run(block)
             return
         table = table_of(object_name, self.scope.prefix)
         if object_name == RELATIONSHIP:
             for block in rows:
-                some = relationships.numbered(self.db, self.scope, block)
+                some = self.kinds(block)
                 self.append(table, some.schema.names, self.row_counts.through(table, [some]))
             return
         parts = self.layout.parts(object_name)
         if not parts:
             self.row_counts.add(table, sum(block.num_rows for block in rows))
         for part, names, blocks in self.fitting.parted(parts, self.scope, rows, self.finite):
-            with naming(self.db.name, self.layout):
+            with naming(self.name, self.layout):
                 self.append(part, names, self.row_counts.through(part, blocks))
 
 
-class RowCountCheck:
-    """Counts the rows that a batch writes to each table, and lets it commit only if the tables have
-    just those rows, for every table of the batch's entry: a table to which it writes none must have
-    none."""
+class RowCounts:
+    """Counts the rows that a batch writes to each table; `given` has them by table."""
 
-    def __init__(self, name: str, entry: Entry, layout: Layout, prefix: str) -> None:
-        self._name, self._entry, self._layout, self._prefix = name, entry, layout, prefix
-        self._given: dict[str, int] = {}
+    def __init__(self) -> None:
+        self.given: dict[str, int] = {}
 
     def through(self, table: str, blocks: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Yields the blocks, and counts their rows as they are consumed."""
@@ -71,7 +72,16 @@ class RowCountCheck:
 
     def add(self, table: str, rows: int) -> None:
         """Counts rows that are written to a table."""
-        self._given[table] = self._given.get(table, 0) + rows
+        self.given[table] = self.given.get(table, 0) + rows
+
+
+class RowCountCheck(RowCounts):
+    """Lets a batch commit only if the tables have just the rows that it writes, for every table of
+    the batch's entry: a table to which it writes none must have none."""
+
+    def __init__(self, name: str, entry: Entry, layout: Layout, prefix: str) -> None:
+        super().__init__()
+        self._name, self._entry, self._layout, self._prefix = name, entry, layout, prefix
 
     def check(self, count_rows: Callable[[str], int]) -> None:
         """Checks that the tables have the rows that were written, and that the ledger's entry has
@@ -83,22 +93,22 @@ class RowCountCheck:
         tables = [*self._layout.tables, table_of(RELATIONSHIP, self._prefix)]
         for table, count in self._entry.counts.items():
             if table in tables:
-                self.same(table, self._given.get(table, 0), count.rows)
+                self.same(table, self.given.get(table, 0), count.rows)
             elif count.rows:
                 self._check_combined(table, count.rows)
-        for table in self._given.keys() - set(tables):
-            self.same(table, 0, self._given[table])
+        for table in self.given.keys() - set(tables):
+            self.same(table, 0, self.given[table])
         for table in tables:
-            self.same(table, count_rows(table), self._given.get(table, 0))
+            self.same(table, count_rows(table), self.given.get(table, 0))
         # Each image set that the entry claims has one row.
         images = table_of(IMAGE, self._prefix)
-        self.same(images, self._given.get(images, 0), len(self._entry.loaded))
+        self.same(images, self.given.get(images, 0), len(self._entry.loaded))
 
     def _check_combined(self, table: str, rows: int) -> None:
         """Checks the rows of an object type that has no table of its own. Where all objects are in
         one table, side by side, that has at least as many rows."""
         together = OBJECT in self._layout.objects
-        given = self._given.get(table_of(OBJECT, self._prefix), 0) if together else 0
+        given = self.given.get(table_of(OBJECT, self._prefix), 0) if together else 0
         if given < rows:
             self.same(table, given, rows)
 

@@ -1,7 +1,8 @@
 """Reads, writes and deletes relationships: their kinds, and the pairs of objects."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import reduce
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,27 +18,49 @@ from cpexport.tables.layout import RELATIONSHIPS, Layout
 _KIND = ("module_number", "relationship", "object_name1", "object_name2")
 
 
+Kinds = Mapping[tuple[Any, ...], int]
+"""The number of each kind: module number, relationship, and both object types."""
+
+
+def kinds(db: Database, scope: Scope) -> dict[tuple[Any, ...], int]:
+    """The kinds that are known."""
+    columns, table = ", ".join(_KIND), quoted(f"{scope.prefix}Per_RelationshipTypes")
+    rows = db.rows(f"SELECT relationship_type_id, {columns} FROM {table}")
+    return {tuple(row[1:]): row[0] for row in rows}
+
+
 def numbered(db: Database, scope: Scope, rows: pa.RecordBatch) -> pa.RecordBatch:
     """Converts pairs from the columns of `layout.RELATIONSHIPS` to their table's: the number
     of the kind comes first. New kinds get the next numbers, and are entered."""
-    kinds = quoted(f"{scope.prefix}Per_RelationshipTypes")
-    numbers_of_kinds = {
-        tuple(row[1:]): row[0]
-        for row in db.rows(f"SELECT relationship_type_id, {', '.join(_KIND)} FROM {kinds}")
-    }
-    kinds_here = pa.Table.from_batches([rows]).group_by(_KIND).aggregate([]).to_pylist()
+    known = kinds(db, scope)
+    for name in _kinds_of(rows):
+        if name not in known:
+            known[name] = max(known.values(), default=0) + 1
+            table = quoted(f"{scope.prefix}Per_RelationshipTypes")
+            db.run(f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?)", known[name], *name)
+    return with_numbers(known, scope, rows)
+
+
+def with_numbers(known: Kinds, scope: Scope, rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Converts pairs as `numbered` does, if all of their kinds are known.
+
+    Raises:
+        KeyError: a kind is not.
+    """
     ids = np.zeros(rows.num_rows, np.int64)
-    for name in sorted(tuple(kind[part] for part in _KIND) for kind in kinds_here):
-        if name not in numbers_of_kinds:
-            numbers_of_kinds[name] = max(numbers_of_kinds.values(), default=0) + 1
-            db.run(f"INSERT INTO {kinds} VALUES (?, ?, ?, ?, ?)", numbers_of_kinds[name], *name)
+    for name in _kinds_of(rows):
         parts = [pc.equal(rows[part], value) for part, value in zip(_KIND, name, strict=True)]
-        ids[reduce(pc.and_, parts).to_numpy(zero_copy_only=False)] = numbers_of_kinds[name]
+        ids[reduce(pc.and_, parts).to_numpy(zero_copy_only=False)] = known[name]
     numbers = [name for name in rows.schema.names if name not in _KIND]
     pairs = pa.record_batch(
         [pa.array(ids), *(rows[name] for name in numbers)], names=["relationship_type_id", *numbers]
     )
     return scope.numbered(pairs)
+
+
+def _kinds_of(rows: pa.RecordBatch) -> list[tuple[Any, ...]]:
+    kinds_here = pa.Table.from_batches([rows]).group_by(_KIND).aggregate([]).to_pylist()
+    return sorted(tuple(kind[part] for part in _KIND) for kind in kinds_here)
 
 
 def read(

@@ -15,9 +15,9 @@ import pyarrow as pa
 
 from cpexport.cellprofiler.features import IMAGE, IMAGE_NUMBER, INTEGER, SOURCE_NUMBER
 from cpexport.cellprofiler.image_identity import Pictures
-from cpexport.errors import SinkError
+from cpexport.errors import SinkError, StaleError
 from cpexport.imagesets import ImageSets
-from cpexport.sinks.base import Allow, TableState, Write
+from cpexport.sinks.base import Allow, StagedBatch, TableState, Write
 from cpexport.sinks.capabilities import Capabilities
 from cpexport.sinks.ledger import Entry
 from cpexport.sinks.opening import Opening
@@ -28,6 +28,7 @@ from cpexport.sinks.sql import (
     ledger_settings,
     ledger_tables,
     ledger_upgrade,
+    relationships,
 )
 from cpexport.sinks.sql.batch import BatchWriter, RowCountCheck
 from cpexport.sinks.sql.batch_replacement import replaced
@@ -37,6 +38,7 @@ from cpexport.sinks.sql.growing_layout import GrowingLayout
 from cpexport.sinks.sql.ledger_settings import INDEXES, PLACES
 from cpexport.sinks.sql.ledger_store import SqlLedger
 from cpexport.sinks.sql.scope import NO_RUN_YET, Scope
+from cpexport.sinks.sql.stager import Staged, Stager, version
 from cpexport.sinks.sql.table_store import TableStore
 from cpexport.sinks.sql.transaction import SqlTransaction
 from cpexport.tables.layout import Features, Layout
@@ -54,6 +56,7 @@ class LedgerSink:
         self._db, self.ledger, self._tables = database, ledger, tables
         self._layout = GrowingLayout(database, ledger, tables)
         self._fitting = ColumnProjection()
+        self._stager: Stager | None = None
 
     @classmethod
     def opened(
@@ -161,6 +164,65 @@ class LedgerSink:
             counts.check_ledger(self._db, scope)
         self.ledger.note_stored()
 
+    def stager(self) -> Stager | None:
+        if not self.capabilities.concurrent or not self.ledger.exists:
+            return None
+        layout, wanted = self._layout.pending()
+        scope = self.ledger.scope()
+        if layout != wanted or not layout.columns or scope.number == NO_RUN_YET:
+            return None
+        kinds = relationships.kinds(self._db, scope)
+        last = self._stager
+        if last is None or (last.layout, last.scope, last.kinds) != (layout, scope, kinds):
+            staging = self._tables.staging(layout)
+            if staging is None:
+                return None
+            infinities = self.capabilities.infinities
+            last = Stager(self.name, layout, scope, self.shape, kinds, infinities, staging)
+            self._stager = last
+        return last
+
+    def adopt(self, staged: Staged, batches: Sequence[StagedBatch]) -> None:
+        try:
+            with self._renewed(), self._tables.batch(self._layout):
+                self._adopt(staged, batches)
+        except StaleError:
+            self._tables.abandon(staged.files)
+            raise
+        self.ledger.note_stored()
+
+    def _adopt(self, staged: Staged, batches: Sequence[StagedBatch]) -> None:
+        self._check_numbered()
+        layout, scope = self._layout.current(), self.ledger.scope()
+        if (version(layout), scope) != (staged.version, staged.scope):
+            raise self._stale
+        for batch in batches:
+            if self.ledger.holds(batch.entry.signature):
+                raise self._stale
+            self._number(layout, layout, scope, batch.entry)
+            self._enter(layout, scope, batch.entry, batch.pictures, batch.allow)
+        self._tables.adopt(staged.files)
+        # Of several jobs, only the metadata of the one with the first image set stays.
+        for batch in sorted(batches, key=lambda batch: batch.entry.loaded.first):
+            if blocks := list(batch.run()):
+                for block in blocks:
+                    self._write_run(scope, batch.entry, block)
+                break
+        for batch, given, found in zip(batches, staged.given, staged.found, strict=True):
+            counts = RowCountCheck(self.name, batch.entry, layout, self.ledger.prefix)
+            for table, rows in given.items():
+                counts.add(table, rows)
+            counts.check(lambda table, found=found: found.get(table, 0))  # type: ignore[misc]
+            counts.check_ledger(self._db, scope)
+
+    def _write_run(self, scope: Scope, entry: Entry, rows: pa.RecordBatch) -> None:
+        experiment_tables.write(self._db, scope, rows, entry.loaded.first)
+
+    @property
+    def _stale(self) -> StaleError:
+        problem = "another process has changed it meanwhile"
+        return StaleError(self.name, problem, "run the command again")
+
     def _enter(
         self, layout: Layout, scope: Scope, entry: Entry, pictures: Pictures, allow: Allow
     ) -> None:
@@ -196,10 +258,11 @@ class LedgerSink:
         # An aggregate can be infinite although all values are finite.
         infinite = bool(self.shape.aggregate) or any(c.infinite for c in entry.counts.values())
         return BatchWriter(
-            db=self._db,
+            name=self.name,
             scope=scope,
             layout=layout,
-            entry=entry,
+            kinds=partial(relationships.numbered, self._db, scope),
+            run=partial(self._write_run, scope, entry),
             fitting=self._fitting,
             append=partial(self._tables.append, layout),
             row_counts=counts,

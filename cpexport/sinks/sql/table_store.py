@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -14,6 +15,7 @@ from cpexport.sinks.capabilities import Capabilities
 from cpexport.sinks.sql.growing_layout import GrowingLayout
 from cpexport.sinks.sql.indexes import TableIndex
 from cpexport.sinks.sql.scope import Scope
+from cpexport.sinks.sql.stager import Staging
 from cpexport.tables.capacity import TableCapacity
 from cpexport.tables.layout import Layout
 from cpexport.tables.options import TableOptions
@@ -86,6 +88,18 @@ class TableStore(ABC):
         self, layout: Layout, table: str, names: Sequence[str], blocks: Iterable[pa.RecordBatch]
     ) -> None:
         """Appends a batch's rows to a table. `names` are the table's names for the columns."""
+
+    def staging(self, layout: Layout) -> Staging | None:
+        """Where workers can write files of the tables; None if only the transaction can write."""
+        return None
+
+    def adopt(self, files: Sequence[Any]) -> None:
+        """Adds files that workers wrote to the tables, within `batch`."""
+        raise NotImplementedError
+
+    def abandon(self, files: Sequence[Any]) -> None:
+        """Deletes files that workers wrote and that no transaction has adopted."""
+        raise NotImplementedError
 
     @abstractmethod
     def count(self, layout: Layout, table: str, scope: Scope, image_sets: ImageSets) -> int:
