@@ -307,7 +307,7 @@ class TestProperties:
         assert "image_url_prepend = https://images.lab.org/screens\n" in ran.out
 
     def test_a_folder_without_an_image_is_refused(self, database: Path, cpexport: Run) -> None:
-        mapping = "/clutser=https://images.lab.org/clutser"
+        mapping = "/archive=https://images.lab.org/archive"
         ran = cpexport("properties", "--to", f"sqlite:///{database}", "--path-map", mapping)
 
         assert ran.status == 2
