@@ -39,7 +39,13 @@ LOADS: dict[str, list[tuple[str, ...]]] = {
         ),
     ],
     "failed jobs": [("{12_failed}/outputs", "{12_failed}/outputs_cli")],
-    "CSV files": [("{40_spreadsheet}/outputs",)],
+    # The third is incomplete, and left out.
+    "CSV files": [
+        (
+            *("{40_spreadsheet}/outputs/P1-A01-1", "{40_spreadsheet}/outputs/P1-A01-2"),
+            *("{40_spreadsheet}/outputs/P1-B02-1", "{40_spreadsheet}/outputs/P2-A01-1"),
+        )
+    ],
     "tracks": [("{50_track}/overlap_batch/outputs",)],
     "many columns": [("{wide}",)],
     "MySQL / CSV": [("{70_sqlcsv}/csv_separate",)],
