@@ -196,8 +196,8 @@ def test_columns_and_indexes_of_others_in_files_stay_or_are_named(
     load([first, with_column, with_text], f"{kind}:///{file}")
 
     assert run("SELECT DISTINCT note FROM Per_Image") == [("theirs",)]
-    named = {"sqlite": "name FROM sqlite_master", "duckdb": "index_name FROM duckdb_indexes()"}
-    assert ("theirs",) in run(f"SELECT {named[kind]}")
+    indexes = {"sqlite": "name FROM sqlite_master", "duckdb": "index_name FROM duckdb_indexes()"}
+    assert ("theirs",) in run(f"SELECT {indexes[kind]}")
     assert verify([first, with_column, with_text], f"{kind}:///{file}").exit_status == 0
 
 
