@@ -1,16 +1,13 @@
 """Writes batches to a destination, one transaction per batch: the loop of a load."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
-from cpexport import __version__
 from cpexport._stopwatch import Stopwatch
 from cpexport.cellprofiler.features import EXPERIMENT, IMAGE, INTEGER, REAL, TEXT
 from cpexport.cellprofiler.image_identity import Pictures
@@ -19,9 +16,9 @@ from cpexport.derived.group_renumbering import number_groups
 from cpexport.derived.planned import keep_planned
 from cpexport.errors import NumbersError, SourceError, StaleError
 from cpexport.loading.decode import Decoded, decode
+from cpexport.loading.entries import entry_of
 from cpexport.loading.groups import Group, grouped_ahead, singly
 from cpexport.loading.load_plan import LoadStep, Newer, Older, newer_of
-from cpexport.loading.lost_features import recorded
 from cpexport.loading.missing_features import absent
 from cpexport.loading.prefetch import decoded_ahead
 from cpexport.loading.progress import Progress, ProgressEvent
@@ -35,7 +32,6 @@ from cpexport.sinks.base import Sink, StagedBatch
 from cpexport.sinks.ledger import Count, Entry
 from cpexport.sources.base import Batch, features_of, fingerprint, size
 from cpexport.sources.error_containment import contained
-from cpexport.sources.renumbered import RenumberedSource
 from cpexport.tables.layout import Features, joined, table_of
 
 _log = logging.getLogger(__name__)
@@ -118,10 +114,14 @@ class LoadWriter:
         """
         clock = Stopwatch()
         staged, some = group.staged, []
+        known: Features = {}
         for place in group.places:
             step, decoded = group.steps[place], group.answers[place]
             if isinstance(decoded, Decoded):
-                self._prepare(joined([self._features, decoded.types]))
+                # Most batches of a group share their types: to join thousands takes a while.
+                if decoded.types is not known:
+                    known = decoded.types
+                    self._prepare(joined([self._features, known]))
                 some.append((step, decoded, self._entry(step, decoded)))
         if staged is None or any(self._is_late(decoded) for _, decoded, _ in some):
             return frozenset()
@@ -187,7 +187,7 @@ class LoadWriter:
 
     def _entry(self, step: LoadStep, decoded: Decoded) -> Entry:
         counts = {name: self._counted(name, decoded) for name in decoded.counts}
-        entry = _entry(step, decoded.fingerprint, counts, self._prefix)
+        entry = entry_of(step, decoded.fingerprint, counts, self._prefix)
         return replace(entry, measured=decoded.measured)
 
     def _make_text(self, error: NumbersError) -> None:
@@ -239,7 +239,7 @@ class LoadWriter:
                 self._attempts(lambda _: self._sink.upgrade())
             try:
                 with contained(step.batch.source):
-                    entry = _entry(step, fingerprint(step.batch.source), {}, self._prefix)
+                    entry = entry_of(step, fingerprint(step.batch.source), {}, self._prefix)
             except SourceError as error:
                 self._leave_out(step.batch, error)
                 continue
@@ -321,39 +321,3 @@ def _blocks(decoded: Decoded, wanted: str) -> Iterator[pa.RecordBatch]:
     """The rows of one object type, block by block."""
     for _, rows in decoded.rows(wanted):
         yield from rows
-
-
-def _entry(step: LoadStep, fingerprint: str, counts: Mapping[str, Count], prefix: str) -> Entry:
-    batch = step.batch
-    # Tables from which nothing is loaded are entered too: the next load must know them, because an
-    # output of the same run that lacks one of them is truncated.
-    empty = {name: Count(0) for name in batch.features if name != IMAGE}
-    return Entry(
-        path=str(batch.source.path),
-        format=batch.source.format,
-        signature=batch.known_by,
-        fingerprint=fingerprint,
-        image_sets=batch.image_sets,
-        complete=batch.complete,
-        loaded=step.image_sets,
-        rejected=batch.unexpected | batch.mismatched_images,
-        group_tags=batch.group_tags,
-        state=batch.state,
-        reason=batch.reason,
-        age=batch.age,
-        version=batch.version,
-        pipeline=batch.pipeline,
-        time=datetime.now(UTC).isoformat(timespec="seconds"),
-        cpexport=__version__,
-        counts={table_of(name, prefix): n for name, n in (empty | dict(counts)).items()},
-        recorded=recorded(batch),
-        **_numbers(step),
-    )
-
-
-def _numbers(step: LoadStep) -> dict[str, Any]:
-    """The fields of an entry about image sets whose jobs count from 1."""
-    source = step.batch.source
-    if not isinstance(source, RenumberedSource):
-        return {}
-    return {"key": source.features, "numbers": source.numbers(step.image_sets)}

@@ -158,6 +158,7 @@ class LedgerSink:
             scope = self._scope_of_run()
             self._number(before, layout, scope, entry)
             self._enter(layout, scope, entry, pictures, allow)
+            experiment_tables.keep_measured(self._db, scope, {})
             counts = RowCountCheck(self.name, entry, layout, self.ledger.prefix)
             yield self._writer(layout, scope, entry, counts)
             counts.check(lambda table: self._tables.count(layout, table, scope, entry.loaded))
@@ -201,6 +202,7 @@ class LedgerSink:
                 raise self._stale
             self._number(layout, layout, scope, batch.entry)
             self._enter(layout, scope, batch.entry, batch.pictures, batch.allow)
+        experiment_tables.keep_measured(self._db, scope, {})
         self._tables.adopt(staged.files)
         # Of several jobs, only the metadata of the one with the first image set stays.
         for batch in sorted(batches, key=lambda batch: batch.entry.loaded.first):
@@ -234,7 +236,6 @@ class LedgerSink:
         owners = self._delete_replaced(layout, scope, entry, allow)
         number = ledger_tables.write(self._db, scope, entry, pictures)
         ledger_upgrade.write(self._db, number, entry, owners)
-        experiment_tables.keep_measured(self._db, scope, {})
 
     def _number(self, before: Layout, layout: Layout, scope: Scope, entry: Entry) -> None:
         """Enters the numbers that a batch gives image sets, and the numbers that jobs gave those
