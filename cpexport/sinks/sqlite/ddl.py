@@ -232,8 +232,12 @@ def _of_others(db: Connection, table: Table) -> list[tuple[str, str]]:
     """The columns of a table that another program added, with their definitions.
 
     Raises:
-        ChangedError: one is computed; SQLite does not tell how.
+        ChangedError: one is computed, or refers to another table; SQLite does not tell how.
     """
+    lost = f"a new table {table.name} must replace the old one, which"
+    for (name,) in db.rows('SELECT "from" FROM pragma_foreign_key_list(?)', table.name):
+        problem = f"{lost} has a foreign key in {name}"
+        raise ChangedError(db.name, problem, "make that column again without it")
     ours = {name.lower() for name in (*table.key, *(column.name for column in table.columns))}
     found = []
     for name, type, required, default, hidden in db.rows(
@@ -241,8 +245,8 @@ def _of_others(db: Connection, table: Table) -> list[tuple[str, str]]:
     ):
         if hidden:
             drop = f"ALTER TABLE {quoted(table.name)} DROP COLUMN {quoted(name)}"
-            problem = f"a new table {table.name} must replace the old one, which computes {name}"
-            raise ChangedError(db.name, problem, f"run {drop}, and add it again after the load")
+            advice = f"run {drop}, and add it again after the load"
+            raise ChangedError(db.name, f"{lost} computes {name}", advice)
         if name.lower() not in ours:
             words = [type, "NOT NULL" * required, f"DEFAULT ({default})" if default else ""]
             found.append((name, " ".join(words)))
