@@ -11,6 +11,7 @@ SCHEMES: Final = {
     "sqlite:///": "FILE",
     "duckdb:///": "FILE",
     "parquet:": "FOLDER",
+    "delta:": "FOLDER",
     "mysql+pymysql://": "USER@HOST/DB",
 }
 """How a destination URL begins, and what follows."""
@@ -27,7 +28,11 @@ _KINDS: Final = {
     ".duckdb": "duckdb",
     ".ddb": "duckdb",
     ".parquet": "parquet",
+    ".delta": "delta",
 }
+FOLDERS: Final = ("parquet", "delta")
+"""The kinds of destination that are folders."""
+
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+]+:")
 # SQLAlchemy reads URLs like this: a password can contain a ?.
 _QUERY: Final = re.compile(r"[^:]+://(?:[^:/]*(?::[^@]*)?@)?[^?]*\?(.*)", re.DOTALL)
@@ -65,8 +70,8 @@ def destination_url(text: str) -> str:
         )
         meant = closest(suffix, _KINDS) if suffix else None
         raise UsageError(suggest(message, meant and str(path.with_suffix(meant))))
-    if kind == "parquet":
-        return f"parquet:{path}"
+    if kind in FOLDERS:
+        return f"{kind}:{path}"
     return file_url("duckdb" if kind == "sqlite" and _is_duckdb(path) else kind, path)
 
 

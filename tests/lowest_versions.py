@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 _PROJECT = Path(__file__).parents[1] / "pyproject.toml"
-_EXTRAS = ("cloud", "duckdb", "mysql")
+_EXTRAS = ("cloud", "delta", "duckdb", "mysql")
 _BOUNDED = re.compile(r"([A-Za-z0-9_.-]+)>=([0-9.]+)")
 
 

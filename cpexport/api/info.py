@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cpexport.api.arguments import FilePath, Words, paths, url, word_list
-from cpexport.destination_url import file_url
+from cpexport.destination_url import FOLDERS, file_url
 from cpexport.errors import UsageError
 
 if TYPE_CHECKING:
@@ -73,4 +73,4 @@ def _destination(path: Path) -> str | None:
     kind = kind_of(path)
     if kind is None:
         return None
-    return f"parquet:{path}" if kind == "parquet" else file_url(kind, path)
+    return f"{kind}:{path}" if kind in FOLDERS else file_url(kind, path)

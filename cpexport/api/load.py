@@ -72,8 +72,9 @@ def load(
     outputs: folders or files that hold job outputs, at any depth: one path or several, or URLs of
         folders in buckets, such as `s3://bucket/run`. With `table_number` each is a run, and can be
         written `NAME=FOLDER`.
-    to: the destination: a URL as for `--to`, or a file name that ends in .sqlite, .db, .duckdb or
-        .parquet; by default NAME.sqlite in the working folder, after the first of `outputs`.
+    to: the destination: a URL as for `--to`, or a file name that ends in .sqlite, .db, .duckdb,
+        .parquet or .delta; by default NAME.sqlite in the working folder, after the first of
+        `outputs`.
     batch: the batch file, Batch_data.h5; by default found near `outputs`, or by their plan.
         Without any, only gaps in the numbers show that image sets are missing.
     plan: LoadData's list of image sets, `load_data.csv`, or several, where there is no batch file.

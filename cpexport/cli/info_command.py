@@ -42,7 +42,7 @@ def info(
 ) -> int:
     """Say what a destination or a file holds.
 
-    FILE is a database or a Parquet folder that cpexport loaded, a job's output, a folder of
+    FILE is a database or a folder that cpexport loaded, a job's output, a folder of
     outputs, or a batch file. This changes nothing. It needs no write access.
     """
     from cpexport.api.info import info

@@ -11,7 +11,7 @@ from cpexport.cli.logs import LOG_FILE, VERBOSE
 from cpexport.cli.screens import Choice, Number, OptionDecorator, all_of, option
 from cpexport.destination_url import FORMS
 
-_ANY = f"{FORMS}; or a file name that ends in .sqlite, .duckdb or .parquet"
+_ANY = f"{FORMS}; or a file name that ends in .sqlite, .duckdb, .parquet or .delta"
 _path = click.Path(path_type=Path)
 _count = Number(int, 1)
 

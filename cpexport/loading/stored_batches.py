@@ -23,7 +23,7 @@ from cpexport.cellprofiler.features import (
 )
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.cellprofiler.pipeline import KnownPipeline
-from cpexport.destination_url import file_url
+from cpexport.destination_url import FOLDERS, file_url
 from cpexport.errors import SinkError, SourceError, UsageError
 from cpexport.files.places import is_on_disk
 from cpexport.imagesets import ImageSets
@@ -44,8 +44,8 @@ _ADVICE: Final = "load the outputs of its jobs instead"
 def destination_in(path: Path) -> str | None:
     """The URL of the destination of cpexport that a file or folder is; None for anything else."""
     kind = kind_of(path)
-    if kind == "parquet":
-        return f"parquet:{path}"
+    if kind in FOLDERS:
+        return f"{kind}:{path}"
     if kind is None and path.is_file() and contents(path) is FileKind.DESTINATION:
         kind = "sqlite"
     return file_url(kind, path) if kind else None

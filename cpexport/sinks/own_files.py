@@ -9,19 +9,20 @@ from urllib.parse import quote
 from cpexport import _sqlite_adbc
 from cpexport.files.kinds import SQLITE
 from cpexport.files.opening import open_regular
-from cpexport.sinks.parquet.dataset import LEDGER
+from cpexport.sinks.parquet.dataset import folder_kind
 
 # DuckDB's file signature follows a checksum of 8 bytes (duckdb.org, storage/internals).
 _DUCKDB: Final = (8, b"DUCK")
 
 
 def kind_of(path: Path) -> str | None:
-    """`sqlite`, `duckdb` or `parquet` for a destination of cpexport; None for anything else.
+    """`sqlite`, `duckdb`, `parquet` or `delta` for a destination of cpexport; None for anything
+    else.
 
     Any DuckDB file counts, as no job of CellProfiler writes one.
     """
     if path.is_dir():
-        return "parquet" if (path / LEDGER).is_file() else None
+        return folder_kind(path)
     try:
         with open_regular(path) as stream:
             start = stream.read(len(SQLITE))

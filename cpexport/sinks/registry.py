@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from cpexport.destination_url import FORMS, SCHEMES, destination_url, query_of
+from cpexport.destination_url import FOLDERS, FORMS, SCHEMES, destination_url, query_of
 from cpexport.errors import UsageError
-from cpexport.sinks import duckdb, mysql, parquet, sqlite
+from cpexport.sinks import delta, duckdb, mysql, parquet, sqlite
 from cpexport.sinks.base import Sink
 from cpexport.sinks.capabilities import Capabilities
 from cpexport.sinks.opening import Opening
@@ -28,11 +28,12 @@ _KINDS: Final = {
     "sqlite": sqlite.CAPABILITIES,
     "duckdb": duckdb.CAPABILITIES,
     "parquet": parquet.CAPABILITIES,
+    "delta": delta.CAPABILITIES,
     "mysql": mysql.CAPABILITIES,
     "mariadb": mysql.CAPABILITIES,
 }
-_PARQUET = "parquet:"
 _FILES = ("sqlite", "duckdb")
+_IN_BUCKET = re.compile(r"[A-Za-z][A-Za-z0-9+]*://")
 
 
 def absolute(url: str) -> str:
@@ -42,8 +43,9 @@ def absolute(url: str) -> str:
     Raises:
         UsageError: not a URL, or it contains a password.
     """
-    if url.startswith(_PARQUET):
-        return f"{_PARQUET}{Path(url.removeprefix(_PARQUET)).absolute()}"
+    kind, folder = _folder_of(url)
+    if folder is not None:
+        return f"{kind}:{Path(folder).absolute()}"
     parsed = _parsed(url)
     if parsed.password is not None:
         raise UsageError(
@@ -56,12 +58,12 @@ def absolute(url: str) -> str:
 
 
 def file_of(url: str) -> Path | None:
-    """The file that a URL names; None for a folder of Parquet files and for servers.
+    """The file that a URL names; None for a folder of tables and for servers.
 
     Raises:
         UsageError: not a URL.
     """
-    if url.startswith(_PARQUET):
+    if _folder_of(url)[1] is not None:
         return None
     parsed = _parsed(url)
     is_file = parsed.get_backend_name() in _FILES and parsed.database
@@ -74,7 +76,8 @@ def place_of(url: str) -> Path | None:
     Raises:
         UsageError: not a URL.
     """
-    return Path(url.removeprefix(_PARQUET)) if url.startswith(_PARQUET) else file_of(url)
+    _, folder = _folder_of(url)
+    return file_of(url) if folder is None else Path(folder)
 
 
 def capabilities(url: str) -> Capabilities:
@@ -98,8 +101,8 @@ def open_sink(
     *,
     writing: bool = True,
 ) -> Sink:
-    """Opens the destination that a SQLAlchemy URL, `parquet:FOLDER` or a file name names. The first
-    write makes it.
+    """Opens the destination that a SQLAlchemy URL, `parquet:FOLDER`, `delta:FOLDER` or a file name
+    names. The first write makes it.
 
     shape: how its tables should look (default: as they do).
     paths: how to change the paths of images in them (default: as it does).
@@ -114,10 +117,9 @@ def open_sink(
     """
     url = destination_url(url)
     opening = Opening(prefix, shape, run, paths, writing)
-    if url.startswith(_PARQUET):
-        from cpexport.sinks.parquet.table_store import open_parquet
-
-        return open_parquet(url.removeprefix(_PARQUET), opening)
+    kind, folder = _folder_of(url)
+    if folder is not None:
+        return _opened_folder(kind, folder, opening)
     parsed = _parsed(url)
     kind = parsed.get_backend_name()
     if kind in _FILES and parsed.host:
@@ -137,6 +139,35 @@ def open_sink(
 
         return open_mysql(parsed, opening)
     raise UsageError(_unsupported(kind))
+
+
+def _folder_of(url: str) -> tuple[str, str | None]:
+    """The kind of destination that a URL names, and its folder; None for other kinds.
+
+    Raises:
+        UsageError: the folder is in a bucket.
+    """
+    kind, _, folder = url.partition(":")
+    if kind not in FOLDERS:
+        return kind, None
+    if _IN_BUCKET.match(folder):
+        # The ledger is a SQLite file, which needs the locks of a disk.
+        raise UsageError(
+            f"--to {url}: no load can write to a bucket; load into delta:FOLDER, and copy the "
+            f"folder to {folder}, where readers of Delta Lake read it"
+        )
+    return kind, folder
+
+
+def _opened_folder(kind: str, folder: str, opening: Opening) -> Sink:
+    if kind == "delta":
+        with _extra("delta", "deltalake"):
+            from cpexport.sinks.delta.table_store import open_delta
+
+        return open_delta(folder, opening)
+    from cpexport.sinks.parquet.table_store import open_parquet
+
+    return open_parquet(folder, opening)
 
 
 def _unsupported(kind: str) -> str:

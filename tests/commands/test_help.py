@@ -99,7 +99,7 @@ def test_a_url_has_its_forms_beside_it(name: str) -> None:
     assert "sqlite:///FILE" in whole
     assert "mysql+pymysql://USER@HOST/DB" in whole
     if name != "properties":
-        assert "duckdb:///FILE, parquet:FOLDER or" in whole
+        assert "duckdb:///FILE, parquet:FOLDER, delta:FOLDER or" in whole
 
 
 @pytest.mark.parametrize("name", ["cpexport", *NAMES])

@@ -122,17 +122,17 @@ def test_different_images_under_one_number_stop_it(tmp_path: Path) -> None:
 
 
 def test_destinations_of_all_kinds_are_merged(tmp_path: Path, cpexport: Run) -> None:
-    jobs = [job(tmp_path / str(n), n, f"{n}.tif", area=n) for n in (1, 2)]
-    parts = ["a.duckdb", "b.parquet"]
+    jobs = [job(tmp_path / str(n), n, f"{n}.tif", area=n) for n in (1, 2, 3)]
+    parts = ["a.duckdb", "b.parquet", "c.delta"]
     for one, part in zip(jobs, parts, strict=True):
         package.load(one, tmp_path / part)
     merged = tmp_path / "all.sqlite"
     ran = cpexport("load", *parts, "--to", merged)
     again = package.load(jobs, merged)
 
-    assert (ran.status, again.loaded, again.already) == (0, 0, 2)
+    assert (ran.status, again.loaded, again.already) == (0, 0, 3)
     assert "a destination of cpexport; its batches are read" in ran.err
-    assert sorted(package.read(merged, "Per_Cells")["Cells_AreaShape_Area"]) == [1, 2]
+    assert sorted(package.read(merged, "Per_Cells")["Cells_AreaShape_Area"]) == [1, 2, 3]
     assert package.verify([tmp_path / part for part in parts], merged).different == 0
     itself = cpexport("load", parts[0], "--to", parts[0])
     url = cpexport("load", f"duckdb:{parts[0]}", "--to", merged)

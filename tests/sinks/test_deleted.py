@@ -17,6 +17,7 @@ URLS = {
     "sqlite": "sqlite:///{}/screen",
     "duckdb": "duckdb:///{}/screen",
     "parquet": "parquet:{}/screen",
+    "delta": "delta:{}/screen",
 }
 
 

@@ -94,8 +94,11 @@ def test_batches_that_another_load_has_written_meanwhile_are_there_once(
     assert same(tmp_path / "screen", tmp_path / "alone")
 
 
-def test_outputs_that_run_again_replace_the_older_ones(tmp_path: Path, adopted: list[int]) -> None:
-    to = f"parquet:{tmp_path}/screen"
+@pytest.mark.parametrize("kind", ["parquet", "delta"])
+def test_outputs_that_run_again_replace_the_older_ones(
+    tmp_path: Path, adopted: list[int], kind: str
+) -> None:
+    to = f"{kind}:{tmp_path}/screen"
     load(jobs(tmp_path / "old", [1.5] * 12), to, workers=THREADS)
     again = [
         output(

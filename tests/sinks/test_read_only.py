@@ -25,6 +25,7 @@ URLS = {
     "sqlite": "sqlite:///{}/screen.sqlite",
     "duckdb": "duckdb:///{}/screen.duckdb",
     "parquet": "parquet:{}/screen",
+    "delta": "delta:{}/screen",
 }
 
 
@@ -125,8 +126,8 @@ def test_a_folder_of_a_load_that_was_cut_off_is_read_as_it_will_be(
         "import os, sys; from pathlib import Path; from cpexport.commands.load import load; "
         "from cpexport.loading.request import LoadRequest; "
         "from cpexport.sinks.parquet.dataset import Folder; publish = Folder.publish; "
-        "Folder.publish = lambda f: "
-        "os._exit(9) if f.unsettled and f._pending()[0] else publish(f); "
+        "Folder.publish = lambda f, **end: "
+        "os._exit(9) if f.unsettled and f._pending()[0] else publish(f, **end); "
         "load(LoadRequest((Path(sys.argv[1]),), sys.argv[2]))"
     )
     command = [sys.executable, "-c", cut_off, str(outputs()), url]

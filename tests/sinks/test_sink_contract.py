@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 from contracts.sink import SinkContract
+from deltalake import write_deltalake
 from support.datasets import asked
 from support.decoded_jobs import Job, put
 from support.fixtures import rows
@@ -70,6 +71,38 @@ class TestParquetSink(SinkContract):
         put(sink, jobs[0])
 
         with pytest.raises(SinkError, match="CellProfiler Analyst cannot read Parquet"):
+            sink.address(tmp_path)
+
+
+class TestDeltaSink(TestParquetSink):
+    """So does a folder of Delta Lake tables, which DuckDB reads by their logs."""
+
+    @pytest.fixture(autouse=True)
+    def at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Logs are updated after each batch, which tests read before the sink is closed."""
+        monkeypatch.setattr("cpexport.sinks.delta.folder._SECONDS", 0)
+
+    def url(self, folder: Path) -> str:
+        return f"delta:{folder}/screen"
+
+    def read(self, folder: Path, query: str) -> list[tuple[object, ...]]:
+        ledger = folder / "screen" / "_cpexport_delta.sqlite"
+        if not ledger.exists() or "_cpexport_" in query:
+            return rows(ledger, query) if ledger.exists() else []
+        return asked(folder / "screen", query)
+
+    def write(self, folder: Path, statement: str) -> None:
+        (table,) = re.findall(r"CREATE TABLE (\w+)", statement)
+        with duckdb.connect() as db:
+            db.execute(statement)
+            write_deltalake(folder / "screen" / table, db.table(table).to_arrow_table())
+
+    def test_its_address_says_what_it_is_and_no_password(
+        self, sink: Sink, tmp_path: Path, jobs: list[Job]
+    ) -> None:
+        put(sink, jobs[0])
+
+        with pytest.raises(SinkError, match="CellProfiler Analyst cannot read Delta Lake"):
             sink.address(tmp_path)
 
 

@@ -25,7 +25,9 @@ from cpexport.sinks.parquet.writer import ParquetWriter
 from cpexport.sinks.sqlite.connection import Connection
 from cpexport.sinks.sqlite.errors import writable
 
-LEDGER: Final = "_cpexport.sqlite"
+LEDGERS: Final = {"parquet": "_cpexport.sqlite", "delta": "_cpexport_delta.sqlite"}
+"""The ledger's file by kind of folder: what a kind must not be taken for has another name."""
+
 _STAGING: Final = "_cpexport_new"
 # If a load failed or was killed at its first batch, the folder may have only such files.
 _OURS: Final = "_cpexport"
@@ -44,9 +46,9 @@ _FILES: Final = (
 class LedgerFile(Connection):
     """The folder's ledger, in a SQLite file. The folder is made before it."""
 
-    def __init__(self, folder: Path, name: str, *, writing: bool = True) -> None:
-        self.folder = folder
-        super().__init__(folder / LEDGER, name, writing=writing)
+    def __init__(self, folder: Path, kind: str, *, writing: bool = True) -> None:
+        self.folder, self._kind = folder, kind
+        super().__init__(folder / LEDGERS[kind], f"{kind}:{folder}", writing=writing)
 
     @property
     def title(self) -> str:
@@ -78,6 +80,10 @@ class LedgerFile(Connection):
             raise SinkError(self.name, "not a folder", "name a folder")
         elif self.path.exists():
             super()._refuse_unusable()
+        elif (kind := folder_kind(folder)) is not None:
+            raise SinkError(
+                self.name, f"the folder holds tables of {kind}", f"write {kind}:{folder}"
+            )
         elif any(not path.name.startswith(_OURS) for path in folder.iterdir()):
             raise SinkError(
                 self.name,
@@ -86,6 +92,11 @@ class LedgerFile(Connection):
             )
         elif self.writing and not writable(folder):
             raise SinkError(self.name, "read-only", "make it writable, or choose another folder")
+
+
+def folder_kind(folder: Path) -> str | None:
+    """The kind of a folder that cpexport made; None for any other."""
+    return next((kind for kind, name in LEDGERS.items() if (folder / name).is_file()), None)
 
 
 @dataclass(frozen=True)
@@ -237,8 +248,10 @@ class Folder:
                 sync(self._staging)
                 sync(self.path)
 
-    def publish(self) -> None:
+    def publish(self, *, last: bool = False) -> None:
         """Moves committed files to their places, and deletes removed ones.
+
+        last: whether the load ends with this, so that nothing may be left for later.
 
         If several files of a table change, the table meanwhile has a file that no reader can read.
         Images come last, so a reader that sees an image set also sees its objects.

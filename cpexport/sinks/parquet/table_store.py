@@ -7,6 +7,7 @@ transaction is that of a batch. The small tables are also written to Parquet whe
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import ClassVar
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -73,37 +74,46 @@ class _Ledger(SqlLedger):
 def open_parquet(path: str, opening: Opening) -> LedgerSink:
     """Opens a folder; see `registry.open_sink`. The first batch makes it; if that batch fails, the
     folder is removed again."""
+    return open_folder(path, opening, ParquetTableStore)
+
+
+def open_folder(path: str, opening: Opening, store: "type[ParquetTableStore]") -> LedgerSink:
+    """Opens a folder whose tables are those of a class."""
     prefix = opening.prefix
     if not path or path.startswith("//"):
-        raise UsageError("--to names no folder; write parquet:FOLDER")
+        raise UsageError(f"--to names no folder; write {store.kind}:FOLDER")
     if opening.shape is not None and opening.shape.layout == VIEW:
-        raise UsageError("a Parquet folder cannot have views; use --objects separate or combined")
+        raise UsageError(
+            f"a {store.title} folder cannot have views; use --objects separate or combined"
+        )
     if prefix.startswith(("_", ".")) or {"/", "=", "@"} & set(prefix):
         raise UsageError(
-            f"--prefix {prefix}: for Parquet, it must not begin with _ or ., nor contain /, = or @"
+            f"--prefix {prefix}: for {store.title}, it must not begin with _ or ., nor contain "
+            "/, = or @"
         )
-    file = LedgerFile(Path(path), f"parquet:{path}", writing=opening.writing)
-    folder = Folder(file)
+    file = LedgerFile(Path(path), store.kind, writing=opening.writing)
+    folder = store.folder_type(file)
     ledger = _Ledger(file, folder, prefix, opening.run)
 
     def tables(shape: TableOptions) -> ParquetTableStore:
-        return ParquetTableStore(file, folder, prefix, shape)
+        return store(file, folder, prefix, shape)
 
     sink = LedgerSink.opened(file, ledger, opening, tables)
     if opening.writing:
         delete_left_behind(folder.path, PARTS)
         if folder.unsettled:
-            _settle(file, folder)
+            settle(file, folder)
     return sink
 
 
-def _settle(file: LedgerFile, folder: Folder) -> None:
-    """Puts the files of the last transaction in place, if no other process is about to."""
+def settle(file: LedgerFile, folder: Folder, *, last: bool = False) -> None:
+    """Puts the files of the last transaction in place, if no other process is about to; see
+    `Folder.publish`."""
     locked = False
     try:
         with file.transaction():
             locked = True
-            folder.publish()
+            folder.publish(last=last)
     except SinkError:
         # Otherwise another process has the lock: it or the next one publishes the files.
         if locked:
@@ -112,6 +122,10 @@ def _settle(file: LedgerFile, folder: Folder) -> None:
 
 class ParquetTableStore(TableStore):
     """The tables of a folder."""
+
+    kind: ClassVar = "parquet"
+    title: ClassVar = "Parquet"
+    folder_type: ClassVar[type[Folder]] = Folder
 
     def __init__(self, file: LedgerFile, folder: Folder, prefix: str, shape: TableOptions) -> None:
         super().__init__(file.name, prefix, shape)
@@ -136,10 +150,14 @@ class ParquetTableStore(TableStore):
             if self._file.writing and not failed and has_ledger(self._file):
                 self._compact(layout)
                 if self._grown and self._folder.unsettled:
-                    _settle(self._file, self._folder)
+                    settle(self._file, self._folder)
+            self._publish_all(failed=failed)
         finally:
             self._at_end.close()
             self._file.close()
+
+    def _publish_all(self, *, failed: bool) -> None:
+        """Publishes what commits have left for the end; every commit publishes its own here."""
 
     def _compact(self, layout: GrowingLayout) -> None:
         """Merges the small files of this load, and of an earlier one that could not merge its own.
@@ -170,7 +188,7 @@ class ParquetTableStore(TableStore):
     def address(self, folder: Path | None) -> Mapping[str, str]:
         raise SinkError(
             self.name,
-            "CellProfiler Analyst cannot read Parquet",
+            f"CellProfiler Analyst cannot read {self.title}",
             "load into SQLite or MySQL instead",
         )
 
@@ -204,7 +222,7 @@ class ParquetTableStore(TableStore):
                 self._writers = {}
                 self._folder.discard()
                 raise
-        _settle(self._file, self._folder)
+        settle(self._file, self._folder)
 
     def apply_pending(self, layout: GrowingLayout) -> Layout:
         return layout.apply_pending(self._change)
