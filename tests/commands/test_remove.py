@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.csv_outputs import NEW, OLD, image, nucleus, output
 from support.fixtures import Ran, rows, unpacked
 from support.servers import Database
 
@@ -291,3 +292,34 @@ def test_killed_it_has_removed_all_or_nothing(
 def images(to: str) -> list[int]:
     with open_sink(to, writing=False) as sink:
         return [n for block in sink.read("Image", []) for n in block["ImageNumber"].to_pylist()]
+
+
+def test_again_brings_back_the_newest_that_is_asked_for(tmp_path: Path) -> None:
+    to, areas = tmp_path / "a.sqlite", "SELECT ImageNumber, Cells_AreaShape_Area FROM Per_Cells"
+
+    def there() -> list[tuple[object, ...]]:
+        return sorted(rows(to, areas))
+
+    for name, time, area in (("old", OLD, 5), ("new", NEW, 7)):
+        images = [image(n, f"{n}.tif", digest=f"{n}" * 32, Count_Cells=1) for n in (1, 2)]
+        cells = [nucleus(n, 1, area) for n in (1, 2)]
+        output(tmp_path / "run" / name, images, time, Cells=cells)
+    cpexport.load(tmp_path / "run", to)
+    cpexport.remove(to, image_sets="2")
+    cpexport.load(tmp_path / "run" / "old", to, again=True)
+    older = there()
+    cpexport.load(tmp_path / "run", to)
+    same = there()
+    cpexport.load(tmp_path / "run", to, again=True)
+    newest = there()
+    cpexport.remove(to, batches=tmp_path / "run" / "new")
+    # Outputs that were moved are known by their content, also if a load has seen them meanwhile.
+    (tmp_path / "run").rename(tmp_path / "moved")
+    cpexport.load(tmp_path / "moved", to)
+    gone = there()
+    cpexport.load(tmp_path / "moved", to, again=True)
+
+    assert older == same == [(1, 7.0), (2, 5.0)]
+    assert newest == there() == [(1, 7.0), (2, 7.0)]
+    assert gone == []
+    assert clean(tmp_path / "moved", str(to))
