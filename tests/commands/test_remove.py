@@ -323,3 +323,23 @@ def test_again_brings_back_the_newest_that_is_asked_for(tmp_path: Path) -> None:
     assert newest == there() == [(1, 7.0), (2, 7.0)]
     assert gone == []
     assert clean(tmp_path / "moved", str(to))
+
+
+def test_a_report_counts_what_sql_counts(tmp_path: Path) -> None:
+    """Also the image sets that were planned, removed, or are loaded under other numbers."""
+    wells = ["A01", "A02", "B01", "B02"]
+    for well in wells[1:]:
+        named = {"Metadata_Plate": "P1", "Metadata_Well": well, "Metadata_Site": 1}
+        row = {**image(1, f"{well}.tif", digest=well.ljust(32, "0"), Count_Cells=1), **named}
+        output(tmp_path / "run" / well, [row], OLD, Cells=[nucleus(1, 1, 5)])
+    lines = ["FileName_DNA,Metadata_Plate,Metadata_Well,Metadata_Site"]
+    lines += [f"{well}.tif,P1,{well},1" for well in wells]
+    (tmp_path / "all.csv").write_text("\n".join(lines))
+    to, out = tmp_path / "a.sqlite", tmp_path / "r.html"
+    cpexport.load(tmp_path / "run", to, plan=tmp_path / "all.csv")
+    cpexport.remove(to, image_sets="3")
+    for outputs in ((), tmp_path / "run"):
+        found = cpexport.report(outputs, to=to, out=out)
+        assert (found.complete, found.planned, str(found.missing)) == (2, 4, "1,3")
+        assert found.wells == 4
+    assert any("image set 3 was removed" in note for note in found.notes)
