@@ -86,6 +86,7 @@ def test_what_is_left_is_as_if_the_rest_had_never_been_loaded(
         [f"{outputs}/P1-A01-2"],
     )
     assert done.rows["Per_Nuclei"] == len(whole["Nuclei"]) - len(rest["Nuclei"])
+    assert done.rows["Per_Relationships"] == len(whole["pairs"]) - len(rest["pairs"]) > 0
     if "sqlite" in to:
         assert rest == expected
     else:
