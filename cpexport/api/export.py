@@ -24,6 +24,7 @@ from cpexport.outcome import DONE, stamped
 from cpexport.sinks.registry import open_sink
 from cpexport.spelling import closest, suggest
 
+_LEDGER = "_cpexport_"
 _FIRST_IMAGE: Final = "image_number1"
 _KEYS: Final = (TABLE_NUMBER, IMAGE_NUMBER, OBJECT_NUMBER)
 
@@ -93,7 +94,10 @@ def export(
     assert source is not None
     check_writable(path, overwrite=overwrite)
     name, existing = table_columns(source, table, prefix, run)
-    conditions = _conditions(source, prefix, pairs(where))
+    if name.startswith(_LEDGER):
+        conditions = _own_conditions(name, existing, pairs(where))
+    else:
+        conditions = _conditions(source, prefix, pairs(where))
     chosen = _chosen(columns, existing, name)
     reading = _Reading(source, name, prefix, run, chosen, existing, conditions)
     rows = 0
@@ -103,6 +107,8 @@ def export(
             for batch in chain([first], batches):
                 rows += batch.num_rows
                 file.write(batch)
+            if conditions and not rows:
+                raise UsageError(f"no row of {name} has {_texts(conditions)}")
     return ExportedFile(path, name, rows, len(chosen), path.stat().st_size)
 
 
@@ -175,7 +181,7 @@ class _Reading:
             for run, number in zip(runs, met[IMAGE_NUMBER].to_pylist(), strict=True):
                 found.setdefault(run, []).append(number)
         if not found:
-            raise UsageError(f"no image set has {', '.join(one.text for one in self.conditions)}")
+            raise UsageError(f"no image set has {_texts(self.conditions)}")
         return {run: ImageSets.of(numbers) for run, numbers in found.items()}
 
     def _read(
@@ -241,6 +247,29 @@ def _conditions(to: str, prefix: str, texts: Iterable[str]) -> list[_Condition]:
         meets = _in_wells(value) if column == columns.get(places.well) else value.__eq__
         conditions.append(_Condition(f"{name}={value}", column, meets))
     return conditions
+
+
+def _own_conditions(table: str, existing: Sequence[str], texts: Iterable[str]) -> list[_Condition]:
+    """The conditions on the own columns of a table of the ledger, such as `plate` and `State`.
+
+    Raises:
+        UsageError: one is not NAME=VALUE, or names no column.
+    """
+    columns, conditions = {column.lower(): column for column in existing}, []
+    for name, equals, value in (text.partition("=") for text in texts):
+        column = columns.get(name.lower())
+        if not (equals and value):
+            raise UsageError(f"--where takes NAME=VALUE, such as plate=P1, not {name}{equals}")
+        if column is None:
+            message = f"--where {name}: no column of {table}"
+            raise UsageError(suggest(message, closest(name, existing)))
+        meets = _in_wells(value) if column == "Well" else value.__eq__
+        conditions.append(_Condition(f"{name}={value}", column, meets))
+    return conditions
+
+
+def _texts(conditions: Iterable[_Condition]) -> str:
+    return ", ".join(condition.text for condition in conditions)
 
 
 def _in_wells(text: str) -> Callable[[str], bool]:

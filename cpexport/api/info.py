@@ -1,6 +1,6 @@
 """Says what a destination or a job's files hold; implements `cpexport.info`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,7 +44,7 @@ def info(
 
     Raises:
         UsageError: a column does not exist, the columns are of several object types, or there are
-            both `outputs` and `to`.
+            both `outputs` and `to`, or a destination with other files.
         SinkError: the destination does not exist, cannot be read, or is empty.
         SourceError: a path does not exist, or holds nothing of CellProfiler.
     """
@@ -58,6 +58,8 @@ def info(
         from cpexport.commands import info as destinations
 
         return destinations.info(where, prefix, word_list(column))
+    if several := [path for path in named if _destination(path)]:
+        raise UsageError(f"{several[0]}: a destination of cpexport; name it alone")
     if word_list(column) or prefix:
         option = "--column" if word_list(column) else "--prefix"
         raise UsageError(f"{named[0]}: not a destination of cpexport, so leave out {option}")
@@ -66,10 +68,20 @@ def info(
     return info_files(named)
 
 
+def one_by_one(outputs: Sequence[Path]) -> Iterator[tuple[Path, ...]]:
+    """Yields each destination among files alone, and all other files together."""
+    homes = [path for path in outputs if _destination(path)]
+    yield from ((path,) for path in homes)
+    if rest := tuple(path for path in outputs if path not in homes):
+        yield rest
+
+
 def _destination(path: Path) -> str | None:
     """The URL of a destination in a file or folder; None for anything else."""
     from cpexport.sinks.own_files import kind_of
 
+    if str(path).startswith("parquet:"):
+        return str(path)
     kind = kind_of(path)
     if kind is None:
         return None

@@ -88,7 +88,8 @@ def _named(sink: Sink, table: str, prefix: str, run: str | None) -> tuple[str, M
     if run is not None:
         check_has_run(sink, run)
     derived, tables = _derived(sink, prefix), _tables(sink, sink.layout(), prefix)
-    name = next((n for n in (table, f"{prefix}{table}") if n in {*tables, *derived}), None)
+    names = (table, f"{prefix}{table}", f"{table}View", f"{prefix}{table}View")
+    name = next((n for n in names if n in {*tables, *derived}), None)
     if name is None:
         existing = sorted(n for n in {*tables, *derived} if not n.startswith("_"))
         message = f"no table {table}; existing tables: {', '.join(existing)}"

@@ -7,19 +7,28 @@ Such an image set is as it should be; another run would skip it again.
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 
 from cpexport.cellprofiler.features import IMAGE_NUMBER
-from cpexport.cellprofiler.pipeline import Pipeline
+from cpexport.cellprofiler.pipeline import Skip
 from cpexport.imagesets import NONE, ImageSets
+
+
+class Skipping(Protocol):
+    """A pipeline, as far as it skips image sets."""
+
+    @property
+    def skips(self) -> tuple[Skip, ...]: ...
+
 
 MARKS = ("ModuleError_", "ExecutionTime_")
 """The beginnings of the features in which a module records that it ran."""
 
 
-def flag_features(pipeline: Pipeline | None) -> list[str]:
+def flag_features(pipeline: Skipping | None) -> list[str]:
     """All features that show which image sets were skipped: flags, and marks of modules."""
     skips = pipeline.skips if pipeline else ()
     modules = {tag for skip in skips for tag in (skip.module, *skip.later)}
@@ -28,7 +37,7 @@ def flag_features(pipeline: Pipeline | None) -> list[str]:
 
 
 def skipped(
-    pipeline: Pipeline | None,
+    pipeline: Skipping | None,
     features: Collection[str],
     numbered: Callable[[str], tuple[np.ndarray, pa.Array]],
 ) -> ImageSets:
@@ -53,7 +62,7 @@ def skipped(
 
 
 def skipped_there(
-    pipeline: Pipeline,
+    pipeline: Skipping,
     features: Collection[str],
     read: Callable[[Sequence[str]], Iterable[pa.RecordBatch]],
 ) -> ImageSets:

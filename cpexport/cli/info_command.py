@@ -45,13 +45,18 @@ def info(
     FILE is a database or a folder that cpexport loaded, a job's output, a folder of
     outputs, or a batch file. This changes nothing. It needs no write access.
     """
-    from cpexport.api.info import info
+    from cpexport.api.info import info, one_by_one
     from cpexport.cli.report_info import info_text
     from cpexport.cli.tables import terminal_width
     from cpexport.commands.info_files import FilesInfo
 
-    found = info(outputs, to=to, column=column, prefix=prefix, defaults_file=defaults_file)
-    click.echo(info_text(found, format, terminal_width()))
-    if isinstance(found, FilesInfo):
+    named = list(one_by_one(outputs)) if to is None and outputs else [outputs]
+    reports = [
+        info(some, to=to, column=column, prefix=prefix, defaults_file=defaults_file)
+        for some in named
+    ]
+    click.echo(info_text(reports, format, terminal_width()))
+    files = [found for found in reports if isinstance(found, FilesInfo)]
+    for found in files:
         exit_status.advise(found.notes)
-    return DONE
+    return max((found.exit_status for found in files), default=DONE)

@@ -92,12 +92,17 @@ def _confirmed(report: "RemoveReport", quiet: bool) -> bool:
     """
     if not sys.stdin.isatty():
         raise UsageError(
-            f"this would remove {report.image_sets.words} from {report.destination}; add --yes, "
+            f"this would remove {report.words} from {report.destination}; add --yes, "
             "or look first with --dry-run"
         )
     if not quiet:
         click.echo(_text(report, "table"), err=True)
-    return click.confirm(f"Remove {report.image_sets.words}?", err=True)
+    try:
+        return click.confirm(f"Remove {report.words}?", err=True)
+    except click.Abort:
+        # Ctrl-C, or the end of the input.
+        click.echo(err=True)
+        return False
 
 
 def _text(report: "RemoveReport", format: str) -> str:

@@ -17,10 +17,18 @@ _DIGITS = 8
 _PLATES = 40
 
 
-def info_text(found: InfoReport | FilesInfo, format: str, width: int | None = None) -> str:
-    """Describes a destination, files, or the columns that were asked for, as `table` or `json`."""
+def info_text(
+    reports: Sequence[InfoReport | FilesInfo], format: str, width: int | None = None
+) -> str:
+    """Describes destinations, files, or the columns that were asked for, as `table` or `json`; the
+    JSON of several reports is a list."""
     if format == "json":
-        return json_text(found.to_dict())
+        fields = [found.to_dict() for found in reports]
+        return json_text(fields[0] if len(fields) == 1 else fields)
+    return "\n\n".join(_text(found, width) for found in reports)
+
+
+def _text(found: InfoReport | FilesInfo, width: int | None) -> str:
     if isinstance(found, FilesInfo):
         return _files_text(found, width)
     if found.columns:

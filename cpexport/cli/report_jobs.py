@@ -166,7 +166,9 @@ def _sums(found: CheckReport) -> list[list[str]]:
         ("duplicate", found.duplicate),
     ):
         if image_sets:
-            lines.append([name, str(len(image_sets)), brief(image_sets)])
+            keyed = found.keyed if name == "unexpected" else {}
+            sets = filled(listed(image_sets, keyed)) if keyed else brief(image_sets)
+            lines.append([name, str(len(image_sets)), sets])
     return lines
 
 

@@ -19,6 +19,7 @@ from cpexport.jobs.record_reader import Reader
 from cpexport.jobs.underway import read_history
 from cpexport.loading.columns import gaps, of_batches
 from cpexport.loading.contradictions import contradicted, other_outputs
+from cpexport.loading.given_numbers import NoNumbers, Numbers
 from cpexport.loading.how_jobs_ended import trouble
 from cpexport.loading.left_out import covered, lost, uncertain
 from cpexport.loading.missing_features import lacking, sentences
@@ -43,6 +44,7 @@ def check(
     *,
     same_pictures: bool = False,
     key: tuple[str, ...] = (),
+    numbers: Numbers | None = None,
     lists: Sequence[Path] = (),
     pipeline: Path | None = None,
     columns: bool = False,
@@ -54,6 +56,7 @@ def check(
 
     same_pictures: whether an image set's number alone identifies it in the batch file.
     key: the features that identify image sets whose jobs count from 1; empty to find them.
+    numbers: those that a destination has given to image sets whose jobs count from 1.
     lists: LoadData's lists of the image sets to run, if there is no batch file.
     pipeline: the pipeline that runs them, if jobs are to be planned.
     columns: whether to find the features that some batches lack.
@@ -76,7 +79,7 @@ def check(
         batch_file,
         known=whole,
         same_pictures=same_pictures,
-        numbering=Numbering(key),
+        numbering=Numbering(key, numbers or NoNumbers()),
         lists=lists,
         pipeline=pipeline,
         progress=progress,

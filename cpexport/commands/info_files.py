@@ -12,9 +12,10 @@ from cpexport.imagesets import NONE, ImageSets
 from cpexport.loading.progress import Progress, silent
 from cpexport.loading.recorded_endings import with_recorded_endings
 from cpexport.loading.survey import survey
-from cpexport.outcome import DONE, stamped
-from cpexport.sources.base import Batch, size
+from cpexport.outcome import DONE, FAILED, INCOMPLETE, stamped
+from cpexport.sources.base import Batch, State, size
 
+UNREADABLE = str(State.UNREADABLE)
 _HDF5 = (".h5", ".hdf5", ".cpproj")
 
 
@@ -96,6 +97,14 @@ class FilesInfo:
         whole = all(b.state == "complete" and b.complete == b.image_sets for b in self.batches)
         return whole and not self.left_out
 
+    @property
+    def exit_status(self) -> int:
+        """0: all files could be read. 3: some could not. 1: none could."""
+        damaged = sum(batch.state == UNREADABLE for batch in self.batches)
+        if not damaged:
+            return DONE
+        return FAILED if damaged == len(self.batches) else INCOMPLETE
+
     def to_dict(self) -> dict[str, Any]:
         """The report as `cpexport info FILE --format json` prints it."""
         fields = {
@@ -109,7 +118,7 @@ class FilesInfo:
             "left_out": [left.to_dict() for left in self.left_out],
             "notes": list(self.notes),
         }
-        return stamped(DONE, fields)
+        return stamped(self.exit_status, fields)
 
 
 def info_files(paths: Sequence[Path], progress: Progress = silent) -> FilesInfo:

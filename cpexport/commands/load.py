@@ -22,7 +22,7 @@ from cpexport.loading.numbering import Numbering
 from cpexport.loading.prefetch import inspected_ahead
 from cpexport.loading.progress import Progress
 from cpexport.loading.recorded_endings import with_recorded_endings
-from cpexport.loading.removed import load_removed_again
+from cpexport.loading.removed import load_moved_again, load_removed_again
 from cpexport.loading.request import LoadRequest
 from cpexport.loading.retry import Retry
 from cpexport.loading.succession import Succession
@@ -100,6 +100,8 @@ def _loaded(request: LoadRequest, workers: ExecutorSpec, progress: Progress) -> 
         if request.again:
             load_removed_again(sink, request.outputs)
         found = with_recorded_endings(_survey(request, sink, pool, progress))
+        if request.again:
+            load_moved_again(sink, found.batches)
         notes = _check_request(request, found, sink)
         found = replace(found, notes=(*found.notes, *notes))
         _reshape(sink)
@@ -135,13 +137,13 @@ def _log_result(report: LoadReport) -> None:
 def _survey(request: LoadRequest, sink: Sink, pool: WorkerPool, progress: Progress) -> Survey:
     """Returns the batches of the request, without opening those that the ledger knows.
 
-    It knows none if the request changes the tables' shape.
+    It knows none if the request changes the tables' shape, or brings back what was removed.
     """
     check_not_itself(request.to, request.outputs)
     return survey(
         request.outputs,
         request.batch_file,
-        known=NoneKnown() if sink.reshaped else sink.ledger,
+        known=NoneKnown() if sink.reshaped or request.again else sink.ledger,
         tables={
             pipeline: {object_of(table, request.prefix) for table in tables}
             for pipeline, tables in sink.ledger.summary().csv_tables.items()

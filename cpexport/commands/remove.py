@@ -2,16 +2,17 @@
 computed from them."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from cpexport._stopwatch import Stopwatch
-from cpexport.cellprofiler.features import IMAGE, IMAGE_NUMBER, TABLE_NUMBER
+from cpexport.cellprofiler.features import IMAGE, IMAGE_NUMBER, RELATIONSHIP, TABLE_NUMBER
 from cpexport.commands.chosen import Chosen, chosen_image_sets, chosen_runs
 from cpexport.derived import treatments
 from cpexport.derived.analyses import join_analyses
@@ -60,6 +61,17 @@ class RemoveReport:
     left: int
     runs: Mapping[str, ImageSets] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """The image sets in words, with the runs that they are of.
+
+        >>> one = ImageSets.parse("1-2")
+        >>> RemoveReport("", True, one, 2, {}, {}, 0, {"P1": one, "P2": one}).words
+        'image sets 1-2 of run P1, and image sets 1-2 of run P2'
+        """
+        of_runs = (f"{sets.words} of run {name}" for name, sets in self.runs.items())
+        return ", and ".join(of_runs) or self.image_sets.words
 
     @property
     def exit_status(self) -> int:
@@ -191,16 +203,24 @@ def _report(
 
 
 def _rows(sink: Sink, prefix: str, found: ByRun) -> Iterator[tuple[str, int]]:
-    """Yields the tables of images and objects with the number of their rows to remove."""
+    """Yields the tables of images, objects and relationships with the number of their rows to
+    remove."""
     wanted = union(found.values())
     for name in sorted(sink.layout().objects, key=lambda name: (name != IMAGE, name)):
-        rows = 0
-        for block in sink.read(name, [], wanted):
-            if TABLE_NUMBER not in block.schema.names:
-                rows += block.num_rows
-                continue
-            runs, numbers = block[TABLE_NUMBER].to_numpy(), block[IMAGE_NUMBER].to_numpy()
-            for run, sets in found.items():
-                own = np.fromiter(sets, np.int64, len(sets))
-                rows += int(np.isin(numbers[runs == run], own).sum())
-        yield table_of(name, prefix), rows
+        yield table_of(name, prefix), _count(sink.read(name, [], wanted), IMAGE_NUMBER, found)
+    if pairs := _count(sink.read(RELATIONSHIP, None, wanted), "image_number1", found):
+        yield table_of(RELATIONSHIP, prefix), pairs
+
+
+def _count(blocks: Iterable[pa.RecordBatch], number: str, found: ByRun) -> int:
+    """The number of rows with one of these image sets; `number` is the column that has them."""
+    rows = 0
+    for block in blocks:
+        if TABLE_NUMBER not in block.schema.names:
+            rows += block.num_rows
+            continue
+        runs, numbers = block[TABLE_NUMBER].to_numpy(), block[number].to_numpy()
+        for run, sets in found.items():
+            own = np.fromiter(sets, np.int64, len(sets))
+            rows += int(np.isin(numbers[runs == run], own).sum())
+    return rows

@@ -25,8 +25,8 @@ from cpexport.sinks.sql.database import literal, quoted
 from cpexport.sinks.sql.ledger_schema import REMOVED, SETS
 from cpexport.tables.layout import Column, Layout
 
-_NOTE: Final = "planned"
-_PLACES: Final = ("Plate", "Well", "Part")
+NOTE: Final = "planned"
+PLACES: Final = ("Plate", "Well", "Part")
 
 
 def table_name(prefix: str) -> str:
@@ -41,7 +41,7 @@ def view_name(prefix: str) -> str:
 
 def view_columns(layout: Layout) -> tuple[str, ...]:
     """The columns of the view."""
-    return (*layout.image_key, *_PLACES, "State")
+    return (*layout.image_key, *PLACES, "State")
 
 
 def keep_planned(sink: Sink, prefix: str, plan: BatchFile | None) -> None:
@@ -57,7 +57,7 @@ def keep_planned(sink: Sink, prefix: str, plan: BatchFile | None) -> None:
         if not (same and sink.has(table_name(prefix))):
             with sink.exclusive() as changes:
                 _write(sink, changes, prefix, plan)
-                changes.set_metadata({_NOTE: json.dumps(of_plan)})
+                changes.set_metadata({NOTE: json.dumps(of_plan)})
     renew_view(sink, prefix)
 
 
@@ -72,7 +72,7 @@ def renew_view(sink: Sink, prefix: str) -> None:
 
 
 def _note(sink: Sink) -> dict[str, Any]:
-    return dict(json.loads(sink.ledger.lasting(_NOTE) or "{}"))
+    return dict(json.loads(sink.ledger.lasting(NOTE) or "{}"))
 
 
 def _skip(skip: Skip) -> list[Any]:
@@ -96,7 +96,7 @@ def _write(sink: Sink, changes: Transaction, prefix: str, plan: BatchFile) -> No
         number = sink.ledger.runs()[sink.run or ""]
         before: list[tuple[object, ...]] = []
         if name in sink.derived_tables():
-            listed = [*keys, *_PLACES]
+            listed = [*keys, *PLACES]
             rows = sink.read_derived_table(name, listed)
             before = [row for row in rows if row[0] != number]
         others = [pa.array(values) for values in zip(*before, strict=True)] if before else []
@@ -105,7 +105,7 @@ def _write(sink: Sink, changes: Transaction, prefix: str, plan: BatchFile) -> No
         if others:
             pairs = zip(others, own, strict=True)
             columns = [pa.concat_arrays([one.cast(two.type), two]) for one, two in pairs]
-    data = pa.table(columns, names=[*keys, *_PLACES])
+    data = pa.table(columns, names=[*keys, *PLACES])
     fields = [
         sa.Column(
             field.name,
@@ -147,7 +147,7 @@ def _statement(sink: Sink, prefix: str) -> str:
     layout, table = sink.layout(), quoted(table_name(prefix))
     run = f"p.{quoted(TABLE_NUMBER)}" if layout.numbered else "0"
     number = f"p.{quoted(IMAGE_NUMBER)}"
-    listed = ", ".join(f"p.{quoted(name)}" for name in (*layout.image_key, *_PLACES))
+    listed = ", ".join(f"p.{quoted(name)}" for name in (*layout.image_key, *PLACES))
 
     def of_ledger(name: str, alias: str) -> str:
         return (
@@ -174,10 +174,10 @@ def _statement(sink: Sink, prefix: str) -> str:
 def _skipped(sink: Sink) -> Iterator[tuple[str, str]]:
     """Yields joins of `p` with the tables of images, and conditions for skipped image sets."""
     layout, ledger = sink.layout(), sink.ledger
-    notes: dict[int, str] = {0: ledger.lasting(_NOTE) or "{}"}
+    notes: dict[int, str] = {0: ledger.lasting(NOTE) or "{}"}
     if layout.numbered:
         runs = ledger.runs()
-        notes = {runs[name]: note for name, note in ledger.metadata_of_runs(_NOTE).items()}
+        notes = {runs[name]: note for name, note in ledger.metadata_of_runs(NOTE).items()}
     by_condition: dict[tuple[str, str], list[int]] = {}
     for run, note in notes.items():
         conditions, columns = list[str](), dict[str, None]()

@@ -26,7 +26,8 @@ def check_writable(path: Path, *, overwrite: bool) -> None:
     """Checks that a file of rows can be written.
 
     Raises:
-        UsageError: its ending is none of `ENDINGS`, it is a folder, or it exists.
+        UsageError: its ending is none of `ENDINGS`, it is a folder, it exists, or its folder does
+            not.
     """
     ending = path.suffix.lower()
     if ending not in ENDINGS:
@@ -34,6 +35,8 @@ def check_writable(path: Path, *, overwrite: bool) -> None:
         raise UsageError(suggest(message, closest(ending, ENDINGS) if ending else None))
     if path.is_dir():
         raise UsageError(f"--out {path}: is a folder; name a file")
+    if not path.parent.is_dir():
+        raise UsageError(f"--out {path}: the folder {path.parent} does not exist; make it first")
     if path.exists() and not overwrite:
         raise UsageError(f"--out {path}: exists; name another file, or add --overwrite")
 

@@ -1,10 +1,15 @@
 """What a user took out of a destination, and how loads name it or bring it back."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from cpexport.errors import SourceError
 from cpexport.imagesets import ImageSets, union
 from cpexport.sinks.base import LedgerStore, Sink
+from cpexport.sinks.ledger import Entry
+from cpexport.sources.base import Batch, fingerprint
+from cpexport.sources.error_containment import contained
 
 
 def removed_sets(ledger: LedgerStore) -> ImageSets:
@@ -26,10 +31,29 @@ def why_removed(image_sets: ImageSets) -> str:
 
 def load_removed_again(sink: Sink, outputs: Sequence[Path]) -> None:
     """Makes the removed batches below `outputs` be loaded again, like outputs that are new."""
-    wanted = [entry for entry in sink.ledger.removed() if is_below(entry.path, outputs)]
-    if wanted:
+    _forget(sink, [entry for entry in sink.ledger.removed() if is_below(entry.path, outputs)])
+
+
+def load_moved_again(sink: Sink, batches: Iterable[Batch]) -> None:
+    """The same for these batches, whose outputs may have been moved since: their content tells."""
+    removed = sink.ledger.removed()
+    theirs = {entry.fingerprint for entry in removed}
+    kinds = {(entry.format, entry.image_sets) for entry in removed}
+    alike = (b for b in batches if removed and (b.source.format, b.image_sets) in kinds)
+    contents = set[str]()
+    for batch in alike:
+        # One that cannot be read is named as it is loaded.
+        with suppress(SourceError), contained(batch.source):
+            contents.add(fingerprint(batch.source))
+    if gone := contents & theirs:
+        # A load without --again has entered them under their new paths.
+        _forget(sink, [entry for entry in sink.ledger.entries() if entry.fingerprint in gone])
+
+
+def _forget(sink: Sink, entries: Sequence[Entry]) -> None:
+    if entries:
         with sink.exclusive() as changes:
-            changes.forget_removed(wanted)
+            changes.forget_removed(entries)
 
 
 def is_below(path: str, folders: Sequence[Path]) -> bool:

@@ -15,11 +15,12 @@ from cpexport.commands.check_report import CheckReport
 from cpexport.derived.wells import wrong_wells
 from cpexport.errors import UsageError
 from cpexport.imagesets import NONE, ImageSets
+from cpexport.loading.given_numbers import LedgerNumbers
 from cpexport.loading.progress import Progress, silent
 from cpexport.reporting.batch_facts import BatchFacts, facts
 from cpexport.reporting.places import Located, Numbers, Places, chosen_features
 from cpexport.reporting.request import ReportRequest
-from cpexport.reporting.run_state import RunState, State, lacking_features, of_ledger
+from cpexport.reporting.run_state import RunState, State, as_loaded, lacking_features, of_ledger
 from cpexport.reporting.screen import Screen, screen
 from cpexport.reporting.treatments import Treatments
 from cpexport.reporting.well_values import ShownMetric, WellValues, of_states
@@ -90,14 +91,7 @@ def build(
     """
     request.check()
     if found is None and (request.outputs or request.to is None):
-        found = check(
-            request.outputs,
-            request.batch_file,
-            same_pictures=request.same_pictures,
-            key=request.key,
-            lists=request.lists,
-            progress=progress,
-        )
+        found = _checked(request, progress)
     if request.to is None:
         assert found is not None
         return _of_outputs(request, found)
@@ -110,6 +104,26 @@ def build(
         before = after
     note = "a load writes to this destination now, so the numbers are of different moments"
     return replace(data, notes=(*data.notes, f"{data.destination}: {note}; make the report again"))
+
+
+def _checked(request: ReportRequest, progress: Progress) -> CheckReport:
+    """The check of the outputs, whose image sets have the numbers of the destination."""
+    look = partial(
+        check,
+        request.outputs,
+        request.batch_file,
+        same_pictures=request.same_pictures,
+        key=request.key,
+        lists=request.lists,
+        progress=progress,
+    )
+    if request.to is None:
+        return look()
+    with open_sink(request.to, request.prefix, writing=False) as sink:
+        runs = list(sink.ledger.runs())
+    run = request.run if len(runs) != 1 else runs[0]
+    with open_sink(request.to, request.prefix, run=run, writing=False) as sink:
+        return look(numbers=LedgerNumbers(sink.ledger))
 
 
 def _of_outputs(request: ReportRequest, found: CheckReport) -> ReportData:
@@ -144,7 +158,10 @@ def _of_destination(request: ReportRequest, to: str, checked: CheckReport | None
     for name, begin in zip(runs, begins, strict=True):
         with open_(run=name or None) as sink:
             loaded = values.add(sink, places, begin)
-            run = RunState.of(checked, name) if checked else _state(request, sink, name)
+            if checked:
+                run = RunState.of(as_loaded(checked, sink, request.prefix), name)
+            else:
+                run = _state(request, sink, name)
             notes += run.found.notes
             notes += () if checked else lacking_features(sink.ledger.entries())
             located.append(loaded.completed(_planned(run, places, request)))
@@ -191,7 +208,7 @@ def _runs(sink: Sink, request: ReportRequest, checked: CheckReport | None) -> li
 def _state(request: ReportRequest, sink: Sink, run: str) -> RunState:
     """The state of a run by its destination, compared with the batch file if there is one."""
     if request.batch_file is None and not request.lists:
-        return of_ledger(sink, run)
+        return of_ledger(sink, request.prefix, run)
     found = check_destination(
         request.to or "",
         request.batch_file,

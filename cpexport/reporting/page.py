@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from cpexport import __version__
+from cpexport.derived.stored_plan import is_stored
 from cpexport.reporting import plate_map
 from cpexport.reporting.batches_section import batches_section
 from cpexport.reporting.build import NO_WELLS, ReportData
@@ -136,7 +137,8 @@ def _glance(data: ReportData) -> Html:
 def _about(data: ReportData) -> Iterator[Html]:
     facts: dict[str, object] = {}
     if data.found.plan:
-        facts["Batch file"] = data.found.plan.path
+        path = data.found.plan.path
+        facts["Planned in" if is_stored(path) else "Batch file"] = path
     if data.destination:
         facts["Destination"] = f"{data.destination}, {counted(data.read, 'image set')} read"
     if any(run.run for run in data.runs):

@@ -1,7 +1,7 @@
 """What became of each image set of a run, and which batch shows it."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import cached_property
 from typing import Final
@@ -11,12 +11,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from cpexport.cellprofiler.batch_file import BatchFile
-from cpexport.cellprofiler.features import NULL
+from cpexport.cellprofiler.features import IMAGE, NULL
+from cpexport.cellprofiler.flagged_image_sets import skipped_there
 from cpexport.commands.check_report import CheckReport
 from cpexport.commands.seen import Seen
+from cpexport.derived.stored_plan import stored_plan, stored_skips
 from cpexport.imagesets import NONE, ImageSets, union
 from cpexport.jobs.scheduler_commands import WAITING
 from cpexport.loading.missing_features import compared, sentences
+from cpexport.loading.removed import removed_sets, why_removed
 from cpexport.reporting.places import Numbers, within
 from cpexport.sinks.base import Sink
 from cpexport.sinks.ledger import Entry
@@ -121,19 +124,52 @@ class RunState:
         return owners
 
 
-def of_ledger(sink: Sink, run: str = "") -> RunState:
+def of_ledger(sink: Sink, prefix: str = "", run: str = "") -> RunState:
     """The state of a run that only its destination shows.
 
-    Image sets are missing if a batch lacks them, or if a number is left out.
+    Image sets are missing if they are planned, as far as the destination keeps what is. Otherwise
+    they are if a batch lacks them, or if a number is left out.
     """
     entries = tuple(sink.ledger.entries())
-    loaded = union(entry.loaded for entry in entries)
-    batches = tuple(
-        Seen(entry.path, entry.image_sets, entry.loaded, entry.state, entry.reason)
-        for entry in entries
-    )
+    loaded, plan = union(entry.loaded for entry in entries), stored_plan(sink, prefix)
+    removed, skipped = removed_sets(sink.ledger), NONE
+    if plan is not None:
+        features = sink.layout().features.get(IMAGE, {})
+        skips = stored_skips(sink)
+        skipped = skipped_there(skips, features, lambda columns: sink.read(IMAGE, columns))
+    batches = tuple(_seen(entry, skipped, removed) for entry in entries)
     pipelines = sink.ledger.summary().pipelines
-    return RunState.of(CheckReport(None, loaded, NONE, NONE, batches, pipelines=pipelines), run)
+    found = CheckReport(
+        plan, loaded - skipped, NONE, NONE, batches, skipped=skipped & loaded, pipelines=pipelines
+    )
+    return RunState.of(found, run)
+
+
+def _seen(entry: Entry, skipped: ImageSets, removed: ImageSets) -> Seen:
+    gone = why_removed((entry.complete - entry.loaded) & removed)
+    why = "; ".join(filter(None, [entry.reason, gone]))
+    left = entry.loaded - skipped
+    return Seen(
+        entry.path, entry.image_sets, left, entry.state, why, skipped=entry.loaded & skipped
+    )
+
+
+def as_loaded(found: CheckReport, sink: Sink, prefix: str) -> CheckReport:
+    """The check of outputs, with what their destination has of them as complete: a report on it
+    counts what SQL counts there."""
+    loaded = sink.ledger.summary().loaded
+    ours = found.complete | found.skipped
+    plan = found.plan or stored_plan(sink, prefix)
+    here = loaded & (plan.planned if plan else loaded)
+    absent = ours - loaded
+    gone = absent & removed_sets(sink.ledger)
+    notes = [f"{sink.name}: {why}" for why in (why_removed(gone),) if why]
+    if rest := absent - gone:
+        are = "is" if len(rest) == 1 else "are"
+        notes.append(f"{sink.name}: {rest.words} of the outputs {are} not loaded yet")
+    skipped = found.skipped & loaded
+    notes = [*found.notes, *notes]
+    return replace(found, plan=plan, complete=here - skipped, skipped=skipped, notes=tuple(notes))
 
 
 def lacking_features(entries: Iterable[Entry]) -> tuple[str, ...]:

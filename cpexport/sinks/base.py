@@ -97,7 +97,7 @@ class LedgerStore(Protocol):
 
     def removed(self) -> tuple[Entry, ...]:
         """The entries from which a user removed image sets, each with those that are not back in
-        `Entry.removed`."""
+        `Entry.removed`; another batch may have brought back all."""
 
     def of_run(self, run: str) -> "LedgerStore":
         """The ledger of one run only, where this one is about all runs."""

@@ -178,3 +178,24 @@ def test_excel_gets_every_text_and_number_or_a_line_that_says_why_not(
         file.write(long)
     assert len(sheet(tmp_path / "t.xlsx")) == 7
     assert [path.name for path in tmp_path.iterdir()] == ["t.xlsx"]
+
+
+def test_tables_of_the_ledger_take_conditions_on_their_own_columns(tmp_path: Path) -> None:
+    shutil.copytree(unpacked("40_spreadsheet") / "outputs" / JOBS[0], tmp_path / "run" / JOBS[0])
+    lines = ["Metadata_Plate,Metadata_Well,Metadata_Site", "P1,A01,1", "P1,A02,1", "P2,A02,1"]
+    (tmp_path / "all.csv").write_text("\n".join(lines))
+    to, out = tmp_path / "x.sqlite", tmp_path / "m.csv"
+    cpexport.load(tmp_path / "run", to, plan=tmp_path / "all.csv")
+    done = cpexport.export("_cpexport_missing", to, out, where=["plate=P1", "well=a2"])
+    pairs = cpexport.export("Per_Relationships", to, tmp_path / "pairs.csv")
+
+    assert (done.rows, out.read_text().splitlines()[1]) == (1, '2,"P1","A02","site 1","missing"')
+    assert pairs.rows > 0
+    for path, where, problem in (
+        (tmp_path / "n.csv", "plate=P9", "no row of _cpexport_missing has plate=P9"),
+        (tmp_path / "n.csv", "plat=P1", "no column of _cpexport_missing. Did you mean Plate"),
+        (tmp_path / "no" / "n.csv", "plate=P1", "the folder .*no does not exist"),
+    ):
+        with pytest.raises(UsageError, match=problem):
+            cpexport.export("_cpexport_missing", to, path, where=where)
+        assert not path.exists()

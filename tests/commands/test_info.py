@@ -12,6 +12,7 @@ from support.servers import Database
 from support.wide_tables import widen
 
 from cpexport import FilesInfo, ImageSets, InfoReport, check, info
+from cpexport.errors import UsageError
 
 Run = Callable[..., Ran]
 
@@ -140,3 +141,25 @@ def test_what_it_cannot_tell_is_refused_in_one_line(
 
     assert (ran.out, ran.err.count("\n")) == ("", 1)
     assert message in ran.err
+
+
+def test_damaged_files_end_with_another_status_and_several_are_described(
+    cpexport: Run, job: Path, tmp_path: Path
+) -> None:
+    for to in ("a.sqlite", "b.duckdb", "parquet:p"):
+        assert cpexport("load", job, "--to", to).status == 0
+    (tmp_path / "bad.duckdb").write_bytes((tmp_path / "b.duckdb").read_bytes()[:5000])
+    (tmp_path / "bad.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + b"0" * 99)
+    damaged, file = cpexport("info", "bad.duckdb"), cpexport("info", "bad.h5", "--format", "json")
+    several = json.loads(cpexport("info", "a.sqlite", "parquet:p", job, "--format", "json").out)
+
+    assert (damaged.status, damaged.err) == (
+        1,
+        "cpexport: duckdb:///bad.duckdb: damaged: not a whole DuckDB database; restore it, or load "
+        "its outputs into a new file\n",
+    )
+    assert (file.status, json.loads(file.out)["exit_status"]) == (1, 1)
+    assert cpexport("info", "bad.h5", job).status == 3
+    assert [one.get("destination") for one in several] == ["sqlite:///a.sqlite", "parquet:p", None]
+    with pytest.raises(UsageError, match="name it alone"):
+        info([tmp_path / "a.sqlite", job])

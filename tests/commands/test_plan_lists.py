@@ -169,6 +169,8 @@ def test_a_list_beside_outputs_is_found(tmp_path: Path, cpexport: Run) -> None:
     less = cpexport("check", "tree")
     assert "lacks 4 image sets of these outputs, so it is not used" in less.err
     assert "unknown without a batch file" in less.out
+    named = cpexport("check", "tree", "--plan", "load_data.csv")
+    assert "unexpected  4  5 (P1 A02 site 2), 6 (P1 A,01 site 2)" in named.out
 
 
 @pytest.mark.parametrize(

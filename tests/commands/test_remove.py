@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.csv_outputs import NEW, OLD, image, nucleus, output
 from support.fixtures import Ran, rows, unpacked
 from support.servers import Database
 
@@ -85,6 +86,7 @@ def test_what_is_left_is_as_if_the_rest_had_never_been_loaded(
         [f"{outputs}/P1-A01-2"],
     )
     assert done.rows["Per_Nuclei"] == len(whole["Nuclei"]) - len(rest["Nuclei"])
+    assert done.rows["Per_Relationships"] == len(whole["pairs"]) - len(rest["pairs"]) > 0
     if "sqlite" in to:
         assert rest == expected
     else:
@@ -291,3 +293,54 @@ def test_killed_it_has_removed_all_or_nothing(
 def images(to: str) -> list[int]:
     with open_sink(to, writing=False) as sink:
         return [n for block in sink.read("Image", []) for n in block["ImageNumber"].to_pylist()]
+
+
+def test_again_brings_back_the_newest_that_is_asked_for(tmp_path: Path) -> None:
+    to, areas = tmp_path / "a.sqlite", "SELECT ImageNumber, Cells_AreaShape_Area FROM Per_Cells"
+
+    def there() -> list[tuple[object, ...]]:
+        return sorted(rows(to, areas))
+
+    for name, time, area in (("old", OLD, 5), ("new", NEW, 7)):
+        images = [image(n, f"{n}.tif", digest=f"{n}" * 32, Count_Cells=1) for n in (1, 2)]
+        cells = [nucleus(n, 1, area) for n in (1, 2)]
+        output(tmp_path / "run" / name, images, time, Cells=cells)
+    cpexport.load(tmp_path / "run", to)
+    cpexport.remove(to, image_sets="2")
+    cpexport.load(tmp_path / "run" / "old", to, again=True)
+    older = there()
+    cpexport.load(tmp_path / "run", to)
+    same = there()
+    cpexport.load(tmp_path / "run", to, again=True)
+    newest = there()
+    cpexport.remove(to, batches=tmp_path / "run" / "new")
+    # Outputs that were moved are known by their content, also if a load has seen them meanwhile.
+    (tmp_path / "run").rename(tmp_path / "moved")
+    cpexport.load(tmp_path / "moved", to)
+    gone = there()
+    cpexport.load(tmp_path / "moved", to, again=True)
+
+    assert older == same == [(1, 7.0), (2, 5.0)]
+    assert newest == there() == [(1, 7.0), (2, 7.0)]
+    assert gone == []
+    assert clean(tmp_path / "moved", str(to))
+
+
+def test_a_report_counts_what_sql_counts(tmp_path: Path) -> None:
+    """Also the image sets that were planned, removed, or are loaded under other numbers."""
+    wells = ["A01", "A02", "B01", "B02"]
+    for well in wells[1:]:
+        named = {"Metadata_Plate": "P1", "Metadata_Well": well, "Metadata_Site": 1}
+        row = {**image(1, f"{well}.tif", digest=well.ljust(32, "0"), Count_Cells=1), **named}
+        output(tmp_path / "run" / well, [row], OLD, Cells=[nucleus(1, 1, 5)])
+    lines = ["FileName_DNA,Metadata_Plate,Metadata_Well,Metadata_Site"]
+    lines += [f"{well}.tif,P1,{well},1" for well in wells]
+    (tmp_path / "all.csv").write_text("\n".join(lines))
+    to, out = tmp_path / "a.sqlite", tmp_path / "r.html"
+    cpexport.load(tmp_path / "run", to, plan=tmp_path / "all.csv")
+    cpexport.remove(to, image_sets="3")
+    for outputs in ((), tmp_path / "run"):
+        found = cpexport.report(outputs, to=to, out=out)
+        assert (found.complete, found.planned, str(found.missing)) == (2, 4, "1,3")
+        assert found.wells == 4
+    assert any("image set 3 was removed" in note for note in found.notes)

@@ -36,6 +36,10 @@ def check_usable(path: Path, name: str, *, writing: bool) -> None:
         raise SinkError(name, "read-only", "make it writable, or choose another file")
 
 
+# As DuckDB 1.4 says that a file is cut off or overwritten.
+_DAMAGED = ("Corrupt database file", "Could not read enough bytes")
+
+
 def reason(text: str) -> tuple[str, str]:
     """The problem and the advice for an error of DuckDB's."""
     if "set lock on file" in text:
@@ -46,6 +50,11 @@ def reason(text: str) -> tuple[str, str]:
         return f"the disk is full ({os.strerror(28)})", "free some space and run the command again"
     if "not a valid DuckDB database" in text:
         return "not a DuckDB database", "choose another file"
+    if any(words in text for words in _DAMAGED):
+        return (
+            "damaged: not a whole DuckDB database",
+            "restore it, or load its outputs into a new file",
+        )
     first = text.strip().partition("\n")[0]
     if re.search("unique constraint", first, re.IGNORECASE):
         return f"DuckDB reports: {first}", "drop the unique index, and run the command again"

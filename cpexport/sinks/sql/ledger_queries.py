@@ -270,6 +270,13 @@ def removed(one_run: bool) -> sa.Select[Any]:
 
 
 @cache
+def with_removals(one_run: bool) -> sa.Select[Any]:
+    """The batches from which image sets were removed, also if another batch has brought them
+    back."""
+    return sa.select(REMOVED.c.batch_id).where(in_scope(REMOVED, one_run)).distinct()
+
+
+@cache
 def deleted_removals(ranges: int) -> sa.Delete:
     ours = REMOVED.c.batch_id == sa.bindparam("batch")
     return sa.delete(REMOVED).where(ours, in_ranges(REMOVED.c.number, ranges))

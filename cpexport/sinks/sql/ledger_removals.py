@@ -4,10 +4,12 @@ An output from which some were removed is not loaded again; an output that the l
 then may bring them back.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 import pyarrow as pa
+import sqlalchemy as sa
 
 from cpexport import __version__
 from cpexport.imagesets import ImageSets
@@ -30,12 +32,16 @@ from cpexport.sinks.sql.statements import (
 
 def entries(db: Database, scope: Scope) -> tuple[Entry, ...]:
     """The batches from which image sets were removed, each with those that are not back in
-    `removed`."""
-    numbers = _numbers(db, scope)
-    if not numbers:
+    `removed`; other batches may have brought back all of them."""
+    if REMOVED.name not in db.names():
         return ()
-    found = ledger_entries.entries(db, scope, ImageSets.of(numbers))
-    return tuple(replace(entry, removed=ImageSets.of(numbers[batch])) for batch, entry in found)
+    batches = ImageSets.of(one for (one,) in _of_scope(db, queries.with_removals, scope))
+    if not batches:
+        return ()
+    numbers, found = _numbers(db, scope), ledger_entries.entries(db, scope, batches)
+    return tuple(
+        replace(entry, removed=ImageSets.of(numbers.get(batch, ()))) for batch, entry in found
+    )
 
 
 def batches(db: Database, scope: Scope) -> frozenset[int]:
@@ -46,9 +52,15 @@ def batches(db: Database, scope: Scope) -> frozenset[int]:
 def _numbers(db: Database, scope: Scope) -> dict[int, list[int]]:
     numbers: dict[int, list[int]] = {}
     if REMOVED.name in db.names():
-        for batch, number in fetch(db, queries.removed(scope.one_run), **values_of(scope)):
+        for batch, number in _of_scope(db, queries.removed, scope):
             numbers.setdefault(batch, []).append(number)
     return numbers
+
+
+def _of_scope(
+    db: Database, query: Callable[[bool], sa.Select[Any]], scope: Scope
+) -> list[tuple[int, ...]]:
+    return fetch(db, query(scope.one_run), **values_of(scope))
 
 
 def enter(db: Database, scope: Scope, image_sets: ImageSets, chosen_by: str, time: str) -> None:
