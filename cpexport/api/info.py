@@ -80,7 +80,7 @@ def _destination(path: Path) -> str | None:
     """The URL of a destination in a file or folder; None for anything else."""
     from cpexport.sinks.own_files import kind_of
 
-    if str(path).startswith("parquet:"):
+    if str(path).startswith(tuple(f"{kind}:" for kind in FOLDERS)):
         return str(path)
     kind = kind_of(path)
     if kind is None:
