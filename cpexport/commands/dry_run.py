@@ -22,7 +22,6 @@ from cpexport.loading.load_plan import (
     replacements,
 )
 from cpexport.loading.missing_features import lacking, sentences
-from cpexport.loading.numbering import Numbering
 from cpexport.loading.progress import Progress
 from cpexport.loading.recorded_endings import with_recorded_endings
 from cpexport.loading.request import LoadRequest
@@ -208,7 +207,7 @@ def _one(request: LoadRequest, progress: Progress) -> DryRun:
                 for pipeline, names in summary.csv_tables.items()
             },
             same_pictures=request.consent.same_pictures,
-            numbering=Numbering.of(request, sink.ledger),
+            numbering=request.numbering(sink.ledger),
             lists=request.lists,
             progress=progress,
         )

@@ -18,7 +18,6 @@ from cpexport.files.scratch import scratch_folder
 from cpexport.loading.inspection import NoneKnown
 from cpexport.loading.left_out import check_not_empty
 from cpexport.loading.load_plan import LoadPlan, planned_of_readable, without
-from cpexport.loading.numbering import Numbering
 from cpexport.loading.prefetch import inspected_ahead
 from cpexport.loading.progress import Progress
 from cpexport.loading.recorded_endings import with_recorded_endings
@@ -150,7 +149,7 @@ def _survey(request: LoadRequest, sink: Sink, pool: WorkerPool, progress: Progre
         },
         look=partial(inspected_ahead, pool),
         same_pictures=request.consent.same_pictures,
-        numbering=Numbering.of(request, sink.ledger),
+        numbering=request.numbering(sink.ledger),
         lists=request.lists,
         progress=progress,
     )

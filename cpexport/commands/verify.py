@@ -23,7 +23,6 @@ from cpexport.loading.decode import Decoded, decode
 from cpexport.loading.left_out import left_out, missing
 from cpexport.loading.load_plan import LoadStep
 from cpexport.loading.matching import Matched, Matches, matches
-from cpexport.loading.numbering import Numbering
 from cpexport.loading.prefetch import decoded_ahead, fingerprinted_ahead, inspected_ahead
 from cpexport.loading.progress import Progress, ProgressEvent
 from cpexport.loading.recorded_endings import with_recorded_endings
@@ -80,7 +79,7 @@ def verify(
             },
             look=partial(inspected_ahead, pool),
             same_pictures=request.consent.same_pictures,
-            numbering=Numbering.of(request, sink.ledger),
+            numbering=request.numbering(sink.ledger),
             lists=request.lists,
             progress=progress,
         )

@@ -9,7 +9,7 @@ next free one, in order of the keys.
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 
@@ -27,12 +27,10 @@ from cpexport.cellprofiler.image_set_names import Name, named
 from cpexport.cellprofiler.plates_of_run import of_the_plates
 from cpexport.errors import SourceError, UsageError
 from cpexport.imagesets import NONE, ImageSets
-from cpexport.loading.given_numbers import LedgerNumbers, NoNumbers, Numbers
+from cpexport.loading.given_numbers import NoNumbers, Numbers
 from cpexport.loading.inspection import Inspected
 from cpexport.loading.judging import Again
 from cpexport.loading.own_keys import Keys, features_of_most
-from cpexport.loading.request import LoadRequest
-from cpexport.sinks.base import LedgerStore
 from cpexport.sources.base import Batch, Evidence
 from cpexport.sources.renumbered import RenumberedSource
 
@@ -52,12 +50,6 @@ class Numbering:
     key: tuple[str, ...] = ()
     numbers: Numbers = field(default_factory=NoNumbers)
     one_of_several: bool = False
-
-    @classmethod
-    def of(cls, request: LoadRequest, ledger: LedgerStore) -> Self:
-        """How a request numbers image sets in the destination with this ledger."""
-        several = request.one_of_several and bool(request.lists)
-        return cls(request.key, LedgerNumbers(ledger), several)
 
     def may_apply(self, batches: Iterable[Batch], plan: BatchFile | None) -> bool:
         """Whether the batches may have to be numbered, as far as their own numbers show.

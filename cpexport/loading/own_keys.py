@@ -25,7 +25,7 @@ from cpexport.sources.base import Batch, Evidence
 # So many batches show which features the outputs of a run have.
 _SAMPLE: Final = 100
 # In so many pairs of image sets with one number, files of one name are called so by the microscope
-# or the workflow.
+# or the workflow. One pair without anything to compare may be a job that ran again.
 _OFTEN: Final = 2
 _Rows = npt.NDArray[np.bool_]
 
@@ -82,13 +82,9 @@ class Keys:
         if not self.features or self._doubtful or self._with <= self._without:
             return False
         pairs = self._different + self._unclear
-        if self._unclear and (self._names_differ or (pairs < _OFTEN and self._has_names)):
+        if self._unclear and (self._names_differ or pairs < _OFTEN):
             return False
         return pairs > 0
-
-    @property
-    def _has_names(self) -> bool:
-        return any(any(names) for names in self._names.values())
 
     def add(self, place: int, pictures: Pictures) -> None:
         """Adds the image sets of a batch."""

@@ -5,7 +5,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cpexport.derived.wells import Wells
+from cpexport.loading.given_numbers import LedgerNumbers
+from cpexport.loading.numbering import Numbering
 from cpexport.loading.succession import Consent
+from cpexport.sinks.base import LedgerStore
 from cpexport.tables.options import TableOptions
 from cpexport.tables.path_map import PathMap
 
@@ -56,3 +59,8 @@ class LoadRequest:
     ) -> "LoadRequest":
         """Returns the same request for one run; `several` is whether there are others."""
         return replace(self, outputs=outputs, run_folders={}, run=name, one_of_several=several)
+
+    def numbering(self, ledger: LedgerStore) -> Numbering:
+        """How this numbers image sets in the destination with this ledger."""
+        several = self.one_of_several and bool(self.lists)
+        return Numbering(self.key, LedgerNumbers(ledger), several)

@@ -9,7 +9,9 @@ from urllib.parse import quote
 from cpexport import _sqlite_adbc
 from cpexport.files.kinds import SQLITE
 from cpexport.files.opening import open_regular
-from cpexport.sinks.parquet.dataset import folder_kind
+
+LEDGERS: Final = {"parquet": "_cpexport.sqlite", "delta": "_cpexport_delta.sqlite"}
+"""The ledger's file by kind of folder: what a kind must not be taken for has another name."""
 
 # DuckDB's file signature follows a checksum of 8 bytes (duckdb.org, storage/internals).
 _DUCKDB: Final = (8, b"DUCK")
@@ -32,6 +34,11 @@ def kind_of(path: Path) -> str | None:
     if start[place:].startswith(signature):
         return "duckdb"
     return "sqlite" if start == SQLITE and _has_ledger(path) else None
+
+
+def folder_kind(folder: Path) -> str | None:
+    """The kind of a folder that cpexport made; None for any other."""
+    return next((kind for kind, name in LEDGERS.items() if (folder / name).is_file()), None)
 
 
 def _has_ledger(path: Path) -> bool:

@@ -124,7 +124,9 @@ class Fork:
             err = self._out if merged else self._err
             files = [file.fileno() for file in (null, self._out, err)]
             sent = socket.send_fds(self._answers, [asked], files)
-        self._answers.sendall(asked[sent:])
+        # Even to send nothing fails if the command has ended by now.
+        if rest := asked[sent:]:
+            self._answers.sendall(rest)
         self.pid = self._number()
         self.returncode: int | None = None
         self._printed = ("", "")

@@ -21,12 +21,10 @@ from pyarrow import parquet
 from cpexport.cellprofiler.features import IMAGE
 from cpexport.errors import ChangedError, SinkError
 from cpexport.imagesets import ImageSets
+from cpexport.sinks.own_files import LEDGERS, folder_kind
 from cpexport.sinks.parquet.writer import ParquetWriter
 from cpexport.sinks.sqlite.connection import Connection
 from cpexport.sinks.sqlite.errors import writable
-
-LEDGERS: Final = {"parquet": "_cpexport.sqlite", "delta": "_cpexport_delta.sqlite"}
-"""The ledger's file by kind of folder: what a kind must not be taken for has another name."""
 
 _STAGING: Final = "_cpexport_new"
 # If a load failed or was killed at its first batch, the folder may have only such files.
@@ -92,11 +90,6 @@ class LedgerFile(Connection):
             )
         elif self.writing and not writable(folder):
             raise SinkError(self.name, "read-only", "make it writable, or choose another folder")
-
-
-def folder_kind(folder: Path) -> str | None:
-    """The kind of a folder that cpexport made; None for any other."""
-    return next((kind for kind, name in LEDGERS.items() if (folder / name).is_file()), None)
 
 
 @dataclass(frozen=True)
