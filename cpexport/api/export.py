@@ -227,7 +227,7 @@ def _conditions(to: str, prefix: str, texts: Iterable[str]) -> list[_Condition]:
     Raises:
         UsageError: one is not NAME=VALUE, or names no column of Per_Image.
     """
-    words = [text.partition("=") for text in texts]
+    words = [_split(text) for text in texts]
     if not words:
         return []
     with open_sink(to, prefix, writing=False) as sink:
@@ -256,7 +256,7 @@ def _own_conditions(table: str, existing: Sequence[str], texts: Iterable[str]) -
         UsageError: one is not NAME=VALUE, or names no column.
     """
     columns, conditions = {column.lower(): column for column in existing}, []
-    for name, equals, value in (text.partition("=") for text in texts):
+    for name, equals, value in map(_split, texts):
         column = columns.get(name.lower())
         if not (equals and value):
             raise UsageError(f"--where takes NAME=VALUE, such as plate=P1, not {name}{equals}")
@@ -266,6 +266,11 @@ def _own_conditions(table: str, existing: Sequence[str], texts: Iterable[str]) -
         meets = _in_wells(value) if column == "Well" else value.__eq__
         conditions.append(_Condition(f"{name}={value}", column, meets))
     return conditions
+
+
+def _split(condition: str) -> tuple[str, str, str]:
+    name, equals, value = condition.partition("=")
+    return name.strip(), equals, value.strip()
 
 
 def _texts(conditions: Iterable[_Condition]) -> str:

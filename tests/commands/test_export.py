@@ -98,7 +98,7 @@ def test_rows_of_plates_and_wells(
 def test_runs_with_the_same_numbers_are_told_apart(screen: Path, tmp_path: Path) -> None:
     to = screen / "runs.duckdb"
     both = cpexport.export("Per_Cells", to, tmp_path / "a.parquet", where="well=A01")
-    one = cpexport.export("Per_Cells", to, tmp_path / "b.parquet", where="well=A02")
+    one = cpexport.export("Per_Cells", to, tmp_path / "b.parquet", where="well = A02")
     of_b = cpexport.export("Per_Cells", to, tmp_path / "c.parquet", run="b")
     keys = parquet.read_table(tmp_path / "a.parquet").select(["TableNumber", "ImageNumber"])
 
