@@ -14,11 +14,13 @@ def annotate_text(report: AnnotateReport, format: str, width: int | None = None)
     """Describes what became of a layout, as `table` or `json`."""
     if format == "json":
         return json_text(report.to_dict())
+    others = len(report.columns) - _SHOWN
+    more = [f"and {others:,} more"] if others > 0 else []
     lines = [
         ["destination", report.destination],
         ["table", report.table],
         *([["view", report.view]] if report.view else []),
-        ["columns", filled(report.columns) or "none"],
+        ["columns", filled([*report.columns[:_SHOWN], *more]) or "none"],
         ["wells", f"{report.wells} with a row"],
     ]
     text = aligned(lines, width)

@@ -29,6 +29,8 @@ _MAPS: Final = "platemap"
 _MAP_ENDINGS: Final = (".txt", ".tsv", ".csv")
 _SEPARATORS: Final = "\t,;"
 _SHOWN: Final = 3
+# A spreadsheet writes semicolons where its numbers have decimal commas.
+_WITH_COMMA: Final = re.compile(r"[-+]?[0-9]*,?[0-9]+([eE][-+]?[0-9]{1,3})?")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 Place = tuple[str, str]
@@ -148,7 +150,18 @@ def _read(path: Path) -> _Table:
         if len(row) != len(header):
             problem = f"line {number} has {counted(len(row), 'cell')}, the header {len(header)}"
             raise SourceError(path, problem, "correct the line")
-    return _Table(header, tuple(below))
+    cells_of_rows = [row for _, row in below]
+    if separator == ";" and below:
+        cells_of_rows = [*zip(*map(_with_points, zip(*cells_of_rows, strict=True)), strict=True)]
+    numbers = [number for number, _ in below]
+    return _Table(header, tuple(zip(numbers, cells_of_rows, strict=True)))
+
+
+def _with_points(column: Sequence[str]) -> Sequence[str]:
+    """A column with decimal points, if all its cells are numbers, with commas where needed."""
+    given = [cell for cell in column if cell]
+    numbers = all(map(_WITH_COMMA.fullmatch, given)) and any("," in cell for cell in given)
+    return [cell.replace(",", ".") for cell in column] if numbers else column
 
 
 def _text_of(path: Path) -> str:

@@ -160,6 +160,9 @@ def _write(sink: Sink, changes: Transaction, prefix: str, layout: PlateLayout) -
     for plate, well in unused:
         not_there.setdefault(plate, []).append(well)
     table, data = treatment_table(prefix, keys, layout.names, rows)
+    if (most := sink.capabilities.max_columns) < len(data.column_names):
+        problem = f"{table.name} would have {len(data.column_names):,} columns, and {most:,} fit"
+        raise SinkError(sink.name, problem, "leave columns out of the layout")
     same = sink.derived_tables().get(table.name) == tuple(data.column_names)
     if not (same and _has_rows(sink, table.name, data)):
         changes.write_derived_table(table, data)

@@ -248,3 +248,26 @@ def test_cells_that_no_filter_can_hold_are_refused(
 
     with pytest.raises(SourceError, match=why):
         cpexport.annotate(layout, to)
+
+
+def test_numbers_of_a_file_with_semicolons_have_decimal_commas(tmp_path: Path) -> None:
+    path = tmp_path / "layout.csv"
+    path.write_text("Well;Dose;Pair;Step\nA1;1,5;a,b;1\nA2;;2,5;2\nA3;,25;;3\nA4;2;1,5;4\n")
+    wells = {well: row for (_, well), row in read_layouts([path]).wells.items()}
+
+    assert [row.get("Dose", "") for row in wells.values()] == ["1.5", "", ".25", "2"]
+    assert [row.get("Pair", "") for row in wells.values()] == ["a,b", "2,5", "", "1,5"]
+    assert [row.get("Step", "") for row in wells.values()] == ["1", "2", "3", "4"]
+
+
+def test_more_columns_than_fit_are_refused_in_one_line(
+    outputs: Path, tmp_path: Path, cpexport: Run
+) -> None:
+    names = [f"c{number}" for number in range(3000)]
+    text = f"Well,{','.join(names)}\nA1,{','.join('1' for _ in names)}\n"
+    (tmp_path / "layout.csv").write_text(text)
+    assert cpexport("load", outputs / JOBS[0], "--to", "x.sqlite").status == 0
+    ran = cpexport("annotate", "--to", "x.sqlite", "layout.csv")
+
+    said = "Per_Well_Treatment would have 3,004 columns, and 2,000 fit"
+    assert (ran.status, said in ran.err, len(ran.err) < 300) == (1, True, True)

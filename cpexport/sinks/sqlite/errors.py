@@ -77,7 +77,8 @@ def reason(text: str) -> tuple[str, str]:
         )
     if "UNIQUE constraint failed" in text:
         return f"SQLite reports: {text}", "drop the unique index, and run the command again"
-    return f"SQLite reports: {text}", (
+    # The driver's text ends with the whole statement.
+    return f"SQLite reports: {text.partition(' query: ')[0]}", (
         "nothing of the batch was stored; correct the cause, or report this as a bug"
     )
 
