@@ -1,6 +1,6 @@
-"""The keys of image sets whose jobs count from 1, and whether keys tell them apart by themselves.
+"""The keys of image sets whose jobs count from 1, and whether these keys identify them.
 
-If nobody names a key, plate, well and site are taken, but only if the same numbers have different
+Without a named key, plate, well and site are the key, but only if the same numbers have different
 keys and nothing shows that metadata was merely changed.
 """
 
