@@ -4,6 +4,8 @@ import logging
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
@@ -11,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
+from multiprocessing.spawn import get_executable
 from typing import Any, ParamSpec, TypeVar
 
 from cpexport._startup import begin
@@ -157,25 +160,22 @@ class _Process:
     """
 
     def __init__(self) -> None:
-        # A forked process would share open files with this one and release database locks when it
-        # ends.
-        spawn = multiprocessing.get_context("spawn")
-        self._pipe, theirs = spawn.Pipe()
-        self._process = spawn.Process(target=_serve, args=(theirs, wanted_level()), daemon=True)
-        with _ONE_AT_A_TIME:
+        self._pipe, theirs = multiprocessing.Pipe()
+        # It closes with this process, which ends the worker whatever it is doing.
+        alive, self._alive = os.pipe()
+        with theirs, _ONE_AT_A_TIME:
             # The new process receives Ctrl-C only when it can handle it.
             before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             try:
-                self._process.start()
+                self._process = _started(theirs.fileno(), alive)
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
-                theirs.close()
+                os.close(alive)
         self.ended = False
         try:
             received(self._pipe.recv)
         except (EOFError, OSError) as lost:
-            self._process.join()
-            killed = (self._process.exitcode or 0) < 0
+            killed = self._process.wait() < 0
             self.end()
             if killed:
                 raise BrokenExecutor("a process was killed") from lost
@@ -204,25 +204,48 @@ class _Process:
 
     def end(self) -> None:
         """Kills the process, whatever it is doing."""
-        self.ended = True
-        self._pipe.close()
-        self._process.kill()
-        self._process.join()
+        if not self.ended:
+            self.ended = True
+            self._pipe.close()
+            os.close(self._alive)
+            self._process.kill()
+            self._process.wait()
 
 
 _ONE_AT_A_TIME = threading.Lock()
 
 
-def _serve(calls: Connection, level: int) -> None:
+def _started(calls: int, alive: int) -> subprocess.Popen[bytes]:
+    """A new process that runs `serve`.
+
+    It is a fresh interpreter: a forked process would share open files with this one and release
+    database locks when it ends. Nor is it one of `multiprocessing`, which would run the script that
+    called cpexport again, from its first line, in each worker.
+    """
+    main = f"serve({calls}, {alive}, {wanted_level()})"
+    imports = f"import sys; sys.path = {sys.path!r}; from cpexport.loading.workers import serve"
+    utf8 = {"PYTHONUTF8": "1"} if sys.flags.utf8_mode else {}
+    return subprocess.Popen(
+        [os.fsdecode(get_executable()), "-c", f"{imports}; {main}"],
+        stdin=subprocess.DEVNULL,
+        pass_fds=(calls, alive),
+        env=os.environ | utf8,
+    )
+
+
+def serve(pipe: int, alive: int, level: int) -> None:
     """Runs calls as they come: the main function of a worker process.
 
-    `level` is the lowest level of what it logs.
+    pipe: the file descriptor that calls come through.
+    alive: the one that closes when the process that called ends.
+    level: the lowest level of what the worker logs.
     """
     begin()
+    calls = Connection(pipe)
     answers = PipeHandler(calls, level)
     # Arrow's own allocator keeps more of the freed memory, and would do so in every process.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    _end_with_parent()
+    threading.Thread(target=_end_with, args=(alive,), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     # When the pipe breaks, the parent no longer calls or waits for an answer.
@@ -244,13 +267,7 @@ def _serve(calls: Connection, level: int) -> None:
                 answers.send((None, RuntimeError(f"{type(failed).__name__}: {failed}")))
 
 
-def _end_with_parent() -> None:
-    """Ends this process at once and silently when its parent ends or is killed."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def end() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=end, daemon=True).start()
+def _end_with(alive: int) -> None:
+    """Ends this process at once and silently when the one that it works for ends or is killed."""
+    os.read(alive, 1)
+    os._exit(1)

@@ -47,7 +47,7 @@ def workers_of(one: Load) -> set[int]:
     for process in running(one.scratch):
         with suppress(OSError):
             words = Path(f"/proc/{process}/cmdline").read_text()
-            found |= {process} if "spawn_main" in words else set()
+            found |= {process} if "workers import serve" in words else set()
     return found
 
 
@@ -134,34 +134,48 @@ def test_a_batch_that_kills_its_worker_is_named_and_all_others_are_loaded(
     assert (again.loaded, again.is_complete) == (1, True)
 
 
-UNGUARDED = """
+SCRIPT = """
+import multiprocessing
 import sys
-from pathlib import Path
-from cpexport.commands.load import load
-from cpexport.loading.request import LoadRequest
-from cpexport.loading.workers import processes
+import cpexport
 
-load(LoadRequest((Path(sys.argv[1]),), sys.argv[2]), processes(2))
+print("the script begins")
+if sys.argv[3:]:
+    multiprocessing.set_executable(sys.argv[3])
+print(cpexport.load(sys.argv[1], sys.argv[2], jobs=2).loaded, "loaded")
 """
 
 
-def test_a_script_in_which_processes_cannot_begin_is_told_so(tmp_path: Path) -> None:
-    script, to = tmp_path / "unguarded.py", tmp_path / "x.sqlite"
-    script.write_text(UNGUARDED)
-
-    ran = subprocess.run(
-        [sys.executable, script, unpacked("10_ranges") / "outputs", f"sqlite:///{to}"],
+def run_script(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Runs a script that loads a run by two processes, without `if __name__ == "__main__"`."""
+    script = folder / "script.py"
+    script.write_text(SCRIPT)
+    outputs, to = unpacked("10_ranges") / "outputs", f"sqlite:///{folder / 'x.sqlite'}"
+    return subprocess.run(
+        [sys.executable, script, outputs, to, *words],
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
 
+
+def test_workers_do_not_run_the_script_again(tmp_path: Path) -> None:
+    ran = run_script(tmp_path)
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    (loaded,) = rows(tmp_path / "x.sqlite", "SELECT count(*) FROM _cpexport_batches")
+    assert ran.stdout.splitlines() == ["the script begins", f"{loaded[0]} loaded"]
+
+
+def test_a_script_in_which_processes_cannot_begin_is_told_so(tmp_path: Path) -> None:
+    ran = run_script(tmp_path, "/bin/false")
+
     assert ran.returncode == 1
     assert ran.stderr.splitlines()[-1].endswith(
         "worker processes end as soon as they start; work without them with --jobs 1"
     )
-    assert not to.exists()
+    assert not (tmp_path / "x.sqlite").exists()
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RecursionError("deep"), TypeError("odd")])
