@@ -1,6 +1,5 @@
 """A DuckDB file, and the one connection to it, which is opened when first needed."""
 
-import fcntl
 import os
 import tempfile
 import time
@@ -18,6 +17,7 @@ from cpexport.cellprofiler.features import NULL, TABLE_NUMBER
 from cpexport.errors import ChangedError, RetryError, SinkError
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.duckdb.errors import FULL, check_usable, reason
+from cpexport.sinks.duckdb.opening import connected, remove_empty
 from cpexport.sinks.in_place import deleted, identity
 from cpexport.sinks.sql.column_projection import missing_as_null
 from cpexport.sinks.sql.database import Query, collected, literal, quoted, spans
@@ -243,12 +243,12 @@ class Connection:
         if self._connection is None:
             check_usable(self.path, self.name, writing=self.writing)
             if self.writing:
-                self._remove_empty()
+                remove_empty(self.path)
             new = not self.path.exists()
             until = time.monotonic() + _PATIENCE
             while self._connection is None:
                 try:
-                    self._connection = duckdb.connect(self.path, read_only=not self.writing)
+                    self._connection = connected(self.path, writing=self.writing)
                 except duckdb.Error as error:
                     locked = "set lock on file" in str(error)
                     if not locked or time.monotonic() > until:
@@ -264,28 +264,6 @@ class Connection:
                 aside = Path(tempfile.gettempdir()) / f"cpexport-duckdb-{os.getpid()}"
                 self._connection.execute(f"SET temp_directory = {literal(str(aside))}")
         return self._connection
-
-    def _remove_empty(self) -> None:
-        """Removes an empty file that a process left when it was killed.
-
-        DuckDB locks a file as soon as it has made it, so an empty file that no process has locked
-        for a second belongs to none.
-        """
-        # Not by the time of the file, which another clock may have set.
-        until = time.monotonic() + 1
-        while self.path.exists() and self.path.stat().st_size == 0:
-            if time.monotonic() > until:
-                with suppress(FileNotFoundError), self.path.open("r+b") as file:
-                    try:
-                        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    except OSError:
-                        return
-                    # Another process that found it may have removed it, and made a new one.
-                    stat = os.fstat(file.fileno())
-                    if not stat.st_size and identity(self.path) == (stat.st_dev, stat.st_ino):
-                        self.path.unlink()
-                return
-            time.sleep(0.1)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

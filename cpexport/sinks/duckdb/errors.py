@@ -1,5 +1,6 @@
 """Checks whether a file can be a DuckDB destination, and explains DuckDB's errors to users."""
 
+import errno
 import os
 import re
 import shlex
@@ -40,6 +41,11 @@ def check_usable(path: Path, name: str, *, writing: bool) -> None:
 _DAMAGED = ("Corrupt database file", "Could not read enough bytes")
 
 
+def unreplayed(text: str) -> bool:
+    """Whether DuckDB cannot read a file as a killed load left its log next to it."""
+    return "replaying WAL" in text and os.strerror(errno.EBADF) in text
+
+
 def reason(text: str) -> tuple[str, str]:
     """The problem and the advice for an error of DuckDB's."""
     if "set lock on file" in text:
@@ -54,6 +60,12 @@ def reason(text: str) -> tuple[str, str]:
         return (
             "damaged: not a whole DuckDB database",
             "restore it, or load its outputs into a new file",
+        )
+    if unreplayed(text):
+        return (
+            "a load that was killed left it open, and DuckDB before 2.0 cannot read such a file "
+            "without the right to write",
+            "run that load again, or install duckdb 2.0 or newer",
         )
     first = text.strip().partition("\n")[0]
     if re.search("unique constraint", first, re.IGNORECASE):
