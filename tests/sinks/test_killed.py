@@ -5,13 +5,16 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from support.background_loads import SCREEN_BATCHES, SCREEN_IMAGE_SETS, SCREEN_STATUS, Load, screen
-from support.fixtures import content, rows
+from support.calls import load
+from support.fixtures import content, rows, unpacked
 
 pytestmark = pytest.mark.slow
 
@@ -176,3 +179,22 @@ def test_loads_of_different_outputs_at_once_are_as_if_one_after_the_other(
     }
     view = "SELECT * FROM Per_RelationshipsView ORDER BY 1, 2, 3, 4, 5, 6, 7, 8"
     assert rows(to, view) == rows(alone, view)
+
+
+def test_a_load_killed_while_it_counts_for_the_optimizer_is_completed_by_the_next(
+    tmp_path: Path,
+) -> None:
+    """All rows are stored by then, so the next load has nothing else to write."""
+    to = tmp_path / "screen.sqlite"
+    outputs = unpacked("10_ranges") / "outputs"
+    load([outputs], f"sqlite:///{to}")
+    with closing(sqlite3.connect(to)) as db, db:
+        db.execute("DELETE FROM sqlite_stat1")
+    # What such a load leaves: the first bytes of a journal are written when it is whole.
+    journal = tmp_path / "screen.sqlite-journal"
+    journal.write_bytes(bytes(512))
+
+    assert load([outputs], f"sqlite:///{to}").loaded == 0
+
+    assert not journal.exists()
+    assert rows(to, "SELECT count(*) > 0 FROM sqlite_stat1 WHERE tbl = 'Per_Cells'") == [(1,)]

@@ -131,6 +131,14 @@ class Connection:
         with self._errors():
             self._open().run_many(sql, blocks)
 
+    @property
+    def cut_off(self) -> bool:
+        """Whether a program that was writing is still at it, or was killed: its journal is there.
+
+        A load that had stored all of its rows may have been killed in `optimize`.
+        """
+        return self.path.with_name(f"{self.path.name}-journal").exists()
+
     def optimize(self) -> None:
         """Counts the values of indexes, if tables have grown since the last count: the optimizer
         must know them. Bounded in time for tables of any size, and left out if others write."""

@@ -72,7 +72,7 @@ class SqliteTableStore(FileTableStore[Connection]):
         if missing := self.missing_indexes(layout.current()):
             with self.exclusive(layout):
                 ddl.make_indexes(self._file, self.missing_indexes(layout.current()))
-        if missing or grown:
+        if missing or grown or self._file.cut_off:
             self._file.optimize()
 
     def _make_object_view(self, layout: Layout) -> None:
