@@ -67,14 +67,16 @@ class BinaryRows:
         numbers = (INTEGER, REAL, NULL)
         wide = [n for n, type in enumerate(schema.types) if n >= key and type in numbers]
         self._schema, self._wide = schema, len(wide)
-        self.order = [*wide, *(n for n in range(len(schema)) if n not in set(wide))]
+        first = set(wide)
+        self.order = [*wide, *(n for n in range(len(schema)) if n not in first)]
         self._place = {column: place for place, column in enumerate(self.order)}
         self._others: list[Callable[[bytes, int], Value]] = []
 
     def takes(self, types: Sequence[int]) -> bool:
         """Whether the columns, in `order`, have types of the server that can be decoded: others
         come if someone has changed them."""
-        wanted = [self._schema.types[column] for column in self.order[: self._wide]]
+        declared = self._schema.types
+        wanted = [declared[column] for column in self.order[: self._wide]]
         wide = zip(types[: self._wide], wanted, strict=True)
         rest = types[self._wide :]
         if any(
