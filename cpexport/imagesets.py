@@ -1,21 +1,19 @@
 """Sets of image set numbers, stored as ranges: which are planned, present or missing."""
 
 import operator
-import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Final, Self, SupportsIndex
 
-from cpexport.number_ranges import common, near, remaining
+from cpexport.number_ranges import check_range, common, near, parsed, remaining
 
 if TYPE_CHECKING:
     # Its import takes longer than most of what needs no arrays.
     import numpy as np
     import numpy.typing as npt
 
-# 18 digits stay below 2**63, and far below the length that int() itself refuses.
 LARGEST: Final = 999_999_999
 """The largest number that an image set or object of a job can have.
 
@@ -24,8 +22,6 @@ CellProfiler counts both from 1. A larger number is damage.
 
 # Ranges that are collected before they are joined.
 _AT_ONCE: Final = 10_000
-
-_PIECE = re.compile(r"\s*([0-9]{1,18})\s*(?:-\s*([0-9]{1,18})\s*)?")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -61,7 +57,7 @@ class ImageSets:
 
     def __post_init__(self) -> None:
         for first, last in self.ranges:
-            _check(first, last)
+            check_range(first, last)
         for (_, last), (first, _) in pairwise(self.ranges):
             if first <= last + 1:
                 raise ValueError(
@@ -131,7 +127,7 @@ class ImageSets:
         """
         joined: list[tuple[int, int]] = []
         for first, last in sorted(ranges):
-            _check(first, last)
+            check_range(first, last)
             if joined and first <= joined[-1][1] + 1:
                 joined[-1] = (joined[-1][0], max(joined[-1][1], last))
             else:
@@ -157,7 +153,7 @@ class ImageSets:
         """
         if not text.strip():
             return cls()
-        return cls.from_ranges(_parse_piece(piece) for piece in text.split(","))
+        return cls.from_ranges(parsed(piece) for piece in text.split(","))
 
     @property
     def first(self) -> int:
@@ -259,26 +255,6 @@ class ImageSets:
 
 def _none() -> ImageSets:
     return NONE
-
-
-def _check(first: int, last: int) -> None:
-    """Raises ValueError unless `first` to `last` is a range of image set numbers."""
-    if first < 1:
-        raise ValueError(f"image set numbers start at 1, not {first}")
-    if last < first:
-        raise ValueError(f"a range of image sets from {first} cannot end at {last}")
-
-
-def _parse_piece(piece: str) -> tuple[int, int]:
-    match = _PIECE.fullmatch(piece)
-    if match is None:
-        problem = "neither a number such as 7 nor a range such as 1-40"
-    else:
-        first, last = int(match[1]), int(match[2] or match[1])
-        if 1 <= first <= last:
-            return first, last
-        problem = "numbers start at 1" if first < 1 else "the range ends before it starts"
-    raise ValueError(f"{piece.strip()!r} in a list of image sets: {problem}")
 
 
 def union(many: Iterable[ImageSets]) -> ImageSets:

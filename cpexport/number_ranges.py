@@ -1,16 +1,19 @@
-"""What two lists of ranges share, and what one has without the other.
+"""Ranges of image set numbers: as texts, what two lists share, and what one has without the other.
 
 A range is a pair (first, last) of whole numbers, both included. Lists are in normal form: sorted,
 with a gap between two ranges.
 """
 
 import operator
+import re
 from bisect import bisect_right
 from collections.abc import Iterator
 
 Ranges = tuple[tuple[int, int], ...]
 
 _MANY = 4
+# 18 digits stay below 2**63, and far below the length that int() itself refuses.
+_PIECE = re.compile(r"\s*([0-9]{1,18})\s*(?:-\s*([0-9]{1,18})\s*)?")
 
 
 def near(ranges: Ranges, others: Ranges) -> Ranges:
@@ -60,3 +63,28 @@ def remaining(ours: Ranges, theirs: Ranges) -> Iterator[tuple[int, int]]:
         j = max(j, k - 1)
         if first <= last:
             yield first, last
+
+
+def check_range(first: int, last: int) -> None:
+    """Raises ValueError unless `first` to `last` is a range of image set numbers."""
+    if first < 1:
+        raise ValueError(f"image set numbers start at 1, not {first}")
+    if last < first:
+        raise ValueError(f"a range of image sets from {first} cannot end at {last}")
+
+
+def parsed(piece: str) -> tuple[int, int]:
+    """The range of one piece of a list of image sets, such as 7 or 1-40.
+
+    Raises:
+        ValueError: it is neither; the message quotes it.
+    """
+    match = _PIECE.fullmatch(piece)
+    if match is None:
+        problem = "neither a number such as 7 nor a range such as 1-40"
+    else:
+        first, last = int(match[1]), int(match[2] or match[1])
+        if 1 <= first <= last:
+            return first, last
+        problem = "numbers start at 1" if first < 1 else "the range ends before it starts"
+    raise ValueError(f"{piece.strip()!r} in a list of image sets: {problem}")

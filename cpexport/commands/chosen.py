@@ -12,8 +12,9 @@ from cpexport.cellprofiler.image_set_names import PlaceFeatures
 from cpexport.errors import UsageError
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.loading.removed import is_below
-from cpexport.sinks.base import LedgerStore, Sink
+from cpexport.sinks.base import Sink
 from cpexport.sinks.contents import check_has_run
+from cpexport.sinks.ledger_store import LedgerStore
 from cpexport.spelling import closest, suggest
 
 

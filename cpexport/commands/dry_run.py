@@ -12,18 +12,11 @@ from cpexport.imagesets import NONE, ImageSets, union
 from cpexport.loading.contradictions import other_outputs
 from cpexport.loading.inspection import NoneKnown
 from cpexport.loading.left_out import Missing, check_not_empty, left_out, missing
-from cpexport.loading.load_plan import (
-    Loaded,
-    LoadStep,
-    Replacement,
-    newer_of,
-    other_pipelines,
-    planned_of_readable,
-    replacements,
-)
+from cpexport.loading.load_plan import Loaded, LoadStep, planned_of_readable
 from cpexport.loading.missing_features import lacking, sentences
 from cpexport.loading.progress import Progress
 from cpexport.loading.recorded_endings import with_recorded_endings
+from cpexport.loading.replaced_outputs import Replacement, newer_of, other_pipelines, replacements
 from cpexport.loading.request import LoadRequest
 from cpexport.loading.succession import Succession
 from cpexport.loading.survey import survey

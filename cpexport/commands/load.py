@@ -36,7 +36,8 @@ from cpexport.loading.wanted import (
 )
 from cpexport.loading.workers import THREAD, ExecutorSpec, WorkerPool
 from cpexport.loading.writer import LoadWriter
-from cpexport.sinks.base import LedgerStore, Sink
+from cpexport.sinks.base import Sink
+from cpexport.sinks.ledger_store import LedgerStore
 from cpexport.sinks.registry import open_sink
 from cpexport.sources.base import Batch
 from cpexport.tables.layout import object_of

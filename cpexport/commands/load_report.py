@@ -14,8 +14,8 @@ from cpexport.errors import LeftOut
 from cpexport.imagesets import NONE, ImageSets, union
 from cpexport.loading import run_measurements
 from cpexport.loading.left_out import kept, left_out, missing
-from cpexport.loading.load_plan import Replacement, other_pipelines, replacements
 from cpexport.loading.missing_features import lacking, sentences
+from cpexport.loading.replaced_outputs import Replacement, other_pipelines, replacements
 from cpexport.loading.surveyed import Survey
 from cpexport.loading.withdrawal import Withdrawn
 from cpexport.loading.writer import LoadWriter

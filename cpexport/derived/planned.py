@@ -19,10 +19,11 @@ from cpexport.cellprofiler.features import IMAGE, IMAGE_NUMBER, INTEGER, TABLE_N
 from cpexport.cellprofiler.flagged_image_sets import MARKS
 from cpexport.cellprofiler.image_set_names import PlaceFeatures, part_of, well_of
 from cpexport.cellprofiler.pipeline import Skip
-from cpexport.sinks.base import Sink, Transaction
+from cpexport.sinks.base import Sink
 from cpexport.sinks.sql import schema
 from cpexport.sinks.sql.database import literal, quoted
 from cpexport.sinks.sql.ledger_schema import REMOVED, SETS
+from cpexport.sinks.transaction import Transaction
 from cpexport.tables.layout import Column, Layout
 
 NOTE: Final = "planned"

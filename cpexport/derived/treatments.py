@@ -18,9 +18,10 @@ from cpexport.cellprofiler.plate_positions import positions
 from cpexport.derived.plate_layouts import Place, PlateLayout
 from cpexport.derived.treatment_table import PLATE, WELL, table_name, treatment_table
 from cpexport.errors import SinkError, UsageError
-from cpexport.sinks.base import Sink, Transaction
+from cpexport.sinks.base import Sink
 from cpexport.sinks.registry import open_sink
 from cpexport.sinks.sql.database import quoted
+from cpexport.sinks.transaction import Transaction
 from cpexport.tables.layout import Column, Layout
 
 _NOTE: Final = "treatments"

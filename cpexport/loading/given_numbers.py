@@ -7,7 +7,7 @@ from typing import Protocol
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.cellprofiler.image_keys import keys_of
 from cpexport.imagesets import NONE, ImageSets
-from cpexport.sinks.base import LedgerStore
+from cpexport.sinks.ledger_store import LedgerStore
 
 
 class Numbers(Protocol):

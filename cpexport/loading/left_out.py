@@ -21,8 +21,9 @@ from cpexport.loading.contradictions import Others, other_images
 from cpexport.loading.missing_features import unloaded
 from cpexport.loading.removed import removed_sets, why_removed
 from cpexport.loading.surveyed import Survey
-from cpexport.sinks.base import LedgerStore, Sink
+from cpexport.sinks.base import Sink
 from cpexport.sinks.ledger import Entry
+from cpexport.sinks.ledger_store import LedgerStore
 from cpexport.sources.base import Batch
 from cpexport.spelling import counted
 

@@ -16,31 +16,11 @@ from cpexport.errors import SourceError
 from cpexport.files.spool import Spool
 from cpexport.imageset_overlaps import in_common, overlapping
 from cpexport.imagesets import NONE, ImageSets, union
+from cpexport.loading.replaced_outputs import Older, older_of
 from cpexport.loading.succession import Succession, is_same_output
 from cpexport.sinks.ledger import Entry
 from cpexport.sources.base import Batch, fingerprint
 from cpexport.sources.error_containment import contained
-
-
-@dataclass(frozen=True)
-class Older:
-    """An output that a newer one replaces, partly or wholly, whether it was loaded or not."""
-
-    path: str
-    signature: str
-    pipeline: str | None
-
-
-@dataclass(frozen=True)
-class Newer:
-    """An output that replaces older ones."""
-
-    path: str
-    pipeline: str | None
-
-
-def newer_of(batch: Batch) -> Newer:
-    return Newer(str(batch.source.path), batch.pipeline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,14 +127,14 @@ def planned(
         old, new = by_age[first], by_age[second]
         succession.check_between(several[new], several[old], both)
         newer[old].append(both)
-        older[new].append((both, _older(several[old])))
+        older[new].append((both, older_of(several[old])))
     changed: dict[int, tuple[ImageSets, tuple[Older, ...]]] = {}
     for place, batch in several.items():
         for entry in held.get(place, ()):
             if entry.age > batch.age:
                 newer[place].append(entry.loaded)
             elif not is_same_output(entry, batch):
-                older[place].append((entry.loaded, _older(entry)))
+                older[place].append((entry.loaded, older_of(entry)))
         image_sets = batch.complete - union(newer[place])
         replaced = tuple(output for shared, output in older[place] if shared & image_sets)
         changed[place] = image_sets, replaced
@@ -174,45 +154,6 @@ def _by_image_set(
     rank = {place: number for number, place in enumerate(paths)}
     ranks = np.fromiter((rank.get(place, 0) for place in places), np.int64, len(ours))
     return array("q", ours[np.lexsort((ranks, firsts))].tobytes())
-
-
-@dataclass(frozen=True)
-class Replacement:
-    """An output that a newer one, `by`, replaces, partly or wholly; both are paths."""
-
-    path: str
-    by: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: replaced by {self.by}"
-
-    def to_dict(self) -> dict[str, str]:
-        """The two paths, as in JSON reports."""
-        return {"path": self.path, "by": self.by}
-
-
-def replacements(replaced: Iterable[tuple[Older, Newer]]) -> tuple[Replacement, ...]:
-    """The replaced outputs, each with the output that replaces it."""
-    return tuple(Replacement(older.path, newer.path) for older, newer in replaced)
-
-
-def other_pipelines(replaced: Iterable[tuple[Older, Newer]]) -> list[str]:
-    """Notes on outputs that another pipeline's output replaced, one note per pair of pipelines."""
-    paths_by_pipelines: dict[tuple[str, str], list[str]] = {}
-    for older, newer in replaced:
-        if older.pipeline and newer.pipeline and older.pipeline != newer.pipeline:
-            pipelines = older.pipeline, newer.pipeline
-            paths_by_pipelines.setdefault(pipelines, []).append(older.path)
-    return [
-        f"{paths[0]}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''}: replaced by "
-        f"outputs of another pipeline (SHA-256 {new[:8]}, before {old[:8]})"
-        for (old, new), paths in paths_by_pipelines.items()
-    ]
-
-
-def _older(output: Batch | Entry) -> Older:
-    path = output.source.path if isinstance(output, Batch) else output.path
-    return Older(str(path), output.signature, output.pipeline)
 
 
 _Held = tuple[Entry, ...]

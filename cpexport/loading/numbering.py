@@ -9,7 +9,6 @@ next free one, in order of the keys.
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Final
 
 import numpy as np
 
@@ -31,10 +30,8 @@ from cpexport.loading.given_numbers import NoNumbers, Numbers
 from cpexport.loading.inspection import Inspected
 from cpexport.loading.judging import Again
 from cpexport.loading.own_keys import Keys, features_of_most
+from cpexport.loading.source_numbers import placed, value
 from cpexport.sources.base import Batch, Evidence
-from cpexport.sources.renumbered import RenumberedSource
-
-_ADVICE: Final = "name the metadata that identifies each image set with --key"
 
 
 @dataclass(frozen=True)
@@ -91,7 +88,7 @@ class Renumbered:
             item = Inspected(batch.source, batch.signature)
             item.found = errors.get(place) or again(batch.source)
             keys = self.keys.get(place, ())
-            yield _placed(item, keys, self.given, self.key)
+            yield placed(item, keys, self.given, self.key)
 
     @property
     def unplanned(self) -> int:
@@ -239,7 +236,7 @@ def _places(plan: BatchFile, features: Sequence[str]) -> Iterator[tuple[str, int
     keys = keys_of(plan.pictures, features)
     for row, (key, number) in enumerate(zip(keys, plan.pictures.numbers.tolist(), strict=True)):
         if key is None:
-            lacking = next(name for name in features if not _value(plan.pictures, name, row))
+            lacking = next(name for name in features if not value(plan.pictures, name, row))
             problem = f"its image set {number} has no {lacking}, which identifies image sets"
             raise SourceError(plan.path, problem, "add it to the list")
         yield key, number
@@ -259,47 +256,3 @@ def _planned(plan: BatchFile, features: Sequence[str], given: Mapping[str, int])
     return replace(
         plan, planned=planned, pictures=moved(plan.pictures), grouping=moved(plan.grouping)
     )
-
-
-def _placed(
-    item: Inspected,
-    keys: Sequence[str | None],
-    given: Mapping[str, int],
-    features: Sequence[str],
-) -> Inspected:
-    """The item with the numbers of its run, or with the reason that it cannot have them."""
-    evidence = item.found
-    if not isinstance(evidence, Evidence):
-        return item
-    own = evidence.pictures.numbers.tolist()
-    problem = _problem(own, keys, evidence.pictures, features)
-    if problem:
-        return replace(item, found=SourceError(item.source.path, problem, _ADVICE))
-    rows = [(n, given[key], key) for n, key in zip(own, keys, strict=True) if key is not None]
-    pairs = tuple((number, new) for number, new, _ in rows)
-    source = RenumberedSource(item.source, pairs, tuple(key for *_, key in rows), tuple(features))
-    return replace(item, source=source, found=source.renumbered(evidence))
-
-
-def _problem(
-    own: Sequence[int], keys: Sequence[str | None], pictures: Pictures, features: Sequence[str]
-) -> str:
-    """Why a batch's image sets cannot be numbered by their keys; empty if they can."""
-    if lacking := [name for name in features if name not in pictures.columns]:
-        return f"has no {lacking[0]}, by which image sets are identified" if own else ""
-    if None in keys:
-        number = own[keys.index(None)]
-        empty = [name for name in features if not _value(pictures, name, keys.index(None))]
-        return f"its image set {number} has no {empty[0]}, by which image sets are identified"
-    first: dict[str | None, int] = {}
-    for number, key in zip(own, keys, strict=True):
-        if key in first:
-            names = f"{' '.join(features)} ({described(key or '')})"
-            return f"its image sets {first[key]} and {number} have the same {names}"
-        first[key] = number
-    return ""
-
-
-def _value(pictures: Pictures, feature: str, row: int) -> str:
-    column = pictures.columns.get(feature)
-    return "" if column is None else column[row].as_py() or ""

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from cpexport.errors import SourceError
 from cpexport.imagesets import ImageSets, union
-from cpexport.sinks.base import LedgerStore, Sink
+from cpexport.sinks.base import Sink
 from cpexport.sinks.ledger import Entry
+from cpexport.sinks.ledger_store import LedgerStore
 from cpexport.sources.base import Batch, fingerprint
 from cpexport.sources.error_containment import contained
 

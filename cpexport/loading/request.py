@@ -8,7 +8,7 @@ from cpexport.derived.wells import Wells
 from cpexport.loading.given_numbers import LedgerNumbers
 from cpexport.loading.numbering import Numbering
 from cpexport.loading.succession import Consent
-from cpexport.sinks.base import LedgerStore
+from cpexport.sinks.ledger_store import LedgerStore
 from cpexport.tables.options import TableOptions
 from cpexport.tables.path_map import PathMap
 

@@ -6,7 +6,7 @@ Both `load` and `check` begin with this survey, so both mean the same by complet
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -14,8 +14,6 @@ from cpexport._stopwatch import Stopwatch
 from cpexport.cellprofiler.batch_file import BatchFile, BatchFileFoundError
 from cpexport.cellprofiler.flagged_image_sets import without_rows
 from cpexport.cellprofiler.image_set_list import read_lists
-from cpexport.cellprofiler.image_set_names import Name
-from cpexport.errors import SourceError
 from cpexport.files.places import path_of
 from cpexport.files.spool import Spool
 from cpexport.imagesets import NONE, ImageSets, union
@@ -25,11 +23,11 @@ from cpexport.jobs.stamps import Stamps, read_stamps
 from cpexport.loading.batch_file_of_jobs import planned_with, read_and_check
 from cpexport.loading.cache_file import CacheFile
 from cpexport.loading.evidence_cache import EVIDENCE, SHARED, EvidenceCache
-from cpexport.loading.inspection import Inspector, Known, Look, NoneKnown, look_at, one_by_one
-from cpexport.loading.judging import Again, Judge
+from cpexport.loading.inspection import Inspector, Known, Look, NoneKnown, one_by_one
+from cpexport.loading.judging import Judge
 from cpexport.loading.known_folders import FOLDERS, KnownFolders, Signatures
-from cpexport.loading.list_near_outputs import numbered_by_list_near
-from cpexport.loading.numbering import Numbering, Renumbered, count_from_1, renumbered
+from cpexport.loading.numbered_batches import numbered_by_run
+from cpexport.loading.numbering import Numbering
 from cpexport.loading.progress import Progress, ProgressEvent
 from cpexport.loading.stored_batches import StoredSource, destination_in, stored_sources
 from cpexport.loading.surveyed import Survey
@@ -167,7 +165,9 @@ class _Surveying:
         batches, known = judging.batches(inspector.again), folders.known(known)
         if renamed and not (batches or known):
             _check_any_output(renamed, outputs)
-        numbered = self._numbered(batches, judging.errors, plan, inspector.again, numbering)
+        numbered = numbered_by_run(
+            batches, judging.errors, plan, inspector.again, numbering, self._judge, self.outputs
+        )
         plan, batches = numbered.plan, numbered.batches
         return Survey(
             plan,
@@ -206,39 +206,8 @@ class _Surveying:
         existing = [path for path in planned if path.exists()]
         return read_lists(self.lists, self.pipeline or next(reversed(existing), None))
 
-    def _numbered(
-        self,
-        batches: Spool[Batch],
-        errors: Mapping[int, SourceError],
-        plan: BatchFile | None,
-        again: Again,
-        numbering: Numbering,
-    ) -> "_Numbered":
-        """Gives image sets other numbers if those of their jobs mean different images, and judges
-        the batches again.
-
-        errors: why sources cannot be read, by place.
-        """
-        found = None
-        if numbering.may_apply(batches, plan):
-            found = renumbered(batches, again, errors, plan, numbering)
-        if found is None:
-            return _Numbered(plan, batches)
-        own = count_from_1(batches)
-        notes: tuple[str, ...] = ()
-        if plan is None:
-
-            def by_list(near: BatchFile) -> Renumbered | None:
-                return renumbered(batches, again, errors, near, numbering)
-
-            listed, notes = numbered_by_list_near(self.outputs, by_list)
-            found = listed or found
-        judging = Judge(found.plan, self.tables, self.same_pictures)
-        for item in found.items(batches, again, errors):
-            judging.add(item)
-        batches = judging.batches(look_at)
-        incomplete = union(batch.image_sets - batch.complete for batch in batches)
-        return _Numbered(found.plan, batches, (found.note, *notes), found.names(incomplete), own)
+    def _judge(self, plan: BatchFile | None) -> Judge:
+        return Judge(plan, self.tables, self.same_pictures)
 
     def _judged(
         self,
@@ -251,7 +220,7 @@ class _Surveying:
         carried: Sequence[Source],
     ) -> tuple[Judge, Signatures]:
         """Inspects and judges all sources; returns also the signatures of those that are known."""
-        judging, known = Judge(plan, self.tables, self.same_pictures), Signatures()
+        judging, known = self._judge(plan), Signatures()
         notes = folders.noting(found, stamps)
         sources = _sources(found, plan, candidates)
         for source in carried:
@@ -264,18 +233,6 @@ class _Surveying:
                 judging.add(item)
         notes.close()
         return judging, known
-
-
-@dataclass(frozen=True)
-class _Numbered:
-    """The batch file and the batches with the numbers of the run, the names of image sets that
-    metadata tells apart, and whether all jobs count from 1."""
-
-    plan: BatchFile | None
-    batches: Spool[Batch]
-    notes: tuple[str, ...] = ()
-    names: Mapping[int, Name] = field(default_factory=dict)
-    own: bool = False
 
 
 def _plan(path: Path | None, plans: Sequence[SavedPlan], stamps: Stamps) -> BatchFile | None:

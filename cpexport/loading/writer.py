@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from cpexport._stopwatch import Stopwatch
-from cpexport.cellprofiler.features import EXPERIMENT, IMAGE, INTEGER, REAL, TEXT
+from cpexport.cellprofiler.features import EXPERIMENT
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.derived.cpa_properties import describe
 from cpexport.derived.group_renumbering import number_groups
@@ -18,10 +18,11 @@ from cpexport.errors import NumbersError, SourceError, StaleError
 from cpexport.loading.decode import Decoded, decode
 from cpexport.loading.entries import entry_of
 from cpexport.loading.groups import Group, grouped_ahead, singly
-from cpexport.loading.load_plan import LoadStep, Newer, Older, newer_of
-from cpexport.loading.missing_features import absent
+from cpexport.loading.known_features import KnownFeatures
+from cpexport.loading.load_plan import LoadStep
 from cpexport.loading.prefetch import decoded_ahead
 from cpexport.loading.progress import Progress, ProgressEvent
+from cpexport.loading.replaced_outputs import Newer, Older, newer_of
 from cpexport.loading.retry import Retry
 from cpexport.loading.run_measurements import keep_measured
 from cpexport.loading.succession import Succession
@@ -29,7 +30,7 @@ from cpexport.loading.surveyed import Survey
 from cpexport.loading.withdrawal import Withdrawn, withdraw
 from cpexport.loading.workers import WorkerPool
 from cpexport.sinks.base import Sink, StagedBatch
-from cpexport.sinks.ledger import Count, Entry
+from cpexport.sinks.ledger import Entry
 from cpexport.sources.base import Batch, features_of, fingerprint, size
 from cpexport.sources.error_containment import contained
 from cpexport.tables.layout import Features, joined, table_of
@@ -55,11 +56,7 @@ class LoadWriter:
         self._decode = partial(decode, shape=sink.shape, scratch=scratch)
         self._attempts = Retry()
         self._note = ""
-        self._features = sink.shape.unshaped(sink.layout().features)
-        # A batch can lack only features of its own run, not those of other runs in the same tables.
-        self._of_run: Features = {} if sink.shape.numbered else self._features
-        # Features of the sink's layout that must be text, as no column of numbers holds all values.
-        self._texts: Features = {}
+        self._known = KnownFeatures(sink)
         self.rows: dict[str, int] = {}
         self.loaded = self.already = 0
         self.superseded: list[str] = []
@@ -75,9 +72,7 @@ class LoadWriter:
         if steps:
             self._attempts(lambda _: self._sink.upgrade())
         came = joined(features_of(step.batch for step in steps))
-        came = self._sink.shape.without_left_out(came)
-        self._prepare(joined([self._features, came]))
-        self._of_run = joined([self._of_run, came])
+        self._known.add(came, again=not self.loaded)
         before, done = len(self.damaged), 0
         for group in self._ahead(steps):
             self._report(done, len(steps))
@@ -99,13 +94,13 @@ class LoadWriter:
             while first < len(steps) and self._sink.stager() is None:
                 yield from self._singly(steps[first : first + 1])
                 first += 1
-            types, stager = lambda: self._features, self._sink.stager
+            types, stager = lambda: self._known.features, self._sink.stager
             yield from grouped_ahead(self._pool, steps[first:], types, self._decode, stager)
         else:
             yield from self._singly(steps)
 
     def _singly(self, steps: Sequence[LoadStep]) -> Iterator[Group]:
-        return singly(decoded_ahead(self._pool, steps, lambda: self._features, self._decode))
+        return singly(decoded_ahead(self._pool, steps, lambda: self._known.features, self._decode))
 
     def _adopt(self, group: Group) -> frozenset[int]:
         """Commits the batches of a group that a worker has written to files.
@@ -121,9 +116,9 @@ class LoadWriter:
                 # Most batches of a group share their types: to join thousands takes a while.
                 if decoded.types is not known:
                     known = decoded.types
-                    self._prepare(joined([self._features, known]))
+                    self._known.prepare(known, again=not self.loaded)
                 some.append((step, decoded, self._entry(step, decoded)))
-        if staged is None or any(self._is_late(decoded) for _, decoded, _ in some):
+        if staged is None or any(self._known.is_late(decoded) for _, decoded, _ in some):
             return frozenset()
         batches = [
             StagedBatch(
@@ -168,16 +163,16 @@ class LoadWriter:
         """
         clock = Stopwatch()
         while True:
-            if self._is_late(decoded):
+            if self._known.is_late(decoded):
                 decoded.remove()
-                decoded = self._decode(step.batch, step.image_sets, self._features)
-            self._prepare(joined([self._features, decoded.types]))
+                decoded = self._decode(step.batch, step.image_sets, self._known.features)
+            self._known.prepare(decoded.types, again=not self.loaded)
             entry = self._entry(step, decoded)
             try:
                 put = partial(self._put, step.batch, entry, decoded.pictures, decoded.rows)
                 written = self._attempts(put)
             except NumbersError as error:
-                self._make_text(error)
+                self._known.make_text(error)
                 continue
             decoded.remove()
             self._count(step, decoded, written)
@@ -186,48 +181,9 @@ class LoadWriter:
             return
 
     def _entry(self, step: LoadStep, decoded: Decoded) -> Entry:
-        counts = {name: self._counted(name, decoded) for name in decoded.counts}
+        counts = {name: self._known.counted(name, decoded) for name in decoded.counts}
         entry = entry_of(step, decoded.fingerprint, counts, self._prefix)
         return replace(entry, measured=decoded.measured)
-
-    def _make_text(self, error: NumbersError) -> None:
-        """Makes the feature of `error` text in the sink, as no column of numbers holds its values.
-
-        Raises:
-            NumbersError: the feature is text already.
-        """
-        if error.feature in self._texts.get(error.object, {}):
-            raise error
-        self._texts = joined([self._texts, {error.object: {error.feature: TEXT}}])
-        self._features = joined([self._features, {IMAGE: self._texts.get(IMAGE, {})}])
-        self._prepare_sink()
-
-    def _is_late(self, decoded: Decoded) -> bool:
-        """Whether a batch was decoded before one of its metadata features became text.
-
-        Destinations hold textual metadata exactly as the job wrote it, so it must be decoded again.
-        """
-        types = decoded.types.get(IMAGE, {})
-        return any(
-            types.get(feature) in (INTEGER, REAL)
-            for feature in self._texts.get(IMAGE, {})
-            if feature in decoded.pictures.columns
-        )
-
-    def _counted(self, name: str, decoded: Decoded) -> Count:
-        """The counts of a batch's table; values of features that only other batches have count as
-        missing."""
-        count = decoded.counts[name]
-        columns = absent(name, self._of_run, decoded.types.get(name, {})) if count.rows else 0
-        return replace(count, missing=count.missing + columns * count.rows)
-
-    def _prepare(self, features: Features) -> None:
-        if features != self._features or not self.loaded:
-            self._features = features
-            self._prepare_sink()
-
-    def _prepare_sink(self) -> None:
-        self._sink.prepare(joined([self._sink.shape.shaped(self._features), self._texts]))
 
     def enter(self, steps: Iterable[LoadStep]) -> Iterator[Batch]:
         """Enters batches without rows in the ledger, so that the next load can skip them.
@@ -251,7 +207,7 @@ class LoadWriter:
         try:
             self._attempts(partial(self._put, batch, entry, Pictures(), lambda: ()))
         except NumbersError as error:
-            self._make_text(error)
+            self._known.make_text(error)
             self._enter(batch, entry)
 
     def withdraw(self) -> list[Withdrawn]:

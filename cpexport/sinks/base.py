@@ -1,6 +1,6 @@
 """What every destination offers: `Sink`, with its ledger and its exclusive transactions."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +11,14 @@ import pyarrow as pa
 from cpexport.cellprofiler.image_identity import Pictures
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.capabilities import Capabilities
-from cpexport.sinks.ledger import Entry, History, Ledger
-from cpexport.sinks.summary import Summary
+from cpexport.sinks.ledger import Entry
+from cpexport.sinks.ledger_store import LedgerStore
+from cpexport.sinks.transaction import Transaction
 from cpexport.tables.layout import Features, Layout
 from cpexport.tables.options import TableOptions
 
 if TYPE_CHECKING:
     # Importing SQLAlchemy takes longer than most checks, which need no destination.
-    import sqlalchemy as sa
 
     from cpexport.sinks.sql.stager import Staged, Stager
 
@@ -52,151 +52,6 @@ class TableState:
 
     columns: tuple[str, ...]
     rows: int
-
-
-class LedgerStore(Protocol):
-    """The ledger of a destination. Everything is empty before the first load.
-
-    If the sink was opened for a run, everything is about that run, else about all runs.
-    """
-
-    def read(self) -> Ledger:
-        """The batches that the destination holds, as they are now: their entries lie on disk."""
-
-    def summary(self) -> Summary:
-        """All batches added up. Costs what the batches since `stored_summary` cost, unless older
-        ones were replaced or deleted."""
-
-    def stored_summary(self) -> Summary:
-        """What `Transaction.set_summary` stored."""
-
-    def added(self) -> ImageSets | None:
-        """The image sets that were loaded since `stored_summary`; None if older batches were
-        replaced or deleted since, or if there is no stored summary."""
-
-    def entries(self, after: int = 0) -> Iterator[Entry]:
-        """The entries after the one with this `batch_id`, in the order in which they were written,
-        a limited number in memory."""
-
-    def holding(self, image_sets: ImageSets) -> tuple[Entry, ...]:
-        """The entries from which the destination has some of these image sets, each with only those
-        in `loaded`."""
-
-    def holds(self, signature: str) -> bool:
-        """Whether the destination has the batch with this signature; any process may have written
-        it."""
-
-    def settled_among(self, signatures: Collection[str]) -> frozenset[str]:
-        """Those of the signatures that `Ledger.settled` has."""
-
-    def settled_signatures(self) -> Iterator[pa.Array]:
-        """The signatures that `Ledger.settled` has, as texts, a limited number at a time."""
-
-    def without_rows(self) -> Iterator[Entry]:
-        """The entries whose complete image sets were all replaced by other batches."""
-
-    def removed(self) -> tuple[Entry, ...]:
-        """The entries from which a user removed image sets, each with those that are not back in
-        `Entry.removed`; another batch may have brought back all."""
-
-    def of_run(self, run: str) -> "LedgerStore":
-        """The ledger of one run only, where this one is about all runs."""
-
-    def history(self) -> History:
-        """How many batches there are of each kind, and which versions wrote them."""
-
-    def runs(self) -> Mapping[str, int]:
-        """`TableNumber` by name of run, from 1 in order of loading; empty if the destination does
-        not number runs."""
-
-    def prefixes(self) -> frozenset[str]:
-        """The table name prefixes under which something is loaded."""
-
-    def pictures(self, image_sets: ImageSets) -> Pictures:
-        """What identifies the images of these image sets, for those that are loaded."""
-
-    def key(self) -> tuple[str, ...]:
-        """The features that identify image sets whose jobs count from 1; empty if image sets have
-        the numbers of their jobs."""
-
-    def numbers_of(self, keys: Collection[str]) -> Mapping[str, int]:
-        """The numbers of those of the keys that have one, by key."""
-
-    def metadata(self) -> dict[str, str]:
-        """What `Transaction.set_metadata` stored. The next batch removes all of it except
-        `ledger_schema.KEPT`."""
-
-    def lasting(self, name: str) -> str | None:
-        """A value of `Transaction.set_metadata` that batches do not remove
-        (`ledger_settings.OWN`); None without one."""
-
-    def metadata_of_runs(self, name: str) -> Mapping[str, str]:
-        """The value of one name in `metadata`, by name of run."""
-
-    def has_view(self, name: str, statement: str) -> bool:
-        """Whether the last `Transaction.write_view` for this view had the same statement. The view
-        itself may be gone since."""
-
-    def described(self) -> Mapping[str, Mapping[str, str]] | None:
-        """The fields that `Transaction.describe` stored, by object type; None if the run is not in
-        the table Experiment."""
-
-    def measured(self) -> Mapping[str, float]:
-        """The run's measurements in Per_Experiment, by feature, without NULL."""
-
-
-class Transaction(Protocol):
-    """Changes that only one process at a time may make. `Sink.exclusive` gives it, commits it, and
-    rolls it back after an error."""
-
-    def renumber(self, columns: Mapping[str, pa.Array]) -> None:
-        """Replaces the values of image features. `columns` holds arrays of equal length by feature;
-        `ImageNumber` says which image set each value is for."""
-
-    def describe(self, properties: Mapping[str, Mapping[str, str]], modified: str) -> None:
-        """Replaces the run's rows of Experiment and Experiment_Properties: fields by object type,
-        and the time at which the run was last modified."""
-
-    def set_metadata(self, values: Mapping[str, str]) -> None:
-        """Stores what was computed over the whole run; the next batch removes it."""
-
-    def set_summary(self, summary: Summary) -> None:
-        """Stores the summary of the ledger, from which the next load goes on."""
-
-    def set_measured(self, values: Mapping[str, float]) -> None:
-        """Replaces the run's measurements in Per_Experiment, by feature."""
-
-    def reshape(self) -> None:
-        """Gives the tables the object types of `Sink.shape`. Existing batches lose their
-        fingerprint, so that they are loaded again."""
-
-    def write_derived_table(self, table: "sa.Table", rows: pa.Table) -> None:
-        """Makes or replaces a table that is computed from other tables.
-
-        Raises:
-            SinkError: something else made a table of that name.
-        """
-
-    def write_view(self, name: str, statement: str | None) -> bool:
-        """Makes or replaces a view; removes it if there is no statement. Returns False, and changes
-        nothing, if something else has the name."""
-
-    def remove(
-        self, image_sets: Mapping[int, ImageSets], chosen_by: str, kept: Collection[str]
-    ) -> None:
-        """Deletes the rows of image sets, and notes in the ledger that a user removed them.
-
-        image_sets: by `TableNumber`; 0 where runs are not numbered.
-        chosen_by: the options that chose them.
-        kept: the names in `LedgerStore.metadata` that stay right.
-        """
-
-    def forget_removed(self, entries: Sequence[Entry]) -> None:
-        """Makes batches from which image sets were removed be loaded again. They are batches of the
-        sink's run."""
-
-    def delete_batch(self, entry: Entry) -> None:
-        """Deletes the rows of a batch and its entry in the ledger."""
 
 
 class Sink(Protocol):

@@ -165,7 +165,7 @@ def _opened_folder(kind: str, folder: str, opening: Opening) -> Sink:
             from cpexport.sinks.delta.table_store import open_delta
 
         return open_delta(folder, opening)
-    from cpexport.sinks.parquet.table_store import open_parquet
+    from cpexport.sinks.parquet.opening import open_parquet
 
     return open_parquet(folder, opening)
 

@@ -207,9 +207,9 @@ def loading(database: Path, *words: str) -> "subprocess.Popen[str]":
     code = (
         "import os, signal, sys\n"
         "from cpexport.cli.main import main\n"
-        "from cpexport.loading import dask_workers\n"
+        "from cpexport.loading import dask_executor, dask_workers\n"
         "from cpexport.loading.writer import LoadWriter\n"
-        "dask_workers._ANSWER = 2\n"
+        "dask_executor.ANSWER = dask_workers.ANSWER = 2\n"
         "count = LoadWriter._count\n"
         "def counted(self, *words):\n"
         "    count(self, *words)\n"

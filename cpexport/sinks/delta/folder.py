@@ -10,7 +10,9 @@ import pyarrow as pa
 
 from cpexport.cellprofiler.features import IMAGE
 from cpexport.sinks.delta.log import TableLog
-from cpexport.sinks.parquet.dataset import File, Folder, LedgerFile, sync
+from cpexport.sinks.parquet.data_file import File
+from cpexport.sinks.parquet.dataset import Folder, sync
+from cpexport.sinks.parquet.ledger_file import LedgerFile
 from cpexport.sinks.parquet.writer import ParquetWriter
 
 # Each commit costs readers a file to read, and the load a few milliseconds for each table.

@@ -22,7 +22,8 @@ from deltalake.exceptions import DeltaError
 from cpexport import __version__
 from cpexport.cellprofiler.features import IMAGE_NUMBER, INTEGER, REAL, TEXT
 from cpexport.errors import ChangedError
-from cpexport.sinks.parquet.dataset import File, sync
+from cpexport.sinks.parquet.data_file import File
+from cpexport.sinks.parquet.dataset import sync
 
 _APP: Final = "cpexport"
 _TYPES: Final = {INTEGER: "long", REAL: "double", TEXT: "string", pa.binary(): "binary"}

@@ -7,8 +7,9 @@ from cpexport.sinks.capabilities import Capabilities
 from cpexport.sinks.delta import CAPABILITIES
 from cpexport.sinks.delta.folder import DeltaFolder
 from cpexport.sinks.opening import Opening
-from cpexport.sinks.parquet.dataset import Folder
-from cpexport.sinks.parquet.table_store import ParquetTableStore, open_folder, settle
+from cpexport.sinks.parquet.dataset import Folder, settle
+from cpexport.sinks.parquet.opening import open_folder
+from cpexport.sinks.parquet.table_store import ParquetTableStore
 from cpexport.sinks.sql.sink import LedgerSink
 
 

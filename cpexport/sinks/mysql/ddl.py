@@ -4,38 +4,32 @@ DDL commits at once on these servers, so a change can be cut off anywhere. Every
 exists, and does only what is missing: a change that is begun again ends in the same way.
 """
 
-import json
 import logging
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
-import pyarrow as pa
 import sqlalchemy as sa
 
 from cpexport.cellprofiler.features import (
-    IMAGE,
-    IMAGE_NUMBER,
     INTEGER,
     NULL,
     REAL,
-    TABLE_NUMBER,
     TEXT,
 )
-from cpexport.cellprofiler.image_identity import tells_pictures_apart
 from cpexport.errors import SinkError, WidthError
 from cpexport.sinks.mysql import column_types, dialect, table_tuning, views
 from cpexport.sinks.mysql.copies import check_copied
 from cpexport.sinks.mysql.database import MysqlDatabase
+from cpexport.sinks.mysql.numbers_as_text import TEXTS, texts_table, written_as_text
 from cpexport.sinks.sql import indexes, ledger_schema, ledger_upgrade, schema
-from cpexport.sinks.sql.database import literal, quoted
+from cpexport.sinks.sql.database import quoted
 from cpexport.sinks.table_names import check_new_columns
-from cpexport.tables.casts import as_text
 from cpexport.tables.layout import Column, Layout, Table
 from cpexport.tables.options import TableOptions
 
 _log = logging.getLogger(__name__)
-_NEW, _OLD, _TEXTS = "_cpexport_new_", "_cpexport_old_", "_cpexport_texts"
+_NEW, _OLD = "_cpexport_new_", "_cpexport_old_"
 
 
 def make_own(db: MysqlDatabase) -> None:
@@ -102,7 +96,7 @@ def change(db: MysqlDatabase, layout: Layout, prefix: str, shape: TableOptions) 
     part of a table gets the keys of the other parts.
     """
     # Tables that a change left when it was cut off.
-    for name in sorted(name for name in db.names() if name.startswith((_NEW, _OLD, _TEXTS))):
+    for name in sorted(name for name in db.names() if name.startswith((_NEW, _OLD, TEXTS))):
         db.run(f"DROP TABLE {quoted(name)}")
     for of_run in (
         *schema.relationship_tables(prefix, shape.numbered),
@@ -227,13 +221,13 @@ def _rebuild(
     db.run(f"CREATE TABLE {quoted(interim)} LIKE {quoted(table.name)}")
     changes = [*_dropped_indexes(db, table.name, differ, prefix), *changes]
     db.run(f"ALTER TABLE {quoted(interim)} {', '.join(changes)}")
-    make(db, _texts_table())
+    make(db, texts_table())
     columns = {column.name: column for column in differ if column.type == TEXT}
     sources = {}
     for name, type in db.rows(_COPIED, table.name):
         becomes_text = name in columns
         sources[name] = (
-            _as_text(db, table, columns[name], str(type).lower(), prefix)
+            written_as_text(db, table, columns[name], str(type).lower(), prefix)
             if becomes_text
             else quoted(name)
         )
@@ -245,7 +239,7 @@ def _rebuild(
         f"RENAME TABLE {quoted(table.name)} TO {quoted(gone)}, "
         f"{quoted(interim)} TO {quoted(table.name)}"
     )
-    for name in (gone, _TEXTS):
+    for name in (gone, TEXTS):
         db.run(f"DROP TABLE {quoted(name)}")
 
 
@@ -261,46 +255,3 @@ def _dropped_indexes(
                 became = ", ".join(sorted(changed))
                 _log.warning("%s: dropped the index %s, as %s became text", table, index, became)
             yield f"DROP INDEX {quoted(index)}"
-
-
-def _texts_table() -> sa.Table:
-    columns = (sa.Column("name", sa.String(64)), sa.Column("value", sa.DOUBLE))
-    table = sa.Table(_TEXTS, sa.MetaData(), *columns, sa.Column("text", sa.Text), **schema.MYSQL)
-    sa.Index("by_value", *columns)
-    return table
-
-
-def _as_text(db: MysqlDatabase, table: Table, column: Column, type: str, prefix: str) -> str:
-    """A SQL expression for a column of numbers as text. Metadata is as the jobs wrote it, which the
-    ledger knows; other numbers get the shortest text that reads back exactly."""
-    name = quoted(column.name)
-    number = f"CAST(o.{name} AS CHAR)"
-    if type != "bigint":
-        number = _texts(db, table, column.name)
-    if column.object != IMAGE or not tells_pictures_apart(column.feature):
-        return number
-    run = f"o.{TABLE_NUMBER}" if TABLE_NUMBER in table.key else "0"
-    path = _literal(f"$.{json.dumps(column.feature, ensure_ascii=False)}")
-    written = (
-        f"SELECT JSON_UNQUOTE(JSON_EXTRACT(s.identity, {path})) FROM _cpexport_sets s "
-        f"WHERE s.prefix = {_literal(prefix)} AND s.table_number = {run} "
-        f"AND s.number = o.{quoted(IMAGE_NUMBER)}"
-    )
-    return f"coalesce(({written}), {number})"
-
-
-def _texts(db: MysqlDatabase, table: Table, column: str) -> str:
-    """A SQL expression for a column of real numbers as text; it looks up each value in a table."""
-    name = quoted(column)
-    rows = db.rows(f"SELECT DISTINCT {name} FROM {quoted(table.name)} WHERE {name} IS NOT NULL")
-    numbers = pa.array([value for (value,) in rows], REAL)
-    names = pa.repeat(pa.scalar(column), len(numbers))
-    texts = pa.record_batch([names, numbers, as_text(numbers)], names=["name", "value", "text"])
-    db.ingest(_TEXTS, texts)
-    of_column = f"t.name = {_literal(column)} AND t.value = o.{name}"
-    return f"(SELECT t.text FROM {_TEXTS} t WHERE {of_column})"
-
-
-def _literal(text: str) -> str:
-    """A text as a literal for these servers, where a backslash escapes."""
-    return literal(text.replace("\\", "\\\\"))

@@ -7,11 +7,10 @@ next process completes it. Readers ignore names that begin with `_`.
 
 import os
 import secrets
-import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,17 +19,11 @@ from pyarrow import parquet
 
 from cpexport.cellprofiler.features import IMAGE
 from cpexport.errors import ChangedError, SinkError
-from cpexport.imagesets import ImageSets
-from cpexport.sinks.own_files import LEDGERS, folder_kind
+from cpexport.sinks.parquet.data_file import STAGED, File, file_of, staged_name
+from cpexport.sinks.parquet.ledger_file import LedgerFile
 from cpexport.sinks.parquet.writer import ParquetWriter
-from cpexport.sinks.sqlite.connection import Connection
-from cpexport.sinks.sqlite.errors import writable
 
 _STAGING: Final = "_cpexport_new"
-# If a load failed or was killed at its first batch, the folder may have only such files.
-_OURS: Final = "_cpexport"
-# Readers of `**/*.parquet` must not take a staged file for data. Version 0.1.0 had no such suffix.
-_STAGED: Final = ".part"
 # Not a Parquet file: whatever reads the folder meanwhile fails, rather than read wrong rows.
 _BUSY: Final = "cpexport_is_replacing_files_here.parquet"
 _FILES: Final = (
@@ -39,79 +32,6 @@ _FILES: Final = (
     "last INTEGER NOT NULL, light INTEGER NOT NULL, gone INTEGER NOT NULL, "
     "PRIMARY KEY (table_name, name))"
 )
-
-
-class LedgerFile(Connection):
-    """The folder's ledger, in a SQLite file. The folder is made before it."""
-
-    def __init__(self, folder: Path, kind: str, *, writing: bool = True) -> None:
-        self.folder, self._kind = folder, kind
-        super().__init__(folder / LEDGERS[kind], f"{kind}:{folder}", writing=writing)
-
-    @property
-    def title(self) -> str:
-        """The folder's name."""
-        return self.folder.absolute().name
-
-    def size(self) -> int:
-        """The bytes of all files in the folder. A load may delete some meanwhile."""
-        sizes = 0
-        for file in self.folder.rglob("*"):
-            with suppress(FileNotFoundError):
-                sizes += file.stat().st_size if file.is_file() else 0
-        return sizes
-
-    def _refuse_unusable(self) -> None:
-        folder, home = self.folder, self.folder.absolute().parent
-        if not folder.exists():
-            if not home.is_dir():
-                raise SinkError(
-                    self.name,
-                    f"the folder {home} does not exist",
-                    f"create it: mkdir -p {shlex.quote(str(home))}",
-                )
-            if not writable(home):
-                raise SinkError(
-                    self.name, f"the folder {home} is read-only", "choose another folder"
-                )
-        elif not folder.is_dir():
-            raise SinkError(self.name, "not a folder", "name a folder")
-        elif self.path.exists():
-            super()._refuse_unusable()
-        elif (kind := folder_kind(folder)) is not None:
-            raise SinkError(
-                self.name, f"the folder holds tables of {kind}", f"write {kind}:{folder}"
-            )
-        elif any(not path.name.startswith(_OURS) for path in folder.iterdir()):
-            raise SinkError(
-                self.name,
-                "contains files that cpexport did not create",
-                "name a new or empty folder",
-            )
-        elif self.writing and not writable(folder):
-            raise SinkError(self.name, "read-only", "make it writable, or choose another folder")
-
-
-@dataclass(frozen=True)
-class File:
-    """A file of a table: its numbers of rows and columns, and its first and last image set (0 for
-    none). `light` is whether it is uncompressed; see `ParquetWriter`."""
-
-    table: str
-    name: str
-    rows: int
-    columns: int
-    first: int
-    last: int
-    light: int
-
-    @property
-    def values(self) -> int:
-        return self.rows * self.columns
-
-    def may_have(self, image_sets: ImageSets) -> bool:
-        """Whether the file can have rows of these image sets."""
-        return self.last > 0 and bool(ImageSets.span(max(self.first, 1), self.last) & image_sets)
 
 
 class Folder:
@@ -284,7 +204,7 @@ class Folder:
         if "_cpexport_files" not in self._db.names():
             return come, gone
         for staged in self._staging.iterdir():
-            table, _, name = staged.name.removesuffix(_STAGED).rpartition("@")
+            table, _, name = staged.name.removesuffix(STAGED).rpartition("@")
             sql = "SELECT 1 FROM _cpexport_files WHERE table_name = ? AND name = ? AND NOT gone"
             if self._db.rows(sql, table, name):
                 come.setdefault(table, []).append(name)
@@ -297,7 +217,7 @@ class Folder:
 
     def _staged(self, table: str, name: str) -> Path:
         older = self._staging / f"{table}@{name}"
-        return older if older.exists() else older.with_name(f"{older.name}{_STAGED}")
+        return older if older.exists() else older.with_name(f"{older.name}{STAGED}")
 
     def errors(self) -> AbstractContextManager[None]:
         """Turns an error of writing into a `SinkError`."""
@@ -324,6 +244,20 @@ class Folder:
             ) from error
 
 
+def settle(file: LedgerFile, folder: Folder, *, last: bool = False) -> None:
+    """Puts the files of the last transaction in place, if no other process is about to; see
+    `Folder.publish`."""
+    locked = False
+    try:
+        with file.transaction():
+            locked = True
+            folder.publish(last=last)
+    except SinkError:
+        # Otherwise another process has the lock: it or the next one publishes the files.
+        if locked:
+            raise
+
+
 @contextmanager
 def errors(name: str) -> Iterator[None]:
     """Turns an error of writing to the destination of this name into a `SinkError`."""
@@ -334,19 +268,6 @@ def errors(name: str) -> Iterator[None]:
         raise SinkError(
             name, f"cannot be written: {reason}", "correct this, and run the command again"
         ) from error
-
-
-def staged_name(table: str, name: str) -> str:
-    """The name of a new file until it is in its place."""
-    return f"{table}@{name}.parquet{_STAGED}"
-
-
-def file_of(table: str, writer: ParquetWriter) -> File:
-    """A file that a writer has completed, with its image sets in its name."""
-    span = f"{writer.first:09}-{writer.last:09}-" if writer.last else ""
-    name = span + writer.path.name.rpartition("@")[2].removesuffix(_STAGED)
-    size = (writer.rows, len(writer.schema))
-    return File(table, name, *size, writer.first, writer.last, int(writer.light))
 
 
 def sync(path: Path) -> None:

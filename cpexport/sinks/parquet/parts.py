@@ -16,7 +16,7 @@ from pyarrow import parquet
 
 from cpexport.errors import SinkError
 from cpexport.sinks.parquet import dataset
-from cpexport.sinks.parquet.dataset import File
+from cpexport.sinks.parquet.data_file import File, file_of, staged_name
 from cpexport.sinks.parquet.writer import ParquetWriter, is_small
 from cpexport.sinks.sql.column_projection import missing_as_null
 
@@ -80,7 +80,7 @@ class PartFiles:
         if not rows.num_rows:
             return
         if table not in self._writers:
-            path = self.parts.folder / dataset.staged_name(table, secrets.token_hex(8))
+            path = self.parts.folder / staged_name(table, secrets.token_hex(8))
             self._writers[table] = ParquetWriter(path, *self.parts.tables[table])
         self._writers[table].write(missing_as_null(rows))
 
@@ -91,7 +91,7 @@ class PartFiles:
         for table, writer in self._writers.items():
             writer.close(light=is_small(writer.rows * len(writer.schema)))
             dataset.sync(writer.path)
-            file = dataset.file_of(table, writer)
+            file = file_of(table, writer)
             made.append(Part(writer.path, writer.path.stat().st_size, file))
             for place, count in enumerate(self._distinct(table, writer)):
                 found[place][table] = count

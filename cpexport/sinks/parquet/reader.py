@@ -17,7 +17,8 @@ from cpexport.cellprofiler.features import (
 )
 from cpexport.errors import ChangedError
 from cpexport.imagesets import ImageSets
-from cpexport.sinks.parquet.dataset import File, Folder
+from cpexport.sinks.parquet.data_file import File
+from cpexport.sinks.parquet.dataset import Folder
 from cpexport.sinks.parquet.writer import FULL
 from cpexport.sinks.sql.scope import Scope
 from cpexport.tables.layout import Layout

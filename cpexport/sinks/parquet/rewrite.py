@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 from cpexport.cellprofiler.features import IMAGE_NUMBER
 from cpexport.errors import ChangedError
 from cpexport.imagesets import ImageSets
-from cpexport.sinks.parquet.dataset import File, Folder
+from cpexport.sinks.parquet.data_file import File
+from cpexport.sinks.parquet.dataset import Folder
 from cpexport.sinks.parquet.reader import chosen
 from cpexport.sinks.parquet.writer import FULL, is_small
 from cpexport.sinks.sql.database import Database

@@ -20,21 +20,20 @@ from cpexport.cellprofiler.features import (
     REAL,
     RELATIONSHIP,
 )
-from cpexport.errors import SinkError, UsageError
-from cpexport.files.scratch import delete_left_behind, scratch_folder
+from cpexport.errors import SinkError
+from cpexport.files.scratch import scratch_folder
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.base import TableState
 from cpexport.sinks.capabilities import Capabilities
-from cpexport.sinks.opening import Opening
 from cpexport.sinks.parquet import CAPABILITIES, rewrite
-from cpexport.sinks.parquet.dataset import Folder, LedgerFile
+from cpexport.sinks.parquet.batch_tables import BatchTables
+from cpexport.sinks.parquet.dataset import Folder, settle
+from cpexport.sinks.parquet.ledger_file import LedgerFile
 from cpexport.sinks.parquet.parts import PARTS, Part, Parts
 from cpexport.sinks.parquet.reader import rows_of
 from cpexport.sinks.parquet.small_tables import (
-    PAIRS,
     of_run,
     pairs,
-    pairs_schema,
     publish,
     table_states,
     whole,
@@ -44,80 +43,14 @@ from cpexport.sinks.sql import ledger_tables, schema
 from cpexport.sinks.sql.column_projection import missing_as_null
 from cpexport.sinks.sql.growing_layout import GrowingLayout
 from cpexport.sinks.sql.indexes import TableIndex
-from cpexport.sinks.sql.ledger_store import SqlLedger, has_ledger
+from cpexport.sinks.sql.ledger_store import has_ledger
 from cpexport.sinks.sql.scope import Scope
-from cpexport.sinks.sql.sink import LedgerSink
 from cpexport.sinks.sql.table_store import TableStore
 from cpexport.sinks.sql.type_widening import stored
 from cpexport.sinks.sqlite.ddl import make, make_ledger_table, make_of_run, make_own
 from cpexport.tables.capacity import TableCapacity
-from cpexport.tables.layout import Layout, table_of
-from cpexport.tables.options import VIEW, TableOptions
-
-_Tables = Mapping[str, tuple[pa.Schema, list[str]]]
-
-
-class _Ledger(SqlLedger):
-    """The ledger in the folder's SQLite file."""
-
-    def __init__(self, file: LedgerFile, folder: Folder, prefix: str, run: str | None) -> None:
-        super().__init__(file, prefix, run)
-        self._file, self._folder = file, folder
-
-    def metadata(self) -> dict[str, str]:
-        # Readers do not find the files of a load that was cut off, so what was computed from
-        # those counts as missing.
-        unfinished = not self._file.writing and self._folder.unsettled
-        return {} if unfinished else super().metadata()
-
-
-def open_parquet(path: str, opening: Opening) -> LedgerSink:
-    """Opens a folder; see `registry.open_sink`. The first batch makes it; if that batch fails, the
-    folder is removed again."""
-    return open_folder(path, opening, ParquetTableStore)
-
-
-def open_folder(path: str, opening: Opening, store: "type[ParquetTableStore]") -> LedgerSink:
-    """Opens a folder whose tables are those of a class."""
-    prefix = opening.prefix
-    if not path or path.startswith("//"):
-        raise UsageError(f"--to names no folder; write {store.kind}:FOLDER")
-    if opening.shape is not None and opening.shape.layout == VIEW:
-        raise UsageError(
-            f"a {store.title} folder cannot have views; use --objects separate or combined"
-        )
-    if prefix.startswith(("_", ".")) or {"/", "=", "@"} & set(prefix):
-        raise UsageError(
-            f"--prefix {prefix}: for {store.title}, it must not begin with _ or ., nor contain "
-            "/, = or @"
-        )
-    file = LedgerFile(Path(path), store.kind, writing=opening.writing)
-    folder = store.folder_type(file)
-    ledger = _Ledger(file, folder, prefix, opening.run)
-
-    def tables(shape: TableOptions) -> ParquetTableStore:
-        return store(file, folder, prefix, shape)
-
-    sink = LedgerSink.opened(file, ledger, opening, tables)
-    if opening.writing:
-        delete_left_behind(folder.path, PARTS)
-        if folder.unsettled:
-            settle(file, folder)
-    return sink
-
-
-def settle(file: LedgerFile, folder: Folder, *, last: bool = False) -> None:
-    """Puts the files of the last transaction in place, if no other process is about to; see
-    `Folder.publish`."""
-    locked = False
-    try:
-        with file.transaction():
-            locked = True
-            folder.publish(last=last)
-    except SinkError:
-        # Otherwise another process has the lock: it or the next one publishes the files.
-        if locked:
-            raise
+from cpexport.tables.layout import Layout
+from cpexport.tables.options import TableOptions
 
 
 class ParquetTableStore(TableStore):
@@ -131,7 +64,7 @@ class ParquetTableStore(TableStore):
         super().__init__(file.name, prefix, shape)
         self._file, self._folder = file, folder
         self._writers: dict[str, ParquetWriter] = {}
-        self._gathered: tuple[Layout, _Tables] | None = None
+        self._tables = BatchTables(prefix)
         self._grown = False
         # The folder in which workers write, once there is one.
         self._parts: Path | None = None
@@ -166,14 +99,14 @@ class ParquetTableStore(TableStore):
             SinkError: the files cannot be merged. They are as correct as they are.
         """
         if not any(
-            rewrite.scattered(self._folder, table) for table in self._tables(layout.current())
+            rewrite.scattered(self._folder, table) for table in self._tables.of(layout.current())
         ):
             return
         locked = False
         try:
             with self._changing(layout, create=False):
                 locked = True
-                for table, schema_and_numbers in self._tables(layout.current()).items():
+                for table, schema_and_numbers in self._tables.of(layout.current()).items():
                     rewrite.compact(self._folder, table, *schema_and_numbers, all=True)
         except SinkError as error:
             # Otherwise another process has the lock: it or the next one merges the files.
@@ -263,7 +196,7 @@ class ParquetTableStore(TableStore):
         self, layout: Layout, table: str, names: Sequence[str], blocks: Iterable[pa.RecordBatch]
     ) -> None:
         if table not in self._writers:
-            self._writers[table] = self._folder.stage(table, *self._tables(layout)[table])
+            self._writers[table] = self._folder.stage(table, *self._tables.of(layout)[table])
         rows = pa.concat_batches(list(blocks)).rename_columns(names)
         with self._folder.errors():
             self._writers[table].write(missing_as_null(rows))
@@ -273,10 +206,8 @@ class ParquetTableStore(TableStore):
             with self._folder.errors():
                 folder = scratch_folder(self._folder.path.absolute(), PARTS)
                 self._parts = self._at_end.enter_context(folder)
-        tables = self._tables(layout)
-        keys = {name: layout.tables[name].key for name in tables.keys() & layout.tables.keys()}
-        pairs = {name: tuple(tables[name][0].names) for name in tables.keys() - keys.keys()}
-        return Parts(self._parts, self.name, tables, keys | pairs)
+        tables = self._tables
+        return Parts(self._parts, self.name, tables.of(layout), tables.keys(layout))
 
     def adopt(self, files: Sequence[Part]) -> None:
         for part in files:
@@ -298,14 +229,13 @@ class ParquetTableStore(TableStore):
         if writer is None or not writer.rows:
             return 0
         file = self._folder.enter(table, writer, light=True)
-        keys = layout.tables
-        key = [*(keys[table].key if table in keys else self._tables(layout)[table][0].names)]
+        key = [*self._tables.keys(layout)[table]]
         with self._folder.open(file) as opened, self._folder.unchanged(file):
             rows = opened.read(key, use_threads=False)
             return int(rows.group_by(key, use_threads=False).aggregate([]).num_rows)
 
     def delete_rows(self, layout: Layout, scope: Scope, image_sets: ImageSets) -> None:
-        for table, schema_and_numbers in self._tables(layout).items():
+        for table, schema_and_numbers in self._tables.of(layout).items():
             rewrite.remove(self._folder, table, *schema_and_numbers, scope, image_sets)
 
     def renumber(self, layout: Layout, scope: Scope, columns: Mapping[str, pa.Array]) -> None:
@@ -359,24 +289,12 @@ class ParquetTableStore(TableStore):
     def missing_indexes(self, layout: Layout) -> tuple[TableIndex, ...]:
         return ()
 
-    def _tables(self, layout: Layout) -> _Tables:
-        """The tables that batches write to: their schema, and the columns of image set numbers."""
-        # Cached, as each part of a batch needs it, and tables have hundreds of columns.
-        if self._gathered is None or self._gathered[0] is not layout:
-            tables = {
-                name: (stored(table), [IMAGE_NUMBER]) for name, table in layout.tables.items()
-            }
-            if layout.columns:
-                tables[table_of(RELATIONSHIP, self.prefix)] = pairs_schema(layout), PAIRS
-            self._gathered = layout, tables
-        return self._gathered[1]
-
     def _finish(self, layout: Layout) -> None:
         """Enters the staged files, merges small ones, and writes the small tables."""
         for name, writer in self._writers.items():
             if writer.rows:
                 self._folder.enter(name, writer, light=True)
-        for table, schema_and_numbers in self._tables(layout).items():
+        for table, schema_and_numbers in self._tables.of(layout).items():
             rewrite.compact(self._folder, table, *schema_and_numbers, all=False)
             # An empty table needs a file too: without one, readers find no table.
             if not self._folder.files(table):

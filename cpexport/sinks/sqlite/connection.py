@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pyarrow as pa
 from sqlalchemy.dialects import sqlite
@@ -19,7 +18,8 @@ from cpexport.files.locks import readers
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.in_place import deleted, identity
 from cpexport.sinks.sql.database import Query, collected, quoted, spans
-from cpexport.sinks.sqlite.errors import LOCKED, check_usable, reason, unfinished, writable
+from cpexport.sinks.sqlite.errors import LOCKED, check_usable, reason, unfinished
+from cpexport.sinks.sqlite.open_mode import uri
 from cpexport.sinks.sqlite.typed_rows import sampled, typed
 
 DIALECT = sqlite.dialect()
@@ -284,7 +284,7 @@ class Connection:
                     self._made = True
             self._opened = identity(self.path)
             with self._errors():
-                self._connection = _sqlite_adbc.Connection(self._uri())
+                self._connection = _sqlite_adbc.Connection(uri(self.path, writing=self.writing))
             with waiting_for(f"another program that writes to {self.name}"):
                 for pragma in _PRAGMAS:
                     self.rows(f"PRAGMA {pragma}")
@@ -292,20 +292,6 @@ class Connection:
                 ((version,),) = self.rows("PRAGMA schema_version")
             self._kept = self._kept or version > 0
         return self._connection
-
-    def _uri(self) -> str:
-        """What SQLite is to open. To read a file with a write-ahead log, it makes files next to it;
-        where it cannot, and no log is there, it must not look for one."""
-        log = self.path.with_name(f"{self.path.name}-wal")
-        if self.writing or writable(self.path.parent) or log.exists() or not self._has_log():
-            return str(self.path)
-        return f"file:{quote(str(self.path.absolute()))}?immutable=1"
-
-    def _has_log(self) -> bool:
-        """Whether the file is one with a write-ahead log (sqlite.org/fileformat.html, 1.3.3)."""
-        with suppress(OSError), self.path.open("rb") as stream:
-            return stream.read(20)[18:] == b"\2\2"
-        return False
 
     def _refuse_unusable(self) -> None:
         check_usable(self.path, self.name, writing=self.writing)

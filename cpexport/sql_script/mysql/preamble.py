@@ -19,16 +19,28 @@ from cpexport.sinks.sql.statements import view_for
 from cpexport.sql_script import stops
 from cpexport.sql_script.manifest import Manifest
 from cpexport.sql_script.mysql import tables as mysqltables
+from cpexport.sql_script.mysql.existing_tables import (
+    DIFFERS,
+    ENGINE,
+    LEDGER,
+    LOOK,
+    TABLE,
+    TEMPORARY,
+    THERE,
+    check_before,
+    check_foreign,
+    check_none,
+    read_ledger,
+    wanted_views,
+)
 from cpexport.sql_script.mysql.statements import (
     RUN,
-    Variable,
     check,
     end,
     insert,
     literal,
     select,
 )
-from cpexport.sql_script.stops import Stop
 from cpexport.tables.options import VIEW
 
 ALONE = (
@@ -37,187 +49,52 @@ ALONE = (
 )
 """Makes loads wait until the transaction ends, as all of them lock that row first."""
 
-# What the tables should have, and what they have according to the server. The server's
-# information_schema is queried once for all tables, as each query takes long, and is copied, as it
-# compares texts in its own way.
-_TEMPORARY = """\
-CREATE TEMPORARY TABLE cpexport_known (signature VARCHAR(64) NOT NULL,
-  digest VARCHAR(64) NOT NULL, PRIMARY KEY (signature, digest)) ENGINE=InnoDB
-  DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
-CREATE TEMPORARY TABLE cpexport_tables (t VARCHAR(64) NOT NULL PRIMARY KEY, own INT NOT NULL)
-  ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
-CREATE TEMPORARY TABLE cpexport_columns (t VARCHAR(64) NOT NULL, n INT NOT NULL,
-  c VARCHAR(64) NOT NULL, type VARCHAR(64) NOT NULL, position INT, object_name TEXT, feature TEXT,
-  kind VARCHAR(64), PRIMARY KEY (t, c))
-  ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
-CREATE TEMPORARY TABLE cpexport_there (t VARCHAR(64) NOT NULL, c VARCHAR(64) NOT NULL,
-  type VARCHAR(64) NOT NULL, PRIMARY KEY (t, c))
-  ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
-CREATE TEMPORARY TABLE cpexport_ledger (t VARCHAR(64) NOT NULL, c VARCHAR(64) NOT NULL,
-  position INT NOT NULL, object_name TEXT, feature TEXT, kind VARCHAR(64), PRIMARY KEY (t, c))
-  ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
-"""
-_LOOK = """\
-DELETE FROM cpexport_there;
-INSERT INTO cpexport_there SELECT i.table_name, i.column_name, LOWER(i.data_type)
-  FROM information_schema.columns i JOIN cpexport_tables k
-  ON CONVERT(i.table_name USING utf8mb4) COLLATE utf8mb4_general_ci = k.t
-  WHERE i.table_schema = DATABASE() AND i.extra NOT LIKE '%INVISIBLE%';
-"""
-_ENGINE = """\
-SET @t = (SELECT MIN(k.t) FROM information_schema.tables i JOIN cpexport_tables k
-  ON CONVERT(i.table_name USING utf8mb4) COLLATE utf8mb4_general_ci = k.t
-  WHERE i.table_schema = DATABASE() AND NOT i.engine <=> 'InnoDB');
-"""
-_TYPE = "REPLACE(LOWER(SUBSTRING_INDEX(w.type, '(', 1)), 'integer', 'int')"
-
-
-def _kind(type: str) -> str:
-    """The kind of values of a type: administrators may change it for another one of a kind."""
-    texts = f"{type} = 'varchar' OR {type} LIKE '%text'"
-    return f"CASE WHEN {texts} THEN 'text' WHEN {type} LIKE '%int' THEN 'int' ELSE {type} END"
-
-
-_THERE = "cpexport_columns w LEFT JOIN cpexport_there i ON i.t = w.t AND i.c = w.c"
-_LEDGER = "cpexport_columns w LEFT JOIN cpexport_ledger l ON l.t = w.t AND l.c = w.c"
-_DIFFERS = f"COALESCE({_kind('i.type')} <> {_kind(_TYPE)}, 1)"
-_WIDTHS = ", ".join(f"'{name}'" for name in TYPE_NAMES.values())
-_EXACT = 1 << 53
-_T = Variable("@t")
-_WIDER = f"FIELD(l.kind, {_WIDTHS}) > FIELD(w.kind, {_WIDTHS})"
-
 
 def tables(contents: Manifest) -> Iterator[str]:
     """Makes tables and views, or extends existing ones; stops if something else has their name."""
     prefix = literal(contents.prefix)
     own, mine = mysqltables.own_tables(), mysqltables.tables(contents)
-    yield _TEMPORARY
+    yield TEMPORARY
     yield from insert("cpexport_columns", _wanted(contents, [*own, *mine]))
     yield from insert("cpexport_tables", [(t.name, int(t in own)) for t in [*own, *mine]])
     known = dict.fromkeys((unit.entry.signature, unit.digest) for unit in contents.units)
     yield from insert("cpexport_known", known)
-    yield from _before(contents)
+    yield from check_before(contents)
     for table in [*own, *schema.experiment_tables()]:
         yield from mysqltables.made(table)
-    yield _LOOK + f"SET @t = (SELECT MIN(w.t) FROM {_THERE} JOIN cpexport_tables k ON k.t = w.t "
-    yield f"WHERE k.own AND {_DIFFERS});\n" + check("@t IS NULL", stops.NOT_MADE, table=_T)
+    yield LOOK + f"SET @t = (SELECT MIN(w.t) FROM {THERE} JOIN cpexport_tables k ON k.t = w.t "
+    yield f"WHERE k.own AND {DIFFERS});\n" + check("@t IS NULL", stops.NOT_MADE, table=TABLE)
     yield "START TRANSACTION;\n"
     yield from _version()
-    yield f"{ALONE}{_LOOK}DELETE FROM cpexport_ledger;\n{_read_ledger(contents)};\n"
-    yield from _foreign(contents)
+    yield f"{ALONE}{LOOK}DELETE FROM cpexport_ledger;\n{read_ledger(contents)};\n"
+    yield from check_foreign(contents)
     yield from _settings(contents)
     yield from _enter(prefix)
     yield end("@ok")
     for table in mine:
         yield from mysqltables.made(table)
-    yield _LOOK
+    yield LOOK
     for table in mine:
         yield _grow(table.name)
     yield from _keys(contents)
     for index in views.indexes(contents.layout, contents.prefix, contents.shape):
         yield mysqltables.indexed(index.table, index.name, index.statement())
-    for statement in (*_views(contents).values(), view_for(DIALECT, ledger_upgrade.STATEMENT)):
+    for statement in (
+        *wanted_views(contents).values(),
+        view_for(DIALECT, ledger_upgrade.STATEMENT),
+    ):
         yield f"SET @s = IF(@ok, {literal(statement)}, 'DO 0');\n{RUN}"
     if contents.shape.layout == VIEW:
         yield (
             f"REPLACE INTO _cpexport_settings SELECT {prefix}, 0, 'view', {literal(FORM)} "
             "FROM DUAL WHERE @ok;\n"
         )
-    yield _LOOK + _first(f"SELECT MIN(w.t) FROM {_THERE} WHERE {_DIFFERS}")
-    yield _ENGINE + check("@t IS NULL", stops.NOT_INNODB, table=_T)
+    yield LOOK + check_none(f"SELECT MIN(w.t) FROM {THERE} WHERE {DIFFERS}")
+    yield ENGINE + check("@t IS NULL", stops.NOT_INNODB, table=TABLE)
     yield "START TRANSACTION;\n" + ALONE
     yield from _kinds(contents)
     done = f"prefix = {prefix} AND table_number = 0 AND name = 'changing'"
     yield f"DELETE FROM _cpexport_settings WHERE @ok AND {done};\nCOMMIT;\n"
-
-
-def _before(contents: Manifest) -> Iterator[str]:
-    """Stops at tables and views that cpexport did not make, before it makes any."""
-    yield _LOOK + _unlike("k.own", stops.OTHER_VERSION)
-    for table in schema.experiment_tables():
-        # CellProfiler makes these two, with other types.
-        columns = str(tuple(table.columns.keys()))
-        where = f"table_schema = DATABASE() AND table_name = {literal(table.name)}"
-        none = f"(SELECT COUNT(*) FROM information_schema.tables WHERE {where}) = 0"
-        count = f"SELECT COUNT(*) FROM information_schema.columns WHERE {where} AND "
-        whole = f"({count}column_name IN {columns}) = {len(table.columns)}"
-        yield check(f"{none} OR {whole}", stops.NOT_OURS, table=table.name)
-    yield f"""SET @s = IF((SELECT COUNT(*) FROM information_schema.tables
-  WHERE table_schema = DATABASE() AND table_name = '_cpexport_columns'),
-  {literal(_read_ledger(contents))}, 'DO 0');
-{RUN}"""
-    yield from _foreign_tables(contents)
-
-
-def _read_ledger(contents: Manifest) -> str:
-    return (
-        "INSERT INTO cpexport_ledger SELECT table_name, column_name, position, object_name, "
-        f"feature, type FROM _cpexport_columns WHERE prefix = {literal(contents.prefix)}"
-    )
-
-
-def _unlike(which: str, stop: Stop) -> str:
-    """A check that none of the tables of one kind exists with other columns than the script's."""
-    return f"""SET @t = (SELECT MIN(k.t) FROM cpexport_tables k JOIN ({_THERE}) ON w.t = k.t
-  WHERE {_DIFFERS} AND {which}
-  AND EXISTS (SELECT 1 FROM information_schema.tables x WHERE x.table_schema = DATABASE()
-    AND CONVERT(x.table_name USING utf8mb4) COLLATE utf8mb4_general_ci = k.t));
-""" + check("@t IS NULL", stop, table=_T)
-
-
-def _foreign_tables(contents: Manifest) -> Iterator[str]:
-    ours = "SELECT t FROM cpexport_ledger"
-    yield _unlike(f"NOT k.own AND k.t NOT IN ({ours})", stops.NOT_OURS)
-    yield f"""SET @t = (SELECT MIN(i.t) FROM cpexport_there i LEFT JOIN cpexport_columns w
-  ON w.t = i.t AND w.c = i.c WHERE w.c IS NULL AND i.t NOT IN ({ours})
-  AND i.t <> {literal(f"{contents.prefix}Per_Experiment")});
-""" + check("@t IS NULL", stops.NOT_OURS, table=_T)
-    for view in _views(contents):
-        first = view.removesuffix(views.WHOLE)
-        part = f" WHERE t = {literal(f'{first}_part2')}" if first != view else ""
-        others = (
-            "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() "
-            f"AND LOWER(table_name) = {literal(view.lower())} "
-            f"AND NOT (table_type = 'VIEW' AND EXISTS (SELECT 1 FROM cpexport_ledger{part}))"
-        )
-        yield check(f"({others}) = 0", stops.OTHER_VIEW, view=view)
-
-
-def _foreign(contents: Manifest) -> Iterator[str]:
-    """Stops at what has come meanwhile, and at columns in other places. Sets
-    `@unknown` to a table of cpexport's with more than this script knows, if there is one."""
-    prefix = literal(contents.prefix)
-    yield from _foreign_tables(contents)
-    elsewhere = f"SELECT object_name, feature FROM _cpexport_columns WHERE prefix = {prefix}"
-    yield _first(
-        f"""SELECT MIN(w.t) FROM {_LEDGER} WHERE w.position IS NOT NULL
-  AND IF(l.t IS NULL, (w.object_name, w.feature) IN ({elsewhere}),
-    BINARY w.object_name <> l.object_name OR BINARY w.feature <> l.feature)"""
-    )
-    alien = (
-        f"SELECT COUNT(*) FROM _cpexport_batches b WHERE prefix = {prefix} AND NOT EXISTS "
-        "(SELECT 1 FROM _cpexport_script s WHERE s.prefix = b.prefix "
-        "AND s.table_number = b.table_number AND s.signature = b.signature)"
-    )
-    numbers = "w.kind = 'text' AND l.kind IN ('integer', 'real')"
-    yield f"SET @t = (SELECT MIN(w.t) FROM {_LEDGER} WHERE {numbers});\n"
-    yield check(f"@t IS NULL OR ({alien}) = 0", stops.BECOMES_TEXT, table=_T)
-    yield f"""SET @big = 0, @s = (SELECT CONCAT('SELECT COUNT(*) INTO @big FROM (', GROUP_CONCAT(
-  'SELECT 1 FROM `', w.t, '` WHERE ABS(`', w.c, '`) > {_EXACT}' SEPARATOR ' UNION ALL '), ') x')
-  FROM {_LEDGER} WHERE w.kind = 'real' AND l.kind = 'integer');
-SET @s = COALESCE(@s, 'DO 0');
-{RUN}"""
-    yield check("@big = 0", stops.TOO_LONG)
-    yield f"""SET @unknown = (SELECT MIN(w.t) FROM {_LEDGER}
-  WHERE {_WIDER} AND w.kind <> 'none yet' AND l.kind = 'text');
-SET @unknown = COALESCE(@unknown, (SELECT MIN(l.t)
-  FROM cpexport_ledger l LEFT JOIN cpexport_tables k ON k.t = l.t
-  WHERE k.t IS NULL AND l.object_name IN (SELECT object_name FROM cpexport_columns)));
-UPDATE cpexport_columns w JOIN cpexport_ledger l ON l.t = w.t AND l.c = w.c
-  SET w.kind = l.kind, w.type = CASE WHEN l.kind = 'integer' THEN 'BIGINT'
-    WHEN l.kind = 'real' THEN 'DOUBLE' WHEN w.feature LIKE 'Thumbnail\\_%' THEN 'LONGTEXT'
-    ELSE 'TEXT' END WHERE {_WIDER};
-"""
 
 
 def _enter(prefix: str) -> Iterator[str]:
@@ -229,7 +106,7 @@ INSERT INTO _cpexport_columns SELECT {prefix}, l.position, l.object_name, l.feat
   COALESCE(w.kind, l.kind) FROM cpexport_ledger l LEFT JOIN cpexport_columns w
   ON w.t = l.t AND w.c = l.c WHERE @ok;
 INSERT INTO _cpexport_columns SELECT {prefix}, @last + w.position, w.object_name, w.feature, w.t,
-  w.c, w.kind FROM {_LEDGER} WHERE @ok AND l.t IS NULL AND w.position IS NOT NULL;
+  w.c, w.kind FROM {LEDGER} WHERE @ok AND l.t IS NULL AND w.position IS NOT NULL;
 """
     for name, value in (("layout", "UUID()"), ("changing", "'yes'")):
         yield (
@@ -296,17 +173,12 @@ def _wanted(contents: Manifest, tables: list[sa.Table]) -> Iterator[tuple[object
             yield table.name, number, name, type, position, *kept
 
 
-def _first(query: str) -> str:
-    """A check that the query, for a table with other columns, finds none."""
-    return f"SET @t = ({query});\n" + check("@t IS NULL", stops.OTHER_COLUMNS, table=_T)
-
-
 def _grow(table: str) -> str:
     """Adds missing columns to a table, and changes its types to the ledger's."""
     name = quoted(table).replace("'", "''")
     return f"""SET @s = (SELECT GROUP_CONCAT(IF(i.c IS NULL, 'ADD', 'MODIFY'), ' COLUMN `',
     REPLACE(w.c, '`', '``'), '` ', w.type ORDER BY w.n)
-  FROM {_THERE} WHERE @ok AND w.t = {literal(table)} AND {_DIFFERS});
+  FROM {THERE} WHERE @ok AND w.t = {literal(table)} AND {DIFFERS});
 SET @s = COALESCE(CONCAT('ALTER TABLE {name} ', @s), 'DO 0');
 {RUN}"""
 
@@ -322,7 +194,3 @@ def _keys(contents: Manifest) -> Iterator[str]:
                 f"{quoted(first.name)} WHERE @ok AND "
                 f"NOT EXISTS (SELECT 1 FROM {quoted(table.name)} p);\n"
             )
-
-
-def _views(contents: Manifest) -> dict[str, str]:
-    return views.statements(contents.layout, contents.prefix, contents.shape)
