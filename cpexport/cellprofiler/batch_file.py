@@ -18,7 +18,7 @@ import pyarrow as pa
 from cpexport.cellprofiler import pipeline
 from cpexport.cellprofiler.features import IMAGE, IMAGE_NUMBER
 from cpexport.cellprofiler.hdf5.measurement_file import MeasurementFile
-from cpexport.cellprofiler.image_identity import Pictures, telling
+from cpexport.cellprofiler.image_identity import Identities, telling
 from cpexport.cellprofiler.pipeline import Pipeline
 from cpexport.errors import SourceError
 from cpexport.files.explained import unreadable
@@ -34,8 +34,8 @@ class BatchFile:
     """The content of a batch file.
 
     planned: the image sets to run.
-    pictures: what identifies their images.
-    grouping: the values of the group tags, which need not be part of `pictures`.
+    identities: what identifies their images.
+    grouping: the values of the group tags, which need not be part of `identities`.
     group_tags: the features that group the image sets; empty without groups.
     path_mappings: folders as named on the computer that made the file, each with the cluster's
     name.
@@ -48,8 +48,8 @@ class BatchFile:
 
     path: Path
     planned: ImageSets
-    pictures: Pictures = field(repr=False)
-    grouping: Pictures = field(repr=False)
+    identities: Identities = field(repr=False)
+    grouping: Identities = field(repr=False)
     group_tags: tuple[str, ...]
     pipeline: Pipeline = field(repr=False)
     version: str | None
@@ -137,8 +137,8 @@ def read_batch_file(path: Path) -> BatchFile:
         return BatchFile(
             path,
             planned,
-            read_pictures(file, planned),
-            _pictures(file, planned, [tag for tag in tags if tag in file.features(IMAGE)]),
+            read_identities(file, planned),
+            _identities(file, planned, [tag for tag in tags if tag in file.features(IMAGE)]),
             tags,
             pipeline.parse(text),
             file.experiment("CellProfiler_Version"),
@@ -169,9 +169,9 @@ def is_measured(file: MeasurementFile) -> bool:
     return any(feature.startswith(marks) for feature in file.features(IMAGE))
 
 
-def read_pictures(file: MeasurementFile, image_sets: ImageSets) -> Pictures:
+def read_identities(file: MeasurementFile, image_sets: ImageSets) -> Identities:
     """What identifies the images of `image_sets`, according to a measurement file."""
-    return _pictures(file, image_sets, telling(file.features(IMAGE)))
+    return _identities(file, image_sets, telling(file.features(IMAGE)))
 
 
 def read_group_tags(text: str | None) -> tuple[str, ...]:
@@ -208,9 +208,11 @@ def _path_mappings(text: str | None) -> tuple[tuple[str, str], ...]:
         return ()
 
 
-def _pictures(file: MeasurementFile, image_sets: ImageSets, features: Iterable[str]) -> Pictures:
+def _identities(
+    file: MeasurementFile, image_sets: ImageSets, features: Iterable[str]
+) -> Identities:
     numbers = np.fromiter(image_sets, np.int64, len(image_sets))
-    return Pictures.of(numbers, {name: _texts(file, name, numbers) for name in features})
+    return Identities.of(numbers, {name: _texts(file, name, numbers) for name in features})
 
 
 def _texts(file: MeasurementFile, feature: str, numbers: np.ndarray) -> pa.StringArray:

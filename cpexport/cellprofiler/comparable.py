@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 import pyarrow as pa
 
-from cpexport.cellprofiler.image_identity import DIGEST, FILE, METADATA, Pictures
+from cpexport.cellprofiler.image_identity import DIGEST, FILE, METADATA, Identities
 
 # The default of FlagImage. It is a measurement, and the pipeline that shows this is often unknown.
 _MEASURED = "Metadata_QCFlag"
@@ -15,12 +15,12 @@ _FUNCTION = re.compile(r".*\.(npy|mat)", re.IGNORECASE)
 _PLATE = re.compile(r"Metadata_.*(plate|barcode|well).*", re.IGNORECASE)
 
 
-def channels_of_both(ours: Pictures, theirs: Pictures) -> frozenset[str]:
+def channels_of_both(ours: Identities, theirs: Identities) -> frozenset[str]:
     """The channels whose files can be compared."""
     return without_functions(channels_of_files(ours, theirs), ours)
 
 
-def metadata_of_both(ours: Pictures, theirs: Pictures) -> list[str]:
+def metadata_of_both(ours: Identities, theirs: Identities) -> list[str]:
     """The metadata features that can be compared."""
     common = ours.columns.keys() & theirs.columns.keys()
     return sorted(f for f in common if f.startswith(METADATA) and f != _MEASURED)
@@ -31,12 +31,12 @@ def of_a_plate(feature: str) -> bool:
     return _PLATE.fullmatch(feature) is not None
 
 
-def least_names(ours: Pictures, theirs: Pictures) -> int:
+def least_names(ours: Identities, theirs: Identities) -> int:
     """The smallest number of last folder names that separates plates."""
     return 1 + any(len(side) and _by_channel(side) for side in (ours, theirs))
 
 
-def channels_of_files(left: Pictures, right: Pictures) -> set[str]:
+def channels_of_files(left: Identities, right: Identities) -> set[str]:
     """The channels that both read from files.
 
     If some channels have digests, only those count: the job itself wrote the files of the others,
@@ -49,9 +49,9 @@ def channels_of_files(left: Pictures, right: Pictures) -> set[str]:
     return channels
 
 
-def without_functions(channels: Collection[str], pictures: Pictures) -> frozenset[str]:
+def without_functions(channels: Collection[str], identities: Identities) -> frozenset[str]:
     """The channels of images; channels of illumination functions count only without any others."""
-    functions = {c for c in channels if _is_function(pictures.columns[FILE + c])}
+    functions = {c for c in channels if _is_function(identities.columns[FILE + c])}
     return frozenset(set(channels) - functions or channels)
 
 
@@ -60,8 +60,8 @@ def _is_function(names: pa.StringArray) -> bool:
     return _FUNCTION.fullmatch(first) is not None
 
 
-def _by_channel(pictures: Pictures) -> bool:
+def _by_channel(identities: Identities) -> bool:
     """Whether each channel has its own folder below the plate's folder: `Plate1/DNA`."""
-    ends = [column[0].as_py() for column in pictures.folders.values() if column[0].is_valid]
+    ends = [column[0].as_py() for column in identities.folders.values() if column[0].is_valid]
     parents = {end.rpartition("/")[0] for end in ends}
     return len(set(ends)) > 1 and len(parents) == 1 and parents != {""}

@@ -39,10 +39,10 @@ _ROOT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _SLASHES = re.compile(r"[/\\]+")
 
 
-def tells_pictures_apart(feature: str) -> bool:
+def identifies_images(feature: str) -> bool:
     """Whether an image feature is part of what identifies an image.
 
-    >>> [tells_pictures_apart(f) for f in ("FileName_DNA", "Metadata_Well", "Height_DNA")]
+    >>> [identifies_images(f) for f in ("FileName_DNA", "Metadata_Well", "Height_DNA")]
     [True, True, False]
     """
     begins = (FILE, METADATA, DIGEST, _PATH, _URL)
@@ -50,7 +50,7 @@ def tells_pictures_apart(feature: str) -> bool:
 
 
 def telling(features: Iterable[str]) -> list[str]:
-    """Selects the image features of an output that `Pictures.of` needs.
+    """Selects the image features of an output that `Identities.of` needs.
 
     A plane is needed only for a channel that is read from a file, because features of other modules
     can have similar names.
@@ -67,7 +67,7 @@ def telling(features: Iterable[str]) -> list[str]:
             return FILE + plane[2] in present or _URL + plane[2] in present
         channel = feature.removeprefix(_URL)
         has_path = FILE + channel in present and _PATH + channel in present
-        return tells_pictures_apart(feature) and not (feature.startswith(_URL) and has_path)
+        return identifies_images(feature) and not (feature.startswith(_URL) and has_path)
 
     return list(filter(needed, present))
 
@@ -87,7 +87,7 @@ def planes(channel: str) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Pictures:
+class Identities:
     """What identifies the images of image sets, as text.
 
     There is one column per feature, and one row per image set.
@@ -104,7 +104,7 @@ class Pictures:
     @classmethod
     def of(
         cls, numbers: npt.NDArray[np.int64], features: Mapping[str, pa.StringArray]
-    ) -> "Pictures":
+    ) -> "Identities":
         """Returns the identities of an output's images, from the features that `telling` selects.
 
         The folder comes from `PathName_`, else from `URL_`, else from `FileName_`, which is an
@@ -134,7 +134,7 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def select(self, numbers: Sequence[int] | npt.NDArray[np.int64]) -> "Pictures":
+    def select(self, numbers: Sequence[int] | npt.NDArray[np.int64]) -> "Identities":
         """Returns the rows of these image sets, as far as they are present."""
         wanted = np.unique(np.asarray(numbers, np.int64))
         rows = np.searchsorted(self.numbers, wanted)
@@ -143,26 +143,26 @@ class Pictures:
         rows = rows[self.numbers[rows] == wanted]
         return self.take(rows)
 
-    def take(self, rows: npt.NDArray[np.int64]) -> "Pictures":
+    def take(self, rows: npt.NDArray[np.int64]) -> "Identities":
         """Returns these rows in the given order; `numbers` has the same order."""
         indices = pa.array(rows)
-        return Pictures(
+        return Identities(
             self.numbers[rows],
             {name: column.take(indices) for name, column in self.columns.items()},
             {name: column.take(indices) for name, column in self.folders.items()},
         )
 
-    def without(self, features: Collection[str]) -> "Pictures":
+    def without(self, features: Collection[str]) -> "Identities":
         """Returns the same without some features, such as flags that a module measured."""
         kept = {name: column for name, column in self.columns.items() if name not in features}
         return replace(self, columns=kept)
 
-    def plain(self) -> "Pictures":
+    def plain(self) -> "Identities":
         """Returns only names and metadata, which is all that version 0.1.0 recorded."""
         kept = {name: c for name, c in self.columns.items() if name.startswith((FILE, METADATA))}
-        return Pictures(self.numbers, kept)
+        return Identities(self.numbers, kept)
 
-    def identities(self) -> Iterator[str]:
+    def texts(self) -> Iterator[str]:
         """Yields one JSON object per image set, sorted by number.
 
         Features are sorted, and nulls are left out.
@@ -182,13 +182,13 @@ class Pictures:
         return list(zip(*texts, strict=True))
 
 
-def from_identities(numbers: Sequence[int], identities: Sequence[str]) -> Pictures:
-    """Returns the pictures that `Pictures.identities` wrote; `numbers` must be ascending."""
-    rows = [json.loads(identity) for identity in identities]
+def from_texts(numbers: Sequence[int], texts: Sequence[str]) -> Identities:
+    """Returns the identities that `Identities.texts` wrote; `numbers` must be ascending."""
+    rows = [json.loads(identity) for identity in texts]
     names = sorted({name for row in rows for name in row})
     columns = {name: pa.array([row.get(name) for row in rows], pa.string()) for name in names}
     folders = {name: columns.pop(name) for name in names if name.startswith(_FOLDER)}
-    return Pictures(
+    return Identities(
         np.asarray(numbers, np.int64),
         columns,
         {name.removeprefix(_FOLDER): column for name, column in folders.items()},

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cpexport.cellprofiler.image_identity import FILE, Pictures
+from cpexport.cellprofiler.image_identity import FILE, Identities
 from cpexport.cellprofiler.image_set_names import PlaceFeatures
 from cpexport.cellprofiler.same_text import number, well_name
 
@@ -31,32 +31,32 @@ def usual_key(features: Iterable[str]) -> tuple[str, ...]:
     return PlaceFeatures.among(features).key
 
 
-def keys_of(pictures: Pictures, features: Sequence[str]) -> list[str | None]:
+def keys_of(identities: Identities, features: Sequence[str]) -> list[str | None]:
     """The key of each image set, as JSON; None for one without a value of some feature.
 
     Numbers are alike however they are written: LoadData makes a column of 01 and 02 one of 1 and 2
     (CellProfiler 4.2.8, modules/loaddata.py, get_measurement_columns), and a database has 1.0. So
     are wells: A1, a01 and A01.
     """
-    if not features or any(feature not in pictures.columns for feature in features):
-        return [None] * len(pictures)
+    if not features or any(feature not in identities.columns for feature in features):
+        return [None] * len(identities)
     written = {feature: str if feature.startswith(FILE) else plain for feature in features}
     if well := PlaceFeatures.among(features).well:
         written[well] = _well
-    texts = [_as_json(pictures.columns[feature], written[feature]) for feature in features]
+    texts = [_as_json(identities.columns[feature], written[feature]) for feature in features]
     commas = [part for text in texts for part in (pa.scalar(","), text)][1:]
     keys: list[str | None] = pc.binary_join_element_wise("[", *commas, "]", "").to_pylist()
     return keys
 
 
-def pictures_of_keys(keys: Sequence[tuple[int, str]], features: Sequence[str]) -> Pictures:
+def identities_of_keys(keys: Sequence[tuple[int, str]], features: Sequence[str]) -> Identities:
     """The metadata of image sets, from their numbers, ascending, and their keys."""
     values = [json.loads(key) for _, key in keys]
     columns = {
         feature: pa.array([row[place] for row in values], pa.string())
         for place, feature in enumerate(features)
     }
-    return Pictures(np.array([number for number, _ in keys], np.int64), columns)
+    return Identities(np.array([number for number, _ in keys], np.int64), columns)
 
 
 def digest(key: str) -> str:

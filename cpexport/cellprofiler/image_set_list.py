@@ -17,7 +17,7 @@ from pyarrow import csv
 
 from cpexport.cellprofiler import pipeline
 from cpexport.cellprofiler.batch_file import BatchFile
-from cpexport.cellprofiler.image_identity import FILE, METADATA, Pictures, telling
+from cpexport.cellprofiler.image_identity import FILE, METADATA, Identities, telling
 from cpexport.cellprofiler.image_keys import described, keys_of, usual_key
 from cpexport.errors import SourceError
 from cpexport.files.explained import unreadable
@@ -65,10 +65,10 @@ def read_lists(paths: Sequence[Path], pipeline_file: Path | None = None) -> Batc
     return BatchFile(
         paths[0],
         ImageSets.span(1, len(numbers)) if len(numbers) else NONE,
-        Pictures.of(numbers, features),
-        Pictures(numbers, {tag: whole[tag].combine_chunks() for tag in tags})
+        Identities.of(numbers, features),
+        Identities(numbers, {tag: whole[tag].combine_chunks() for tag in tags})
         if tags
-        else Pictures(),
+        else Identities(),
         tags,
         read,
         None,
@@ -148,26 +148,26 @@ def key_of(plan: BatchFile, known: Collection[str] | None = None) -> tuple[str, 
     Raises:
         SourceError: plate, well and site do not identify them, and nothing else does.
     """
-    names = [name for name in plan.pictures.columns if known is None or name in known]
+    names = [name for name in plan.identities.columns if known is None or name in known]
     metadata = tuple(sorted(name for name in names if name.startswith(METADATA)))
     files = tuple(sorted(name for name in names if name.startswith(FILE)))
     usual = usual_key(names)
     for key in (usual, metadata, files, (*metadata, *files)):
-        if key and not _repeated(plan.pictures, key):
+        if key and not _repeated(plan.identities, key):
             return key
     if usual and known is None:
         raise SourceError(
             plan.path,
-            f"two rows have the same {', '.join(usual)}: {_repeated(plan.pictures, usual)}",
+            f"two rows have the same {', '.join(usual)}: {_repeated(plan.identities, usual)}",
             "give each image set other metadata, such as Metadata_Site",
         )
     return ()
 
 
-def _repeated(pictures: Pictures, key: Sequence[str]) -> str:
+def _repeated(identities: Identities, key: Sequence[str]) -> str:
     """The first key that two image sets have, or that lacks a value; empty if there is none."""
     seen: set[str] = set()
-    for number, text in zip(pictures.numbers.tolist(), keys_of(pictures, key), strict=True):
+    for number, text in zip(identities.numbers.tolist(), keys_of(identities, key), strict=True):
         if text is None:
             return f"row {number} lacks one"
         if text in seen:

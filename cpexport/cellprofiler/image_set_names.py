@@ -13,7 +13,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Self
 
-from cpexport.cellprofiler.image_identity import FILE, FIRST, Pictures, planes
+from cpexport.cellprofiler.image_identity import FILE, FIRST, Identities, planes
 from cpexport.imagesets import ImageSets
 
 _PLATE = ("plate", "platename", "plateid", "platenumber", "platebarcode", "assayplatebarcode")
@@ -83,18 +83,18 @@ class Name:
         return f"{self.place} {self.part}".strip()
 
 
-def named(pictures: Pictures, image_sets: ImageSets) -> Mapping[int, Name]:
-    """The names of image sets, as far as the pictures give one. They are made when they are asked
+def named(identities: Identities, image_sets: ImageSets) -> Mapping[int, Name]:
+    """The names of image sets, as far as their images give one. They are made when they are asked
     for, as a million may be missing."""
-    return _Names(pictures, image_sets)
+    return _Names(identities, image_sets)
 
 
 class _Names(Mapping[int, Name]):
     """Names by image set number; keeps those of a few image sets near the last one."""
 
-    def __init__(self, pictures: Pictures, image_sets: ImageSets) -> None:
-        self._pictures = pictures
-        self._image_sets = image_sets & ImageSets.of_array(pictures.numbers)
+    def __init__(self, identities: Identities, image_sets: ImageSets) -> None:
+        self._identities = identities
+        self._image_sets = image_sets & ImageSets.of_array(identities.numbers)
         self._near: tuple[int, dict[int, Name]] = -1, {}
 
     def __getitem__(self, number: int) -> Name:
@@ -118,12 +118,12 @@ class _Names(Mapping[int, Name]):
         place = number // _AT_ONCE
         if place != self._near[0]:
             span = ImageSets.span(max(place * _AT_ONCE, 1), (place + 1) * _AT_ONCE - 1)
-            self._near = place, _named(self._pictures, span & self._image_sets)
+            self._near = place, _named(self._identities, span & self._image_sets)
         return self._near[1]
 
 
-def _named(pictures: Pictures, image_sets: ImageSets) -> dict[int, Name]:
-    selected = pictures.select(list(image_sets))
+def _named(identities: Identities, image_sets: ImageSets) -> dict[int, Name]:
+    selected = identities.select(list(image_sets))
     texts = {name: column.to_pylist() for name, column in selected.columns.items()}
     channels = sorted(n.removeprefix(FILE) for n in texts if n.startswith(FILE))
     features = PlaceFeatures.among(texts)

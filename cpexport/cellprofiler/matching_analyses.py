@@ -18,7 +18,7 @@ from cpexport.cellprofiler.comparable import (
     metadata_of_both,
     of_a_plate,
 )
-from cpexport.cellprofiler.image_identity import DIGEST, FILE, Pictures, file_name, planes
+from cpexport.cellprofiler.image_identity import DIGEST, FILE, Identities, file_name, planes
 from cpexport.cellprofiler.same_image import judged
 from cpexport.cellprofiler.same_text import number, plate
 
@@ -49,7 +49,7 @@ class Partners:
     why: str = ""
 
 
-def partners(ours: Pictures, theirs: Pictures, *, same_pictures: bool = False) -> Partners:
+def partners(ours: Identities, theirs: Identities, *, same_pictures: bool = False) -> Partners:
     """Returns the partners of the image sets of two analyses, as row numbers.
 
     `same_pictures` is whether the user states that files of the same names are the same, if nothing
@@ -72,7 +72,7 @@ def partners(ours: Pictures, theirs: Pictures, *, same_pictures: bool = False) -
 class _Matching:
     """The matches so far."""
 
-    def __init__(self, ours: Pictures, theirs: Pictures, same_pictures: bool) -> None:
+    def __init__(self, ours: Identities, theirs: Identities, same_pictures: bool) -> None:
         self._ours, self._theirs, self._same = ours, theirs, same_pictures
         self._pairs: list[tuple[_Places, _Places]] = []
         self._done = np.zeros(len(ours), bool), np.zeros(len(theirs), bool)
@@ -122,14 +122,14 @@ class _Matching:
         return Partners(left, right, int(self._ambiguous.sum()), int(undecided.sum()))
 
 
-def _exact(ours: Pictures, theirs: Pictures) -> tuple[_Keys, _Keys]:
+def _exact(ours: Identities, theirs: Identities) -> tuple[_Keys, _Keys]:
     """Keys that are equal if everything that both know about files is equal."""
     channels = sorted(channels_of_both(ours, theirs))
     features = [b for c in channels for b in (DIGEST + c, *planes(c))]
     features = [f for f in features if f in ours.columns and f in theirs.columns]
     folders = [c for c in channels if c in ours.folders and c in theirs.folders]
 
-    def keys(side: Pictures) -> _Keys:
+    def keys(side: Identities) -> _Keys:
         names = [_changed(side.columns[FILE + channel], file_name) for channel in channels]
         more = [_changed(side.columns[feature], number) for feature in features]
         more += [_changed(side.folders[channel], str) for channel in folders]
@@ -138,7 +138,7 @@ def _exact(ours: Pictures, theirs: Pictures) -> tuple[_Keys, _Keys]:
     return keys(ours), keys(theirs)
 
 
-def _moved(ours: Pictures, theirs: Pictures) -> tuple[_Keys, _Keys]:
+def _moved(ours: Identities, theirs: Identities) -> tuple[_Keys, _Keys]:
     """Keys that are equal if files can be the same although they were moved.
 
     To keep the rows with equal keys few, a key has everything that all rows know and that must then
@@ -153,7 +153,7 @@ def _moved(ours: Pictures, theirs: Pictures) -> tuple[_Keys, _Keys]:
         places += _whole(plates, ours.columns, theirs.columns)
     least = least_names(ours, theirs)
 
-    def keys(side: Pictures) -> _Keys:
+    def keys(side: Identities) -> _Keys:
         names = [_changed(side.columns[FILE + channel], _folded) for channel in channels]
         more = [_changed(side.columns[feature], number) for feature in [*digests, *places]]
         more += [_changed(side.folders[c], lambda end: plate(end, least)) for c in folders]
@@ -162,7 +162,7 @@ def _moved(ours: Pictures, theirs: Pictures) -> tuple[_Keys, _Keys]:
     return keys(ours), keys(theirs)
 
 
-def _by_metadata(side: Pictures, metadata: Sequence[str]) -> _Keys:
+def _by_metadata(side: Identities, metadata: Sequence[str]) -> _Keys:
     return _keys([_changed(side.columns[feature], number) for feature in metadata])
 
 
@@ -193,8 +193,8 @@ def _filled(column: pa.StringArray) -> bool:
     return not column.null_count and not pc.any(pc.equal(column, "")).as_py()
 
 
-def _have_files(pictures: Pictures) -> bool:
-    return any(f.startswith(FILE) and c.null_count < len(c) for f, c in pictures.columns.items())
+def _have_files(identities: Identities) -> bool:
+    return any(f.startswith(FILE) and c.null_count < len(c) for f, c in identities.columns.items())
 
 
 def _folded(path: str) -> str:

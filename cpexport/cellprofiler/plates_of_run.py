@@ -15,8 +15,8 @@ def of_the_plates(plan: BatchFile, image_sets: ImageSets) -> BatchFile:
 
     It stays whole if its metadata names no plates, or if it has none of the image sets.
     """
-    numbers = plan.pictures.numbers
-    plates = plan.pictures.columns.get(PlaceFeatures.among(plan.pictures.columns).plate)
+    numbers = plan.identities.numbers
+    plates = plan.identities.columns.get(PlaceFeatures.among(plan.identities.columns).plate)
     if plates is None:
         return plan
     own = plates.take(np.flatnonzero(np.isin(numbers, list(image_sets)))).unique()
@@ -26,6 +26,6 @@ def of_the_plates(plan: BatchFile, image_sets: ImageSets) -> BatchFile:
     return replace(
         plan,
         planned=ImageSets.of_array(numbers[rows]),
-        pictures=plan.pictures.take(rows),
+        identities=plan.identities.take(rows),
         grouping=plan.grouping.select(numbers[rows]),
     )

@@ -23,7 +23,14 @@ from cpexport.cellprofiler.comparable import (
     of_a_plate,
     without_functions,
 )
-from cpexport.cellprofiler.image_identity import DIGEST, FILE, FIRST, METADATA, Pictures, planes
+from cpexport.cellprofiler.image_identity import (
+    DIGEST,
+    FILE,
+    FIRST,
+    METADATA,
+    Identities,
+    planes,
+)
 from cpexport.cellprofiler.same_text import same_folder, same_name, same_number, same_value
 from cpexport.imagesets import NONE, ImageSets
 
@@ -60,7 +67,7 @@ class Comparison:
     named: ImageSets = NONE
 
 
-def compared(ours: Pictures, theirs: Pictures) -> Comparison:
+def compared(ours: Identities, theirs: Identities) -> Comparison:
     """Compares the image sets that are in both; the time grows with the image sets in `ours`.
 
     Only features that both have are compared, and only where both have a value.
@@ -78,7 +85,7 @@ def compared(ours: Pictures, theirs: Pictures) -> Comparison:
     )
 
 
-def judged(ours: Pictures, theirs: Pictures) -> tuple[_Rows, _Rows]:
+def judged(ours: Identities, theirs: Identities) -> tuple[_Rows, _Rows]:
     """Returns two masks of rows: different images, and no evidence. The other rows are the same.
 
     Compares row by row. Both must have the same number of rows; image set numbers do not matter.
@@ -90,7 +97,7 @@ def judged(ours: Pictures, theirs: Pictures) -> tuple[_Rows, _Rows]:
 class _Comparing:
     """Compares two tables row by row."""
 
-    def __init__(self, left: Pictures, right: Pictures) -> None:
+    def __init__(self, left: Identities, right: Identities) -> None:
         self._left, self._right = left, right
         self.differences: dict[int, ImageDifference] = {}
         """The first difference of each row with different images."""
@@ -136,7 +143,7 @@ class _Comparing:
             repeated &= ~separated
         return repeated
 
-    def _files(self, side: Pictures) -> list[pa.StringArray]:
+    def _files(self, side: Identities) -> list[pa.StringArray]:
         """Everything that is known about files."""
         columns = [
             side.columns.get(b + c) for c in sorted(self._image_channels) for b in (FILE, DIGEST)
@@ -254,9 +261,9 @@ def _same_plane(one: str, other: str) -> bool:
     return same_number(one, other) or (one in FIRST and other in FIRST)
 
 
-def _have_files(pictures: Pictures) -> _Rows:
-    has_file = np.zeros(len(pictures), bool)
-    for feature, column in pictures.columns.items():
+def _have_files(identities: Identities) -> _Rows:
+    has_file = np.zeros(len(identities), bool)
+    for feature, column in identities.columns.items():
         if feature.startswith(FILE):
             has_file |= _filled(column)
     return has_file

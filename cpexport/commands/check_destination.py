@@ -60,8 +60,8 @@ def check_destination(
         features = sink.layout().features.get(IMAGE, {})
         skipped = skipped_there(plan.pipeline, features, lambda columns: sink.read(IMAGE, columns))
         loaded = summary.loaded
-        held = sink.ledger.pictures(NONE if same_pictures else loaded & plan.planned)
-        differences = compared(held.without(plan.pipeline.late), plan.pictures).different
+        held = sink.ledger.identities(NONE if same_pictures else loaded & plan.planned)
+        differences = compared(held.without(plan.pipeline.late), plan.identities).different
         mismatched = ImageSets.of(differences)
         removed = removed_sets(sink.ledger)
         batches = Spool(

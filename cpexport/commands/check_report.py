@@ -100,7 +100,7 @@ class CheckReport:
         """The names of the missing image sets, if there is a batch file, or if metadata identifies
         image sets."""
         if self.plan:
-            return named(self.plan.pictures, self.missing)
+            return named(self.plan.identities, self.missing)
         return {n: name for n, name in self.keyed.items() if n in self.missing}
 
     @property

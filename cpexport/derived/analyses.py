@@ -15,11 +15,11 @@ import sqlalchemy as sa
 
 from cpexport.cellprofiler.column_names import LONGEST, column_names
 from cpexport.cellprofiler.features import IMAGE, IMAGE_NUMBER, TABLE_NUMBER
-from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_identity import Identities
 from cpexport.cellprofiler.matching_analyses import Partners, partners
 from cpexport.sinks.registry import open_sink
 from cpexport.sinks.sql.database import quoted
-from cpexport.sinks.sql.loaded_images import pictures
+from cpexport.sinks.sql.loaded_images import identities
 from cpexport.spelling import counted
 from cpexport.tables.layout import Layout, Table, table_of
 
@@ -37,10 +37,10 @@ class _Analysis:
 
     prefix: str
     layout: Layout
-    runs: dict[int, Pictures]
+    runs: dict[int, Identities]
 
     @property
-    def pictures(self) -> Pictures:
+    def identities(self) -> Identities:
         """The images of all runs, numbered from 0 in the order of `places`."""
         runs = list(self.runs.values())
         numbers = np.arange(sum(map(len, runs)))
@@ -56,11 +56,11 @@ class _Analysis:
                 [(run, run.folders) for run in runs],
             )
         )
-        return Pictures(numbers, columns, folders)
+        return Identities(numbers, columns, folders)
 
     @property
     def places(self) -> npt.NDArray[np.int64]:
-        """The run and image set number of each of `pictures`, one a row."""
+        """The run and image set number of each of `identities`, one a row."""
         parts = [
             np.stack([np.full(len(images), run), images.numbers], axis=1)
             for run, images in self.runs.items()
@@ -109,14 +109,14 @@ def _analysis(to: str, prefix: str) -> _Analysis:
     numbered: list[tuple[str | None, int]] = [*runs.items()]
     for name, number in numbered or [(None, 0)]:
         with open_sink(to, prefix, run=name) as sink:
-            runs_by_number[number] = pictures(sink, sink.ledger.summary().loaded)
+            runs_by_number[number] = identities(sink, sink.ledger.summary().loaded)
     return _Analysis(prefix, layout, runs_by_number)
 
 
 def _join(to: str, first: _Analysis, second: _Analysis, same_pictures: bool) -> Iterator[str]:
     table, other = (table_of(IMAGE, one.prefix) for one in (first, second))
     view = f"{second.prefix}with_{table}"
-    matched = partners(first.pictures, second.pictures, same_pictures=same_pictures)
+    matched = partners(first.identities, second.identities, same_pictures=same_pictures)
     width = sum(len(p.columns) for one in (first, second) for p in one.layout.parts(IMAGE))
     left_out = list(_left_out(matched, table, other))
     reason = matched.why or ("" if len(matched.ours) else "; ".join(left_out) or _NOTHING)

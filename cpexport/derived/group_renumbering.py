@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from cpexport.cellprofiler import group_numbers
 from cpexport.cellprofiler.batch_file import BatchFile, digest
 from cpexport.cellprofiler.features import IMAGE, IMAGE_NUMBER, INTEGER
-from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_identity import Identities
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.base import Sink
 from cpexport.sinks.registry import open_sink
@@ -116,24 +116,24 @@ def groups_of_run(sink: Sink, plan: BatchFile | None) -> Groups:
     # All jobs of a run group alike, so those that do not say by what are grouped as the others.
     tags = summary.group_tags - {None} or summary.group_tags
     if plan is not None and _covers(plan, sink):
-        pictures, tags = plan.grouping, frozenset([plan.group_tags])
+        identities, tags = plan.grouping, frozenset([plan.group_tags])
         of = f"{_BY_PLAN}{digest(plan.path)}"
     else:
         # Only metadata that group need what identifies images.
-        pictures = _numbers_of(summary.loaded)
+        identities = _numbers_of(summary.loaded)
         if len(tags) != 1 or any(tags):
-            pictures = sink.ledger.pictures(summary.loaded)
+            identities = sink.ledger.identities(summary.loaded)
         of = "the image sets that are there"
     (by,) = tags if len(tags) == 1 else (None,)
-    keys = pictures.keys(by) if by else None
+    keys = identities.keys(by) if by else None
     if by is None or (by and keys is None):
-        return Groups(_AS_JOBS, of, pictures.numbers, {})
+        return Groups(_AS_JOBS, of, identities.numbers, {})
     new = {
         f: v
-        for f, v in group_numbers.numbered(pictures.numbers, keys).items()
+        for f, v in group_numbers.numbered(identities.numbers, keys).items()
         if f in _features(sink)
     }
-    return Groups(",".join(by) or "one group", of, pictures.numbers, new)
+    return Groups(",".join(by) or "one group", of, identities.numbers, new)
 
 
 def unlike_stored(sink: Sink, groups: Groups) -> str:
@@ -179,8 +179,8 @@ def _features(sink: Sink) -> list[str]:
     return [f for f in group_numbers.FEATURES if (IMAGE, f) in sink.layout().by_feature]
 
 
-def _numbers_of(image_sets: ImageSets) -> Pictures:
-    return Pictures(np.fromiter(image_sets, np.int64, len(image_sets)))
+def _numbers_of(image_sets: ImageSets) -> Identities:
+    return Identities(np.fromiter(image_sets, np.int64, len(image_sets)))
 
 
 def _unnumbered(sink: Sink, groups: Groups, features: str) -> ImageSets | None:

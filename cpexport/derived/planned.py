@@ -121,12 +121,12 @@ def _write(sink: Sink, changes: Transaction, prefix: str, plan: BatchFile) -> No
 
 def _columns(plan: BatchFile) -> list[pa.Array]:
     """Number, plate, well and part of each planned image set; texts as the batch file has them."""
-    pictures = plan.pictures
-    features = PlaceFeatures.among(pictures.columns)
-    length = len(pictures.numbers)
+    identities = plan.identities
+    features = PlaceFeatures.among(identities.columns)
+    length = len(identities.numbers)
 
     def texts(name: str) -> list[str | None]:
-        return pictures.columns[name].to_pylist() if name else [None] * length
+        return identities.columns[name].to_pylist() if name else [None] * length
 
     wells = texts(features.well)
     if not features.well and features.row and features.column:
@@ -140,7 +140,7 @@ def _columns(plan: BatchFile) -> list[pa.Array]:
             part_of({w: v or "" for w, v in zip(words, row, strict=True)}) or None for row in rows
         ]
     own = (texts(features.plate), wells, parts)
-    return [pa.array(pictures.numbers, INTEGER), *(pa.array(values, TEXT) for values in own)]
+    return [pa.array(identities.numbers, INTEGER), *(pa.array(values, TEXT) for values in own)]
 
 
 def _statement(sink: Sink, prefix: str) -> str:

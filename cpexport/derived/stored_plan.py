@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from cpexport.cellprofiler import pipeline
 from cpexport.cellprofiler.batch_file import BatchFile
-from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_identity import Identities
 from cpexport.cellprofiler.pipeline import Skip
 from cpexport.derived.planned import NOTE, PLACES, table_name
 from cpexport.imagesets import ImageSets
@@ -50,7 +50,7 @@ def stored_plan(sink: Sink, prefix: str) -> BatchFile | None:
         columns[feature] = tuple(values.get(word) for values in split)
     texts = {name: pa.array(values, pa.string()) for name, values in columns.items() if any(values)}
     planned = ImageSets.of_array(numbers)
-    of_table = Path(name), planned, Pictures(numbers, texts), Pictures(), ()
+    of_table = Path(name), planned, Identities(numbers, texts), Identities(), ()
     return BatchFile(*of_table, pipeline.parse(""), None, lists=(Path(name),))
 
 

@@ -138,9 +138,11 @@ def why_given_up(batch_file: BatchFile, unit: ImageSets, tried: Tries, limits: R
         how = f", {when}with exit status {last.exit_status}"
     elif last.state:
         how = f", {when}{last.state.lower().replace('_', ' ')}"
-    pictures = batch_file.pictures.select(list(unit))
+    identities = batch_file.identities.select(list(unit))
     names = [
-        str(column[0]) for name, column in pictures.columns.items() if name.startswith("FileName_")
+        str(column[0])
+        for name, column in identities.columns.items()
+        if name.startswith("FileName_")
     ]
     return (
         f"tried {times}{how} ({', '.join(names) or 'no file names'}); to try "

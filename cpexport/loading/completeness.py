@@ -203,9 +203,9 @@ def _reject_unplanned(
     if same_pictures:
         return unexpected, NONE
     late = plan.pipeline.late | (evidence.pipeline.late if evidence.pipeline else frozenset())
-    comparison = compared(evidence.pictures.without(late), plan.pictures)
+    comparison = compared(evidence.identities.without(late), plan.identities)
     # File names that agree are enough, because a batch file is only given for jobs that ran it.
-    if evidence.pictures.columns and comparison.undecided - comparison.named:
+    if evidence.identities.columns and comparison.undecided - comparison.named:
         notes.append(f"no file names or metadata to compare with {plan.path.name}")
     mismatched = ImageSets.of(comparison.different)
     if mismatched:
@@ -261,11 +261,11 @@ def _groups(evidence: Evidence, plan: BatchFile | None) -> Mapping[int, tuple[st
     image sets whose row in the job's Image.csv is truncated.
     """
     planned = plan.groups if plan else {}
-    keys = evidence.pictures.keys(_tags(evidence, plan) or ())
+    keys = evidence.identities.keys(_tags(evidence, plan) or ())
     if keys is None:
         return planned
     # `planned` is not copied: a batch file can be a thousand times as large as a batch.
-    return ChainMap(dict(zip(evidence.pictures.numbers.tolist(), keys, strict=True)), planned)
+    return ChainMap(dict(zip(evidence.identities.numbers.tolist(), keys, strict=True)), planned)
 
 
 def _tags(evidence: Evidence, plan: BatchFile | None) -> tuple[str, ...] | None:

@@ -5,16 +5,16 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_identity import Identities
 from cpexport.cellprofiler.same_image import compared
 from cpexport.errors import LeftOut, SourceError
 from cpexport.imageset_overlaps import in_common, overlapping
 from cpexport.imagesets import ImageSets
 from cpexport.loading import lost_features
-from cpexport.loading.surveyed import pictures_of
+from cpexport.loading.surveyed import identities_of
 from cpexport.sources.base import Batch
 
-Others = Callable[[Batch], Iterable[Pictures]]
+Others = Callable[[Batch], Iterable[Identities]]
 """Returns what other sources say about the images behind a batch's image set numbers."""
 
 
@@ -33,7 +33,7 @@ def other_outputs(batches: Sequence[Batch]) -> Others:
                     having.setdefault(lacks.source.path, []).append(has)
         return having
 
-    return lambda batch: (pictures_of(other) for other in sharing().get(batch.source.path, ()))
+    return lambda batch: (identities_of(other) for other in sharing().get(batch.source.path, ()))
 
 
 def contradicted(batches: Sequence[Batch], *, same_pictures: bool) -> list[LeftOut]:
@@ -50,7 +50,7 @@ def contradicted(batches: Sequence[Batch], *, same_pictures: bool) -> list[LeftO
         path = str(new.source.path)
         if path in contradictions:
             continue
-        why = "" if same_pictures else other_images(new, [pictures_of(old)], both, unknown=True)
+        why = "" if same_pictures else other_images(new, [identities_of(old)], both, unknown=True)
         if why:
             why = (
                 f"{why}: {old.source.path}; if they are two runs, load them with "
@@ -85,7 +85,7 @@ def _lacks(newer: Batch, older: Batch, both: ImageSets) -> str:
 
 
 def other_images(
-    batch: Batch, others: Iterable[Pictures], within: ImageSets, *, unknown: bool = False
+    batch: Batch, others: Iterable[Identities], within: ImageSets, *, unknown: bool = False
 ) -> str:
     """Describes how the images of a batch differ from those of `others` in the image sets `within`.
 
@@ -93,9 +93,9 @@ def other_images(
     sets that cannot be compared.
     """
     with suppress(SourceError):
-        own: Pictures | None = None
+        own: Identities | None = None
         for theirs in others:
-            own = pictures_of(batch) if own is None else own
+            own = identities_of(batch) if own is None else own
             comparison = compared(own, theirs)
             different = comparison.different
             if numbers := [number for number in different if number in within]:

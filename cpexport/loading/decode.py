@@ -23,7 +23,7 @@ from cpexport.cellprofiler.features import (
     NOT_OBJECTS,
     OBJECT,
 )
-from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_identity import Identities
 from cpexport.errors import SinkError, SourceError
 from cpexport.files.staging import at_hand
 from cpexport.imagesets import ImageSets
@@ -65,7 +65,7 @@ class Decoded:
     types: Features
     counts: Mapping[str, Count]
     written: Mapping[str, int]
-    pictures: Pictures
+    identities: Identities
     fingerprint: str
     unmapped: int
     measured: Mapping[str, float]
@@ -133,8 +133,8 @@ def _decoded(
         tally = Tally(shape, types.get(IMAGE, {}))
         numbers = np.fromiter(image_sets, np.int64, len(image_sets))
         with contained(source), source.open() as opened:
-            pictures = opened.pictures.select(numbers).without(batch.flags)
-            kept = tally.settled(opened.read(image_sets, types), pictures)
+            identities = opened.identities.select(numbers).without(batch.flags)
+            kept = tally.settled(opened.read(image_sets, types), identities)
             for name, rows in _shaped(kept, shape):
                 files.append((name, folder / f"{len(files)}.arrow"))
                 _write(rows, files[-1][1])
@@ -156,7 +156,7 @@ def _decoded(
         tally.types,
         tally.counts,
         written,
-        pictures,
+        identities,
         content,
         tally.unmapped,
         tally.measured,

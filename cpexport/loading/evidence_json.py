@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from cpexport.cellprofiler.features import INTEGER, NULL, REAL, TEXT
-from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_identity import Identities
 from cpexport.cellprofiler.pipeline import Module, Pipeline
 from cpexport.imagesets import ImageSets
 from cpexport.sources.base import Evidence
@@ -30,7 +30,7 @@ def to_json(evidence: Evidence, share: Share) -> str:
     Raises:
         KeyError: a feature has a type that no other format has.
     """
-    pictures = evidence.pictures
+    identities = evidence.identities
     return _dumped(
         {
             "present": str(evidence.present),
@@ -39,9 +39,9 @@ def to_json(evidence: Evidence, share: Share) -> str:
             "exit_status": evidence.exit_status,
             "always_reports_exit": evidence.always_reports_exit,
             "finished": evidence.finished,
-            "numbers": pictures.numbers.tolist(),
-            "columns": {name: column.to_pylist() for name, column in pictures.columns.items()},
-            "folders": {name: column.to_pylist() for name, column in pictures.folders.items()},
+            "numbers": identities.numbers.tolist(),
+            "columns": {name: column.to_pylist() for name, column in identities.columns.items()},
+            "folders": {name: column.to_pylist() for name, column in identities.folders.items()},
             "features": share(_features_to_json(evidence.features)),
             "incomplete": [[number, why] for number, why in evidence.incomplete.items()],
             "missing_tables": {name: str(sets) for name, sets in evidence.missing_tables.items()},
@@ -82,7 +82,7 @@ class Reader:
             exit_status=_text_or_none(stored["exit_status"]),
             always_reports_exit=bool(stored["always_reports_exit"]),
             finished=_text(stored["finished"]),
-            pictures=_pictures(stored),
+            identities=_identities(stored),
             features=self._features_of(stored["features"]),
             incomplete={int(number): _text(why) for number, why in stored["incomplete"]},
             missing_tables={
@@ -128,7 +128,7 @@ def _pipeline_to_json(pipeline: Pipeline) -> str:
     return _dumped([[m.number, m.name, m.enabled, m.settings] for m in pipeline.modules])
 
 
-def _pictures(stored: Mapping[str, Any]) -> Pictures:
+def _identities(stored: Mapping[str, Any]) -> Identities:
     columns, folders = (
         {_text(name): pa.array(texts, pa.string()) for name, texts in stored[part].items()}
         for part in ("columns", "folders")
@@ -136,7 +136,7 @@ def _pictures(stored: Mapping[str, Any]) -> Pictures:
     numbers = np.array(stored["numbers"], np.int64).reshape(-1)
     if any(len(column) != len(numbers) for column in (*columns.values(), *folders.values())):
         raise ValueError("columns of different lengths")
-    return Pictures(numbers, columns, folders)
+    return Identities(numbers, columns, folders)
 
 
 def _text(value: object) -> str:

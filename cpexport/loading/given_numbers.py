@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_identity import Identities
 from cpexport.cellprofiler.image_keys import keys_of
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.sinks.ledger_store import LedgerStore
@@ -25,7 +25,7 @@ class Numbers(Protocol):
         """The numbers of those of the keys that have one; `features` are the features of the
         keys."""
 
-    def pictures(self, image_sets: ImageSets) -> Pictures:
+    def identities(self, image_sets: ImageSets) -> Identities:
         """What identifies the images of these image sets."""
 
 
@@ -38,8 +38,8 @@ class NoNumbers:
     def of(self, keys: Collection[str], features: Sequence[str]) -> Mapping[str, int]:
         return {}
 
-    def pictures(self, image_sets: ImageSets) -> Pictures:
-        return Pictures()
+    def identities(self, image_sets: ImageSets) -> Identities:
+        return Identities()
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ class LedgerNumbers:
         if self.key == tuple(features):
             return self.ledger.numbers_of(keys)
         # Until now, image sets had the numbers of their jobs.
-        pictures = self.ledger.pictures(self.loaded)
-        known = zip(keys_of(pictures, features), pictures.numbers.tolist(), strict=True)
+        identities = self.ledger.identities(self.loaded)
+        known = zip(keys_of(identities, features), identities.numbers.tolist(), strict=True)
         return {key: number for key, number in known if key is not None and key in keys}
 
-    def pictures(self, image_sets: ImageSets) -> Pictures:
-        return self.ledger.pictures(image_sets)
+    def identities(self, image_sets: ImageSets) -> Identities:
+        return self.ledger.identities(image_sets)

@@ -59,7 +59,7 @@ class KnownFeatures:
         return any(
             types.get(feature) in (INTEGER, REAL)
             for feature in self._texts.get(IMAGE, {})
-            if feature in decoded.pictures.columns
+            if feature in decoded.identities.columns
         )
 
     def counted(self, name: str, decoded: Decoded) -> Count:

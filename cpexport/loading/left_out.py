@@ -59,7 +59,7 @@ def missing(found: Survey, present: ImageSets, ran: Iterable[ImageSets]) -> Miss
         names = {number: name for number, name in found.names.items() if number in lacking}
         return Missing(lacking, names=names, known=bool(shown))
     missing_sets = plan.planned - present
-    return Missing(missing_sets, len(plan.planned), named(plan.pictures, missing_sets))
+    return Missing(missing_sets, len(plan.planned), named(plan.identities, missing_sets))
 
 
 def lost(
@@ -131,7 +131,7 @@ def left_out(
     lines += covered(
         found,
         lambda batch: chain(
-            [sink.ledger.pictures(batch.image_sets - batch.complete)], others(batch)
+            [sink.ledger.identities(batch.image_sets - batch.complete)], others(batch)
         ),
         unwanted.union(types, _found_none(some, sink)),
         {line.path for line in lines},

@@ -13,12 +13,12 @@ from itertools import count
 import numpy as np
 
 from cpexport.cellprofiler.batch_file import BatchFile
-from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_identity import Identities
 from cpexport.cellprofiler.image_keys import (
     described,
+    identities_of_keys,
     in_order,
     keys_of,
-    pictures_of_keys,
     usual_key,
 )
 from cpexport.cellprofiler.image_set_list import key_of
@@ -99,7 +99,7 @@ class Renumbered:
     def names(self, image_sets: ImageSets) -> Mapping[int, Name]:
         """The names of these image sets, by their keys."""
         keys = sorted((n, key) for key, n in self.given.items() if n in image_sets)
-        return dict(named(pictures_of_keys(keys, self.key), image_sets))
+        return dict(named(identities_of_keys(keys, self.key), image_sets))
 
     @property
     def note(self) -> str:
@@ -140,7 +140,7 @@ def renumbered(
     for place, batch in enumerate(batches):
         evidence = None if place in errors else again(batch.source)
         if isinstance(evidence, Evidence):
-            keys.add(place, evidence.pictures)
+            keys.add(place, evidence.identities)
     if not (named_key or keys.identify):
         return None
     every = {key for of_batch in keys.by_place.values() for key in of_batch if key is not None}
@@ -201,7 +201,7 @@ def _key_of_list(
 def _of_others(plan: BatchFile, features: tuple[str, ...], keys: Collection[str]) -> SourceError:
     """The error of a list that has none of the image sets of the outputs."""
     ours = in_order(keys)[0]
-    theirs = next(key for key in keys_of(plan.pictures, features) if key is not None)
+    theirs = next(key for key in keys_of(plan.identities, features) if key is not None)
     return SourceError(
         plan.path,
         f"lists no image set of these outputs: by {', '.join(features)}, they have "
@@ -233,10 +233,10 @@ def _places(plan: BatchFile, features: Sequence[str]) -> Iterator[tuple[str, int
     Raises:
         SourceError: an image set has no key.
     """
-    keys = keys_of(plan.pictures, features)
-    for row, (key, number) in enumerate(zip(keys, plan.pictures.numbers.tolist(), strict=True)):
+    keys = keys_of(plan.identities, features)
+    for row, (key, number) in enumerate(zip(keys, plan.identities.numbers.tolist(), strict=True)):
         if key is None:
-            lacking = next(name for name in features if not value(plan.pictures, name, row))
+            lacking = next(name for name in features if not value(plan.identities, name, row))
             problem = f"its image set {number} has no {lacking}, which identifies image sets"
             raise SourceError(plan.path, problem, "add it to the list")
         yield key, number
@@ -248,11 +248,11 @@ def _planned(plan: BatchFile, features: Sequence[str], given: Mapping[str, int])
     if all(number == place for place, number in new.items()):
         return plan
 
-    def moved(pictures: Pictures) -> Pictures:
-        numbers = np.array([new[number] for number in pictures.numbers.tolist()], np.int64)
-        return replace(pictures, numbers=numbers).take(np.argsort(numbers))
+    def moved(identities: Identities) -> Identities:
+        numbers = np.array([new[number] for number in identities.numbers.tolist()], np.int64)
+        return replace(identities, numbers=numbers).take(np.argsort(numbers))
 
     planned = ImageSets.of(new.values())
     return replace(
-        plan, planned=planned, pictures=moved(plan.pictures), grouping=moved(plan.grouping)
+        plan, planned=planned, identities=moved(plan.identities), grouping=moved(plan.grouping)
     )

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cpexport.cellprofiler.comparable import of_a_plate
-from cpexport.cellprofiler.image_identity import DIGEST, FILE, METADATA, Pictures
+from cpexport.cellprofiler.image_identity import DIGEST, FILE, METADATA, Identities
 from cpexport.cellprofiler.image_keys import keys_of
 from cpexport.cellprofiler.same_image import judged
 from cpexport.imagesets import ImageSets
@@ -38,9 +38,9 @@ def features_of_most(
     counts, seen = Counter[str](), 0
     for place, batch in enumerate(batches):
         evidence = None if place in errors else again(batch.source)
-        if isinstance(evidence, Evidence) and len(evidence.pictures):
+        if isinstance(evidence, Evidence) and len(evidence.identities):
             seen += 1
-            columns = evidence.pictures.columns.items()
+            columns = evidence.identities.columns.items()
             counts.update(name for name, column in columns if _has_value(column))
         if seen == _SAMPLE:
             break
@@ -61,7 +61,7 @@ class Keys:
         # The first image set with each number: the place of its batch, its row and its key; and the
         # images of the batches that have one.
         self._first: dict[int, tuple[int, int, str | None]] = {}
-        self._pictures: dict[int, Pictures] = {}
+        self._identities: dict[int, Identities] = {}
         # Batches with and without keys.
         self._with = self._without = 0
         # Pairs of image sets with one number and two keys, by what their files show: different
@@ -86,9 +86,9 @@ class Keys:
             return False
         return pairs > 0
 
-    def add(self, place: int, pictures: Pictures) -> None:
+    def add(self, place: int, identities: Identities) -> None:
         """Adds the image sets of a batch."""
-        keys = keys_of(pictures, self.features)
+        keys = keys_of(identities, self.features)
         self.by_place[place] = keys
         if self._found or self._doubtful or not keys:
             return
@@ -98,22 +98,24 @@ class Keys:
             return
         self._with += 1
         self._doubtful = len(set(keys)) < len(keys)
-        held = self._held(pictures)
-        names = _names(pictures)
+        held = self._held(identities)
+        names = _names(identities)
         rows_by_other: dict[int, list[tuple[int, int]]] = {}
-        for row, (number, key) in enumerate(zip(pictures.numbers.tolist(), keys, strict=True)):
+        for row, (number, key) in enumerate(zip(identities.numbers.tolist(), keys, strict=True)):
             other, other_row, other_key = self._first.setdefault(number, (place, row, key))
             self._names_differ |= self._names.setdefault(number, names[row]) != names[row]
             if other == place:
-                self._pictures[place] = pictures
+                self._identities[place] = identities
                 if number in held:
                     other, other_row, other_key = -1, *held[number]
             if other_key != key:
                 rows_by_other.setdefault(other, []).append((row, other_row))
         for other, rows in rows_by_other.items():
-            self._compare(pictures, self._pictures[other], rows)
+            self._compare(identities, self._identities[other], rows)
 
-    def _compare(self, ours: Pictures, theirs: Pictures, rows: Sequence[tuple[int, int]]) -> None:
+    def _compare(
+        self, ours: Identities, theirs: Identities, rows: Sequence[tuple[int, int]]
+    ) -> None:
         """Judges pairs of rows with one number and two keys by their files: metadata alone can be
         wrong."""
         mine, yours = np.array(rows).T
@@ -125,34 +127,34 @@ class Keys:
             self._doubtful |= bool(same.any())
             self._unclear += int((~different & ~same).sum())
 
-    def _held(self, pictures: Pictures) -> dict[int, tuple[int, str | None]]:
+    def _held(self, identities: Identities) -> dict[int, tuple[int, str | None]]:
         """The rows and keys of the destination's image sets with these numbers."""
-        sets = ImageSets.of_array(pictures.numbers) & self._numbers.loaded
+        sets = ImageSets.of_array(identities.numbers) & self._numbers.loaded
         if not sets:
             return {}
-        theirs = self._numbers.pictures(sets)
-        self._pictures[-1] = theirs
+        theirs = self._numbers.identities(sets)
+        self._identities[-1] = theirs
         keys = zip(theirs.numbers.tolist(), keys_of(theirs, self.features), strict=True)
         return {number: (row, key) for row, (number, key) in enumerate(keys)}
 
 
-def _names(pictures: Pictures) -> list[tuple[str | None, ...]]:
+def _names(identities: Identities) -> list[tuple[str | None, ...]]:
     """The file names and folders of each image set."""
-    names = [column for name, column in pictures.columns.items() if name.startswith(FILE)]
-    columns = [column.to_pylist() for column in (*names, *pictures.folders.values())]
-    return list(zip(*columns, strict=True)) or [()] * len(pictures)
+    names = [column for name, column in identities.columns.items() if name.startswith(FILE)]
+    columns = [column.to_pylist() for column in (*names, *identities.folders.values())]
+    return list(zip(*columns, strict=True)) or [()] * len(identities)
 
 
-def _files(pictures: Pictures) -> Pictures:
+def _files(identities: Identities) -> Identities:
     """Files, and the plates and wells that they are of: those tell blank images apart."""
-    has_files = any(name.startswith(FILE) for name in pictures.columns)
-    metadata = (name for name in pictures.columns if name.startswith(METADATA))
-    return pictures.without([name for name in metadata if not (has_files and of_a_plate(name))])
+    has_files = any(name.startswith(FILE) for name in identities.columns)
+    metadata = (name for name in identities.columns if name.startswith(METADATA))
+    return identities.without([name for name in metadata if not (has_files and of_a_plate(name))])
 
 
-def _has_digest(pictures: Pictures) -> _Rows:
-    has = np.zeros(len(pictures), bool)
-    for name, column in pictures.columns.items():
+def _has_digest(identities: Identities) -> _Rows:
+    has = np.zeros(len(identities), bool)
+    for name, column in identities.columns.items():
         if name.startswith(DIGEST):
             has |= _filled(column)
     return has

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_identity import Identities
 from cpexport.cellprofiler.image_keys import (
     described,
 )
@@ -26,8 +26,8 @@ def placed(
     evidence = item.found
     if not isinstance(evidence, Evidence):
         return item
-    own = evidence.pictures.numbers.tolist()
-    problem = _problem(own, keys, evidence.pictures, features)
+    own = evidence.identities.numbers.tolist()
+    problem = _problem(own, keys, evidence.identities, features)
     if problem:
         return replace(item, found=SourceError(item.source.path, problem, _ADVICE))
     rows = [(n, given[key], key) for n, key in zip(own, keys, strict=True) if key is not None]
@@ -37,14 +37,17 @@ def placed(
 
 
 def _problem(
-    own: Sequence[int], keys: Sequence[str | None], pictures: Pictures, features: Sequence[str]
+    own: Sequence[int],
+    keys: Sequence[str | None],
+    identities: Identities,
+    features: Sequence[str],
 ) -> str:
     """Why a batch's image sets cannot be numbered by their keys; empty if they can."""
-    if lacking := [name for name in features if name not in pictures.columns]:
+    if lacking := [name for name in features if name not in identities.columns]:
         return f"has no {lacking[0]}, by which image sets are identified" if own else ""
     if None in keys:
         number = own[keys.index(None)]
-        empty = [name for name in features if not value(pictures, name, keys.index(None))]
+        empty = [name for name in features if not value(identities, name, keys.index(None))]
         return f"its image set {number} has no {empty[0]}, by which image sets are identified"
     first: dict[str | None, int] = {}
     for number, key in zip(own, keys, strict=True):
@@ -55,6 +58,6 @@ def _problem(
     return ""
 
 
-def value(pictures: Pictures, feature: str, row: int) -> str:
-    column = pictures.columns.get(feature)
+def value(identities: Identities, feature: str, row: int) -> str:
+    column = identities.columns.get(feature)
     return "" if column is None else column[row].as_py() or ""

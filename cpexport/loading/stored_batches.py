@@ -21,7 +21,7 @@ from cpexport.cellprofiler.features import (
     RELATIONSHIP,
     SOURCE_NUMBER,
 )
-from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_identity import Identities
 from cpexport.cellprofiler.pipeline import KnownPipeline
 from cpexport.destination_url import FOLDERS, file_url
 from cpexport.errors import SinkError, SourceError, UsageError
@@ -31,7 +31,7 @@ from cpexport.sinks.base import Sink
 from cpexport.sinks.ledger import Entry
 from cpexport.sinks.own_files import kind_of
 from cpexport.sinks.registry import open_sink
-from cpexport.sinks.sql.loaded_images import pictures
+from cpexport.sinks.sql.loaded_images import identities
 from cpexport.sources.base import Carried, Evidence, Opened, State
 from cpexport.sources.sqlite.file import FileKind, contents
 from cpexport.tables.layout import Features, object_of
@@ -130,7 +130,7 @@ class _Stored:
             exit_status="Complete" if whole else "Failure",
             always_reports_exit=False,
             finished=entry.age[0],
-            pictures=self.pictures,
+            identities=self.identities,
             features=self._features,
             incomplete=dict.fromkeys(unfinished, why),
             missing_tables=dict.fromkeys(self._without_table, entry.loaded),
@@ -151,8 +151,8 @@ class _Stored:
         return frozenset(names - self._features.keys() - recorded.counted_none)
 
     @property
-    def pictures(self) -> Pictures:
-        return pictures(self._sink, self._entry.loaded)
+    def identities(self) -> Identities:
+        return identities(self._sink, self._entry.loaded)
 
     def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
         found: dict[str, int] = {}

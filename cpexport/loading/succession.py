@@ -12,17 +12,17 @@ from functools import cached_property
 from pathlib import Path
 
 from cpexport.cellprofiler.features import IMAGE, NUMBER, OBJECT, REAL
-from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_identity import Identities
 from cpexport.cellprofiler.image_keys import parts
 from cpexport.cellprofiler.same_image import compared
 from cpexport.errors import CollisionError, LossError
 from cpexport.imagesets import ImageSets
 from cpexport.loading import lost_features
 from cpexport.loading.lost_features import Names
-from cpexport.loading.surveyed import pictures_of
+from cpexport.loading.surveyed import identities_of
 from cpexport.sinks.base import Sink
 from cpexport.sinks.ledger import Entry
-from cpexport.sinks.sql.loaded_images import pictures as recalled
+from cpexport.sinks.sql.loaded_images import identities as recalled
 from cpexport.sources.base import Batch
 from cpexport.sources.renumbered import RenumberedSource
 from cpexport.tables.layout import Features
@@ -63,7 +63,7 @@ class Succession:
         undecided = None
         if not self._consent.same_pictures:
             undecided = self._compare_images(
-                newer, pictures_of(newer), [older], pictures_of(older), both
+                newer, identities_of(newer), [older], identities_of(older), both
             )
         none = lost_features.counted_none(newer)
         lost = lost_features.lost(self._names(older.features), self._names(newer.features), none)
@@ -73,11 +73,11 @@ class Succession:
         self._check_undecided(undecided)
 
     def check_loaded(
-        self, batch: Batch, held: Sequence[Entry], pictures: Pictures | None = None
+        self, batch: Batch, held: Sequence[Entry], identities: Identities | None = None
     ) -> None:
         """Checks a batch against the entries that hold its image sets, older or newer ones.
 
-        `pictures` are the batch's own; they are read from it if they are not given.
+        `identities` are the batch's own; they are read from it if they are not given.
 
         Raises:
             CollisionError, LossError: as `check_between`.
@@ -86,7 +86,7 @@ class Succession:
         undecided = None
         if held and not self._consent.same_pictures:
             loaded = ImageSets.from_ranges(r for entry in held for r in entry.loaded.ranges)
-            ours = pictures_of(batch) if pictures is None else pictures
+            ours = identities_of(batch) if identities is None else identities
             theirs = recalled(self._sink, loaded)
             undecided = self._compare_images(batch, ours, held, theirs, loaded)
         for entry in held:
@@ -96,9 +96,9 @@ class Succession:
     def _compare_images(
         self,
         batch: Batch,
-        ours: Pictures,
+        ours: Identities,
         others: Sequence[Batch | Entry],
-        theirs: Pictures,
+        theirs: Identities,
         both: ImageSets,
     ) -> CollisionError | None:
         """Compares the images of `both`; returns an error if nothing tells whether they agree.

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from cpexport.cellprofiler.batch_file import BatchFile
-from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_identity import Identities
 from cpexport.cellprofiler.image_set_names import Name
 from cpexport.errors import LeftOut
 from cpexport.files.spool import Picked
@@ -72,7 +72,7 @@ class Facts:
     features: tuple[Features, ...]
 
 
-def pictures_of(batch: Batch) -> Pictures:
+def identities_of(batch: Batch) -> Identities:
     """Returns what identifies the images of a batch's image sets, without the flags that its own
     modules set.
 
@@ -80,4 +80,4 @@ def pictures_of(batch: Batch) -> Pictures:
         SourceError: the batch can no longer be read.
     """
     with contained(batch.source), batch.source.open() as opened:
-        return opened.pictures.without(batch.flags)
+        return opened.identities.without(batch.flags)

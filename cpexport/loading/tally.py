@@ -16,7 +16,7 @@ from cpexport.cellprofiler.features import (
     RELATIONSHIP,
     TEXT,
 )
-from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_identity import Identities
 from cpexport.loading.limits import check_object_numbers, check_text
 from cpexport.sinks.ledger import Count
 from cpexport.tables.casts import numbers_as_promised
@@ -38,7 +38,7 @@ class Tally:
         self._shape, self._images = shape, images
 
     def settled(
-        self, parts: Iterable[tuple[str, pa.RecordBatch]], pictures: Pictures
+        self, parts: Iterable[tuple[str, pa.RecordBatch]], identities: Identities
     ) -> Iterator[tuple[str, pa.RecordBatch]]:
         """Yields the rows that the shape keeps, with values as destinations store them."""
         for name, rows in parts:
@@ -53,7 +53,7 @@ class Tally:
                 rows = self._without_left_out(name, rows)
                 rows = _settled(name, rows)
                 if name == IMAGE:
-                    selected = pictures.select(rows[IMAGE_NUMBER].to_numpy())
+                    selected = identities.select(rows[IMAGE_NUMBER].to_numpy())
                     rows = _as_written(rows, selected, self._images)
                 rows, unmapped = self._shape.paths.mapped(rows)
                 self.unmapped += unmapped
@@ -91,12 +91,12 @@ def _settled(name: str, rows: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _as_written(
-    rows: pa.RecordBatch, pictures: Pictures, types: Mapping[str, pa.DataType]
+    rows: pa.RecordBatch, identities: Identities, types: Mapping[str, pa.DataType]
 ) -> pa.RecordBatch:
     """Restores metadata as the job wrote it, `1.0` and not `1`, where the destination has text."""
     arrays = [
-        pictures.columns[field.name]
-        if field.name in pictures.columns and types.get(field.name) == TEXT
+        identities.columns[field.name]
+        if field.name in identities.columns and types.get(field.name) == TEXT
         else array
         for field, array in zip(rows.schema, rows.columns, strict=True)
     ]

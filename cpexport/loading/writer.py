@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from cpexport._stopwatch import Stopwatch
 from cpexport.cellprofiler.features import EXPERIMENT
-from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_identity import Identities
 from cpexport.derived.cpa_properties import describe
 from cpexport.derived.group_renumbering import number_groups
 from cpexport.derived.planned import keep_planned
@@ -123,8 +123,8 @@ class LoadWriter:
         batches = [
             StagedBatch(
                 entry,
-                decoded.pictures,
-                partial(self._succession.check_loaded, step.batch, pictures=decoded.pictures),
+                decoded.identities,
+                partial(self._succession.check_loaded, step.batch, identities=decoded.identities),
                 partial(_blocks, decoded, EXPERIMENT),
             )
             for step, decoded, entry in some
@@ -169,7 +169,7 @@ class LoadWriter:
             self._known.prepare(decoded.types, again=not self.loaded)
             entry = self._entry(step, decoded)
             try:
-                put = partial(self._put, step.batch, entry, decoded.pictures, decoded.rows)
+                put = partial(self._put, step.batch, entry, decoded.identities, decoded.rows)
                 written = self._attempts(put)
             except NumbersError as error:
                 self._known.make_text(error)
@@ -205,7 +205,7 @@ class LoadWriter:
     def _enter(self, batch: Batch, entry: Entry) -> None:
         """Enters a batch without rows in the ledger."""
         try:
-            self._attempts(partial(self._put, batch, entry, Pictures(), lambda: ()))
+            self._attempts(partial(self._put, batch, entry, Identities(), lambda: ()))
         except NumbersError as error:
             self._known.make_text(error)
             self._enter(batch, entry)
@@ -240,7 +240,7 @@ class LoadWriter:
         self,
         batch: Batch,
         entry: Entry,
-        pictures: Pictures,
+        identities: Identities,
         rows: Callable[[], Iterable[tuple[str, pa.RecordBatchReader]]],
         unknown: bool,
     ) -> bool:
@@ -249,8 +249,8 @@ class LoadWriter:
         `unknown` is whether an earlier attempt of this process may have written it; then the result
         is True, as the batch counts as loaded by this process.
         """
-        allow = partial(self._succession.check_loaded, batch, pictures=pictures)
-        with self._sink.batch(entry, pictures, allow) as write:
+        allow = partial(self._succession.check_loaded, batch, identities=identities)
+        with self._sink.batch(entry, identities, allow) as write:
             if write is not None:
                 for name, reader in rows():
                     write(name, reader)

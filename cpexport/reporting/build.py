@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_identity import Identities
 from cpexport.commands.check import check
 from cpexport.commands.check_destination import check_destination
 from cpexport.commands.check_report import CheckReport
@@ -50,7 +50,7 @@ class ReportData:
     read: how many image sets were read from the destination.
     metrics: the values of wells; only the number of image sets without a destination.
     unshown: how many features do not fit into the file.
-    files: the pictures of some image sets, by run.
+    files: what identifies the images of some image sets, by run.
     treatments: what is in the wells.
     notes: what the reader should know.
     """
@@ -63,7 +63,7 @@ class ReportData:
     read: int = 0
     unshown: int = 0
     times: tuple[str, ...] = ()
-    files: tuple[Pictures, ...] = ()
+    files: tuple[Identities, ...] = ()
     treatments: Treatments = field(default_factory=Treatments)
     notes: tuple[str, ...] = ()
 
@@ -128,7 +128,7 @@ def _checked(request: ReportRequest, progress: Progress) -> CheckReport:
 
 def _of_outputs(request: ReportRequest, found: CheckReport) -> ReportData:
     run, places = RunState.of(found), Places()
-    pictures = found.plan.pictures if found.plan else Pictures()
+    identities = found.plan.identities if found.plan else Identities()
     located = _planned(run, places, request)
     on_plates = screen([run], [located], places, request.format)
     notes = () if found.plan else (NO_WELLS,)
@@ -139,14 +139,19 @@ def _of_outputs(request: ReportRequest, found: CheckReport) -> ReportData:
         on_plates,
         facts([run]),
         (of_states(on_plates),),
-        files=(_some_files(run, pictures.select),),
+        files=(_some_files(run, identities.select),),
         notes=(*found.notes, *notes),
     )
 
 
 def _of_destination(request: ReportRequest, to: str, checked: CheckReport | None) -> ReportData:
     open_ = partial(open_sink, to, request.prefix, writing=False)
-    places, located, states, files = Places(), list[Located](), list[RunState](), list[Pictures]()
+    places, located, states, files = (
+        Places(),
+        list[Located](),
+        list[RunState](),
+        list[Identities](),
+    )
     notes: list[str] = []
     with open_(run=request.run) as sink:
         check_has_image_sets(sink, request.prefix)
@@ -166,8 +171,8 @@ def _of_destination(request: ReportRequest, to: str, checked: CheckReport | None
             notes += () if checked else lacking_features(sink.ledger.entries())
             located.append(loaded.completed(_planned(run, places, request)))
             states.append(run)
-            pictures = run.plan.pictures.select if run.plan else _pictures_in(sink)
-            files.append(_some_files(run, pictures))
+            identities = run.plan.identities.select if run.plan else _identities_in(sink)
+            files.append(_some_files(run, identities))
     with open_(run=request.run) as sink:
         values.take_well_tables(sink, places)
         values.take_treatments(sink, request.prefix, places, begins)
@@ -224,22 +229,22 @@ def _planned(run: RunState, places: Places, request: ReportRequest) -> Located:
     """Where the batch file puts image sets; nowhere without one."""
     if run.plan is None:
         return Located.nowhere(NONE)
-    columns = run.plan.pictures.columns
+    columns = run.plan.identities.columns
     plate, well = request.plate, request.well
     if request.to is not None:
         # The destination can have features that jobs measured.
         plate, well = (name if name in columns else None for name in (plate, well))
     features = chosen_features(list(columns), plate, well)
     wells, parts = places.locate(features, columns)
-    return Located(run.plan.pictures.numbers, wells, parts)
+    return Located(run.plan.identities.numbers, wells, parts)
 
 
-def _pictures_in(sink: Sink) -> Callable[[Numbers], Pictures]:
-    return lambda numbers: sink.ledger.pictures(ImageSets.of_array(numbers))
+def _identities_in(sink: Sink) -> Callable[[Numbers], Identities]:
+    return lambda numbers: sink.ledger.identities(ImageSets.of_array(numbers))
 
 
-def _some_files(run: RunState, find: Callable[[Numbers], Pictures]) -> Pictures:
-    """The pictures of some image sets, those that are not complete first."""
+def _some_files(run: RunState, find: Callable[[Numbers], Identities]) -> Identities:
+    """What identifies the images of some image sets, those that are not complete first."""
     complete = run.by_state[State.COMPLETE]
     some = islice(chain(run.image_sets - complete, complete), _MOST_FILES)
     return find(np.fromiter(some, np.int64))

@@ -41,7 +41,7 @@ def _incomplete(data: ReportData, run: RunState, begin: str) -> Iterator[str]:
     }
     for state, what in words.items():
         if image_sets := run.by_state[state]:
-            names = named(run.plan.pictures, image_sets) if run.plan else {}
+            names = named(run.plan.identities, image_sets) if run.plan else {}
             entries = listed(image_sets, names)
             where = f": {', '.join(entries)}"
             if len(entries) > _SETS:

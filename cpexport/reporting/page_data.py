@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from cpexport.cellprofiler.image_identity import FILE, Pictures
+from cpexport.cellprofiler.image_identity import FILE, Identities
 from cpexport.imagesets import ImageSets, union
 from cpexport.reporting.build import ReportData
 from cpexport.reporting.markup import clean
@@ -159,12 +159,12 @@ def _ends(values: Floats) -> tuple[float | None, float | None]:
     )
 
 
-def _files(pictures: Pictures) -> dict[str, list[str]]:
+def _files(identities: Identities) -> dict[str, list[str]]:
     """The file names of image sets, as many as there is room for."""
-    channels = [pictures.columns[n] for n in sorted(pictures.columns) if n.startswith(FILE)]
+    channels = [identities.columns[n] for n in sorted(identities.columns) if n.startswith(FILE)]
     names: Sequence[Sequence[str | None]] = [column.to_pylist() for column in channels]
     room, found = _PATHS, dict[str, list[str]]()
-    for place, image_set in enumerate(pictures.numbers.tolist()):
+    for place, image_set in enumerate(identities.numbers.tolist()):
         own = [clean(text) for some in names if (text := some[place])]
         room -= sum(map(len, own)) + 8
         if room < 0:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import pyarrow as pa
 
-from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_identity import Identities
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.capabilities import Capabilities
 from cpexport.sinks.ledger import Entry
@@ -40,7 +40,7 @@ class StagedBatch:
     """
 
     entry: Entry
-    pictures: Pictures
+    identities: Identities
     allow: Allow
     run: Callable[[], Iterable[pa.RecordBatch]]
 
@@ -109,7 +109,7 @@ class Sink(Protocol):
         """The layout that the next batch will find or make."""
 
     def batch(
-        self, entry: Entry, pictures: Pictures, allow: Allow = lambda held: None
+        self, entry: Entry, identities: Identities, allow: Allow = lambda held: None
     ) -> AbstractContextManager[Write | None]:
         """A transaction that writes one batch and its ledger entry, or nothing.
 

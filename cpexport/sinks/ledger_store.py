@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 
-from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_identity import Identities
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.ledger import Entry, History, Ledger
 from cpexport.sinks.summary import Summary
@@ -74,7 +74,7 @@ class LedgerStore(Protocol):
     def prefixes(self) -> frozenset[str]:
         """The table name prefixes under which something is loaded."""
 
-    def pictures(self, image_sets: ImageSets) -> Pictures:
+    def identities(self, image_sets: ImageSets) -> Identities:
         """What identifies the images of these image sets, for those that are loaded."""
 
     def key(self) -> tuple[str, ...]:

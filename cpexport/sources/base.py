@@ -12,7 +12,7 @@ from typing import Protocol
 import pyarrow as pa
 import xxhash
 
-from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_identity import Identities
 from cpexport.cellprofiler.pipeline import Pipeline
 from cpexport.errors import LeftOut
 from cpexport.files.places import state
@@ -43,7 +43,7 @@ class Evidence:
 
     present: the image sets that were assigned to the job.
     measured: the image sets that the job's last recording module marked with `completion_marker`.
-    pictures: what identifies the images of the image sets.
+    identities: what identifies the images of the image sets.
     incomplete: why a measured image set lacks rows, by image set number.
     missing_tables: object types that image sets count, but that have no table.
     exit_status: `Complete`, `Failure`, or None if the files do not state it.
@@ -64,7 +64,7 @@ class Evidence:
     exit_status: str | None
     always_reports_exit: bool
     finished: str
-    pictures: Pictures
+    identities: Identities
     features: Features
     incomplete: Mapping[int, str] = field(default_factory=dict)
     missing_tables: Mapping[str, ImageSets] = field(default_factory=dict)
@@ -141,7 +141,7 @@ class Opened(Protocol):
     """The open files of a source."""
 
     @property
-    def pictures(self) -> Pictures:
+    def identities(self) -> Identities:
         """What identifies the images of all image sets, with texts as the job wrote them."""
 
     def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
@@ -163,8 +163,8 @@ class Nothing:
     """An `Opened` for a source without content."""
 
     @property
-    def pictures(self) -> Pictures:
-        return Pictures()
+    def identities(self) -> Identities:
+        return Identities()
 
     def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
         return iter(())

@@ -69,7 +69,7 @@ class Companions:
             if extra := image_sets - present:
                 for source in self.used:
                     with suppress(SourceError), source.open() as opened:
-                        extra = extra - ImageSets.of(opened.pictures.numbers)
+                        extra = extra - ImageSets.of(opened.identities.numbers)
             if extra:
                 reasons[str(path)] = (
                     f"lists image sets {extra}, which {used} does not have; move the files of "
@@ -88,7 +88,7 @@ class Companions:
                 yield path, listed(path)
         for job in self.jobs:
             with suppress(SourceError), job.open() as opened:
-                yield job.files[0], ImageSets.of(opened.pictures.numbers)
+                yield job.files[0], ImageSets.of(opened.identities.numbers)
 
     @property
     def _number(self) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cpexport.cellprofiler.batch_file import is_measured
 from cpexport.cellprofiler.hdf5.measurement_file import MeasurementFile
-from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_identity import Identities
 from cpexport.errors import RunningError, SourceError
 from cpexport.imagesets import ImageSets
 from cpexport.jobs.plugins import not_found_by_job, without_plugin
@@ -45,7 +45,7 @@ class EmptySource:
             exit_status=self.done_status,
             always_reports_exit=True,
             finished="",
-            pictures=Pictures(),
+            identities=Identities(),
             features={},
             empty_reason=self._empty_reason,
         )

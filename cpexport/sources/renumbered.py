@@ -24,7 +24,7 @@ from cpexport.cellprofiler.features import (
     RELATIONSHIP,
     SOURCE_NUMBER,
 )
-from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_identity import Identities
 from cpexport.errors import AS_WRITTEN, SourceError
 from cpexport.imagesets import ImageSets
 from cpexport.sources.base import Evidence, Opened, Source
@@ -91,7 +91,7 @@ class RenumberedSource:
             missing_tables={
                 name: _sets(counted, new) for name, counted in evidence.missing_tables.items()
             },
-            pictures=self._pictures(evidence.pictures),
+            identities=self._identities(evidence.identities),
             features={**evidence.features, IMAGE: images},
             unnumbered="; ".join(filter(None, (evidence.unnumbered, why))),
         )
@@ -101,9 +101,9 @@ class RenumberedSource:
         with self.source.open() as opened:
             yield _RenumberedRows(self, opened)
 
-    def _pictures(self, pictures: Pictures) -> Pictures:
+    def _identities(self, identities: Identities) -> Identities:
         numbers = _Lookup(self)
-        known = pictures.select(numbers.own)
+        known = identities.select(numbers.own)
         new = numbers.of(known.numbers)
         return replace(known, numbers=new).take(np.argsort(new))
 
@@ -140,8 +140,8 @@ class _RenumberedRows:
         self._numbers = _Lookup(source)
 
     @property
-    def pictures(self) -> Pictures:
-        return self._source._pictures(self._opened.pictures)
+    def identities(self) -> Identities:
+        return self._source._identities(self._opened.identities)
 
     def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
         asked = np.isin(self._numbers.new, np.fromiter(wanted, np.int64, len(wanted)))

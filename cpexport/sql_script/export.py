@@ -207,9 +207,9 @@ def _chosen(part: Table, rows: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _sets(sink: Sink, image_sets: ImageSets) -> Iterator[pa.RecordBatch]:
-    pictures = sink.ledger.pictures(image_sets)
-    identities = pa.array(list(pictures.identities()), TEXT)
-    yield pa.record_batch([pa.array(pictures.numbers), identities], names=["number", "identity"])
+    identities = sink.ledger.identities(image_sets)
+    texts = pa.array(list(identities.texts()), TEXT)
+    yield pa.record_batch([pa.array(identities.numbers), texts], names=["number", "identity"])
 
 
 def _run_metadata(file: Path, sink: Sink, prefix: str, run: int) -> RunMetadata:

@@ -62,7 +62,7 @@ class LedgerCheck:
         """
         return [
             *self._counts(decoded, entries, parts),
-            *self._pictures(decoded),
+            *self._identities(decoded),
             *self._measured(decoded, entries),
         ]
 
@@ -122,15 +122,15 @@ class LedgerCheck:
         columns = dict(count.infinite_columns) | numbers
         return replace(count, infinite=sum(columns.values()), infinite_columns=columns)
 
-    def _pictures(self, decoded: Decoded) -> Iterator[Difference]:
-        pictures = self._sink.ledger.pictures(decoded.image_sets)
-        stored = dict(zip(pictures.numbers.tolist(), pictures.identities(), strict=True))
+    def _identities(self, decoded: Decoded) -> Iterator[Difference]:
+        identities = self._sink.ledger.identities(decoded.image_sets)
+        stored = dict(zip(identities.numbers.tolist(), identities.texts(), strict=True))
         wrong: dict[int, str] = {}
         for number, expected, plain in zip(
-            decoded.pictures.numbers.tolist(),
-            decoded.pictures.identities(),
+            decoded.identities.numbers.tolist(),
+            decoded.identities.texts(),
             # Version 0.1.0 stored only this.
-            decoded.pictures.plain().identities(),
+            decoded.identities.plain().texts(),
             strict=True,
         ):
             if stored.get(number) not in (expected, plain):

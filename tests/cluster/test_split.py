@@ -13,7 +13,7 @@ from support.cellprofiler_jobs import run_by_cellprofiler
 
 from cpexport.cellprofiler import pipeline
 from cpexport.cellprofiler.batch_file import BatchFile
-from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_identity import Identities
 from cpexport.errors import SourceError
 from cpexport.imagesets import ImageSets
 from cpexport.jobs.split import Job, folder_for, overlap, split
@@ -29,7 +29,7 @@ def batch_file(
     """A batch file of these image sets, in groups of these plates and wells, or in none."""
     tags = TAGS if groups else ()
     columns = {tag: pa.array([group[i] for group in groups]) for i, tag in enumerate(tags)}
-    held = Pictures(np.array(numbers, np.int64), columns)
+    held = Identities(np.array(numbers, np.int64), columns)
     planned = ImageSets.of(numbers)
     return BatchFile(Path("Batch_data.h5"), planned, held, held, tags, pipeline.parse(text), None)
 

@@ -22,7 +22,7 @@ from cpexport.cellprofiler.features import (
     TABLE_NUMBER,
     TEXT,
 )
-from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_identity import Identities
 from cpexport.errors import CollisionError, SinkError
 from cpexport.imagesets import ImageSets
 from cpexport.loading.succession import Consent, Succession
@@ -91,7 +91,7 @@ class SinkContract:
         assert sink.ledger.read().entries == ()
         assert sink.layout().columns == ()
         assert sink.ledger.metadata() == {}
-        assert len(sink.ledger.pictures(ImageSets.parse("1-9"))) == 0
+        assert len(sink.ledger.identities(ImageSets.parse("1-9"))) == 0
         assert self.read(tmp_path, "SELECT * FROM Per_Image") == []
 
     def test_its_address_says_what_it_is_and_no_password(
@@ -118,8 +118,8 @@ class SinkContract:
         row_counts = self.read(tmp_path, "SELECT table_name, row_count FROM _cpexport_tables")
         assert {str(table): count for table, count in row_counts} == one.counts()
         assert sink.ledger.read().entries == (one.entry,)
-        assert list(sink.ledger.pictures(ImageSets.parse("1")).identities()) == list(
-            one.pictures.identities()
+        assert list(sink.ledger.identities(ImageSets.parse("1")).texts()) == list(
+            one.identities.texts()
         )
 
     def test_an_error_inside_a_batch_leaves_no_trace(
@@ -129,7 +129,7 @@ class SinkContract:
 
         def fail(failing: Job) -> None:
             sink.prepare({**failing.decoded.types, "Spots": {"Intensity_New": REAL}})
-            with sink.batch(failing.entry, failing.pictures) as write:
+            with sink.batch(failing.entry, failing.identities) as write:
                 assert write
                 for name, batch in failing.decoded.rows():
                     write(name, batch)
@@ -157,7 +157,7 @@ class SinkContract:
         sink.prepare(other.decoded.types)
 
         def twice() -> None:
-            with sink.batch(other.entry, other.pictures) as write:
+            with sink.batch(other.entry, other.identities) as write:
                 assert write
                 for name, batch in other.decoded.rows():
                     rows = batch.read_all()
@@ -207,7 +207,7 @@ class SinkContract:
         sink.prepare(jobs[1].decoded.types)
 
         def write_all_but_cells() -> None:
-            with sink.batch(jobs[1].entry, jobs[1].pictures) as write:
+            with sink.batch(jobs[1].entry, jobs[1].identities) as write:
                 assert write
                 for name, rows in jobs[1].decoded.rows():
                     if name != "Cells":
@@ -235,7 +235,7 @@ class SinkContract:
         sink.prepare(jobs[0].decoded.types)
 
         def enter_alone() -> None:
-            with sink.batch(replace(jobs[0].entry, counts={}), jobs[0].pictures) as write:
+            with sink.batch(replace(jobs[0].entry, counts={}), jobs[0].identities) as write:
                 assert write
 
         with pytest.raises(SinkError, match=r"0 of 1 rows of .* inserted into Per_Image"):
@@ -248,7 +248,7 @@ class SinkContract:
         (cells,) = (p for n, p in jobs[1].decoded.files if n == "Cells")
 
         def write_strangers() -> None:
-            with sink.batch(jobs[1].entry, jobs[1].pictures) as write:
+            with sink.batch(jobs[1].entry, jobs[1].identities) as write:
                 assert write
                 for name, rows in jobs[1].decoded.rows():
                     write(name, rows)
@@ -283,7 +283,7 @@ class SinkContract:
             raise CollisionError(sink.name, "it is refused", "leave it out")
 
         sink.prepare({IMAGE: {"New_Feature": REAL}})
-        with pytest.raises(CollisionError), sink.batch(newer.entry, newer.pictures, refuse):
+        with pytest.raises(CollisionError), sink.batch(newer.entry, newer.identities, refuse):
             pass
 
         columns = {c.name for c in sink.layout().columns if c.object == IMAGE}
@@ -344,15 +344,15 @@ class SinkContract:
     ) -> None:
         one, other = jobs
         put(sink, one)
-        names = other.pictures.columns["FileName_DNA"]
-        pictures = Pictures(one.pictures.numbers, {"FileName_DNA": names})
+        names = other.identities.columns["FileName_DNA"]
+        identities = Identities(one.identities.numbers, {"FileName_DNA": names})
         imposter = one.again("imposter", +1)
         succession = Succession(sink, Consent())
-        allow = partial(succession.check_loaded, imposter.batch, pictures=pictures)
+        allow = partial(succession.check_loaded, imposter.batch, identities=identities)
 
         with (
             pytest.raises(CollisionError, match=r"image set 1 has different images in .* and in"),
-            sink.batch(imposter.entry, pictures, allow),
+            sink.batch(imposter.entry, identities, allow),
         ):
             pass
 
@@ -549,7 +549,7 @@ class SinkContract:
         put(sink, one)
         sink.prepare(other.decoded.types)
         with open_sink(self.url(tmp_path)) as second:
-            with sink.batch(other.entry, other.pictures) as write:
+            with sink.batch(other.entry, other.identities) as write:
                 assert write
                 for name, batch in other.decoded.rows():
                     write(name, batch)
@@ -583,7 +583,7 @@ class SinkContract:
             put(a, one)
             empty = (
                 b.ledger.read().entries,
-                len(b.ledger.pictures(one.entry.loaded)),
+                len(b.ledger.identities(one.entry.loaded)),
                 dict(b.ledger.runs()),
             )
             put(b, one)
@@ -627,7 +627,7 @@ class SinkContract:
         url, shape = self.url(tmp_path), TableOptions(numbered=True)
         with open_sink(url, "", shape, "a") as a, open_sink(url, "", shape, "b") as b:
             a.prepare(jobs[0].decoded.types)
-            with pytest.raises(InterruptedError), a.batch(jobs[0].entry, jobs[0].pictures):
+            with pytest.raises(InterruptedError), a.batch(jobs[0].entry, jobs[0].identities):
                 raise InterruptedError
             put(b, jobs[0])
             put(a, jobs[0])

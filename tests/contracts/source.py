@@ -103,10 +103,10 @@ class SourceContract:
         assert (evidence.present, evidence.measured) == (ALL, ImageSets.parse("1-3,5-6"))
 
     def test_the_pictures_of_all_its_image_sets(self, folder: Path) -> None:
-        pictures = self.source(folder).inspect().pictures
+        identities = self.source(folder).inspect().identities
 
-        assert pictures.numbers.tolist() == list(ALL)
-        assert pictures.columns["FileName_DNA"].to_pylist() == [
+        assert identities.numbers.tolist() == list(ALL)
+        assert identities.columns["FileName_DNA"].to_pylist() == [
             f"P1_A0{column}_s{site}_DNA.tif" for column in (1, 2, 3) for site in (1, 2)
         ]
 

@@ -6,21 +6,21 @@ from dataclasses import replace
 
 from fuzz.jobs import random_jobs
 from fuzz.model import CSV, FORMATS, H5, PLATE, SQLCSV, SQLITE, WELL, Run, Style
-from fuzz.screens import pictures_of, planned_run, planned_sets
+from fuzz.screens import identities_of, planned_run, planned_sets
 
 
 def random_run(rng: random.Random, name: str, large: bool) -> Run:
     """A run of 1 to 12 image sets, with all that can happen to its jobs. `large` is
     whether there can be integers that no real number of another run can stand beside."""
     plates = [f"P{n}" for n in range(1, rng.choice((2, 2, 3)))]
-    pictures = pictures_of(rng, plates, rng.randint(1, 12))
+    identities = identities_of(rng, plates, rng.randint(1, 12))
     formats = _formats(rng)
     style = _style(rng, formats)
     plan = planned_run(rng, formats, large)
     if style.done_file is False and SQLITE in formats:
         style = replace(style, done_file=True)
     tags = rng.choice(((), (), (PLATE,), (PLATE, WELL)))
-    known = planned_sets(rng, plan, pictures, tags)
+    known = planned_sets(rng, plan, identities, tags)
     jobs = random_jobs(rng, plan, known, formats, tags, style)
     first = [f for f, _ in plan.features if f.name.startswith(("FileName", "PathName", "URL"))]
     metadata = [f for f, _ in plan.features if f.name.startswith("Metadata_")]

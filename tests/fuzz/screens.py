@@ -81,7 +81,7 @@ def _odd(column: str) -> bool:
     return len(column) > 60 or not column.replace("_", "a").isascii() or not column.isidentifier()
 
 
-def pictures_of(rng: random.Random, plates: Sequence[str], many: int) -> list[dict[str, Value]]:
+def identities_of(rng: random.Random, plates: Sequence[str], many: int) -> list[dict[str, Value]]:
     """Where the pictures of image sets come from, in the order of their numbers."""
     found: list[dict[str, Value]] = []
     strange = rng.random() < 0.2
@@ -118,13 +118,13 @@ def _picture(name: str, of: Mapping[str, Value]) -> Value:
 
 
 def planned_sets(
-    rng: random.Random, plan: Plan, pictures: Sequence[Mapping[str, Value]], tags: Sequence[str]
+    rng: random.Random, plan: Plan, identities: Sequence[Mapping[str, Value]], tags: Sequence[str]
 ) -> tuple[ImageSet, ...]:
     """The image sets as the batch file has them, numbered in the order of their groups."""
-    pictures = sorted(pictures, key=lambda of: tuple(str(of[tag]) for tag in tags))
+    identities = sorted(identities, key=lambda of: tuple(str(of[tag]) for tag in tags))
     first = rng.choice((1, 1, 1, 5))
     found = []
-    for number, of in enumerate(pictures, start=first):
+    for number, of in enumerate(identities, start=first):
         image: dict[str, Value] = {}
         for feature, kind in plan.features:
             if feature.object != IMAGE or feature.name.startswith("MD5Digest"):

@@ -19,7 +19,7 @@ from support.fixtures import rows
 from support.servers import Database
 
 from cpexport.cellprofiler.features import EXPERIMENT
-from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_identity import Identities
 from cpexport.errors import SinkError
 from cpexport.sinks.base import Allow, Sink, StagedBatch, Write
 from cpexport.sinks.ledger import Count, Entry
@@ -115,11 +115,14 @@ class TestParquetSinkOfWorkers(TestParquetSink):
 
         @contextmanager
         def batch(
-            sink: LedgerSink, entry: Entry, pictures: Pictures, allow: Allow = lambda held: None
+            sink: LedgerSink,
+            entry: Entry,
+            identities: Identities,
+            allow: Allow = lambda held: None,
         ) -> Iterator[Write | None]:
             stager = sink.stager()
             if stager is None or sink.ledger.holds(entry.signature):
-                with write_here(sink, entry, pictures, allow) as write:
+                with write_here(sink, entry, identities, allow) as write:
                     yield write
                 return
             rows = Collected(entry.counts)
@@ -127,9 +130,9 @@ class TestParquetSinkOfWorkers(TestParquetSink):
             staged = stager.stage([rows])
             if staged is not None:
                 blocks = partial(rows.blocks, EXPERIMENT)
-                sink.adopt(staged, [StagedBatch(entry, pictures, allow, blocks)])
+                sink.adopt(staged, [StagedBatch(entry, identities, allow, blocks)])
                 return
-            with write_here(sink, entry, pictures, allow) as write:
+            with write_here(sink, entry, identities, allow) as write:
                 assert write
                 for name, reader in rows.rows():
                     write(name, reader)

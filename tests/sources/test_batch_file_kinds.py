@@ -104,7 +104,7 @@ class TestWhatABatchFileIs:
         assert found
         assert old.pipeline == new.pipeline
         assert old.path_mappings == new.path_mappings
-        assert list(old.pictures.identities()) == list(new.pictures.identities())
+        assert list(old.identities.texts()) == list(new.identities.texts())
 
     @pytest.mark.parametrize(
         ("name", "file"),

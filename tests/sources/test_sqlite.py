@@ -89,7 +89,7 @@ def read(file: Path) -> None:
     source = DatabaseSource(file, file)
     evidence = source.inspect()
     with source.open() as opened:
-        assert opened.pictures
+        assert opened.identities
         for _ in opened.read(evidence.present, {}):
             pass
 

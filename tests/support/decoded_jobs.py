@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_identity import Identities
 from cpexport.imagesets import ImageSets
 from cpexport.loading.decode import Decoded, decode
 from cpexport.loading.survey import survey
@@ -23,8 +23,8 @@ class Job:
     entry: Entry
 
     @property
-    def pictures(self) -> Pictures:
-        return self.decoded.pictures
+    def identities(self) -> Identities:
+        return self.decoded.identities
 
     def counts(self) -> dict[str, int]:
         """The number of its rows, by table."""
@@ -75,7 +75,7 @@ def job(folder: Path, scratch: Path) -> Job:
 def put(sink: Sink, job: Job) -> bool:
     """Writes a batch; returns whether the sink accepted it."""
     sink.prepare(job.decoded.types)
-    with sink.batch(job.entry, job.pictures) as write:
+    with sink.batch(job.entry, job.identities) as write:
         for name, batch in job.decoded.rows():
             if write is not None:
                 write(name, batch)
@@ -84,7 +84,7 @@ def put(sink: Sink, job: Job) -> bool:
 
 def put_as_prepared(sink: Sink, job: Job) -> None:
     """Writes a batch that the sink must accept, without preparing the sink for it."""
-    with sink.batch(job.entry, job.pictures) as write:
+    with sink.batch(job.entry, job.identities) as write:
         assert write
         for name, batch in job.decoded.rows():
             write(name, batch)

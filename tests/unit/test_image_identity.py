@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cpexport.cellprofiler.image_identity import Pictures, from_identities
+from cpexport.cellprofiler.image_identity import Identities, from_texts
 from cpexport.cellprofiler.image_set_names import named
 from cpexport.cellprofiler.same_image import compared
 from cpexport.imagesets import ImageSets
 
 texts = st.one_of(st.none(), st.text(max_size=5))
-pictures = st.dictionaries(
+identities = st.dictionaries(
     st.integers(1, 50), st.fixed_dictionaries({"FileName_DNA": texts, "Metadata_Well": texts})
 ).map(
-    lambda found: Pictures(
+    lambda found: Identities(
         np.array(sorted(found), np.int64),
         {
             name: pa.array([found[number][name] for number in sorted(found)], pa.string())
@@ -25,21 +25,21 @@ pictures = st.dictionaries(
 )
 
 
-def one(**values: str | None) -> Pictures:
+def one(**values: str | None) -> Identities:
     columns = {name: pa.array([value], pa.string()) for name, value in values.items()}
-    return Pictures(np.array([1], np.int64), columns)
+    return Identities(np.array([1], np.int64), columns)
 
 
-@given(pictures)
-def test_what_was_written_down_reads_back(found: Pictures) -> None:
-    again = from_identities(found.numbers.tolist(), list(found.identities()))
+@given(identities)
+def test_what_was_written_down_reads_back(found: Identities) -> None:
+    again = from_texts(found.numbers.tolist(), list(found.texts()))
 
-    assert list(again.identities()) == list(found.identities())
+    assert list(again.texts()) == list(found.texts())
     assert compared(found, again).different == {}
 
 
-@given(pictures, st.lists(st.integers(0, 60)))
-def test_selecting_keeps_those_that_are_there(found: Pictures, wanted: list[int]) -> None:
+@given(identities, st.lists(st.integers(0, 60)))
+def test_selecting_keeps_those_that_are_there(found: Identities, wanted: list[int]) -> None:
     kept = found.select(wanted)
 
     assert kept.numbers.tolist() == sorted(set(wanted) & set(found.numbers.tolist()))
@@ -61,7 +61,7 @@ def test_selecting_keeps_those_that_are_there(found: Pictures, wanted: list[int]
         (one(FileName_DNA="a.tif", Metadata_Flag="0"), one(FileName_DNA="a.tif")),
     ],
 )
-def test_the_same_picture_is_not_a_difference(ours: Pictures, theirs: Pictures) -> None:
+def test_the_same_picture_is_not_a_difference(ours: Identities, theirs: Identities) -> None:
     assert compared(ours, theirs).different == {}
 
 
@@ -74,7 +74,7 @@ def test_the_same_picture_is_not_a_difference(ours: Pictures, theirs: Pictures) 
         (one(Metadata_Well=""), one(Metadata_Well="A02")),
     ],
 )
-def test_another_picture_is_one_and_says_how(ours: Pictures, theirs: Pictures) -> None:
+def test_another_picture_is_one_and_says_how(ours: Identities, theirs: Identities) -> None:
     (found,) = compared(ours, theirs).different.values()
 
     assert (found.ours, found.theirs) == (
@@ -97,7 +97,7 @@ def test_image_sets_of_one_file_are_called_by_their_planes() -> None:
         "Channel_DNA": ["-1"] * 3,
     }
     columns = {name: pa.array(values) for name, values in texts.items()}
-    found = named(Pictures.of(np.arange(1, 4), columns), ImageSets.parse("1-3"))
+    found = named(Identities.of(np.arange(1, 4), columns), ImageSets.parse("1-3"))
 
     assert [str(found[number]) for number in (1, 2, 3)] == [
         "a.nd2",

@@ -11,7 +11,7 @@ from cpexport.cellprofiler.features import (
     REAL,
     TABLE_NUMBER,
 )
-from cpexport.cellprofiler.image_identity import tells_pictures_apart
+from cpexport.cellprofiler.image_identity import identifies_images
 from cpexport.sinks.mysql.database import MysqlDatabase
 from cpexport.sinks.sql import schema
 from cpexport.sinks.sql.database import literal, quoted
@@ -35,7 +35,7 @@ def written_as_text(db: MysqlDatabase, table: Table, column: Column, type: str, 
     number = f"CAST(o.{name} AS CHAR)"
     if type != "bigint":
         number = _texts(db, table, column.name)
-    if column.object != IMAGE or not tells_pictures_apart(column.feature):
+    if column.object != IMAGE or not identifies_images(column.feature):
         return number
     run = f"o.{TABLE_NUMBER}" if TABLE_NUMBER in table.key else "0"
     path = _literal(f"$.{json.dumps(column.feature, ensure_ascii=False)}")

@@ -8,7 +8,7 @@ from functools import partial
 import pyarrow as pa
 
 from cpexport.cellprofiler.features import IMAGE, IMAGE_NUMBER, INTEGER, SOURCE_NUMBER
-from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_identity import Identities
 from cpexport.errors import SinkError, StaleError
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.base import Allow, StagedBatch, Write
@@ -52,7 +52,7 @@ class BatchSteps:
 
     @contextmanager
     def write(
-        self, entry: Entry, pictures: Pictures, allow: Allow = lambda held: None
+        self, entry: Entry, identities: Identities, allow: Allow = lambda held: None
     ) -> Iterator[Write | None]:
         """See `Sink.batch`."""
         self._check_numbered()
@@ -63,7 +63,7 @@ class BatchSteps:
         layout = self._tables.apply_pending(self._layout)
         scope = self._scope_of_run()
         self._number(before, layout, scope, entry)
-        self._enter(layout, scope, entry, pictures, allow)
+        self._enter(layout, scope, entry, identities, allow)
         experiment_tables.keep_measured(self._db, scope, {})
         counts = RowCountCheck(self._name, entry, layout, self._ledger.prefix)
         yield self._writer(layout, scope, entry, counts)
@@ -80,7 +80,7 @@ class BatchSteps:
             if self._ledger.holds(batch.entry.signature):
                 raise self._stale
             self._number(layout, layout, scope, batch.entry)
-            self._enter(layout, scope, batch.entry, batch.pictures, batch.allow)
+            self._enter(layout, scope, batch.entry, batch.identities, batch.allow)
         experiment_tables.keep_measured(self._db, scope, {})
         self._tables.adopt(staged.files)
         # Of several jobs, only the metadata of the one with the first image set stays.
@@ -105,7 +105,7 @@ class BatchSteps:
         return StaleError(self._name, problem, "run the command again")
 
     def _enter(
-        self, layout: Layout, scope: Scope, entry: Entry, pictures: Pictures, allow: Allow
+        self, layout: Layout, scope: Scope, entry: Entry, identities: Identities, allow: Allow
     ) -> None:
         """Deletes what a batch replaces, and enters the batch in the ledger.
 
@@ -113,7 +113,7 @@ class BatchSteps:
         wait here for the first.
         """
         owners = self._delete_replaced(layout, scope, entry, allow)
-        number = ledger_tables.write(self._db, scope, entry, pictures)
+        number = ledger_tables.write(self._db, scope, entry, identities)
         ledger_upgrade.write(self._db, number, entry, owners)
 
     def _number(self, before: Layout, layout: Layout, scope: Scope, entry: Entry) -> None:

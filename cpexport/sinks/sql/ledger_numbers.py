@@ -56,8 +56,8 @@ def write(db: Database, scope: Scope, entry: Entry) -> ImageSets:
     if not stored:
         ledger_settings.enter(db, scope, ledger_settings.KEY, json.dumps(entry.key))
         before = _loaded(db, scope) - entry.loaded
-        pictures = ledger_tables.pictures(db, scope, before)
-        pairs = zip(keys_of(pictures, entry.key), pictures.numbers.tolist(), strict=True)
+        identities = ledger_tables.identities(db, scope, before)
+        pairs = zip(keys_of(identities, entry.key), identities.numbers.tolist(), strict=True)
         _insert(db, scope, {key: number for key, number in pairs if key is not None})
     elif stored != entry.key:
         names = ", ".join(stored)

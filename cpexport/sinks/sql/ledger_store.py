@@ -8,7 +8,7 @@ from typing import Self
 
 import pyarrow as pa
 
-from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_identity import Identities
 from cpexport.files.spool import Spool
 from cpexport.imagesets import LARGEST, ImageSets
 from cpexport.sinks.in_place import deleted
@@ -158,10 +158,10 @@ class SqlLedger:
     def prefixes(self) -> frozenset[str]:
         return ledger_tables.prefixes(self._db) if self.exists else frozenset()
 
-    def pictures(self, image_sets: ImageSets) -> Pictures:
+    def identities(self, image_sets: ImageSets) -> Identities:
         if not self.exists:
-            return Pictures()
-        return ledger_tables.pictures(self._db, self.scope(), image_sets)
+            return Identities()
+        return ledger_tables.identities(self._db, self.scope(), image_sets)
 
     def key(self) -> tuple[str, ...]:
         return ledger_numbers.key(self._db, self.scope()) if self.exists else ()

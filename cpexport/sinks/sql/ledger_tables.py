@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from cpexport.cellprofiler.image_identity import Pictures, from_identities
+from cpexport.cellprofiler.image_identity import Identities, from_texts
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.ledger import Count, Entry
 from cpexport.sinks.sql import ledger_queries as queries
@@ -123,14 +123,14 @@ def delete_image_sets(db: Database, scope: Scope, image_sets: ImageSets) -> None
 
 
 @checked
-def pictures(db: Database, scope: Scope, image_sets: ImageSets) -> Pictures:
+def identities(db: Database, scope: Scope, image_sets: ImageSets) -> Identities:
     """What identifies the images of these image sets, for those that are loaded."""
     known: list[tuple[int, str]] = []
     for count, ranges in ranges_of(image_sets):
         within = queries.image_sets_within(scope.one_run, count)
         rows = fetch(db, within, **values_of(scope), **ranges)
         known += [(number, identity) for number, _, identity in rows]
-    return from_identities([n for n, _ in known], [identity for _, identity in known])
+    return from_texts([n for n, _ in known], [identity for _, identity in known])
 
 
 def row(entry: Entry) -> dict[str, object]:
@@ -156,7 +156,7 @@ def row(entry: Entry) -> dict[str, object]:
     }
 
 
-def write(db: Database, scope: Scope, entry: Entry, pictures: Pictures) -> int:
+def write(db: Database, scope: Scope, entry: Entry, identities: Identities) -> int:
     """Enters a batch and its image sets, and removes what was computed over the whole run.
 
     Returns the `batch_id`.
@@ -180,13 +180,13 @@ def write(db: Database, scope: Scope, entry: Entry, pictures: Pictures) -> int:
         "infinite_columns": pa.array(infinite, pa.string()),
     }
     execute_many(db, inserted(TABLES), pa.RecordBatch.from_pydict(counted))
-    rows = len(pictures)
+    rows = len(identities)
     columns = {
         "prefix": pa.repeat(pa.scalar(scope.prefix), rows),
         "table_number": pa.repeat(pa.scalar(scope.number, pa.int64()), rows),
-        "number": pa.array(pictures.numbers),
+        "number": pa.array(identities.numbers),
         "batch_id": pa.repeat(pa.scalar(batch, pa.int64()), rows),
-        "identity": pa.array(list(pictures.identities()), pa.string()),
+        "identity": pa.array(list(identities.texts()), pa.string()),
     }
     execute_many(db, inserted(SETS), pa.RecordBatch.from_pydict(columns))
     forget_computed(db, scope)

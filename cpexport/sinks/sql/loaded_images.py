@@ -9,14 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cpexport.cellprofiler.features import IMAGE, IMAGE_NUMBER, TEXT
-from cpexport.cellprofiler.image_identity import DIGEST, Pictures, is_plane, telling
+from cpexport.cellprofiler.image_identity import DIGEST, Identities, is_plane, telling
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.base import Sink
 
 
-def pictures(sink: Sink, image_sets: ImageSets) -> Pictures:
+def identities(sink: Sink, image_sets: ImageSets) -> Identities:
     """All that is known to identify the images of these image sets, for those that are loaded."""
-    stored = sink.ledger.pictures(image_sets)
+    stored = sink.ledger.identities(image_sets)
     complete = np.zeros(len(stored), bool)
     for name, column in (*stored.columns.items(), *stored.folders.items()):
         if name.startswith(DIGEST) or name in stored.folders:
@@ -25,7 +25,7 @@ def pictures(sink: Sink, image_sets: ImageSets) -> Pictures:
     return _filled(stored, _of_images(sink, incomplete)) if incomplete else stored
 
 
-def _of_images(sink: Sink, image_sets: ImageSets) -> Pictures:
+def _of_images(sink: Sink, image_sets: ImageSets) -> Identities:
     """What `Per_Image` has about these images, with paths as the jobs wrote them."""
     columns = (
         c
@@ -37,10 +37,10 @@ def _of_images(sink: Sink, image_sets: ImageSets) -> Pictures:
     (whole,) = rows.to_batches() or [pa.RecordBatch.from_pylist([], rows.schema)]
     whole, _ = sink.shape.paths.inverse().mapped(whole)
     identifying = {f: whole[f].cast(TEXT) for f in features if f in whole.schema.names}
-    return Pictures.of(whole[IMAGE_NUMBER].to_numpy(), identifying)
+    return Identities.of(whole[IMAGE_NUMBER].to_numpy(), identifying)
 
 
-def _filled(stored: Pictures, more: Pictures) -> Pictures:
+def _filled(stored: Identities, more: Identities) -> Identities:
     """Adds digests, planes and folders of `more` where `stored` has none."""
     rows = np.searchsorted(more.numbers, stored.numbers)
     rows = np.where(np.isin(stored.numbers, more.numbers), rows, -1)
@@ -58,4 +58,4 @@ def _filled(stored: Pictures, more: Pictures) -> Pictures:
     folders = {
         name: joined(stored.folders.get(name), column) for name, column in more.folders.items()
     }
-    return Pictures(stored.numbers, {**stored.columns, **details}, {**stored.folders, **folders})
+    return Identities(stored.numbers, {**stored.columns, **details}, {**stored.folders, **folders})

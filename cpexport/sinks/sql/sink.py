@@ -13,7 +13,7 @@ from typing import Final, Self
 import pyarrow as pa
 
 from cpexport.cellprofiler.features import IMAGE
-from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_identity import Identities
 from cpexport.errors import StaleError
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.base import Allow, StagedBatch, TableState, Write
@@ -140,12 +140,12 @@ class LedgerSink:
 
     @contextmanager
     def batch(
-        self, entry: Entry, pictures: Pictures, allow: Allow = lambda held: None
+        self, entry: Entry, identities: Identities, allow: Allow = lambda held: None
     ) -> Iterator[Write | None]:
         with (
             self._renewed(),
             self._tables.batch(self._layout),
-            self._steps.write(entry, pictures, allow) as write,
+            self._steps.write(entry, identities, allow) as write,
         ):
             yield write
         self.ledger.note_stored()

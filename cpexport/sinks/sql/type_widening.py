@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cpexport.cellprofiler.features import IMAGE, IMAGE_NUMBER, NULL, REAL, TABLE_NUMBER, TEXT
-from cpexport.cellprofiler.image_identity import tells_pictures_apart
+from cpexport.cellprofiler.image_identity import identifies_images
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.sql import ledger_tables
 from cpexport.sinks.sql.database import Database
@@ -37,7 +37,7 @@ def widened(db: Database, prefix: str, before: Table, after: Table) -> Change:
         for column in after.columns
         if (column.type, column.object) == (TEXT, IMAGE)
         and had.get(column.name, NULL) not in (NULL, TEXT)
-        and tells_pictures_apart(column.feature)
+        and identifies_images(column.feature)
     ]
 
     def change(rows: pa.RecordBatch) -> pa.RecordBatch:
@@ -63,13 +63,13 @@ def _as_written(
     for run in np.unique(runs):
         places = np.flatnonzero(runs == run)
         sets = ImageSets.of(own[places].tolist())
-        pictures = ledger_tables.pictures(db, Scope(prefix, int(run)), sets)
+        identities = ledger_tables.identities(db, Scope(prefix, int(run)), sets)
         for column in columns:
-            if column.feature in pictures.columns:
+            if column.feature in identities.columns:
                 known = dict(
                     zip(
-                        pictures.numbers.tolist(),
-                        pictures.columns[column.feature].to_pylist(),
+                        identities.numbers.tolist(),
+                        identities.columns[column.feature].to_pylist(),
                         strict=True,
                     )
                 )

@@ -18,7 +18,7 @@ from cpexport.cellprofiler.features import (
     TABLE_NUMBER,
     TEXT,
 )
-from cpexport.cellprofiler.image_identity import tells_pictures_apart
+from cpexport.cellprofiler.image_identity import identifies_images
 from cpexport.errors import ChangedError, WidthError
 from cpexport.sinks.sql import (
     ledger_schema,
@@ -273,7 +273,7 @@ def _as_text(db: Connection, prefix: str, column_before: Column, numbered: bool)
     )
     look_up = f"SELECT text FROM temp._texts WHERE value = {table}.{column}"
     number = f"iif(typeof({column}) = 'real', ({look_up}), CAST({column} AS TEXT))"
-    if column_before.object != IMAGE or not tells_pictures_apart(column_before.feature):
+    if column_before.object != IMAGE or not identifies_images(column_before.feature):
         return number
     run = f"{table}.{TABLE_NUMBER}" if numbered else "0"
     written = (

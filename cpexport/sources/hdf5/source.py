@@ -13,7 +13,7 @@ from cpexport.cellprofiler.batch_file import (
     BatchFileFoundError,
     is_batch_file,
     read_group_tags,
-    read_pictures,
+    read_identities,
 )
 from cpexport.cellprofiler.experiment import EXPERIMENTS, experiment_rows, is_measured
 from cpexport.cellprofiler.features import (
@@ -26,7 +26,7 @@ from cpexport.cellprofiler.features import (
 )
 from cpexport.cellprofiler.flagged_image_sets import skipped
 from cpexport.cellprofiler.hdf5.measurement_file import MeasurementFile
-from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_identity import Identities
 from cpexport.errors import SourceError
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.sources.base import Evidence
@@ -90,7 +90,7 @@ class Hdf5Source:
                 finished=file.experiment("Modification_Timestamp")
                 or file.experiment("Run_Timestamp")
                 or "",
-                pictures=read_pictures(file, present),
+                identities=read_identities(file, present),
                 features=_features(file),
                 tables=frozenset(file.groups),
                 version=file.experiment("CellProfiler_Version"),
@@ -114,8 +114,8 @@ class _Opened:
         self._file = file
 
     @property
-    def pictures(self) -> Pictures:
-        return read_pictures(self._file, _image_sets(self._file))
+    def identities(self) -> Identities:
+        return read_identities(self._file, _image_sets(self._file))
 
     def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
         file, numbers = self._file, np.fromiter(wanted, np.int64, len(wanted))

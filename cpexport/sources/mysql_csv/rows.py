@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cpexport.cellprofiler.features import IMAGE_NUMBER, INTEGER, NUMBER, REAL, TEXT
-from cpexport.cellprofiler.image_identity import Pictures, telling
+from cpexport.cellprofiler.image_identity import Identities, telling
 from cpexport.errors import AS_WRITTEN, SourceError
 from cpexport.imagesets import ImageSets
 from cpexport.sources.mysql_csv.csv_reader import read_table
@@ -49,7 +49,7 @@ class ImageTable:
             written = written.take(order)
             self.columns[column.feature] = _typed(path, column, written)
             texts_by_feature[column.feature] = written
-        self.pictures = Pictures.of(
+        self.identities = Identities.of(
             self.numbers, {f: texts_by_feature[f] for f in telling(texts_by_feature)}
         )
 

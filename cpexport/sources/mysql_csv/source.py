@@ -16,7 +16,7 @@ from cpexport.cellprofiler import pipeline
 from cpexport.cellprofiler.experiment import experiment_rows
 from cpexport.cellprofiler.features import IMAGE, NULL, RELATIONSHIP, promised_type
 from cpexport.cellprofiler.flagged_image_sets import skipped
-from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_identity import Identities
 from cpexport.cellprofiler.pipeline import Pipeline
 from cpexport.errors import RERUN, SourceError
 from cpexport.files.opening import read_text
@@ -106,7 +106,7 @@ class _Opened:
             exit_status=read_text(done).strip() if done else None,
             always_reports_exit=False,
             finished=experiment.get("Run_Timestamp", "") if own_setup else "",
-            pictures=images.pictures,
+            identities=images.identities,
             features=self._features(),
             incomplete=incomplete,
             missing_tables={
@@ -121,8 +121,8 @@ class _Opened:
         )
 
     @property
-    def pictures(self) -> Pictures:
-        return self.images.pictures
+    def identities(self) -> Identities:
+        return self.images.identities
 
     def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
         yield IMAGE, self.images.rows(wanted)

@@ -17,7 +17,7 @@ from cpexport.cellprofiler.features import (
     promised_type,
 )
 from cpexport.cellprofiler.flagged_image_sets import MARKS, flag_features, skipped
-from cpexport.cellprofiler.image_identity import Pictures, telling
+from cpexport.cellprofiler.image_identity import Identities, telling
 from cpexport.cellprofiler.pipeline import Pipeline
 from cpexport.errors import AS_WRITTEN, SourceError
 from cpexport.imagesets import ImageSets
@@ -39,10 +39,10 @@ class ImageCsvRows:
         features = list(dict.fromkeys(feature for file in files for _, feature in file.names))
         self.features = features
         untyped = [f for f in features if is_column(f) and promised_type(IMAGE, f) == NULL]
-        pictures = telling(features)
+        identities = telling(features)
         counts = [f for f in features if f.startswith("Count_")]
         self.marker, marks = _completion_marker(features, pipeline)
-        types = dict.fromkeys([*pictures, *untyped], TEXT) | dict.fromkeys(counts, REAL)
+        types = dict.fromkeys([*identities, *untyped], TEXT) | dict.fromkeys(counts, REAL)
         flags = [f for f in flag_features(pipeline) if f in features]
         types |= dict.fromkeys([f for f in (*marks, *flags) if f not in types], REAL)
         table = _stacked(files, {IMAGE_NUMBER: INTEGER} | types)
@@ -53,7 +53,7 @@ class ImageCsvRows:
         self.counts = {
             f.removeprefix("Count_"): table[f].to_numpy(zero_copy_only=False) for f in counts
         }
-        self.pictures = Pictures.of(self.numbers, {f: table[f] for f in pictures})
+        self.identities = Identities.of(self.numbers, {f: table[f] for f in identities})
         # Unmeasured image sets have empty fields, which would make the whole column text.
         is_measured = pa.array(np.isin(self.numbers, np.fromiter(self.measured, np.int64)))
         self.types = {f: text_type(table[f].filter(is_measured), may_be_blank(f)) for f in untyped}

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cpexport.cellprofiler.features import IMAGE_NUMBER, INTEGER, TABLE_NUMBER, TEXT
-from cpexport.cellprofiler.image_identity import tells_pictures_apart
+from cpexport.cellprofiler.image_identity import identifies_images
 from cpexport.errors import AS_WRITTEN, SourceError
 from cpexport.sources.spreadsheet.csv_file import CsvFile, relative_name
 
@@ -70,4 +70,4 @@ def _texts(files: Sequence[CsvFile]) -> pa.Table:
 
 def _may_tell(feature: str) -> bool:
     # Tables of a database that were saved as CSV have `Image_` before each feature.
-    return feature == TABLE_NUMBER or tells_pictures_apart(feature.removeprefix("Image_"))
+    return feature == TABLE_NUMBER or identifies_images(feature.removeprefix("Image_"))

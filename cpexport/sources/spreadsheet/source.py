@@ -13,7 +13,7 @@ from cpexport.cellprofiler.batch_file import read_group_tags
 from cpexport.cellprofiler.experiment import experiment_rows
 from cpexport.cellprofiler.features import EXPERIMENT, IMAGE, NULL, RELATIONSHIP, is_column
 from cpexport.cellprofiler.flagged_image_sets import MARKS
-from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_identity import Identities
 from cpexport.cellprofiler.pipeline import Pipeline
 from cpexport.errors import RERUN, SourceError
 from cpexport.files.kinds import is_pointer
@@ -150,7 +150,7 @@ class _Opened:
             exit_status=read_text(done).strip() if done else None,
             always_reports_exit=False,
             finished=experiment.get("Run_Timestamp", ""),
-            pictures=rows.pictures,
+            identities=rows.identities,
             features=self._features(rows),
             incomplete=incomplete,
             missing_tables={
@@ -223,8 +223,8 @@ class _Opened:
         return notes
 
     @property
-    def pictures(self) -> Pictures:
-        return self._rows.pictures
+    def identities(self) -> Identities:
+        return self._rows.identities
 
     def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
         yield IMAGE, image_rows(self._images, wanted, self._rows.skipped)

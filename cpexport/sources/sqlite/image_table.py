@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from cpexport.cellprofiler.features import IMAGE, IMAGE_NUMBER, NULL, promised_type, wider
 from cpexport.cellprofiler.flagged_image_sets import flag_features, skipped
-from cpexport.cellprofiler.image_identity import Pictures, telling
+from cpexport.cellprofiler.image_identity import Identities, telling
 from cpexport.cellprofiler.pipeline import Pipeline
 from cpexport.imagesets import ImageSets
 from cpexport.sources.sqlite.file import DatabaseFile
@@ -29,12 +29,12 @@ class ImageTableRows:
         self, file: DatabaseFile, table: ObjectTable, rows: Counts, pipeline: Pipeline | None
     ) -> None:
         columns = table.features[IMAGE]
-        pictures = telling(columns)
+        identities = telling(columns)
         counts = [f for f in columns if f.startswith(_COUNT)]
         untyped = [f for f in columns if promised_type(IMAGE, f) == NULL]
         mark = _mark(columns, pipeline)
         flags = [f for f in flag_features(pipeline) if f in columns]
-        wanted = dict.fromkeys([*pictures, *counts, *untyped, *flags, *([mark] if mark else [])])
+        wanted = dict.fromkeys([*identities, *counts, *untyped, *flags, *([mark] if mark else [])])
         narrow = replace(table, features={IMAGE: {f: columns[f] for f in wanted}})
         self.present = ImageSets.of(rows)
         parts = [part for _, part in table_rows(file, narrow, self.present, rows)]
@@ -52,9 +52,9 @@ class ImageTableRows:
             f.removeprefix(_COUNT): np.concatenate([_numbers(part[f]) for part in parts])
             for f in counts
         }
-        self.pictures = Pictures.of(
+        self.identities = Identities.of(
             self.numbers,
-            {f: pa.concat_arrays([_texts(part[f]) for part in parts]) for f in pictures},
+            {f: pa.concat_arrays([_texts(part[f]) for part in parts]) for f in identities},
         )
         self.types = dict.fromkeys(untyped, NULL)
         for part in parts:

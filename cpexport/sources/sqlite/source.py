@@ -17,7 +17,7 @@ from cpexport.cellprofiler import pipeline
 from cpexport.cellprofiler.batch_file import read_group_tags
 from cpexport.cellprofiler.experiment import experiment_rows
 from cpexport.cellprofiler.features import IMAGE, NULL, RELATIONSHIP
-from cpexport.cellprofiler.image_identity import Pictures
+from cpexport.cellprofiler.image_identity import Identities
 from cpexport.cellprofiler.pipeline import Pipeline
 from cpexport.errors import SourceError
 from cpexport.imagesets import NONE, ImageSets
@@ -127,7 +127,7 @@ class _Opened:
             finished=self._experiment.get("Modification_Timestamp")
             or self._experiment.get("Run_Timestamp")
             or "",
-            pictures=images.pictures,
+            identities=images.identities,
             features=self._features(images),
             incomplete=incomplete,
             missing_tables={
@@ -165,8 +165,8 @@ class _Opened:
         return () if self._pipeline and self._pipeline.ungrouped else None
 
     @property
-    def pictures(self) -> Pictures:
-        return self.images.pictures
+    def identities(self) -> Identities:
+        return self.images.identities
 
     def read(self, wanted: ImageSets, types: Features) -> Iterator[tuple[str, pa.RecordBatch]]:
         for table in (self._image, *self._objects):
@@ -294,7 +294,7 @@ def _nothing(done_status: str | None, reason: str) -> Evidence:
         exit_status=done_status,
         always_reports_exit=False,
         finished="",
-        pictures=Pictures(),
+        identities=Identities(),
         features={},
         empty_reason=reason,
     )
