@@ -201,6 +201,11 @@ class RetryError(SinkError):
     """Another writer was in the way and nothing was kept: the operation can be tried again."""
 
 
+class HeldError(RetryError):
+    """Programs that read were in the way and nothing was kept: the operation can be tried again for
+    as long as somebody may read."""
+
+
 class NumberTakenError(SinkError):
     """Another process has numbered image sets since this one looked; nothing was kept."""
 

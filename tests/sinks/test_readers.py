@@ -18,9 +18,10 @@ import pytest
 from support.calls import load
 from support.fixtures import rows, unpacked
 from support.servers import USER, Database
+from support.small_jobs import csv_job
 
 from cpexport.errors import SinkError
-from cpexport.sinks.sqlite import connection
+from cpexport.loading import retry
 
 COUNT = "SELECT count(*) FROM Per_Cells"
 
@@ -36,6 +37,32 @@ def jobs(folder: Path) -> list[Path]:
     with (second / "Cells.csv").open("w", newline="") as file:
         csv.writer(file).writerows([[*head, "Custom_New"], *([*line, "5"] for line in lines)])
     return [first, second]
+
+
+def wide_jobs(folder: Path) -> list[Path]:
+    """Two jobs whose tables are larger than the 2 MB of SQLite's cache."""
+    areas = {f"AreaShape_{number}": float(number) for number in range(300)}
+    return [
+        csv_job(
+            folder / str(image_set),
+            {image_set: {"MD5Digest_DNA": f"{image_set:032}"}},
+            {
+                "Cells": [
+                    {"ImageNumber": image_set, "ObjectNumber": number, **areas}
+                    for number in range(1, 1500)
+                ]
+            },
+        )
+        for image_set in (1, 2)
+    ]
+
+
+def asked(file: Path) -> str:
+    """How many image sets another process counts, which waits for at most five seconds."""
+    program = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); "
+    program += "print(db.execute('SELECT count(*) FROM Per_Image').fetchone()[0])"
+    words = [sys.executable, "-c", program, str(file)]
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
 
 
 @contextmanager
@@ -132,15 +159,38 @@ def test_a_file_that_was_given_a_log_takes_a_load_while_somebody_reads_it(tmp_pa
     assert rows(file, "PRAGMA journal_mode") == [("wal",)]
 
 
-def test_a_reader_that_a_load_cannot_wait_for_is_named(
+def test_a_load_waits_for_a_reader_and_others_can_read_meanwhile(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also with a batch that does not fit into SQLite's cache, whose pages it would write early."""
+    file = tmp_path / "x.sqlite"
+    first, second = wide_jobs(tmp_path)
+    load([first], f"sqlite:///{file}")
+    loading = threading.Thread(target=load, args=([first, second], f"sqlite:///{file}"))
+    with reading(file), caplog.at_level(logging.WARNING):
+        loading.start()
+        until = time.monotonic() + 60
+        while not re.search(
+            r"could not be written, as it was read by process \d+ \(py", caplog.text
+        ):
+            assert time.monotonic() < until, caplog.text
+            asked(file)
+        for _ in range(5):
+            asked(file)
+        assert loading.is_alive()
+    loading.join(60)
+
+    assert asked(file) == "2"
+    assert rows(file, "PRAGMA integrity_check") == [("ok",)]
+
+
+def test_a_reader_that_does_not_end_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "x.sqlite"
     first, second = jobs(tmp_path)
     load([first], f"sqlite:///{file}")
-    # A second is long enough to wait.
-    monkeypatch.setattr(connection, "_BUSY_MS", 1000)
-    monkeypatch.setattr(connection, "_PRAGMAS", ("busy_timeout = 1000", "synchronous = EXTRA"))
+    monkeypatch.setattr(retry, "_PATIENCE", 0.0)
     with reading(file), pytest.raises(SinkError, match=r"it was read by process \d+ \(python"):
         load([first, second], f"sqlite:///{file}")
 

@@ -14,29 +14,15 @@ from cpexport import _sqlite_adbc
 from cpexport._wait_notice import waiting_for
 from cpexport.cellprofiler.features import TABLE_NUMBER
 from cpexport.errors import SinkError
-from cpexport.files.locks import readers
 from cpexport.imagesets import ImageSets
 from cpexport.sinks.in_place import deleted, identity
 from cpexport.sinks.sql.database import Query, collected, quoted, spans
-from cpexport.sinks.sqlite.errors import LOCKED, check_usable, reason, unfinished
-from cpexport.sinks.sqlite.open_mode import uri
+from cpexport.sinks.sqlite.between_readers import DO_NOT_WAIT, WAIT, commit
+from cpexport.sinks.sqlite.errors import check_usable, reason, unfinished
+from cpexport.sinks.sqlite.open_mode import PRAGMAS, uri
 from cpexport.sinks.sqlite.typed_rows import sampled, typed
 
 DIALECT = sqlite.dialect()
-
-_BUSY_MS = 30_000
-# The records of wide tables waste a fifth of SQLite's default pages of 4 KiB.
-_PAGE = 16_384
-_PRAGMAS = (
-    f"busy_timeout = {_BUSY_MS}",
-    f"page_size = {_PAGE}",
-    # With FULL a power cut soon after a commit can bring its journal back, and so undo it: only
-    # EXTRA syncs the folder after the journal is deleted (sqlite.org/pragma.html).
-    "synchronous = EXTRA",
-    "foreign_keys = OFF",
-    # A table is rebuilt under another name while views may refer to it.
-    "legacy_alter_table = ON",
-)
 
 
 class Connection:
@@ -148,7 +134,7 @@ class Connection:
             # The ledger grows while a load goes on, and counts of before would mislead it.
             self.run("DELETE FROM sqlite_stat1 WHERE tbl LIKE '\\_cpexport\\_%' ESCAPE '\\'")
         with suppress(SinkError):
-            self.rows(f"PRAGMA busy_timeout = {_BUSY_MS}")
+            self.rows(WAIT)
 
     def names(self) -> frozenset[str]:
         """The names of all tables and views, queried once in a transaction."""
@@ -196,33 +182,17 @@ class Connection:
         try:
             yield
             self._check_place()
-            self._commit()
+            commit(lambda: self.run("COMMIT"), self.path, self.name)
             self._made, self._kept = False, True
         except BaseException:
             self._roll_back()
             raise
         finally:
             self._names = None
+            if self._connection is not None:
+                with suppress(SinkError):
+                    self.rows(WAIT)
         self._check_place()
-
-    def _commit(self) -> None:
-        """Commits. That waits until all who read have ended.
-
-        Raises:
-            SinkError: they have not; the error names them.
-        """
-        try:
-            with waiting_for(f"the disk, or for another program that reads {self.name}"):
-                self.run("COMMIT")
-        except SinkError as error:
-            who = ", ".join(readers(self.path))
-            if error.problem == LOCKED and who:
-                seconds = _BUSY_MS // 1000
-                problem = f"could not be written for {seconds} seconds, as it was read by {who}"
-                raise SinkError(
-                    self.name, problem, "end that program, and run the command again"
-                ) from error
-            raise
 
     def _check_place(self) -> None:
         """Refuses a file that is no longer in its place: what is written to it is lost.
@@ -239,6 +209,8 @@ class Connection:
             try:
                 with waiting_for(f"another program that writes to {self.name}"):
                     self.run("BEGIN IMMEDIATE")
+                # From here on only those who read can be in the way, and `commit` waits for them.
+                self.rows(DO_NOT_WAIT)
             except SinkError:
                 self._unmake()
                 raise
@@ -286,8 +258,8 @@ class Connection:
             with self._errors():
                 self._connection = _sqlite_adbc.Connection(uri(self.path, writing=self.writing))
             with waiting_for(f"another program that writes to {self.name}"):
-                for pragma in _PRAGMAS:
-                    self.rows(f"PRAGMA {pragma}")
+                for pragma in PRAGMAS:
+                    self.rows(pragma)
                 # It is 0 until a transaction that makes a table is committed.
                 ((version,),) = self.rows("PRAGMA schema_version")
             self._kept = self._kept or version > 0
