@@ -91,12 +91,21 @@ def _named(sink: Sink, table: str, prefix: str, run: str | None) -> tuple[str, M
     names = (table, f"{prefix}{table}", f"{table}View", f"{prefix}{table}View")
     name = next((n for n in names if n in {*tables, *derived}), None)
     if name is None:
+        if table == planned.view_name(prefix):
+            raise UsageError(f"{sink.name}: has no {table}: {_without_view(sink)}")
         existing = sorted(n for n in {*tables, *derived} if not n.startswith("_"))
         message = f"no table {table}; existing tables: {', '.join(existing)}"
         raise UsageError(suggest(message, closest(table, existing)))
     if name in derived:
         return name, {column: column for column in derived[name]}
     return name, _features(sink.layout(), tables[name])
+
+
+def _without_view(sink: Sink) -> str:
+    """Why a destination does not have the view of the image sets that it lacks."""
+    if not sink.capabilities.views:
+        return "folders have no views; cpexport check --to or report --to names what is missing"
+    return "no load had a batch file, or a list with --plan"
 
 
 def _derived(sink: Sink, prefix: str) -> dict[str, tuple[str, ...]]:

@@ -120,10 +120,13 @@ def written_text(written: "ReportFile") -> str:
     from cpexport.spelling import counted
 
     planned = "" if written.planned is None else f" of {written.planned:,}"
+    # Without a plan, nothing else in the line tells that image sets are missing.
+    missing = len(written.missing) if written.planned is None else 0
     parts = [
         counted(written.plates, "plate"),
         counted(written.wells, "well"),
         f"{written.complete:,}{planned} image sets complete",
+        *([f"{missing:,} missing"] if missing else []),
     ]
     files = ", ".join(printable(str(file)) for file in written.files)
     return f"{files}: {', '.join(parts)}"

@@ -18,7 +18,9 @@ from cpexport.imagesets import NONE, ImageSets
 from cpexport.loading.given_numbers import LedgerNumbers
 from cpexport.loading.progress import Progress, silent
 from cpexport.reporting.batch_facts import BatchFacts, facts
+from cpexport.reporting.effects import Effect, effects
 from cpexport.reporting.places import Located, Numbers, Places, chosen_features
+from cpexport.reporting.quality import Mask
 from cpexport.reporting.request import ReportRequest
 from cpexport.reporting.run_state import RunState, State, as_loaded, lacking_features, of_ledger
 from cpexport.reporting.screen import Screen, screen
@@ -52,6 +54,7 @@ class ReportData:
     unshown: how many features do not fit into the file.
     files: what identifies the images of some image sets, by run.
     treatments: what is in the wells.
+    negative: which wells are negative controls; None if none are named.
     notes: what the reader should know.
     """
 
@@ -65,11 +68,18 @@ class ReportData:
     times: tuple[str, ...] = ()
     files: tuple[Identities, ...] = ()
     treatments: Treatments = field(default_factory=Treatments)
+    negative: Mask | None = None
     notes: tuple[str, ...] = ()
 
     @property
     def runs(self) -> tuple[RunState, ...]:
         return self.screen.runs
+
+    def effects(self, shown: ShownMetric) -> tuple[str, tuple[Effect, ...]]:
+        """The column of a layout that has a few texts, and what the wells with each of them show;
+        an empty name if there is none."""
+        name, texts = self.treatments.groups(list(self.screen.wells))
+        return name, effects(shown.values, self.screen.slices, texts, self.negative)
 
     @property
     def found(self) -> CheckReport:
@@ -191,6 +201,7 @@ def _of_destination(request: ReportRequest, to: str, checked: CheckReport | None
         tuple(values.measured.times),
         tuple(files),
         values.treatments,
+        values.negative_wells(on_plates),
         tuple(notes),
     )
 

@@ -27,6 +27,8 @@ def findings(data: ReportData) -> Iterator[str]:
     for shown in keys:
         yield from _edges(shown, names)
     for shown in keys:
+        yield from _effects(shown, data)
+    for shown in keys:
         yield from _outliers(shown, data)
     if data.found.trouble:
         yield data.found.trouble
@@ -92,6 +94,15 @@ def _edges(shown: ShownMetric, names: Sequence[str]) -> Iterator[str]:
     ]
     if found:
         yield f"{shown.metric.title}: wells at the edge differ from inner wells on {_some(found)}"
+
+
+def _effects(shown: ShownMetric, data: ReportData) -> Iterator[str]:
+    name, found = data.effects(shown)
+    strong = sorted((one for one in found if one.matters), key=lambda one: -abs(one.change))
+    if strong:
+        which = _some([f"{one.text} ({percent(one.change)})" for one in strong])
+        others = "the median of their plate" if data.negative is None else "negative controls"
+        yield f"{shown.metric.title}: wells differ from {others}, by {name}: {which}"
 
 
 def _outliers(shown: ShownMetric, data: ReportData) -> Iterator[str]:

@@ -162,12 +162,18 @@ def z_prime(positive: Floats, negative: Floats) -> float:
     return float(1 - 3 * spread / distance) if distance else float("nan")
 
 
+def robust_deviation(values: Floats) -> float:
+    """The median absolute deviation times 1.4826; NaN without values."""
+    if not len(values):
+        return float("nan")
+    return _MAD * float(np.median(np.abs(values - np.median(values))))
+
+
 def _edge(values: Floats, edge: Mask, inner: Mask) -> Edge:
     if not (edge.any() and inner.any()):
         return Edge(float("nan"), float("nan"), int(edge.sum()))
     inside = values[inner]
-    middle = float(np.median(inside))
-    deviation = _MAD * float(np.median(np.abs(inside - middle)))
+    middle, deviation = float(np.median(inside)), robust_deviation(inside)
     return Edge(float(np.median(values[edge])), middle, int(edge.sum()), deviation)
 
 
@@ -177,8 +183,7 @@ def _outliers(values: Floats, wells: npt.NDArray[np.int64]) -> list[Outlier]:
     if len(wells) < _LEAST_WELLS:
         return []
     own = values[wells]
-    middle = np.median(own)
-    deviation = _MAD * np.median(np.abs(own - middle))
+    middle, deviation = np.median(own), robust_deviation(own)
     if not deviation:
         return []
     away = (own - middle) / deviation

@@ -3,17 +3,14 @@
 import math
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
 from cpexport.reporting.build import ReportData
 from cpexport.reporting.charts import boxes, line
 from cpexport.reporting.markup import Html, element, joined, number, percent, table
-from cpexport.reporting.quality import OUTLYING, Quality, Spread
+from cpexport.reporting.quality import OUTLYING, Quality
 from cpexport.reporting.screen import Plate, natural
 from cpexport.reporting.well_values import ShownMetric
 
 _MOST_PLATES = 60
-_MOST_TEXTS = 40
 
 
 def quality_section(data: ReportData) -> Html:
@@ -106,21 +103,24 @@ def _by_plate(plates: Sequence[Plate], quality: Quality) -> Html:
 
 def _by_treatment(data: ReportData, shown: ShownMetric) -> Html:
     """A table of the wells with each text of the first column of a layout that has a few."""
-    wells = list(data.screen.wells)
-    for name in data.treatments.names:
-        own = [data.treatments.value(well, name) for well in wells]
-        texts = sorted({text for text in own if text is not None}, key=natural)
-        if 2 <= len(texts) <= _MOST_TEXTS:
-            break
-    else:
+    name, found = data.effects(shown)
+    if not name:
         return Html()
-    rows = []
-    for text in texts:
-        mine = np.array([value == text for value in own], bool) & np.isfinite(shown.values)
-        spread = Spread.of(shown.values[mine])
-        quartiles = f"{number(spread.quarter)} to {number(spread.three_quarters)}"
-        rows.append([text, spread.wells, number(spread.median), quartiles])
-    return table([name, "Wells", "Median", "Quartiles"], rows, f"Wells by {name}")
+    rows = (
+        [
+            one.text,
+            one.spread.wells,
+            number(one.spread.median),
+            f"{number(one.spread.quarter)} to {number(one.spread.three_quarters)}",
+            element("strong", percent(one.change), class_="flag")
+            if one.matters
+            else percent(one.change),
+        ]
+        for one in sorted(found, key=lambda one: natural(one.text))
+    )
+    against = "plate" if data.negative is None else "negative controls"
+    titles = [name, "Wells", "Median", "Quartiles", f"Against {against}"]
+    return table(titles, rows, f"Wells by {name}")
 
 
 def _outliers(quality: Quality, data: ReportData) -> Html:

@@ -1,8 +1,11 @@
 """What is in the wells, as `cpexport annotate` stored it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
+
+import numpy as np
+import numpy.typing as npt
 
 from cpexport.cellprofiler.image_set_names import PlaceFeatures
 from cpexport.derived.treatment_table import table_name
@@ -12,6 +15,7 @@ from cpexport.reporting.places import Places
 from cpexport.reporting.screen import Well
 from cpexport.sinks.base import Sink
 
+_MOST_TEXTS: Final = 40
 _ROOM: Final = 200_000
 """The most characters of texts in one report."""
 
@@ -65,6 +69,15 @@ class Treatments:
         """The texts of a well, one for each of `names`."""
         found = (self.by_well[place] for place in well.places if place in self.by_well)
         return next(found, (None,) * len(self.names))
+
+    def groups(self, wells: Sequence[Well]) -> tuple[str, npt.NDArray[np.object_]]:
+        """The first column that has a few texts, and its text in each well; an empty name if there
+        is none."""
+        for name in self.names:
+            own = [self.value(well, name) for well in wells]
+            if 2 <= len({*own} - {None}) <= _MOST_TEXTS:
+                return name, np.array(own, object)
+        return "", np.full(len(wells), None, object)
 
     def value(self, well: Well, name: str) -> str | None:
         """The text of a well in one of `names`."""

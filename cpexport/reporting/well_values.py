@@ -38,9 +38,9 @@ from cpexport.tables.aggregates import Floats
 from cpexport.tables.layout import Layout
 
 _NAMED = 10
-# How many plates without enough controls a note names.
-_FEW = 5
 """The most outlying wells that are named for a metric."""
+_FEW = 5
+"""How many plates without enough controls a note names."""
 
 
 @dataclass(frozen=True)
@@ -204,6 +204,11 @@ class WellValues:
                 "Z' needs two positive and two negative control wells on a plate: "
                 f"{', '.join(few[:_FEW])}{more}"
             )
+
+    def negative_wells(self, screen: Screen) -> Mask | None:
+        """Which wells are negative controls; None if none are named."""
+        masks = self._control_masks(screen)
+        return masks[1] if masks else None
 
     def _control_masks(self, screen: Screen) -> tuple[Mask, Mask] | None:
         masks = []

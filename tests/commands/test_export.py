@@ -180,6 +180,20 @@ def test_excel_gets_every_text_and_number_or_a_line_that_says_why_not(
     assert [path.name for path in tmp_path.iterdir()] == ["t.xlsx"]
 
 
+@pytest.mark.parametrize(
+    ("to", "reason"),
+    [
+        ("parquet:{}/x", "folders have no views; cpexport check --to or report --to names"),
+        ("sqlite:///{}/x.sqlite", "no load had a batch file, or a list with --plan"),
+    ],
+)
+def test_why_there_is_no_view_of_missing_image_sets(tmp_path: Path, to: str, reason: str) -> None:
+    shutil.copytree(unpacked("40_spreadsheet") / "outputs" / JOBS[0], tmp_path / "run" / JOBS[0])
+    cpexport.load(tmp_path / "run", to.format(tmp_path), missing_ok=True)
+    with pytest.raises(UsageError, match=f"has no _cpexport_missing: {reason}"):
+        cpexport.export("_cpexport_missing", to.format(tmp_path), tmp_path / "m.csv")
+
+
 def test_tables_of_the_ledger_take_conditions_on_their_own_columns(tmp_path: Path) -> None:
     shutil.copytree(unpacked("40_spreadsheet") / "outputs" / JOBS[0], tmp_path / "run" / JOBS[0])
     lines = ["Metadata_Plate,Metadata_Well,Metadata_Site", "P1,A01,1", "P1,A02,1", "P2,A02,1"]

@@ -14,6 +14,7 @@ import pytest
 from support.csv_outputs import NEW, OLD, image, nucleus, output
 from support.fixtures import Ran, rows, unpacked
 from support.servers import Database
+from support.terminals import answered
 
 import cpexport
 from cpexport.errors import SinkError, UsageError
@@ -248,6 +249,26 @@ def test_from_a_destination_of_version_0_1_0(tmp_path: Path) -> None:
 
     assert (done.left, rows(to, "SELECT count(*) FROM Per_Image")) == (0, [(0,)])
     assert cpexport.load(tmp_path / "run", to).image_sets == 0
+
+
+@pytest.mark.parametrize(
+    ("typed", "status", "left"),
+    [(b"\x03", 1, 3), (b"\x04", 1, 3), (b"n\n", 1, 3), (b"\n", 1, 3), (b"y\n", 0, 1)],
+    ids=["ctrl-c", "ctrl-d", "no", "enter", "yes"],
+)
+def test_on_a_terminal_it_asks(
+    outputs: Path, tmp_path: Path, typed: bytes, status: int, left: int
+) -> None:
+    cpexport.load(outputs, tmp_path / "x.sqlite")
+    words = ["remove", "--to", "x.sqlite", "--plate", "P1"]
+    ended, shown = answered(words, b"[y/N]: ", typed, tmp_path)
+
+    assert ended == status
+    assert "2 to remove, 1 left" in shown
+    assert "Remove image sets 1-2? [y/N]:" in shown
+    assert ("nothing was removed" in shown) == (status == 1)
+    assert "Traceback" not in shown
+    assert rows(tmp_path / "x.sqlite", "SELECT count(*) FROM Per_Image") == [(left,)]
 
 
 @pytest.mark.slow

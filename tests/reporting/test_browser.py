@@ -111,3 +111,16 @@ def test_it_is_readable_in_the_dark_on_paper_and_without_a_script(
         assert seen.page.locator("svg[data-plate] rect").count() == 192
         names = seen.page.locator("svg[role=img]").evaluate_all("all => all.map(a => a.ariaLabel)")
         assert "P1: 144 complete, 16 failed, 32 missing. Arrow keys go from well to well." in names
+
+
+def test_a_narrow_window_scrolls_down_only(browser: "Browser", page: Path) -> None:
+    with opened(browser, page) as seen:
+        seen.page.set_viewport_size({"width": 360, "height": 740})
+        seen.page.select_option("#metric", label=COUNT)
+        width = seen.page.evaluate("document.documentElement.scrollWidth")
+        seen.well(0, 16).click()
+        panel = seen.page.locator("#well").bounding_box()
+
+        assert width == 360
+        assert panel is not None
+        assert (panel["x"], panel["width"]) == (0, 360)

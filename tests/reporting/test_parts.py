@@ -11,6 +11,7 @@ from cpexport.commands.seen import Seen
 from cpexport.imagesets import ImageSets
 from cpexport.jobs.history import History
 from cpexport.reporting.batch_facts import facts
+from cpexport.reporting.effects import effects
 from cpexport.reporting.places import Located, Place, Places
 from cpexport.reporting.quality import judge, z_prime
 from cpexport.reporting.run_state import NO_BATCH, RunState, State
@@ -100,6 +101,24 @@ class TestQuality:
         assert found.edges[0].matters
         assert (found.edges[0].edge, found.edges[0].inner) == (62, 102)
         assert [(one.well, one.value) for one in found.outliers] == [(50, 20)]
+
+    def test_a_compound_is_compared_with_the_controls_of_its_own_plates(self) -> None:
+        # The second plate has twice as many cells, and no well with A.
+        values = np.array([10, 10, 10.4, 5, 5, 5.2, np.nan, 20, 20.2, 20, 10, 10, 20, 20.0])
+        texts = np.array([*"CCCAAAA", *"CCCBBDD"], object)
+        texts[-1] = None
+        plates = [slice(0, 7), slice(7, 14)]
+        found = {one.text: one for one in effects(values, plates, texts, texts == "C")}
+        unnamed = {one.text: one for one in effects(values, plates, texts, None)}
+
+        assert {text: round(one.change, 6) for text, one in found.items()} == {
+            "A": -0.5, "B": -0.5, "C": 0, "D": 0,
+        }  # fmt: skip
+        # B has two wells only.
+        assert [text for text, one in found.items() if one.matters] == ["A"]
+        assert (found["A"].spread.wells, found["A"].spread.median) == (3, 5)
+        # Half of the first plate has the effect, so nothing stands out of it.
+        assert not any(one.matters for one in unnamed.values())
 
     def test_wells_without_a_value_do_not_count(self) -> None:
         values = np.array([1.0, np.nan, 3.0, np.nan])

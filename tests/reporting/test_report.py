@@ -406,6 +406,14 @@ class TestFiles:
         table = json.loads((small / "cpexport_mqc.json").read_text())
         assert table["data"]["P1"] == {"state_complete": 11, "state_failed": 1}
 
+    def test_what_is_missing_is_said_without_a_plan(self, tmp_path: Path, cpexport: Run) -> None:
+        home = PlateScreen(["P1"], sites=1, per_job=32, lost=(1,)).write(tmp_path / "screen")
+        cpexport("load", home / "outputs", "--to", "parquet:x", "--quiet")
+        ran = cpexport("report", "--to", "parquet:x")
+
+        assert ran.status == 3
+        assert ran.out == "report.html: 1 plate, 64 wells, 64 image sets complete, 32 missing\n"
+
     def test_a_load_by_another_program_is_no_obstacle(self, home: Path, tmp_path: Path) -> None:
         out = tmp_path / "r.html"
         with closing(sqlite3.connect(home / "s.sqlite")) as db:

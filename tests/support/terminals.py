@@ -3,7 +3,11 @@
 import os
 import pty
 import re
+import select
+import signal
 import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,3 +41,30 @@ def on_a_terminal(
     piped = "".join(text or "" for text in process.communicate())
     shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", drawn.decode())
     return process.returncode, piped, shown.replace("\r\n", "\n")
+
+
+def answered(
+    words: Sequence[str], question: bytes, keys: bytes, cwd: Path, seconds: float = 60
+) -> tuple[int, str]:
+    """Exit status of a command, and all that its terminal shows; keys are pressed as it asks.
+
+    The command leads a session on the terminal, so that Ctrl-C reaches it as a signal.
+    """
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(cwd)
+        os.environ.update(COLUMNS="160", TERM="xterm")
+        os.execv(sys.executable, [sys.executable, "-m", "cpexport", *words])
+    drawn, pressed, end = b"", False, time.monotonic() + seconds
+    while select.select([terminal], [], [], max(end - time.monotonic(), 0))[0]:
+        try:
+            drawn += os.read(terminal, 4096)
+        except OSError:
+            break
+        if question in drawn and not pressed:
+            pressed = bool(os.write(terminal, keys))
+    else:
+        os.kill(pid, signal.SIGKILL)
+    os.close(terminal)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return status, drawn.decode().replace("\r\n", "\n")
