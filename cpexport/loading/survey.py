@@ -15,7 +15,6 @@ from cpexport.cellprofiler.batch_file import BatchFile, BatchFileFoundError
 from cpexport.cellprofiler.flagged_image_sets import without_rows
 from cpexport.cellprofiler.image_set_list import read_lists
 from cpexport.cellprofiler.image_set_names import Name
-from cpexport.errors import SourceError
 from cpexport.files.places import path_of
 from cpexport.files.spool import Spool
 from cpexport.imagesets import NONE, ImageSets, union
@@ -27,9 +26,10 @@ from cpexport.loading.cache_file import CacheFile
 from cpexport.loading.evidence_cache import EVIDENCE, SHARED, EvidenceCache
 from cpexport.loading.inspection import Inspector, Known, Look, NoneKnown, look_at, one_by_one
 from cpexport.loading.judging import Again, Judge
+from cpexport.loading.kept_evidence import KeptEvidence
 from cpexport.loading.known_folders import FOLDERS, KnownFolders, Signatures
 from cpexport.loading.list_near_outputs import numbered_by_list_near
-from cpexport.loading.numbering import Numbering, Renumbered, count_from_1, renumbered
+from cpexport.loading.numbering import Numbering, renumbered
 from cpexport.loading.progress import Progress, ProgressEvent
 from cpexport.loading.stored_batches import StoredSource, destination_in, stored_sources
 from cpexport.loading.surveyed import Survey
@@ -152,8 +152,9 @@ class _Surveying:
             folders=folders,
             stamps=stamps,
             carried=carried,
+            numbering=numbering,
         )
-        judging, known = judge(found, plan)
+        judging, known, evidence = judge(found, plan)
         if renamed := [
             path_of(error.path)
             for error in judging.errors.values()
@@ -163,11 +164,11 @@ class _Surveying:
             # as inspecting it.
             found = found.corrected(batch_files=renamed)
             plan = plan or read_and_check(the_one(renamed), read.plans, stamps)
-            judging, known = judge(found, plan)
-        batches, known = judging.batches(inspector.again), folders.known(known)
+            judging, known, evidence = judge(found, plan)
+        batches, known = judging.batches(evidence.again), folders.known(known)
         if renamed and not (batches or known):
             _check_any_output(renamed, outputs)
-        numbered = self._numbered(batches, judging.errors, plan, inspector.again, numbering)
+        numbered = self._numbered(batches, judging, plan, evidence.again, numbering)
         plan, batches = numbered.plan, numbered.batches
         return Survey(
             plan,
@@ -209,7 +210,7 @@ class _Surveying:
     def _numbered(
         self,
         batches: Spool[Batch],
-        errors: Mapping[int, SourceError],
+        judged: Judge,
         plan: BatchFile | None,
         again: Again,
         numbering: Numbering,
@@ -217,26 +218,22 @@ class _Surveying:
         """Gives image sets other numbers if those of their jobs mean different images, and judges
         the batches again.
 
-        errors: why sources cannot be read, by place.
+        judged: what judged the batches by the numbers of their jobs.
         """
-        found = None
-        if numbering.may_apply(batches, plan):
-            found = renumbered(batches, again, errors, plan, numbering)
+        found, errors, own = None, judged.errors, judged.count_from_1()
+        number = partial(renumbered, batches, again, errors, numbering=numbering, from_1=own)
+        if numbering.may_apply(judged, plan):
+            found = number(plan)
         if found is None:
             return _Numbered(plan, batches)
-        own = count_from_1(batches)
         notes: tuple[str, ...] = ()
         if plan is None:
-
-            def by_list(near: BatchFile) -> Renumbered | None:
-                return renumbered(batches, again, errors, near, numbering)
-
-            listed, notes = numbered_by_list_near(self.outputs, by_list)
+            listed, notes = numbered_by_list_near(self.outputs, number)
             found = listed or found
         judging = Judge(found.plan, self.tables, self.same_pictures)
         for item in found.items(batches, again, errors):
             judging.add(item)
-        batches = judging.batches(look_at)
+        batches = judging.batches(lambda place, source: look_at(source))
         incomplete = union(batch.image_sets - batch.complete for batch in batches)
         return _Numbered(found.plan, batches, (found.note, *notes), found.names(incomplete), own)
 
@@ -249,9 +246,12 @@ class _Surveying:
         folders: KnownFolders,
         stamps: Stamps,
         carried: Sequence[Source],
-    ) -> tuple[Judge, Signatures]:
-        """Inspects and judges all sources; returns also the signatures of those that are known."""
+        numbering: Numbering,
+    ) -> tuple[Judge, Signatures, KeptEvidence]:
+        """Inspects and judges all sources; returns also the signatures of those that are known, and
+        the evidence of the others."""
         judging, known = Judge(plan, self.tables, self.same_pictures), Signatures()
+        evidence = KeptEvidence(inspector.again)
         notes = folders.noting(found, stamps)
         sources = _sources(found, plan, candidates)
         for source in carried:
@@ -262,8 +262,12 @@ class _Surveying:
                 known.append(item.signature)
             else:
                 judging.add(item)
+                if numbering.may_apply(judging, plan, all_seen=False):
+                    evidence.add(item.found)
+                else:
+                    evidence.forget()
         notes.close()
-        return judging, known
+        return judging, known, evidence
 
 
 @dataclass(frozen=True)
