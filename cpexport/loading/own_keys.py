@@ -124,11 +124,11 @@ class Keys:
         wrong."""
         for left, right in self._pairs.all():
             different, _ = judged(left, right)
-        self._different += int(different.sum())
-        if not different.all():
-            same = ~different & _has_digest(left) & _has_digest(right)
-            self._doubtful |= bool(same.any())
-            self._unclear += int((~different & ~same).sum())
+            self._different += int(different.sum())
+            if not different.all():
+                same = ~different & _has_digest(left) & _has_digest(right)
+                self._doubtful |= bool(same.any())
+                self._unclear += int((~different & ~same).sum())
 
     def _held(self, pictures: Pictures) -> dict[int, tuple[int, str | None]]:
         """The rows and keys of the destination's image sets with these numbers."""
