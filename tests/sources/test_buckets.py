@@ -316,3 +316,18 @@ def test_settings_come_from_the_profile_where_the_environment_has_none(tmp_path:
     own = {"AWS_REGION": "us-east-2", "AWS_ACCESS_KEY_ID": "Z", "AWS_ENDPOINT_URL": "http://y"}
     assert aws_profile.settings(files | own) == {}
     assert aws_profile.settings({"AWS_SKIP_SIGNATURE": "true", "HOME": str(tmp_path)}) == {}
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb", "parquet"])
+def test_a_destination_in_a_bucket_is_merged_or_refused_in_one_line(
+    kind: str, run: Path, store: S3, tmp_path: Path, cpexport: Run
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    to = f"parquet:{home}/db" if kind == "parquet" else f"{kind}:///{home}/db"
+    load([run], to)
+    url = store.upload(home, f"destination {kind}")
+    for words in ((url,), (f"{url}/db",)):
+        ran = cpexport("load", *words, "--to", "all.sqlite")
+        print(words, ran.status, ran.out, ran.err)
+    assert 0
