@@ -319,7 +319,7 @@ def test_settings_come_from_the_profile_where_the_environment_has_none(tmp_path:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb", "parquet"])
-def test_a_destination_in_a_bucket_is_merged_or_refused_in_one_line(
+def test_a_destination_in_a_bucket_is_refused_in_one_line(
     kind: str, run: Path, store: S3, tmp_path: Path, cpexport: Run
 ) -> None:
     home = tmp_path / "home"
@@ -327,7 +327,9 @@ def test_a_destination_in_a_bucket_is_merged_or_refused_in_one_line(
     to = f"parquet:{home}/db" if kind == "parquet" else f"{kind}:///{home}/db"
     load([run], to)
     url = store.upload(home, f"destination {kind}")
-    for words in ((url,), (f"{url}/db",)):
-        ran = cpexport("load", *words, "--to", "all.sqlite")
-        print(words, ran.status, ran.out, ran.err)
-    assert 0
+    for words in (("load", f"{url}/db", "--to", "all.sqlite"), ("check", f"{url}/db")):
+        ran = cpexport(*words)
+        assert (ran.status, ran.out) == (1, "")
+        assert ran.err.count("\n") == 1
+        assert f"cpexport: {url}/db: a destination of cpexport in a bucket" in ran.err
+        assert "copy it to a disk, and name the copy" in ran.err
