@@ -13,6 +13,8 @@ BENCH_ROUNDS = 3
 BENCH_PEERS = 16
 # How many tiny batches the runs have that show how cost grows.
 BENCH_CURVES = 1000 10000 100000
+# How many tiny batches the runs have whose jobs count from 1.
+BENCH_OWN = 2000 10000
 # How many random screens are loaded, the first seed (a random one if empty), and by how many
 # processes.
 FUZZ_CASES = 500
@@ -107,6 +109,7 @@ bench: .venv-bench/.ready servers  ## measure how fast it is, beside floors and 
 	@PYTHONPATH=tests .venv-bench/bin/python -m bench \
 		--unit $(BENCH_UNIT) --rounds $(BENCH_ROUNDS) --peers $(BENCH_PEERS)
 	@PYTHONPATH=tests .venv-bench/bin/python -m bench.queries
+	@PYTHONPATH=tests .venv-bench/bin/python -m bench.own_numbers $(BENCH_OWN)
 	@PYTHONPATH=tests .venv-bench/bin/python -m bench.curves $(BENCH_CURVES)
 
 bench-curves: .venv-bench/.ready servers  ## measure only how cost grows with the number of batches

@@ -182,6 +182,19 @@ class Identities:
         return list(zip(*texts, strict=True))
 
 
+def stacked(parts: Sequence[Identities]) -> Identities:
+    """Returns the rows of all parts, in their order; all have the same columns, and there is one at
+    least."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    return Identities(
+        np.concatenate([part.numbers for part in parts]),
+        {name: pa.concat_arrays([part.columns[name] for part in parts]) for name in first.columns},
+        {name: pa.concat_arrays([part.folders[name] for part in parts]) for name in first.folders},
+    )
+
+
 def from_texts(numbers: Sequence[int], texts: Sequence[str]) -> Identities:
     """Returns the identities that `Identities.texts` wrote; `numbers` must be ascending."""
     rows = [json.loads(identity) for identity in texts]

@@ -6,7 +6,7 @@ from itertools import chain
 from typing import Any
 
 from cpexport.cellprofiler.pipeline_use import PipelineUse, pipelines_used
-from cpexport.commands.runs import check_named, in_turn, runs_of
+from cpexport.commands.runs import check_named, in_turn, runs_of, without_run
 from cpexport.errors import LeftOut, SourceError
 from cpexport.imagesets import NONE, ImageSets, union
 from cpexport.loading.contradictions import other_outputs
@@ -121,16 +121,22 @@ def dry_run(request: LoadRequest, progress: Progress = lambda done: None) -> tup
     outputs = [run.outputs for run in runs]
     notes = check_wanted_of_runs(request.shape, request.wells, outputs, to, prefix)
     results: list[DryRun] = []
+    planned: list[int | None] = []
     failed: list[SourceError] = []
     for run, shown in in_turn(runs, progress):
         try:
             one = request.of_run(run.name, run.outputs, several=len(runs) > 1)
             results.append(_one(one, shown))
+            planned.append(results[-1].missing.planned)
         except SourceError as error:
             failed.append(error)
             results.append(_nothing(destination, run.name, error))
     if len(failed) == len(results):
         raise failed[0]
+    if len(runs) > 1:
+        counted = None if None in planned else sum(filter(None, planned))
+        left_out = *results[-1].left_out, *without_run(request.lists, counted)
+        results[-1] = replace(results[-1], left_out=left_out)
     first, *others = results
     return replace(first, notes=(*notes, *first.notes)), *others
 

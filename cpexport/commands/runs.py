@@ -103,7 +103,7 @@ def load_runs(
     Retry()(lambda _: treatments.renew(to, prefix))
     joined = Retry()(lambda _: join_analyses(to, prefix, same_pictures=same_pictures))
     report = _together(reports, failed)
-    if without := _without_run(request.lists, report) if len(runs) > 1 else ():
+    if without := without_run(request.lists, report.planned) if len(runs) > 1 else ():
         report = replace(report, left_out=(*report.left_out, *without), is_complete=False)
     twice = _twice(to, prefix, {run.name for run in runs} - known.keys())
     return replace(report, made=made, notes=(*notes, *report.notes, *joined, *twice))
@@ -234,10 +234,13 @@ def _twice(to: str, prefix: str, new: Collection[str]) -> Iterator[str]:
                 )
 
 
-def _without_run(lists: Sequence[Path], report: LoadReport) -> tuple[LeftOut, ...]:
-    """Names the planned image sets that no run counts, as none of its outputs is on their plate."""
+def without_run(lists: Sequence[Path], planned: int | None) -> tuple[LeftOut, ...]:
+    """Names the image sets of lists that no run counts, as none of its outputs is on their plate.
+
+    planned: how many the runs count; None if some run knows no plan.
+    """
     listed = rows_of(lists).num_rows if lists else 0
-    rest = listed - (report.planned or listed)
+    rest = listed - (planned or listed)
     if rest <= 0:
         return ()
     are = "is on a plate" if rest == 1 else "are on plates"

@@ -16,8 +16,8 @@ from cpexport.sources.base import Batch, Evidence, Source, State, carried
 from cpexport.sources.companions import NOTHING
 from cpexport.sources.error_containment import contained
 
-Again = Callable[[Source], Evidence | SourceError]
-"""Reads the evidence of a source once more."""
+Again = Callable[[int, Source], Evidence | SourceError]
+"""Returns the evidence of a source, by its place among all, once more."""
 
 # Evidence that may have to be judged again is kept for so many batches, and else read again.
 _KEPT: Final = 1000
@@ -64,6 +64,7 @@ class Judge:
         """Why sources cannot be read, by their place among all."""
         self.skipping: list[ImageSets] = []
         """The image sets of SQLite outputs whose pipeline skips image sets."""
+        self._firsts = {True: 0, False: 0}
 
     def add(self, item: Inspected) -> None:
         """Judges an item by what is known so far."""
@@ -74,10 +75,16 @@ class Judge:
                 self._tables.setdefault(pipeline, set()).update(found.tables)
             elif item.source.format == "database" and found.pipeline and found.pipeline.skips:
                 self.skipping.append(found.present)
+            if found.present:
+                self._firsts[found.present.first == 1] += 1
             self._batches.append(self._judged(place, item.source, item.signature, found))
         elif found is not None:
             self.errors[place] = found
             self._batches.append(Batch(item.source, State.UNREADABLE))
+
+    def count_from_1(self, at_least: int = 2) -> bool:
+        """Whether the first number of every batch is 1, if there are so many batches."""
+        return not self._firsts[False] and self._firsts[True] >= at_least
 
     def batches(self, again: Again) -> Spool[Batch]:
         """Returns the batches of all items, in their order.
@@ -87,7 +94,7 @@ class Judge:
         """
         for place in self._judged_too_early():
             batch = self._batches[place]
-            found = self._evidence.get(place) or again(batch.source)
+            found = self._evidence.get(place) or again(place, batch.source)
             if isinstance(found, SourceError):
                 self.errors[place] = found
             else:

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from cpexport.cellprofiler.batch_file import BatchFile
 from cpexport.cellprofiler.image_set_names import Name
-from cpexport.errors import SourceError
 from cpexport.files.spool import Spool
 from cpexport.imagesets import union
 from cpexport.loading.inspection import look_at
 from cpexport.loading.judging import Again, Judge
 from cpexport.loading.list_near_outputs import numbered_by_list_near
-from cpexport.loading.numbering import Numbering, Renumbered, count_from_1, renumbered
+from cpexport.loading.numbering import Numbering, renumbered
 from cpexport.sources.base import Batch
 
 
@@ -30,7 +30,7 @@ class NumberedBatches:
 
 def numbered_by_run(
     batches: Spool[Batch],
-    errors: Mapping[int, SourceError],
+    judged: Judge,
     plan: BatchFile | None,
     again: Again,
     numbering: Numbering,
@@ -40,28 +40,24 @@ def numbered_by_run(
     """Gives image sets other numbers if those of their jobs mean different images, and judges the
     batches again.
 
-    errors: why sources cannot be read, by place.
+    judged: what judged the batches by the numbers of their jobs.
     judge: makes the judge of batches by a batch file.
     outputs: a list of LoadData is searched near them, if there is no batch file.
     """
-    found = None
-    if numbering.may_apply(batches, plan):
-        found = renumbered(batches, again, errors, plan, numbering)
+    found, errors, own = None, judged.errors, judged.count_from_1()
+    number = partial(renumbered, batches, again, errors, numbering=numbering, from_1=own)
+    if numbering.may_apply(judged, plan):
+        found = number(plan)
     if found is None:
         return NumberedBatches(plan, batches)
-    own = count_from_1(batches)
     notes: tuple[str, ...] = ()
     if plan is None:
-
-        def by_list(near: BatchFile) -> Renumbered | None:
-            return renumbered(batches, again, errors, near, numbering)
-
-        listed, notes = numbered_by_list_near(outputs, by_list)
+        listed, notes = numbered_by_list_near(outputs, number)
         found = listed or found
     judging = judge(found.plan)
     for item in found.items(batches, again, errors):
         judging.add(item)
-    batches = judging.batches(look_at)
+    batches = judging.batches(lambda place, source: look_at(source))
     incomplete = union(batch.image_sets - batch.complete for batch in batches)
     names = found.names(incomplete)
     return NumberedBatches(found.plan, batches, (found.note, *notes), names, own)

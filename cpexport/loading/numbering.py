@@ -28,10 +28,11 @@ from cpexport.errors import SourceError, UsageError
 from cpexport.imagesets import NONE, ImageSets
 from cpexport.loading.given_numbers import NoNumbers, Numbers
 from cpexport.loading.inspection import Inspected
-from cpexport.loading.judging import Again
+from cpexport.loading.judging import Again, Judge
 from cpexport.loading.own_keys import Keys, features_of_most
 from cpexport.loading.source_numbers import placed, value
 from cpexport.sources.base import Batch, Evidence
+from cpexport.tables.layout import Features
 
 
 @dataclass(frozen=True)
@@ -48,21 +49,16 @@ class Numbering:
     numbers: Numbers = field(default_factory=NoNumbers)
     one_of_several: bool = False
 
-    def may_apply(self, batches: Iterable[Batch], plan: BatchFile | None) -> bool:
+    def may_apply(self, judging: Judge, plan: BatchFile | None, *, all_seen: bool = True) -> bool:
         """Whether the batches may have to be numbered, as far as their own numbers show.
 
         They must be if there is a key, or a list of LoadData. Otherwise they may be if all jobs
-        count from 1, and there is no batch file.
+        count from 1, and there is no batch file. `all_seen`: no other batch will come.
         """
         if self.key or self.numbers.key or (plan and plan.is_list):
             return True
-        return plan is None and count_from_1(batches, several=not self.numbers.loaded)
-
-
-def count_from_1(batches: Iterable[Batch], *, several: bool = True) -> bool:
-    """Whether the first number of every batch is 1; `several` is whether one batch is too few."""
-    firsts = [batch.image_sets.first for batch in batches if batch.image_sets]
-    return len(firsts) > several and set(firsts) == {1}
+        few = 1 if self.numbers.loaded else 2
+        return plan is None and judging.count_from_1(few if all_seen else 0)
 
 
 @dataclass(frozen=True)
@@ -84,11 +80,17 @@ class Renumbered:
 
         `errors` are those of sources that cannot be read, by place.
         """
+        shared: dict[int, tuple[Features, Features]] = {}
         for place, batch in enumerate(batches):
             item = Inspected(batch.source, batch.signature)
-            item.found = errors.get(place) or again(batch.source)
+            own = item.found = errors.get(place) or again(place, batch.source)
             keys = self.keys.get(place, ())
-            yield placed(item, keys, self.given, self.key)
+            item = placed(item, keys, self.given, self.key)
+            if isinstance(own, Evidence) and isinstance(new := item.found, Evidence):
+                # Batches with equal features share one mapping of them, also with new numbers.
+                _, features = shared.setdefault(id(own.features), (own.features, new.features))
+                item.found = replace(new, features=features)
+            yield item
 
     @property
     def unplanned(self) -> int:
@@ -113,14 +115,17 @@ def renumbered(
     errors: Collection[int],
     plan: BatchFile | None,
     numbering: Numbering,
+    *,
+    from_1: bool,
 ) -> Renumbered | None:
     """Returns the numbers of the run; None if those of the jobs are right.
 
     They are wrong if the user names a key, if the destination has one, if a list of LoadData says
     what was planned, or if metadata says that the same numbers mean different image sets.
 
-    again: reads the evidence of a source once more. `errors` are the places of sources that cannot
-        be read.
+    again: returns the evidence of a source once more. `errors` are the places of sources that
+        cannot be read.
+    from_1: whether all jobs count from 1.
 
     Raises:
         UsageError: the user names another key than the destination has.
@@ -133,15 +138,16 @@ def renumbered(
     if not key:
         of_outputs = features_of_most(batches, again, errors)
         named_key = plan is not None
-        key = _key_of_list(plan, batches, of_outputs) if plan else usual_key(of_outputs)
+        own = batches if from_1 else ()
+        key = _key_of_list(plan, own, of_outputs) if plan else usual_key(of_outputs)
         if not key and plan is not None:
             return None
     keys = Keys(key, numbers, found=named_key)
     for place, batch in enumerate(batches):
-        evidence = None if place in errors else again(batch.source)
+        evidence = None if place in errors else again(place, batch.source)
         if isinstance(evidence, Evidence):
             keys.add(place, evidence.identities)
-    if not (named_key or keys.identify):
+    if not (named_key or keys.identify()):
         return None
     every = {key for of_batch in keys.by_place.values() for key in of_batch if key is not None}
     given = _given(every, keys.features, plan, numbers)
@@ -177,18 +183,18 @@ def _key(numbering: Numbering) -> tuple[str, ...]:
 
 
 def _key_of_list(
-    plan: BatchFile, batches: Sequence[Batch], of_outputs: Collection[str]
+    plan: BatchFile, own: Sequence[Batch], of_outputs: Collection[str]
 ) -> tuple[str, ...]:
     """The features that identify the image sets of a list and that its outputs have; empty if the
-    numbers of the jobs are the rows of the list.
+    numbers of the jobs are the rows of the list. `own` are batches that all count from 1.
 
     Raises:
         SourceError: nothing that outputs have identifies the rows.
     """
     if key := key_of(plan, of_outputs) if of_outputs else key_of(plan):
         return key
-    whole = all(batch.image_sets == plan.planned for batch in batches if batch.image_sets)
-    if not of_outputs or whole or not count_from_1(batches):
+    whole = all(batch.image_sets == plan.planned for batch in own if batch.image_sets)
+    if not of_outputs or whole:
         return ()
     if lacking := [name for name in key_of(plan) if name not in of_outputs]:
         problem = f"image sets are identified by {lacking[0]}, which the outputs do not have"

@@ -5,7 +5,7 @@ keys and nothing shows that metadata was merely changed.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
 import numpy as np
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cpexport.cellprofiler.comparable import of_a_plate
-from cpexport.cellprofiler.image_identity import DIGEST, FILE, METADATA, Identities
+from cpexport.cellprofiler.image_identity import DIGEST, FILE, METADATA, Identities, stacked
 from cpexport.cellprofiler.image_keys import keys_of
 from cpexport.cellprofiler.same_image import judged
 from cpexport.imagesets import ImageSets
@@ -27,6 +27,8 @@ _SAMPLE: Final = 100
 # In so many pairs of image sets with one number, files of one name are called so by the microscope
 # or the workflow. One pair without anything to compare may be a job that ran again.
 _OFTEN: Final = 2
+# So many pairs are compared at once.
+_AT_ONCE: Final = 500
 _Rows = npt.NDArray[np.bool_]
 
 
@@ -37,7 +39,7 @@ def features_of_most(
     without any. `errors` are the places of batches that cannot be read."""
     counts, seen = Counter[str](), 0
     for place, batch in enumerate(batches):
-        evidence = None if place in errors else again(batch.source)
+        evidence = None if place in errors else again(place, batch.source)
         if isinstance(evidence, Evidence) and len(evidence.identities):
             seen += 1
             columns = evidence.identities.columns.items()
@@ -66,19 +68,20 @@ class Keys:
         self._with = self._without = 0
         # Pairs of image sets with one number and two keys, by what their files show: different
         # images, or nothing. `_doubtful` is whether they show the same images in a pair.
+        self._pairs = _Pairs()
         self._different = self._unclear = 0
         self._doubtful = False
         # The names of files and folders under each number, and whether some number has several.
         self._names: dict[int, tuple[str | None, ...]] = {}
         self._names_differ = False
 
-    @property
     def identify(self) -> bool:
         """Whether the same numbers have different keys, and nothing shows that these mean the same
         images: then metadata was changed, and does not identify them.
 
         Files show nothing if all jobs have the same names and folders for them, and no digests.
         """
+        self._compare()
         if not self.features or self._doubtful or self._with <= self._without:
             return False
         pairs = self._different + self._unclear
@@ -111,21 +114,23 @@ class Keys:
             if other_key != key:
                 rows_by_other.setdefault(other, []).append((row, other_row))
         for other, rows in rows_by_other.items():
-            self._compare(identities, self._identities[other], rows)
+            mine, yours = np.array(rows).T
+            self._pairs.add(
+                _files(identities).take(mine), _files(self._identities[other]).take(yours)
+            )
+        if len(self._pairs) >= _AT_ONCE:
+            self._compare()
 
-    def _compare(
-        self, ours: Identities, theirs: Identities, rows: Sequence[tuple[int, int]]
-    ) -> None:
+    def _compare(self) -> None:
         """Judges pairs of rows with one number and two keys by their files: metadata alone can be
         wrong."""
-        mine, yours = np.array(rows).T
-        left, right = _files(ours).take(mine), _files(theirs).take(yours)
-        different, _ = judged(left, right)
-        self._different += int(different.sum())
-        if not different.all():
-            same = ~different & _has_digest(left) & _has_digest(right)
-            self._doubtful |= bool(same.any())
-            self._unclear += int((~different & ~same).sum())
+        for left, right in self._pairs.all():
+            different, _ = judged(left, right)
+            self._different += int(different.sum())
+            if not different.all():
+                same = ~different & _has_digest(left) & _has_digest(right)
+                self._doubtful |= bool(same.any())
+                self._unclear += int((~different & ~same).sum())
 
     def _held(self, identities: Identities) -> dict[int, tuple[int, str | None]]:
         """The rows and keys of the destination's image sets with these numbers."""
@@ -136,6 +141,31 @@ class Keys:
         self._identities[-1] = theirs
         keys = zip(theirs.numbers.tolist(), keys_of(theirs, self.features), strict=True)
         return {number: (row, key) for row, (number, key) in enumerate(keys)}
+
+
+class _Pairs:
+    """Pairs of images to compare: many are compared in little more time than one."""
+
+    def __init__(self) -> None:
+        self._rows = 0
+        # Pairs with other features are compared apart, as features that some lack would be missing.
+        self._by_features: dict[tuple[object, ...], list[tuple[Identities, Identities]]] = {}
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def add(self, left: Identities, right: Identities) -> None:
+        """Adds the images in the rows of two tables of equal length."""
+        features = *left.columns, None, *left.folders, None, *right.columns, None, *right.folders
+        self._by_features.setdefault(features, []).append((left, right))
+        self._rows += len(left)
+
+    def all(self) -> Iterator[tuple[Identities, Identities]]:
+        """Yields all pairs, in few tables, and forgets them."""
+        for pairs in self._by_features.values():
+            left, right = zip(*pairs, strict=True)
+            yield stacked(left), stacked(right)
+        self._by_features, self._rows = {}, 0
 
 
 def _names(identities: Identities) -> list[tuple[str | None, ...]]:

@@ -25,6 +25,7 @@ from cpexport.loading.cache_file import CacheFile
 from cpexport.loading.evidence_cache import EVIDENCE, SHARED, EvidenceCache
 from cpexport.loading.inspection import Inspector, Known, Look, NoneKnown, one_by_one
 from cpexport.loading.judging import Judge
+from cpexport.loading.kept_evidence import KeptEvidence
 from cpexport.loading.known_folders import FOLDERS, KnownFolders, Signatures
 from cpexport.loading.numbered_batches import numbered_by_run
 from cpexport.loading.numbering import Numbering
@@ -150,8 +151,9 @@ class _Surveying:
             folders=folders,
             stamps=stamps,
             carried=carried,
+            numbering=numbering,
         )
-        judging, known = judge(found, plan)
+        judging, known, evidence = judge(found, plan)
         if renamed := [
             path_of(error.path)
             for error in judging.errors.values()
@@ -161,12 +163,12 @@ class _Surveying:
             # as inspecting it.
             found = found.corrected(batch_files=renamed)
             plan = plan or read_and_check(the_one(renamed), read.plans, stamps)
-            judging, known = judge(found, plan)
-        batches, known = judging.batches(inspector.again), folders.known(known)
+            judging, known, evidence = judge(found, plan)
+        batches, known = judging.batches(evidence.again), folders.known(known)
         if renamed and not (batches or known):
             _check_any_output(renamed, outputs)
         numbered = numbered_by_run(
-            batches, judging.errors, plan, inspector.again, numbering, self._judge, self.outputs
+            batches, judging, plan, evidence.again, numbering, self._judge, self.outputs
         )
         plan, batches = numbered.plan, numbered.batches
         return Survey(
@@ -218,9 +220,12 @@ class _Surveying:
         folders: KnownFolders,
         stamps: Stamps,
         carried: Sequence[Source],
-    ) -> tuple[Judge, Signatures]:
-        """Inspects and judges all sources; returns also the signatures of those that are known."""
+        numbering: Numbering,
+    ) -> tuple[Judge, Signatures, KeptEvidence]:
+        """Inspects and judges all sources; returns also the signatures of those that are known, and
+        the evidence of the others."""
         judging, known = self._judge(plan), Signatures()
+        evidence = KeptEvidence(inspector.again)
         notes = folders.noting(found, stamps)
         sources = _sources(found, plan, candidates)
         for source in carried:
@@ -231,8 +236,12 @@ class _Surveying:
                 known.append(item.signature)
             else:
                 judging.add(item)
+                if numbering.may_apply(judging, plan, all_seen=False):
+                    evidence.add(item.found)
+                else:
+                    evidence.forget()
         notes.close()
-        return judging, known
+        return judging, known, evidence
 
 
 def _plan(path: Path | None, plans: Sequence[SavedPlan], stamps: Stamps) -> BatchFile | None:

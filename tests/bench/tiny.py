@@ -40,8 +40,11 @@ def write_run(home: Path, batches: int, planned: int | None = None) -> Path:
     return outputs
 
 
-def write_batches(outputs: Path, first: int, last: int) -> None:
-    """Writes the batches of the image sets from `first` to `last`, a folder each."""
+def write_batches(outputs: Path, first: int, last: int, *, own: bool = False) -> None:
+    """Writes the batches of the image sets from `first` to `last`, a folder each.
+
+    own: whether each job counts its image sets from 1.
+    """
     outputs.mkdir(parents=True, exist_ok=True)
     experiment = outputs.parent / ".experiment"
     experiment.mkdir(exist_ok=True)
@@ -51,9 +54,10 @@ def write_batches(outputs: Path, first: int, last: int) -> None:
         plate, well, site = place(number)
         file = f"{plate}_{well}_s{site}.tif"
         digest = f"{number:032x}"
-        image = [2, 0.5, file, 1, 1, 1, number, digest, plate, site, well, 0, f"/images/{plate}"]
+        key = 1 if own else number
+        image = [2, 0.5, file, 1, 1, 1, key, digest, plate, site, well, 0, f"/images/{plate}"]
         _write(folder / "Image.csv", _IMAGE, [image])
-        rows = [[number, n, 100 + n, number / 7, n / 3, n] for n in (1, 2)]
+        rows = [[key, n, 100 + n, number / 7, n / 3, n] for n in (1, 2)]
         _write(folder / "Nuclei.csv", _OBJECT, rows)
         shared = experiment / str(number // _LINKS)
         if not shared.exists():

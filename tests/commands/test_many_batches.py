@@ -18,9 +18,12 @@ from support.fixtures import unpacked
 from support.small_jobs import h5_job
 
 from cpexport._sqlite_adbc import Connection
+from cpexport.cellprofiler.image_identity import Identities
+from cpexport.cellprofiler.same_image import judged
 from cpexport.errors import CollisionError
 from cpexport.files import walk
-from cpexport.loading import evidence_cache, judging, known_folders
+from cpexport.loading import evidence_cache, judging, known_folders, own_keys
+from cpexport.loading.inspection import Inspector
 from cpexport.loading.progress import ProgressEvent
 from cpexport.loading.survey import survey
 from cpexport.sources import detect
@@ -335,3 +338,27 @@ def stored(file: Path) -> dict[str, list[tuple[Any, ...]]]:
     assert found["groups"]
     assert pa.array([row[0] for row in found["groups"]]).null_count == 0
     return found
+
+
+def test_jobs_that_count_from_1_cost_little_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their evidence is not read again to number them, pairs are not compared one by one, and they
+    share what all have."""
+    compared: list[object] = []
+    again: list[object] = []
+
+    def note(ours: Identities, theirs: Identities) -> Any:
+        compared.append(ours)
+        return judged(ours, theirs)
+
+    monkeypatch.setattr(own_keys, "judged", note)
+    monkeypatch.setattr(Inspector, "again", lambda self, source: again.append(source))
+    write_batches(tmp_path / "outputs", 1, 40, own=True)
+    found = survey([tmp_path / "outputs"])
+
+    assert found.count_from_1
+    assert found.by_metadata
+    assert sorted(n for batch in found.batches for n in batch.complete) == [*range(1, 41)]
+    assert len(found.facts.features) == 1
+    assert (len(compared), again) == (1, [])

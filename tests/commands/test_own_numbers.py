@@ -500,6 +500,9 @@ def test_one_list_has_the_plates_of_several_runs(tmp_path: Path, cpexport: Run) 
     load_data(tmp_path / "all.csv", [*keys, ("P3", "A01", "1")])
     words = ("--plan", "all.csv", "--to", "a.sqlite")
     for _ in range(2):
+        would = cpexport("load", "tree", "--run-from", "{plate}", *words, "--dry-run")
+        assert "all.csv: 1 of its 9 image sets is on a plate that no run has" in would.out
+        assert would.status == 3
         ran = cpexport("load", "tree", "--run-from", "{plate}", *words)
         assert "run 1        P1, missing none" in ran.out
         assert "run 2        P2, missing 6 (P2 A01 site 2)" in ran.out

@@ -316,3 +316,20 @@ def test_settings_come_from_the_profile_where_the_environment_has_none(tmp_path:
     own = {"AWS_REGION": "us-east-2", "AWS_ACCESS_KEY_ID": "Z", "AWS_ENDPOINT_URL": "http://y"}
     assert aws_profile.settings(files | own) == {}
     assert aws_profile.settings({"AWS_SKIP_SIGNATURE": "true", "HOME": str(tmp_path)}) == {}
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb", "parquet"])
+def test_a_destination_in_a_bucket_is_refused_in_one_line(
+    kind: str, run: Path, store: S3, tmp_path: Path, cpexport: Run
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    to = f"parquet:{home}/db" if kind == "parquet" else f"{kind}:///{home}/db"
+    load([run], to)
+    url = store.upload(home, f"destination {kind}")
+    for words in (("load", f"{url}/db", "--to", "all.sqlite"), ("check", f"{url}/db")):
+        ran = cpexport(*words)
+        assert (ran.status, ran.out) == (1, "")
+        assert ran.err.count("\n") == 1
+        assert f"cpexport: {url}/db: a destination of cpexport in a bucket" in ran.err
+        assert "copy it to a disk, and name the copy" in ran.err

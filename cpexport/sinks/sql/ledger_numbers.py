@@ -34,7 +34,7 @@ def numbers_of(db: Database, scope: Scope, keys: Collection[str]) -> dict[str, i
     by_digest = {digest(key): key for key in keys}
     numbers: dict[str, int] = {}
     for some in _in_parts(by_digest):
-        for found, number in fetch(db, queries.numbers(), **values_of(scope), **some):
+        for found, number in fetch(db, queries.numbers(len(some)), **values_of(scope), **some):
             numbers[by_digest[found]] = number
     return numbers
 
@@ -105,10 +105,11 @@ def _insert(db: Database, scope: Scope, numbers: Mapping[str, int]) -> None:
 def _in_parts(digests: Collection[str]) -> Iterator[dict[str, str]]:
     """The values of `queries.numbers`, for a bounded number of digests at a time."""
     rest = iter(digests)
-    while some := list(islice(rest, queries.DIGESTS)):
+    while some := list(islice(rest, queries.DIGESTS[-1])):
         yield _padded(some)
 
 
 def _padded(digests: Sequence[str]) -> dict[str, str]:
-    padded = [*digests, *[digests[0]] * (queries.DIGESTS - len(digests))]
+    size = next(size for size in queries.DIGESTS if size >= len(digests))
+    padded = [*digests, *[digests[0]] * (size - len(digests))]
     return {f"digest_{place}": value for place, value in enumerate(padded)}

@@ -23,7 +23,7 @@ from cpexport.sinks.sql.statements import in_ranges, in_scope
 
 SIGNATURES = 100
 """How many signatures `settled` takes."""
-DIGESTS = 100
+DIGESTS = (1, 10, 100)
 """How many digests `numbers` takes."""
 _ENTRY = [column for column in BATCHES.columns if column.name not in ("prefix", "table_number")]
 UNMEASURED = "unmeasured"
@@ -172,10 +172,10 @@ def setting() -> sa.Select[Any]:
 
 
 @cache
-def numbers() -> sa.Select[Any]:
-    """The numbers of keys with these digests."""
+def numbers(count: int) -> sa.Select[Any]:
+    """The numbers of keys with so many digests; one of `DIGESTS`."""
     c = NUMBERS.c
-    among = c.digest.in_([sa.bindparam(f"digest_{place}") for place in range(DIGESTS)])
+    among = c.digest.in_([sa.bindparam(f"digest_{place}") for place in range(count)])
     return sa.select(c.digest, c.number).where(in_scope(NUMBERS, True), among)
 
 
