@@ -219,7 +219,7 @@ def _together(jobs: list[Job]) -> Job:
 
 
 def _names(members: Mapping[tuple[str, ...], ImageSets]) -> dict[tuple[str, ...], str]:
-    """Returns a folder name for each group, independent of which groups are wanted."""
+    """Returns a folder name for each group, whichever groups are wanted."""
     plain = {
         key: "group_" + "-".join(_NOT_IN_NAMES.sub("_", value) for value in key)[:_NAME_LENGTH]
         for key in members

@@ -60,7 +60,7 @@ def table(
     caption: str = "",
     class_: str | None = None,
 ) -> Html:
-    """A table that scrolls by itself if it is too wide; the first cell of a row is its heading."""
+    """A table, which scrolls if it is too wide; the first cell of a row is its heading."""
     head = element("tr", *(element("th", title, scope="col") for title in titles))
     body = []
     for first, *others in rows:

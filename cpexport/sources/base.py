@@ -226,9 +226,9 @@ class Batch:
     @property
     def is_whole(self) -> bool:
         """Whether it has all its image sets, and nothing to tell."""
-        told = self.reason or self.notes or self.details or self.left_out or self.unnumbered
+        remarks = self.reason or self.notes or self.details or self.left_out or self.unnumbered
         beyond = self.unexpected or self.mismatched_images
-        return bool(self.complete) and self.complete == self.image_sets and not (told or beyond)
+        return bool(self.complete) and self.complete == self.image_sets and not (remarks or beyond)
 
     @property
     def age(self) -> tuple[str, int]:

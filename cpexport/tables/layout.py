@@ -145,14 +145,15 @@ class Layout:
         self,
         features: Features,
         prefix: str = "",
-        room: TableCapacity = _ANY,
+        capacity: TableCapacity = _ANY,
         max_column_length: int = LONGEST,
     ) -> "Layout":
         """Returns this layout with columns for all of `features`.
 
         Names and order are CellProfiler's, computed over all new features together. Existing
-        columns stay as they are, and new ones follow. `room` is what one table of the destination
-        can hold, including keys; a wider object type gets parts, `Per_Image_part2` and so on.
+        columns stay as they are, and new ones follow. `capacity` is what one table of the
+        destination can hold, including keys; a wider object type gets parts, `Per_Image_part2` and
+        so on.
         """
         new = {
             (name, feature): wider(type, promised_type(name, feature))
@@ -191,10 +192,10 @@ class Layout:
                 for feature in new_features
             ]
             parts, first_part = self.parts(object_name), f"{prefix}Per_{object_name}"
-            columns += _placed(parts, self.image_key, new_columns, first_part, room)
+            columns += _placed(parts, self.image_key, new_columns, first_part, capacity)
         return replace(self, columns=tuple(columns))
 
-    def placed(self, before: "Layout", room: TableCapacity) -> "Layout":
+    def placed(self, before: "Layout", capacity: TableCapacity) -> "Layout":
         """Returns the same columns in tables of this capacity.
 
         The columns of `before` keep their tables. New tables are named as in `extended`.
@@ -209,7 +210,7 @@ class Layout:
                 if c.object == name and (name, c.feature) not in before.by_feature
             ]
             first = self.parts(name)[0].name
-            columns += _placed(before.parts(name), self.image_key, new, first, room)
+            columns += _placed(before.parts(name), self.image_key, new, first, capacity)
         return replace(self, columns=tuple(columns))
 
     def widened(self, features: Features) -> "Layout":
@@ -276,7 +277,7 @@ def _placed(
     image_key: tuple[str, ...],
     new: list[Column],
     name: str,
-    room: TableCapacity,
+    capacity: TableCapacity,
 ) -> Iterator[Column]:
     """Yields the new columns of one object type with their tables.
 
@@ -286,17 +287,17 @@ def _placed(
     sizes = {column: (column.name, column.type) for column in new}
     if parts:
         keys = [(key, INTEGER) for key in parts[-1].key]
-        left = room.left([*keys, *((c.name, c.type) for c in parts[-1].columns)])
+        left = capacity.left([*keys, *((c.name, c.type) for c in parts[-1].columns)])
     else:
         # In the first part, the columns of the key features are themselves the keys.
         mine = [sizes[column] for column in new if column.feature in (IMAGE_NUMBER, NUMBER)]
         absent = [(key, INTEGER) for key in image_key if (key, INTEGER) not in mine]
-        keys, left = absent + mine, room.left(absent)
-        if min(room.left(sizes.values(), left)) < 0:
+        keys, left = absent + mine, capacity.left(absent)
+        if min(capacity.left(sizes.values(), left)) < 0:
             # The features that name and locate images belong in the first part, where tools look
             # for them.
             new = sorted(new, key=lambda c: promised_type(c.object, c.feature) in (REAL,))
-    placed = room.parts([sizes[column] for column in new], keys, left)
+    placed = capacity.parts([sizes[column] for column in new], keys, left)
     for column, part in zip(new, placed, strict=True):
         number = max(len(parts), 1) + part
         yield replace(column, table=name + (f"_part{number}" if number > 1 else ""))

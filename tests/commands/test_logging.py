@@ -36,11 +36,13 @@ COMMANDS = {
 
 
 @pytest.fixture
-def run(copy: Copy, tmp_path: Path) -> Path:
-    """The working folder, with all outputs of a run in `run`, loaded into `ours.sqlite`."""
+def run(copy: Copy, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """The working folder, with all outputs of a run in `run`, for `verify` loaded into
+    `ours.sqlite`."""
     copy("11_h5_and_csv", "outputs", "run/outputs")
     copy("11_h5_and_csv", "Batch_data.h5", "run/Batch_data.h5")
-    package.load(tmp_path / "run", tmp_path / "ours.sqlite")
+    if "[verify]" in request.node.name:
+        package.load(tmp_path / "run", tmp_path / "ours.sqlite")
     return tmp_path
 
 

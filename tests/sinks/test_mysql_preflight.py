@@ -171,7 +171,7 @@ def test_a_full_row_fits_into_every_part(database: Database, wide: str) -> None:
     types, length = WIDE[wide]
     features = {f"F_{n}_".ljust(length - 6, "x"): _TYPES[type] for n, type in enumerate(types)}
     limits = room()
-    layout = Layout().extended({"Cells": features}, room=limits)
+    layout = Layout().extended({"Cells": features}, capacity=limits)
     parts = layout.parts("Cells")
     assert len(parts) > 1
     stored = [c.feature for part in parts for c in part.columns if c.feature in features]
@@ -222,9 +222,9 @@ def refuses(database: Database, part: Table) -> bool:
 
 def test_columns_that_come_later_fill_the_last_part_and_then_another(database: Database) -> None:
     limits = room()
-    layout = Layout().extended({"Cells": {f"F_{n}": REAL for n in range(500)}}, room=limits)
+    layout = Layout().extended({"Cells": {f"F_{n}": REAL for n in range(500)}}, capacity=limits)
     assert len(layout.parts("Cells")) == 1
-    later = layout.extended({"Cells": {f"G_{n}": REAL for n in range(600)}}, room=limits)
+    later = layout.extended({"Cells": {f"G_{n}": REAL for n in range(600)}}, capacity=limits)
     first, second = later.parts("Cells")
     assert (
         first.columns[: len(layout.parts("Cells")[0].columns)] == layout.parts("Cells")[0].columns

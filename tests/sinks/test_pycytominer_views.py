@@ -131,7 +131,7 @@ def test_a_view_is_never_wider_than_a_table_can_be(copy: Copy, to: Path) -> None
 def test_the_parts_of_a_table_are_one_view(case: Case) -> None:
     """As no table has parts that is not too wide for a view in SQLite, one with narrow ones."""
     features = {"Image": {}, "Cells": {f"F_{n}": REAL for n in range(6)}}
-    layout = Layout().extended(features, room=TableCapacity.columns(5))
+    layout = Layout().extended(features, capacity=TableCapacity.columns(5))
     assert [len(table.schema) for table in layout.parts("Cells")] == [5, 5]
     with closing(sqlite3.connect(":memory:")) as db:
         for table in layout.tables.values():

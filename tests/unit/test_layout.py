@@ -52,7 +52,7 @@ def test_extending_twice_by_the_same_features_changes_nothing(
 @given(st.integers(5, 40), st.integers(1, 120))
 def test_a_table_too_wide_goes_on_in_parts_with_the_same_key(width: int, count: int) -> None:
     found = {"Nuclei": {f"AreaShape_{i:03}": REAL for i in range(count)}}
-    layout = Layout().extended(found, room=TableCapacity.columns(width))
+    layout = Layout().extended(found, capacity=TableCapacity.columns(width))
     parts = layout.parts("Nuclei")
 
     assert all(len(part.columns) + len(part.key) <= width for part in parts)
@@ -63,7 +63,7 @@ def test_a_table_too_wide_goes_on_in_parts_with_the_same_key(width: int, count: 
 
 def test_what_names_the_pictures_is_in_the_first_part() -> None:
     found = {"Image": {f"Intensity_{i:03}": REAL for i in range(50)} | {"Metadata_Well": TEXT}}
-    layout = Layout().extended(found, room=TableCapacity.columns(20))
+    layout = Layout().extended(found, capacity=TableCapacity.columns(20))
 
     assert layout.by_feature["Image", "Metadata_Well"].table == "Per_Image"
 

@@ -1,9 +1,10 @@
 """Runs statements that change tables between the queries of others, who wait a second at most.
 
-A statement that changes a table waits until nobody reads it, and whoever begins to read it
-meanwhile waits behind the statement. Programs that read often leave a transaction open (PyMySQL
-without autocommit, R, pools of JDBC), which holds the table until it ends. So the statement gives
-up after a second, pauses, and tries again for minutes. It names who holds the table meanwhile.
+A statement that changes a table waits until no other session reads it, and a session that begins to
+read it meanwhile waits behind the statement. Programs that read often leave a transaction open
+(PyMySQL without autocommit, R, pools of JDBC), which holds the table until it ends. So the
+statement gives up after a second, pauses, and tries again for minutes. It names who holds the table
+meanwhile.
 Sources: MySQL 9 and MariaDB 11, Metadata Locking.
 """
 
@@ -74,7 +75,7 @@ def run_between_readers(session: Session, sql: str) -> int:
         SinkError: other programs held a table all the time; the error names them.
     """
     began, timeout = time.monotonic(), _TIMEOUT
-    told, again = "", began
+    named, again = "", began
     while True:
         started = time.monotonic()
         try:
@@ -88,9 +89,9 @@ def run_between_readers(session: Session, sql: str) -> int:
                 f"{held} for {round(now - began)} seconds",
                 "end that session, or wait until it has ended, and run the command again",
             )
-        if who != told or now > again:
+        if who != named or now > again:
             _log.warning("waiting for the end of a transaction: %s", held)
-            told, again = who, now + _AGAIN
+            named, again = who, now + _AGAIN
         if now - started > _LONG:
             timeout = min(2 * timeout, _LONGEST_TIMEOUT)
         time.sleep(_PAUSE)

@@ -17,7 +17,7 @@ from cpexport.sinks.sql import schema
 from cpexport.tables.layout import Layout, Table
 
 TEXTS: Final = ("tinytext", "text", "mediumtext", "longtext")
-"""Texts of which servers index only the first characters."""
+"""Texts; servers index only their first characters."""
 
 _KINDS: Final[Mapping[str, pa.DataType]] = {
     **dict.fromkeys(("tinyint", "smallint", "mediumint", "int", "bigint"), INTEGER),

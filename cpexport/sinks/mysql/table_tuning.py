@@ -93,7 +93,7 @@ def sample_more(db: MysqlDatabase, layout: Layout) -> None:
 
 
 def count_values(db: MysqlDatabase, layout: Layout, grown: Collection[str]) -> None:
-    """Makes the server count the values of tables that have grown. It would do so by itself, but
+    """Makes the server count the values of tables that have grown. It would do so unasked, but
     at some time after the first queries. Tables that others hold are left to the server."""
     for name in sorted(layout.objects):
         parts = layout.parts(name)

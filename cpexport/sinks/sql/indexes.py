@@ -28,8 +28,8 @@ class TableIndex:
     columns: tuple[str, ...]
 
     def statement(self, lengths: Mapping[str, int] | None = None) -> str:
-        """The statement that makes it; `lengths` are those of texts of which servers index only the
-        first characters, by column."""
+        """The statement that makes it; `lengths` says by column how many first characters of a text
+        to index, where servers index no more."""
         ends = {name: f"({length})" for name, length in (lengths or {}).items()}
         listed = ", ".join(f"{quoted(name)}{ends.get(name, '')}" for name in self.columns)
         return f"CREATE INDEX {quoted(self.name)} ON {quoted(self.table)} ({listed})"

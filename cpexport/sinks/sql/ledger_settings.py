@@ -97,7 +97,7 @@ def setting(db: Database, scope: Scope, name: str) -> str | None:
 
 @checked
 def places(db: Database, prefix: str) -> tuple[str, ...]:
-    """The image features that name plate and well, if a load was told; see `base.Sink.tune`."""
+    """The image features that name plate and well, if a load named them; see `base.Sink.tune`."""
     return tuple(map(str, json.loads(setting(db, Scope(prefix), PLACES) or "[]")))
 
 
