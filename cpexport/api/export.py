@@ -1,6 +1,6 @@
 """Writes a table of a destination into one file; implements `cpexport.export`."""
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -25,7 +25,10 @@ from cpexport.sinks.registry import open_sink
 from cpexport.spelling import closest, suggest
 
 _LEDGER = "_cpexport_"
+_SHOWN: Final = 10
 _FIRST_IMAGE: Final = "image_number1"
+# A table of wells has plate and well in columns of these names, or of those in Per_Image.
+_PLACES: Final = ("Plate", "Well")
 _KEYS: Final = (TABLE_NUMBER, IMAGE_NUMBER, OBJECT_NUMBER)
 
 
@@ -98,7 +101,8 @@ def export(
         conditions = _own_conditions(name, existing, pairs(where))
     else:
         conditions = _conditions(source, prefix, pairs(where))
-    chosen = _chosen(columns, existing, name)
+    _, of_images = table_columns(source, "Per_Image", prefix, run)
+    chosen = _chosen(columns, existing, name, {*_PLACES, *of_images})
     reading = _Reading(source, name, prefix, run, chosen, existing, conditions)
     rows = 0
     with closing(reading.batches()) as batches:
@@ -175,13 +179,16 @@ class _Reading:
         keys = [key for key in (TABLE_NUMBER, IMAGE_NUMBER) if key in existing]
         columns = dict.fromkeys([*keys, *(condition.column for condition in self.conditions)])
         found: dict[int, list[int]] = {}
+        values: set[str] = set()
         for rows in self._read(images, columns, None):
             met = rows.filter(pa.array(self._met(rows)))
             runs = met[TABLE_NUMBER].to_pylist() if TABLE_NUMBER in keys else [0] * met.num_rows
             for run, number in zip(runs, met[IMAGE_NUMBER].to_pylist(), strict=True):
                 found.setdefault(run, []).append(number)
+            if len(self.conditions) == 1 and len(values) < _SHOWN:
+                values |= {*map(str, rows[self.conditions[0].column].drop_null().to_pylist())}
         if not found:
-            raise UsageError(f"no image set has {_texts(self.conditions)}")
+            raise UsageError(f"no image set has {_texts(self.conditions)}{_existing(values)}")
         return {run: ImageSets.of(numbers) for run, numbers in found.items()}
 
     def _read(
@@ -198,14 +205,19 @@ class _Reading:
         return met
 
 
-def _chosen(columns: Words, existing: Sequence[str], table: str) -> list[str]:
-    """The columns to write: those that name image sets and objects, and those that match.
+def _chosen(
+    columns: Words, existing: Sequence[str], table: str, places: Collection[str]
+) -> list[str]:
+    """The columns to write: those that name wells, image sets and objects, and those that match.
 
     Raises:
         UsageError: none matches a pattern.
     """
     patterns = [word.strip() for word in (comma_list(columns) or "").split(",") if word.strip()]
-    keys = [n for n in existing if n in _KEYS or n.endswith("_Number_Object_Number")]
+    if {IMAGE_NUMBER, _FIRST_IMAGE}.isdisjoint(existing):
+        keys = [n for n in existing if n == TABLE_NUMBER or n in places]
+    else:
+        keys = [n for n in existing if n in _KEYS or n.endswith("_Number_Object_Number")]
     chosen: dict[str, None] = dict.fromkeys(keys)
     for pattern in patterns:
         # Features are called as in Per_Nuclei: Nuclei_AreaShape_Area is AreaShape_Area.
@@ -275,6 +287,12 @@ def _split(condition: str) -> tuple[str, str, str]:
 
 def _texts(conditions: Iterable[_Condition]) -> str:
     return ", ".join(condition.text for condition in conditions)
+
+
+def _existing(values: Iterable[str]) -> str:
+    """What to choose from, in place of a value that does not exist."""
+    shown = ", ".join(sorted(values)[:_SHOWN])
+    return f"; existing values, such as {shown}" if shown else ""
 
 
 def _in_wells(text: str) -> Callable[[str], bool]:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Generator, Iterable, Mapping, Sequence
+from typing import Final
 
 import pyarrow as pa
 
@@ -24,6 +25,9 @@ from cpexport.sinks.registry import open_sink
 from cpexport.spelling import closest, suggest
 from cpexport.tables.layout import RELATIONSHIPS, Layout
 from cpexport.tables.options import VIEW
+
+# Part of the names of tables of wells, in lower case.
+_OF_WELLS: Final = "per_wel"
 
 
 def read_batches(
@@ -95,6 +99,8 @@ def _named(sink: Sink, table: str, prefix: str, run: str | None) -> tuple[str, M
             raise UsageError(f"{sink.name}: has no {table}: {_without_view(sink)}")
         existing = sorted(n for n in {*tables, *derived} if not n.startswith("_"))
         message = f"no table {table}; existing tables: {', '.join(existing)}"
+        if _OF_WELLS in table.lower() and not any(_OF_WELLS in n.lower() for n in existing):
+            raise UsageError(f"{message}; cpexport load --wells mean adds tables of wells")
         raise UsageError(suggest(message, closest(table, existing)))
     if name in derived:
         return name, {column: column for column in derived[name]}

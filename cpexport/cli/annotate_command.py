@@ -30,7 +30,12 @@ from cpexport.cli.screens import Command, Example, option
     help="Forget what was added before. Without it, only wells and columns of LAYOUT change.",
 )
 @options.report_format()
-@options.missing_ok
+@option(
+    "--missing-ok",
+    group=screens.PROCESS,
+    is_flag=True,
+    help="Exit with status 0 even if wells do not match. The report still names them.",
+)
 def annotate(layouts: tuple[Path, ...], format: str, **words: Any) -> int:
     """Add what is in the wells, such as compounds.
 

@@ -1,5 +1,7 @@
 """Ends commands: exit statuses, and messages on stderr."""
 
+import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any, Final
@@ -71,9 +73,18 @@ def run(command: Callable[[], Any], *, json: bool = False) -> int:
     except (OSError, MemoryError, RuntimeError) as error:
         report = _refused_by_system(error)
     if json:
-        click.echo(json_text(report))
+        _print_report(json_text(report))
     exit_status: int = report["exit_status"]
     return exit_status
+
+
+def _print_report(text: str) -> None:
+    """Prints on stdout; a program that reads no more of it, such as `head`, is no error."""
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        # Python flushes stdout as it ends, which must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _refused_by_system(error: OSError | MemoryError | RuntimeError) -> dict[str, Any]:

@@ -67,7 +67,8 @@ _dask_option = option(
     group=screens.PROCESS,
     multiple=True,
     metavar="NAME=VALUE",
-    help="What such a job needs, for example cores=8, memory=16GB or queue=long.",
+    help="With --dask slurm, sge, pbs or lsf: what each job needs, for example cores=8, "
+    "memory=16GB or queue=long.",
 )
 
 
@@ -210,8 +211,8 @@ run_from = option(
     "--run-from",
     group=screens.SAME_NUMBER,
     metavar="PATTERN",
-    help="Load folders below OUTPUTS as runs with a TableNumber. Words in braces name the run, for "
-    "example '*/{plate}/analysis'.",
+    help="Treat folders below OUTPUTS as runs with a TableNumber. Words in braces name the run, "
+    "for example '*/{plate}/analysis'.",
 )
 replace = option(
     "--replace",

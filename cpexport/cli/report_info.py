@@ -105,7 +105,7 @@ def _files_text(found: FilesInfo, width: int | None) -> str:
         lines += [["CellProfiler", found.cellprofiler or _UNKNOWN]]
         lines += [["pipeline", _digest(found.pipeline)]]
         parts.append(aligned(lines, width))
-    return "\n\n".join(parts) + left_out(found.left_out, "Not read:", width)
+    return ("\n\n".join(parts) + left_out(found.left_out, "Not read:", width)).lstrip("\n")
 
 
 def _lines(batch: OutputInfo) -> list[list[str]]:

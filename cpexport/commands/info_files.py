@@ -101,9 +101,10 @@ class FilesInfo:
     def exit_status(self) -> int:
         """0: all files could be read. 3: some could not. 1: none could."""
         damaged = sum(batch.state == UNREADABLE for batch in self.batches)
-        if not damaged:
+        if not damaged and not self.left_out:
             return DONE
-        return FAILED if damaged == len(self.batches) else INCOMPLETE
+        read = len(self.batches) - damaged + (self.batch_file is not None)
+        return INCOMPLETE if read else FAILED
 
     def to_dict(self) -> dict[str, Any]:
         """The report as `cpexport info FILE --format json` prints it."""

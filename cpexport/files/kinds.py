@@ -30,6 +30,15 @@ _KINDS: Final = (
     (b"\xfd7zXZ\x00", "is compressed with xz", "decompress it"),
     (b"\x28\xb5\x2f\xfd", "is compressed with zstd", "decompress it"),
 )
+# Files that people name by mistake.
+_NAMED: Final = (
+    (b"CellProfiler Pipeline:", "is a pipeline of CellProfiler"),
+    (b"\x89PNG", "is an image"),
+    (b"\xff\xd8\xff", "is an image"),
+    (b"II*\x00", "is an image"),
+    (b"MM\x00*", "is an image"),
+    (b"%PDF", "is a PDF file"),
+)
 _PAGES: Final = (b"<!doctype html", b"<html")
 
 
@@ -58,6 +67,33 @@ def another_kind(path: Path, expected: bytes = b"") -> SourceError | None:
             path, "is a web page", "download the file itself, not the page that links to it"
         )
     return None
+
+
+def described(path: Path) -> str:
+    """What `path` is, for a file that no other rule recognizes: a text, an image, a pipeline."""
+    try:
+        with open_regular(path) as stream:
+            first = stream.read(_FIRST)
+    except OSError:
+        return "cannot be read"
+    if not first:
+        return "is empty (0 bytes)"
+    for start, what in _NAMED:
+        if first.startswith(start):
+            return what
+    return "is a text file" if _is_text(first) else "is a file of another program"
+
+
+def _is_text(first: bytes) -> bool:
+    """Whether the first bytes of a file are UTF-8 without control characters."""
+    try:
+        text = first.decode("utf-8")
+    except UnicodeDecodeError as error:
+        # The last character may be cut off.
+        if error.start < len(first) - 3:
+            return False
+        text = first[: error.start].decode("utf-8")
+    return all(c.isprintable() or c.isspace() for c in text)
 
 
 def is_pointer(path: Path) -> bool:

@@ -20,6 +20,7 @@ from cpexport.errors import CpexportError, UsageError
 from cpexport.files.scratch import scratch_folder
 from cpexport.loading.dask_executor import ANSWER, LOOK, PAUSE, Connection, DaskExecutor, imported
 from cpexport.loading.workers import ExecutorSpec
+from cpexport.spelling import closest, suggest
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +33,9 @@ CLUSTERS: Final = {
 """The classes of dask-jobqueue, by what `--dask` calls them."""
 
 _NOISY: Final = ("distributed", "distributed.client", "tornado.application", "asyncio")
+_UNKNOWN: Final = re.compile(r"unexpected keyword argument '(\w+)'")
+# Those that people use; only errors need them.
+_ARGUMENTS: Final = ("account", "cores", "memory", "processes", "project", "queue", "walltime")
 _WHOLE: Final = re.compile(r"[0-9]{1,9}")
 
 
@@ -82,8 +86,11 @@ def _address(where: str) -> dict[str, Any]:
         return {"address": where}
     if not where.endswith(".json"):
         raise UsageError(
-            f"--dask {where}: neither an address such as tcp://HOST:8786, nor a scheduler file "
-            f"such as dask.json, nor one of {', '.join(CLUSTERS)}"
+            suggest(
+                f"--dask {where}: neither an address such as tcp://HOST:8786, nor a scheduler file "
+                f"such as dask.json, nor one of {', '.join(CLUSTERS)}",
+                closest(where, [*CLUSTERS, f"{where.rpartition('.')[0]}.json"]),
+            )
         )
     until = time.monotonic() + ANSWER
     with waiting_for(f"{where}, which Dask's scheduler writes as it starts"):
@@ -109,6 +116,9 @@ def _cluster(name: str, options: Mapping[str, str]) -> Any:
     try:
         return kind(**values)
     except (TypeError, ValueError) as error:
+        if unknown := _UNKNOWN.search(str(error)):
+            message = f"--dask-option {unknown[1]}: dask-jobqueue has no such argument"
+            raise UsageError(suggest(message, closest(unknown[1], _ARGUMENTS))) from error
         raise UsageError(f"--dask {name}: {error}") from error
 
 

@@ -9,6 +9,8 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
+from operator import eq
 from pathlib import Path
 
 from cpexport.cellprofiler.features import IMAGE, NUMBER, OBJECT, REAL
@@ -268,18 +270,20 @@ def _path(output: Batch | Entry) -> str:
 
 
 def _apart(one: str, other: str) -> tuple[str, str]:
-    """Shortens the paths of two outputs to the folders of their runs, if those lie side by side.
+    """Shortens the paths of two outputs to the folders of their runs: those that lie side by side,
+    or else those below which both have the same path.
 
     >>> _apart("screen/P1/outputs/batch_1_6", "screen/P2/outputs/batch_1_6")
     ('screen/P1', 'screen/P2')
-    >>> _apart("/here/P1/batch_1_6", "/there/P2/batch_1_6")
-    ('/here/P1/batch_1_6', '/there/P2/batch_1_6')
+    >>> _apart("screen/outputs/batch_1_6", "P2/batch_1_6")
+    ('screen/outputs', 'P2')
     """
     ours, theirs = Path(one).parts, Path(other).parts
     differ = (n for n, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b)
     index = next(differ, 0)
     if len(ours) != len(theirs) or ours[:index] in ((), ("/",)):
-        return one, other
+        same = sum(takewhile(bool, map(eq, reversed(ours[1:]), reversed(theirs[1:]))))
+        return str(Path(*ours[: len(ours) - same])), str(Path(*theirs[: len(theirs) - same]))
     return str(Path(*ours[: index + 1])), str(Path(*theirs[: index + 1]))
 
 

@@ -29,7 +29,7 @@ from cpexport.sources.folder import DATA_SUFFIXES, names_csv, sorted_by_kind, su
 from cpexport.sources.folder_content import Place
 from cpexport.sources.folder_sources import empty_sources, sources_of
 from cpexport.sources.mysql_csv.file_names import sql_jobs, sql_strays
-from cpexport.sources.named_file import place_of, why_packed
+from cpexport.sources.named_file import does_not_exist, place_of, why_packed
 from cpexport.sources.packed import may_be_data
 from cpexport.sources.spreadsheet.file_groups import csv_folder, header_of
 from cpexport.sources.sqlite.file import FileKind, contents
@@ -169,7 +169,7 @@ def find(
                     "one of OUTPUTS is the URL of a destination; name only its file or folder, "
                     "or, for a server, the outputs of its jobs"
                 )
-            raise SourceError(top, "does not exist", "name the folder that holds the jobs' outputs")
+            raise does_not_exist(top)
         if top.is_dir():
             for listed in walk(top, report):
                 with finding.contained(listed.path):

@@ -1,14 +1,17 @@
 """Handles a file that the user named directly: finds its batch, or why it has none."""
 
+import re
 from pathlib import Path
 
 from cpexport.cellprofiler.features import EXPERIMENT, IMAGE, RELATIONSHIP
-from cpexport.errors import RERUN, LeftOut, SourceError
-from cpexport.files.kinds import HDF5, SQLITE
+from cpexport.errors import RERUN, CpexportError, LeftOut, SourceError, UsageError
+from cpexport.files.buckets import SCHEMES
+from cpexport.files.kinds import HDF5, SQLITE, another_kind, described
 from cpexport.files.listed import is_hidden
 from cpexport.files.opening import open_regular
 from cpexport.files.unpacked import is_packed, plain_name, plain_stem
 from cpexport.files.walk import is_regular, walk
+from cpexport.jobs.split import PLAN, STAMP
 from cpexport.sources.folder import Folder, names_csv, sorted_by_kind
 from cpexport.sources.folder_content import Place
 from cpexport.sources.mysql_csv.file_names import sql_jobs
@@ -18,6 +21,7 @@ from cpexport.sources.spreadsheet.csv_file import SUFFIXES as CSV_SUFFIXES
 from cpexport.sources.spreadsheet.csv_file import CsvFile
 from cpexport.sources.spreadsheet.csv_header import OBJECTS
 from cpexport.sources.spreadsheet.file_groups import CsvGroup, csv_folder, header_of
+from cpexport.spelling import closest, suggest
 
 _NAME_IMAGES = "which are in the Image.csv of its job; name that, or the folder of both"
 _WHY = {
@@ -25,6 +29,8 @@ _WHY = {
     RELATIONSHIP: f"has pairs of objects and no image sets, {_NAME_IMAGES}",
     EXPERIMENT: f"describes how a run was made and has no image sets, {_NAME_IMAGES}",
 }
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):/")
+_TEXT = ".txt"
 _NOT_OURS = "name a job's .h5, Image.csv or SQLite file, or its folder"
 
 
@@ -46,9 +52,32 @@ def place_of(path: Path) -> Place | LeftOut:
     if not kind.csv and path.suffix.lower() in CSV_SUFFIXES and not kind.done:
         kind.csv = [path]
     if not kind.csv:
+        unknown = kind in (Folder(path.parent), Folder(path.parent, unread=[path]))
+        if unknown and path.name not in (PLAN, STAMP) and (not kind.unread or another_kind(path)):
+            return _no_output(path)
         kind.path = path
         return Place(kind)
     return _csv(path)
+
+
+def does_not_exist(path: Path) -> CpexportError:
+    """The error for one of OUTPUTS; a path has one slash where a URL has two."""
+    scheme = _SCHEME.match(str(path))
+    if scheme and not path.parent.exists():
+        message = (
+            f"OUTPUTS: unsupported URL {scheme[1]}://; use a path, s3://, gs://, az:// or file:///"
+        )
+        close = closest(scheme[1], SCHEMES)
+        return UsageError(suggest(message, close and f"{close}://"))
+    try:
+        # Without their ending, which makes all names look alike.
+        others = (other for other in path.parent.iterdir() if other.suffix == path.suffix)
+        siblings = {other.stem: other for other in others}
+    except OSError:
+        siblings = {}
+    close = closest(path.stem, siblings)
+    advice = suggest("name the folder that holds the jobs' outputs", close and str(siblings[close]))
+    return SourceError(path, "does not exist", advice)
 
 
 def why_packed(path: Path) -> LeftOut:
@@ -61,8 +90,19 @@ def why_packed(path: Path) -> LeftOut:
 
 def no_data(path: Path) -> LeftOut:
     """The reason why a file is not CellProfiler's."""
-    why = no_table(path)
+    why = another_kind(path) or no_table(path)
+    if path.suffix.lower() == _TEXT and described(path) == "is a text file":
+        return _no_output(path)
     return LeftOut(str(path), f"{why.problem}; {_NOT_OURS if why.advice == RERUN else why.advice}")
+
+
+def _no_output(path: Path) -> LeftOut:
+    """The reason why a file is no output, by what it is."""
+    if kind := another_kind(path):
+        return LeftOut(str(path), f"{kind.problem}; {kind.advice}")
+    return LeftOut(
+        str(path), f"{described(path)}, not the output of a CellProfiler job; {_NOT_OURS}"
+    )
 
 
 def _start(path: Path) -> bytes:

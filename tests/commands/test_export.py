@@ -213,3 +213,24 @@ def test_tables_of_the_ledger_take_conditions_on_their_own_columns(tmp_path: Pat
         with pytest.raises(UsageError, match=problem):
             cpexport.export("_cpexport_missing", to, path, where=where)
         assert not path.exists()
+
+
+def test_chosen_columns_of_wells_keep_plate_and_well(screen: Path, tmp_path: Path) -> None:
+    out = tmp_path / "wells.csv"
+
+    cpexport.export("Per_Well_avg", screen / "x.sqlite", out, columns="Cells_AreaShape_Area")
+
+    names = ["avg_Cells_AreaShape_Area", "Image_Metadata_Plate", "Image_Metadata_Well"]
+    assert next(csv.reader(out.read_text().splitlines())) == names
+
+
+def test_a_value_that_no_image_set_has_is_refused_with_those_that_exist(
+    screen: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="no image set has plate=P9; existing values, such as P1"):
+        cpexport.export("Per_Image", screen / "x.sqlite", tmp_path / "p.csv", where="plate=P9")
+
+
+def test_tables_of_wells_that_are_not_made_yet(screen: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--wells mean adds tables of wells"):
+        cpexport.export("Per_Well", screen / "runs.duckdb", tmp_path / "w.csv")

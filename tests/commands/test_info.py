@@ -163,3 +163,12 @@ def test_damaged_files_end_with_another_status_and_several_are_described(
     assert [one.get("destination") for one in several] == ["sqlite:///a.sqlite", "parquet:p", None]
     with pytest.raises(UsageError, match="name it alone"):
         info([tmp_path / "a.sqlite", job])
+
+
+def test_a_file_that_is_no_output_ends_with_status_1(cpexport: Run, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("Plate 2 again on Monday.")
+
+    ran = cpexport("info", "notes.txt")
+
+    assert ran.status == 1
+    assert ran.out.startswith("Not read:\nnotes.txt: is a text file")

@@ -218,3 +218,31 @@ def test_a_url_that_is_none_is_wrong_usage(
     assert "sqlite:///" in ran.err
     assert "canary" not in ran.err
     assert traces(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "what"),
+    [
+        ("notes.txt", b"Plate 2, again on Monday.", "is a text file, not the output"),
+        ("notes.md", b"Plate 2\n", "is a text file, not the output"),
+        ("my.cppipe", b"CellProfiler Pipeline: http://www.cellprofiler.org\n", "is a pipeline"),
+        ("plate.png", b"\x89PNG\r\n\x1a\n\x00", "is an image"),
+        ("wells.xlsx", b"PK\x03\x04\x00", "is an Excel workbook or a zip file"),
+        ("empty.txt", b"", "is empty (0 bytes)"),
+    ],
+)
+def test_a_file_of_another_kind_is_called_what_it_is(
+    refused: Refused, tmp_path: Path, name: str, content: bytes, what: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+
+    refusal = refused(name)
+
+    assert said_well(refusal, name, what)
+    assert unchanged(refusal)
+
+
+def test_a_misspelled_folder_is_corrected(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "outputs").mkdir()
+
+    assert said_well(refused("output"), "output", "does not exist", "Did you mean", "outputs?")

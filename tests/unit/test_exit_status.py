@@ -1,6 +1,10 @@
 """What a command says if the system refuses it something."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -30,3 +34,14 @@ def test_an_error_of_the_program_itself_keeps_its_traceback() -> None:
 
     with pytest.raises(RuntimeError, match="a bug"):
         run(command)
+
+
+def test_a_reader_that_stops_reading_json_is_no_error(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "cpexport", "load", "nowhere", "--format", "json"]
+    with subprocess.Popen(words, stdout=PIPE, stderr=PIPE, text=True, cwd=tmp_path) as command:
+        assert command.stdout
+        command.stdout.close()
+        assert command.stderr
+        err = command.stderr.read()
+
+    assert (command.returncode, err.count("\n")) == (1, 1)
