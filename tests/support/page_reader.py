@@ -27,6 +27,7 @@ _SECONDS = 120.0
 _SHELL = re.compile(r"[|&;<>$*?()`~#\n{]")
 _JOBS = re.compile(r"^jobs? (?:\d+ to \d+ are array job )?(\d+)", re.MULTILINE)
 # What a page shows where a command is to fail.
+_WAITS = re.compile(r"cpexport: waiting for ")
 _FAILS = re.compile(r'^(cpexport|Error): |^Different:$|^  "error": ', re.MULTILINE)
 _MARK = "<end of what was shown before>"
 
@@ -182,8 +183,10 @@ class Reader:
     def _shown(self, text: str) -> str:
         for shown, real in {**self.places, FOLDER: str(self.home)}.items():
             text = text.replace(real, shown)
-        # Lines of a page have no blanks at their ends, and all have an end.
-        return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+        # Lines of a page have no blanks at their ends, and all have an end. On a busy machine,
+        # commands also say what they wait for.
+        lines = (line.rstrip() for line in text.splitlines() if not _WAITS.match(line))
+        return "".join(f"{line}\n" for line in lines)
 
 
 def _session(first: Block, page: Page) -> list[Block]:
