@@ -105,6 +105,18 @@ def file_url(kind: str, path: Path) -> str:
         ) from error
 
 
+def folder_of(url: str) -> Path | None:
+    """Returns the folder that a URL's file is in; None if it is not the URL of a file.
+
+    >>> folder_of("sqlite:///out/a.sqlite"), folder_of("parquet:out"), folder_of("a://me@host/b")
+    (PosixPath('out'), None, None)
+    """
+    scheme = next(
+        (one for one, rest in SCHEMES.items() if rest == "FILE" and url.startswith(one)), ""
+    )
+    return Path(url.removeprefix(scheme)).parent if scheme else None
+
+
 def query_of(url: str) -> str | None:
     """Returns the text after the `?` that begins the query of a URL; None if the URL has no query.
 

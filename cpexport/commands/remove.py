@@ -5,7 +5,6 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from cpexport.derived.cpa_properties import describe
 from cpexport.derived.group_renumbering import kept_after_removal, number_groups
 from cpexport.derived.planned import renew_view
 from cpexport.derived.wells import make_wells
+from cpexport.destination_url import folder_of
 from cpexport.errors import SinkError, UsageError
 from cpexport.files.listed import SCRIPT
 from cpexport.imagesets import NONE, ImageSets, union
@@ -160,15 +160,13 @@ def _compute_of_run(sink: Sink, prefix: str, _: bool) -> None:
 
 def _refuse_script(sink: Sink) -> None:
     """Refuses the destination in the folder of a script, which other databases were made from."""
-    if sink.name.startswith("sqlite:///"):
-        folder = Path(sink.name.removeprefix("sqlite:///")).parent
-        if (folder / SCRIPT).exists():
-            raise SinkError(
-                sink.name,
-                "belongs to an import script, which cannot take out what it has imported",
-                "remove from the database that imported it; write a new script without these "
-                "outputs",
-            )
+    folder = folder_of(sink.name)
+    if folder and (folder / SCRIPT).exists():
+        raise SinkError(
+            sink.name,
+            "belongs to an import script, which cannot take out what it has imported",
+            "remove from the database that imported it; write a new script without these outputs",
+        )
 
 
 def _report(

@@ -19,7 +19,7 @@ from cpexport.loading import run_measurements
 from cpexport.loading.progress import Progress, ProgressEvent
 from cpexport.sinks.base import Sink
 from cpexport.sinks.ledger import Entry
-from cpexport.sinks.mysql.row_size import room
+from cpexport.sinks.mysql.row_size import capacity
 from cpexport.sinks.registry import open_sink
 from cpexport.sinks.sql import schema
 from cpexport.sinks.sql.database import literal, quoted
@@ -70,7 +70,7 @@ class Exporter:
         self._shown: Mapping[str, str] | None = None
         self._layout = features
         if folder.form.kind == MYSQL:
-            self._layout = features.placed(old, room())
+            self._layout = features.placed(old, capacity())
         elif folder.form.kind == ANALYST:
             self._shown = cpa.shown(folder.url, folder.path, prefix)
             columns = tuple(c for c in features.columns if c.table in self._shown)

@@ -17,7 +17,7 @@ from cpexport.errors import SinkError, UsageError
 from cpexport.sinks.mysql.connection import Connection
 from cpexport.sinks.mysql.dialect import quoted
 from cpexport.sinks.mysql.errors import refusal
-from cpexport.sinks.mysql.row_size import room
+from cpexport.sinks.mysql.row_size import capacity
 from cpexport.sinks.mysql.server_info import PRIVILEGES, ServerInfo, facts
 from cpexport.sinks.mysql.url import address
 from cpexport.tables.layout import Layout, Table
@@ -170,7 +170,7 @@ _SQL = {REAL: "DOUBLE", TEXT: "LONGTEXT", INTEGER: "BIGINT"}
 def test_a_full_row_fits_into_every_part(database: Database, wide: str) -> None:
     types, length = WIDE[wide]
     features = {f"F_{n}_".ljust(length - 6, "x"): _TYPES[type] for n, type in enumerate(types)}
-    limits = room()
+    limits = capacity()
     layout = Layout().extended({"Cells": features}, capacity=limits)
     parts = layout.parts("Cells")
     assert len(parts) > 1
@@ -221,7 +221,7 @@ def refuses(database: Database, part: Table) -> bool:
 
 
 def test_columns_that_come_later_fill_the_last_part_and_then_another(database: Database) -> None:
-    limits = room()
+    limits = capacity()
     layout = Layout().extended({"Cells": {f"F_{n}": REAL for n in range(500)}}, capacity=limits)
     assert len(layout.parts("Cells")) == 1
     later = layout.extended({"Cells": {f"G_{n}": REAL for n in range(600)}}, capacity=limits)

@@ -21,10 +21,10 @@ _DEFINITION, _OF_COLUMN = 65_000, 19
 _RESERVE = 400
 
 
-def room(page_size: int = 16_384) -> TableCapacity:
+def capacity(page_size: int = 16_384) -> TableCapacity:
     """The capacity of a table on a server: bits of a row, columns, bytes of the definition.
 
-    >>> room().sizes
+    >>> capacity().sizes
     (61657, 1017, 65000)
     """
     row = min((page_size - _PAGE) // 2, 16_383) - _RECORD - _RESERVE

@@ -21,7 +21,7 @@ from cpexport.sinks.capabilities import Capabilities
 from cpexport.sinks.mysql import CAPABILITIES, column_types, ddl, table_tuning, views
 from cpexport.sinks.mysql.database import MysqlDatabase
 from cpexport.sinks.mysql.names import check_names
-from cpexport.sinks.mysql.row_size import room
+from cpexport.sinks.mysql.row_size import capacity
 from cpexport.sinks.mysql.server_info import ServerInfo, facts
 from cpexport.sinks.opening import Opening
 from cpexport.sinks.sql import (
@@ -92,7 +92,7 @@ class MysqlTableStore(SqlTableStore):
 
     @property
     def capacity(self) -> TableCapacity:
-        return room(self._facts.innodb_page_size)
+        return capacity(self._facts.innodb_page_size)
 
     def notes(self, layout: Layout) -> tuple[str, ...]:
         if self.shape.layout != VIEW:
