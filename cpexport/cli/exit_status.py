@@ -20,7 +20,8 @@ _FEED: Final = (
     "again to continue"
 )
 # What Python says if the system refuses one.
-_NO_THREAD: Final = "can't start new thread"
+# Python's words, and Arrow's.
+_NO_THREAD: Final = ("can't start new thread", "Failed to launch worker thread")
 
 
 def warn(problems: Iterable[object], quiet: bool) -> None:
@@ -70,7 +71,7 @@ def run(command: Callable[[], Any], *, json: bool = False) -> int:
     except CpexportError as error:
         click.echo(f"cpexport: {error}", err=True)
         report = error.to_dict()
-    except (OSError, MemoryError, RuntimeError) as error:
+    except Exception as error:
         report = _refused_by_system(error)
     if json:
         _print_report(json_text(report))
@@ -87,14 +88,14 @@ def _print_report(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _refused_by_system(error: OSError | MemoryError | RuntimeError) -> dict[str, Any]:
+def _refused_by_system(error: Exception) -> dict[str, Any]:
     """Says what the system refused; returns the report. Other errors are raised again."""
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         click.echo(f"cpexport: {where}{error.strerror or error}", err=True)
         path = str(error.filename) if error.filename else None
         return failure("OSError", FAILED, error.strerror or str(error), path)
-    if isinstance(error, RuntimeError) and _NO_THREAD not in str(error):
+    if not (isinstance(error, MemoryError) or any(words in str(error) for words in _NO_THREAD)):
         raise error
     click.echo(f"cpexport: {_STARVED}; {_FEED}", err=True)
     return failure("MemoryError", FAILED, _STARVED, advice=_FEED)

@@ -147,23 +147,20 @@ class Summary:
 
 def two_of(many: Iterable[ImageSets]) -> tuple[ImageSets, ...]:
     """Returns at most two sets that show the same about gaps as all: the one with the last number
-    and a different one, or the only one.
+    and a different one, or the only one. The order of the sets does not matter.
 
     >>> two_of(map(ImageSets.parse, ("1-4", "", "1-4", "9", "5-8")))
-    (ImageSets('9'), ImageSets('1-4'))
+    (ImageSets('9'), ImageSets('5-8'))
     """
-    last: ImageSets | None = None
-    other: ImageSets | None = None
+    two: list[ImageSets] = []
     for image_sets in many:
-        if not image_sets or image_sets == last:
-            continue
-        if last is None:
-            last = image_sets
-        elif image_sets.last > last.last:
-            last, other = image_sets, last
-        elif other is None:
-            other = image_sets
-    return tuple(one for one in (last, other) if one is not None)
+        if image_sets and image_sets not in two:
+            two = sorted([*two, image_sets], key=_by_last, reverse=True)[:2]
+    return tuple(two)
+
+
+def _by_last(image_sets: ImageSets) -> tuple[int, str]:
+    return image_sets.last, str(image_sets)
 
 
 def _whole(entry: Entry) -> bool:

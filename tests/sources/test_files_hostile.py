@@ -1,6 +1,7 @@
 """Files of any kind and name below OUTPUTS cost at most their batch, and end no command."""
 
 import os
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from cpexport.cellprofiler.experiment import without_passwords
 from cpexport.cellprofiler.features import LONGEST_TEXT
 from cpexport.files.opening import open_regular, read_small
 from cpexport.imagesets import ImageSets
+from cpexport.sources.spreadsheet.csv_file import open_csv
 
 Change = Callable[[Path], object]
 NUCLEI = {"Nuclei": [{"ImageNumber": 1, "ObjectNumber": 1, "AreaShape_Area": 2.5}]}
@@ -63,6 +65,10 @@ def field(name: str, feature: str, text: str) -> Change:
     return change
 
 
+def before(path: Path, text: str) -> None:
+    path.write_text(text + path.read_text(), encoding="utf-8")
+
+
 def wide(path: Path) -> None:
     names = ",".join(f"A_{n}" for n in range(100_001))
     path.write_text(f"ImageNumber,ObjectNumber,{names}\n1,1{',1' * 100_001}\n")
@@ -89,6 +95,11 @@ CASES: dict[str, tuple[Change, str]] = {
         "has a text of 16 MB; at most 16 MB can be loaded",
     ),
     "digits": (field("Nuclei.csv", "AreaShape_Area", "9" * 5000), "999 has too many digits"),
+    "no object": (field("Nuclei.csv", "ObjectNumber", ""), "a row has no ObjectNumber"),
+    "two marks": (
+        lambda folder: before(folder / "Image.csv", "\ufeff" * 2),
+        "Image.csv: begins with two byte order marks",
+    ),
     "object": (field("Nuclei.csv", "ObjectNumber", "9" * 15), "Nuclei has object 999999999999999"),
     "plan": (lambda folder: (folder / "plan.json").write_text("[" * 99_999), "plan.json: cannot"),
     "large plan": (lambda folder: huge(folder / "plan.json"), "it is larger than 256 MB"),
@@ -156,6 +167,24 @@ def test_what_is_no_jobs_file_is_left_out_by_name(name: str, left_out: dict[str,
 
     assert says in left_out.get(name, "")
     assert bool(says) == (name in left_out)
+
+
+def test_empty_lines_do_not_fill_memory(tmp_path: Path) -> None:
+    """A copy of the rest of the file for each of them takes 8 MB; of a large file, all memory."""
+    path = csv_job(tmp_path / "run" / "a", {1: {}}, NUCLEI) / "Nuclei.csv"
+    with path.open("a") as file:
+        file.write("\n" * 4000)
+    table = open_csv(path)
+    assert table is not None
+    tracemalloc.start()
+    try:
+        numbers, _ = table.image_sets()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert numbers.tolist() == [1]
+    assert peak < 1 << 20
 
 
 def test_records_of_jobs_are_read_only_so_far(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Measurement files that CellProfiler never writes cost their batch, and little memory."""
 
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,6 +46,15 @@ def user_filter(run: h5py.Group) -> None:
     h5py.h5d.create(run[AREA].id, b"data", h5py.h5t.NATIVE_DOUBLE, space, creation)
 
 
+def packed(run: h5py.Group, content: bytes, **how: object) -> None:
+    """One chunk of two numbers, with bytes in place of what the filters would make of them."""
+    data(run, AREA, 2, dtype="f8", chunks=(2,), **how).id.write_direct_chunk((0,), content)
+
+
+def nameless(run: h5py.Group) -> None:
+    run["Image"].id.move(b"AreaOccupied_AreaOccupied_Nuclei", b"A_\xff")
+
+
 def committed_type(file: h5py.File, run: h5py.Group) -> None:
     file["type"] = np.dtype("f8")
     data(run, AREA, 2, dtype=file["type"])
@@ -76,6 +86,47 @@ CASES: dict[str, tuple[Change, str]] = {
     ),
     "wide text": (lambda f, r: data(r, PLATE, 2, dtype="S20000000"), "has values of 19 MB"),
     "filter": (lambda f, r: user_filter(r), "needs filter 32123"),
+    "packed by n-bit": (
+        lambda f, r: data(r, AREA, 2, dtype="f8", chunks=(2,), scaleoffset=2),
+        "needs filter 6",
+    ),
+    "short chunk": (
+        lambda f, r: packed(r, zlib.compress(bytes(3)), compression=4),
+        "has a chunk of 3 bytes in place of 16",
+    ),
+    "chunk of gigabytes": (
+        lambda f, r: packed(r, zlib.compress(bytes(1 << 26)), compression=4),
+        "has a chunk of 21 bytes in place of 16",
+    ),
+    "short chunk of LZF": (
+        lambda f, r: packed(r, b"\2abc", compression="lzf"),
+        "has a chunk of 3 bytes in place of 16",
+    ),
+    "long chunk of LZF": (
+        lambda f, r: packed(r, b"\0a" + b"\xe0\xff\0" * 999, compression="lzf"),
+        "in place of 16",
+    ),
+    "damaged chunk of LZF": (
+        lambda f, r: packed(r, b"\x20\7", compression="lzf"),
+        "has a damaged chunk",
+    ),
+    "short chunk of texts": (
+        lambda f, r: data(
+            r, PLATE, 2, dtype=TEXT, chunks=(2,), compression=4
+        ).id.write_direct_chunk((0,), zlib.compress(bytes(3))),
+        "has a chunk of 3 bytes in place of 32",
+    ),
+    "chunk of LZF": (
+        lambda f, r: data(r, AREA, 2, dtype="f8", chunks=(2,), compression="lzf", shuffle=True),
+        "",
+    ),
+    "checksum": (
+        lambda f, r: data(
+            r, AREA, 2, dtype="f8", chunks=(2,), compression=4, shuffle=True, fletcher32=True
+        ).__setitem__(slice(None), [0.25, 0.5]),
+        "",
+    ),
+    "names": (lambda f, r: nameless(r), "it has names that are not UTF-8"),
     "type": (committed_type, "a type that is stored apart"),
     "references": (lambda f, r: data(r, AREA, 2, dtype=h5py.ref_dtype), "neither numbers nor text"),
     "records": (lambda f, r: data(r, AREA, 2, dtype=[("a", "f8")]), "neither numbers nor text"),

@@ -67,6 +67,10 @@ CASES: dict[str, tuple[Change, str]] = {
         ),
         "Run_Timestamp of Per_Experiment has a text of 16 MB",
     ),
+    "count": (
+        script("UPDATE Per_Image SET Image_Count_Nuclei = 9223372036854775807"),
+        "column Count_Nuclei: an integer has too many digits",
+    ),
     "number": (
         script("UPDATE Per_Image SET ImageNumber = 10000000000"),
         "lists image set 10000000000; the largest can be 999999999",

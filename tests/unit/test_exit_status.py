@@ -6,12 +6,20 @@ import sys
 from pathlib import Path
 from subprocess import PIPE
 
+import pyarrow as pa
 import pytest
 
 from cpexport.cli.exit_status import run
 
 
-@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't start new thread")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("can't start new thread"),
+        pa.ArrowException("Unknown error: Failed to launch worker thread: Resource temporarily"),
+    ],
+)
 def test_no_more_memory_or_threads_end_a_command_with_one_line(
     error: Exception, capsys: pytest.CaptureFixture[str]
 ) -> None:

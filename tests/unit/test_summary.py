@@ -1,6 +1,7 @@
 """The summary of a ledger, which a load stores for the next one."""
 
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
 
@@ -58,6 +59,11 @@ def test_a_summary_that_goes_on_is_that_of_all_entries(first: int) -> None:
     assert gone_on.rows == {"Per_Image": 8, "Per_T1": 1, "Per_T2": 2, "Per_T3": 3}
     assert gone_on.newest == "2026-01-03"
     assert gone_on.measured
+
+
+@pytest.mark.parametrize("order", permutations(ENTRIES))
+def test_what_a_summary_shows_of_gaps_is_the_same_in_any_order(order: tuple[Entry, ...]) -> None:
+    assert Summary().with_entries(3, order).ran == Summary().with_entries(3, ENTRIES).ran
 
 
 def test_what_is_stored_with_a_summary_comes_back() -> None:

@@ -29,6 +29,8 @@ from cpexport.cellprofiler.hdf5.file_map import (
 
 # The bytes that are read at once; they stay in the cache of a processor core.
 _AT_ONCE: Final = 1 << 17
+# What a deflated chunk may take beyond twice its length.
+_SLACK: Final = 1024
 _TYPES: Final = {
     "<i8": "10080000080000000000400000000000",
     "<i4": "10080000040000000000200000000000",
@@ -213,6 +215,8 @@ def _alike(
 def _inflated(
     layout: FileMap, places: Places, sizes: Numbers, length: int
 ) -> npt.NDArray[np.uint8]:
+    # What deflate cannot pack stays nearly as long. A longer chunk may fill any memory.
+    expect(sizes <= 2 * length + _SLACK)
     content = memoryview(layout.bytes)
     parts = []
     for place, size in zip(places.tolist(), sizes.tolist(), strict=True):

@@ -26,6 +26,8 @@ def reading(path: Path) -> Iterator[None]:
         problem = f"does not fit in memory: {error}" if error.args else "does not fit in memory"
         advice = "load it on a machine with more memory, or with fewer --jobs"
         raise SourceError(path, problem, advice) from error
+    except UnicodeDecodeError as error:
+        raise SourceError(path, "damaged: it has names that are not UTF-8", RERUN) from error
     except (LookupError, OSError, RuntimeError, ValueError, TypeError) as error:
         text = str(error.args[0] if error.args else error)
         raise SourceError(path, f"damaged; HDF5 reports: {text}", RERUN) from error

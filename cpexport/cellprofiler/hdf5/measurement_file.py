@@ -25,7 +25,7 @@ from cpexport.cellprofiler.hdf5.errors import opening, reading
 from cpexport.cellprofiler.hdf5.file_map import FileMap, UnsupportedLayoutError
 from cpexport.cellprofiler.hdf5.index import Index, check_index, valid
 from cpexport.cellprofiler.hdf5.link_check import dataset_in, group_in, members
-from cpexport.cellprofiler.hdf5.storage_check import check_texts
+from cpexport.cellprofiler.hdf5.storage_check import check_chunks, check_texts
 from cpexport.cellprofiler.hdf5.types import arrow_type, shape_of, vector, whole_numbers
 from cpexport.errors import RERUN, SourceError
 from cpexport.files.opening import open_regular, path_in_places
@@ -183,6 +183,7 @@ class MeasurementFile:
                 return None
             dataset = self._dataset(EXPERIMENT, feature, "data")
             (length,) = shape_of(dataset, 1)
+            check_chunks(dataset)
             if arrow_type(dataset) == TEXT:
                 check_texts(dataset, length)
             value = h5py.Dataset(dataset)[int(rows[-1, 1])]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from cpexport.cellprofiler.features import INTEGER, REAL, TEXT
-from cpexport.cellprofiler.hdf5.storage_check import check_texts
+from cpexport.cellprofiler.hdf5.storage_check import check_chunks, check_texts
 from cpexport.files.memory import fits
 
 _FEW = 1 << 20
@@ -60,6 +60,7 @@ def vector(dataset: h5py.h5d.DatasetID) -> npt.NDArray[np.generic]:
     """
     type, shape = arrow_type(dataset), shape_of(dataset, 1)
     if type == TEXT:
+        check_chunks(dataset)
         check_texts(dataset, shape[0])
         raw: npt.NDArray[np.generic] = h5py.Dataset(dataset)[()]
         return raw
@@ -110,6 +111,7 @@ def _is_unsigned(dataset: h5py.h5d.DatasetID) -> bool:
 
 def _fill(dataset: h5py.h5d.DatasetID, out: npt.NDArray[np.generic]) -> None:
     if out.size:
+        check_chunks(dataset)
         dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, out)
 
 

@@ -45,6 +45,7 @@ _DELIMITERS = ",\t;|"
 _ROW_NAME = r"^(Row)?[0-9]*$"
 _BIGGEST_BLOCK = 1 << 30
 _DIGITS = 18
+_MARK = "\ufeff"
 # The bytes compared at once stay in the cache of a processor core.
 _PIECE = 1 << 18
 
@@ -170,10 +171,14 @@ class CsvFile:
         delimiters = sum(int(np.count_nonzero(piece == ord(self.delimiter))) for piece in pieces)
         first, delimiter = [], self.delimiter.encode()
         while position < len(body):
-            first.append(body[position : body.find(delimiter, position)])
+            # A line without a delimiter, as an empty one, would bring all that follows it.
+            end = body.find(delimiter, position, position + _DIGITS + 1)
+            if end < 0:
+                return None
+            first.append(body[position:end])
             position = body.find(b"\n", position) + 1
         is_plain = delimiters == len(first) * (len(self.names) - 1) and b"".join(first).isdigit()
-        if not (is_plain and min(map(len, first)) > 0 and max(map(len, first)) <= _DIGITS):
+        if not (is_plain and min(map(len, first)) > 0):
             return None
         return np.array(list(map(int, first)), np.int64)
 
@@ -265,9 +270,11 @@ def open_csv(path: Path) -> CsvFile | None:
         raise SourceError(path, problem, "export fewer features, or move it out of OUTPUTS")
     header = CsvFile(path, parsed.kind, delimiter, parsed.names, parsed.lines, parsed.dotted)
     try:
-        b"".join((first, second)[: header.header_lines]).decode("utf-8-sig")
+        text = b"".join((first, second)[: header.header_lines]).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise SourceError(path, "text that is not UTF-8", "save it as UTF-8") from error
+    if text.startswith(_MARK):
+        raise SourceError(path, "begins with two byte order marks", "save it as UTF-8 once more")
     seen: dict[Name, int] = {}
     names = header.names
     for place, name in enumerate(names if len(set(names)) < len(names) else ()):

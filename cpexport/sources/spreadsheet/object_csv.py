@@ -79,6 +79,9 @@ def _rows_of(
         column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
         for column in table.columns
     ]
+    for column, (_, feature) in zip(columns, (number, position), strict=False):
+        if column.null_count:
+            raise SourceError(file.path, f"a row has no {feature}", AS_WRITTEN)
     images, places = columns[0].to_numpy(), columns[1].to_numpy(zero_copy_only=False)
     keep = np.isin(images, np.fromiter(wanted, np.int64, len(wanted)))
     if len(file.objects) > 1:

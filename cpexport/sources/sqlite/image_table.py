@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from cpexport.cellprofiler.features import IMAGE, IMAGE_NUMBER, NULL, promised_type, wider
+from cpexport.cellprofiler.features import IMAGE, IMAGE_NUMBER, NULL, REAL, promised_type, wider
 from cpexport.cellprofiler.flagged_image_sets import flag_features, skipped
 from cpexport.cellprofiler.image_identity import Identities, telling
 from cpexport.cellprofiler.pipeline import Pipeline
@@ -16,6 +16,7 @@ from cpexport.sources.sqlite.object_numbers import Counts
 from cpexport.sources.sqlite.rows import table_rows
 from cpexport.sources.sqlite.schema import ObjectTable
 from cpexport.sources.sqlite.stored_tables import IMAGE_TABLE
+from cpexport.tables.casts import widened
 
 ROW = f"row in {IMAGE_TABLE}"
 MARK = "ExecutionTime_"
@@ -49,7 +50,7 @@ class ImageTableRows:
         measured = self.present if marked is None else ImageSets.of(self.numbers[marked])
         self.measured = measured - self.skipped
         self.counts = {
-            f.removeprefix(_COUNT): np.concatenate([_numbers(part[f]) for part in parts])
+            f.removeprefix(_COUNT): np.concatenate([_numbers(part[f], f) for part in parts])
             for f in counts
         }
         self.identities = Identities.of(
@@ -84,9 +85,13 @@ def _mark(features: Mapping[str, str], pipeline: Pipeline | None) -> str | None:
     return expected if expected in marks else max(marks, default=None)
 
 
-def _numbers(array: pa.Array) -> np.ndarray:
-    """Counts as real numbers; a missing count is 0."""
-    values = array.cast(pa.float64()).fill_null(0).to_numpy(zero_copy_only=False)
+def _numbers(array: pa.Array, feature: str) -> np.ndarray:
+    """Counts as real numbers; a missing count is 0.
+
+    Raises:
+        WidthError: a count has too many digits.
+    """
+    values = widened(array, REAL, feature).fill_null(0).to_numpy(zero_copy_only=False)
     return np.asarray(values, np.float64)
 
 
