@@ -61,7 +61,7 @@ def test_a_summary_that_goes_on_is_that_of_all_entries(first: int) -> None:
     assert gone_on.measured
 
 
-@pytest.mark.parametrize("order", permutations(ENTRIES))
+@pytest.mark.parametrize("order", list(permutations(ENTRIES)))
 def test_what_a_summary_shows_of_gaps_is_the_same_in_any_order(order: tuple[Entry, ...]) -> None:
     assert Summary().with_entries(3, order).ran == Summary().with_entries(3, ENTRIES).ran
 
