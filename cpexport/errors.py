@@ -203,7 +203,7 @@ class RetryError(SinkError):
 
 class HeldError(RetryError):
     """Programs that read were in the way and nothing was kept: the operation can be tried again for
-    as long as somebody may read."""
+    minutes."""
 
 
 class NumberTakenError(SinkError):

@@ -29,8 +29,8 @@ _COPIES: Final = 3
 _FEW: Final = 1 << 27
 _CHUNK: Final = 1 << 26
 _DEFLATE, _SHUFFLE, _CHECKSUM, _LZF = 1, 2, 3, 32000
-# Those of which `_unpacked` knows what comes out. HDF5 has three more, which read behind a chunk
-# that is too short: szip, n-bit and scale-offset.
+# `_unpacked` knows what comes out of these. HDF5 has three more, szip, n-bit and scale-offset: they
+# read behind a chunk that is too short.
 _FILTERS: Final = frozenset({_DEFLATE, _SHUFFLE, _CHECKSUM, _LZF})
 
 

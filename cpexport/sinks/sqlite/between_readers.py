@@ -1,7 +1,7 @@
 """Commits between the queries of others, who wait a second at most.
 
-A commit waits until all who read have ended, and whoever begins to read waits behind it. Only
-rolling back lets them go on. So a commit gives up after a second, and the transaction is run again.
+A commit waits until all readers have ended, and new readers wait behind the commit. They go on only
+if it rolls back. So a commit gives up after a second, and the transaction is run again.
 Source: sqlite.org/lockingv3.html.
 """
 
